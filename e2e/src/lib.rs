@@ -1,0 +1,1 @@
+//! Journeys and faults, run against real processes. See `tests/`.

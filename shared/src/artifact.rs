@@ -1,0 +1,160 @@
+//! Artifacts, their receipts, and the links that lead to them.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::job::{Params, UnknownName};
+
+/// A file format a report can be made in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// RFC 4180, UTF-8, CRLF, header row, formula-like text escaped.
+    Csv,
+    /// One JSON object a line, exact numbers.
+    Jsonl,
+}
+
+impl Format {
+    /// Every format.
+    pub const ALL: [Self; 2] = [Self::Csv, Self::Jsonl];
+
+    /// Returns the name used in the API, the catalogue and as file extension.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Jsonl => "jsonl",
+        }
+    }
+
+    /// Returns the media type the file is served with.
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv; charset=utf-8",
+            Self::Jsonl => "application/jsonl; charset=utf-8",
+        }
+    }
+}
+
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Format {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|format| format.as_str() == name).ok_or_else(|| UnknownName::new("format", name))
+    }
+}
+
+/// A file a job produced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artifact {
+    /// Identity; part of the object key.
+    pub id: Uuid,
+    /// The job it belongs to.
+    pub job_id: Uuid,
+    /// The attempt that made it.
+    pub attempt: i32,
+    /// One artifact per job and format.
+    pub format: Format,
+    /// `<job>/<attempt>/<artifact>.<ext>`: ids only, never overwritten.
+    pub object_key: String,
+    /// Sanitised name offered to the browser.
+    pub filename: String,
+    /// Size of the file.
+    pub bytes: u64,
+    /// Rows in the file, header not counted.
+    pub rows: u64,
+    /// Lower-case hexadecimal SHA-256 of the file.
+    pub sha256: String,
+    /// False when a limit cut the file and the definition allowed that.
+    pub complete: bool,
+    /// When the source's snapshot was taken.
+    pub snapshot_at: DateTime<Utc>,
+    /// Database time of the finish.
+    pub created_at: DateTime<Utc>,
+    /// When the file goes.
+    pub expires_at: DateTime<Utc>,
+    /// Public part of its link: the token is derived from it with the link secret and stored hashed.
+    pub link_id: Uuid,
+}
+
+/// What a worker knows of an artifact it stored; the store adds the times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewArtifact {
+    /// Fresh UUIDv7.
+    pub id: Uuid,
+    /// One of the job's formats.
+    pub format: Format,
+    /// Where it was stored.
+    pub object_key: String,
+    /// Name offered to the browser.
+    pub filename: String,
+    /// Size.
+    pub bytes: u64,
+    /// Rows.
+    pub rows: u64,
+    /// Hash.
+    pub sha256: String,
+    /// Whether every row is in it.
+    pub complete: bool,
+    /// Time of the source's snapshot.
+    pub snapshot_at: DateTime<Utc>,
+    /// Fresh random UUIDv4.
+    pub link_id: Uuid,
+    /// SHA-256 of the link's token.
+    pub link_hash: [u8; 32],
+}
+
+/// What is known about an artifact: answer of `…/receipt`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The job.
+    pub job_id: Uuid,
+    /// The attempt that made the file.
+    pub attempt: i32,
+    /// The report's name.
+    pub report: String,
+    /// `sha256:…` of the definition.
+    pub report_version: String,
+    /// The parameters the rows were selected by.
+    pub params: Params,
+    /// The file's format.
+    pub format: Format,
+    /// The file's name.
+    pub filename: String,
+    /// The file's size.
+    pub bytes: u64,
+    /// Rows in the file.
+    pub rows: u64,
+    /// The file's hash.
+    pub sha256: String,
+    /// When the source's snapshot was taken.
+    pub snapshot_at: DateTime<Utc>,
+    /// Whether every row is in the file.
+    pub complete: bool,
+    /// When the file was finished.
+    pub created_at: DateTime<Utc>,
+}
+
+/// A stored link: who opens `/d/{token}` gets the artifact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// The artifact it leads to.
+    pub artifact: Artifact,
+    /// The tenant of the artifact's job.
+    pub tenant: String,
+    /// When it stops working.
+    pub expires_at: DateTime<Utc>,
+    /// When somebody revoked it.
+    pub revoked_at: Option<DateTime<Utc>>,
+    /// Whether database time is past `expires_at`.
+    pub expired: bool,
+}

@@ -1,0 +1,116 @@
+//! Deliveries: one notification to one recipient over one channel.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::event::EventKind;
+use crate::job::UnknownName;
+
+/// How somebody is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    /// A mail with a link.
+    Email,
+}
+
+impl Channel {
+    /// Every channel.
+    pub const ALL: [Self; 1] = [Self::Email];
+
+    /// Returns the name used in queues, the database and the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+        }
+    }
+}
+
+impl std::str::FromStr for Channel {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|c| c.as_str() == name).ok_or_else(|| UnknownName::new("channel", name))
+    }
+}
+
+/// A wish to be told, as submitted with a job.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Notify {
+    /// How.
+    pub channel: Channel,
+    /// Whom: a mail address.
+    pub to: String,
+}
+
+/// Where a delivery stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryState {
+    /// Waiting, or due again at `next_attempt_at`.
+    Pending,
+    /// A notifier is at it, until `leased_until`.
+    Sending,
+    /// Final: the server accepted it.
+    Sent,
+    /// Final: refused for good, or too often.
+    Failed,
+}
+
+impl DeliveryState {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::Pending, Self::Sending, Self::Sent, Self::Failed];
+
+    /// Returns the name used in the database and the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Sending => "sending",
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl std::str::FromStr for DeliveryState {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|s| s.as_str() == name).ok_or_else(|| UnknownName::new("delivery state", name))
+    }
+}
+
+/// One notification to one recipient over one channel. Unique per job, event, channel and recipient.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Fresh UUIDv7; the mail's `Message-ID` is made from it and so is the same at every try.
+    pub id: Uuid,
+    /// The job it is about.
+    pub job_id: Uuid,
+    /// The job's tenant.
+    pub tenant: String,
+    /// The final event it tells: `Done` or `Failed`.
+    pub event: EventKind,
+    /// Number of that event: a replayed job that ends again tells again.
+    pub seq: i64,
+    /// How.
+    pub channel: Channel,
+    /// Whom.
+    pub recipient: String,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// Fencing token of the notifier's claims; only grows.
+    pub attempt: i32,
+    /// When it is due again.
+    pub next_attempt_at: Option<DateTime<Utc>>,
+    /// What the server said last.
+    pub error: Option<String>,
+    /// Database time.
+    pub created_at: DateTime<Utc>,
+    /// Database time.
+    pub sent_at: Option<DateTime<Utc>>,
+}

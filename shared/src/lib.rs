@@ -1,0 +1,20 @@
+//! What all processes of Waitless agree on.
+
+// Pure: no input or output.
+pub mod access;
+pub mod artifact;
+pub mod backoff;
+pub mod delivery;
+pub mod event;
+pub mod job;
+pub mod message;
+pub mod problem;
+pub mod progress;
+pub mod report;
+pub mod transitions;
+
+// Places: where things rest.
+pub mod broker;
+pub mod config;
+pub mod storage;
+pub mod store;

@@ -1,0 +1,152 @@
+//! A report definition: one TOML file of the catalogue.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::artifact::Format;
+use crate::job::Lane;
+
+/// A report as the catalogue describes it, parsed and checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReportDefinition {
+    /// The file's name without `.toml`: lower-case letters, digits and hyphens.
+    pub name: String,
+    /// `sha256:<hex>` of the file's text.
+    pub version: String,
+    /// The file's text, as kept by the store for workers.
+    pub text: String,
+    /// For people.
+    pub title: String,
+    /// For people; may be empty.
+    pub description: String,
+    /// Name of a source in the configuration.
+    pub source: String,
+    /// Queue and worker pool.
+    pub lane: Lane,
+    /// Formats it may be made in, at least one.
+    pub formats: Vec<Format>,
+    /// Longest time of one attempt.
+    pub timeout: Duration,
+    /// Errors that fail the job.
+    pub max_attempts: i32,
+    /// How long artifacts are kept.
+    pub retention: Duration,
+    /// An identical finished job this fresh is the answer.
+    pub reuse: Option<Duration>,
+    /// More rows than this fail the job.
+    pub max_rows: Option<u64>,
+    /// More bytes than this in one file fail the job.
+    pub max_bytes: Option<u64>,
+    /// How the total of rows is found.
+    pub total: TotalRows,
+    /// Query with `:name` placeholders.
+    pub sql: String,
+    /// Parameters, in the order of the file.
+    pub params: Vec<ParamSpec>,
+    /// Optional presentation of columns.
+    pub columns: Vec<ColumnSpec>,
+}
+
+/// How a report's total number of rows is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TotalRows {
+    /// Ask the planner; shown as an estimate. Sources without one: unknown.
+    #[default]
+    Estimate,
+    /// `select count(*)` over the query first, in the same snapshot.
+    Exact,
+    /// Do not ask.
+    Unknown,
+}
+
+/// The type of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ParamType {
+    /// JSON string.
+    Text,
+    /// JSON number without fraction, within 64 bits.
+    Integer,
+    /// JSON number or string of digits; kept as a string, so that no digit is lost.
+    Decimal,
+    /// JSON boolean.
+    Boolean,
+    /// `YYYY-MM-DD`.
+    Date,
+    /// RFC 3339 with offset; kept in UTC.
+    Timestamp,
+    /// One of `choices`.
+    Choice,
+}
+
+/// One parameter of a report.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ParamSpec {
+    /// Name of the placeholder without its colon.
+    pub name: String,
+    /// Type of the value, or of each element where `list` is set.
+    pub kind: ParamType,
+    /// A JSON array of values. Bound as an array where the source has one, else expanded in place.
+    pub list: bool,
+    /// For people; the name where absent.
+    pub label: String,
+    /// For people; may be empty.
+    pub description: String,
+    /// Taken when the caller gives none, in canonical form. Absent: required, unless `optional`.
+    pub default: Option<serde_json::Value>,
+    /// Without value and default, the placeholder is bound to null.
+    pub optional: bool,
+    /// Values a choice may take.
+    pub choices: Vec<String>,
+    /// Smallest value (integer, decimal, date, timestamp), in canonical form.
+    pub min: Option<serde_json::Value>,
+    /// Largest value.
+    pub max: Option<serde_json::Value>,
+    /// Longest text, in characters (1000 where absent).
+    pub max_length: Option<u32>,
+    /// Most elements of a list (1000 where absent).
+    pub max_items: Option<u32>,
+    /// Kept out of logs, answers and receipts.
+    pub sensitive: bool,
+}
+
+/// Presentation of one column.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ColumnSpec {
+    /// Name in the result.
+    pub name: String,
+    /// Heading.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// `text`, `number:<decimals>`, `percent:<decimals>`, `date`, `datetime`.
+    #[serde(default)]
+    pub format: Option<String>,
+    /// `sum`, `average`, `count`, `min` or `max`.
+    #[serde(default)]
+    pub total: Option<String>,
+}
+
+/// Good definitions by name, and what is wrong with the others.
+#[derive(Debug, Clone, Default)]
+pub struct CatalogueSnapshot {
+    /// Definitions in service.
+    pub reports: BTreeMap<String, std::sync::Arc<ReportDefinition>>,
+    /// Files that could not be read; their last good version, if any, is in `reports`.
+    pub faults: Vec<DefinitionFault>,
+}
+
+/// What is wrong with a catalogue file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{line}: {message}")]
+pub struct DefinitionFault {
+    /// The file's name.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// What is wrong and what would be right.
+    pub message: String,
+}

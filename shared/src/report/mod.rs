@@ -1,0 +1,5 @@
+//! Report definitions: parsing, parameters, placeholders, the catalogue folder.
+
+mod definition;
+
+pub use definition::*;

@@ -1,0 +1,1 @@
+//! Object storage: where artifacts rest.
