@@ -61,11 +61,13 @@ pub enum Submitted {
     Refused(String),
 }
 
-/// Which jobs to list, newest first. Always limited to the caller's tenant and principal.
+/// Which jobs to list, newest first. Always limited to the caller's tenant.
 #[derive(Debug, Clone)]
 pub struct JobFilter {
     /// Whose.
     pub caller: Caller,
+    /// Jobs of every principal of the tenant, for its operators; otherwise only the caller's own.
+    pub whole_tenant: bool,
     /// Only in this state.
     pub state: Option<JobState>,
     /// Only of this report.
