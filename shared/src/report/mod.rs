@@ -1,5 +1,23 @@
 //! Report definitions: parsing, parameters, placeholders, the catalogue folder.
 
+mod canonical;
+mod catalogue;
 mod definition;
+mod demo;
+mod file;
+mod parse;
+mod parse_param;
+mod query;
+mod schema;
+mod validate;
 
+pub use catalogue::Catalogue;
 pub use definition::*;
+pub use demo::DEMO_CATALOGUE;
+pub use parse::parse_definition;
+pub use query::Query;
+pub use schema::params_schema;
+pub use validate::validate_params;
+
+/// Placeholders whose values come from the caller's credentials and from nowhere else.
+pub const RESERVED: [&str; 2] = ["tenant", "principal"];

@@ -1,0 +1,56 @@
+//! The shape of a catalogue file, before anything in it is checked.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{ColumnSpec, ParamType, TotalRows};
+
+/// One file, each value with its place where a fault may be found in it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DefinitionFile {
+    pub(super) title: Spanned<String>,
+    #[serde(default)]
+    pub(super) description: String,
+    pub(super) source: Spanned<String>,
+    pub(super) lane: Option<Spanned<String>>,
+    pub(super) formats: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(super) timeout: Option<Spanned<String>>,
+    pub(super) max_attempts: Option<Spanned<i64>>,
+    pub(super) retention: Option<Spanned<String>>,
+    pub(super) reuse: Option<Spanned<String>>,
+    pub(super) max_rows: Option<Spanned<i64>>,
+    pub(super) max_bytes: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) total: TotalRows,
+    pub(super) sql: Spanned<String>,
+    #[serde(default)]
+    pub(super) params: BTreeMap<Spanned<String>, ParamFile>,
+    #[serde(default)]
+    pub(super) columns: Vec<Spanned<ColumnSpec>>,
+}
+
+/// `[params.<name>]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ParamFile {
+    #[serde(rename = "type")]
+    pub(super) kind: ParamType,
+    #[serde(default)]
+    pub(super) list: bool,
+    pub(super) label: Option<String>,
+    #[serde(default)]
+    pub(super) description: String,
+    pub(super) default: Option<Spanned<toml::Value>>,
+    #[serde(default)]
+    pub(super) optional: bool,
+    pub(super) choices: Option<Spanned<Vec<String>>>,
+    pub(super) min: Option<Spanned<toml::Value>>,
+    pub(super) max: Option<Spanned<toml::Value>>,
+    pub(super) max_length: Option<Spanned<i64>>,
+    pub(super) max_items: Option<Spanned<i64>>,
+    #[serde(default)]
+    pub(super) sensitive: bool,
+}
