@@ -11,6 +11,7 @@ pub mod message;
 pub mod problem;
 pub mod progress;
 pub mod report;
+pub mod trace;
 pub mod transitions;
 
 // Places: where things rest.
@@ -18,3 +19,7 @@ pub mod broker;
 pub mod config;
 pub mod storage;
 pub mod store;
+
+// The process itself.
+pub mod shutdown;
+pub mod telemetry;
