@@ -1,0 +1,169 @@
+//! A local folder as storage.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Seek as _, SeekFrom};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+
+use super::{StorageError, StoredObject, read};
+
+/// Where files are until they are whole. Hidden, so that it can be no part of a key.
+const STAGING: &str = ".staging";
+
+/// Objects as files: the key is the path.
+#[derive(Debug)]
+pub(super) struct Folder {
+    root: PathBuf,
+    timeout: Duration,
+}
+
+impl Folder {
+    pub(super) fn open(root: &Path, timeout: Duration) -> Result<Self, StorageError> {
+        let doing = format!("make the folder {}", root.display());
+        fs::create_dir_all(root.join(STAGING)).map_err(|error| StorageError::from_io(&doing, &error))?;
+        let root = root.canonicalize().map_err(|error| StorageError::from_io(&doing, &error))?;
+        Ok(Self { root, timeout })
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(super) fn staging(&self) -> PathBuf {
+        self.root.join(STAGING)
+    }
+
+    pub(super) fn path_of(&self, key: &str) -> PathBuf {
+        self.root.join(key)
+    }
+
+    pub(super) const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Runs file work on a blocking thread, bounded in time: a network folder may hang.
+    pub(super) async fn blocking<T: Send + 'static>(
+        &self,
+        doing: &str,
+        work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        tokio::time::timeout(self.timeout, tokio::task::spawn_blocking(work))
+            .await
+            .map_err(|_| StorageError::timed_out(doing, self.timeout))?
+            .map_err(|error| StorageError::from_join(doing, &error))?
+            .map_err(|error| StorageError::from_io(doing, &error))
+    }
+
+    /// Writes and removes a file: a folder that only looks right is found out here.
+    pub(super) async fn check(&self) -> Result<(), StorageError> {
+        let probe = self.staging().join(format!("check-{}", uuid::Uuid::new_v4()));
+        self.blocking("write into the storage folder", move || {
+            File::create_new(&probe)?;
+            fs::remove_file(&probe)
+        })
+        .await
+    }
+
+    pub(super) async fn read(
+        &self,
+        key: &str,
+        range: Option<Range<u64>>,
+    ) -> Result<BoxStream<'static, Result<Bytes, StorageError>>, StorageError> {
+        let path = self.path_of(key);
+        let wanted = range.clone();
+        let (file, size) = self
+            .blocking("open an object", move || {
+                let mut file = File::open(path)?;
+                let size = file.metadata()?.len();
+                if let Some(range) = wanted {
+                    file.seek(SeekFrom::Start(range.start))?;
+                }
+                Ok((file, size))
+            })
+            .await?;
+        let range = range.unwrap_or(0..size);
+        read::check_range(&range, size)?;
+        Ok(read::exactly(read::chunks_of(file, range.end - range.start), range.end - range.start, self.timeout))
+    }
+
+    pub(super) async fn size(&self, key: &str) -> Result<u64, StorageError> {
+        let path = self.path_of(key);
+        self.blocking("look at an object", move || Ok(fs::metadata(path)?.len())).await
+    }
+
+    pub(super) async fn delete(&self, key: &str) -> Result<(), StorageError> {
+        let (path, root) = (self.path_of(key), self.root.clone());
+        self.blocking("delete an object", move || {
+            fs::remove_file(&path)?;
+            // Folders it leaves empty go as well; one that is not empty refuses, which ends the walk.
+            for parent in path.ancestors().skip(1).take_while(|parent| *parent != root) {
+                if fs::remove_dir(parent).is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    pub(super) async fn list(&self, after: &str, limit: usize) -> Result<Vec<StoredObject>, StorageError> {
+        let (root, after) = (self.root.clone(), after.to_owned());
+        self.blocking("list objects", move || {
+            let mut found = BTreeMap::new();
+            walk(&root, "", &mut |object| {
+                if object.key > after {
+                    found.insert(object.key.clone(), object);
+                    if found.len() > limit {
+                        found.pop_last();
+                    }
+                }
+            })?;
+            Ok(found.into_values().collect())
+        })
+        .await
+    }
+
+    pub(super) async fn remove_stale_staging(&self, older_than: Duration) -> Result<u64, StorageError> {
+        let staging = self.staging();
+        self.blocking("clean the staging folder", move || {
+            let mut removed = 0;
+            for entry in fs::read_dir(staging)? {
+                let entry = entry?;
+                // A file that vanishes meanwhile was finished or removed by somebody else.
+                let Ok(modified) = entry.metadata().and_then(|m| m.modified()) else { continue };
+                let age = SystemTime::now().duration_since(modified).unwrap_or_default();
+                if age >= older_than && fs::remove_file(entry.path()).is_ok() {
+                    removed += 1;
+                }
+            }
+            Ok(removed)
+        })
+        .await
+    }
+}
+
+/// Visits every object below `folder`. Files that vanish meanwhile are skipped.
+fn walk(folder: &Path, prefix: &str, visit: &mut impl FnMut(StoredObject)) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else { continue };
+        let Ok(metadata) = entry.metadata() else { continue };
+        let key = format!("{prefix}{name}");
+        if metadata.is_dir() {
+            walk(&entry.path(), &format!("{key}/"), visit)?;
+        } else if let Ok(modified) = metadata.modified() {
+            visit(StoredObject { key, bytes: metadata.len(), modified: modified.into() });
+        }
+    }
+    Ok(())
+}
