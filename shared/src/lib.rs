@@ -23,3 +23,6 @@ pub mod store;
 // The process itself.
 pub mod shutdown;
 pub mod telemetry;
+
+// Movers: what carries things between places.
+pub mod outbox;

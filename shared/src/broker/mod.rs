@@ -1,5 +1,10 @@
 //! The broker: doorbells. [`contract`] says what it does; `rabbitmq` and `in_process` do it.
 
 mod contract;
+mod in_process;
+mod open;
+mod topology;
 
 pub use contract::*;
+pub use in_process::InProcess;
+pub use open::open;

@@ -1,0 +1,77 @@
+//! Picks up rows that nobody published: of a process that died, of a broker that was away, or too many to keep in memory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::broker::Broker;
+use crate::store::Store;
+
+use super::publish::Publisher;
+use super::relay::BATCH;
+
+/// Rows wait at most about this long after their lease. The first pass is at once.
+const EVERY: Duration = Duration::from_secs(1);
+/// How often the backlog is counted for the metrics.
+const MEASURE_EVERY: u32 = 5;
+
+/// Runs until stopped.
+pub(super) async fn pick_up(
+    store: Arc<dyn Store>,
+    broker: Arc<dyn Broker>,
+    publisher: Publisher,
+    stop: CancellationToken,
+) {
+    let mut ticks = tokio::time::interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut until_measure = 0;
+    let mut failing = false;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        if let Err(error) = pass(store.as_ref(), broker.as_ref(), &publisher, &stop).await {
+            if !failing {
+                tracing::warn!(%error, "the outbox cannot be read");
+            }
+            failing = true;
+        } else {
+            failing = false;
+        }
+        if until_measure == 0 {
+            measure(store.as_ref()).await;
+            until_measure = MEASURE_EVERY;
+        }
+        until_measure -= 1;
+    }
+}
+
+/// Publishes until nothing is left, the broker has gone, or nothing passes any more.
+async fn pass(
+    store: &dyn Store,
+    broker: &dyn Broker,
+    publisher: &Publisher,
+    stop: &CancellationToken,
+) -> Result<(), crate::store::StoreError> {
+    // Asking first costs nothing; leasing and releasing rows once a second while the broker is away would.
+    while !stop.is_cancelled() && broker.check().await.is_ok() {
+        publisher.broker_answers();
+        let rows = store.lease_outbox(BATCH as u32).await?;
+        let last = rows.len() < BATCH;
+        let outcome = publisher.publish_leftovers(rows).await;
+        if last || outcome.unavailable > 0 || outcome.confirmed == 0 {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn measure(store: &dyn Store) {
+    if let Ok((rows, age)) = store.outbox_backlog().await {
+        metrics::gauge!("waitless_outbox_backlog").set(rows as f64);
+        metrics::gauge!("waitless_outbox_oldest_seconds").set(age);
+    }
+}
