@@ -15,7 +15,9 @@ fn read(name: &str) -> String {
 
 /// `LoseTooOften` → `lose_too_often`.
 fn snake(name: &str) -> String {
-    let words = name.char_indices().map(|(at, c)| if at > 0 && c.is_uppercase() { format!("_{}", c.to_lowercase()) } else { c.to_lowercase().to_string() });
+    let words = name.char_indices().map(|(at, c)| {
+        if at > 0 && c.is_uppercase() { format!("_{}", c.to_lowercase()) } else { c.to_lowercase().to_string() }
+    });
     words.collect()
 }
 
@@ -23,11 +25,17 @@ fn snake(name: &str) -> String {
 fn the_drawing_of_the_life_cycle_shows_exactly_the_arrows_of_the_code() {
     let code: BTreeSet<String> = Transition::ALL
         .into_iter()
-        .flat_map(|arrow| arrow.from().iter().map(move |from| format!("{from} --> {} : {}", arrow.to(), snake(&format!("{arrow:?}")))))
+        .flat_map(|arrow| {
+            arrow.from().iter().map(move |from| format!("{from} --> {} : {}", arrow.to(), snake(&format!("{arrow:?}"))))
+        })
         .collect();
     let page = read("docs/JOB-LIFECYCLE.md");
-    let drawn: BTreeSet<String> =
-        page.lines().map(str::trim).filter(|line| line.contains(" --> ") && !line.contains("[*]")).map(str::to_owned).collect();
+    let drawn: BTreeSet<String> = page
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.contains(" --> ") && !line.contains("[*]"))
+        .map(str::to_owned)
+        .collect();
     assert_eq!(drawn, code);
 }
 
@@ -72,7 +80,13 @@ fn the_configuration_page_lists_every_setting_with_its_default() {
 fn every_file_on_the_path_of_one_report_exists() {
     let readme = read("README.md");
     let table = readme.split("## The path of one report").nth(1).unwrap().split("\n## ").next().unwrap();
-    let files: Vec<&str> = table.split('`').skip(1).step_by(2).filter(|name| name.contains('/')).filter(|name| name.ends_with(".rs") || name.ends_with('/')).collect();
+    let files: Vec<&str> = table
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|name| name.contains('/'))
+        .filter(|name| name.ends_with(".rs") || name.ends_with('/'))
+        .collect();
     assert!(files.len() >= 12, "the path has at least twelve steps, found {files:?}");
     for file in files {
         assert!(root().join(file).exists(), "README names {file}");

@@ -17,7 +17,10 @@ impl Source {
     }
 
     fn is_test(&self) -> bool {
-        self.path.contains("/tests/") || self.path.starts_with("shared/testing/") || self.path.starts_with("e2e/") || self.path.starts_with("bench/")
+        self.path.contains("/tests/")
+            || self.path.starts_with("shared/testing/")
+            || self.path.starts_with("e2e/")
+            || self.path.starts_with("bench/")
     }
 }
 
@@ -52,14 +55,20 @@ fn walk(folder: &Path, found: &mut Vec<Source>) {
 fn forbid(what: &str, allowed: &[&str], wrong: impl Fn(&str) -> bool) {
     let mut places = Vec::new();
     for source in sources().iter().filter(|s| !s.is_test() && !allowed.iter().any(|a| s.path.starts_with(a))) {
-        places.extend(source.code().filter(|(_, line)| wrong(line)).map(|(at, line)| format!("{}:{at}: {}", source.path, line.trim())));
+        places.extend(
+            source
+                .code()
+                .filter(|(_, line)| wrong(line))
+                .map(|(at, line)| format!("{}:{at}: {}", source.path, line.trim())),
+        );
     }
     assert!(places.is_empty(), "{what}:\n{}", places.join("\n"));
 }
 
 #[test]
 fn no_file_is_longer_than_400_lines() {
-    let long: Vec<_> = sources().iter().map(|s| (s.text.lines().count(), s.path.clone())).filter(|(lines, _)| *lines > 400).collect();
+    let long: Vec<_> =
+        sources().iter().map(|s| (s.text.lines().count(), s.path.clone())).filter(|(lines, _)| *lines > 400).collect();
     assert!(long.is_empty(), "{long:?}");
 }
 
@@ -74,24 +83,34 @@ fn no_main_is_longer_than_50_lines() {
 #[test]
 fn no_file_is_called_by_a_name_that_says_nothing() {
     let empty = ["utils.rs", "util.rs", "helpers.rs", "common.rs", "types.rs", "misc.rs"];
-    let found: Vec<_> = sources().into_iter().map(|s| s.path).filter(|path| empty.iter().any(|name| path.ends_with(&format!("/{name}")))).collect();
+    let found: Vec<_> = sources()
+        .into_iter()
+        .map(|s| s.path)
+        .filter(|path| empty.iter().any(|name| path.ends_with(&format!("/{name}"))))
+        .collect();
     assert!(found.is_empty(), "{found:?}");
 }
 
 #[test]
 fn messages_are_settled_only_where_they_are_consumed() {
     let allowed = ["report-worker/src/consume.rs", "notifier/src/consume.rs", "shared/src/broker/"];
-    forbid("only a consumer settles messages", &allowed, |line| line.contains("Settle::Ack") || line.contains("Settle::DeadLetter"));
+    forbid("only a consumer settles messages", &allowed, |line| {
+        line.contains("Settle::Ack") || line.contains("Settle::DeadLetter")
+    });
 }
 
 #[test]
 fn the_environment_is_read_only_by_the_configuration() {
-    forbid("read settings through shared::config", &["shared/src/config/"], |line| line.contains("env::var") || line.contains("env::vars"));
+    forbid("read settings through shared::config", &["shared/src/config/"], |line| {
+        line.contains("env::var") || line.contains("env::vars")
+    });
 }
 
 #[test]
 fn sql_on_the_services_own_database_stands_only_in_the_store() {
-    forbid("use shared::store", &["shared/src/store/"], |line| line.contains("diesel::") || line.contains("sql_query("));
+    forbid("use shared::store", &["shared/src/store/"], |line| {
+        line.contains("diesel::") || line.contains("sql_query(")
+    });
 }
 
 #[test]
@@ -101,10 +120,26 @@ fn nothing_outside_the_tests_is_allowed_to_be_wrong_silently() {
 
 #[test]
 fn lower_layers_import_nothing_of_higher_ones() {
-    let pure = ["access", "artifact", "backoff", "delivery", "event", "job", "message", "problem", "progress", "trace", "transitions"];
+    let pure = [
+        "access",
+        "artifact",
+        "backoff",
+        "delivery",
+        "event",
+        "job",
+        "message",
+        "problem",
+        "progress",
+        "trace",
+        "transitions",
+    ];
     let places = ["broker", "config", "storage", "store"];
     let movers = ["outbox", "sweep", "places", "probes", "telemetry", "shutdown"];
-    let imports = |line: &str, modules: &[&str]| modules.iter().any(|module| line.contains(&format!("crate::{module}::")) || line.contains(&format!("crate::{module};")));
+    let imports = |line: &str, modules: &[&str]| {
+        modules
+            .iter()
+            .any(|module| line.contains(&format!("crate::{module}::")) || line.contains(&format!("crate::{module};")))
+    };
     for source in sources() {
         let Some(rest) = source.path.strip_prefix("shared/src/") else { continue };
         let module = rest.split(['/', '.']).next().unwrap();

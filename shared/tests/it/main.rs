@@ -1,0 +1,4 @@
+//! Tests of what all processes agree on.
+
+mod documents;
+mod rules;
