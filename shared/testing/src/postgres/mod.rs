@@ -1,0 +1,110 @@
+//! PostgreSQL: a fresh database on the run's server, or a server of the test's own to be mistreated.
+
+mod server;
+mod template;
+
+pub use server::Server;
+
+use anyhow::Context;
+use tokio_postgres::{NoTls, SimpleQueryMessage};
+
+/// Names a server to use in place of a private one. Its role must be allowed to make databases.
+pub const VARIABLE: &str = "WAITLESS_TEST_POSTGRES_URL";
+
+/// A fresh, empty database. Dropped with this value.
+#[derive(Debug)]
+#[must_use = "the database is dropped with this value"]
+pub struct Database {
+    server: String,
+    name: String,
+    url: String,
+}
+
+/// Makes a fresh database on the server all tests of this run share.
+///
+/// # Errors
+/// When neither `WAITLESS_TEST_POSTGRES_URL` names a server nor one can be started; the text says what to do.
+pub async fn private() -> anyhow::Result<Database> {
+    let server = match crate::run::named(VARIABLE) {
+        Some(url) => url,
+        None => crate::run::server("postgres", Server::start_for_run).await?,
+    };
+    let name = format!("waitless_{}", uuid::Uuid::new_v4().simple());
+    sql(&server, &format!("create database {name}")).await.context("make a fresh database")?;
+    let url = with_database(&server, &name);
+    Ok(Database { server, name, url })
+}
+
+impl Database {
+    /// `postgres://user@host:port/name`
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Runs SQL on a connection of its own, and returns the rows of all its statements as text.
+    ///
+    /// # Errors
+    /// When PostgreSQL cannot be reached or refuses a statement.
+    pub async fn sql(&self, statements: &str) -> anyhow::Result<Vec<Vec<Option<String>>>> {
+        sql(&self.url, statements).await
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        // A runtime of its own: the test's may be gone, or be the one that drops us.
+        let (server, name) = (self.server.clone(), self.name.clone());
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+            runtime.block_on(sql(&server, &format!("drop database if exists {name} with (force)"))).ok()
+        });
+        let _best_effort = dropping.join();
+    }
+}
+
+/// Runs SQL on a new connection to `url`, and returns the rows of all statements as text.
+///
+/// # Errors
+/// When PostgreSQL cannot be reached or refuses a statement.
+pub async fn sql(url: &str, statements: &str) -> anyhow::Result<Vec<Vec<Option<String>>>> {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.context("connect to PostgreSQL")?;
+    let connection = tokio::spawn(connection);
+    let answer = client.simple_query(statements).await.with_context(|| format!("run {statements:?}"));
+    drop(client);
+    connection.abort();
+    let rows = answer?.into_iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some((0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect()),
+        _ => None,
+    });
+    Ok(rows.collect())
+}
+
+/// The URL with another database in it.
+fn with_database(url: &str, name: &str) -> String {
+    let (before, query) = url.split_once('?').map_or((url, None), |(before, query)| (before, Some(query)));
+    let host_at = before.find("://").map_or(0, |at| at + 3);
+    let end = before[host_at..].find('/').map_or(before.len(), |at| host_at + at);
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    format!("{}/{name}{query}", &before[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_is_put_into_any_url() {
+        assert_eq!(with_database("postgres://u@h:1/old", "new"), "postgres://u@h:1/new");
+        assert_eq!(with_database("postgres://u@h:1", "new"), "postgres://u@h:1/new");
+        assert_eq!(with_database("postgres://u@h/?sslmode=require", "new"), "postgres://u@h/new?sslmode=require");
+    }
+
+    #[tokio::test]
+    async fn two_tests_see_two_databases() {
+        let (one, other) = (private().await.unwrap(), private().await.unwrap());
+        one.sql("create table only_here (id int)").await.unwrap();
+        assert!(other.sql("select * from only_here").await.is_err());
+        assert_eq!(one.sql("select count(*) from only_here").await.unwrap(), [[Some("0".to_owned())]]);
+    }
+}
