@@ -20,9 +20,11 @@ pub mod config;
 pub mod storage;
 pub mod store;
 
-// The process itself.
-pub mod shutdown;
-pub mod telemetry;
-
 // Movers: what carries things between places.
 pub mod outbox;
+pub mod sweep;
+
+// The process itself.
+pub mod places;
+pub mod shutdown;
+pub mod telemetry;

@@ -1,0 +1,155 @@
+//! Rings again for jobs and deliveries whose doorbell was lost.
+//!
+//! A pending job looks the same to the store whether its message waits in a long queue or was lost with the broker's disk:
+//! it has no outbox row and was rung a while ago ("silent"). Ringing all of them would double a long backlog again and again.
+//! So the queue is asked how many messages it holds:
+//!
+//! * Silent jobs that the ready messages cannot account for (`silent - ready`) are rung, longest silent first. The depth is
+//!   read before the jobs are counted: jobs claimed in between make the difference too small, never too large.
+//! * Ready messages may be for jobs that are not silent, or no longer pending, and then hide lost ones. They hide them only
+//!   until the queue is drained. For a queue that never is, jobs silent for [`LONG`] are rung slowly, whatever the depth says,
+//!   each at most once in that time: a hundredth of the allowed rate, which a backlog does not feel.
+//! * A broker that cannot be asked is not rung at: nobody would hear it.
+//!
+//! Ringing a job that was not lost is harmless: the second message finds it claimed or ended.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use crate::delivery::Channel;
+use crate::job::Lane;
+use crate::message::Queue;
+use crate::places::Places;
+use crate::store::StoreError;
+
+/// Silent this long, a job is rung even though the queue may hold its message.
+const LONG: Duration = Duration::from_secs(600);
+/// How often such jobs are looked for.
+const LONG_EVERY: Duration = Duration::from_secs(5);
+/// Jobs rung in one statement.
+const AT_ONCE: u32 = 1_000;
+
+/// Doorbells that may be rung: at most a second's worth at a time.
+#[derive(Debug)]
+struct Allowance {
+    rate: f64,
+    left: f64,
+    since: Instant,
+}
+
+impl Allowance {
+    fn new(rate: u32) -> Self {
+        let rate = f64::from(rate.max(1));
+        Self { rate, left: rate, since: Instant::now() }
+    }
+
+    fn at_most(&mut self, wanted: u64) -> u32 {
+        self.left = (self.left + self.since.elapsed().as_secs_f64() * self.rate).min(self.rate);
+        self.since = Instant::now();
+        wanted.min(self.left as u64).min(u64::from(AT_ONCE)) as u32
+    }
+
+    fn spend(&mut self, rung: u32) {
+        self.left -= f64::from(rung);
+    }
+}
+
+/// Rings lanes and channels, within its allowance.
+#[derive(Debug)]
+pub(super) struct Ringer {
+    allowance: Allowance,
+    started: Instant,
+    /// An in-process broker starts empty: everything that waits was rung by a process that is gone.
+    caught_up: bool,
+    counted: HashMap<Lane, Instant>,
+    long_looked: Instant,
+}
+
+impl Ringer {
+    pub(super) fn new(rate: u32) -> Self {
+        let now = Instant::now();
+        Self {
+            allowance: Allowance::new(rate),
+            started: now,
+            caught_up: false,
+            counted: HashMap::new(),
+            long_looked: now,
+        }
+    }
+
+    pub(super) async fn ring_lanes(&mut self, places: &Places, grace: Duration) -> Result<(), StoreError> {
+        if !self.caught_up {
+            self.ring_everything(places).await?;
+            self.caught_up = true;
+        }
+        for lane in Lane::ALL {
+            self.ring_lane(places, lane, grace).await?;
+        }
+        if self.long_looked.elapsed() >= LONG_EVERY {
+            self.long_looked = Instant::now();
+            let limit = (self.allowance.rate / 100.0 * LONG_EVERY.as_secs_f64()).ceil() as u32;
+            for lane in Lane::ALL {
+                note(places.store.ring_silent(lane, LONG, limit).await?, "long silent job");
+            }
+        }
+        Ok(())
+    }
+
+    async fn ring_lane(&mut self, places: &Places, lane: Lane, grace: Duration) -> Result<(), StoreError> {
+        let Some(depth) = places.broker.depth(Queue::Work(lane)).await else { return Ok(()) };
+        // Counting a long backlog costs the database something, and with messages waiting nothing is urgent.
+        if depth.ready > 0 && self.counted.get(&lane).is_some_and(|counted| counted.elapsed() < grace) {
+            return Ok(());
+        }
+        self.counted.insert(lane, Instant::now());
+        let silent = places.store.count_silent(lane, grace).await?;
+        let limit = self.allowance.at_most(silent.saturating_sub(depth.ready));
+        if limit > 0 {
+            let rung = places.store.ring_silent(lane, grace, limit).await?;
+            self.allowance.spend(rung);
+            note(rung, "silent job");
+            // There may be more of them than one statement takes.
+            self.counted.remove(&lane);
+        }
+        Ok(())
+    }
+
+    /// Deliveries come back by the delay queues as retries do, and are far fewer than jobs.
+    pub(super) async fn ring_deliveries(&mut self, places: &Places, grace: Duration) -> Result<(), StoreError> {
+        for channel in Channel::ALL {
+            let limit = self.allowance.at_most(u64::from(AT_ONCE));
+            if limit == 0 {
+                return Ok(());
+            }
+            let rung = places.store.ring_due_deliveries(channel, grace, limit).await?;
+            self.allowance.spend(rung);
+            note(rung, "delivery");
+        }
+        Ok(())
+    }
+
+    /// Rings what was last rung before this process began.
+    async fn ring_everything(&self, places: &Places) -> Result<(), StoreError> {
+        if places.broker.kind() != "in-process" {
+            return Ok(());
+        }
+        for lane in Lane::ALL {
+            while note(places.store.ring_silent(lane, self.started.elapsed(), AT_ONCE).await?, "job at start") {}
+        }
+        for channel in Channel::ALL {
+            let due = || places.store.ring_due_deliveries(channel, self.started.elapsed(), AT_ONCE);
+            while note(due().await?, "delivery at start") {}
+        }
+        while note(places.store.ring_overdue_retries(self.started.elapsed(), AT_ONCE).await?, "retry at start") {}
+        Ok(())
+    }
+}
+
+/// Counts what was rung; tells whether anything was.
+fn note(rung: u32, what: &'static str) -> bool {
+    if rung > 0 {
+        tracing::info!(rung, what, "rung again");
+        metrics::counter!("waitless_rung_again_total", "what" => what).increment(u64::from(rung));
+    }
+    rung > 0
+}
