@@ -73,10 +73,8 @@ fn integer(value: &Value) -> Result<Value, String> {
 fn decimal(value: &Value) -> Result<Value, String> {
     let given = match value {
         Value::String(text) => text.clone(),
-        Value::Number(number) => match number.as_i64() {
-            Some(whole) => whole.to_string(),
-            None => decimal_of_float(number)?,
-        },
+        Value::Number(number) if number.is_f64() => decimal_of_float(number)?,
+        Value::Number(number) => number.to_string(),
         other => return Err(wrong("a decimal number", other)),
     };
     canonical_decimal(&given).map(Value::from)
@@ -85,8 +83,8 @@ fn decimal(value: &Value) -> Result<Value, String> {
 /// A JSON number with a fraction has gone through a double, which keeps 15 digits for certain.
 fn decimal_of_float(number: &serde_json::Number) -> Result<String, String> {
     let text = number.as_f64().map(|float| float.to_string()).unwrap_or_default();
-    let digits = text.trim_start_matches(['-', '0', '.']).chars().filter(char::is_ascii_digit).count();
-    if digits > 15 {
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    if digits.trim_matches('0').len() > 15 {
         return Err("has more digits than a JSON number keeps; write it as a string".to_owned());
     }
     Ok(text)

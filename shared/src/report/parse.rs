@@ -56,8 +56,8 @@ fn parse(name: &str, text: &str) -> Result<ReportDefinition, Fault> {
     let timeout = duration(file.timeout.as_ref(), DAY)?.unwrap_or(DEFAULT_TIMEOUT);
     let retention = duration(file.retention.as_ref(), 3650 * DAY)?.unwrap_or(30 * DAY);
     let reuse = duration(file.reuse.as_ref(), 365 * DAY)?;
-    let max_attempts = whole(file.max_attempts.as_ref(), 1..=MAX_ATTEMPTS)?.unwrap_or(DEFAULT_ATTEMPTS);
-    let max_rows = whole(file.max_rows.as_ref(), 1..=i64::MAX)?;
+    let max_attempts = whole("max_attempts", file.max_attempts.as_ref(), 1..=MAX_ATTEMPTS)?.unwrap_or(DEFAULT_ATTEMPTS);
+    let max_rows = whole("max_rows", file.max_rows.as_ref(), 1..=i64::MAX)?;
     let max_bytes = file.max_bytes.as_ref().map(size).transpose()?;
     let params = parse_params(file.params)?;
     check_placeholders(&file.sql, &params, text)?;
@@ -129,8 +129,8 @@ fn formats(value: &Spanned<Vec<Spanned<String>>>) -> Result<Vec<Format>, Fault> 
 fn duration(value: Option<&Spanned<String>>, most: Duration) -> Result<Option<Duration>, Fault> {
     let Some(value) = value else { return Ok(None) };
     let text = value.get_ref();
-    let duration = humantime::parse_duration(text).map_err(|error| {
-        Fault::new(value.span(), format!("`{text}` is not a duration ({error}); write for example \"30m\" or \"30d\""))
+    let duration = humantime::parse_duration(text).map_err(|_| {
+        Fault::new(value.span(), format!("`{text}` is not a duration; write for example \"90s\", \"30m\" or \"30d\""))
     })?;
     if duration.is_zero() || duration > most {
         let most = humantime::format_duration(most);
@@ -139,13 +139,17 @@ fn duration(value: Option<&Spanned<String>>, most: Duration) -> Result<Option<Du
     Ok(Some(duration))
 }
 
-pub(super) fn whole(value: Option<&Spanned<i64>>, range: std::ops::RangeInclusive<i64>) -> Result<Option<i64>, Fault> {
+pub(super) fn whole(
+    key: &str,
+    value: Option<&Spanned<i64>>,
+    range: std::ops::RangeInclusive<i64>,
+) -> Result<Option<i64>, Fault> {
     let Some(value) = value else { return Ok(None) };
     if !range.contains(value.get_ref()) {
         let message = if *range.end() == i64::MAX {
-            format!("must be {} or more", range.start())
+            format!("`{key}` must be {} or more", range.start())
         } else {
-            format!("must be between {} and {}", range.start(), range.end())
+            format!("`{key}` must be between {} and {}", range.start(), range.end())
         };
         return Err(Fault::new(value.span(), message));
     }

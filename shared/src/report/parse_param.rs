@@ -103,14 +103,14 @@ fn max_length(param: &ParamFile) -> Result<Option<u32>, Fault> {
         Some(length) if param.kind != ParamType::Text => {
             Err(Fault::new(length.span(), "`max_length` belongs to `type = \"text\"` only"))
         }
-        length => Ok(whole(length.as_ref(), 1..=100_000)?.and_then(|length| u32::try_from(length).ok())),
+        length => Ok(whole("max_length", length.as_ref(), 1..=100_000)?.and_then(|length| u32::try_from(length).ok())),
     }
 }
 
 fn max_items(param: &ParamFile) -> Result<Option<u32>, Fault> {
     match &param.max_items {
         Some(items) if !param.list => Err(Fault::new(items.span(), "`max_items` belongs to `list = true` only")),
-        items => Ok(whole(items.as_ref(), 1..=10_000)?.and_then(|items| u32::try_from(items).ok())),
+        items => Ok(whole("max_items", items.as_ref(), 1..=10_000)?.and_then(|items| u32::try_from(items).ok())),
     }
 }
 
