@@ -1,5 +1,5 @@
 //! Tests of what all processes agree on.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod catalogue;
 mod definition;
