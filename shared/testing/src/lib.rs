@@ -1,5 +1,6 @@
 pub mod postgres;
 pub mod rabbitmq;
+pub mod store_conformance;
 
 mod account;
 mod eventually;

@@ -1,0 +1,111 @@
+//! API keys and links.
+
+use std::time::Duration;
+
+use shared::access::{hash_token, key_prefix, make_api_key};
+use shared::job::{Caller, Job, NewJob};
+use shared::store::{Ending, NewApiKey, Scope};
+use uuid::Uuid;
+
+use super::stage::{Stage, ana, artifact, caller, link_hash, new_job, until};
+
+fn new_key(caller: Caller, valid_for: Option<Duration>) -> NewApiKey {
+    let key = make_api_key();
+    NewApiKey {
+        id: Uuid::now_v7(),
+        prefix: key_prefix(&key),
+        hash: hash_token(&key),
+        caller,
+        scopes: vec![Scope::Read, Scope::Write],
+        valid_for,
+    }
+}
+
+pub async fn an_api_key_is_found_by_its_hash(stage: Stage) {
+    let key = new_key(ana(), Some(Duration::from_secs(3600)));
+    let made = stage.store.create_api_key(key.clone()).await.unwrap();
+    assert_eq!((made.id, &made.prefix, made.hash, &made.caller), (key.id, &key.prefix, key.hash, &key.caller));
+    assert_eq!(made.scopes, key.scopes);
+    assert_eq!(made.expires_at, Some(made.created_at + Duration::from_secs(3600)));
+    assert!(!made.expired && made.revoked_at.is_none());
+    assert_eq!(stage.store.api_key_by_hash(key.hash).await.unwrap(), Some(made));
+    let for_ever = stage.store.create_api_key(new_key(ana(), None)).await.unwrap();
+    assert_eq!((for_ever.expires_at, for_ever.expired), (None, false));
+}
+
+pub async fn an_api_key_expires(stage: Stage) {
+    let key = stage.store.create_api_key(new_key(ana(), Some(Duration::from_millis(20)))).await.unwrap();
+    let expired = until("the key to expire", async || {
+        stage.store.api_key_by_hash(key.hash).await.unwrap().filter(|key| key.expired)
+    })
+    .await;
+    assert_eq!((expired.id, expired.expires_at), (key.id, key.expires_at));
+}
+
+pub async fn an_api_key_is_revoked_once(stage: Stage) {
+    let key = stage.store.create_api_key(new_key(ana(), None)).await.unwrap();
+    let other = stage.store.create_api_key(new_key(ana(), None)).await.unwrap();
+    assert!(stage.store.revoke_api_key(key.id).await.unwrap());
+    assert!(!stage.store.revoke_api_key(key.id).await.unwrap());
+    assert!(!stage.store.revoke_api_key(Uuid::now_v7()).await.unwrap());
+    let revoked = stage.store.api_key_by_hash(key.hash).await.unwrap().unwrap();
+    assert!(revoked.revoked_at.is_some());
+    assert_eq!(stage.store.api_key_by_hash(other.hash).await.unwrap(), Some(other));
+}
+
+pub async fn api_keys_are_listed_by_tenant(stage: Stage) {
+    let first = stage.store.create_api_key(new_key(ana(), None)).await.unwrap();
+    let theirs = stage.store.create_api_key(new_key(caller("globex", "ana"), None)).await.unwrap();
+    let second = stage.store.create_api_key(new_key(caller("acme", "bob"), None)).await.unwrap();
+    assert_eq!(stage.store.api_keys(Some("acme")).await.unwrap(), [second.clone(), first.clone()]);
+    assert_eq!(stage.store.api_keys(Some("globex")).await.unwrap(), std::slice::from_ref(&theirs));
+    assert_eq!(stage.store.api_keys(None).await.unwrap(), [second, theirs, first]);
+    assert!(stage.store.api_keys(Some("nobody")).await.unwrap().is_empty());
+}
+
+async fn done_for(stage: &Stage, retention_ms: i64) -> Job {
+    let worker = stage.worker().await;
+    let job = stage.submit(NewJob { retention_ms, ..new_job(&ana()) }).await;
+    let job = stage.claim(&worker, job.id).await;
+    stage.settle(&job, Ending::Done(vec![artifact(&job)])).await;
+    stage.job(job.id).await
+}
+
+pub async fn a_link_opens_its_artifact(stage: Stage) {
+    let job = done_for(&stage, 86_400_000).await;
+    let hash = link_hash(job.artifacts[0].link_id);
+    for _ in 0..3 {
+        let link = stage.store.open_link(hash).await.unwrap().expect("the link works");
+        assert_eq!((&link.artifact, link.tenant.as_str()), (&job.artifacts[0], "acme"));
+        assert_eq!((link.expires_at, link.expired, link.revoked_at), (job.artifacts[0].expires_at, false, None));
+    }
+}
+
+pub async fn a_link_expires(stage: Stage) {
+    let job = done_for(&stage, 20).await;
+    let hash = link_hash(job.artifacts[0].link_id);
+    let link =
+        until("the link to expire", async || stage.store.open_link(hash).await.unwrap().filter(|link| link.expired))
+            .await;
+    assert_eq!(link.artifact.id, job.artifacts[0].id);
+}
+
+pub async fn a_link_is_revoked_by_its_owner_only(stage: Stage) {
+    let (job, other) = (done_for(&stage, 86_400_000).await, done_for(&stage, 86_400_000).await);
+    let id = job.artifacts[0].id;
+    for stranger in [caller("acme", "bob"), caller("globex", "ana")] {
+        assert!(!stage.store.revoke_links(&stranger, id).await.unwrap());
+    }
+    assert!(!stage.store.revoke_links(&ana(), Uuid::now_v7()).await.unwrap());
+    let open = async |job: &Job| stage.store.open_link(link_hash(job.artifacts[0].link_id)).await.unwrap().unwrap();
+    assert_eq!(open(&job).await.revoked_at, None);
+    assert!(stage.store.revoke_links(&ana(), id).await.unwrap());
+    assert!(open(&job).await.revoked_at.is_some());
+    assert_eq!(open(&other).await.revoked_at, None);
+}
+
+pub async fn an_unknown_hash_opens_nothing(stage: Stage) {
+    done_for(&stage, 86_400_000).await;
+    assert_eq!(stage.store.open_link(hash_token("altered")).await.unwrap(), None);
+    assert_eq!(stage.store.api_key_by_hash(hash_token("altered")).await.unwrap(), None);
+}

@@ -1,0 +1,100 @@
+//! Heartbeats: liveness, progress, and what a worker hears from them.
+
+use std::time::Duration;
+
+use shared::progress::Progress;
+use shared::store::{AttemptProgress, Claimed, Ending};
+
+use super::stage::{Stage, ana, progress, until};
+
+pub async fn a_beat_carries_progress(stage: Stage) {
+    let mut worker = stage.worker().await;
+    let (first, second) = (stage.processing(&worker).await, stage.processing(&worker).await);
+    let of = |job_id, rows| AttemptProgress { job_id, attempt: 1, progress: progress(rows) };
+    let lost = worker.heartbeat.beat(vec![of(first.id, 7), of(second.id, 8)]).await.unwrap();
+    assert!(lost.is_empty());
+    assert_eq!(stage.job(first.id).await.progress, progress(7));
+    assert_eq!(stage.job(second.id).await.progress, progress(8));
+    let unknown_total = Progress { total_rows: None, total_is_estimate: false, ..progress(9) };
+    worker.heartbeat.beat(vec![AttemptProgress { progress: unknown_total, ..of(first.id, 0) }]).await.unwrap();
+    assert_eq!(stage.job(first.id).await.progress, unknown_total);
+    assert_eq!(stage.events(&first).await.len(), 2, "progress is no event");
+}
+
+pub async fn progress_of_an_older_attempt_is_ignored(stage: Stage) {
+    let mut worker = stage.worker().await;
+    let first = stage.processing(&worker).await;
+    stage.settle(&first, Ending::HandBack).await;
+    let second = stage.claim(&worker, first.id).await;
+    let before = stage.job(second.id).await;
+    let late = AttemptProgress { job_id: first.id, attempt: 1, progress: progress(99) };
+    assert_eq!(worker.heartbeat.beat(vec![late]).await.unwrap(), [(first.id, 1)]);
+    assert_eq!(stage.job(second.id).await, before);
+}
+
+pub async fn a_beat_tells_that_a_job_was_cancelled(stage: Stage) {
+    let mut worker = stage.worker().await;
+    let (cancelled, kept) = (stage.processing(&worker).await, stage.processing(&worker).await);
+    stage.store.cancel(&ana(), cancelled.id).await.unwrap();
+    let after = stage.job(cancelled.id).await;
+    let of = |job_id| AttemptProgress { job_id, attempt: 1, progress: progress(5) };
+    let lost = worker.heartbeat.beat(vec![of(cancelled.id), of(kept.id)]).await.unwrap();
+    assert_eq!(lost, [(cancelled.id, 1)]);
+    assert_eq!(stage.job(cancelled.id).await, after);
+}
+
+pub async fn a_beat_tells_that_a_job_was_taken_over(stage: Stage) {
+    let mut silent = stage.worker().await;
+    let job = stage.processing(&silent).await;
+    until("the release", async || {
+        let released = stage.store.release_lost_jobs(Duration::from_millis(20)).await.unwrap();
+        (released == [job.id]).then_some(())
+    })
+    .await;
+    let other = stage.worker().await;
+    let taken = stage.claim(&other, job.id).await;
+    let before = stage.job(job.id).await;
+    let late = AttemptProgress { job_id: job.id, attempt: 1, progress: progress(99) };
+    assert_eq!(silent.heartbeat.beat(vec![late]).await.unwrap(), [(job.id, 1)]);
+    assert_eq!(stage.job(job.id).await, before);
+    assert_eq!(taken.attempt, 2);
+}
+
+pub async fn a_worker_whose_row_vanished_has_lost_everything_and_is_registered_anew(stage: Stage) {
+    let mut worker = stage.worker().await;
+    let jobs = [stage.processing(&worker).await, stage.processing(&worker).await];
+    until("the removal of the row", async || {
+        stage.store.release_lost_jobs(Duration::from_millis(20)).await.unwrap();
+        stage.store.workers().await.unwrap().is_empty().then_some(())
+    })
+    .await;
+    let all = jobs.iter().map(|job| AttemptProgress { job_id: job.id, attempt: 1, progress: progress(1) });
+    let mut lost = worker.heartbeat.beat(all.collect()).await.unwrap();
+    lost.sort();
+    let mut expected = jobs.map(|job| (job.id, 1)).to_vec();
+    expected.sort();
+    assert_eq!(lost, expected);
+    assert_eq!(stage.store.workers().await.unwrap()[0].info.id, worker.id);
+    assert!(worker.heartbeat.beat(Vec::new()).await.unwrap().is_empty());
+    let again = stage.processing(&worker).await;
+    let own = AttemptProgress { job_id: again.id, attempt: 1, progress: progress(1) };
+    assert!(worker.heartbeat.beat(vec![own]).await.unwrap().is_empty());
+    let other = stage.worker().await;
+    assert_eq!(stage.try_claim(&other, again.id, true).await, Claimed::Held);
+}
+
+pub async fn workers_are_listed_with_what_they_hold(stage: Stage) {
+    let (mut busy, idle) = (stage.worker().await, stage.worker().await);
+    stage.processing(&busy).await;
+    stage.processing(&busy).await;
+    stage.done(&busy).await;
+    busy.heartbeat.beat(Vec::new()).await.unwrap();
+    let listed = stage.store.workers().await.unwrap();
+    assert_eq!(listed.len(), 2);
+    for (id, running) in [(busy.id, 2), (idle.id, 0)] {
+        let worker = listed.iter().find(|worker| worker.info.id == id).expect("it is listed");
+        assert_eq!((worker.running, worker.info.concurrency, worker.info.pid), (running, 4, std::process::id()));
+        assert_eq!((worker.info.host.as_str(), worker.info.lanes.len()), ("test-host", 2));
+        assert!(worker.started_at <= worker.heartbeat_at);
+    }
+}

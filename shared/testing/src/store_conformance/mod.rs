@@ -1,0 +1,204 @@
+//! The store's contract as tests: one function a rule, its name the rule. Every implementation passes all of them:
+//!
+//! ```ignore
+//! async fn open(after_commit: Arc<dyn AfterCommit>) -> (Arc<dyn Store>, TempDir) { … }
+//! testing::test_store!(open);
+//! ```
+//!
+//! `open` opens a fresh, empty store and returns it with whatever must live as long as it does.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cognitive_complexity,
+    reason = "every function here is the body of a test, and every assertion counts as a branch"
+)]
+
+pub mod access;
+pub mod cancels;
+pub mod claims;
+pub mod commits;
+pub mod deliveries;
+pub mod events;
+pub mod heartbeats;
+pub mod losses;
+pub mod outbox;
+pub mod reads;
+pub mod settlements;
+mod stage;
+pub mod submits;
+pub mod sweeps;
+pub mod walk;
+
+pub use stage::{Recorder, Stage, TestWorker, until};
+
+/// Expands to one test for each rule of the store's contract.
+#[macro_export]
+macro_rules! test_store {
+    ($open:path) => {
+        $crate::test_store! { @rules $open;
+            submits: [
+                a_submitted_job_is_read_back_as_it_was_sent,
+                a_submit_writes_one_event_and_rings_its_lane,
+                the_same_key_and_body_give_the_same_job,
+                a_replayed_submit_answers_the_job_as_it_was_submitted,
+                the_same_key_with_another_body_is_refused,
+                keys_are_apart_for_every_tenant_and_principal,
+                duplicates_within_one_batch_make_one_job,
+                fifty_submits_of_one_key_at_once_make_one_job,
+                a_bad_job_fails_only_itself,
+                a_nul_character_costs_the_neighbours_nothing,
+                a_refused_job_does_not_take_its_key,
+                a_batch_is_answered_in_order,
+                an_empty_batch_is_no_error,
+                report_versions_are_kept_once,
+            ]
+            reads: [
+                a_job_is_read_only_by_its_tenant_and_principal,
+                lists_hold_only_the_callers_jobs_newest_first,
+                a_whole_tenant_is_listed_for_its_operators,
+                lists_are_walked_page_by_page_without_gap,
+                lists_are_filtered_by_state_and_report,
+                unfinished_jobs_are_counted_by_tenant_up_to_the_limit,
+                nobody_cancels_or_replays_anothers_job,
+                the_store_answers_checks_and_tells_its_time,
+            ]
+            claims: [
+                a_claim_starts_the_next_attempt,
+                a_job_is_claimed_once_by_many_workers_at_once,
+                a_job_named_twice_in_one_batch_is_claimed_once,
+                a_retry_that_is_not_due_is_not_claimed,
+                a_retry_that_is_due_is_claimed,
+                a_final_or_unknown_job_is_gone,
+                a_redelivered_job_with_a_live_holder_is_held,
+                a_redelivered_job_whose_holder_is_gone_is_taken_over,
+                a_take_over_releases_all_jobs_of_the_lost_worker,
+                a_take_over_after_the_last_crash_fails_the_job,
+            ]
+            settlements: [
+                a_finished_job_has_its_artifacts_and_tells_its_recipients,
+                an_error_that_may_pass_puts_the_job_off,
+                the_last_error_fails_the_job,
+                a_final_error_fails_the_job_at_once,
+                a_job_handed_back_counts_an_interruption_and_nothing_else,
+                a_settlement_of_another_attempt_writes_nothing,
+                a_settlement_by_another_worker_writes_nothing,
+                a_settlement_in_the_wrong_state_writes_nothing,
+                an_attempt_is_settled_once_even_within_one_batch,
+                a_late_settlement_costs_its_neighbours_nothing,
+                sequence_numbers_have_no_gap_and_attempts_only_grow,
+            ]
+            cancels: [
+                a_pending_job_is_cancelled,
+                a_processing_job_is_cancelled_and_its_attempt_fenced,
+                a_retrying_job_is_cancelled,
+                a_final_job_is_not_cancelled,
+                a_failed_job_is_replayed_with_its_counters_at_zero,
+                only_failed_jobs_are_replayed,
+                a_replayed_job_tells_its_recipients_again,
+                one_of_many_cancels_and_finishes_wins,
+            ]
+            losses: [
+                a_worker_that_beats_keeps_its_jobs,
+                a_silent_worker_loses_its_jobs,
+                a_dead_workers_job_goes_back_and_counts_a_crash,
+                three_crashes_fail_the_job,
+                a_worker_without_row_loses_its_jobs,
+                a_retired_worker_is_not_listed,
+                many_sweepers_at_once_release_a_job_once,
+            ]
+            heartbeats: [
+                a_beat_carries_progress,
+                progress_of_an_older_attempt_is_ignored,
+                a_beat_tells_that_a_job_was_cancelled,
+                a_beat_tells_that_a_job_was_taken_over,
+                a_worker_whose_row_vanished_has_lost_everything_and_is_registered_anew,
+                workers_are_listed_with_what_they_hold,
+            ]
+            events: [
+                events_of_a_job_are_read_after_a_number,
+                events_are_read_only_by_their_caller,
+                the_feed_is_complete_and_in_order_under_concurrent_writers,
+                the_feed_is_read_page_by_page,
+                a_feed_from_its_end_holds_everything_that_follows,
+            ]
+            commits: [
+                what_is_told_is_committed_already,
+                every_call_tells_exactly_its_own_rows,
+                a_call_that_changes_nothing_tells_nothing,
+                a_dropped_call_leaves_nothing_half_done,
+            ]
+            outbox: [
+                a_committed_row_belongs_to_its_writer_until_the_lease_is_over,
+                a_released_row_is_leased_again,
+                a_deleted_row_is_gone,
+                two_relays_never_get_the_same_row,
+                rows_are_leased_oldest_first_up_to_the_limit,
+                every_kind_of_row_is_read_back_as_it_was_written,
+            ]
+            deliveries: [
+                a_delivery_is_claimed_once_and_sent,
+                a_delivery_put_off_is_claimed_when_it_is_due,
+                a_delivery_that_failed_is_final,
+                a_lease_that_is_over_is_taken_and_the_former_claim_fenced,
+                a_recipient_named_twice_is_told_once,
+                deliveries_are_listed_by_tenant_and_state,
+                due_deliveries_are_rung,
+            ]
+            access: [
+                an_api_key_is_found_by_its_hash,
+                an_api_key_expires,
+                an_api_key_is_revoked_once,
+                api_keys_are_listed_by_tenant,
+                a_link_opens_its_artifact,
+                a_link_expires,
+                a_link_is_revoked_by_its_owner_only,
+                an_unknown_hash_opens_nothing,
+            ]
+            sweeps: [
+                overdue_retries_are_rung,
+                silent_jobs_are_counted_and_rung,
+                a_job_with_an_unsent_row_is_not_silent,
+                expired_artifacts_are_found_until_marked,
+                unreferenced_keys_are_told_from_referenced_ones,
+                idempotency_keys_are_forgotten_after_a_time,
+                no_job_is_uncovered_at_any_step,
+                unfinished_jobs_are_counted_by_lane_and_state,
+            ]
+            walk: [
+                random_walks_agree_with_the_model,
+            ]
+        }
+    };
+    (@rules $open:path; $($theme:ident: [$($rule:ident,)*])*) => {
+        $($(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $rule() {
+                let stage = $crate::store_conformance::Stage::set($open).await;
+                $crate::store_conformance::$theme::$rule(stage).await;
+            }
+        )*)*
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    /// A rule that is written but not listed would never run.
+    #[test]
+    fn every_rule_is_in_the_list() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store_conformance");
+        let list = std::fs::read_to_string(folder.join("mod.rs")).unwrap();
+        let mut rules = 0;
+        for file in std::fs::read_dir(folder).unwrap() {
+            let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+            for line in text.lines().filter_map(|line| line.strip_prefix("pub async fn ")) {
+                let name = line.split(['(', '<']).next().unwrap();
+                if line.contains("(stage: Stage)") {
+                    rules += 1;
+                    assert!(list.contains(&format!("    {name},\n")), "{name} is not listed");
+                }
+            }
+        }
+        assert!(rules > 80, "only {rules} rules were found");
+    }
+}
