@@ -1,0 +1,48 @@
+//! Puts a mail's headers and its two forms together.
+
+use lettre::Address;
+use lettre::message::header::{HeaderName, HeaderValue};
+use lettre::message::{Mailbox, Message, MultiPart, SinglePart};
+use shared::delivery::Delivery;
+
+use super::{ComposeError, faulty};
+
+/// What a message is made of.
+pub(super) struct Parts<'a> {
+    pub(super) delivery: &'a Delivery,
+    pub(super) from: &'a Mailbox,
+    pub(super) to: &'a Address,
+    pub(super) subject: String,
+    pub(super) text: String,
+    pub(super) html: String,
+}
+
+impl Parts<'_> {
+    /// Returns the message as it goes over the wire. Everything in it that could differ from one try to the next (identity, date,
+    /// boundary) comes from the delivery.
+    pub(super) fn assemble(self, trace_id: Option<&str>) -> Result<Vec<u8>, ComposeError> {
+        let id = self.delivery.id;
+        let both = MultiPart::alternative()
+            .boundary(format!("waitless-{}", id.simple()))
+            .singlepart(SinglePart::plain(self.text))
+            .singlepart(SinglePart::html(self.html));
+        let mut builder = Message::builder()
+            .from(self.from.clone())
+            .to(Mailbox::new(None, self.to.clone()))
+            .subject(self.subject)
+            .date(self.delivery.created_at.into())
+            .message_id(Some(format!("<{id}@{}>", self.from.email.domain())))
+            // Keeps out-of-office replies away (RFC 3834).
+            .raw_header(header("Auto-Submitted", "auto-generated")?)
+            .raw_header(header("X-Waitless-Job", &self.delivery.job_id.to_string())?);
+        if let Some(trace_id) = trace_id {
+            builder = builder.raw_header(header("X-Waitless-Trace", trace_id)?);
+        }
+        Ok(builder.multipart(both).map_err(faulty)?.formatted())
+    }
+}
+
+fn header(name: &str, value: &str) -> Result<HeaderValue, ComposeError> {
+    let name = HeaderName::new_from_ascii(name.to_owned()).map_err(faulty)?;
+    Ok(HeaderValue::new(name, value.to_owned()))
+}

@@ -1,0 +1,62 @@
+//! A delivery's message is taken, and settled in the end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::broker::{Incoming, Settle};
+use shared::delivery::Channel;
+use shared::message::{Message, Queue};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::notify::Notifier;
+
+/// Takes messages until `stop`, at most `concurrency` at once, so that one slow server keeps nobody else waiting.
+pub(crate) async fn consume(notifier: Arc<Notifier>, concurrency: u16, grace: Duration, stop: CancellationToken) {
+    let mut messages = notifier.places().broker.consume(Queue::Notify(Channel::Email), concurrency).await;
+    let mut sending = JoinSet::new();
+    loop {
+        let full = sending.len() >= usize::from(concurrency.max(1));
+        tokio::select! {
+            () = stop.cancelled() => break,
+            Some(ended) = sending.join_next() => report_panic(ended),
+            taken = messages.recv(), if !full => match taken {
+                Some(message) => { sending.spawn(handle(notifier.clone(), message)); }
+                None => break,
+            },
+        }
+    }
+    // Nothing new comes; what is not settled goes back to the queue.
+    drop(messages);
+    let finished = async { while let Some(ended) = sending.join_next().await { report_panic(ended) } };
+    if tokio::time::timeout(grace, finished).await.is_err() {
+        tracing::warn!("stopped while mails were being sent; they are tried again when their lease is over");
+    }
+}
+
+/// Handles one message. It is a doorbell: the delivery's row is the truth, and the sweeper rings again for whatever is due,
+/// so every message that can be read is done with after one look.
+async fn handle(notifier: Arc<Notifier>, mut incoming: Incoming) {
+    match serde_json::from_slice(&incoming.body) {
+        Ok(Message::SendDelivery { delivery_id }) => {
+            notifier.notify(delivery_id).await;
+            incoming.settle(Settle::Ack);
+        }
+        Ok(other) => {
+            tracing::error!(?other, "a message of another kind came to the deliveries' queue");
+            incoming.settle(Settle::DeadLetter);
+        }
+        Err(error) => {
+            tracing::error!(%error, "a message cannot be read");
+            incoming.settle(Settle::DeadLetter);
+        }
+    }
+}
+
+fn report_panic(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        // Its message was not settled and comes again; its delivery is free again when the lease is over.
+        tracing::error!(%error, "sending a delivery panicked");
+        metrics::counter!("waitless_deliveries_total", "channel" => "email", "outcome" => "panicked").increment(1);
+    }
+}

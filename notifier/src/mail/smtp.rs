@@ -1,0 +1,220 @@
+//! SMTP, one connection a mail.
+//!
+//! lettre's synchronous client on blocking threads: its pooled asynchronous one gives a half-used connection back when a send
+//! is cancelled, and the next mail reads the old answer. Every step looks at one deadline, so a server that is silent, slow or
+//! endlessly polite costs `mail.timeout` and no more.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use async_trait::async_trait;
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{SmtpConnection, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Mail as MailFrom, Rcpt};
+use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
+use lettre::transport::smtp::response::{Response, Severity};
+use lettre::transport::smtp::{self};
+use percent_encoding::percent_decode_str;
+use tokio::sync::oneshot;
+use url::Url;
+
+use super::{Mail, Mailer, SendError};
+
+/// A mail server.
+#[derive(Debug, Clone)]
+pub struct Smtp {
+    host: String,
+    port: u16,
+    security: Security,
+    credentials: Option<Credentials>,
+    hello: ClientId,
+    timeout: Duration,
+}
+
+/// How the connection is kept private.
+#[derive(Clone)]
+enum Security {
+    /// `smtps:`: TLS from the first byte.
+    Wrapped(TlsParameters),
+    /// `smtp:`: STARTTLS, and no mail without it.
+    StartTls(TlsParameters),
+    /// `smtp+plain:`: none.
+    None,
+}
+
+impl std::fmt::Debug for Security {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Wrapped(_) => "Wrapped",
+            Self::StartTls(_) => "StartTls",
+            Self::None => "None",
+        })
+    }
+}
+
+impl Smtp {
+    /// Reads `smtp://user:password@host:port`, `smtps://…` or `smtp+plain://…`.
+    ///
+    /// # Errors
+    /// Says what is wrong with it, without repeating it.
+    pub fn open(url: &str, timeout: Duration) -> anyhow::Result<Self> {
+        let url = Url::parse(url).context("mail.url is not a URL")?;
+        let host = url.host_str().filter(|host| !host.is_empty()).context("mail.url names no host")?.to_owned();
+        let tls = || TlsParameters::new(host.clone()).context("prepare TLS for mail.url");
+        let (security, usual_port) = match url.scheme() {
+            "smtps" => (Security::Wrapped(tls()?), 465),
+            "smtp" => (Security::StartTls(tls()?), 587),
+            "smtp+plain" => (Security::None, 25),
+            other => bail!("mail.url starts with `{other}`; write file:, smtp:, smtps: or smtp+plain:"),
+        };
+        let loopback = matches!(host.as_str(), "localhost" | "127.0.0.1" | "[::1]");
+        if matches!(security, Security::None) && !loopback {
+            tracing::warn!(%host, "mails and their links go over the network unencrypted (smtp+plain)");
+        }
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8().map(|text| text.into_owned());
+        let user = decoded(url.username()).context("mail.url: the user is not UTF-8")?;
+        let password = decoded(url.password().unwrap_or_default()).context("mail.url: the password is not UTF-8")?;
+        Ok(Self {
+            host,
+            port: url.port().unwrap_or(usual_port),
+            security,
+            credentials: (!user.is_empty()).then(|| Credentials::new(user, password)),
+            hello: ClientId::default(),
+            timeout,
+        })
+    }
+
+    /// Speaks SMTP up to the server's final answer.
+    fn hand_over(&self, mail: &Mail, deadline: Instant) -> Result<SmtpConnection, SendError> {
+        let mut connection = self.greet(deadline)?;
+        let non_ascii = !(mail.from.to_string().is_ascii() && mail.to.to_string().is_ascii());
+        let mut options = Vec::new();
+        if non_ascii {
+            if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
+                return Err(SendError::Refused("the mail server takes only addresses of plain letters".to_owned()));
+            }
+            options.extend([MailParameter::SmtpUtfEight, MailParameter::Body(MailBodyParameter::EightBitMime)]);
+        }
+        let host = bound(&mut connection, deadline)?;
+        final_2xx("the sender", host.command(MailFrom::new(Some(mail.from.clone()), options)))?;
+        let host = bound(&mut connection, deadline)?;
+        final_2xx("the recipient", host.command(Rcpt::new(mail.to.clone(), Vec::new())))?;
+        let host = bound(&mut connection, deadline)?;
+        let go_on = host.command(Data).map_err(|error| sort("the mail", &error))?;
+        if !go_on.has_code(354) {
+            return Err(SendError::MayPass(format!("the mail server answered {} to DATA", go_on.code())));
+        }
+        // From the next line to its answer lies the unknown window.
+        let host = bound(&mut connection, deadline)?;
+        final_2xx("the mail", host.message(&mail.message))?;
+        Ok(connection)
+    }
+
+    /// Connects, secures the connection and authenticates. Nothing that goes wrong here is the mail's fault, so all of it may pass,
+    /// a wrong password included: somebody will correct it, and the mails are still there.
+    fn greet(&self, deadline: Instant) -> Result<SmtpConnection, SendError> {
+        let may_pass = |doing: &'static str| move |error: smtp::Error| SendError::MayPass(said(doing, &error));
+        let wrapped = match &self.security {
+            Security::Wrapped(tls) => Some(tls),
+            Security::StartTls(_) | Security::None => None,
+        };
+        let host = self.host.trim_matches(['[', ']']);
+        let mut connection =
+            SmtpConnection::connect((host, self.port), Some(left(deadline)?), &self.hello, wrapped, None)
+                .map_err(may_pass("cannot connect to the mail server"))?;
+        if let Security::StartTls(tls) = &self.security {
+            bound(&mut connection, deadline)?
+                .starttls(tls, &self.hello)
+                .map_err(may_pass("cannot secure the connection to the mail server"))?;
+        }
+        if let Some(credentials) = &self.credentials {
+            bound(&mut connection, deadline)?
+                .auth(DEFAULT_MECHANISMS, credentials)
+                .map_err(may_pass("the mail server does not accept our credentials"))?;
+        }
+        Ok(connection)
+    }
+}
+
+#[async_trait]
+impl Mailer for Smtp {
+    async fn send(&self, mail: &Mail) -> Result<(), SendError> {
+        let deadline = Instant::now() + self.timeout;
+        let (tell, told) = oneshot::channel();
+        let (server, mail) = (self.clone(), mail.clone());
+        tokio::task::spawn_blocking(move || match server.hand_over(&mail, deadline) {
+            Ok(mut connection) => {
+                let _nobody_waits = tell.send(Ok(()));
+                // Good manners, after the answer was passed on: nothing depends on it.
+                if connection.set_timeout(Some(Duration::from_secs(2))).is_ok() {
+                    let _bye = connection.quit();
+                }
+            }
+            Err(error) => {
+                let _nobody_waits = tell.send(Err(error));
+            }
+        });
+        // Looking up a name and a server that trickles bytes are outside of the socket's time-outs; a thread that is still in
+        // them sends nothing more after the deadline.
+        match tokio::time::timeout(self.timeout + Duration::from_secs(1), told).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(SendError::MayPass("the thread that sent the mail ended early".to_owned())),
+            Err(_) => Err(too_slow()),
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        "smtp"
+    }
+}
+
+/// Limits the connection's next step to what is left of the time.
+fn bound(connection: &mut SmtpConnection, deadline: Instant) -> Result<&mut SmtpConnection, SendError> {
+    let left = left(deadline)?;
+    match connection.set_timeout(Some(left)) {
+        Ok(()) => Ok(connection),
+        Err(error) => Err(SendError::MayPass(format!("the connection to the mail server broke: {error}"))),
+    }
+}
+
+fn left(deadline: Instant) -> Result<Duration, SendError> {
+    deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()).ok_or_else(too_slow)
+}
+
+fn too_slow() -> SendError {
+    SendError::MayPass("the mail server did not answer within mail.timeout".to_owned())
+}
+
+/// Requires a final 2xx: lettre also counts 3xx as a success.
+fn final_2xx(what: &str, answer: Result<Response, smtp::Error>) -> Result<(), SendError> {
+    let answer = answer.map_err(|error| sort(what, &error))?;
+    if answer.code().severity == Severity::PositiveCompletion {
+        return Ok(());
+    }
+    Err(SendError::MayPass(format!("the mail server answered {} to {what}", answer.code())))
+}
+
+fn sort(what: &str, error: &smtp::Error) -> SendError {
+    if error.is_permanent() {
+        return SendError::Refused(said(&format!("the mail server refuses {what}"), error));
+    }
+    if error.is_transient() {
+        return SendError::MayPass(said(&format!("the mail server does not take {what} now"), error));
+    }
+    SendError::MayPass(said("the connection to the mail server broke", error))
+}
+
+/// What happened and what the server said, as one line of bounded length.
+fn said(doing: &str, error: &smtp::Error) -> String {
+    let mut text = format!("{doing}: {error}");
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        source = inner.source();
+    }
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
+}
