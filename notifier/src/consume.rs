@@ -28,7 +28,11 @@ pub(crate) async fn consume(notifier: Arc<Notifier>, concurrency: u16, grace: Du
     }
     // Nothing new comes; what is not settled goes back to the queue.
     drop(messages);
-    let finished = async { while let Some(ended) = sending.join_next().await { report_panic(ended) } };
+    let finished = async {
+        while let Some(ended) = sending.join_next().await {
+            report_panic(ended)
+        }
+    };
     if tokio::time::timeout(grace, finished).await.is_err() {
         tracing::warn!("stopped while mails were being sent; they are tried again when their lease is over");
     }

@@ -97,7 +97,8 @@ impl Notifier {
                 Outcome::StoreUnavailable
             }
         };
-        metrics::counter!("waitless_deliveries_total", "channel" => "email", "outcome" => outcome.as_str()).increment(1);
+        metrics::counter!("waitless_deliveries_total", "channel" => "email", "outcome" => outcome.as_str())
+            .increment(1);
         if outcome != Outcome::NothingToDo {
             metrics::histogram!("waitless_delivery_seconds", "channel" => "email").record(started.elapsed());
         }

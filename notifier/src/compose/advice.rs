@@ -4,7 +4,8 @@ use shared::problem::ProblemKind;
 
 const LATER: &str = "Please ask for the report again later. If it fails again, send the job number below to the people who run \
                      this service: something it needs has been out of reach for longer than a short while.";
-const LESS: &str = "Please ask for less at once, for example a shorter period or fewer items, and ask for the report again.";
+const LESS: &str =
+    "Please ask for less at once, for example a shorter period or fewer items, and ask for the report again.";
 const MAINTAINER: &str = "Asking again will not help. Please send the job number below to the people who maintain this report: \
                           they have to correct it, and can then run your request again as it is.";
 const OPERATOR: &str = "Please send the job number below to the people who run this service. They can see what happened and run \

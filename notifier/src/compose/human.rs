@@ -83,20 +83,28 @@ mod tests {
             .into();
         assert_eq!(
             said,
-            ["0 bytes", "1 byte", "999 bytes", "1.00 kB", "12.3 kB", "1.00 MB", "1.00 MB", "12.3 MB", "1.05 GB", "20.0 TB"]
+            [
+                "0 bytes",
+                "1 byte",
+                "999 bytes",
+                "1.00 kB",
+                "12.3 kB",
+                "1.00 MB",
+                "1.00 MB",
+                "12.3 MB",
+                "1.05 GB",
+                "20.0 TB"
+            ]
         );
     }
 
     #[test]
     fn numbers_and_durations_are_grouped() {
         assert_eq!([0, 999, 1000, 1_234_567].map(number), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!([400, 9_940, 45_000, 125_000, 12_000_000].map(|ms| duration(Duration::from_millis(ms))), [
-            "0.4 s",
-            "9.9 s",
-            "45 s",
-            "2 min 5 s",
-            "3 h 20 min"
-        ]);
+        assert_eq!(
+            [400, 9_940, 45_000, 125_000, 12_000_000].map(|ms| duration(Duration::from_millis(ms))),
+            ["0.4 s", "9.9 s", "45 s", "2 min 5 s", "3 h 20 min"]
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod recipient;
 mod words;
 
 use lettre::message::Mailbox;
+use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment};
 use shared::config::Config;
 use shared::delivery::Delivery;
@@ -53,7 +54,8 @@ impl Composer {
     /// When `mail.from` is not an address such as `Reports <reports@example.com>`.
     pub fn new(config: &Config) -> anyhow::Result<Self> {
         use anyhow::Context as _;
-        let from = config.mail.from.parse().context("mail.from is not an address like `Reports <reports@example.com>`")?;
+        let from =
+            config.mail.from.parse().context("mail.from is not an address like `Reports <reports@example.com>`")?;
         let public_url = config.service.public_url.clone().unwrap_or_else(|| format!("http://{}", config.http.listen));
         Ok(Self {
             templates: templates()?,
@@ -78,7 +80,7 @@ impl Composer {
         let told = words::tell(facts, &self.public_url, self.link_secret.expose());
         let render = |name: String| -> Result<String, ComposeError> {
             let template = self.templates.get_template(&name).map_err(faulty)?;
-            template.render(&told).map_err(faulty)
+            template.render(minijinja::value::Serde(&told)).map_err(faulty)
         };
         let name = told.template();
         let (text, html) = (render(format!("{name}.txt.j2"))?, render(format!("{name}.html.j2"))?);
@@ -96,8 +98,7 @@ fn templates() -> Result<Environment<'static>, minijinja::Error> {
     let mut templates = Environment::new();
     templates.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
     templates.set_auto_escape_callback(|name| if name.contains(".html") { AutoEscape::Html } else { AutoEscape::None });
-    templates.set_trim_blocks(true);
-    templates.set_lstrip_blocks(true);
+    templates.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
     templates.add_template("layout.html.j2", include_str!("../../templates/layout.html.j2"))?;
     templates.add_template("ready.html.j2", include_str!("../../templates/ready.html.j2"))?;
     templates.add_template("ready.txt.j2", include_str!("../../templates/ready.txt.j2"))?;

@@ -38,7 +38,8 @@ mod tests {
 
     #[test]
     fn an_address_with_a_line_break_is_refused() {
-        for bad in ["ana@example.com\r\nBcc: eve@example.com", "ana\n@example.com", "ana", "", "Ana <ana@example.com>"] {
+        for bad in ["ana@example.com\r\nBcc: eve@example.com", "ana\n@example.com", "ana", "", "Ana <ana@example.com>"]
+        {
             assert!(!is_allowed(bad, &["*"]), "{bad:?}");
         }
     }
