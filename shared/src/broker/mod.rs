@@ -3,8 +3,10 @@
 mod contract;
 mod in_process;
 mod open;
+mod rabbitmq;
 mod topology;
 
 pub use contract::*;
 pub use in_process::InProcess;
 pub use open::open;
+pub use rabbitmq::RabbitMq;

@@ -1,0 +1,237 @@
+//! A connection that is there whenever the broker is: built, watched and built anew, for ever.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use lapin::{Channel, Connection};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::connect::Address;
+use super::declare::{DeclareError, declare};
+
+/// Pause after the first failure; doubled each time, shortened at random so that processes do not come back together.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// Longest pause: how late a process may notice that the broker is back.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// A connection that held this long was a success, and the next pause is the first one again.
+const HELD: Duration = Duration::from_secs(10);
+/// How often a connection is looked at that nobody uses: `lapin` reports no event when one dies.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// A topology that was just made sure of is not looked at again.
+const REDECLARE_AFTER: Duration = Duration::from_secs(1);
+
+/// One connection that works, until it is given up.
+#[derive(Debug, Clone)]
+pub(super) struct Session {
+    pub(super) connection: Arc<Connection>,
+    /// Cancelled once somebody met an error: everything on this connection is over.
+    pub(super) failed: CancellationToken,
+    /// Channels in confirm mode that no batch is using.
+    pub(super) idle: Arc<Mutex<Vec<Channel>>>,
+}
+
+impl Session {
+    fn new(connection: Connection) -> Self {
+        Self { connection: Arc::new(connection), failed: CancellationToken::new(), idle: Arc::default() }
+    }
+
+    /// Gives the connection up; the line builds another one.
+    pub(super) fn fail(&self, why: &str) {
+        if !self.failed.is_cancelled() {
+            tracing::debug!(why, "giving up a connection to RabbitMQ");
+            self.failed.cancel();
+        }
+    }
+
+    pub(super) fn is_alive(&self) -> bool {
+        !self.failed.is_cancelled() && self.connection.status().connected()
+    }
+}
+
+/// A supervised connection for one purpose.
+#[derive(Debug)]
+pub(super) struct Line {
+    purpose: &'static str,
+    pub(super) address: Address,
+    session: watch::Sender<Option<Session>>,
+    /// Why there is no session; `None` before the first try has ended.
+    fault: watch::Sender<Option<String>>,
+    redeclared: tokio::sync::Mutex<Option<Instant>>,
+}
+
+impl Line {
+    /// Starts the supervisor.
+    pub(super) fn start(
+        purpose: &'static str,
+        address: &Address,
+        tasks: &TaskTracker,
+        closed: &CancellationToken,
+    ) -> Arc<Self> {
+        let line = Arc::new(Self {
+            purpose,
+            address: address.clone(),
+            session: watch::Sender::new(None),
+            fault: watch::Sender::new(None),
+            redeclared: tokio::sync::Mutex::new(None),
+        });
+        tasks.spawn(supervise(Arc::clone(&line), closed.clone()));
+        line
+    }
+
+    /// Returns the session, if there is one.
+    pub(super) fn now(&self) -> Option<Session> {
+        self.session.borrow().clone().filter(Session::is_alive)
+    }
+
+    /// Waits for a session.
+    pub(super) async fn session(&self) -> Session {
+        let mut changes = self.session.subscribe();
+        loop {
+            if let Some(session) = changes.borrow_and_update().clone().filter(Session::is_alive) {
+                return session;
+            }
+            // A session that has failed is replaced soon, which is a change. The sender lives as long as `self`.
+            let _lives = changes.changed().await;
+        }
+    }
+
+    /// Waits until the first try has succeeded or failed.
+    pub(super) async fn first_try(&self) {
+        let (mut session, mut fault) = (self.session.subscribe(), self.fault.subscribe());
+        tokio::select! {
+            _ = session.wait_for(Option::is_some) => {}
+            _ = fault.wait_for(Option::is_some) => {}
+        }
+    }
+
+    /// Says in one line why there is no session.
+    pub(super) fn fault(&self) -> String {
+        let fault = self.fault.borrow().clone();
+        fault.unwrap_or_else(|| format!("RabbitMQ at {} is not connected yet", self.address.shown))
+    }
+
+    /// Says what is wrong, if anything.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let Some(session) = self.now() else { return Err(self.fault()) };
+        if session.connection.status().blocked() {
+            return Err(format!(
+                "RabbitMQ at {} blocks publishers: it is short of memory or disk space (see its alarms)",
+                self.address.shown
+            ));
+        }
+        Ok(())
+    }
+
+    /// Makes sure of the topology again, because a queue or binding turned out to be missing. At most once a second.
+    pub(super) async fn redeclare(&self, session: &Session) {
+        let mut redeclared = self.redeclared.lock().await;
+        if redeclared.is_some_and(|before| before.elapsed() < REDECLARE_AFTER) {
+            return;
+        }
+        tracing::warn!(broker = %self.address.shown, "a queue or binding is missing; declaring the topology again");
+        match tokio::time::timeout(self.address.timeout, declare(&session.connection, &self.address.topology)).await {
+            Ok(Ok(())) => {}
+            // The line finds the same when it connects anew, and says it.
+            Ok(Err(error)) => session.fail(&error.to_string()),
+            Err(_) => session.fail("the topology could not be declared in time"),
+        }
+        *redeclared = Some(Instant::now());
+    }
+
+    fn set_fault(&self, fault: String) {
+        self.fault.send_if_modified(|current| {
+            let new = current.as_deref() != Some(fault.as_str());
+            if new {
+                // Once, not at every try.
+                tracing::warn!(purpose = self.purpose, "{fault}");
+                *current = Some(fault);
+            }
+            new
+        });
+    }
+}
+
+async fn supervise(line: Arc<Line>, closed: CancellationToken) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let opened = tokio::select! {
+            () = closed.cancelled() => return,
+            opened = open(&line) => opened,
+        };
+        match opened {
+            Ok(session) => {
+                let since = Instant::now();
+                tracing::info!(purpose = line.purpose, broker = %line.address.shown, "connected to RabbitMQ");
+                line.fault.send_replace(None);
+                line.session.send_replace(Some(session.clone()));
+                watch_over(&session, &closed).await;
+                line.session.send_replace(None);
+                session.failed.cancel();
+                if closed.is_cancelled() {
+                    hang_up(&session, line.address.timeout).await;
+                    return;
+                }
+                line.set_fault(format!("the connection to RabbitMQ at {} was lost", line.address.shown));
+                pause = if since.elapsed() > HELD { FIRST_PAUSE } else { pause };
+            }
+            Err(OpenError { message, lasting }) => {
+                line.set_fault(message);
+                // People have to change something first: no hurry.
+                pause = if lasting { LONGEST_PAUSE } else { pause };
+            }
+        }
+        let jittered = pause.mul_f64(0.5 + 0.5 * rand::random::<f64>());
+        tokio::select! {
+            () = closed.cancelled() => return,
+            () = tokio::time::sleep(jittered) => {}
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+struct OpenError {
+    message: String,
+    /// Trying again soon does not help.
+    lasting: bool,
+}
+
+async fn open(line: &Line) -> Result<Session, OpenError> {
+    let address = &line.address;
+    let connection = address.connect(line.purpose).await.map_err(|message| OpenError { message, lasting: false })?;
+    let session = Session::new(connection);
+    match tokio::time::timeout(address.timeout, declare(&session.connection, &address.topology)).await {
+        Ok(Ok(())) => Ok(session),
+        Ok(Err(error)) => {
+            let lasting = !matches!(error, DeclareError::Broken(_));
+            hang_up(&session, address.timeout).await;
+            Err(OpenError { message: format!("RabbitMQ at {}: {error}", address.shown), lasting })
+        }
+        Err(_) => {
+            let message = format!("RabbitMQ at {} does not answer", address.shown);
+            Err(OpenError { message, lasting: false })
+        }
+    }
+}
+
+async fn watch_over(session: &Session, closed: &CancellationToken) {
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    loop {
+        tokio::select! {
+            () = closed.cancelled() => return,
+            () = session.failed.cancelled() => return,
+            _ = looks.tick() => if !session.connection.status().connected() {
+                return;
+            },
+        }
+    }
+}
+
+/// Closes politely, so that the broker's log does not speak of a client that vanished.
+async fn hang_up(session: &Session, timeout: Duration) {
+    session.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    let closing = session.connection.close(200, "bye".into());
+    // Not answered, or gone already: dropping the connection ends it just as well.
+    let _dropped = tokio::time::timeout(timeout, closing).await;
+}
