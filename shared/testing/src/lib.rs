@@ -1,10 +1,17 @@
+//! What tests of Waitless stand on: private servers, a proxy that breaks connections, and our own processes.
+
 pub mod postgres;
+pub mod process;
+pub mod proxy;
 pub mod rabbitmq;
+pub mod s3;
+pub mod smtp;
 pub mod store_conformance;
 
 mod account;
 mod eventually;
 mod guard;
+mod http;
 mod port;
 mod run;
 mod tree;

@@ -19,6 +19,18 @@ pub(crate) struct Shared {
     pub(crate) processes: Vec<Tree>,
 }
 
+/// Does something once for all tests of this run.
+pub(crate) async fn once<F>(name: &str, work: impl FnOnce() -> F) -> anyhow::Result<()>
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let done = async |_folder| {
+        work().await?;
+        Ok(Shared { address: String::new(), processes: Vec::new() })
+    };
+    server(name, done).await.map(drop)
+}
+
 /// The address of the run's server `name`, started by `start` in the folder it is given if no test has before.
 pub(crate) async fn server<F>(name: &str, start: impl FnOnce(PathBuf) -> F) -> anyhow::Result<String>
 where

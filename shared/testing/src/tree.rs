@@ -1,6 +1,6 @@
 //! A server's process with all its children.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -34,8 +34,8 @@ impl Tree {
     }
 
     /// Says how the process ended, if it has.
-    pub(crate) fn ended(&mut self) -> Option<String> {
-        self.child.try_wait().ok().flatten().map(|status| status.to_string())
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
     }
 
     /// Sends a signal (`TERM`, `STOP`, …) to the process alone.

@@ -1,12 +1,10 @@
-//! The few calls of RabbitMQ's management API that tests need, by plain HTTP/1.1.
+//! The few calls of RabbitMQ's management API that tests need, by plain HTTP.
 
 use std::time::Duration;
 
 use anyhow::Context;
 use base64::Engine;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 /// Where the management plugin listens.
 #[derive(Debug, Clone)]
@@ -44,33 +42,16 @@ impl Management {
 
     /// Calls `path`, and returns the body of a 2xx answer.
     pub(super) async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
-        let asked = tokio::time::timeout(Duration::from_secs(30), self.exchange(method, path, body)).await;
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let headers = format!("Authorization: Basic {}\r\nContent-Type: application/json\r\n", self.credentials);
+        let exchange = crate::http::exchange(&self.host, method, path, &headers, &body);
+        let asked = tokio::time::timeout(Duration::from_secs(30), exchange).await;
         let (status, answer) = asked
             .context("RabbitMQ's management API does not answer")?
             .with_context(|| format!("ask RabbitMQ's management API: {method} {path}"))?;
         let accepted = (200..300).contains(&status);
         anyhow::ensure!(accepted, "RabbitMQ's management API answers {status} to {method} {path}: {answer}");
         if answer.is_empty() { Ok(Value::Null) } else { serde_json::from_str(&answer).context("read its answer") }
-    }
-
-    async fn exchange(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<(u16, String)> {
-        let body = body.map(Value::to_string).unwrap_or_default();
-        let mut stream = TcpStream::connect(&self.host).await?;
-        // HTTP/1.0: the answer ends where the connection ends, and is never chunked.
-        let request = format!(
-            "{method} {path} HTTP/1.0\r\nHost: {}\r\nAuthorization: Basic {}\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            self.host,
-            self.credentials,
-            body.len()
-        );
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await?;
-        let answer = String::from_utf8_lossy(&answer);
-        let (head, body) = answer.split_once("\r\n\r\n").context("an HTTP answer")?;
-        let status = head.split_whitespace().nth(1).context("an HTTP status")?.parse()?;
-        Ok((status, body.to_owned()))
     }
 }
 
