@@ -1,10 +1,13 @@
-//! What opens doors: API keys and link tokens. Both are kept as hashes only.
+//! What opens doors: API keys and link tokens, both kept as hashes only. Also cursors and what makes two requests the same.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
+
+use crate::job::Caller;
 
 /// Returns the SHA-256 of a key or token, as the store keeps it.
 #[must_use]
@@ -36,4 +39,129 @@ pub fn link_token(secret: &str, link_id: Uuid) -> String {
     mac.update(b"waitless link v1");
     mac.update(link_id.as_bytes());
     URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
+}
+
+/// Returns what makes two submits the same: SHA-256 over who asks and the body, whatever the order of its fields.
+#[must_use]
+pub fn hash_request(caller: &Caller, body: &Value) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in [&caller.tenant, &caller.principal] {
+        hash_text(&mut hash, part);
+    }
+    hash_value(&mut hash, body);
+    hash.finalize().into()
+}
+
+/// Lengths go in front, so that no two different sequences of texts make the same bytes.
+fn hash_text(hash: &mut Sha256, text: &str) {
+    hash.update((text.len() as u64).to_be_bytes());
+    hash.update(text.as_bytes());
+}
+
+fn hash_value(hash: &mut Sha256, value: &Value) {
+    match value {
+        Value::Null => hash.update(b"n"),
+        Value::Bool(true) => hash.update(b"t"),
+        Value::Bool(false) => hash.update(b"f"),
+        Value::Number(number) => {
+            hash.update(b"0");
+            hash_text(hash, &number.to_string());
+        }
+        Value::String(text) => {
+            hash.update(b"s");
+            hash_text(hash, text);
+        }
+        Value::Array(items) => {
+            hash.update(b"a");
+            hash.update((items.len() as u64).to_be_bytes());
+            for item in items {
+                hash_value(hash, item);
+            }
+        }
+        Value::Object(fields) => {
+            hash.update(b"o");
+            hash.update((fields.len() as u64).to_be_bytes());
+            let mut sorted: Vec<_> = fields.iter().collect();
+            sorted.sort_unstable_by_key(|(name, _)| *name);
+            for (name, field) in sorted {
+                hash_text(hash, name);
+                hash_value(hash, field);
+            }
+        }
+    }
+}
+
+/// Makes an opaque cursor of `position` that only works again with the same secret and `purpose`.
+#[must_use]
+pub fn seal_cursor(secret: &str, purpose: &str, position: &[u8]) -> String {
+    let mut bytes = position.to_vec();
+    bytes.extend_from_slice(&cursor_mark(secret, purpose, position));
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Reads back what [`seal_cursor`] made. `None` when it was altered, or made for another purpose.
+#[must_use]
+pub fn open_cursor(secret: &str, purpose: &str, cursor: &str) -> Option<Vec<u8>> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+    let (position, mark) = bytes.split_at_checked(bytes.len().checked_sub(CURSOR_MARK)?)?;
+    (cursor_mark(secret, purpose, position) == mark).then(|| position.to_vec())
+}
+
+/// A cursor opens no door (every query is limited to its caller), so that a short mark is enough.
+const CURSOR_MARK: usize = 8;
+
+fn cursor_mark(secret: &str, purpose: &str, position: &[u8]) -> [u8; CURSOR_MARK] {
+    let mut mark = [0; CURSOR_MARK];
+    // HMAC takes keys of any length, so this cannot fail.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return mark };
+    mac.update(b"waitless cursor v1");
+    mac.update(&(purpose.len() as u64).to_be_bytes());
+    mac.update(purpose.as_bytes());
+    mac.update(position);
+    for (to, from) in mark.iter_mut().zip(mac.finalize().into_bytes()) {
+        *to = from;
+    }
+    mark
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn ana() -> Caller {
+        Caller { tenant: "acme".into(), principal: "ana".into() }
+    }
+
+    #[test]
+    fn the_order_of_fields_does_not_change_a_request() {
+        let one: Value = serde_json::from_str(r#"{"a": 1, "b": {"c": [1, "x"], "d": null}}"#).unwrap();
+        let other: Value = serde_json::from_str(r#"{"b": {"d": null, "c": [1, "x"]}, "a": 1}"#).unwrap();
+        assert_eq!(hash_request(&ana(), &one), hash_request(&ana(), &other));
+    }
+
+    #[test]
+    fn another_body_tenant_or_principal_is_another_request() {
+        let hash = hash_request(&ana(), &json!({"a": ["b", "c"]}));
+        assert_ne!(hash, hash_request(&ana(), &json!({"a": ["bc"]})));
+        assert_ne!(hash, hash_request(&ana(), &json!({"a": ["c", "b"]})));
+        let moved = Caller { tenant: "acmea".into(), principal: "na".into() };
+        assert_ne!(hash, hash_request(&moved, &json!({"a": ["b", "c"]})));
+    }
+
+    #[test]
+    fn an_altered_cursor_does_not_open() {
+        let cursor = seal_cursor("secret", "jobs", b"position");
+        assert_eq!(open_cursor("secret", "jobs", &cursor), Some(b"position".to_vec()));
+        assert_eq!(open_cursor("secret", "feed", &cursor), None);
+        assert_eq!(open_cursor("other", "jobs", &cursor), None);
+        for index in 0..cursor.len() {
+            let mut altered = cursor.clone().into_bytes();
+            altered[index] = if altered[index] == b'A' { b'B' } else { b'A' };
+            let altered = String::from_utf8(altered).unwrap();
+            assert_eq!(open_cursor("secret", "jobs", &altered), None, "{altered}");
+        }
+        assert_eq!(open_cursor("secret", "jobs", ""), None);
+    }
 }

@@ -1,0 +1,104 @@
+//! `GET /v1/admin/deliveries`.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use shared::delivery::{Channel, Delivery, DeliveryState};
+use shared::event::EventKind;
+use shared::problem::{ProblemKind, StoredProblem};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::auth::Identity;
+use crate::gateway::Gateway;
+use crate::jobs::list::parse_query;
+use crate::problem::{Answer, Fault};
+
+/// Which deliveries.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct DeliveriesQuery {
+    /// `pending`, `sending`, `sent` or `failed`.
+    #[param(value_type = Option<String>)]
+    state: Option<DeliveryState>,
+    /// At most this many, and at most `http.max_page`.
+    #[param(minimum = 1)]
+    limit: Option<u32>,
+}
+
+/// One notification to one recipient.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Delivery)]
+pub struct DeliveryView {
+    /// The mail's `Message-ID` is made from it.
+    id: Uuid,
+    /// The job it is about.
+    job_id: Uuid,
+    /// `done` or `failed`.
+    #[schema(value_type = String)]
+    event: EventKind,
+    /// `email`.
+    #[schema(value_type = String)]
+    channel: Channel,
+    /// Whom.
+    to: String,
+    /// `pending`, `sending`, `sent` or `failed`.
+    #[schema(value_type = String)]
+    state: DeliveryState,
+    /// Tries so far.
+    attempt: i32,
+    /// When it is tried again.
+    next_attempt_at: Option<DateTime<Utc>>,
+    /// What the server said last.
+    error: Option<String>,
+    /// When the job ended.
+    created_at: DateTime<Utc>,
+    /// When the server accepted it.
+    sent_at: Option<DateTime<Utc>>,
+}
+
+/// Deliveries.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Deliveries)]
+pub struct DeliveriesView {
+    /// Newest first.
+    deliveries: Vec<DeliveryView>,
+}
+
+impl From<Delivery> for DeliveryView {
+    fn from(delivery: Delivery) -> Self {
+        Self {
+            id: delivery.id,
+            job_id: delivery.job_id,
+            event: delivery.event,
+            channel: delivery.channel,
+            to: delivery.recipient,
+            state: delivery.state,
+            attempt: delivery.attempt,
+            next_attempt_at: delivery.next_attempt_at,
+            error: delivery.error,
+            created_at: delivery.created_at,
+            sent_at: delivery.sent_at,
+        }
+    }
+}
+
+/// Lists the tenant's deliveries, newest first.
+#[utoipa::path(get, path = "/v1/admin/deliveries", tag = "admin", params(DeliveriesQuery),
+    responses(
+        (status = 200, description = "The newest", body = DeliveriesView),
+        (status = 400, description = "invalid-query", body = StoredProblem),
+    )
+)]
+pub async fn list(gateway: web::Data<Gateway>, identity: Identity, request: HttpRequest) -> Answer {
+    let query: DeliveriesQuery = parse_query(&request)?;
+    let most = gateway.http.max_page;
+    let limit = query.limit.unwrap_or(50.min(most));
+    if limit == 0 || limit > most {
+        let detail = format!("`limit` must be between 1 and {most}.");
+        return Err(Fault::new(ProblemKind::InvalidQuery, detail));
+    }
+    let deliveries = gateway.store.deliveries(&identity.tenant, query.state, limit).await?;
+    Ok(HttpResponse::Ok().json(DeliveriesView { deliveries: deliveries.into_iter().map(Into::into).collect() }))
+}

@@ -1,0 +1,47 @@
+//! `GET /v1/admin/queues`.
+
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+use shared::message::Queue;
+use utoipa::ToSchema;
+
+use crate::auth::Identity;
+use crate::gateway::Gateway;
+use crate::problem::Answer;
+
+/// A queue of the broker's. Numbers only: queues are shared by all tenants.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Queue)]
+pub struct QueueView {
+    /// Its name on the broker.
+    name: String,
+    /// Messages waiting; null when the broker cannot be asked.
+    ready: Option<u64>,
+    /// Consumers; null when the broker cannot be asked.
+    consumers: Option<u64>,
+}
+
+/// All queues.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Queues)]
+pub struct QueuesView {
+    /// One a lane and channel, and the dead letters.
+    queues: Vec<QueueView>,
+}
+
+/// Lists queues with their depth.
+#[utoipa::path(get, path = "/v1/admin/queues", tag = "admin",
+    responses((status = 200, description = "Every queue", body = QueuesView))
+)]
+pub async fn list(gateway: web::Data<Gateway>, _identity: Identity) -> Answer {
+    let mut queues = Vec::with_capacity(Queue::ALL.len());
+    for queue in Queue::ALL {
+        let depth = gateway.broker.depth(queue).await;
+        queues.push(QueueView {
+            name: queue.name(),
+            ready: depth.map(|depth| depth.ready),
+            consumers: depth.map(|depth| depth.consumers),
+        });
+    }
+    Ok(HttpResponse::Ok().json(QueuesView { queues }))
+}

@@ -1,0 +1,100 @@
+//! The gateway as a whole: built, bound to its port, run until it is told to stop.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer, web};
+use anyhow::Context as _;
+use shared::config::Config;
+use shared::places::Places;
+use shared::report::Catalogue;
+use tokio_util::sync::CancellationToken;
+
+use crate::gateway::Gateway;
+use crate::{cors, routes, trace};
+
+/// After the last answer, connections have this long to take it in, in seconds.
+const LAST_WORDS: u64 = 1;
+
+/// A gateway that is bound to its port.
+#[derive(Debug)]
+pub struct Application {
+    listener: TcpListener,
+    gateway: web::Data<Gateway>,
+    threads: usize,
+    grace: Duration,
+}
+
+impl Application {
+    /// Binds the port and reads the catalogue. Must be called inside the multi-threaded runtime.
+    ///
+    /// # Errors
+    /// When the port is taken or the catalogue cannot be read.
+    pub async fn build(config: &Config, places: Places) -> anyhow::Result<Self> {
+        let catalogue = Catalogue::open(&config.catalogue).context("open the catalogue")?;
+        let listener = TcpListener::bind(config.http.listen)
+            .with_context(|| format!("listen on {}; is another process using it?", config.http.listen))?;
+        let threads = match config.http.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        };
+        let gateway = web::Data::new(Gateway::new(config, places, catalogue));
+        Ok(Self { listener, gateway, threads, grace: config.service.shutdown_grace })
+    }
+
+    /// Returns the port, also where the configuration asked for any.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.listener.local_addr().map_or(0, |address| address.port())
+    }
+
+    /// Serves until stopped: then takes no new connections, lets watchers go, and finishes what is under way within the grace.
+    ///
+    /// # Errors
+    /// When the server cannot start or breaks.
+    pub async fn run_until_stopped(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let ended = CancellationToken::new();
+        let _ends_with_us = ended.clone().drop_guard();
+        let gateway = self.gateway.clone();
+        let (hub, catalogue) = (gateway.hub.clone(), gateway.catalogue.clone());
+        tokio::spawn(hub.run_until_stopped(gateway.broker.clone(), ended.clone()));
+        tokio::spawn(catalogue.keep_fresh(ended));
+        let grace = self.grace;
+        let server = self.serve().context("start the HTTP server")?;
+        let handle = server.handle();
+        let mut serving = tokio::spawn(server);
+        tokio::select! {
+            broken = &mut serving => return broken.context("run the HTTP server")?.context("serve HTTP"),
+            () = stop.cancelled() => {}
+        }
+        gateway.draining.cancel();
+        handle.pause().await;
+        if tokio::time::timeout(grace, gateway.under_way.wait_until_none()).await.is_err() {
+            tracing::warn!("some requests did not finish within service.shutdown_grace and are cut off");
+        }
+        handle.stop(true).await;
+        serving.await.context("stop the HTTP server")?.context("serve HTTP")
+    }
+
+    fn serve(self) -> std::io::Result<Server> {
+        let gateway = self.gateway;
+        let app = move || {
+            App::new()
+                .app_data(gateway.clone())
+                .wrap(from_fn(cors::answer))
+                .wrap(from_fn(trace::follow))
+                .configure(routes::register)
+        };
+        // Idle connections are kept longer than load balancers keep theirs, so that it is never us who closes one in use.
+        Ok(HttpServer::new(app)
+            .workers(self.threads)
+            .keep_alive(Duration::from_secs(75))
+            .client_request_timeout(Duration::from_secs(10))
+            .shutdown_timeout(LAST_WORDS)
+            .disable_signals()
+            .listen(self.listener)?
+            .run())
+    }
+}

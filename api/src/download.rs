@@ -1,0 +1,178 @@
+//! An artifact's file: a redirect to a freshly signed address, or streamed from here where the storage cannot sign.
+
+use std::ops::Range;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use actix_web::body::{BodySize, MessageBody, SizedStream};
+use actix_web::http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
+    IF_NONE_MATCH, IF_RANGE, LOCATION, RANGE,
+};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use shared::artifact::Artifact;
+use shared::problem::ProblemKind;
+use shared::storage::{StorageError, attachment};
+use tokio::sync::mpsc;
+
+use crate::gateway::Gateway;
+use crate::problem::{Answer, Fault};
+
+/// Chunks of a file that wait for a slow client.
+const CHUNKS_AHEAD: usize = 2;
+
+/// Answers with the file, by redirect or as a stream with `Range`.
+///
+/// # Errors
+/// `artifact-expired` when the file is gone, `range-not-satisfiable`, `unavailable`.
+pub async fn answer_file(gateway: &Gateway, request: &HttpRequest, artifact: &Artifact) -> Answer {
+    if let Some(url) = sign(gateway, artifact).await? {
+        metrics::counter!("waitless_downloads_total", "how" => "redirected").increment(1);
+        return Ok(HttpResponse::Found()
+            .insert_header((LOCATION, url))
+            .insert_header((CACHE_CONTROL, "no-store"))
+            .finish());
+    }
+    let tag = format!("\"{}\"", artifact.sha256);
+    if header(request, IF_NONE_MATCH).is_some_and(|given| given.split(',').any(|one| one.trim() == tag)) {
+        return Ok(HttpResponse::NotModified().insert_header((ETAG, tag)).finish());
+    }
+    metrics::counter!("waitless_downloads_total", "how" => "streamed").increment(1);
+    let wanted = wanted_range(request, &tag, artifact.bytes)?;
+    let status = if wanted.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
+    let mut answer = HttpResponse::build(status);
+    answer
+        .insert_header((CONTENT_TYPE, artifact.format.media_type()))
+        .insert_header((CONTENT_DISPOSITION, attachment(&artifact.filename)))
+        .insert_header((ETAG, tag))
+        .insert_header((ACCEPT_RANGES, "bytes"))
+        .insert_header((CACHE_CONTROL, "private, no-cache"));
+    let range = wanted.clone().unwrap_or(0..artifact.bytes);
+    if wanted.is_some() {
+        answer.insert_header((CONTENT_RANGE, format!("bytes {}-{}/{}", range.start, range.end - 1, artifact.bytes)));
+    }
+    let length = range.end - range.start;
+    if request.method() == Method::HEAD {
+        return Ok(answer.body(LengthOnly(length)));
+    }
+    let chunks = read(gateway, artifact.object_key.clone(), wanted).await?;
+    let body = stream::unfold(chunks, |mut chunks| async move { Some((chunks.recv().await?, chunks)) });
+    Ok(answer.body(SizedStream::new(length, body)))
+}
+
+/// Storage clients keep connections on the runtime that opened them, so that all their work is done on the shared one.
+async fn sign(gateway: &Gateway, artifact: &Artifact) -> Result<Option<String>, Fault> {
+    let (storage, artifact) = (gateway.storage.clone(), artifact.clone());
+    let signing = gateway.runtime.spawn(async move {
+        storage.sign(&artifact.object_key, &artifact.filename, artifact.format.media_type()).await
+    });
+    let url = signing.await.map_err(|error| Fault::internal("sign a link", &error))??;
+    Ok(url.map(String::from))
+}
+
+/// Reads from storage ahead of the client, by a few chunks. When the client leaves, reading stops.
+async fn read(
+    gateway: &Gateway,
+    key: String,
+    range: Option<Range<u64>>,
+) -> Result<mpsc::Receiver<Result<Bytes, StorageError>>, Fault> {
+    let storage = gateway.storage.clone();
+    let opening = gateway.runtime.spawn(async move { storage.read(&key, range).await });
+    let mut chunks = opening.await.map_err(|error| Fault::internal("read a file", &error))??;
+    let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
+    gateway.runtime.spawn(async move {
+        while let Some(chunk) = chunks.next().await {
+            if let Err(error) = &chunk {
+                tracing::warn!(%error, "a download broke off");
+            }
+            if sender.send(chunk).await.is_err() {
+                break;
+            }
+        }
+    });
+    Ok(receiver)
+}
+
+fn header(request: &HttpRequest, name: HeaderName) -> Option<&str> {
+    request.headers().get(name).and_then(|value| value.to_str().ok())
+}
+
+/// Returns the part of the file that is asked for. None: all of it, also when the range is malformed, is one of several, or
+/// was asked for on the condition of another file.
+fn wanted_range(request: &HttpRequest, tag: &str, bytes: u64) -> Result<Option<Range<u64>>, Fault> {
+    if request.method() != Method::GET || header(request, IF_RANGE).is_some_and(|given| given != tag) {
+        return Ok(None);
+    }
+    let Some(asked) = header(request, RANGE).and_then(parse_range) else { return Ok(None) };
+    let range = match asked {
+        Asked::Between(first, last) => first..last.map_or(bytes, |last| last.saturating_add(1).min(bytes)),
+        Asked::Last(count) => bytes.saturating_sub(count)..bytes,
+    };
+    if !range.is_empty() {
+        return Ok(Some(range));
+    }
+    let fault = Fault::new(ProblemKind::RangeNotSatisfiable, format!("The file has {bytes} bytes."));
+    Err(match HeaderValue::from_str(&format!("bytes */{bytes}")) {
+        Ok(value) => fault.header(CONTENT_RANGE, value),
+        Err(_) => fault,
+    })
+}
+
+/// One range of a `Range` header.
+#[derive(Debug, PartialEq, Eq)]
+enum Asked {
+    Between(u64, Option<u64>),
+    Last(u64),
+}
+
+fn parse_range(header: &str) -> Option<Asked> {
+    let (unit, spec) = header.split_once('=')?;
+    let (first, last) = spec.trim().split_once('-')?;
+    let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<u64>().ok()).flatten();
+    if !unit.trim().eq_ignore_ascii_case("bytes") || spec.contains(',') {
+        return None;
+    }
+    match (first, last) {
+        ("", last) => number(last).map(Asked::Last),
+        (first, "") => number(first).map(|first| Asked::Between(first, None)),
+        (first, last) => {
+            let (first, last) = (number(first)?, number(last)?);
+            (first <= last).then_some(Asked::Between(first, Some(last)))
+        }
+    }
+}
+
+/// The body of an answer to `HEAD`: its length is told, nothing is read.
+struct LengthOnly(u64);
+
+impl MessageBody for LengthOnly {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.0)
+    }
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Poll::Ready(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_range_is_understood_and_anything_else_means_the_whole_file() {
+        assert_eq!(parse_range("bytes=0-9"), Some(Asked::Between(0, Some(9))));
+        assert_eq!(parse_range("Bytes=5-"), Some(Asked::Between(5, None)));
+        assert_eq!(parse_range("bytes=-3"), Some(Asked::Last(3)));
+        for whole in
+            ["", "bytes", "bytes=", "bytes=-", "bytes=9-0", "bytes=0-1,3-4", "rows=0-1", "bytes=+1-2", "bytes=a-b"]
+        {
+            assert_eq!(parse_range(whole), None, "{whole}");
+        }
+    }
+}

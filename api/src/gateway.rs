@@ -1,0 +1,81 @@
+//! What every handler shares.
+
+use std::sync::Arc;
+
+use shared::broker::Broker;
+use shared::config::{self, Config, Secret};
+use shared::places::Places;
+use shared::report::Catalogue;
+use shared::storage::Storage;
+use shared::store::{Coalesced, Store};
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::Keys;
+use crate::limits::Limits;
+use crate::reports::Versions;
+use crate::under_way::UnderWay;
+use crate::watch::Hub;
+
+/// Places, caches and settings of one gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    /// The truth.
+    pub store: Arc<dyn Store>,
+    /// The truth, with concurrent submits put into one statement.
+    pub jobs: Coalesced,
+    /// For broadcasts and queue depths.
+    pub broker: Arc<dyn Broker>,
+    /// Where artifacts rest.
+    pub storage: Arc<Storage>,
+    /// Report definitions in service.
+    pub catalogue: Arc<Catalogue>,
+    /// Report versions that are saved, and what of them is sensitive.
+    pub versions: Versions,
+    /// API keys seen in the last seconds.
+    pub keys: Keys,
+    /// How much each tenant may do.
+    pub limits: Limits,
+    /// Who watches what.
+    pub hub: Arc<Hub>,
+    /// `[http]`
+    pub http: config::Http,
+    /// Base of every link; `None`: taken from the request.
+    pub public_url: Option<String>,
+    /// Link tokens and cursors are derived from it.
+    pub link_secret: Secret,
+    /// Addresses mail may go to.
+    pub mail_allow: Vec<String>,
+    /// The multi-threaded runtime, for work that must not hang on one HTTP thread.
+    pub runtime: tokio::runtime::Handle,
+    /// Requests whose answer is not complete.
+    pub under_way: UnderWay,
+    /// Cancelled when the gateway was told to stop: watchers leave, answers close their connections.
+    pub draining: CancellationToken,
+}
+
+impl Gateway {
+    /// Puts the parts together. Must be called inside the multi-threaded runtime.
+    #[must_use]
+    pub fn new(config: &Config, places: Places, catalogue: Arc<Catalogue>) -> Self {
+        let limits = Limits::new(&config.http, Arc::clone(&places.store));
+        let hub = Hub::new(config.http.max_watchers, config.http.max_watchers_per_principal);
+        Self {
+            keys: Keys::new(Arc::clone(&places.store)),
+            versions: Versions::new(Arc::clone(&places.store)),
+            store: places.store,
+            jobs: places.jobs,
+            broker: places.broker,
+            storage: places.storage,
+            catalogue,
+            limits,
+            hub: Arc::new(hub),
+            http: config.http.clone(),
+            public_url: config.service.public_url.clone(),
+            link_secret: config.service.link_secret.clone(),
+            mail_allow: config.mail.allow.clone(),
+            runtime: tokio::runtime::Handle::current(),
+            under_way: UnderWay::default(),
+            draining: CancellationToken::new(),
+        }
+    }
+}

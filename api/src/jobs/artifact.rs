@@ -1,0 +1,117 @@
+//! `GET /v1/jobs/{id}/artifacts/{format}`, its receipt, and the end of its link.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+use shared::artifact::{Artifact, Format, Receipt};
+use shared::job::{Caller, Job};
+use shared::problem::{ProblemKind, StoredProblem};
+
+use super::parse_id;
+use crate::auth::Identity;
+use crate::download::answer_file;
+use crate::gateway::Gateway;
+use crate::problem::{Answer, Fault};
+
+/// Fetches a file of a job: a redirect to a signed address, or the file itself.
+#[utoipa::path(get, path = "/v1/jobs/{id}/artifacts/{format}", tag = "artifacts",
+    params(
+        ("id" = uuid::Uuid, Path, description = "The job's id"),
+        ("format" = String, Path, description = "One of the job's formats"),
+        ("Range" = Option<String>, Header, description = "One range of bytes, where the file is streamed"),
+    ),
+    responses(
+        (status = 200, description = "The file"),
+        (status = 206, description = "The range of the file"),
+        (status = 302, description = "The file is at `Location`, for a few minutes"),
+        (status = 404, description = "job-not-found, artifact-not-found", body = StoredProblem),
+        (status = 410, description = "artifact-expired", body = StoredProblem),
+        (status = 416, description = "range-not-satisfiable", body = StoredProblem),
+    )
+)]
+pub async fn file(
+    gateway: web::Data<Gateway>,
+    identity: Identity,
+    path: web::Path<(String, String)>,
+    request: HttpRequest,
+) -> Answer {
+    let (_, artifact) = find(&gateway, &identity, &path).await?;
+    // By the database's clock: that of this machine may be wrong.
+    if gateway.store.now().await? >= artifact.expires_at {
+        return Err(Fault::new(ProblemKind::ArtifactExpired, "The file is no longer kept. Submit the report again."));
+    }
+    answer_file(&gateway, &request, &artifact).await
+}
+
+/// Says what is known about a file. Kept longer than the file itself.
+#[utoipa::path(get, path = "/v1/jobs/{id}/artifacts/{format}/receipt", tag = "artifacts",
+    params(
+        ("id" = uuid::Uuid, Path, description = "The job's id"),
+        ("format" = String, Path, description = "One of the job's formats"),
+    ),
+    responses(
+        (status = 200, description = "Rows, bytes, SHA-256, report version, parameters, snapshot time", body = Object),
+        (status = 404, description = "job-not-found, artifact-not-found", body = StoredProblem),
+    )
+)]
+pub async fn receipt(gateway: web::Data<Gateway>, identity: Identity, path: web::Path<(String, String)>) -> Answer {
+    let (job, artifact) = find(&gateway, &identity, &path).await?;
+    let hidden = gateway.versions.hidden(&job).await?;
+    Ok(HttpResponse::Ok().json(Receipt {
+        job_id: job.id,
+        attempt: artifact.attempt,
+        params: hidden.cover(&job.params).into_owned(),
+        report: job.report,
+        report_version: job.report_version,
+        format: artifact.format,
+        filename: artifact.filename,
+        bytes: artifact.bytes,
+        rows: artifact.rows,
+        sha256: artifact.sha256,
+        snapshot_at: artifact.snapshot_at,
+        complete: artifact.complete,
+        created_at: artifact.created_at,
+    }))
+}
+
+/// Answer to a revocation.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Revoked {
+    /// False when the link had been revoked before.
+    revoked: bool,
+}
+
+/// Revokes the link in the mail. The file can still be fetched with the API key.
+#[utoipa::path(post, path = "/v1/jobs/{id}/artifacts/{format}/revoke-link", tag = "artifacts",
+    params(
+        ("id" = uuid::Uuid, Path, description = "The job's id"),
+        ("format" = String, Path, description = "One of the job's formats"),
+    ),
+    responses(
+        (status = 200, description = "The link does not work any more", body = Revoked),
+        (status = 404, description = "job-not-found, artifact-not-found", body = StoredProblem),
+    )
+)]
+pub async fn revoke_link(gateway: web::Data<Gateway>, identity: Identity, path: web::Path<(String, String)>) -> Answer {
+    let (_, artifact) = find(&gateway, &identity, &path).await?;
+    let revoked = gateway.store.revoke_links(&identity, artifact.id).await?;
+    Ok(HttpResponse::Ok().json(Revoked { revoked }))
+}
+
+async fn find(gateway: &Gateway, caller: &Caller, (id, format): &(String, String)) -> Result<(Job, Artifact), Fault> {
+    let mut job = gateway.store.job(caller, parse_id(id)?).await?.ok_or_else(Fault::no_such_job)?;
+    let format = format.parse::<Format>().ok();
+    match job.artifacts.iter().position(|artifact| Some(artifact.format) == format) {
+        Some(index) => {
+            let artifact = job.artifacts.swap_remove(index);
+            Ok((job, artifact))
+        }
+        None if job.state.is_final() => {
+            let detail = format!("The job is {} and has no file of this format.", job.state);
+            Err(Fault::new(ProblemKind::ArtifactNotFound, detail))
+        }
+        None => {
+            let detail = format!("The job is {}; files are there once it is done.", job.state);
+            Err(Fault::new(ProblemKind::ArtifactNotFound, detail))
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! `GET /v1/jobs/{id}`.
+
+use actix_web::http::header::{CACHE_CONTROL, ContentType, ETAG, IF_NONE_MATCH, RETRY_AFTER};
+use actix_web::{HttpRequest, HttpResponse, web};
+use shared::job::Job;
+use shared::problem::StoredProblem;
+
+use super::parse_id;
+use super::view::{JobView, Viewer, retry_after};
+use crate::auth::Identity;
+use crate::gateway::Gateway;
+use crate::problem::{Answer, Fault};
+
+/// Shows one job of the caller's.
+#[utoipa::path(get, path = "/v1/jobs/{id}", tag = "jobs",
+    params(
+        ("id" = uuid::Uuid, Path, description = "The job's id"),
+        ("If-None-Match" = Option<String>, Header, description = "The ETag of the last answer: 304 when nothing has changed"),
+    ),
+    responses(
+        (status = 200, description = "The job", body = JobView, headers(
+            ("ETag" = String, description = "Changes whenever the job does"),
+            ("Retry-After" = u32, description = "Seconds until it is worth asking again, while it is not final"),
+        )),
+        (status = 304, description = "Not changed"),
+        (status = 404, description = "job-not-found", body = StoredProblem),
+    )
+)]
+pub async fn read(
+    gateway: web::Data<Gateway>,
+    identity: Identity,
+    id: web::Path<String>,
+    request: HttpRequest,
+) -> Answer {
+    let job = gateway.store.job(&identity, parse_id(&id)?).await?.ok_or_else(Fault::no_such_job)?;
+    let tag = entity_tag(&job);
+    let same =
+        request.headers().get_all(IF_NONE_MATCH).any(|given| given.to_str().is_ok_and(|given| matches(given, &tag)));
+    let mut answer = if same { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    answer.insert_header((ETAG, tag)).insert_header((CACHE_CONTROL, "private, no-cache"));
+    if let Some(seconds) = retry_after(&job) {
+        answer.insert_header((RETRY_AFTER, seconds));
+    }
+    if same {
+        return Ok(answer.finish());
+    }
+    let body = Viewer::new(&gateway, &request).write(&job).await?;
+    Ok(answer.insert_header(ContentType::json()).body(body))
+}
+
+/// Everything about a job that changes without a new event is its progress.
+fn entity_tag(job: &Job) -> String {
+    let progress = &job.progress;
+    let total = progress.total_rows.map_or_else(String::new, |total| total.to_string());
+    let (attempt, phase) = (job.attempt, progress.phase.as_str());
+    format!("W/\"{}-{attempt}-{phase}-{}-{total}-{}\"", job.seq, progress.rows, progress.bytes)
+}
+
+/// Weak comparison, as `If-None-Match` asks for.
+fn matches(given: &str, tag: &str) -> bool {
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    given.trim() == "*" || given.split(',').any(|one| opaque(one) == opaque(tag))
+}

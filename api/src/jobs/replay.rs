@@ -1,0 +1,53 @@
+//! `POST /v1/jobs/{id}/replay`.
+
+use actix_web::http::header::{ContentType, LOCATION, RETRY_AFTER};
+use actix_web::{HttpRequest, HttpResponse, web};
+use shared::job::Caller;
+use shared::problem::{ProblemKind, StoredProblem};
+use shared::store::Changed;
+use uuid::Uuid;
+
+use super::parse_id;
+use super::view::{JobView, Viewer, retry_after};
+use crate::auth::Identity;
+use crate::gateway::Gateway;
+use crate::problem::{Answer, Fault};
+
+/// Runs a failed job again: counters start anew, attempt and event numbers go on.
+#[utoipa::path(post, path = "/v1/jobs/{id}/replay", tag = "jobs",
+    params(("id" = uuid::Uuid, Path, description = "The job's id")),
+    responses(
+        (status = 202, description = "The job, pending again", body = JobView),
+        (status = 404, description = "job-not-found", body = StoredProblem),
+        (status = 409, description = "wrong-state: it has not failed", body = StoredProblem),
+    )
+)]
+pub async fn replay(
+    gateway: web::Data<Gateway>,
+    identity: Identity,
+    id: web::Path<String>,
+    request: HttpRequest,
+) -> Answer {
+    answer_replay(&gateway, &identity, parse_id(&id)?, &request).await
+}
+
+/// Replays one job of `caller` and answers it.
+///
+/// # Errors
+/// `job-not-found`, `wrong-state`; the store's.
+pub async fn answer_replay(gateway: &Gateway, caller: &Caller, id: Uuid, request: &HttpRequest) -> Answer {
+    let job = match gateway.store.replay(caller, id).await? {
+        Changed::Yes(job) => job,
+        Changed::WrongState(job) => {
+            let detail = format!("The job is {}; only a failed job can be replayed.", job.state);
+            return Err(Fault::new(ProblemKind::WrongState, detail));
+        }
+        Changed::NotFound => return Err(Fault::no_such_job()),
+    };
+    let viewer = Viewer::new(gateway, request);
+    let mut answer = HttpResponse::Accepted();
+    answer
+        .insert_header((LOCATION, viewer.job_url(job.id)))
+        .insert_header((RETRY_AFTER, retry_after(&job).unwrap_or(1)));
+    Ok(answer.insert_header(ContentType::json()).body(viewer.write(&job).await?))
+}

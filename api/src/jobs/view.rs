@@ -1,0 +1,240 @@
+//! A job as the API shows it.
+
+use std::borrow::Cow;
+
+use actix_web::HttpRequest;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use shared::access::link_token;
+use shared::artifact::{Artifact, Format};
+use shared::job::{Job, JobState, Lane, Params};
+use shared::problem::{Problem, StoredProblem};
+use shared::progress::{Phase, Progress};
+use shared::store::StoreError;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::gateway::Gateway;
+use crate::reports::Hidden;
+
+/// One request to run a report with given parameters and formats.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Job)]
+pub struct JobView<'a> {
+    /// UUIDv7.
+    id: Uuid,
+    /// The report's name.
+    report: &'a str,
+    /// `sha256:…` of the definition that runs.
+    report_version: &'a str,
+    /// Checked parameters, defaults filled in; sensitive ones are hidden.
+    #[schema(value_type = Object)]
+    params: Cow<'a, Params>,
+    /// The formats that are made.
+    #[schema(value_type = Vec<String>)]
+    formats: &'a [Format],
+    /// `pending`, `processing`, `retrying`, `done`, `failed` or `cancelled`.
+    #[schema(value_type = String)]
+    state: JobState,
+    /// Number of the running or last attempt; 0 before the first one.
+    attempt: i32,
+    /// How far the running or last attempt is.
+    progress: ProgressView,
+    /// Reserved for the position in the queue; null.
+    #[schema(value_type = Option<Object>)]
+    queue: (),
+    /// When it was submitted.
+    created_at: DateTime<Utc>,
+    /// When the latest attempt started.
+    started_at: Option<DateTime<Utc>>,
+    /// When it reached a final state.
+    finished_at: Option<DateTime<Utc>>,
+    /// When a `retrying` job is due again.
+    next_attempt_at: Option<DateTime<Utc>>,
+    /// One a format, once `done`.
+    artifacts: Vec<ArtifactView<'a>>,
+    /// Why it failed, or why it is being retried.
+    #[schema(value_type = Option<StoredProblem>)]
+    error: Option<&'a Problem>,
+    /// Where to go from here.
+    links: Links,
+}
+
+/// How far an attempt is. Unknown is null, never invented.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Progress)]
+pub struct ProgressView {
+    /// `waiting`, `starting`, `reading`, `storing` or `finished`.
+    #[schema(value_type = String)]
+    phase: Phase,
+    /// Rows read so far.
+    rows: u64,
+    /// Rows to be read, where known.
+    total_rows: Option<u64>,
+    /// Whether `total_rows` is an estimate of the source's planner.
+    total_is_estimate: bool,
+    /// Bytes written so far, over all formats.
+    bytes: u64,
+    /// Rows read of rows to be read.
+    percent: Option<f64>,
+}
+
+/// Where to go from a job.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Links {
+    /// The job.
+    #[serde(rename = "self")]
+    this: String,
+    /// Its server-sent events.
+    events: String,
+    /// `POST` here to cancel it.
+    cancel: String,
+}
+
+/// A file a job produced.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Artifact)]
+pub struct ArtifactView<'a> {
+    /// Its format.
+    #[schema(value_type = String)]
+    format: Format,
+    /// The name it is offered under.
+    filename: &'a str,
+    /// Its media type.
+    media_type: &'static str,
+    /// Its size.
+    bytes: u64,
+    /// Rows in it, header not counted.
+    rows: u64,
+    /// Lower-case hexadecimal SHA-256 of it.
+    sha256: &'a str,
+    /// Whether every row is in it.
+    complete: bool,
+    /// When it goes.
+    expires_at: DateTime<Utc>,
+    /// Where to fetch it with the API key.
+    file: String,
+    /// Where to fetch what is known about it.
+    receipt: String,
+    /// Where whoever holds this address can fetch it, until it expires or is revoked.
+    link: String,
+}
+
+impl From<Progress> for ProgressView {
+    fn from(progress: Progress) -> Self {
+        Self {
+            phase: progress.phase,
+            rows: progress.rows,
+            total_rows: progress.total_rows,
+            total_is_estimate: progress.total_is_estimate,
+            bytes: progress.bytes,
+            percent: progress.percent(),
+        }
+    }
+}
+
+/// Shows jobs to the caller of one request.
+#[derive(Debug)]
+pub struct Viewer<'a> {
+    gateway: &'a Gateway,
+    base: Cow<'a, str>,
+}
+
+impl<'a> Viewer<'a> {
+    /// Takes the base of all links from the configuration, else from the request.
+    #[must_use]
+    pub fn new(gateway: &'a Gateway, request: &HttpRequest) -> Self {
+        let base = gateway.public_url.as_deref().map_or_else(
+            || {
+                let connection = request.connection_info();
+                Cow::Owned(format!("{}://{}", connection.scheme(), connection.host()))
+            },
+            Cow::Borrowed,
+        );
+        Self { gateway, base }
+    }
+
+    /// Returns the address of a job.
+    #[must_use]
+    pub fn job_url(&self, id: Uuid) -> String {
+        format!("{}/v1/jobs/{id}", self.base)
+    }
+
+    /// Returns an address on this service; `path` starts with a slash.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// Writes a job as JSON.
+    ///
+    /// # Errors
+    /// The store's, when it has to be asked what is sensitive.
+    pub async fn write(&self, job: &Job) -> Result<Vec<u8>, StoreError> {
+        let hidden = self.gateway.versions.hidden(job).await?;
+        Ok(self.write_with(job, &hidden))
+    }
+
+    /// Writes a job as JSON, `hidden` being known.
+    #[must_use]
+    pub fn write_with(&self, job: &Job, hidden: &Hidden) -> Vec<u8> {
+        // The view is made of strings, numbers and times, so that writing it cannot fail.
+        serde_json::to_vec(&self.view(job, hidden)).unwrap_or_default()
+    }
+
+    /// Shows a job.
+    #[must_use]
+    pub fn view<'j>(&self, job: &'j Job, hidden: &Hidden) -> JobView<'j> {
+        let this = self.job_url(job.id);
+        JobView {
+            id: job.id,
+            report: &job.report,
+            report_version: &job.report_version,
+            params: hidden.cover(&job.params),
+            formats: &job.formats,
+            state: job.state,
+            attempt: job.attempt,
+            progress: job.progress.into(),
+            queue: (),
+            created_at: job.created_at,
+            started_at: job.started_at,
+            finished_at: job.finished_at,
+            next_attempt_at: job.next_attempt_at,
+            artifacts: job.artifacts.iter().map(|artifact| self.artifact(&this, artifact)).collect(),
+            error: job.error.as_ref(),
+            links: Links { events: format!("{this}/events"), cancel: format!("{this}/cancel"), this },
+        }
+    }
+
+    fn artifact<'j>(&self, job_url: &str, artifact: &'j Artifact) -> ArtifactView<'j> {
+        let file = format!("{job_url}/artifacts/{}", artifact.format);
+        let token = link_token(self.gateway.link_secret.expose(), artifact.link_id);
+        ArtifactView {
+            format: artifact.format,
+            filename: &artifact.filename,
+            media_type: artifact.format.media_type(),
+            bytes: artifact.bytes,
+            rows: artifact.rows,
+            sha256: &artifact.sha256,
+            complete: artifact.complete,
+            expires_at: artifact.expires_at,
+            receipt: format!("{file}/receipt"),
+            file,
+            link: format!("{}/d/{token}", self.base),
+        }
+    }
+}
+
+/// Returns how many seconds a client should wait before it asks again for a job that is not final.
+#[must_use]
+pub fn retry_after(job: &Job) -> Option<i64> {
+    let due = |at: DateTime<Utc>| (at - Utc::now()).num_seconds().clamp(1, 60);
+    match job.state {
+        JobState::Done | JobState::Failed | JobState::Cancelled => None,
+        JobState::Retrying => Some(job.next_attempt_at.map_or(5, due)),
+        JobState::Pending | JobState::Processing => Some(match job.lane {
+            Lane::Interactive => 1,
+            Lane::Bulk => 5,
+        }),
+    }
+}

@@ -1,0 +1,205 @@
+//! `GET /v1/jobs/{id}/events`: what happens to one job reaches the waiting browser.
+//!
+//! Events that come in order go out at once. Any gap, and any broadcast that was missed, is made up for from the store, so that
+//! a watcher sees every event once and in order whatever the broker loses.
+
+use std::time::Duration;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use futures_util::stream;
+use shared::event::{Broadcast, Event, EventKind};
+use shared::job::{Caller, Job, JobState};
+use shared::problem::{ProblemKind, StoredProblem};
+use shared::progress::Progress;
+use shared::store::StoreError;
+use uuid::Uuid;
+
+use super::parse_id;
+use crate::auth::Identity;
+use crate::gateway::Gateway;
+use crate::problem::{Answer, Fault};
+use crate::watch::frame::{HELLO, PING, answer_stream, write_event, write_progress};
+use crate::watch::{Ears, Heard, Subject};
+
+/// Events read at once.
+const PAGE: u32 = 100;
+
+/// Streams the events of one job. Ends after its final event; a client that comes back then gets `204`, which tells
+/// `EventSource` to stop.
+#[utoipa::path(get, path = "/v1/jobs/{id}/events", tag = "events",
+    params(
+        ("id" = uuid::Uuid, Path, description = "The job's id"),
+        ("Last-Event-ID" = Option<String>, Header, description = "The last `id:` seen: every later event follows"),
+    ),
+    responses(
+        (status = 200, description = "Server-sent events named as `kind`, with CloudEvents 1.0 as data, and `progress` without id",
+            content_type = "text/event-stream", body = String),
+        (status = 204, description = "The final event was seen; nothing more will come"),
+        (status = 400, description = "invalid-event-id", body = StoredProblem),
+        (status = 404, description = "job-not-found", body = StoredProblem),
+        (status = 429, description = "too-many-requests", body = StoredProblem),
+    )
+)]
+pub async fn watch(
+    gateway: web::Data<Gateway>,
+    identity: Identity,
+    id: web::Path<String>,
+    request: HttpRequest,
+) -> Answer {
+    let id = parse_id(&id)?;
+    let given = request.headers().get("last-event-id").map(|given| given.to_str().ok()?.parse::<i64>().ok());
+    // First the ears, then the store: what happens in between is heard.
+    let ears = Ears::open(&gateway, &identity, Subject::Job(id))?;
+    let job = gateway.store.job(&identity, id).await?.ok_or_else(Fault::no_such_job)?;
+    let last = match given {
+        None => None,
+        Some(Some(last)) if (0..=job.seq).contains(&last) => Some(last),
+        Some(_) => {
+            let detail =
+                "This Last-Event-ID is not one of this job's. Connect without it to see the job from its start.";
+            return Err(Fault::new(ProblemKind::InvalidEventId, detail));
+        }
+    };
+    if last == Some(job.seq) && job.state.is_final() {
+        return Ok(HttpResponse::NoContent().finish());
+    }
+    let watch = JobWatch::new(gateway, Caller::clone(&identity), &job, last, ears);
+    Ok(answer_stream(stream::unfold(
+        watch,
+        |mut watch| async move { watch.next().await.map(|chunk| (Ok(chunk), watch)) },
+    )))
+}
+
+/// One open stream.
+struct JobWatch {
+    gateway: web::Data<Gateway>,
+    caller: Caller,
+    job_id: Uuid,
+    ears: Ears,
+    /// Number of the last event sent; none before the history was read.
+    last: Option<i64>,
+    state: JobState,
+    attempt: i32,
+    /// The attempt that ran when the stream was opened and its progress, until it is sent.
+    snapshot: Option<(i32, Progress)>,
+    /// Whether the store is to be read now.
+    look: bool,
+    /// Whether the final event was sent.
+    over: bool,
+    /// What goes out with the next chunk.
+    out: Vec<u8>,
+}
+
+impl JobWatch {
+    fn new(gateway: web::Data<Gateway>, caller: Caller, job: &Job, last: Option<i64>, ears: Ears) -> Self {
+        Self {
+            gateway,
+            caller,
+            job_id: job.id,
+            ears,
+            last,
+            state: job.state,
+            attempt: job.attempt,
+            snapshot: (job.state == JobState::Processing).then_some((job.attempt, job.progress)),
+            look: true,
+            over: false,
+            out: HELLO.to_vec(),
+        }
+    }
+
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if self.look && !self.over {
+                self.read().await;
+            }
+            if !self.out.is_empty() {
+                return Some(std::mem::take(&mut self.out).into());
+            }
+            if self.over {
+                return None;
+            }
+            if self.look {
+                continue;
+            }
+            match self.ears.hear().await {
+                Heard::Rang(broadcast) => self.rang(&broadcast),
+                Heard::Look => self.look = true,
+                Heard::Ping => return Some(PING),
+                Heard::Stop => return None,
+            }
+        }
+    }
+
+    async fn read(&mut self) {
+        let read = match self.last {
+            Some(last) => self.gateway.store.events_of_job(&self.caller, self.job_id, last, PAGE).await,
+            None => self.read_history().await,
+        };
+        let events = match read {
+            Ok(events) => events,
+            Err(error) => {
+                tracing::warn!(job = %self.job_id, %error, "a job's events could not be read; trying again");
+                self.look = false;
+                self.ears.look_in(Duration::from_secs(1));
+                return;
+            }
+        };
+        self.look = self.last.is_some() && events.len() == PAGE as usize;
+        self.ears.has_looked();
+        for event in &events {
+            self.send(event);
+        }
+        // A final event that a replay followed is history; the last one there is ends the stream.
+        self.over = !self.look && events.last().is_some_and(|event| event.kind.is_final());
+        if let Some((attempt, progress)) = self.snapshot.take_if(|_| !self.look)
+            && (self.state, self.attempt) == (JobState::Processing, attempt)
+        {
+            write_progress(&mut self.out, self.job_id, attempt, progress);
+        }
+    }
+
+    /// Reads the job's events from its submit, or from its last replay, on: what was before that has an end of its own.
+    async fn read_history(&self) -> Result<Vec<Event>, StoreError> {
+        let mut history: Vec<Event> = Vec::new();
+        let mut last = 0;
+        loop {
+            let page = self.gateway.store.events_of_job(&self.caller, self.job_id, last, PAGE).await?;
+            let more = page.len() == PAGE as usize;
+            for event in page {
+                last = event.seq;
+                if event.kind == EventKind::Replayed {
+                    history.clear();
+                }
+                history.push(event);
+            }
+            if !more {
+                return Ok(history);
+            }
+        }
+    }
+
+    fn send(&mut self, event: &Event) {
+        write_event(&mut self.out, &event.seq.to_string(), event);
+        self.last = Some(event.seq);
+        (self.state, self.attempt) = (event.state, event.attempt);
+    }
+
+    fn rang(&mut self, broadcast: &Broadcast) {
+        let last = self.last.unwrap_or_default();
+        match broadcast {
+            Broadcast::Event(event) if event.seq == last + 1 => {
+                self.send(event);
+                self.over = event.kind.is_final();
+            }
+            Broadcast::Event(event) => self.look |= event.seq > last,
+            Broadcast::Progress { attempt, progress, .. } => {
+                if *attempt == self.attempt && self.state == JobState::Processing {
+                    write_progress(&mut self.out, self.job_id, *attempt, *progress);
+                } else {
+                    self.look |= *attempt > self.attempt;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The OpenAPI document, generated from the handlers. `docs/openapi.json` is a copy that a test compares.
+
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use crate::{admin, jobs, links, operations, reports, watch};
+
+/// Every route.
+#[derive(Debug, OpenApi)]
+#[openapi(
+    info(title = "Waitless", description = "Turns any slow report into a job. Every error is application/problem+json (RFC 9457)."),
+    paths(
+        reports::list,
+        reports::read,
+        jobs::submit::submit,
+        jobs::list::list,
+        jobs::read::read,
+        jobs::watch::watch,
+        jobs::cancel::cancel,
+        jobs::replay::replay,
+        jobs::artifact::file,
+        jobs::artifact::receipt,
+        jobs::artifact::revoke_link,
+        watch::feed::watch,
+        links::follow,
+        admin::queues::list,
+        admin::workers::list,
+        admin::deliveries::list,
+        admin::dead_letters::list,
+        admin::dead_letters::replay_one,
+        admin::dead_letters::replay_many,
+        operations::livez,
+        operations::readyz,
+        operations::metrics,
+        operations::openapi,
+    ),
+    security(("key" = [])),
+    modifiers(&Keys)
+)]
+pub struct Document;
+
+/// Adds the API key to the document.
+struct Keys;
+
+impl Modify for Keys {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("wl_…").build();
+        document.components.get_or_insert_default().add_security_scheme("key", SecurityScheme::Http(scheme));
+    }
+}

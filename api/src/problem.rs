@@ -1,0 +1,171 @@
+//! Problems become answers (RFC 9457). Everything a handler can fail with ends up here.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::{HttpResponse, ResponseError};
+use shared::problem::{FieldError, Problem, ProblemKind, StoredProblem};
+use shared::storage::StorageError;
+use shared::store::StoreError;
+
+/// A problem on its way to the caller, with the header fields that go with it.
+#[derive(Debug)]
+pub struct Fault {
+    problem: Problem,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// What a handler answers.
+pub type Answer = Result<HttpResponse, Fault>;
+
+impl Fault {
+    /// Describes one occurrence.
+    #[must_use]
+    pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
+        Problem::new(kind, detail).into()
+    }
+
+    /// Describes one occurrence that some fields are to blame for.
+    #[must_use]
+    pub fn with_fields(kind: ProblemKind, detail: impl Into<String>, errors: Vec<FieldError>) -> Self {
+        Problem { kind, detail: detail.into(), errors }.into()
+    }
+
+    /// Says that there is no such job: also of a job that is somebody else's.
+    #[must_use]
+    pub fn no_such_job() -> Self {
+        Self::new(ProblemKind::JobNotFound, "No job of yours has this id. Check the id, and whose key you are using.")
+    }
+
+    /// Hides a fault of ours from the caller and tells the operator.
+    #[must_use]
+    pub fn internal(what: &str, why: &dyn std::fmt::Display) -> Self {
+        tracing::error!(error = %why, "could not {what}");
+        Self::new(
+            ProblemKind::Internal,
+            "Something went wrong here. Try again; if it stays, give the operator the X-Request-Id of this answer.",
+        )
+    }
+
+    /// Adds a header field, or puts another value in place of the kind's own.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.retain(|(held, _)| *held != name);
+        self.headers.push((name, value));
+        self
+    }
+
+    /// Returns the problem's kind.
+    #[must_use]
+    pub fn kind(&self) -> ProblemKind {
+        self.problem.kind
+    }
+
+    /// Returns what happened this time and what to do.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.problem.detail
+    }
+}
+
+impl From<Problem> for Fault {
+    fn from(problem: Problem) -> Self {
+        let headers = headers_of(problem.kind).map(|(name, value)| (name, HeaderValue::from_static(value)));
+        Self { problem, headers: headers.into_iter().collect() }
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(why) => {
+                tracing::warn!(error = %why, "the database is not available");
+                Self::new(
+                    ProblemKind::Unavailable,
+                    "The database cannot be reached right now. Try again in a few seconds.",
+                )
+            }
+            StoreError::Unexpected(why) => Self::internal("use the database", &why),
+        }
+    }
+}
+
+impl From<StorageError> for Fault {
+    fn from(error: StorageError) -> Self {
+        if matches!(error, StorageError::NotFound(_)) {
+            return Self::new(ProblemKind::ArtifactExpired, "The file is no longer kept. Submit the report again.");
+        }
+        tracing::warn!(error = %error, "object storage failed");
+        Self::new(ProblemKind::Unavailable, "The file storage cannot be reached right now. Try again in a few seconds.")
+    }
+}
+
+/// Returns the header field a kind of problem always carries. Exhaustive, so that a new kind makes somebody decide.
+fn headers_of(kind: ProblemKind) -> Option<(HeaderName, &'static str)> {
+    match kind {
+        ProblemKind::Unauthorized => Some((header::WWW_AUTHENTICATE, r#"Bearer realm="waitless""#)),
+        ProblemKind::KeyExpired => Some((
+            header::WWW_AUTHENTICATE,
+            r#"Bearer realm="waitless", error="invalid_token", error_description="expired""#,
+        )),
+        ProblemKind::Forbidden => {
+            Some((header::WWW_AUTHENTICATE, r#"Bearer realm="waitless", error="insufficient_scope""#))
+        }
+        ProblemKind::TooManyRequests => Some((header::RETRY_AFTER, "1")),
+        ProblemKind::Unavailable | ProblemKind::SourceUnavailable | ProblemKind::StorageUnavailable => {
+            Some((header::RETRY_AFTER, "2"))
+        }
+        ProblemKind::InvalidBody
+        | ProblemKind::BodyTooLarge
+        | ProblemKind::UnsupportedMediaType
+        | ProblemKind::InvalidQuery
+        | ProblemKind::ValidationFailed
+        | ProblemKind::InvalidIdempotencyKey
+        | ProblemKind::IdempotencyKeyReused
+        | ProblemKind::InvalidEventId
+        | ProblemKind::NotFound
+        | ProblemKind::MethodNotAllowed
+        | ProblemKind::JobNotFound
+        | ProblemKind::ReportNotFound
+        | ProblemKind::ArtifactNotFound
+        | ProblemKind::ArtifactExpired
+        | ProblemKind::LinkNotFound
+        | ProblemKind::LinkExpired
+        | ProblemKind::LinkRevoked
+        | ProblemKind::WrongState
+        | ProblemKind::RangeNotSatisfiable
+        | ProblemKind::Internal
+        | ProblemKind::QueryFailed
+        | ProblemKind::SourceUnknown
+        | ProblemKind::UnsupportedColumn
+        | ProblemKind::TimedOut
+        | ProblemKind::TooManyRows
+        | ProblemKind::TooManyBytes
+        | ProblemKind::AttemptPanicked
+        | ProblemKind::WorkersLost
+        | ProblemKind::ReportVersionMissing
+        | ProblemKind::UnreadableMessage => None,
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.problem.fmt(f)
+    }
+}
+
+impl ResponseError for Fault {
+    fn status_code(&self) -> StatusCode {
+        let (_, _, status) = self.problem.kind.describe();
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut answer = HttpResponse::build(self.status_code());
+        answer.content_type("application/problem+json");
+        for (name, value) in &self.headers {
+            answer.insert_header((name.clone(), value.clone()));
+        }
+        // A problem is made of strings and numbers, so that writing it cannot fail.
+        answer.body(serde_json::to_vec(&StoredProblem::from(self.problem.clone())).unwrap_or_default())
+    }
+}

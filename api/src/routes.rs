@@ -1,0 +1,152 @@
+//! The routing table: every route, who may use it, and its handler, in one function.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::{Error, HttpMessage as _, HttpRequest, ResponseError as _, Route, guard, web};
+use futures_util::FutureExt as _;
+use shared::problem::ProblemKind;
+use shared::store::Scope;
+
+use crate::auth::Access;
+use crate::gateway::Gateway;
+use crate::problem::{Answer, Fault};
+use crate::trace::RouteName;
+use crate::{admin, jobs, links, operations, reports, watch};
+
+/// One route.
+pub struct Row {
+    /// `GET` also answers `HEAD`.
+    pub method: Method,
+    /// With `{placeholders}`.
+    pub path: &'static str,
+    /// Who may use it.
+    pub access: Access,
+    route: Route,
+}
+
+impl std::fmt::Debug for Row {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} {:?}", self.method, self.path, self.access)
+    }
+}
+
+const READ: Access = Access::Needs(Scope::Read);
+const WRITE: Access = Access::Needs(Scope::Write);
+const ADMIN: Access = Access::Needs(Scope::Admin);
+
+/// Returns every route there is.
+#[must_use]
+pub fn table() -> Vec<Row> {
+    vec![
+        get("/v1/reports", READ, || web::to(reports::list)),
+        get("/v1/reports/{name}", READ, || web::to(reports::read)),
+        post("/v1/jobs", WRITE, || web::to(jobs::submit::submit)),
+        get("/v1/jobs", READ, || web::to(jobs::list::list)),
+        get("/v1/jobs/{id}", READ, || web::to(jobs::read::read)),
+        get("/v1/jobs/{id}/events", READ, || web::to(jobs::watch::watch)),
+        post("/v1/jobs/{id}/cancel", WRITE, || web::to(jobs::cancel::cancel)),
+        post("/v1/jobs/{id}/replay", WRITE, || web::to(jobs::replay::replay)),
+        get("/v1/jobs/{id}/artifacts/{format}", READ, || web::to(jobs::artifact::file)),
+        get("/v1/jobs/{id}/artifacts/{format}/receipt", READ, || web::to(jobs::artifact::receipt)),
+        post("/v1/jobs/{id}/artifacts/{format}/revoke-link", WRITE, || web::to(jobs::artifact::revoke_link)),
+        get("/v1/events", READ, || web::to(watch::feed::watch)),
+        get("/v1/admin/queues", ADMIN, || web::to(admin::queues::list)),
+        get("/v1/admin/workers", ADMIN, || web::to(admin::workers::list)),
+        get("/v1/admin/deliveries", ADMIN, || web::to(admin::deliveries::list)),
+        get("/v1/admin/dead-letters", ADMIN, || web::to(admin::dead_letters::list)),
+        post("/v1/admin/dead-letters/replay", ADMIN, || web::to(admin::dead_letters::replay_many)),
+        post("/v1/admin/dead-letters/{id}/replay", ADMIN, || web::to(admin::dead_letters::replay_one)),
+        get("/d/{token}", Access::Public, || web::to(links::follow)),
+        get("/livez", Access::Public, || web::to(operations::livez)),
+        get("/readyz", Access::Public, || web::to(operations::readyz)),
+        get("/metrics", Access::Public, || web::to(operations::metrics)),
+        get("/openapi.json", Access::Public, || web::to(operations::openapi)),
+    ]
+}
+
+/// Registers the table. What is not in it is answered with a problem.
+pub fn register(app: &mut web::ServiceConfig) {
+    let mut by_path: Vec<(&'static str, BTreeMap<String, Route>)> = Vec::new();
+    for row in table() {
+        let guarded = row.route.wrap(from_fn(move |request, next| admit(row.path, row.access, request, next)));
+        let place = by_path.iter().position(|(path, _)| *path == row.path).unwrap_or_else(|| {
+            by_path.push((row.path, BTreeMap::new()));
+            by_path.len() - 1
+        });
+        if let Some((_, methods)) = by_path.get_mut(place) {
+            methods.insert(row.method.to_string(), guarded);
+        }
+    }
+    for (path, methods) in by_path {
+        let allow = allow(methods.keys());
+        let resource = methods.into_values().fold(web::resource(path), actix_web::Resource::route);
+        app.service(resource.default_service(web::to(move || refuse_method(allow.clone()))));
+    }
+    app.default_service(web::to(not_found));
+}
+
+fn get(path: &'static str, access: Access, handler: fn() -> Route) -> Row {
+    let route = handler().guard(guard::Any(guard::Get()).or(guard::Head()));
+    Row { method: Method::GET, path, access, route }
+}
+
+fn post(path: &'static str, access: Access, handler: fn() -> Route) -> Row {
+    Row { method: Method::POST, path, access, route: handler().guard(guard::Post()) }
+}
+
+/// Lets a request reach its handler: who asks is known and may, and a panic costs only this request.
+async fn admit(
+    path: &'static str,
+    access: Access,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    request.extensions_mut().insert(RouteName(path));
+    if let Access::Needs(scope) = access {
+        match identify(&request, scope).await {
+            Ok(identity) => drop(request.extensions_mut().insert(identity)),
+            Err(fault) => return Ok(refuse(request.request().clone(), &fault)),
+        }
+    }
+    let spare = request.request().clone();
+    match AssertUnwindSafe(async move { next.call(request).await }).catch_unwind().await {
+        Ok(answered) => Ok(answered?.map_into_boxed_body()),
+        Err(_panic) => Ok(refuse(spare, &Fault::internal("answer a request", &"its handler panicked"))),
+    }
+}
+
+async fn identify(request: &ServiceRequest, scope: Scope) -> Result<crate::auth::Identity, Fault> {
+    match request.app_data::<web::Data<Gateway>>() {
+        Some(gateway) => gateway.keys.admit(request.headers(), scope).await,
+        None => Err(Fault::internal("find out who asks", &"the gateway is not registered")),
+    }
+}
+
+fn refuse(request: HttpRequest, fault: &Fault) -> ServiceResponse<BoxBody> {
+    ServiceResponse::new(request, fault.error_response())
+}
+
+fn allow<'a>(methods: impl Iterator<Item = &'a String>) -> Rc<str> {
+    let names: Vec<_> = methods.map(|method| if method == "GET" { "GET, HEAD" } else { method }).collect();
+    names.join(", ").into()
+}
+
+async fn refuse_method(allow: Rc<str>) -> Answer {
+    let detail = format!("This address takes {allow}.");
+    let fault = Fault::new(ProblemKind::MethodNotAllowed, detail);
+    Err(match HeaderValue::from_str(&allow) {
+        Ok(value) => fault.header(ALLOW, value),
+        Err(_) => fault,
+    })
+}
+
+async fn not_found() -> Answer {
+    Err(Fault::new(ProblemKind::NotFound, "No route of this API has this address. GET /openapi.json lists them."))
+}

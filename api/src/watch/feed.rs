@@ -1,0 +1,200 @@
+//! `GET /v1/events`: all of the caller's jobs in one stream.
+//!
+//! The feed's order is the store's, not that of the broadcasts: a broadcast only says that it is worth looking. The store may
+//! hold an event back for a moment, until no transaction that began earlier can still commit one before it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use actix_web::{HttpRequest, web};
+use bytes::Bytes;
+use futures_util::stream;
+use shared::access::{open_cursor, seal_cursor};
+use shared::event::{Broadcast, Event};
+use shared::job::Caller;
+use shared::problem::{ProblemKind, StoredProblem};
+use shared::store::FeedCursor;
+use uuid::Uuid;
+
+use super::frame::{HELLO, PING, answer_stream, write_event, write_position, write_progress};
+use super::{Ears, Heard, Subject};
+use crate::auth::Identity;
+use crate::gateway::Gateway;
+use crate::problem::{Answer, Fault};
+
+/// Events read at once.
+const PAGE: u32 = 200;
+
+/// Events that rang or were sent lately and are remembered.
+const REMEMBERED: usize = 64;
+
+/// Looks for an event that rang but is not in the feed yet; each waits twice as long as the one before.
+const TRIES: u32 = 9;
+
+/// Streams what happens to the caller's jobs from now on, or from `Last-Event-ID` on.
+#[utoipa::path(get, path = "/v1/events", tag = "events",
+    params(("Last-Event-ID" = Option<String>, Header, description = "The last `id:` seen: every later event follows")),
+    responses(
+        (status = 200, description = "Server-sent events named as `kind`, with CloudEvents 1.0 as data, and `progress` without id",
+            content_type = "text/event-stream", body = String),
+        (status = 400, description = "invalid-event-id", body = StoredProblem),
+        (status = 429, description = "too-many-requests", body = StoredProblem),
+    )
+)]
+pub async fn watch(gateway: web::Data<Gateway>, identity: Identity, request: HttpRequest) -> Answer {
+    let caller = Caller::clone(&identity);
+    let purpose = format!("feed\n{}\n{}", caller.tenant, caller.principal);
+    let ears = Ears::open(&gateway, &caller, Subject::Caller(caller.clone()))?;
+    let mut hello = HELLO.to_vec();
+    let cursor = match request.headers().get("last-event-id") {
+        Some(given) => {
+            let given = given.to_str().unwrap_or_default();
+            read_cursor(gateway.link_secret.expose(), &purpose, given).ok_or_else(not_ours)?
+        }
+        None => {
+            let cursor = gateway.store.feed_end().await?;
+            write_position(&mut hello, &seal(&gateway, &purpose, cursor));
+            cursor
+        }
+    };
+    let feed = Feed {
+        gateway,
+        caller,
+        purpose,
+        ears,
+        cursor,
+        look: true,
+        rang: Vec::new(),
+        tries: 0,
+        sent: VecDeque::new(),
+        out: hello,
+    };
+    Ok(answer_stream(stream::unfold(feed, |mut feed| async move { feed.next().await.map(|chunk| (Ok(chunk), feed)) })))
+}
+
+fn not_ours() -> Fault {
+    Fault::new(
+        ProblemKind::InvalidEventId,
+        "This Last-Event-ID is not one of your feed's. Connect without it, and ask GET /v1/jobs for what happened before.",
+    )
+}
+
+fn read_cursor(secret: &str, purpose: &str, text: &str) -> Option<FeedCursor> {
+    let bytes = open_cursor(secret, purpose, text)?;
+    let (transaction, position) = bytes.split_first_chunk::<8>()?;
+    let position = <[u8; 8]>::try_from(position).ok()?;
+    Some(FeedCursor { transaction: i64::from_be_bytes(*transaction), position: i64::from_be_bytes(position) })
+}
+
+fn seal(gateway: &Gateway, purpose: &str, cursor: FeedCursor) -> String {
+    let mut bytes = [0; 16];
+    let parts = cursor.transaction.to_be_bytes().into_iter().chain(cursor.position.to_be_bytes());
+    for (to, from) in bytes.iter_mut().zip(parts) {
+        *to = from;
+    }
+    seal_cursor(gateway.link_secret.expose(), purpose, &bytes)
+}
+
+/// One open feed.
+struct Feed {
+    gateway: web::Data<Gateway>,
+    caller: Caller,
+    purpose: String,
+    ears: Ears,
+    cursor: FeedCursor,
+    /// Whether the store is to be read now.
+    look: bool,
+    /// Events that rang and were not read yet.
+    rang: Vec<(Uuid, i64)>,
+    tries: u32,
+    /// Events sent lately, and whether they were final.
+    sent: VecDeque<(Uuid, i64, bool)>,
+    /// What goes out with the next chunk.
+    out: Vec<u8>,
+}
+
+impl Feed {
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if self.look {
+                self.read().await;
+            }
+            if !self.out.is_empty() {
+                return Some(std::mem::take(&mut self.out).into());
+            }
+            if self.look {
+                continue;
+            }
+            match self.ears.hear().await {
+                Heard::Rang(broadcast) => {
+                    self.rang(&broadcast);
+                    while let Some(broadcast) = self.ears.hear_now() {
+                        self.rang(&broadcast);
+                    }
+                }
+                Heard::Look => self.look = true,
+                Heard::Ping => return Some(PING),
+                Heard::Stop => return None,
+            }
+        }
+    }
+
+    async fn read(&mut self) {
+        let events = match self.gateway.store.events_of_caller(&self.caller, self.cursor, PAGE).await {
+            Ok(events) => events,
+            Err(error) => {
+                tracing::warn!(%error, "a feed could not be read; trying again");
+                self.look = false;
+                self.ears.look_in(Duration::from_secs(1));
+                return;
+            }
+        };
+        self.look = events.len() == PAGE as usize;
+        for (cursor, event) in events {
+            self.cursor = cursor;
+            let id = seal(&self.gateway, &self.purpose, cursor);
+            write_event(&mut self.out, &id, &event);
+            self.remember(&event);
+        }
+        if self.look {
+            return;
+        }
+        self.ears.has_looked();
+        if self.rang.is_empty() || self.tries >= TRIES {
+            self.rang.clear();
+            self.tries = 0;
+        } else {
+            self.ears.look_in(Duration::from_millis(10) * 2_u32.pow(self.tries));
+            self.tries += 1;
+        }
+    }
+
+    fn remember(&mut self, event: &Event) {
+        self.rang.retain(|rang| *rang != (event.job_id, event.seq));
+        if self.sent.len() == REMEMBERED {
+            self.sent.pop_front();
+        }
+        self.sent.push_back((event.job_id, event.seq, event.kind.is_final()));
+    }
+
+    fn rang(&mut self, broadcast: &Broadcast) {
+        match broadcast {
+            Broadcast::Event(event) => {
+                if self.sent.iter().any(|(job, seq, _)| (*job, *seq) == (event.job_id, event.seq)) {
+                    return;
+                }
+                if self.rang.len() < REMEMBERED {
+                    self.rang.push((event.job_id, event.seq));
+                }
+                self.tries = 0;
+                self.look = true;
+            }
+            Broadcast::Progress { job_id, attempt, progress, .. } => {
+                let newest = self.sent.iter().rev().find(|(job, ..)| job == job_id);
+                if newest.is_none_or(|(.., ended)| !ended) {
+                    write_progress(&mut self.out, *job_id, *attempt, *progress);
+                }
+            }
+        }
+    }
+}

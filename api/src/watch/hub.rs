@@ -1,0 +1,265 @@
+//! The hub: one subscription to the broker's broadcasts a gateway, handed on to whoever watches.
+//!
+//! Broadcasts are doorbells. A watcher that cannot keep up misses some, is told so, and reads the store: its memory is bounded
+//! by its mailbox, and what it missed is in the database.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use shared::broker::Broker;
+use shared::event::Broadcast;
+use shared::job::Caller;
+use shared::problem::ProblemKind;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::problem::Fault;
+
+/// Broadcasts that wait for one watcher; further ones make it read the store instead.
+const MAILBOX: usize = 16;
+
+/// A watcher looks at the store this often although nothing rang, in case a broadcast was lost.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// With many watchers each looks less often, so that all together ask the store at most 200 times a second.
+const LOOK_SHARE: Duration = Duration::from_millis(5);
+
+/// What somebody watches.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// One job.
+    Job(Uuid),
+    /// All jobs of one caller.
+    Caller(Caller),
+}
+
+/// Who watches what.
+#[derive(Debug)]
+pub struct Hub {
+    max: usize,
+    max_per_principal: usize,
+    seats: Mutex<Seats>,
+    /// Grows when broadcasts were lost before they reached the hub: everybody should look at the store.
+    lost: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Seats {
+    next: u64,
+    total: usize,
+    by_job: HashMap<Uuid, Vec<Seat>>,
+    by_caller: HashMap<Caller, Vec<Seat>>,
+    per_principal: HashMap<Caller, usize>,
+}
+
+#[derive(Debug)]
+struct Seat {
+    number: u64,
+    bell: mpsc::Sender<Arc<Broadcast>>,
+    missed: Arc<AtomicBool>,
+}
+
+/// A place at the hub, given back when dropped.
+#[derive(Debug)]
+pub struct Watcher {
+    hub: Arc<Hub>,
+    number: u64,
+    subject: Subject,
+    caller: Caller,
+    /// Where broadcasts arrive.
+    pub mailbox: mpsc::Receiver<Arc<Broadcast>>,
+    /// Set when one did not fit.
+    pub missed: Arc<AtomicBool>,
+    /// Changes when some were lost for everybody.
+    pub lost: watch::Receiver<u64>,
+}
+
+impl Hub {
+    /// Has no watchers yet.
+    #[must_use]
+    pub fn new(max: usize, max_per_principal: usize) -> Self {
+        Self { max, max_per_principal, seats: Mutex::default(), lost: watch::Sender::new(0) }
+    }
+
+    /// Gives a watcher a place. What is broadcast from now on reaches it, so that reading the store afterwards leaves no gap.
+    ///
+    /// # Errors
+    /// `too-many-requests` when the principal or the gateway has as many as it may.
+    pub fn watch(self: &Arc<Self>, caller: &Caller, subject: Subject) -> Result<Watcher, Fault> {
+        let (bell, mailbox) = mpsc::channel(MAILBOX);
+        let missed = Arc::new(AtomicBool::new(false));
+        let mut seats = self.seats();
+        let own = seats.per_principal.get(caller).copied().unwrap_or_default();
+        if own >= self.max_per_principal || seats.total >= self.max {
+            let whose = if own >= self.max_per_principal { "you have" } else { "this gateway has" };
+            let detail =
+                format!("{whose} as many open event streams as allowed. Close some, or ask for the job instead.");
+            return Err(Fault::new(ProblemKind::TooManyRequests, detail));
+        }
+        seats.next += 1;
+        seats.total += 1;
+        let seat = Seat { number: seats.next, bell, missed: Arc::clone(&missed) };
+        let number = seat.number;
+        *seats.per_principal.entry(caller.clone()).or_default() += 1;
+        match &subject {
+            Subject::Job(id) => seats.by_job.entry(*id).or_default().push(seat),
+            Subject::Caller(caller) => seats.by_caller.entry(caller.clone()).or_default().push(seat),
+        }
+        show(seats.total);
+        drop(seats);
+        let (hub, caller, lost) = (Arc::clone(self), caller.clone(), self.lost.subscribe());
+        Ok(Watcher { hub, number, subject, caller, mailbox, missed, lost })
+    }
+
+    /// Hands broadcasts on until stopped.
+    pub async fn run_until_stopped(self: Arc<Self>, broker: Arc<dyn Broker>, stop: CancellationToken) {
+        let mut broadcasts = broker.subscribe();
+        loop {
+            let heard = tokio::select! {
+                () = stop.cancelled() => return,
+                heard = broadcasts.recv() => heard,
+            };
+            match heard {
+                Ok(broadcast) => self.ring(&broadcast),
+                Err(RecvError::Lagged(missed)) => {
+                    tracing::debug!(missed, "broadcasts came faster than they were handed on");
+                    self.lost.send_modify(|times| *times += 1);
+                }
+                Err(RecvError::Closed) => return,
+            }
+        }
+    }
+
+    /// Returns how long a watcher may wait before it looks at the store although nothing rang.
+    #[must_use]
+    pub fn look_every(&self) -> Duration {
+        let share = LOOK_SHARE.saturating_mul(u32::try_from(self.seats().total).unwrap_or(u32::MAX));
+        // Jitter, so that watchers that came together do not ask together.
+        LOOK_EVERY.max(share).mul_f64(0.8 + 0.4 * rand::random::<f64>())
+    }
+
+    /// Returns how long a watcher may take to make up for a loss that hit everybody.
+    #[must_use]
+    pub fn make_up_within(&self) -> Duration {
+        let share = LOOK_SHARE.saturating_mul(u32::try_from(self.seats().total).unwrap_or(u32::MAX));
+        share.mul_f64(rand::random::<f64>())
+    }
+
+    fn ring(&self, broadcast: &Arc<Broadcast>) {
+        let seats = self.seats();
+        let of_job = seats.by_job.get(&broadcast.job_id());
+        let of_caller = seats.by_caller.get(broadcast.caller());
+        for seat in of_job.into_iter().chain(of_caller).flatten() {
+            // Closed: it is about to give its place back.
+            if let Err(mpsc::error::TrySendError::Full(_)) = seat.bell.try_send(Arc::clone(broadcast)) {
+                seat.missed.store(true, Ordering::Release);
+            }
+        }
+    }
+
+    fn seats(&self) -> MutexGuard<'_, Seats> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a number of connections")]
+fn show(total: usize) {
+    metrics::gauge!("waitless_watchers").set(total as f64);
+}
+
+impl Watcher {
+    /// Returns the hub it sits at.
+    #[must_use]
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        let mut seats = self.hub.seats();
+        match &self.subject {
+            Subject::Job(id) => leave(&mut seats.by_job, id, self.number),
+            Subject::Caller(caller) => leave(&mut seats.by_caller, caller, self.number),
+        }
+        if let Some(own) = seats.per_principal.get_mut(&self.caller) {
+            *own -= 1;
+            if *own == 0 {
+                seats.per_principal.remove(&self.caller);
+            }
+        }
+        seats.total -= 1;
+        show(seats.total);
+    }
+}
+
+fn leave<K: std::hash::Hash + Eq>(seats: &mut HashMap<K, Vec<Seat>>, subject: &K, number: u64) {
+    let Some(row) = seats.get_mut(subject) else { return };
+    if let Some(place) = row.iter().position(|seat| seat.number == number) {
+        row.swap_remove(place);
+    }
+    if row.is_empty() {
+        seats.remove(subject);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::progress::Progress;
+
+    use super::*;
+
+    fn ana() -> Caller {
+        Caller { tenant: "acme".into(), principal: "ana".into() }
+    }
+
+    fn progress(job_id: Uuid) -> Arc<Broadcast> {
+        Arc::new(Broadcast::Progress { job_id, caller: ana(), attempt: 1, progress: Progress::default() })
+    }
+
+    #[test]
+    fn a_watcher_that_does_not_listen_holds_a_mailbox_and_no_more() {
+        let (hub, job) = (Arc::new(Hub::new(10, 10)), Uuid::now_v7());
+        let mut watcher = hub.watch(&ana(), Subject::Job(job)).unwrap();
+        for _ in 0..1000 {
+            hub.ring(&progress(job));
+        }
+        assert!(watcher.missed.load(Ordering::Acquire));
+        let held = std::iter::from_fn(|| watcher.mailbox.try_recv().ok()).count();
+        assert_eq!(held, MAILBOX);
+    }
+
+    #[test]
+    fn watchers_hear_of_their_subject_only() {
+        let (hub, job) = (Arc::new(Hub::new(10, 10)), Uuid::now_v7());
+        let eve = Caller { tenant: "other".into(), principal: "ana".into() };
+        let mut one = hub.watch(&ana(), Subject::Job(job)).unwrap();
+        let mut all = hub.watch(&ana(), Subject::Caller(ana())).unwrap();
+        let mut other = hub.watch(&ana(), Subject::Job(Uuid::now_v7())).unwrap();
+        let mut foreign = hub.watch(&eve, Subject::Caller(eve.clone())).unwrap();
+        hub.ring(&progress(job));
+        assert!(one.mailbox.try_recv().is_ok());
+        assert!(all.mailbox.try_recv().is_ok());
+        assert!(other.mailbox.try_recv().is_err());
+        assert!(foreign.mailbox.try_recv().is_err());
+    }
+
+    #[test]
+    fn places_are_limited_and_given_back() {
+        let hub = Arc::new(Hub::new(3, 2));
+        let eve = Caller { tenant: "acme".into(), principal: "eve".into() };
+        let subject = || Subject::Job(Uuid::now_v7());
+        let first = hub.watch(&ana(), subject()).unwrap();
+        let _second = hub.watch(&ana(), subject()).unwrap();
+        assert_eq!(hub.watch(&ana(), subject()).unwrap_err().kind(), ProblemKind::TooManyRequests);
+        let _third = hub.watch(&eve, subject()).unwrap();
+        assert_eq!(hub.watch(&eve, subject()).unwrap_err().kind(), ProblemKind::TooManyRequests);
+        drop(first);
+        let _again = hub.watch(&eve, subject()).unwrap();
+        assert_eq!(hub.seats().by_job.len(), 3);
+    }
+}

@@ -1,0 +1,9 @@
+//! Watching: who listens to which jobs, and how they are told. `jobs/watch.rs` and [`feed`] serve the two kinds of watchers.
+
+pub mod ears;
+pub mod feed;
+pub mod frame;
+mod hub;
+
+pub use ears::{Ears, Heard};
+pub use hub::{Hub, Subject};
