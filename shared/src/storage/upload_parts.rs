@@ -89,8 +89,8 @@ impl PartsUpload {
         Ok(())
     }
 
-    /// Stores a small file under the condition that its key is free.
-    async fn put_whole(&self, content: Vec<Bytes>, stored: &Stored) -> Result<(), StorageError> {
+    /// Stores a small file under the condition that its key is free. `&mut`, because an upload is `Send` and not `Sync`.
+    async fn put_whole(&mut self, content: Vec<Bytes>, stored: &Stored) -> Result<(), StorageError> {
         let path = self.bucket.path_of(&self.key);
         let options = PutOptions { mode: PutMode::Create, attributes: self.attributes(), ..PutOptions::default() };
         let put = self.bucket.store.put_opts(&path, PutPayload::from_iter(content), options);
@@ -107,7 +107,7 @@ impl PartsUpload {
         }
     }
 
-    async fn hash_of_stored(&self) -> Result<String, StorageError> {
+    async fn hash_of_stored(&mut self) -> Result<String, StorageError> {
         let mut chunks = self.bucket.read(&self.key, None).await?;
         let mut hasher = Sha256::new();
         while let Some(chunk) = chunks.try_next().await? {

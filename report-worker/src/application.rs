@@ -1,0 +1,90 @@
+//! The worker as a whole: built, run, stopped.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::config::Config;
+use shared::places::Places;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::broadcast::{broadcast_progress, listen_for_cancels};
+use crate::consume::consume_lane;
+use crate::heartbeat;
+use crate::running::StopReason;
+use crate::worker::Worker;
+
+/// Part of the grace that is kept for handing jobs back.
+const MARGIN: Duration = Duration::from_secs(5);
+/// Attempts that are told to stop are told again at this pace: one may have been claimed a moment later.
+const TELL_AGAIN: Duration = Duration::from_millis(100);
+
+/// The report worker.
+#[derive(Debug)]
+pub struct Application {
+    worker: Arc<Worker>,
+    grace: Duration,
+}
+
+impl Application {
+    /// Prepares the worker. Connects to no source yet.
+    ///
+    /// # Errors
+    /// Names a source whose URL cannot be read.
+    #[expect(clippy::unused_async, reason = "every service is built the same way")]
+    pub async fn build(config: &Config, places: Places) -> anyhow::Result<Self> {
+        Ok(Self { worker: Arc::new(Worker::new(config, places)?), grace: config.service.shutdown_grace })
+    }
+
+    /// Takes and runs jobs until told to stop; then lets running ones finish, hands back those that take longer than the grace,
+    /// and returns.
+    ///
+    /// # Errors
+    /// When the heartbeat's thread cannot be started.
+    pub async fn run_until_stopped(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let Self { worker, grace } = self;
+        let stop_heart = CancellationToken::new();
+        let heart_stopped = heartbeat::start(Arc::clone(&worker), stop_heart.clone())?;
+        let beside = [
+            tokio::spawn(broadcast_progress(Arc::clone(&worker))),
+            tokio::spawn(listen_for_cancels(Arc::clone(&worker))),
+        ];
+        let tasks = TaskTracker::new();
+        for lane in &worker.settings.lanes {
+            tasks.spawn(consume_lane(Arc::clone(&worker), *lane, tasks.clone()));
+        }
+        stop.cancelled().await;
+        worker.stopping.cancel();
+        tasks.close();
+        finish_or_hand_back(&worker, &tasks, grace).await;
+        for task in &beside {
+            task.abort();
+        }
+        stop_heart.cancel();
+        let _ended = tokio::time::timeout(Duration::from_secs(3), heart_stopped).await;
+        Ok(())
+    }
+}
+
+/// Waits for running jobs, then hands them back, then gives up.
+async fn finish_or_hand_back(worker: &Worker, tasks: &TaskTracker, grace: Duration) {
+    let margin = MARGIN.min(grace / 2);
+    if tokio::time::timeout(grace.saturating_sub(margin), tasks.wait()).await.is_ok() {
+        return;
+    }
+    tracing::info!("running jobs are handed back");
+    let handing_back = async {
+        loop {
+            worker.running.stop_all(StopReason::Shutdown);
+            tokio::time::sleep(TELL_AGAIN).await;
+        }
+    };
+    tokio::select! {
+        () = tasks.wait() => return,
+        () = handing_back => {}
+        () = tokio::time::sleep(margin * 4 / 5) => {}
+    }
+    tracing::warn!("some jobs could not be handed back in time; others will take them");
+    worker.give_up.cancel();
+    let _ended = tokio::time::timeout(margin / 5, tasks.wait()).await;
+}

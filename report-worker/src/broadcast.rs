@@ -1,0 +1,55 @@
+//! What goes to other processes and comes from them without any promise: progress, and word of cancels.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use shared::event::{Broadcast, EventKind};
+use shared::progress::Progress;
+use tokio::sync::broadcast::error::RecvError;
+use uuid::Uuid;
+
+use crate::running::StopReason;
+use crate::worker::Worker;
+
+/// Broadcasts progress that changed, of every job that runs for longer than one interval.
+pub(crate) async fn broadcast_progress(worker: Arc<Worker>) {
+    let every = worker.settings.progress_every;
+    let mut clock = tokio::time::interval(every);
+    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut told: HashMap<(Uuid, i32), Progress> = HashMap::new();
+    loop {
+        clock.tick().await;
+        let attempts = worker.running.all();
+        told.retain(|(job, number), _| attempts.iter().any(|known| known.job_id == *job && known.attempt == *number));
+        for attempt in attempts.into_iter().filter(|attempt| attempt.since.elapsed() >= every) {
+            let progress = attempt.progress();
+            if told.insert((attempt.job_id, attempt.attempt), progress) == Some(progress) {
+                continue;
+            }
+            worker.places.broker.broadcast(Broadcast::Progress {
+                job_id: attempt.job_id,
+                caller: attempt.caller.clone(),
+                attempt: attempt.attempt,
+                progress,
+            });
+        }
+    }
+}
+
+/// Stops attempts whose job was cancelled. A message that is missed costs a second: the next heartbeat says the same.
+pub(crate) async fn listen_for_cancels(worker: Arc<Worker>) {
+    let mut messages = worker.places.broker.subscribe();
+    loop {
+        match messages.recv().await {
+            Ok(message) => {
+                if let Broadcast::Event(event) = message.as_ref()
+                    && event.kind == EventKind::Cancelled
+                {
+                    worker.running.stop(event.job_id, event.attempt, StopReason::Cancelled);
+                }
+            }
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return,
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! A column of a batch, its type looked up once and not for every cell.
+
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::{
+    Date32Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
+};
+use arrow_array::{Array, ArrayRef, BooleanArray, PrimitiveArray, RecordBatch, StringArray};
+use arrow_schema::{DataType, Field, TimeUnit};
+use shared::problem::{Problem, ProblemKind};
+
+use crate::source::is_numeric;
+
+/// The values of one column.
+pub(super) enum Cells<'a> {
+    Null,
+    Boolean(&'a BooleanArray),
+    Int16(&'a PrimitiveArray<Int16Type>),
+    Int32(&'a PrimitiveArray<Int32Type>),
+    Int64(&'a PrimitiveArray<Int64Type>),
+    Float32(&'a PrimitiveArray<Float32Type>),
+    Float64(&'a PrimitiveArray<Float64Type>),
+    /// Exact decimal numbers, or `NaN`, `Infinity`, `-Infinity`.
+    Numeric(&'a StringArray),
+    Text(&'a StringArray),
+    Date(&'a PrimitiveArray<Date32Type>),
+    /// A local time: nobody said of which zone.
+    Timestamp(&'a PrimitiveArray<TimestampMicrosecondType>),
+    /// A point in time.
+    Instant(&'a PrimitiveArray<TimestampMicrosecondType>),
+}
+
+/// Looks up the columns of a batch.
+pub(super) fn cells(batch: &RecordBatch) -> Result<Vec<Cells<'_>>, Problem> {
+    batch.schema_ref().fields().iter().zip(batch.columns()).map(|(field, array)| cells_of(field, array)).collect()
+}
+
+fn cells_of<'a>(field: &Field, array: &'a ArrayRef) -> Result<Cells<'a>, Problem> {
+    Ok(match array.data_type() {
+        DataType::Null => Cells::Null,
+        DataType::Boolean => Cells::Boolean(array.as_boolean()),
+        DataType::Int16 => Cells::Int16(array.as_primitive()),
+        DataType::Int32 => Cells::Int32(array.as_primitive()),
+        DataType::Int64 => Cells::Int64(array.as_primitive()),
+        DataType::Float32 => Cells::Float32(array.as_primitive()),
+        DataType::Float64 => Cells::Float64(array.as_primitive()),
+        DataType::Utf8 if is_numeric(field) => Cells::Numeric(array.as_string()),
+        DataType::Utf8 => Cells::Text(array.as_string()),
+        DataType::Date32 => Cells::Date(array.as_primitive()),
+        DataType::Timestamp(TimeUnit::Microsecond, None) => Cells::Timestamp(array.as_primitive()),
+        DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => Cells::Instant(array.as_primitive()),
+        other => {
+            let name = field.name();
+            return Err(Problem::new(
+                ProblemKind::UnsupportedColumn,
+                format!("column `{name}` has the type {other}, which this format cannot hold; cast it to text"),
+            ));
+        }
+    })
+}
+
+impl Cells<'_> {
+    /// Tells whether row `row` is null.
+    pub(super) fn is_null(&self, row: usize) -> bool {
+        match self {
+            Self::Null => true,
+            Self::Boolean(array) => array.is_null(row),
+            Self::Int16(array) => array.is_null(row),
+            Self::Int32(array) => array.is_null(row),
+            Self::Int64(array) => array.is_null(row),
+            Self::Float32(array) => array.is_null(row),
+            Self::Float64(array) => array.is_null(row),
+            Self::Numeric(array) | Self::Text(array) => array.is_null(row),
+            Self::Date(array) => array.is_null(row),
+            Self::Timestamp(array) | Self::Instant(array) => array.is_null(row),
+        }
+    }
+}

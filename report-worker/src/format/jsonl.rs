@@ -1,0 +1,134 @@
+//! JSON Lines: one object a row, keys in the order of the columns.
+//!
+//! Numbers are exact, decimals of any length included; `NaN`, `Infinity` and `-Infinity`, which JSON has no numbers for, are
+//! the strings `"NaN"`, `"Infinity"` and `"-Infinity"`. Dates and times are strings: `2024-02-29`, `2024-02-29T12:00:00` without
+//! zone, `2024-02-29T12:00:00Z` for points in time.
+
+use arrow_array::RecordBatch;
+use arrow_schema::Schema;
+use shared::problem::{Problem, ProblemKind};
+
+use super::RowWriter;
+use super::cell::{Cells, cells};
+use super::number::{f32_text, f64_text};
+use super::time::{write_date, write_timestamp};
+
+/// Keeps what stands before each value: `{"name":`, then `,"name":`.
+#[derive(Debug, Default)]
+pub(super) struct JsonlWriter {
+    keys: Vec<Vec<u8>>,
+}
+
+impl RowWriter for JsonlWriter {
+    fn begin(&mut self, schema: &Schema, _out: &mut Vec<u8>) -> Result<(), Problem> {
+        self.keys.clear();
+        for (index, field) in schema.fields().iter().enumerate() {
+            let name = field.name();
+            if schema.fields().iter().take(index).any(|other| other.name() == name) {
+                return Err(Problem::new(
+                    ProblemKind::UnsupportedColumn,
+                    format!(
+                        "two columns are named `{name}`, which a JSON object cannot hold; give one another name by `as`"
+                    ),
+                ));
+            }
+            let mut key = vec![if index == 0 { b'{' } else { b',' }];
+            write_string(&mut key, name);
+            key.push(b':');
+            self.keys.push(key);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), Problem> {
+        let columns = cells(batch)?;
+        for row in 0..batch.num_rows() {
+            for (key, column) in self.keys.iter().zip(&columns) {
+                out.extend_from_slice(key);
+                if column.is_null(row) {
+                    out.extend_from_slice(b"null");
+                } else {
+                    write_cell(out, column, row);
+                }
+            }
+            out.extend_from_slice(b"}\n");
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, _out: &mut Vec<u8>) -> Result<(), Problem> {
+        Ok(())
+    }
+}
+
+fn write_cell(out: &mut Vec<u8>, column: &Cells<'_>, row: usize) {
+    match column {
+        Cells::Null => out.extend_from_slice(b"null"),
+        Cells::Boolean(array) => out.extend_from_slice(if array.value(row) { b"true" } else { b"false" }),
+        Cells::Int16(array) => write_integer(out, array.value(row)),
+        Cells::Int32(array) => write_integer(out, array.value(row)),
+        Cells::Int64(array) => write_integer(out, array.value(row)),
+        Cells::Float32(array) => write_number(out, f32_text(&mut zmij::Buffer::new(), array.value(row))),
+        Cells::Float64(array) => write_number(out, f64_text(&mut zmij::Buffer::new(), array.value(row))),
+        Cells::Numeric(array) => write_number(out, array.value(row)),
+        Cells::Text(array) => write_string(out, array.value(row)),
+        Cells::Date(array) => {
+            out.push(b'"');
+            write_date(out, i64::from(array.value(row)));
+            out.push(b'"');
+        }
+        Cells::Timestamp(array) => {
+            out.push(b'"');
+            write_timestamp(out, array.value(row), b'T');
+            out.push(b'"');
+        }
+        Cells::Instant(array) => {
+            out.push(b'"');
+            write_timestamp(out, array.value(row), b'T');
+            out.extend_from_slice(b"Z\"");
+        }
+    }
+}
+
+fn write_integer(out: &mut Vec<u8>, value: impl itoa::Integer) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// Writes a number, quoted where JSON has none.
+fn write_number(out: &mut Vec<u8>, text: &str) {
+    let finite = text.as_bytes().last().is_some_and(u8::is_ascii_digit);
+    if !finite {
+        out.push(b'"');
+    }
+    out.extend_from_slice(text.as_bytes());
+    if !finite {
+        out.push(b'"');
+    }
+}
+
+/// Writes a string, escaping what JSON requires and nothing else.
+fn write_string(out: &mut Vec<u8>, text: &str) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    out.push(b'"');
+    let bytes = text.as_bytes();
+    let mut written = 0;
+    for (index, &byte) in bytes.iter().enumerate() {
+        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        out.extend_from_slice(&bytes[written..index]);
+        written = index + 1;
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            _ => {
+                out.extend_from_slice(b"\\u00");
+                out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+            }
+        }
+    }
+    out.extend_from_slice(&bytes[written..]);
+    out.push(b'"');
+}

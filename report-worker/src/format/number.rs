@@ -1,0 +1,36 @@
+//! Numbers as text, without losing a digit.
+
+use std::fmt::Write;
+
+/// Returns the shortest text that reads back as the same number: `0.1`, `5`, `1e300`, `NaN`, `-Infinity`.
+pub(crate) fn f64_text(buffer: &mut zmij::Buffer, value: f64) -> &str {
+    non_finite(value).unwrap_or_else(|| without_zero(buffer.format_finite(value)))
+}
+
+/// Returns the shortest text that reads back as the same single-precision number.
+pub(crate) fn f32_text(buffer: &mut zmij::Buffer, value: f32) -> &str {
+    non_finite(f64::from(value)).unwrap_or_else(|| without_zero(buffer.format_finite(value)))
+}
+
+/// Writes what [`f64_text`] returns.
+pub(crate) fn write_f64(out: &mut impl Write, value: f64) {
+    // Writing into memory cannot fail.
+    let _ = out.write_str(f64_text(&mut zmij::Buffer::new(), value));
+}
+
+fn non_finite(value: f64) -> Option<&'static str> {
+    if value.is_finite() {
+        None
+    } else if value.is_nan() {
+        Some("NaN")
+    } else if value > 0.0 {
+        Some("Infinity")
+    } else {
+        Some("-Infinity")
+    }
+}
+
+/// `5.0` says no more than `5`.
+fn without_zero(text: &str) -> &str {
+    text.strip_suffix(".0").unwrap_or(text)
+}

@@ -1,0 +1,108 @@
+//! Dates and times as text: ISO 8601, years outside 0 to 9999 with a sign.
+
+const MICROS_PER_DAY: i64 = 86_400_000_000;
+
+/// Writes `YYYY-MM-DD`. `days` count from 1970-01-01.
+pub(crate) fn write_date(out: &mut Vec<u8>, days: i64) {
+    let (year, month, day) = civil(days);
+    if (0..=9999).contains(&year) {
+        write_digits(out, year.unsigned_abs(), 4);
+    } else {
+        out.push(if year < 0 { b'-' } else { b'+' });
+        write_digits(out, year.unsigned_abs(), 6);
+    }
+    out.push(b'-');
+    write_digits(out, month, 2);
+    out.push(b'-');
+    write_digits(out, day, 2);
+}
+
+/// Writes date and time with `between` between them. `micros` count from 1970-01-01T00:00:00.
+pub(crate) fn write_timestamp(out: &mut Vec<u8>, micros: i64, between: u8) {
+    write_date(out, micros.div_euclid(MICROS_PER_DAY));
+    out.push(between);
+    write_time(out, micros.rem_euclid(MICROS_PER_DAY).unsigned_abs());
+}
+
+/// Writes `HH:MM:SS`, and six digits of fraction where there is one. `micros` count from midnight.
+pub(crate) fn write_time(out: &mut Vec<u8>, micros: u64) {
+    let (seconds, fraction) = (micros / 1_000_000, micros % 1_000_000);
+    write_digits(out, seconds / 3600, 2);
+    out.push(b':');
+    write_digits(out, seconds / 60 % 60, 2);
+    out.push(b':');
+    write_digits(out, seconds % 60, 2);
+    if fraction > 0 {
+        out.push(b'.');
+        write_digits(out, fraction, 6);
+    }
+}
+
+/// Writes at least `width` digits.
+fn write_digits(out: &mut Vec<u8>, value: u64, width: usize) {
+    let mut buffer = itoa::Buffer::new();
+    let text = buffer.format(value).as_bytes();
+    out.extend(std::iter::repeat_n(b'0', width.saturating_sub(text.len())));
+    out.extend_from_slice(text);
+}
+
+/// Turns days since 1970-01-01 into year, month and day of the proleptic Gregorian calendar.
+///
+/// Years are counted from March, so that the leap day is the last of its year, and in eras of 400 years, which all have
+/// the same number of days.
+fn civil(days: i64) -> (i64, u64, u64) {
+    const DAYS_PER_ERA: i64 = 146_097;
+    let from_march_of_year_0 = days + 719_468;
+    let era = from_march_of_year_0.div_euclid(DAYS_PER_ERA);
+    let day_of_era = from_march_of_year_0.rem_euclid(DAYS_PER_ERA).unsigned_abs();
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = era * 400 + i64::try_from(year_of_era).unwrap_or(0) + i64::from(month <= 2);
+    (year, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{write_date, write_timestamp};
+    use chrono::{DateTime, Days, NaiveDate};
+
+    #[test]
+    fn every_day_of_twelve_thousand_years_is_written_as_chrono_writes_it() {
+        let epoch = NaiveDate::from_ymd_opt(1970, 1, 1).expect("a date");
+        let mut day = NaiveDate::from_ymd_opt(-1000, 1, 1).expect("a date");
+        let end = NaiveDate::from_ymd_opt(11000, 1, 1).expect("a date");
+        let mut out = Vec::new();
+        while day < end {
+            out.clear();
+            write_date(&mut out, (day - epoch).num_days());
+            let written = std::str::from_utf8(&out).expect("ASCII");
+            if day >= NaiveDate::from_ymd_opt(0, 1, 1).expect("a date")
+                && day < NaiveDate::from_ymd_opt(10000, 1, 1).expect("a date")
+            {
+                assert_eq!(written, day.to_string());
+            } else {
+                let (sign, digits) = written.split_at(1);
+                assert_eq!(
+                    digits.trim_start_matches('0'),
+                    day.to_string().trim_start_matches(['+', '-']).trim_start_matches('0')
+                );
+                assert_eq!(sign, if day.to_string().starts_with('-') { "-" } else { "+" });
+            }
+            day = day + Days::new(1);
+        }
+    }
+
+    #[test]
+    fn times_before_1970_count_from_midnight() {
+        let mut out = Vec::new();
+        write_timestamp(&mut out, -1, b'T');
+        assert_eq!(out, b"1969-12-31T23:59:59.999999");
+        let time = DateTime::parse_from_rfc3339("2024-02-29T12:34:56.000007Z").expect("a time");
+        out.clear();
+        write_timestamp(&mut out, time.timestamp_micros(), b' ');
+        assert_eq!(out, b"2024-02-29 12:34:56.000007");
+    }
+}

@@ -1,0 +1,68 @@
+//! Bounds of one report: the worker's, or the definition's where it asks for less. Going over one is loud.
+
+use std::time::Duration;
+
+use shared::config;
+use shared::job::Job;
+use shared::problem::{Problem, ProblemKind};
+use shared::report::ReportDefinition;
+
+/// What one attempt may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limits {
+    max_rows: u64,
+    max_bytes: u64,
+}
+
+impl Limits {
+    /// Takes the smaller of the worker's and the definition's bounds.
+    pub(crate) fn of(worker: &config::Worker, definition: &ReportDefinition) -> Self {
+        Self {
+            max_rows: definition.max_rows.unwrap_or(u64::MAX).min(worker.max_rows),
+            max_bytes: definition.max_bytes.unwrap_or(u64::MAX).min(worker.max_bytes.0),
+        }
+    }
+
+    /// Says so when `rows` are more than may be.
+    pub(crate) fn check_rows(&self, rows: u64) -> Result<(), Problem> {
+        if rows <= self.max_rows {
+            return Ok(());
+        }
+        let limit = self.max_rows;
+        Err(Problem::new(
+            ProblemKind::TooManyRows,
+            format!("the report has more than {limit} rows; narrow its parameters, or have its max_rows raised"),
+        ))
+    }
+
+    /// Says so when a file of `bytes` is larger than may be.
+    pub(crate) fn check_bytes(&self, bytes: u64) -> Result<(), Problem> {
+        if bytes <= self.max_bytes {
+            return Ok(());
+        }
+        let limit = self.max_bytes;
+        Err(Problem::new(
+            ProblemKind::TooManyBytes,
+            format!("the file is larger than {limit} bytes; narrow its parameters, or have its max_bytes raised"),
+        ))
+    }
+}
+
+/// Returns how long an attempt of the job may take.
+pub(crate) fn timeout(worker: &config::Worker, job: &Job) -> Duration {
+    Duration::from_millis(job.timeout_ms.max(1).unsigned_abs()).min(worker.max_timeout)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Limits;
+
+    #[test]
+    fn a_limit_allows_exactly_what_it_says() {
+        let limits = Limits { max_rows: 10, max_bytes: 100 };
+        assert!(limits.check_rows(10).is_ok());
+        assert!(limits.check_rows(11).is_err());
+        assert!(limits.check_bytes(100).is_ok());
+        assert!(limits.check_bytes(101).is_err());
+    }
+}

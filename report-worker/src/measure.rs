@@ -1,0 +1,32 @@
+//! Metrics of attempts.
+
+use std::time::Duration;
+
+use shared::job::Lane;
+use shared::progress::Progress;
+
+/// Counts an attempt as running until it is dropped.
+#[derive(Debug)]
+pub(crate) struct RunningGauge(Lane);
+
+impl RunningGauge {
+    /// Counts one more.
+    pub(crate) fn start(lane: Lane) -> Self {
+        metrics::gauge!("waitless_worker_running", "lane" => lane.as_str()).increment(1.0);
+        Self(lane)
+    }
+}
+
+impl Drop for RunningGauge {
+    fn drop(&mut self) {
+        metrics::gauge!("waitless_worker_running", "lane" => self.0.as_str()).decrement(1.0);
+    }
+}
+
+/// Counts an attempt that has ended.
+pub(crate) fn attempt_ended(lane: Lane, outcome: &'static str, took: Duration, progress: &Progress) {
+    metrics::counter!("waitless_worker_attempts_total", "lane" => lane.as_str(), "outcome" => outcome).increment(1);
+    metrics::histogram!("waitless_worker_attempt_seconds", "lane" => lane.as_str()).record(took.as_secs_f64());
+    metrics::counter!("waitless_worker_rows_total").increment(progress.rows);
+    metrics::counter!("waitless_worker_bytes_total").increment(progress.bytes);
+}

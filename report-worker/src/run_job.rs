@@ -1,0 +1,237 @@
+//! One job: claim → read → write → store → finish. One attempt is one pipeline with a closed set of outcomes, settled in one
+//! match.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use shared::access::{hash_token, link_token};
+use shared::artifact::NewArtifact;
+use shared::backoff::RetryDelay;
+use shared::job::{Job, JobState};
+use shared::problem::{Problem, ProblemKind};
+use shared::progress::Phase;
+use shared::store::{ClaimRequest, Ending};
+use shared::telemetry;
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+use crate::claim::{Answer, claim};
+use crate::definition::{DefinitionError, Report};
+use crate::discard::discard_files;
+use crate::failpoint::fail_here;
+use crate::limits::{self, Limits};
+use crate::measure::{RunningGauge, attempt_ended};
+use crate::running::{Attempt, StopReason};
+use crate::settle::{Word, settle};
+use crate::source::{ReadRequest, Total};
+use crate::worker::{Patience, Worker};
+use crate::write_files::{File, Files};
+
+/// What became of a doorbell, as far as its message is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Handled {
+    /// The message has done its work.
+    Over,
+    /// Nobody will be able to handle it.
+    Broken,
+    /// This process stops before the job's fate is known: somebody else should look.
+    LetGo,
+}
+
+/// How one attempt ended.
+#[derive(Debug)]
+enum Outcome {
+    /// Every file is stored, durably.
+    Done(Vec<NewArtifact>),
+    /// It may go better later.
+    RetryIn(Problem, RetryDelay),
+    /// It will not go better later.
+    Failed(Problem),
+    /// The caller no longer wants it.
+    Cancelled,
+    /// This worker stops, or could not prove that it is alive: handed back.
+    Interrupted,
+    /// Somebody else has the job.
+    TooLate,
+}
+
+impl Outcome {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Done(_) => "done",
+            Self::RetryIn(..) => "retry",
+            Self::Failed(_) => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Interrupted => "interrupted",
+            Self::TooLate => "too_late",
+        }
+    }
+}
+
+/// Runs the job a doorbell rang for, if it is there to be run.
+pub(crate) async fn run_job(worker: &Worker, request: ClaimRequest, traceparent: Option<&str>) -> Handled {
+    let (job, attempt) = match claim(worker, request).await {
+        Answer::Ours(job, attempt) => (job, attempt),
+        Answer::NothingToDo => return Handled::Over,
+        Answer::Broken => return Handled::Broken,
+        Answer::Stopping => return Handled::LetGo,
+    };
+    let span = tracing::info_span!("attempt", job = %job.id, attempt = job.attempt, tenant = %job.caller.tenant, report = %job.report);
+    telemetry::continue_trace(&span, job.traceparent.as_deref().or(traceparent));
+    run_attempt(worker, &job, &attempt).instrument(span).await
+}
+
+async fn run_attempt(worker: &Worker, job: &Job, attempt: &Arc<Attempt>) -> Handled {
+    let _listed = Listed { worker, attempt };
+    let _counted = RunningGauge::start(job.lane);
+    fail_here!("after_claim");
+    let files: Vec<File> = job.formats.iter().map(|format| File::plan(attempt, *format)).collect();
+    let outcome = make_files_or_stop(worker, job, attempt, &files).await;
+    let name = outcome.name();
+    fail_here!("before_settle");
+    let word = match outcome {
+        Outcome::Done(artifacts) => settle(worker, attempt, Ending::Done(artifacts)).await,
+        Outcome::RetryIn(problem, delay) => settle(worker, attempt, Ending::RetryLater(problem, delay)).await,
+        Outcome::Failed(problem) => settle(worker, attempt, Ending::Failed(problem)).await,
+        Outcome::Interrupted => settle(worker, attempt, Ending::HandBack).await,
+        Outcome::Cancelled | Outcome::TooLate => Word::TooLate,
+    };
+    fail_here!("after_settle");
+    let progress = attempt.progress();
+    attempt_ended(job.lane, name, attempt.since.elapsed(), &progress);
+    tracing::info!(outcome = name, ?word, rows = progress.rows, bytes = progress.bytes, "an attempt ended");
+    // With the word unknown, files that were offered as the result may be the job's.
+    if word != Word::As(JobState::Done) && !(word == Word::Unknown && name == "done") {
+        let keys: Vec<String> = files.iter().filter(|file| file.may_exist()).map(|file| file.key.clone()).collect();
+        discard_files(worker, attempt, &keys).await;
+    }
+    if word == Word::Unknown { Handled::LetGo } else { Handled::Over }
+}
+
+/// Takes the attempt off the list of running ones however it ends.
+struct Listed<'a> {
+    worker: &'a Worker,
+    attempt: &'a Attempt,
+}
+
+impl Drop for Listed<'_> {
+    fn drop(&mut self) {
+        self.worker.running.remove(self.attempt);
+    }
+}
+
+/// Makes the files, unless the attempt is stopped, takes too long or panics.
+///
+/// Whatever ends it first drops the pipeline: the query is cancelled at the server and uploads are aborted.
+async fn make_files_or_stop(worker: &Worker, job: &Job, attempt: &Arc<Attempt>, files: &[File]) -> Outcome {
+    let limit = limits::timeout(&worker.settings, job);
+    let making = AssertUnwindSafe(make_files(worker, job, attempt, files, limit)).catch_unwind();
+    let problem = tokio::select! {
+        biased;
+        reason = attempt.stopped() => return match reason {
+            StopReason::Cancelled => Outcome::Cancelled,
+            StopReason::NoLongerOurs => Outcome::TooLate,
+            StopReason::Fenced | StopReason::Shutdown => Outcome::Interrupted,
+        },
+        made = tokio::time::timeout(limit, making) => match made {
+            Ok(Ok(Ok(artifacts))) => return Outcome::Done(artifacts),
+            Ok(Ok(Err(problem))) => problem,
+            Ok(Err(panic)) => panicked(panic.as_ref()),
+            Err(_) => timed_out(limit),
+        },
+    };
+    tracing::warn!(kind = ?problem.kind, detail = problem.detail, "an attempt failed");
+    if problem.kind.may_pass() {
+        let errors = job.errors.max(0).unsigned_abs() + 1;
+        let delay = worker.retry_delays.after(errors, rand::random());
+        Outcome::RetryIn(problem, delay)
+    } else {
+        Outcome::Failed(problem)
+    }
+}
+
+async fn make_files(
+    worker: &Worker,
+    job: &Job,
+    attempt: &Arc<Attempt>,
+    files: &[File],
+    timeout: Duration,
+) -> Result<Vec<NewArtifact>, Problem> {
+    attempt.advance(|progress| progress.phase = Phase::Starting);
+    let report = definition(worker, job).await?;
+    let limits = Limits::of(&worker.settings, &report.definition);
+    let reading = worker
+        .sources
+        .read(ReadRequest {
+            report,
+            params: job.params.clone(),
+            caller: job.caller.clone(),
+            timeout,
+            cancel: attempt.stop.clone(),
+        })
+        .await?;
+    let snapshot_at = reading.snapshot_at();
+    attempt.advance(|progress| {
+        progress.phase = Phase::Reading;
+        (progress.total_rows, progress.total_is_estimate) = match reading.total() {
+            Total::Exact(rows) => (Some(rows), false),
+            Total::Estimate(rows) => (Some(rows), true),
+            Total::Unknown => (None, false),
+        };
+    });
+    let stored = Files { attempt, storage: &worker.places.storage, limits, files }.write(reading).await?;
+    attempt.advance(|progress| progress.phase = Phase::Finished);
+    fail_here!("after_store");
+    let rows = attempt.progress().rows;
+    let artifact = |(file, stored): (&File, shared::storage::Stored)| {
+        let link_id = Uuid::new_v4();
+        NewArtifact {
+            id: file.id,
+            format: file.format,
+            object_key: file.key.clone(),
+            filename: format!("{}-{}.{}", file_name(&job.report), snapshot_at.format("%Y-%m-%d"), file.format),
+            bytes: stored.bytes,
+            rows,
+            sha256: stored.sha256,
+            complete: true,
+            snapshot_at,
+            link_id,
+            link_hash: hash_token(&link_token(worker.link_secret.expose(), link_id)),
+        }
+    };
+    Ok(files.iter().zip(stored).map(artifact).collect())
+}
+
+/// Returns the definition the job was submitted with, however long the database is away: that is not the report's fault.
+async fn definition(worker: &Worker, job: &Job) -> Result<Arc<Report>, Problem> {
+    let mut patience = Patience::default();
+    loop {
+        match worker.definitions.report(worker.places.store.as_ref(), &job.report_version).await {
+            Ok(report) => return Ok(report),
+            Err(DefinitionError::Broken(problem)) => return Err(problem),
+            Err(DefinitionError::Store(error)) => {
+                tracing::warn!(%error, "a report's definition could not be read yet");
+                tokio::time::sleep(patience.next()).await;
+            }
+        }
+    }
+}
+
+/// Keeps what is safe in a file name everywhere.
+fn file_name(report: &str) -> String {
+    let safe: String =
+        report.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '-' }).collect();
+    if safe.is_empty() { "report".to_owned() } else { safe }
+}
+
+fn panicked(panic: &(dyn std::any::Any + Send)) -> Problem {
+    let said = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    tracing::error!(said, "an attempt panicked");
+    Problem::new(ProblemKind::AttemptPanicked, "the program that runs the report crashed; the log says where")
+}
+
+fn timed_out(limit: Duration) -> Problem {
+    Problem::new(ProblemKind::TimedOut, format!("the report took longer than {} s", limit.as_secs_f32()))
+}

@@ -1,0 +1,54 @@
+//! PostgreSQL as a source: one read-only repeatable-read transaction a job, rows in binary, straight into batches.
+
+mod column;
+mod connect;
+mod fault;
+mod list;
+mod numeric;
+mod params;
+mod read;
+mod scalar;
+mod start;
+mod stop;
+mod tls;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use shared::problem::Problem;
+
+use self::connect::Pool;
+use super::{ReadRequest, Reading, Source};
+use crate::definition::Report;
+
+/// A PostgreSQL database.
+#[derive(Debug)]
+pub(super) struct PostgresSource {
+    pool: Arc<Pool>,
+}
+
+impl PostgresSource {
+    pub(super) fn open(url: &str) -> Result<Self, Problem> {
+        Ok(Self { pool: Arc::new(Pool::new(url)?) })
+    }
+}
+
+#[async_trait]
+impl Source for PostgresSource {
+    async fn read(&self, request: ReadRequest) -> Result<Reading, Problem> {
+        let pool = Arc::clone(&self.pool);
+        let cancel = request.cancel.clone();
+        Reading::start(&cancel, |towards| tokio::spawn(read::read_rows(pool, request, towards))).await
+    }
+
+    async fn explain(&self, report: &Report) -> Result<Vec<String>, Problem> {
+        let mut connection = self.pool.take().await?;
+        let sql = params::number(report);
+        let types = params::types(report);
+        let prepared = connection.prepared(&sql, &types).await.map_err(|error| fault::problem(&error, &[]))?;
+        column::columns(&prepared)?;
+        let names = prepared.columns().iter().map(|column| column.name().to_owned()).collect();
+        self.pool.give_back(connection);
+        Ok(names)
+    }
+}

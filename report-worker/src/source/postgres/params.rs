@@ -1,0 +1,117 @@
+//! Parameters as PostgreSQL takes them: typed, bound in text form, so that no digit passes through a float.
+
+use std::error::Error;
+use std::fmt::Write as _;
+
+use bytes::BytesMut;
+use serde_json::Value;
+use shared::report::ParamType;
+use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
+
+use crate::definition::Report;
+use crate::source::bind::Binding;
+
+/// A value in the server's text form; `None` is null. `Debug` hides it, because the driver logs what it binds.
+pub(super) struct Text(Option<String>);
+
+impl std::fmt::Debug for Text {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+impl ToSql for Text {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        match &self.0 {
+            None => Ok(IsNull::Yes),
+            Some(text) => {
+                out.extend_from_slice(text.as_bytes());
+                Ok(IsNull::No)
+            }
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn encode_format(&self, _: &Type) -> Format {
+        Format::Text
+    }
+
+    to_sql_checked!();
+}
+
+/// Writes `$1`, `$2` and so on in place of the placeholders.
+pub(super) fn number(report: &Report) -> String {
+    let names = report.query.placeholders();
+    report.query.render(|out, name| {
+        let number = names.iter().position(|known| known == name).map_or(0, |index| index + 1);
+        let _ = write!(out, "${number}");
+    })
+}
+
+/// Returns the type of each placeholder. A parameter's type is declared to the server, never guessed by it.
+pub(super) fn types(report: &Report) -> Vec<Type> {
+    let of = |name: &String| {
+        let spec = report.definition.params.iter().find(|spec| spec.name == *name);
+        spec.map_or(Type::TEXT, |spec| type_of(spec.kind, spec.list))
+    };
+    report.query.placeholders().iter().map(of).collect()
+}
+
+const fn type_of(kind: ParamType, list: bool) -> Type {
+    match (kind, list) {
+        (ParamType::Text | ParamType::Choice, false) => Type::TEXT,
+        (ParamType::Text | ParamType::Choice, true) => Type::TEXT_ARRAY,
+        (ParamType::Integer, false) => Type::INT8,
+        (ParamType::Integer, true) => Type::INT8_ARRAY,
+        (ParamType::Decimal, false) => Type::NUMERIC,
+        (ParamType::Decimal, true) => Type::NUMERIC_ARRAY,
+        (ParamType::Boolean, false) => Type::BOOL,
+        (ParamType::Boolean, true) => Type::BOOL_ARRAY,
+        (ParamType::Date, false) => Type::DATE,
+        (ParamType::Date, true) => Type::DATE_ARRAY,
+        (ParamType::Timestamp, false) => Type::TIMESTAMPTZ,
+        (ParamType::Timestamp, true) => Type::TIMESTAMPTZ_ARRAY,
+    }
+}
+
+/// Writes the values in the order of the placeholders.
+pub(super) fn values(bindings: &[Binding<'_>]) -> Vec<Text> {
+    bindings.iter().map(|binding| Text(text_of(binding.value.as_ref()))).collect()
+}
+
+fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        Value::Array(items) => Some(array_of(items)),
+        other => Some(other.to_string()),
+    }
+}
+
+/// Writes an array literal with every element quoted, so that `NULL`, braces and commas are text.
+fn array_of(items: &[Value]) -> String {
+    let mut out = String::from("{");
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        match text_of(item) {
+            None => out.push_str("NULL"),
+            Some(text) => {
+                out.push('"');
+                for character in text.chars() {
+                    if matches!(character, '"' | '\\') {
+                        out.push('\\');
+                    }
+                    out.push(character);
+                }
+                out.push('"');
+            }
+        }
+    }
+    out.push('}');
+    out
+}

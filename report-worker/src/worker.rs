@@ -1,0 +1,92 @@
+//! What every job of this process shares.
+
+use std::time::Duration;
+
+use shared::config::{self, Config, Secret};
+use shared::places::Places;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::definition::Definitions;
+use crate::running::Running;
+use crate::source::Sources;
+
+/// Whether this process may claim jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Health {
+    /// Not registered yet.
+    Starting,
+    /// The newest beat is young enough.
+    Alive,
+    /// No beat succeeded in time: others may take this worker's jobs.
+    Fenced,
+}
+
+/// One worker process (or the worker's part of an all-in-one process).
+#[derive(Debug)]
+pub(crate) struct Worker {
+    /// Fresh each start.
+    pub(crate) id: Uuid,
+    pub(crate) places: Places,
+    pub(crate) settings: config::Worker,
+    pub(crate) retry_delays: shared::backoff::Backoff,
+    pub(crate) hand_off_after: Duration,
+    pub(crate) link_secret: Secret,
+    pub(crate) sources: Sources,
+    pub(crate) definitions: Definitions,
+    pub(crate) running: Running,
+    pub(crate) health: watch::Sender<Health>,
+    /// No new claims.
+    pub(crate) stopping: CancellationToken,
+    /// The grace is over: nothing is waited for any more.
+    pub(crate) give_up: CancellationToken,
+}
+
+impl Worker {
+    /// Takes what it needs out of the configuration.
+    pub(crate) fn new(config: &Config, places: Places) -> anyhow::Result<Self> {
+        Ok(Self {
+            id: Uuid::new_v4(),
+            places,
+            settings: config.worker.clone(),
+            retry_delays: config.broker.retry_delays.clone(),
+            hand_off_after: config.broker.hand_off_after,
+            link_secret: config.service.link_secret.clone(),
+            sources: Sources::open(&config.sources)?,
+            definitions: Definitions::default(),
+            running: Running::default(),
+            health: watch::Sender::new(Health::Starting),
+            stopping: CancellationToken::new(),
+            give_up: CancellationToken::new(),
+        })
+    }
+
+    /// Waits until this worker may claim jobs. False: it is stopping.
+    pub(crate) async fn may_claim(&self) -> bool {
+        if *self.health.borrow() == Health::Alive {
+            return !self.stopping.is_cancelled();
+        }
+        let mut health = self.health.subscribe();
+        tokio::select! {
+            biased;
+            () = self.stopping.cancelled() => false,
+            alive = health.wait_for(|health| *health == Health::Alive) => alive.is_ok(),
+        }
+    }
+}
+
+/// Waits between tries of something that is away: longer each time, up to five seconds, never in step with others.
+#[derive(Debug, Default)]
+pub(crate) struct Patience {
+    tries: u32,
+}
+
+impl Patience {
+    /// Returns how long to wait before the next try.
+    pub(crate) fn next(&mut self) -> Duration {
+        let step = Duration::from_millis(50 << self.tries.min(7)).min(Duration::from_secs(5));
+        self.tries += 1;
+        step.mul_f64(0.5 + rand::random::<f64>() / 2.0)
+    }
+}
