@@ -1,0 +1,41 @@
+# `make` alone says what there is. Everything works in a fresh clone with Rust and a C compiler.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo run test check lint deploy-check bench bench-core e2e
+
+CARGO ?= cargo
+
+help: ## Say what there is
+	@echo "Waitless: any slow report becomes a job, and nobody waits."
+	@echo
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## Start everything, run one report to the end, show it, stop
+	@$(CARGO) run -p standalone --bin waitless -- demo
+
+run: ## Serve on http://127.0.0.1:8080 with embedded defaults until Ctrl-C
+	@$(CARGO) run -p standalone --bin waitless -- up
+
+test: ## Run every test; installs and starts PostgreSQL and RabbitMQ where needed
+	@scripts/test
+
+check: lint deploy-check test ## Everything CI does: formatting, lints, docs, deployment files, tests
+
+lint: ## Formatting, clippy, rustdoc, and cargo-deny where it is installed
+	@scripts/lint
+
+deploy-check: ## Render and validate deploy/
+	@deploy/validate/run
+
+bench: ## Run all benchmarks; each figure is a line `bench <name> <value> <unit>`
+	@scripts/install-test-services
+	@$(CARGO) run --release -p bench -- all
+
+bench-core: ## Run the benchmarks of the job path
+	@scripts/install-test-services
+	@$(CARGO) run --release -p bench -- core
+
+e2e: ## Run the tests of whole systems: real processes, real faults
+	@scripts/test -p e2e
