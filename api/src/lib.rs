@@ -1,23 +1,23 @@
 //! The gateway: REST, server-sent events and download links over the store.
 
-mod admin;
-mod application;
-mod auth;
-mod body;
-mod cors;
-mod download;
-mod gateway;
-mod jobs;
-mod limits;
-mod links;
-mod openapi;
-mod operations;
-mod problem;
-mod reports;
-mod routes;
-mod trace;
-mod under_way;
-mod watch;
+pub mod admin;
+pub mod application;
+pub mod auth;
+pub mod body;
+pub mod cors;
+pub mod download;
+pub mod gateway;
+pub mod jobs;
+pub mod limits;
+pub mod links;
+pub mod openapi;
+pub mod operations;
+pub mod problem;
+pub mod reports;
+pub mod routes;
+pub mod trace;
+pub mod under_way;
+pub mod watch;
 
 pub use application::Application;
 pub use auth::Access;

@@ -1,0 +1,3 @@
+//! The gateway over real HTTP, on the embedded stack and on PostgreSQL with RabbitMQ.
+
+mod document;
