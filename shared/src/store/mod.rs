@@ -2,6 +2,10 @@
 
 mod coalesce;
 mod contract;
+mod open;
+mod sqlite;
 
 pub use coalesce::Coalesced;
 pub use contract::*;
+pub use open::open;
+pub use sqlite::SqliteStore;

@@ -7,3 +7,4 @@ mod documents;
 mod params;
 mod query;
 mod rules;
+mod store_sqlite;

@@ -49,7 +49,7 @@ pub async fn a_job_is_claimed_once_by_many_workers_at_once(stage: Stage) {
     let claims = (0..8).map(|n| {
         let (store, worker, mut jobs) = (Arc::clone(&stage.store), workers[n % 4].id, jobs.clone());
         // Other orders, so that implementations that lock rows one by one would block each other.
-        jobs.rotate_left(n * 3);
+        jobs.rotate_left(n * 2);
         tokio::spawn(async move {
             let requests = jobs.into_iter().map(|job_id| ClaimRequest { job_id, redelivered: false }).collect();
             store.claim(worker, requests).await.unwrap()

@@ -25,7 +25,7 @@ pub mod losses;
 pub mod outbox;
 pub mod reads;
 pub mod settlements;
-mod stage;
+pub mod stage;
 pub mod submits;
 pub mod sweeps;
 pub mod walk;

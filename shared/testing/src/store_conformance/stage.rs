@@ -54,6 +54,18 @@ impl AfterCommit for Recorder {
     }
 }
 
+impl std::fmt::Debug for TestWorker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TestWorker").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stage").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
 impl Recorder {
     /// Takes what was told since the last time.
     pub fn take(&self) -> (Vec<OutboxMessage>, Vec<Event>) {

@@ -1,0 +1,10 @@
+drop table api_keys;
+drop table workers;
+drop table deliveries;
+drop table links;
+drop table artifacts;
+drop table outbox;
+drop table events;
+drop table idempotency;
+drop table jobs;
+drop table report_versions;

@@ -1,0 +1,64 @@
+//! Claims: a worker takes jobs.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::change::{Ring, take};
+use super::errors::Outcome;
+use super::lose::take_all_from;
+use super::owner::Owner;
+use super::rows::bare_job;
+use super::writer::Transaction;
+use crate::job::{Job, JobState};
+use crate::progress::{Phase, Progress};
+use crate::store::{ClaimRequest, Claimed};
+use crate::transitions::Transition;
+
+/// Claims jobs, one after the other.
+pub(super) fn claim(
+    transaction: &mut Transaction<'_>,
+    owner: &Owner,
+    worker_id: Uuid,
+    requests: &[ClaimRequest],
+) -> Outcome<Vec<Claimed>> {
+    requests.iter().map(|request| claim_one(transaction, owner, worker_id, *request)).collect()
+}
+
+fn claim_one(
+    transaction: &mut Transaction<'_>,
+    owner: &Owner,
+    worker_id: Uuid,
+    request: ClaimRequest,
+) -> Outcome<Claimed> {
+    let Some(mut job) = bare_job(transaction.connection, request.job_id)? else { return Ok(Claimed::Gone) };
+    if let Some(holder) = job.worker_id
+        && request.redelivered
+        && owner.is_gone(holder)
+    {
+        take_all_from(transaction, holder)?;
+        let Some(released) = bare_job(transaction.connection, request.job_id)? else { return Ok(Claimed::Gone) };
+        job = released;
+    }
+    match job.state {
+        JobState::Pending => start(transaction, job, worker_id),
+        JobState::Retrying => {
+            let left = job.next_attempt_at.and_then(|due| (due - transaction.now).to_std().ok());
+            match left.filter(|left| *left > Duration::ZERO) {
+                Some(left) => Ok(Claimed::NotDue(left)),
+                None => start(transaction, job, worker_id),
+            }
+        }
+        JobState::Processing => Ok(Claimed::Held),
+        JobState::Done | JobState::Failed | JobState::Cancelled => Ok(Claimed::Gone),
+    }
+}
+
+fn start(transaction: &mut Transaction<'_>, mut job: Job, worker_id: Uuid) -> Outcome<Claimed> {
+    job.attempt += 1;
+    job.worker_id = Some(worker_id);
+    job.started_at = Some(transaction.now);
+    job.progress = Progress { phase: Phase::Starting, ..Progress::default() };
+    take(transaction, &mut job, Transition::Claim, Ring::No)?;
+    Ok(Claimed::Yes(Box::new(job)))
+}

@@ -1,0 +1,76 @@
+//! The database file: its path, its settings, its schema.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection as _;
+use diesel::{Connection as _, SqliteConnection};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
+
+use super::errors::whole;
+use crate::store::{Result, StoreError};
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+
+/// Where the file is and how long a lock of another process is waited for.
+#[derive(Debug, Clone)]
+pub(super) struct File {
+    pub(super) path: PathBuf,
+    pub(super) busy_timeout: Duration,
+}
+
+impl File {
+    /// Reads `sqlite:<path>` or `sqlite://<path>`.
+    pub(super) fn new(url: &str, busy_timeout: Duration) -> Result<Self> {
+        let path = url.strip_prefix("sqlite:").unwrap_or(url);
+        let path = path.strip_prefix("//").unwrap_or(path);
+        if path.is_empty() || path == ":memory:" {
+            let text = "database.url: sqlite: needs the path of a file, for example sqlite:data/waitless.db";
+            return Err(StoreError::Unexpected(text.to_owned()));
+        }
+        Ok(Self { path: PathBuf::from(path), busy_timeout })
+    }
+
+    /// Makes the folder of the file.
+    pub(super) fn make_folder(&self) -> Result<()> {
+        let Some(folder) = self.path.parent().filter(|folder| *folder != Path::new("")) else { return Ok(()) };
+        std::fs::create_dir_all(folder)
+            .map_err(|error| StoreError::Unavailable(format!("cannot make the folder {}: {error}", folder.display())))
+    }
+
+    /// Opens the file for writing. `synchronous=FULL`: a committed transaction survives a loss of power.
+    pub(super) fn writer(&self) -> Result<SqliteConnection> {
+        self.connect("pragma synchronous = full; pragma foreign_keys = on; pragma cache_size = -16000;")
+    }
+
+    /// Opens the file for reading.
+    pub(super) fn reader(&self) -> Result<SqliteConnection> {
+        self.connect("pragma query_only = on; pragma cache_size = -4000;")
+    }
+
+    fn connect(&self, pragmas: &str) -> Result<SqliteConnection> {
+        let say = |error: &dyn std::fmt::Display| {
+            StoreError::Unavailable(format!("cannot open {}: {error}", self.path.display()))
+        };
+        let mut connection = SqliteConnection::establish(&self.path.to_string_lossy()).map_err(|error| say(&error))?;
+        // The timeout first: switching to WAL needs a lock.
+        let busy = self.busy_timeout.as_millis();
+        let common = format!("pragma busy_timeout = {busy}; pragma journal_mode = wal; pragma temp_store = memory;");
+        connection
+            .batch_execute(&common)
+            .and_then(|()| connection.batch_execute(pragmas))
+            .map_err(|error| say(&error))?;
+        Ok(connection)
+    }
+}
+
+/// Brings the schema up to date, in one transaction that keeps other processes from doing the same at the same time.
+pub(super) fn migrate(connection: &mut SqliteConnection) -> Result<()> {
+    let migrated = connection.immediate_transaction(|connection| {
+        connection.run_pending_migrations(MIGRATIONS).map(drop).map_err(diesel::result::Error::QueryBuilderError)
+    });
+    migrated.map_err(|error| match whole(&error) {
+        StoreError::Unavailable(why) => StoreError::Unavailable(format!("cannot migrate: {why}")),
+        StoreError::Unexpected(why) => StoreError::Unexpected(format!("cannot migrate: {why}")),
+    })
+}

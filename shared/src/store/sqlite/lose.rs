@@ -1,0 +1,58 @@
+//! Lost workers: their rows go, their jobs go back.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::change::{Ring, take};
+use super::errors::Outcome;
+use super::owner::Owner;
+use super::rows::{job_columns, read_job};
+use super::sql::{Cells, earlier, sql};
+use super::writer::Transaction;
+use crate::problem::{Problem, ProblemKind};
+use crate::transitions::{MAX_CRASHES, Transition};
+
+/// Takes every job from workers that are gone, silent, or have no row. Returns the jobs.
+pub(super) fn release_lost(transaction: &mut Transaction<'_>, owner: &Owner, silence: Duration) -> Outcome<Vec<Uuid>> {
+    let since = earlier(transaction.now, silence);
+    let read = |cells: &mut Cells| Ok((cells.id()?, cells.integer()?));
+    let workers = sql!("select id, heartbeat_at from workers").rows(transaction.connection, read)?;
+    let rowless = sql!(
+        "select distinct worker_id from jobs where state = 'processing' and worker_id not in (select id from workers)"
+    )
+    .rows(transaction.connection, Cells::id)?;
+    let lost = workers.into_iter().filter(|(id, beat)| *beat < since || owner.is_gone(*id)).map(|(id, _)| id);
+    let mut released = Vec::new();
+    for worker_id in lost.chain(rowless) {
+        released.extend(take_all_from(transaction, worker_id)?);
+    }
+    Ok(released)
+}
+
+/// Removes a worker's row and takes all its jobs from it. Returns the jobs.
+pub(super) fn take_all_from(transaction: &mut Transaction<'_>, worker_id: Uuid) -> Outcome<Vec<Uuid>> {
+    sql!("delete from workers where id = ?1", worker_id).run(transaction.connection)?;
+    let text =
+        concat!("select ", job_columns!(), " from jobs where state = 'processing' and worker_id = ?1 order by id");
+    let jobs = sql!(text, worker_id).rows(transaction.connection, read_job)?;
+    let mut released = Vec::with_capacity(jobs.len());
+    for mut job in jobs {
+        job.crashes += 1;
+        if job.crashes >= MAX_CRASHES {
+            let detail = format!(
+                "{} workers were lost while they ran this report; the last one was {worker_id}. Look for memory limits and \
+                 crashes of the workers, then replay the job.",
+                job.crashes
+            );
+            job.error = Some(Problem::new(ProblemKind::WorkersLost, detail));
+            take(transaction, &mut job, Transition::LoseTooOften, Ring::No)?;
+        } else {
+            let detail = format!("Worker {worker_id} was lost while it ran this report.");
+            job.error = Some(Problem::new(ProblemKind::WorkersLost, detail));
+            take(transaction, &mut job, Transition::Lose, Ring::Yes(None))?;
+        }
+        released.push(job.id);
+    }
+    Ok(released)
+}

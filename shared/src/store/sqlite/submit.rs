@@ -1,0 +1,138 @@
+//! Submits: job, idempotency, event and outbox rows.
+
+use chrono::{DateTime, Utc};
+
+use super::change::{job_doorbell, tell};
+use super::errors::{Failure, Outcome, unreadable};
+use super::outbox::put;
+use super::rows::bare_job;
+use super::sql::{Cells, sql, to_json, undoing};
+use super::writer::Transaction;
+use crate::event::EventKind;
+use crate::job::{Idempotency, Job, JobState, NewJob};
+use crate::progress::Progress;
+use crate::store::Submitted;
+
+/// Writes a batch. An element that a constraint refuses is undone alone.
+pub(super) fn submit(transaction: &mut Transaction<'_>, jobs: Vec<NewJob>) -> Outcome<Vec<Submitted>> {
+    jobs.into_iter().map(|job| submit_one(transaction, job)).collect()
+}
+
+fn submit_one(transaction: &mut Transaction<'_>, job: NewJob) -> Outcome<Submitted> {
+    if let Some(given) = &job.idempotency
+        && let Some(answer) = answer_given(transaction, &job, given)?
+    {
+        return Ok(answer);
+    }
+    let told = (transaction.events.len(), transaction.outbox.len());
+    let now = transaction.now;
+    let Transaction { connection, events, outbox, .. } = transaction;
+    let outcome = undoing(connection, |connection| {
+        let mut inner = Transaction { connection, now, events: std::mem::take(events), outbox: std::mem::take(outbox) };
+        let outcome = insert(&mut inner, job);
+        *events = inner.events;
+        *outbox = inner.outbox;
+        outcome
+    });
+    match outcome {
+        Ok(job) => Ok(Submitted::Created(Box::new(job))),
+        Err(Failure::Refused(why)) => {
+            events.truncate(told.0);
+            outbox.truncate(told.1);
+            Ok(Submitted::Refused(why))
+        }
+        Err(broken) => Err(broken),
+    }
+}
+
+/// Finds what the key was answered before.
+fn answer_given(transaction: &mut Transaction<'_>, job: &NewJob, given: &Idempotency) -> Outcome<Option<Submitted>> {
+    let kept = sql!(
+        "select body_hash, job_id from idempotency where tenant = ?1 and principal = ?2 and key = ?3",
+        &job.caller.tenant,
+        &job.caller.principal,
+        &given.key,
+    )
+    .row(transaction.connection, |cells: &mut Cells| Ok((cells.hash()?, cells.id()?)))?;
+    let Some((body_hash, job_id)) = kept else { return Ok(None) };
+    if body_hash != given.body_hash {
+        return Ok(Some(Submitted::KeyReused));
+    }
+    let before = bare_job(transaction.connection, job_id)?;
+    let before =
+        before.ok_or_else(|| unreadable(format!("an idempotency key refers to job {job_id}, which is gone")))?;
+    Ok(Some(Submitted::Replayed(Box::new(before.as_submitted()))))
+}
+
+fn insert(transaction: &mut Transaction<'_>, new: NewJob) -> Outcome<Job> {
+    let now = transaction.now;
+    sql!(
+        "insert into jobs (id, tenant, principal, report, report_version, lane, params, formats, notify, state, \
+         max_attempts, timeout_ms, retention_ms, seq, created_at, rung_at, traceparent) \
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'pending', ?10, ?11, ?12, 1, ?13, ?13, ?14)",
+        new.id,
+        &new.caller.tenant,
+        &new.caller.principal,
+        &new.report,
+        &new.report_version,
+        new.lane.as_str(),
+        to_json(&new.params)?,
+        to_json(&new.formats)?,
+        to_json(&new.notify)?,
+        new.max_attempts,
+        new.timeout_ms,
+        new.retention_ms,
+        now,
+        new.traceparent.as_deref(),
+    )
+    .run(transaction.connection)?;
+    if let Some(given) = &new.idempotency {
+        sql!(
+            "insert into idempotency (tenant, principal, key, body_hash, job_id, created_at) \
+             values (?1, ?2, ?3, ?4, ?5, ?6)",
+            &new.caller.tenant,
+            &new.caller.principal,
+            &given.key,
+            &given.body_hash,
+            new.id,
+            now,
+        )
+        .run(transaction.connection)?;
+    }
+    let job = fresh(new, now);
+    tell(transaction, &job, EventKind::Submitted)?;
+    put(transaction, job_doorbell(&job, None), job.traceparent.as_deref())?;
+    Ok(job)
+}
+
+/// The job a new one becomes.
+fn fresh(new: NewJob, now: DateTime<Utc>) -> Job {
+    Job {
+        id: new.id,
+        caller: new.caller,
+        report: new.report,
+        report_version: new.report_version,
+        lane: new.lane,
+        params: new.params,
+        formats: new.formats,
+        notify: new.notify,
+        state: JobState::Pending,
+        attempt: 0,
+        errors: 0,
+        crashes: 0,
+        interruptions: 0,
+        max_attempts: new.max_attempts,
+        timeout_ms: new.timeout_ms,
+        retention_ms: new.retention_ms,
+        worker_id: None,
+        progress: Progress::default(),
+        seq: 1,
+        created_at: now,
+        started_at: None,
+        finished_at: None,
+        next_attempt_at: None,
+        error: None,
+        traceparent: new.traceparent,
+        artifacts: Vec::new(),
+    }
+}

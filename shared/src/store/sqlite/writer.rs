@@ -1,0 +1,188 @@
+//! The one writer: a thread that owns the writing connection and commits many operations at once.
+//!
+//! It takes everything that waits, runs each operation behind a savepoint in one `BEGIN IMMEDIATE` transaction, commits, tells
+//! [`AfterCommit`], and only then answers. So one `fsync` serves all callers that came during the last one, whatever they do.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use diesel::SqliteConnection;
+use diesel::connection::SimpleConnection as _;
+use tokio::sync::{mpsc, oneshot};
+
+use super::errors::{Outcome, whole};
+use super::sql::now;
+use crate::event::Event;
+use crate::message::OutboxMessage;
+use crate::store::{AfterCommit, Result, StoreError};
+
+/// Operations in one transaction at most.
+const MOST: usize = 64;
+/// Operations that may wait; more wait for a place.
+const QUEUE: usize = 1024;
+
+/// What an operation works in.
+pub(super) struct Transaction<'a> {
+    pub(super) connection: &'a mut SqliteConnection,
+    /// Database time, the same throughout the operation.
+    pub(super) now: DateTime<Utc>,
+    /// To be told once it is committed.
+    pub(super) events: Vec<Event>,
+    /// To be told once it is committed.
+    pub(super) outbox: Vec<OutboxMessage>,
+}
+
+type Answer = Box<dyn FnOnce(Result<()>)>;
+/// Given the transaction, or why there is none.
+type Operation = Box<dyn FnOnce(Result<&mut Transaction<'_>>) -> Ran + Send>;
+
+/// How an operation went, before the commit.
+struct Ran {
+    succeeded: bool,
+    answer: Answer,
+}
+
+/// The way to the writer. The thread ends with its last clone.
+#[derive(Clone)]
+pub(super) struct Writer {
+    queue: mpsc::Sender<Operation>,
+    patience: Duration,
+}
+
+impl Writer {
+    /// Starts the thread. `patience` bounds the wait of a caller.
+    pub(super) fn start(connection: SqliteConnection, after: Arc<dyn AfterCommit>, patience: Duration) -> Result<Self> {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        std::thread::Builder::new()
+            .name("waitless-sqlite".to_owned())
+            .spawn(move || write_until_closed(connection, waiting, &*after))
+            .map_err(|error| StoreError::Unavailable(format!("cannot start the writer: {error}")))?;
+        Ok(Self { queue, patience })
+    }
+
+    /// Runs `work` in a transaction and waits for the commit. A caller that goes away does not stop it half way.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Transaction<'_>) -> Outcome<T> + Send + 'static,
+    ) -> Result<T> {
+        let (sender, answered) = oneshot::channel::<Result<T>>();
+        let operation: Operation = Box::new(move |transaction| {
+            let outcome = match transaction {
+                _ if sender.is_closed() => Err(StoreError::Unavailable("the caller is gone".to_owned())),
+                Ok(transaction) => work(transaction).map_err(StoreError::from),
+                Err(error) => Err(error),
+            };
+            let succeeded = outcome.is_ok();
+            let answer: Answer = Box::new(move |committed| {
+                let _gone = sender.send(outcome.and_then(|value| committed.map(|()| value)));
+            });
+            Ran { succeeded, answer }
+        });
+        let ask = async {
+            let stopped = || StoreError::Unavailable("the process is stopping".to_owned());
+            self.queue.send(operation).await.map_err(|_closed| stopped())?;
+            answered
+                .await
+                .unwrap_or_else(|_gone| Err(StoreError::Unexpected("a database operation crashed".to_owned())))
+        };
+        tokio::time::timeout(self.patience, ask).await.unwrap_or_else(|_elapsed| {
+            Err(StoreError::Unavailable(format!("the database did not answer within {:?}", self.patience)))
+        })
+    }
+}
+
+fn write_until_closed(
+    mut connection: SqliteConnection,
+    mut waiting: mpsc::Receiver<Operation>,
+    after: &dyn AfterCommit,
+) {
+    while let Some(first) = waiting.blocking_recv() {
+        let mut batch = vec![first];
+        while batch.len() < MOST
+            && let Ok(next) = waiting.try_recv()
+        {
+            batch.push(next);
+        }
+        commit(&mut connection, batch, after);
+    }
+}
+
+/// Commits a batch, tells of it, and answers every caller.
+fn commit(connection: &mut SqliteConnection, batch: Vec<Operation>, after: &dyn AfterCommit) {
+    #[expect(clippy::cast_precision_loss, reason = "a batch is small")]
+    metrics::histogram!("waitless_sqlite_commit_operations").record(batch.len() as f64);
+    let mut answers: Vec<Answer> = Vec::with_capacity(batch.len());
+    let written = write_all(connection, batch, &mut answers);
+    let committed = written.and_then(|told| {
+        connection.batch_execute("commit").map_err(|error| whole(&error))?;
+        Ok(told)
+    });
+    let committed = match committed {
+        Ok((outbox, events)) => {
+            if !(outbox.is_empty() && events.is_empty()) {
+                // Whoever listens must not take the writer with it.
+                let told = catch_unwind(AssertUnwindSafe(|| after.committed(outbox, events)));
+                if told.is_err() {
+                    tracing::error!("the listener to commits panicked; its messages go out when their lease is over");
+                }
+            }
+            Ok(())
+        }
+        Err(error) => {
+            let _not_in_one = connection.batch_execute("rollback");
+            Err(error)
+        }
+    };
+    for answer in answers {
+        answer(committed.clone());
+    }
+}
+
+type Told = (Vec<OutboxMessage>, Vec<Event>);
+
+/// Runs every operation. Fails when the transaction as a whole is lost.
+fn write_all(connection: &mut SqliteConnection, batch: Vec<Operation>, answers: &mut Vec<Answer>) -> Result<Told> {
+    let mut told = Told::default();
+    let mut alive = connection.batch_execute("begin immediate").map_err(|error| whole(&error));
+    for operation in batch {
+        alive = match alive {
+            Ok(()) => write_one(connection, operation, answers, &mut told),
+            Err(error) => {
+                answers.push(operation(Err(error.clone())).answer);
+                Err(error)
+            }
+        };
+    }
+    alive.map(|()| told)
+}
+
+/// Runs one operation behind a savepoint. Fails when the transaction as a whole is lost.
+fn write_one(
+    connection: &mut SqliteConnection,
+    operation: Operation,
+    answers: &mut Vec<Answer>,
+    told: &mut Told,
+) -> Result<()> {
+    let begun = connection.batch_execute("savepoint operation").map_err(|error| whole(&error));
+    let now = match begun.and_then(|()| now(connection).map_err(StoreError::from)) {
+        Ok(now) => now,
+        Err(error) => {
+            answers.push(operation(Err(error.clone())).answer);
+            return Err(error);
+        }
+    };
+    let mut transaction = Transaction { connection, now, events: Vec::new(), outbox: Vec::new() };
+    let ran = catch_unwind(AssertUnwindSafe(|| operation(Ok(&mut transaction))));
+    let Transaction { connection, events, outbox, .. } = transaction;
+    // The caller of one that panicked is answered by its sender being dropped.
+    let succeeded = ran.as_ref().is_ok_and(|ran| ran.succeeded);
+    answers.extend(ran.ok().map(|ran| ran.answer));
+    if succeeded {
+        told.0.extend(outbox);
+        told.1.extend(events);
+    }
+    let end = if succeeded { "release operation" } else { "rollback to operation; release operation" };
+    connection.batch_execute(end).map_err(|error| whole(&error))
+}
