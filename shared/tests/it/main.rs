@@ -1,6 +1,8 @@
 //! Tests of what all processes agree on.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod broker_in_process;
+mod broker_rabbitmq;
 mod catalogue;
 mod definition;
 mod documents;

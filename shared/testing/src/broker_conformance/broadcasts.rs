@@ -1,0 +1,71 @@
+//! To every process at once.
+
+use std::sync::Arc;
+
+use shared::broker::Broker;
+use shared::event::Broadcast;
+use tokio::sync::broadcast::Receiver;
+
+use super::stage::{SOON, Stage, broadcast};
+
+/// Listens, and returns once broadcasts of `from` really arrive: a queue is made for it meanwhile.
+async fn listen(to: &Arc<dyn Broker>, from: &Arc<dyn Broker>) -> Receiver<Arc<Broadcast>> {
+    let mut receiver = to.subscribe();
+    crate::eventually(SOON, "a broadcast to arrive", async || {
+        from.broadcast(broadcast(0));
+        receiver.try_recv().is_ok()
+    })
+    .await;
+    receiver
+}
+
+/// Takes the next one that is not a left-over of [`listen`].
+async fn hear(receiver: &mut Receiver<Arc<Broadcast>>) -> Arc<Broadcast> {
+    loop {
+        let heard = tokio::time::timeout(SOON, receiver.recv()).await.unwrap().unwrap();
+        if !matches!(heard.as_ref(), Broadcast::Progress { progress, .. } if progress.rows == 0) {
+            return heard;
+        }
+    }
+}
+
+pub async fn a_broadcast_reaches_every_process_once(stage: Stage) {
+    let mut here = listen(&stage.here, &stage.there).await;
+    let mut there = listen(&stage.there, &stage.here).await;
+    let (one, two) = (broadcast(1), broadcast(2));
+    stage.here.broadcast(one.clone());
+    stage.here.broadcast(two.clone());
+    for receiver in [&mut here, &mut there] {
+        assert_eq!(*hear(receiver).await, one);
+        assert_eq!(*hear(receiver).await, two);
+    }
+}
+
+pub async fn a_broadcast_without_listeners_is_no_error(stage: Stage) {
+    for rows in 0..100 {
+        stage.here.broadcast(broadcast(rows));
+    }
+    assert_eq!(stage.here.check().await, Ok(()));
+}
+
+pub async fn a_broadcast_comes_as_it_was_sent(stage: Stage) {
+    let mut receiver = listen(&stage.there, &stage.here).await;
+    let mut sent = broadcast(7);
+    if let Broadcast::Progress { caller, .. } = &mut sent {
+        // Neither is fit for a routing key.
+        caller.tenant = "acme.eu/été #1 ".repeat(30);
+        caller.principal = "ana@example.com".to_owned();
+    }
+    stage.here.broadcast(sent.clone());
+    assert_eq!(*hear(&mut receiver).await, sent);
+}
+
+pub async fn a_late_listener_hears_only_what_comes_later(stage: Stage) {
+    let mut early = listen(&stage.there, &stage.here).await;
+    stage.here.broadcast(broadcast(1));
+    hear(&mut early).await;
+    let mut late = listen(&stage.there, &stage.here).await;
+    let later = broadcast(2);
+    stage.here.broadcast(later.clone());
+    assert_eq!(*hear(&mut late).await, later);
+}

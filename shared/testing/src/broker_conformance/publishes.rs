@@ -1,0 +1,131 @@
+//! From the outbox to a queue.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use shared::broker::{PublishError, Settle};
+use shared::delivery::Channel;
+use shared::job::Lane;
+use shared::message::{Message, OutboxMessage, Queue};
+use shared::problem::{Problem, ProblemKind};
+use uuid::Uuid;
+
+use super::stage::{Stage, delivery_message, job_message, next};
+
+const INTERACTIVE: Queue = Queue::Work(Lane::Interactive);
+
+pub async fn what_is_published_is_delivered_as_it_was(stage: Stage) {
+    let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned();
+    let message = OutboxMessage { traceparent: Some(traceparent), ..job_message(Lane::Interactive) };
+    let mut receiver = stage.there.consume(INTERACTIVE, 1).await;
+    stage.publish(std::slice::from_ref(&message)).await;
+    let mut incoming = next(&mut receiver).await;
+    assert_eq!(incoming.message_id, Some(message.id.to_string()));
+    assert_eq!(serde_json::from_slice::<Message>(&incoming.body).unwrap(), message.message);
+    assert_eq!(incoming.traceparent, message.traceparent);
+    assert!(!incoming.redelivered);
+    incoming.settle(Settle::Ack);
+}
+
+pub async fn messages_come_in_the_order_they_were_published(stage: Stage) {
+    let batch = stage.publish_jobs(100).await;
+    let mut receiver = stage.there.consume(INTERACTIVE, 10).await;
+    for message in batch {
+        let mut incoming = next(&mut receiver).await;
+        assert_eq!(incoming.message_id, Some(message.id.to_string()));
+        incoming.settle(Settle::Ack);
+    }
+}
+
+pub async fn an_empty_batch_is_no_error(stage: Stage) {
+    assert!(stage.here.publish(&[]).await.is_empty());
+}
+
+pub async fn a_large_batch_is_confirmed_whole(stage: Stage) {
+    stage.publish_jobs(2_000).await;
+    stage.until_ready(2_000).await;
+}
+
+pub async fn batches_published_at_once_all_arrive(stage: Stage) {
+    let batches = join_all((0..20).map(|_| stage.publish_jobs(50))).await;
+    let mut awaited: HashSet<_> = batches.into_iter().flatten().map(|message| message.id.to_string()).collect();
+    let mut receiver = stage.there.consume(INTERACTIVE, 100).await;
+    while !awaited.is_empty() {
+        let mut incoming = next(&mut receiver).await;
+        assert!(awaited.remove(incoming.message_id.as_ref().unwrap()), "it came twice");
+        incoming.settle(Settle::Ack);
+    }
+}
+
+pub async fn a_delayed_message_comes_to_its_own_queue_in_its_time(stage: Stage) {
+    let delay = Duration::from_millis(300);
+    let later = |mut message: OutboxMessage| {
+        message.route.delay = Some(delay);
+        message
+    };
+    let (job, delivery) = (later(job_message(Lane::Bulk)), later(delivery_message()));
+    let mut jobs = stage.there.consume(Queue::Work(Lane::Bulk), 5).await;
+    let mut deliveries = stage.there.consume(Queue::Notify(Channel::Email), 5).await;
+    let since = Instant::now();
+    stage.publish(&[job.clone(), delivery.clone()]).await;
+    for (receiver, message) in [(&mut jobs, job), (&mut deliveries, delivery)] {
+        let mut incoming = next(receiver).await;
+        assert!(since.elapsed() >= delay, "it came after {:?}", since.elapsed());
+        assert_eq!(incoming.message_id, Some(message.id.to_string()));
+        assert_eq!(serde_json::from_slice::<Message>(&incoming.body).unwrap(), message.message);
+        incoming.settle(Settle::Ack);
+        assert!(receiver.try_recv().is_err(), "something else came too");
+    }
+}
+
+pub async fn a_short_delay_is_not_held_up_by_a_long_one(stage: Stage) {
+    let [long, short] = [2_500, 300].map(|delay| {
+        let mut message = job_message(Lane::Interactive);
+        message.route.delay = Some(Duration::from_millis(delay));
+        message
+    });
+    let mut receiver = stage.there.consume(INTERACTIVE, 5).await;
+    stage.publish(&[long.clone(), short.clone()]).await;
+    for message in [short, long] {
+        let mut incoming = next(&mut receiver).await;
+        assert_eq!(incoming.message_id, Some(message.id.to_string()));
+        incoming.settle(Settle::Ack);
+    }
+}
+
+pub async fn a_delay_that_is_not_configured_waits_in_another_one(stage: Stage) {
+    let mut message = job_message(Lane::Interactive);
+    message.route.delay = Some(Duration::from_secs(7_200));
+    let mut receiver = stage.there.consume(INTERACTIVE, 1).await;
+    stage.publish(std::slice::from_ref(&message)).await;
+    assert_eq!(next(&mut receiver).await.message_id, Some(message.id.to_string()));
+}
+
+pub async fn a_dead_letter_can_be_published(stage: Stage) {
+    let error = Problem::new(ProblemKind::QueryFailed, "relation \"lineitem\" does not exist");
+    let message = Message::DeadJob {
+        job_id: Uuid::now_v7(),
+        tenant: "acme".to_owned(),
+        report: "pricing-summary".to_owned(),
+        error,
+    };
+    let mut row = job_message(Lane::Bulk);
+    row.route.queue = Queue::Dead;
+    row.message = message.clone();
+    stage.publish(&[row]).await;
+    let mut receiver = stage.there.consume(Queue::Dead, 1).await;
+    let mut incoming = next(&mut receiver).await;
+    assert_eq!(serde_json::from_slice::<Message>(&incoming.body).unwrap(), message);
+    incoming.settle(Settle::Ack);
+}
+
+pub async fn nothing_is_published_after_the_close(stage: Stage) {
+    stage.here.close(super::SOON).await;
+    let outcomes = stage.here.publish(&[job_message(Lane::Bulk), job_message(Lane::Bulk)]).await;
+    assert_eq!(outcomes.len(), 2);
+    for outcome in outcomes {
+        assert!(matches!(outcome, Err(PublishError::Unavailable(_))), "{outcome:?}");
+    }
+    assert!(stage.here.check().await.is_err());
+}

@@ -1,0 +1,106 @@
+//! What becomes of a message that was taken.
+
+use shared::broker::Settle;
+use shared::job::Lane;
+use shared::message::Queue;
+
+use super::stage::{Stage, next};
+
+const INTERACTIVE: Queue = Queue::Work(Lane::Interactive);
+
+pub async fn an_acknowledged_message_is_gone(stage: Stage) {
+    stage.publish_jobs(1).await;
+    let mut receiver = stage.here.consume(INTERACTIVE, 1).await;
+    next(&mut receiver).await.settle(Settle::Ack);
+    drop(receiver);
+    stage.until_consumers(0).await;
+    // A message behind it comes first, so the acknowledged one is not in the queue any more.
+    let batch = stage.publish_jobs(1).await;
+    let mut receiver = stage.there.consume(INTERACTIVE, 2).await;
+    assert_eq!(next(&mut receiver).await.message_id, Some(batch[0].id.to_string()));
+    stage.until_ready(0).await;
+}
+
+pub async fn a_message_dropped_unsettled_comes_again(stage: Stage) {
+    let batch = stage.publish_jobs(1).await;
+    let mut receiver = stage.here.consume(INTERACTIVE, 1).await;
+    let first = next(&mut receiver).await;
+    assert!(!first.redelivered);
+    drop(first);
+    let mut second = next(&mut receiver).await;
+    assert!(second.redelivered);
+    assert_eq!(second.message_id, Some(batch[0].id.to_string()));
+    second.settle(Settle::Ack);
+}
+
+pub async fn acknowledgements_out_of_order_are_all_kept(stage: Stage) {
+    let batch = stage.publish_jobs(20).await;
+    let mut receiver = stage.here.consume(INTERACTIVE, 20).await;
+    let mut taken = Vec::new();
+    for _ in 0..20 {
+        taken.push(next(&mut receiver).await);
+    }
+    // Every third stays, the others are acknowledged from the back to the front.
+    for (_, incoming) in taken.iter_mut().enumerate().rev().filter(|(at, _)| at % 3 != 0) {
+        incoming.settle(Settle::Ack);
+    }
+    drop(receiver);
+    drop(taken);
+    stage.until_consumers(0).await;
+    stage.until_ready(7).await;
+    let mut left: Vec<_> = batch.iter().step_by(3).map(|message| message.id.to_string()).collect();
+    let mut receiver = stage.there.consume(INTERACTIVE, 1).await;
+    while !left.is_empty() {
+        let mut incoming = next(&mut receiver).await;
+        let id = incoming.message_id.clone().unwrap();
+        let at = left.iter().position(|left| *left == id).unwrap_or_else(|| panic!("{id} was acknowledged"));
+        left.remove(at);
+        incoming.settle(Settle::Ack);
+    }
+}
+
+pub async fn a_dead_lettered_message_keeps_body_and_id(stage: Stage) {
+    let batch = stage.publish_jobs(1).await;
+    let mut receiver = stage.here.consume(INTERACTIVE, 1).await;
+    let mut refused = next(&mut receiver).await;
+    refused.settle(Settle::DeadLetter);
+    let mut dead = stage.there.consume(Queue::Dead, 1).await;
+    let mut letter = next(&mut dead).await;
+    assert_eq!(letter.message_id, Some(batch[0].id.to_string()));
+    assert_eq!(letter.body, refused.body);
+    letter.settle(Settle::Ack);
+    assert!(receiver.try_recv().is_err(), "it came back as well");
+}
+
+pub async fn a_message_that_comes_back_too_often_is_dead_lettered(stage: Stage) {
+    let batch = stage.publish_jobs(1).await;
+    let mut receiver = stage.here.consume(INTERACTIVE, 1).await;
+    let mut dead = stage.there.consume(Queue::Dead, 1).await;
+    let mut came = 0;
+    let letter = loop {
+        tokio::select! {
+            incoming = next(&mut receiver) => {
+                came += 1;
+                drop(incoming);
+            }
+            letter = next(&mut dead) => break letter,
+        }
+    };
+    assert_eq!(letter.message_id, Some(batch[0].id.to_string()));
+    // RabbitMQ counts returns, so it hands a message out once more.
+    assert!((3..=4).contains(&came), "the limit is 3, it came {came} times");
+}
+
+pub async fn settling_twice_is_harmless(stage: Stage) {
+    stage.publish_jobs(2).await;
+    let mut receiver = stage.here.consume(INTERACTIVE, 1).await;
+    let mut first = next(&mut receiver).await;
+    first.settle(Settle::Ack);
+    first.settle(Settle::DeadLetter);
+    drop(first);
+    next(&mut receiver).await.settle(Settle::Ack);
+    drop(receiver);
+    stage.until_consumers(0).await;
+    stage.until_ready(0).await;
+    assert_eq!(stage.there.depth(Queue::Dead).await.unwrap().ready, 0);
+}
