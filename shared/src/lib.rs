@@ -26,5 +26,6 @@ pub mod sweep;
 
 // The process itself.
 pub mod places;
+pub mod probes;
 pub mod shutdown;
 pub mod telemetry;
