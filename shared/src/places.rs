@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
-use crate::broker::Broker;
+use crate::broker::{self, Broker};
 use crate::config::Config;
-use crate::outbox::{OutboxReceiver, Relay};
+use crate::outbox::{Outbox, OutboxReceiver, Relay};
 use crate::storage::Storage;
-use crate::store::{Coalesced, Store};
+use crate::store::{self, Coalesced, Store};
 use crate::sweep::Sweeper;
 
 /// A process that ends gives its broker connections this long to close.
@@ -29,6 +30,19 @@ pub struct Places {
 }
 
 impl Places {
+    /// Opens what the configuration names. A broker that cannot be reached yet is no error, a database is.
+    ///
+    /// # Errors
+    /// Says which place cannot be opened and why.
+    pub async fn open(config: &Config) -> anyhow::Result<(Self, Movers)> {
+        let (outbox, receiver) = Outbox::new();
+        let storage = Arc::new(Storage::open(&config.storage).context("open the storage named by storage.url")?);
+        let broker = broker::open(&config.broker).await?;
+        let store = store::open(&config.database, outbox).await.context("open the database named by database.url")?;
+        tracing::info!(database = store.kind(), broker = broker.kind(), storage = storage.kind(), "places are open");
+        Ok(Self::new(store, broker, storage, receiver, config))
+    }
+
     /// Puts together places that were opened apart, and the movers between them. `receiver` is the other end of the outbox
     /// that `store` writes to.
     #[must_use]
