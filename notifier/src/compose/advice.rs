@@ -3,7 +3,7 @@
 use shared::problem::ProblemKind;
 
 const LATER: &str = "Please ask for the report again later. If it fails again, send the job number below to the people who run \
-                     this service: something it needs has been out of reach for longer than a short while.";
+                     this service: something it needs has been out of reach for more than a moment.";
 const LESS: &str =
     "Please ask for less at once, for example a shorter period or fewer items, and ask for the report again.";
 const MAINTAINER: &str = "Asking again will not help. Please send the job number below to the people who maintain this report: \

@@ -1,0 +1,160 @@
+//! The contract of [`Mailer`], for each of its kinds; then what only SMTP can do wrong.
+
+use std::time::{Duration, Instant};
+
+use notifier::mail::{Folder, Mail, Mailer, SendError, Smtp};
+use testing::smtp::{self, Behaviour};
+
+use crate::facts::id;
+
+const BOUND: Duration = Duration::from_secs(10);
+
+fn mail(number: u128, to: &str) -> Mail {
+    let message = format!("Message-ID: <{}@example.com>\r\nSubject: {number}\r\n\r\nHello.\r\n..\r\n.\r\n", id(number));
+    Mail {
+        id: id(number),
+        from: "reports@example.com".parse().unwrap(),
+        to: to.parse().unwrap(),
+        message: message.into_bytes(),
+    }
+}
+
+/// Sends through `mailer`; `taken` reads back every message the other side has.
+async fn keeps_the_contract(mailer: &dyn Mailer, taken: impl Fn() -> Vec<String>) {
+    // What is sent is there once it is accepted, byte for byte, lines of dots included.
+    let first = mail(1, "ana@example.com");
+    mailer.send(&first).await.unwrap();
+    let trimmed = |message: &str| message.trim_end().to_owned();
+    let expected = trimmed(&String::from_utf8(first.message.clone()).unwrap());
+    assert_eq!(taken().iter().map(|m| trimmed(m)).collect::<Vec<_>>(), [expected.clone()]);
+    // Sent again, it is the same mail: whatever the other side keeps has the same identity and content.
+    mailer.send(&first).await.unwrap();
+    assert!(taken().iter().all(|message| trimmed(message) == expected));
+    // Many at once keep apart.
+    let mails: Vec<_> = (10..30).map(|number| mail(number, "bob@example.com")).collect();
+    futures_util::future::try_join_all(mails.iter().map(|mail| mailer.send(mail))).await.unwrap();
+    for mail in &mails {
+        let whole = String::from_utf8(mail.message.clone()).unwrap();
+        assert!(taken().iter().any(|message| trimmed(message) == trimmed(&whole)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn smtp_keeps_the_contract() {
+    let server = smtp::start().await.unwrap();
+    let mailer = Smtp::open(&server.url(), BOUND).unwrap();
+    keeps_the_contract(&mailer, || server.mails().into_iter().map(|mail| mail.source).collect()).await;
+    assert_eq!(server.mails_to("ana@example.com")[0].from, "reports@example.com");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_keeps_the_contract() {
+    let folder = tempfile::tempdir().unwrap();
+    let mailer = Folder::open(&folder.path().join("made/by/it"), BOUND).unwrap();
+    let path = folder.path().join("made/by/it");
+    keeps_the_contract(&mailer, || {
+        let files = std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path());
+        files.map(|file| std::fs::read_to_string(file).unwrap()).collect()
+    })
+    .await;
+    assert_eq!(std::fs::read_dir(&path).unwrap().count(), 21, "a mail that is sent again is the same file again");
+    assert!(path.join(format!("{}.eml", id(1))).exists());
+}
+
+#[tokio::test]
+async fn a_folder_that_is_gone_may_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mailer = Folder::open(&folder.path().join("mails"), BOUND).unwrap();
+    std::fs::remove_dir(folder.path().join("mails")).unwrap();
+    assert!(matches!(mailer.send(&mail(1, "ana@example.com")).await, Err(SendError::MayPass(_))));
+}
+
+async fn send_to(behaviour: Behaviour) -> (Result<(), SendError>, usize) {
+    let server = smtp::start().await.unwrap();
+    server.behave(behaviour, 1);
+    let sent = Smtp::open(&server.url(), Duration::from_secs(2)).unwrap().send(&mail(1, "ana@example.com")).await;
+    (sent, server.mails().len())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_are_sorted_into_those_that_may_pass_and_those_that_will_not() {
+    for code in [421, 450, 451] {
+        for behaviour in [Behaviour::Answer(code), Behaviour::AnswerData(code)] {
+            let (sent, _) = send_to(behaviour.clone()).await;
+            assert!(matches!(sent, Err(SendError::MayPass(_))), "{behaviour:?} {sent:?}");
+        }
+    }
+    for code in [550, 554] {
+        for behaviour in [Behaviour::Answer(code), Behaviour::AnswerData(code)] {
+            let (sent, _) = send_to(behaviour.clone()).await;
+            assert!(matches!(sent, Err(SendError::Refused(_))), "{behaviour:?} {sent:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_lost_after_the_content_is_not_known_to_have_failed() {
+    assert!(matches!(send_to(Behaviour::TakeThenClose).await, (Err(SendError::MayPass(_)), 1)));
+    assert!(matches!(send_to(Behaviour::LoseThenClose).await, (Err(SendError::MayPass(_)), 0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_hangs_up_after_its_answer_has_accepted() {
+    assert!(matches!(send_to(Behaviour::AnswerThenClose).await, (Ok(()), 1)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_server_costs_the_time_out_and_no_more() {
+    let started = Instant::now();
+    let (sent, _) = send_to(Behaviour::Silence).await;
+    assert!(matches!(sent, Err(SendError::MayPass(_))), "{sent:?}");
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_never_greets_costs_the_time_out_and_no_more() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("smtp+plain://{}", silent.local_addr().unwrap());
+    let started = Instant::now();
+    let sent = Smtp::open(&url, Duration::from_secs(1)).unwrap().send(&mail(1, "ana@example.com")).await;
+    assert!(matches!(sent, Err(SendError::MayPass(_))), "{sent:?}");
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_may_come_back() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let sent = Smtp::open(&format!("smtp+plain://{free}"), BOUND).unwrap().send(&mail(1, "ana@example.com")).await;
+    assert!(matches!(sent, Err(SendError::MayPass(_))), "{sent:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn user_and_password_come_from_the_url_and_are_not_shown() {
+    let server = smtp::start().await.unwrap();
+    let url = format!("smtp+plain://user%40example.com:p%3Ass%2F@127.0.0.1:{}", server.port());
+    let mailer = Smtp::open(&url, BOUND).unwrap();
+    mailer.send(&mail(1, "ana@example.com")).await.unwrap();
+    assert_eq!(server.logins(), ["user@example.com:p:ss/"]);
+    assert!(!format!("{mailer:?}").contains("p:ss/"), "{mailer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_starttls_no_mail_and_no_password_leaves() {
+    let server = smtp::start().await.unwrap();
+    let url = format!("smtp://user:password@127.0.0.1:{}", server.port());
+    let sent = Smtp::open(&url, BOUND).unwrap().send(&mail(1, "ana@example.com")).await;
+    assert!(matches!(&sent, Err(SendError::MayPass(why)) if why.contains("secure")), "{sent:?}");
+    assert!(server.mails().is_empty() && server.logins().is_empty());
+}
+
+#[test]
+fn a_url_nobody_can_send_to_is_explained_without_its_password() {
+    for (url, told) in [
+        ("http://user:canary@host", "write file:, smtp:, smtps: or smtp+plain:"),
+        ("smtp+plain:", "names no host"),
+        ("canary", "not a URL"),
+    ] {
+        let said = format!("{:#}", Smtp::open(url, BOUND).unwrap_err());
+        assert!(said.contains(told) && !said.contains("canary"), "{said}");
+    }
+}
