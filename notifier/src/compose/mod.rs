@@ -7,12 +7,14 @@ mod message;
 mod recipient;
 mod words;
 
+use anyhow::Context as _;
 use lettre::message::Mailbox;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment};
 use shared::config::Config;
 use shared::delivery::Delivery;
 use shared::event::EventKind;
+use url::Url;
 
 use crate::mail::Mail;
 use facts::Facts;
@@ -53,7 +55,6 @@ impl Composer {
     /// # Errors
     /// When `mail.from` is not an address such as `Reports <reports@example.com>`.
     pub fn new(config: &Config) -> anyhow::Result<Self> {
-        use anyhow::Context as _;
         let from =
             config.mail.from.parse().context("mail.from is not an address like `Reports <reports@example.com>`")?;
         let public_url = config.service.public_url.clone().unwrap_or_else(|| format!("http://{}", config.http.listen));
@@ -61,7 +62,12 @@ impl Composer {
             templates: templates()?,
             from,
             allow: config.mail.allow.clone(),
-            public_url: public_url.trim_end_matches('/').to_owned(),
+            // Parsed and written again: a URL holds no quote and no angle bracket then, so a link is safe in HTML as it is.
+            public_url: Url::parse(&public_url)
+                .context("service.public_url is not a URL")?
+                .as_str()
+                .trim_end_matches('/')
+                .to_owned(),
             link_secret: config.service.link_secret.clone(),
         })
     }

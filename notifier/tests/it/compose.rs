@@ -121,7 +121,9 @@ fn text_from_outside_never_becomes_html_or_a_header() {
 fn an_address_with_a_line_break_is_refused() {
     let composer = Composer::new(&config()).unwrap();
     let facts = ready(vec![artifact(2, Format::Csv, 1, 1)]);
-    for recipient in ["ana@example.com\r\nBcc: eve@example.com", "ana@example.com\nRCPT TO:<eve@example.com>", "ana", ""] {
+    for recipient in
+        ["ana@example.com\r\nBcc: eve@example.com", "ana@example.com\nRCPT TO:<eve@example.com>", "ana", ""]
+    {
         let mut delivery = delivery(EventKind::Done);
         delivery.recipient = recipient.to_owned();
         assert!(matches!(composer.compose(&delivery, &facts), Err(ComposeError::NotAnAddress)), "{recipient:?}");

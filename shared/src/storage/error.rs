@@ -42,8 +42,20 @@ impl StorageError {
             | Error::NotSupported { .. }
             | Error::NotImplemented { .. }
             | Error::UnknownConfigurationKey { .. } => Self::Misconfigured(message),
-            // Everything else is a connection, a time-out or an answer of the 5xx family, after object_store's own retries.
-            _ => Self::Unavailable(message),
+            _ => Self::from_status(message),
+        }
+    }
+
+    /// Sorts what object_store calls generic: for some requests it looks at no status, only says it.
+    fn from_status(message: String) -> Self {
+        let status = message.split_once("status code: ").and_then(|(_, rest)| rest.get(..3)?.parse::<u16>().ok());
+        match status {
+            Some(401 | 403) => Self::Misconfigured(message),
+            Some(404) if message.contains("NoSuchBucket") => Self::Misconfigured(message),
+            Some(404) => Self::NotFound(message),
+            // A connection, a time-out, or an answer that asks for patience, after object_store's own retries.
+            None | Some(408 | 429 | 500..) => Self::Unavailable(message),
+            Some(_) => Self::Refused(message),
         }
     }
 

@@ -11,7 +11,7 @@ use super::StorageError;
 use super::bucket::Bucket;
 
 /// What S3 and Google answer to `GET /?uploads`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Listing {
     #[serde(rename = "Upload", default)]
@@ -80,14 +80,18 @@ async fn list_uploads(
     let client = reqwest::Client::builder().timeout(bucket.timeout).build().map_err(failed)?;
     let answer = client.get(url).send().await.map_err(failed)?;
     let status = answer.status();
+    let date = answer.headers().get(reqwest::header::DATE).and_then(|date| date.to_str().ok());
+    let now = date.and_then(|date| DateTime::parse_from_rfc2822(date).ok()).map_or_else(Utc::now, Into::into);
+    if status == reqwest::StatusCode::NOT_IMPLEMENTED {
+        // Small servers that speak S3 leave this out; their owners clean up by a rule of the bucket.
+        return Ok((Listing::default(), now));
+    }
     if status.is_client_error() {
         return Err(StorageError::Misconfigured(format!("cannot {doing}: the storage answered {status}")));
     }
     if !status.is_success() {
         return Err(StorageError::Unavailable(format!("cannot {doing}: the storage answered {status}")));
     }
-    let date = answer.headers().get(reqwest::header::DATE).and_then(|date| date.to_str().ok());
-    let now = date.and_then(|date| DateTime::parse_from_rfc2822(date).ok()).map_or_else(Utc::now, Into::into);
     let body = answer.text().await.map_err(failed)?;
     let listing = quick_xml::de::from_str(&body)
         .map_err(|error| StorageError::Unavailable(format!("cannot {doing}: the answer is not readable: {error}")))?;

@@ -9,4 +9,5 @@ mod documents;
 mod params;
 mod query;
 mod rules;
+mod storage;
 mod store_sqlite;

@@ -81,7 +81,12 @@ async fn what_is_stored_is_counted_hashed_and_comes_back() {
         for (number, length) in [0, 1, 5 * MIB, 20 * MIB + 17].into_iter().enumerate() {
             let (key, content) = (format!("job/1/{number}.csv"), content(length));
             let stored = store(&storage, &key, &content).await.unwrap();
-            assert_eq!(stored, Stored { bytes: length as u64, sha256: sha256(&content) }, "{} {length}", storage.kind());
+            assert_eq!(
+                stored,
+                Stored { bytes: length as u64, sha256: sha256(&content) },
+                "{} {length}",
+                storage.kind()
+            );
             assert!(fetch(&storage, &key).await.unwrap() == content, "{} {length}", storage.kind());
             assert_eq!(storage.size(&key).await.unwrap(), Some(length as u64));
         }
@@ -95,8 +100,7 @@ async fn a_range_is_those_bytes_and_one_beyond_the_end_is_refused() {
     for storage in storages {
         store(&storage, KEY, &content).await.unwrap();
         for range in [0..1, 10..699_999, 699_999..700_000, 5..5] {
-            let chunks: Vec<Bytes> =
-                storage.read(KEY, Some(range.clone())).await.unwrap().try_collect().await.unwrap();
+            let chunks: Vec<Bytes> = storage.read(KEY, Some(range.clone())).await.unwrap().try_collect().await.unwrap();
             let expected = content.slice(range.start as usize..range.end as usize);
             assert!(chunks.concat() == expected, "{} {range:?}", storage.kind());
         }
@@ -188,6 +192,65 @@ async fn what_a_killed_process_leaves_in_a_folder_is_invisible_and_cleaned_up() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn stale_uploads_of_a_bucket_are_aborted_and_fresh_or_foreign_ones_are_not() {
+    let page = |more: bool, uploads: &str| {
+        format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?><ListMultipartUploadsResult \
+             xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Bucket>b</Bucket><IsTruncated>{more}</IsTruncated>\
+             <NextKeyMarker>k</NextKeyMarker><NextUploadIdMarker>m</NextUploadIdMarker>{uploads}</ListMultipartUploadsResult>"
+        )
+    };
+    let upload = |key: &str, id: &str, at: &str| {
+        format!("<Upload><Key>{key}</Key><UploadId>{id}</UploadId><Initiated>{at}</Initiated></Upload>")
+    };
+    let (old, fresh) = ("2026-11-20T10:00:00.000Z", "2026-11-22T11:59:00.000Z");
+    let first = upload("ours/job/1/a.csv", "id-1&amp;x", old) + &upload("theirs/a.csv", "id-2", old);
+    let second = upload("ours/job/1/b.csv", "id-3", fresh) + &upload("ours/job/1/c.csv", "id-4", old);
+    let answers = [(200, page(true, &first)), (204, String::new()), (200, page(false, &second)), (404, String::new())];
+    let (endpoint, asked) = answer_in_turn(answers.into()).await;
+    let mut settings = settings("s3://bucket/ours");
+    (settings.endpoint, settings.region) = (Some(endpoint), Some("r".to_owned()));
+    (settings.access_key_id, settings.secret_access_key) = (Some("id".to_owned()), Some(Secret::new("secret")));
+    // The second one was finished by somebody else meanwhile: 404.
+    assert_eq!(open(&settings).abort_stale_uploads(Duration::from_secs(86_400)).await.unwrap(), 1);
+    let asked: Vec<String> =
+        asked.await.unwrap().into_iter().map(|line| line.split("X-Amz").next().unwrap().to_owned()).collect();
+    assert!(asked[0].starts_with("GET /bucket/?") || asked[0].starts_with("GET /bucket?"), "{asked:?}");
+    assert!(asked[1].starts_with("DELETE /bucket/ours/job/1/a.csv?uploadId=id-1%26x "), "{asked:?}");
+    assert!(asked[3].starts_with("DELETE /bucket/ours/job/1/c.csv?uploadId=id-4 "), "{asked:?}");
+}
+
+/// Answers one request after the other, by the clock of noon on 22 November 2026; hands back the request lines.
+async fn answer_in_turn(answers: Vec<(u16, String)>) -> (String, tokio::task::JoinHandle<Vec<String>>) {
+    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let answering = tokio::spawn(async move {
+        let mut asked = Vec::new();
+        for (status, body) in answers {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut lines = BufReader::new(&mut stream).lines();
+            asked.push(lines.next_line().await.unwrap().unwrap());
+            while lines.next_line().await.unwrap().is_some_and(|line| !line.is_empty()) {}
+            let head = format!(
+                "HTTP/1.1 {status} x\r\nDate: Sun, 22 Nov 2026 12:00:00 GMT\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            );
+            stream.write_all((head + &body).as_bytes()).await.unwrap();
+        }
+        asked
+    });
+    (endpoint, answering)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_cannot_list_uploads_is_left_alone() {
+    // The server checks the signature before it says that it has no such call; a wrong one would be an error here.
+    let server = s3::start().await.unwrap();
+    assert_eq!(open(&settings_of(&server, "")).abort_stale_uploads(Duration::ZERO).await.unwrap(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_signed_link_downloads_without_credentials_and_expires() {
     let server = s3::start().await.unwrap();
     let mut settings = settings_of(&server, "");
@@ -203,8 +266,7 @@ async fn a_signed_link_downloads_without_credentials_and_expires() {
     let mut altered = link.clone();
     altered.set_path(&link.path().replace("artifact", "another"));
     assert_eq!(reqwest::get(altered).await.unwrap().status(), 403);
-    eventually(SOON, "the link has expired", async || reqwest::get(link.clone()).await.unwrap().status() == 403)
-    .await;
+    eventually(SOON, "the link has expired", async || reqwest::get(link.clone()).await.unwrap().status() == 403).await;
     settings.proxy_downloads = true;
     assert_eq!(open(&settings).sign(KEY, "x.csv", CSV).await.unwrap(), None);
 }
