@@ -19,7 +19,7 @@ pub(crate) async fn consume(notifier: Arc<Notifier>, concurrency: u16, grace: Du
         let full = sending.len() >= usize::from(concurrency.max(1));
         tokio::select! {
             () = stop.cancelled() => break,
-            Some(ended) = sending.join_next() => report_panic(ended),
+            Some(ended) = sending.join_next() => { report_panic(ended); }
             taken = messages.recv(), if !full => match taken {
                 Some(message) => { sending.spawn(handle(notifier.clone(), message)); }
                 None => break,

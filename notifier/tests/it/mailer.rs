@@ -26,7 +26,7 @@ async fn keeps_the_contract(mailer: &dyn Mailer, taken: impl Fn() -> Vec<String>
     mailer.send(&first).await.unwrap();
     let trimmed = |message: &str| message.trim_end().to_owned();
     let expected = trimmed(&String::from_utf8(first.message.clone()).unwrap());
-    assert_eq!(taken().iter().map(|m| trimmed(m)).collect::<Vec<_>>(), [expected.clone()]);
+    assert_eq!(taken().iter().map(|message| trimmed(message)).collect::<Vec<_>>(), std::slice::from_ref(&expected));
     // Sent again, it is the same mail: whatever the other side keeps has the same identity and content.
     mailer.send(&first).await.unwrap();
     assert!(taken().iter().all(|message| trimmed(message) == expected));

@@ -1,5 +1,5 @@
 //! Tests of the notifier.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod compose;
 mod facts;
