@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-/// Returns the shortest text that reads back as the same number: `0.1`, `5`, `1e300`, `NaN`, `-Infinity`.
+/// Returns the shortest text that reads back as the same number: `0.1`, `5`, `1e+300`, `NaN`, `-Infinity`.
 pub(crate) fn f64_text(buffer: &mut zmij::Buffer, value: f64) -> &str {
     non_finite(value).unwrap_or_else(|| without_zero(buffer.format_finite(value)))
 }

@@ -1,6 +1,5 @@
 //! Columns of a result: from wire form to Arrow, each by its type.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
@@ -81,7 +80,7 @@ impl Column {
         };
         let field = Field::new(&self.name, kind, true);
         if matches!(self.values, Values::Written(Scalar::Numeric, ..)) {
-            return field.with_metadata(HashMap::from([(VALUE_KIND.to_owned(), NUMERIC.to_owned())]));
+            return field.with_metadata([(VALUE_KIND.to_owned(), NUMERIC.to_owned())]);
         }
         field
     }

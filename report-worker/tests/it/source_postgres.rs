@@ -1,0 +1,183 @@
+//! What only PostgreSQL does.
+
+use report_worker::source::Total;
+use shared::artifact::Format;
+use shared::problem::ProblemKind;
+
+use crate::ground::{Ground, report};
+
+#[tokio::test]
+async fn every_type_is_written_exactly() {
+    let ground =
+        Ground::postgres("create type mood as enum ('glad', 'sad'); create domain cents as numeric(10, 2)").await;
+    let sql = "select true as b, (-32768)::smallint as i2, 2147483647 as i4, (-9223372036854775808)::bigint as i8,
+        0.1::real as f4, 1e300::float8 as f8, 'NaN'::float8 as nan, '-infinity'::float8 as inf,
+        -12345678901234567890.123456789012345678901234567890 as num, 'NaN'::numeric as numnan,
+        1.50::cents as dom, 'sad'::mood as enum, 'x'::varchar(5) as vc, 'ab'::char(4) as bp,
+        date '2024-02-29' as d, time '23:59:59.5' as tm, timestamp '2024-02-29 12:34:56.789' as ts,
+        timestamptz '2024-02-29 12:34:56+02' as tz, '6ba7b810-9dad-11d1-80b4-00c04fd430c8'::uuid as u,
+        '{\"a\": [1, null]}'::jsonb as j, '\\xdeadbeef'::bytea as by, array[1, null, 3] as ai,
+        array[['a,b', 'c\"d'], ['', null]] as at, array[1.50, 'NaN'::numeric] as an, '{}'::int[] as ae, null::text as n,
+        date '0044-03-15 BC' as bc, date '12024-01-01' as far";
+    let expected = [
+        ("b", "true"),
+        ("i2", "-32768"),
+        ("i4", "2147483647"),
+        ("i8", "-9223372036854775808"),
+        ("f4", "0.1"),
+        ("f8", "1e+300"),
+        ("nan", "\"NaN\""),
+        ("inf", "\"-Infinity\""),
+        ("num", "-12345678901234567890.123456789012345678901234567890"),
+        ("numnan", "\"NaN\""),
+        ("dom", "1.50"),
+        ("enum", "\"sad\""),
+        ("vc", "\"x\""),
+        ("bp", "\"ab  \""),
+        ("d", "\"2024-02-29\""),
+        ("tm", "\"23:59:59.500000\""),
+        ("ts", "\"2024-02-29T12:34:56.789000\""),
+        ("tz", "\"2024-02-29T10:34:56Z\""),
+        ("u", "\"6ba7b810-9dad-11d1-80b4-00c04fd430c8\""),
+        ("j", "\"{\\\"a\\\": [1, null]}\""),
+        ("by", "\"\\\\xdeadbeef\""),
+        ("ai", "\"[1,null,3]\""),
+        ("at", "\"[[\\\"a,b\\\",\\\"c\\\\\\\"d\\\"],[\\\"\\\",null]]\""),
+        ("an", "\"[1.50,\\\"NaN\\\"]\""),
+        ("ae", "\"[]\""),
+        ("n", "null"),
+        ("bc", "\"-000043-03-15\""),
+        ("far", "\"+012024-01-01\""),
+    ];
+    let line: Vec<String> = expected.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+    assert_eq!(ground.jsonl(sql).await, format!("{{{}}}\n", line.join(",")));
+}
+
+#[tokio::test]
+async fn decimals_of_every_shape_read_as_the_server_shows_them() {
+    let ground = Ground::postgres("").await;
+    let sql = "select n, n::text as t from (values (0::numeric), (0.0000), (1), (-1), (10000), (99999999), (0.0001), (0.00001),
+        (12345.6789), (1e20), (1e-20), (100000000000000000000.5), (-0.5), (1e131000 * 0 + 3), ('Infinity'), ('-Infinity'),
+        (0.10), (1000000.000001), (30000000000000000.00)) as v(n)";
+    for line in ground.csv(sql).await.lines().skip(1) {
+        let (shown, told) = line.split_once(',').unwrap();
+        assert_eq!(shown, told.trim_start_matches('\''), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_type_without_text_names_the_column_and_the_cast() {
+    let ground = Ground::postgres("").await;
+    for (sql, kind) in
+        [("select 1 as id, interval '1 day' as age", "interval"), ("select 1 as id, point(1, 2) as age", "point")]
+    {
+        let problem = ground.read(sql).await.unwrap_err();
+        assert_eq!(problem.kind, ProblemKind::UnsupportedColumn);
+        assert!(problem.detail.contains("`age`") && problem.detail.contains(kind), "{problem}");
+        assert!(problem.detail.contains("age::text"), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn an_infinite_date_fails_and_names_its_column() {
+    let ground = Ground::postgres("").await;
+    for sql in ["select date 'infinity' as d", "select timestamptz '-infinity' as d"] {
+        let problem = ground.read(sql).await.unwrap_err();
+        assert_eq!(problem.kind, ProblemKind::UnsupportedColumn);
+        assert!(problem.detail.contains("`d`"), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn an_estimate_is_called_one() {
+    let ground = Ground::postgres("create table t as select i from generate_series(1, 10000) as s(i); analyze t").await;
+    let rows = ground.read("select i from t").await.unwrap();
+    assert_eq!(rows.total, Total::Estimate(10_000));
+    let report = report("select i from t where i <= :most", "[params.most]\ntype = \"integer\"\n");
+    let rows = ground.read_report(&report, r#"{"most": 100}"#).await.unwrap();
+    assert!(matches!(rows.total, Total::Estimate(rows) if rows < 1000), "{:?}", rows.total);
+}
+
+#[tokio::test]
+async fn a_function_that_writes_is_refused_by_the_transaction() {
+    let ground = Ground::postgres(
+        "create table t (i int); create function sneak() returns int language sql as 'insert into t values (1) returning i'",
+    )
+    .await;
+    let problem = ground.read("select sneak() as s").await.unwrap_err();
+    assert_eq!(problem.kind, ProblemKind::QueryFailed);
+    assert!(problem.detail.contains("read-only transaction"), "{problem}");
+}
+
+#[tokio::test]
+async fn a_read_sees_one_snapshot() {
+    let ground = Ground::postgres("create table t as select i from generate_series(1, 50000) as s(i)").await;
+    let report = report("select i from t", "");
+    let mut reading = ground.source.read(crate::ground::request(&report, "{}")).await.unwrap();
+    let mut rows = reading.next().await.unwrap().unwrap().num_rows();
+    ground.database.as_ref().unwrap().sql("delete from t").await.unwrap();
+    while let Some(batch) = reading.next().await.unwrap() {
+        rows += batch.num_rows();
+    }
+    assert_eq!(rows, 50_000);
+}
+
+#[tokio::test]
+async fn a_connection_the_server_closed_meanwhile_costs_nothing() {
+    let ground = Ground::postgres("").await;
+    assert_eq!(ground.csv("select 1 as one").await, "one\r\n1\r\n");
+    let database = ground.database.as_ref().unwrap();
+    let kill = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'waitless'
+        and datname = current_database()";
+    database.sql(kill).await.unwrap();
+    assert_eq!(ground.csv("select 1 as one").await, "one\r\n1\r\n");
+}
+
+#[tokio::test]
+async fn a_table_that_changed_since_the_last_read_is_read_as_it_is() {
+    let ground = Ground::postgres("create table t as select 1 as a").await;
+    assert_eq!(ground.csv("select * from t").await, "a\r\n1\r\n");
+    ground.database.as_ref().unwrap().sql("alter table t add column b int").await.unwrap();
+    assert_eq!(ground.csv("select * from t").await, "a,b\r\n1,\r\n");
+}
+
+#[tokio::test]
+async fn settings_a_query_made_do_not_reach_the_next_one() {
+    let ground = Ground::postgres("").await;
+    ground.csv("select set_config('work_mem', '123kB', false) as set").await;
+    assert_ne!(ground.csv("select current_setting('work_mem') as work_mem").await, "work_mem\r\n123kB\r\n");
+}
+
+#[tokio::test]
+async fn a_source_that_is_down_may_come_back() {
+    let ground = Ground::at("postgres", "postgres://nobody@127.0.0.1:1/none?sslmode=disable", Box::new(()));
+    let problem = ground.read("select 1 as one").await.unwrap_err();
+    assert_eq!(problem.kind, ProblemKind::SourceUnavailable);
+}
+
+#[tokio::test]
+async fn connections_are_used_again() {
+    let ground = Ground::postgres("").await;
+    let pid = "select pg_backend_pid() as pid";
+    let first = ground.csv(pid).await;
+    let mut same = 0;
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+        same += u32::from(ground.csv(pid).await == first);
+    }
+    assert!(same > 0, "every read opened a connection of its own");
+}
+
+#[tokio::test]
+async fn a_list_in_every_type_is_an_array_at_the_server() {
+    let ground = Ground::postgres("").await;
+    let report = report(
+        "select array_to_string(:ts, '|') as ts, :ds as ds, cardinality(:ys) as ys",
+        "[params.ts]\ntype = \"text\"\nlist = true\n[params.ds]\ntype = \"decimal\"\nlist = true\n[params.ys]\ntype = \"date\"\nlist = true\n",
+    );
+    let rows = ground
+        .read_report(&report, r#"{"ts": ["a\"b", "c\\d", "{}", ""], "ds": ["1.1", "2"], "ys": ["2024-02-29"]}"#)
+        .await
+        .unwrap();
+    assert_eq!(rows.written(Format::Csv), "ts,ds,ys\r\n\"a\"\"b|c\\d|{}|\",\"[1.1,2]\",1\r\n");
+}
