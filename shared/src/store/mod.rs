@@ -2,6 +2,7 @@
 
 mod coalesce;
 mod contract;
+mod doors;
 mod open;
 mod sqlite;
 

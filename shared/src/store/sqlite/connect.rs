@@ -74,3 +74,49 @@ pub(super) fn migrate(connection: &mut SqliteConnection) -> Result<()> {
         StoreError::Unexpected(why) => StoreError::Unexpected(format!("cannot migrate: {why}")),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sql::sql;
+    use super::*;
+
+    #[test]
+    fn a_commit_is_safe_from_a_loss_of_power_and_readers_never_wait() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("a.db").display());
+        let file = File::new(&url, Duration::from_secs(1)).unwrap();
+        let mut writer = file.writer().unwrap();
+        let ask = |connection: &mut SqliteConnection, text| sql!(text).number(connection).unwrap();
+        assert_eq!(ask(&mut writer, "pragma synchronous"), 2, "full");
+        assert_eq!(ask(&mut writer, "pragma foreign_keys"), 1);
+        assert_eq!(ask(&mut writer, "pragma busy_timeout"), 1000);
+        assert_eq!(ask(&mut writer, "select journal_mode = 'wal' from pragma_journal_mode"), 1);
+        let mut reader = file.reader().unwrap();
+        assert_eq!(ask(&mut reader, "pragma query_only"), 1);
+        assert_eq!(ask(&mut reader, "select journal_mode = 'wal' from pragma_journal_mode"), 1);
+    }
+
+    #[test]
+    fn a_path_is_read_from_the_url() {
+        let path = |url| File::new(url, Duration::ZERO).map(|file| file.path.display().to_string());
+        assert_eq!(path("sqlite:data/waitless.db").unwrap(), "data/waitless.db");
+        assert_eq!(path("sqlite:/var/lib/waitless.db").unwrap(), "/var/lib/waitless.db");
+        assert_eq!(path("sqlite:///var/lib/waitless.db").unwrap(), "/var/lib/waitless.db");
+        assert!(matches!(path("sqlite:"), Err(StoreError::Unexpected(why)) if why.contains("sqlite:data/waitless.db")));
+        assert!(path("sqlite::memory:").is_err());
+    }
+
+    #[test]
+    fn migrations_are_run_once_and_can_be_taken_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("a.db").display());
+        let mut connection = File::new(&url, Duration::from_secs(1)).unwrap().writer().unwrap();
+        migrate(&mut connection).unwrap();
+        migrate(&mut connection).unwrap();
+        let tables = "select count(*) from sqlite_schema where type = 'table' and name = 'jobs'";
+        assert_eq!(sql!(tables).number(&mut connection).unwrap(), 1);
+        connection.revert_all_migrations(MIGRATIONS).unwrap();
+        assert_eq!(sql!(tables).number(&mut connection).unwrap(), 0);
+        migrate(&mut connection).unwrap();
+    }
+}

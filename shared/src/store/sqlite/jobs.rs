@@ -25,7 +25,7 @@ fn list(connection: &mut SqliteConnection, filter: &JobFilter) -> Outcome<Vec<Jo
         let text = concat!(
             "select ",
             job_columns!(),
-            " from jobs where tenant = ?1 and (?2 is null or id < ?2) and (?3 is null or state = ?3) \
+            " from jobs where tenant = ?1 and id < coalesce(?2, x'ffffffffffffffffffffffffffffffff') and (?3 is null or state = ?3) \
              and (?4 is null or report = ?4) order by id desc limit ?5"
         );
         sql!(text, tenant, filter.before, state, report, filter.limit).rows(connection, read_job)?
@@ -33,7 +33,7 @@ fn list(connection: &mut SqliteConnection, filter: &JobFilter) -> Outcome<Vec<Jo
         let text = concat!(
             "select ",
             job_columns!(),
-            " from jobs where tenant = ?1 and principal = ?6 and (?2 is null or id < ?2) and (?3 is null or state = ?3) \
+            " from jobs where tenant = ?1 and principal = ?6 and id < coalesce(?2, x'ffffffffffffffffffffffffffffffff') and (?3 is null or state = ?3) \
              and (?4 is null or report = ?4) order by id desc limit ?5"
         );
         let principal = &filter.caller.principal;

@@ -79,6 +79,12 @@ impl SqliteStore {
             file,
         })
     }
+
+    /// Returns how many writes wait for the writer.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.writer.waiting()
+    }
 }
 
 #[async_trait]

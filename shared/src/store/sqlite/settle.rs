@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use super::change::{Ring, take};
-use super::errors::Outcome;
+use super::errors::{Failure, Outcome};
 use super::rows::bare_job;
 use super::sql::{later, sql};
 use super::writer::Transaction;
 use crate::artifact::NewArtifact;
 use crate::job::{Job, JobState};
+use crate::problem::{Problem, ProblemKind};
 use crate::store::{Ending, Settled, Settlement};
 use crate::transitions::Transition;
 
@@ -17,7 +18,19 @@ pub(super) fn settle(transaction: &mut Transaction<'_>, settlements: Vec<Settlem
     settlements.into_iter().map(|settlement| settle_one(transaction, settlement)).collect()
 }
 
+/// Ends one attempt. One whose result cannot be kept fails its job: it would be as bad the next time.
 fn settle_one(transaction: &mut Transaction<'_>, settlement: Settlement) -> Outcome<Settled> {
+    let why = match transaction.alone(|transaction| end(transaction, settlement.clone())) {
+        Err(Failure::Refused(why)) => why,
+        other => return other,
+    };
+    tracing::error!(job = %settlement.job_id, attempt = settlement.attempt, why, "an attempt's result cannot be recorded");
+    let detail = format!("The attempt's result could not be recorded: {why}");
+    let ending = Ending::Failed(Problem::new(ProblemKind::Internal, detail));
+    transaction.alone(|transaction| end(transaction, Settlement { ending, ..settlement }))
+}
+
+fn end(transaction: &mut Transaction<'_>, settlement: Settlement) -> Outcome<Settled> {
     let Some(mut job) = bare_job(transaction.connection, settlement.job_id)? else { return Ok(Settled::TooLate) };
     let holds = job.state == JobState::Processing
         && job.worker_id == Some(settlement.worker_id)

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use diesel::RunQueryDsl;
-use diesel::connection::SimpleConnection as _;
 use diesel::deserialize::{self, QueryableByName};
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::QueryResult;
@@ -278,16 +277,4 @@ pub(super) fn later(than: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
 /// Returns the time `by` earlier, in microseconds.
 pub(super) fn earlier(than: DateTime<Utc>, by: Duration) -> i64 {
     than.timestamp_micros().saturating_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX))
-}
-
-/// Runs `work` behind a savepoint; what it wrote is undone when it fails.
-pub(super) fn undoing<T>(
-    connection: &mut SqliteConnection,
-    work: impl FnOnce(&mut SqliteConnection) -> Outcome<T>,
-) -> Outcome<T> {
-    connection.batch_execute("savepoint element")?;
-    let outcome = work(connection);
-    let end = if outcome.is_ok() { "release element" } else { "rollback to element; release element" };
-    connection.batch_execute(end)?;
-    outcome
 }

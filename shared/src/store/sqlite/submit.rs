@@ -6,7 +6,7 @@ use super::change::{job_doorbell, tell};
 use super::errors::{Failure, Outcome, unreadable};
 use super::outbox::put;
 use super::rows::bare_job;
-use super::sql::{Cells, sql, to_json, undoing};
+use super::sql::{Cells, sql, to_json};
 use super::writer::Transaction;
 use crate::event::EventKind;
 use crate::job::{Idempotency, Job, JobState, NewJob};
@@ -24,23 +24,9 @@ fn submit_one(transaction: &mut Transaction<'_>, job: NewJob) -> Outcome<Submitt
     {
         return Ok(answer);
     }
-    let told = (transaction.events.len(), transaction.outbox.len());
-    let now = transaction.now;
-    let Transaction { connection, events, outbox, .. } = transaction;
-    let outcome = undoing(connection, |connection| {
-        let mut inner = Transaction { connection, now, events: std::mem::take(events), outbox: std::mem::take(outbox) };
-        let outcome = insert(&mut inner, job);
-        *events = inner.events;
-        *outbox = inner.outbox;
-        outcome
-    });
-    match outcome {
+    match transaction.alone(|transaction| insert(transaction, job)) {
         Ok(job) => Ok(Submitted::Created(Box::new(job))),
-        Err(Failure::Refused(why)) => {
-            events.truncate(told.0);
-            outbox.truncate(told.1);
-            Ok(Submitted::Refused(why))
-        }
+        Err(Failure::Refused(why)) => Ok(Submitted::Refused(why)),
         Err(broken) => Err(broken),
     }
 }

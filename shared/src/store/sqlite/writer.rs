@@ -34,6 +34,22 @@ pub(super) struct Transaction<'a> {
     pub(super) outbox: Vec<OutboxMessage>,
 }
 
+impl Transaction<'_> {
+    /// Runs `work` behind a savepoint of its own: what it wrote, and would have told, is undone when it fails.
+    pub(super) fn alone<T>(&mut self, work: impl FnOnce(&mut Self) -> Outcome<T>) -> Outcome<T> {
+        let told = (self.events.len(), self.outbox.len());
+        self.connection.batch_execute("savepoint element")?;
+        let outcome = work(self);
+        let end = if outcome.is_ok() { "release element" } else { "rollback to element; release element" };
+        self.connection.batch_execute(end)?;
+        if outcome.is_err() {
+            self.events.truncate(told.0);
+            self.outbox.truncate(told.1);
+        }
+        outcome
+    }
+}
+
 type Answer = Box<dyn FnOnce(Result<()>)>;
 /// Given the transaction, or why there is none.
 type Operation = Box<dyn FnOnce(Result<&mut Transaction<'_>>) -> Ran + Send>;
@@ -60,6 +76,11 @@ impl Writer {
             .spawn(move || write_until_closed(connection, waiting, &*after))
             .map_err(|error| StoreError::Unavailable(format!("cannot start the writer: {error}")))?;
         Ok(Self { queue, patience })
+    }
+
+    /// Returns how many operations wait for the next transaction.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
     }
 
     /// Runs `work` in a transaction and waits for the commit. A caller that goes away does not stop it half way.

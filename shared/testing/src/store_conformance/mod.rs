@@ -86,6 +86,7 @@ macro_rules! test_store {
                 a_settlement_in_the_wrong_state_writes_nothing,
                 an_attempt_is_settled_once_even_within_one_batch,
                 a_late_settlement_costs_its_neighbours_nothing,
+                a_result_that_cannot_be_kept_fails_its_job_and_nothing_else,
                 sequence_numbers_have_no_gap_and_attempts_only_grow,
             ]
             cancels: [

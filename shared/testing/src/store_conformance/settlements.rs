@@ -237,6 +237,22 @@ pub async fn a_late_settlement_costs_its_neighbours_nothing(stage: Stage) {
     );
 }
 
+pub async fn a_result_that_cannot_be_kept_fails_its_job_and_nothing_else(stage: Stage) {
+    let worker = stage.worker().await;
+    let jobs = [stage.processing(&worker).await, stage.processing(&worker).await, stage.processing(&worker).await];
+    let mut batch: Vec<_> = jobs.iter().map(|job| settlement(job, Ending::Done(vec![artifact(job)]))).collect();
+    let Ending::Done(artifacts) = &mut batch[1].ending else { panic!("it is done") };
+    artifacts[0].sha256 = "not a hash".to_owned();
+    let outcomes = stage.store.settle(batch).await.unwrap();
+    assert_eq!(outcomes, [JobState::Done, JobState::Failed, JobState::Done].map(Settled::As));
+    let failed = stage.job(jobs[1].id).await;
+    assert_eq!((failed.state, failed.errors, failed.artifacts.len()), (JobState::Failed, 1, 0));
+    assert_eq!(failed.error.unwrap().kind, shared::problem::ProblemKind::Internal);
+    let told: Vec<_> = stage.recorder.take().1.into_iter().filter(|event| event.kind.is_final()).collect();
+    assert_eq!(told.iter().filter(|event| event.job_id == failed.id).count(), 1);
+    assert_eq!(told.len(), 3);
+}
+
 pub async fn sequence_numbers_have_no_gap_and_attempts_only_grow(stage: Stage) {
     let worker = stage.worker().await;
     let job = stage.submit(NewJob { max_attempts: 4, ..new_job(&ana()) }).await;
