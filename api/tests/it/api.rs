@@ -1,0 +1,347 @@
+//! One gateway on real places, and verbs to use it. A worker is not needed: jobs are driven through the store.
+
+use std::path::Path;
+use std::sync::Once;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use serde_json::{Value, json};
+use shared::access::{hash_token, link_token, make_api_key};
+use shared::artifact::{Format, NewArtifact};
+use shared::config::{Config, Secret};
+use shared::job::{Caller, Job};
+use shared::places::Places;
+use shared::problem::{Problem, ProblemKind};
+use shared::progress::Progress;
+use shared::store::{
+    ClaimRequest, Claimed, Ending, Heartbeat, NewApiKey, Scope, Settled, Settlement, WorkerInfo,
+};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Which backends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stack {
+    /// SQLite and the in-process broker.
+    Embedded,
+    /// PostgreSQL and RabbitMQ.
+    Real,
+}
+
+/// Runs each of the module's tests on both stacks.
+macro_rules! on_both_stacks {
+    ($($name:ident),+ $(,)?) => {
+        mod embedded {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name(crate::api::Stack::Embedded).await;
+            })+
+        }
+
+        mod real {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name(crate::api::Stack::Real).await;
+            })+
+        }
+    };
+}
+pub(crate) use on_both_stacks;
+
+/// A running gateway.
+pub struct Api {
+    pub url: String,
+    /// Opens everything for Ana of the tenant acme.
+    pub key: String,
+    pub config: Config,
+    pub places: Places,
+    pub client: Client,
+    pub folder: tempfile::TempDir,
+    worker: (Uuid, Box<dyn Heartbeat>),
+    gateway: Option<(CancellationToken, JoinHandle<anyhow::Result<()>>)>,
+    movers: Option<(CancellationToken, JoinHandle<()>)>,
+    _servers: Servers,
+}
+
+/// Kept until the gateway is gone.
+type Servers = (Option<testing::postgres::Database>, Option<testing::rabbitmq::Broker>);
+
+pub const REPORT: &str = r#"
+title = "Numbers"
+source = "demo"
+formats = ["csv", "jsonl"]
+retention = "30d"
+sql = "select :day as day, :amount as amount, :secret as secret"
+[params.day]
+type = "date"
+default = "2026-01-31"
+[params.amount]
+type = "integer"
+min = 1
+max = 100
+optional = true
+[params.secret]
+type = "text"
+max_length = 40
+optional = true
+sensitive = true
+"#;
+
+pub fn ana() -> Caller {
+    caller("acme", "ana")
+}
+
+pub fn caller(tenant: &str, principal: &str) -> Caller {
+    Caller { tenant: tenant.to_owned(), principal: principal.to_owned() }
+}
+
+impl Api {
+    pub async fn start(stack: Stack) -> Self {
+        Self::start_with(stack, |_| {}).await
+    }
+
+    /// Starts a gateway after `change` had its way with the configuration.
+    pub async fn start_with(stack: Stack, change: impl FnOnce(&mut Config)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::embedded(folder.path()).unwrap();
+        let servers = serve(stack, &mut config).await;
+        write_reports(&folder.path().join("catalogue"));
+        config.catalogue.folder = Some(folder.path().join("catalogue"));
+        config.http.listen = "127.0.0.1:0".parse().unwrap();
+        config.http.threads = 2;
+        config.service.link_secret = Secret::new("a link secret of more than 32 bytes!");
+        config.service.shutdown_grace = Duration::from_secs(5);
+        config.telemetry.log = "warn".to_owned();
+        change(&mut config);
+        start_telemetry(&config);
+
+        let (places, movers) = Places::open(&config).await.unwrap();
+        let stop = CancellationToken::new();
+        let movers = Some((stop.clone(), tokio::spawn(movers.run_until_stopped(stop))));
+        let worker = register(&places).await;
+        let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let mut api = Self {
+            url: String::new(),
+            key: String::new(),
+            config,
+            places,
+            client,
+            folder,
+            worker,
+            gateway: None,
+            movers,
+            _servers: servers,
+        };
+        api.start_gateway().await;
+        api.key = api.make_key(&ana(), &Scope::ALL).await;
+        api
+    }
+
+    async fn start_gateway(&mut self) {
+        let application = ::api::Application::build(&self.config, self.places.clone()).await.unwrap();
+        self.url = format!("http://127.0.0.1:{}", application.port());
+        let stop = CancellationToken::new();
+        self.gateway = Some((stop.clone(), tokio::spawn(application.run_until_stopped(stop))));
+    }
+
+    /// Tells the gateway to stop, and waits until it has.
+    pub async fn stop_gateway(&mut self) {
+        let (stop, running) = self.gateway.take().expect("the gateway runs");
+        stop.cancel();
+        tokio::time::timeout(Duration::from_secs(10), running).await.expect("stops in time").unwrap().unwrap();
+    }
+
+    /// Starts a new gateway on the same places, with nothing remembered, at another port.
+    pub async fn restart_gateway(&mut self) {
+        self.stop_gateway().await;
+        self.start_gateway().await;
+    }
+
+    pub async fn stop(mut self) {
+        self.stop_gateway().await;
+        if let Some((stop, running)) = self.movers.take() {
+            stop.cancel();
+            running.await.unwrap();
+        }
+    }
+
+    pub async fn make_key(&self, caller: &Caller, scopes: &[Scope]) -> String {
+        self.make_key_for(caller, scopes, None).await.0
+    }
+
+    pub async fn make_key_for(&self, caller: &Caller, scopes: &[Scope], valid: Option<Duration>) -> (String, Uuid) {
+        let key = make_api_key();
+        let new = NewApiKey {
+            id: Uuid::now_v7(),
+            prefix: shared::access::key_prefix(&key),
+            hash: hash_token(&key),
+            caller: caller.clone(),
+            scopes: scopes.to_vec(),
+            valid_for: valid,
+        };
+        let kept = self.places.store.create_api_key(new).await.unwrap();
+        (key, kept.id)
+    }
+
+    /// Prepares a request without a key.
+    pub fn plain(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.url) };
+        self.client.request(method, url).timeout(Duration::from_secs(30))
+    }
+
+    pub fn get(&self, path: &str) -> RequestBuilder {
+        self.plain(Method::GET, path).bearer_auth(&self.key)
+    }
+
+    pub fn post(&self, path: &str) -> RequestBuilder {
+        self.plain(Method::POST, path).bearer_auth(&self.key)
+    }
+
+    /// Submits a body and returns the whole answer.
+    pub async fn submit(&self, body: &Value) -> Response {
+        self.post("/v1/jobs").json(body).send().await.unwrap()
+    }
+
+    /// Submits the test report and returns its id.
+    pub async fn submit_job(&self) -> Uuid {
+        self.submit_as(&self.key).await
+    }
+
+    pub async fn submit_as(&self, key: &str) -> Uuid {
+        let request = self.plain(Method::POST, "/v1/jobs").bearer_auth(key).json(&json!({"report": "numbers"}));
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::ACCEPTED);
+        id_of(&body(answer).await)
+    }
+
+    pub async fn read(&self, id: Uuid) -> Value {
+        let answer = self.get(&format!("/v1/jobs/{id}")).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        body(answer).await
+    }
+
+    /// Claims a job for the test's worker.
+    pub async fn claim(&self, id: Uuid) -> Job {
+        let request = ClaimRequest { job_id: id, redelivered: false };
+        match self.places.jobs.claim(self.worker.0, request).await.unwrap() {
+            Claimed::Yes(job) => *job,
+            other => panic!("not claimed: {other:?}"),
+        }
+    }
+
+    pub async fn settle(&self, job: &Job, ending: Ending) {
+        let (job_id, attempt) = (job.id, job.attempt);
+        let progress = Progress { rows: 3, bytes: 20, ..Progress::default() };
+        let settlement = Settlement { job_id, worker_id: self.worker.0, attempt, progress, ending };
+        let settled = self.places.jobs.settle(settlement).await.unwrap();
+        assert!(matches!(settled, Settled::As(_)), "{settled:?}");
+    }
+
+    /// Brings a job to `done` with a CSV file of these bytes.
+    pub async fn finish(&self, id: Uuid, file: &'static [u8]) -> Job {
+        let job = self.claim(id).await;
+        let artifact = self.store_file(&job, Format::Csv, file).await;
+        self.settle(&job, Ending::Done(vec![artifact])).await;
+        self.job(id).await
+    }
+
+    pub async fn store_file(&self, job: &Job, format: Format, file: &'static [u8]) -> NewArtifact {
+        let (id, link_id) = (Uuid::now_v7(), Uuid::new_v4());
+        let object_key = format!("{}/{}/{id}.{format}", job.id, job.attempt);
+        let mut upload = self.places.storage.create(&object_key, format.media_type()).await.unwrap();
+        upload.write(Bytes::from_static(file)).await.unwrap();
+        let stored = upload.finish().await.unwrap();
+        let token = link_token(self.config.service.link_secret.expose(), link_id);
+        NewArtifact {
+            id,
+            format,
+            object_key,
+            filename: format!("Zahlen für Ana.{format}"),
+            bytes: stored.bytes,
+            rows: 3,
+            sha256: stored.sha256,
+            complete: true,
+            snapshot_at: self.places.store.now().await.unwrap(),
+            link_id,
+            link_hash: hash_token(&token),
+        }
+    }
+
+    /// Brings a job to `failed`.
+    pub async fn fail(&self, id: Uuid) {
+        let job = self.claim(id).await;
+        let problem = Problem::new(ProblemKind::QueryFailed, "The source said: no such table.");
+        self.settle(&job, Ending::Failed(problem)).await;
+    }
+
+    /// Reads a job from the store, whoever's it is.
+    pub async fn job(&self, id: Uuid) -> Job {
+        self.places.store.job_by_id(id).await.unwrap().expect("the job is there")
+    }
+}
+
+async fn serve(stack: Stack, config: &mut Config) -> Servers {
+    if stack == Stack::Embedded {
+        return (None, None);
+    }
+    let database = testing::postgres::private().await.unwrap();
+    let broker = testing::rabbitmq::private().await.unwrap();
+    config.database.url = Secret::new(database.url());
+    config.broker.url = Secret::new(broker.url());
+    (Some(database), Some(broker))
+}
+
+fn write_reports(folder: &Path) {
+    std::fs::create_dir_all(folder).unwrap();
+    std::fs::write(folder.join("numbers.toml"), REPORT).unwrap();
+    let fleeting = REPORT.replace("30d", "1s").replace("Numbers", "Fleeting");
+    std::fs::write(folder.join("fleeting.toml"), fleeting).unwrap();
+    let strict = "title = \"Strict\"\nsource = \"demo\"\nformats = [\"csv\"]\nlane = \"bulk\"\n\
+                  sql = \"select :choice, :many\"\n[params.choice]\ntype = \"choice\"\nchoices = [\"a\", \"b\"]\n\
+                  [params.many]\ntype = \"decimal\"\nlist = true\nmax_items = 2\n";
+    std::fs::write(folder.join("strict.toml"), strict).unwrap();
+}
+
+/// Logs and metrics are the process's, not a test's.
+fn start_telemetry(config: &Config) {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| std::mem::forget(shared::telemetry::start(&config.telemetry, "api-test").unwrap()));
+}
+
+async fn register(places: &Places) -> (Uuid, Box<dyn Heartbeat>) {
+    let id = Uuid::now_v7();
+    let info = WorkerInfo {
+        id,
+        host: "test".to_owned(),
+        pid: std::process::id(),
+        lanes: shared::job::Lane::ALL.to_vec(),
+        concurrency: 4,
+    };
+    (id, places.store.register_worker(info).await.unwrap())
+}
+
+pub fn id_of(job: &Value) -> Uuid {
+    job["id"].as_str().expect("a job has an id").parse().unwrap()
+}
+
+pub async fn body(answer: Response) -> Value {
+    let bytes = answer.bytes().await.unwrap();
+    serde_json::from_slice(&bytes).unwrap_or_else(|_| panic!("not JSON: {}", String::from_utf8_lossy(&bytes)))
+}
+
+/// Returns the last part of a problem's type, having checked that it is a whole problem.
+pub async fn problem(answer: Response) -> (u16, String, Value) {
+    let status = answer.status().as_u16();
+    assert_eq!(answer.headers()["content-type"], "application/problem+json");
+    let problem = body(answer).await;
+    assert_eq!(problem["status"], status);
+    assert!(problem["title"].is_string() && !problem["detail"].as_str().unwrap().is_empty(), "{problem}");
+    let kind = problem["type"].as_str().unwrap().strip_prefix(shared::problem::TYPE_PREFIX).unwrap().to_owned();
+    (status, kind, problem)
+}
+
+pub fn header(answer: &Response, name: &str) -> Option<String> {
+    answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
+}
