@@ -48,7 +48,7 @@ pub async fn watch(
     request: HttpRequest,
 ) -> Answer {
     let id = parse_id(&id)?;
-    let given = request.headers().get("last-event-id").map(|given| given.to_str().ok()?.parse::<i64>().ok());
+    let given = request.headers().get("last-event-id").map(|given| parse_event_id(given.to_str().ok()?));
     // First the ears, then the store: what happens in between is heard.
     let ears = Ears::open(&gateway, &identity, Subject::Job(id))?;
     let job = gateway.store.job(&identity, id).await?.ok_or_else(Fault::no_such_job)?;
@@ -69,6 +69,11 @@ pub async fn watch(
         watch,
         |mut watch| async move { watch.next().await.map(|chunk| (Ok(chunk), watch)) },
     )))
+}
+
+/// Plain digits only: that is what was sent.
+fn parse_event_id(text: &str) -> Option<i64> {
+    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 /// One open stream.

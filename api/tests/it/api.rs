@@ -14,9 +14,7 @@ use shared::job::{Caller, Job};
 use shared::places::Places;
 use shared::problem::{Problem, ProblemKind};
 use shared::progress::Progress;
-use shared::store::{
-    ClaimRequest, Claimed, Ending, Heartbeat, NewApiKey, Scope, Settled, Settlement, WorkerInfo,
-};
+use shared::store::{ClaimRequest, Claimed, Ending, Heartbeat, NewApiKey, Scope, Settled, Settlement, WorkerInfo};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -117,7 +115,7 @@ impl Api {
         change(&mut config);
         start_telemetry(&config);
 
-        let (places, movers) = Places::open(&config).await.unwrap();
+        let (places, movers) = open_places(&config).await;
         let stop = CancellationToken::new();
         let movers = Some((stop.clone(), tokio::spawn(movers.run_until_stopped(stop))));
         let worker = register(&places).await;
@@ -282,6 +280,14 @@ impl Api {
     }
 }
 
+async fn open_places(config: &Config) -> (Places, shared::places::Movers) {
+    let (outbox, receiver) = shared::outbox::Outbox::new();
+    let store = shared::store::open(&config.database, outbox).await.unwrap();
+    let broker = shared::broker::open(&config.broker).await.unwrap();
+    let storage = std::sync::Arc::new(shared::storage::Storage::open(&config.storage).unwrap());
+    Places::new(store, broker, storage, receiver, config)
+}
+
 async fn serve(stack: Stack, config: &mut Config) -> Servers {
     if stack == Stack::Embedded {
         return (None, None);
@@ -344,4 +350,32 @@ pub async fn problem(answer: Response) -> (u16, String, Value) {
 
 pub fn header(answer: &Response, name: &str) -> Option<String> {
     answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
+}
+
+/// Replaces what differs from run to run.
+pub fn steady(api: &Api, value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let steady_field = |(name, value): (String, Value)| {
+                let value = match name.as_str() {
+                    "link" => Value::from("[link]"),
+                    "report_version" => Value::from("[version]"),
+                    _ => steady(api, value),
+                };
+                (name, value)
+            };
+            Value::Object(fields.into_iter().map(steady_field).collect())
+        }
+        Value::Array(items) => items.into_iter().map(|item| steady(api, item)).collect(),
+        Value::String(text) => Value::from(steady_text(&text.replace(&api.url, "[url]"))),
+        other => other,
+    }
+}
+
+fn steady_text(text: &str) -> String {
+    if chrono::DateTime::parse_from_rfc3339(text).is_ok() {
+        return "[time]".to_owned();
+    }
+    let part = |part: &str| if Uuid::try_parse(part).is_ok() { "[id]" } else { part }.to_owned();
+    text.split('/').map(part).collect::<Vec<_>>().join("/")
 }
