@@ -115,7 +115,7 @@ impl Api {
         change(&mut config);
         start_telemetry(&config);
 
-        let (places, movers) = open_places(&config).await;
+        let (places, movers) = Places::open(&config).await.unwrap();
         let stop = CancellationToken::new();
         let movers = Some((stop.clone(), tokio::spawn(movers.run_until_stopped(stop))));
         let worker = register(&places).await;
@@ -278,14 +278,6 @@ impl Api {
     pub async fn job(&self, id: Uuid) -> Job {
         self.places.store.job_by_id(id).await.unwrap().expect("the job is there")
     }
-}
-
-async fn open_places(config: &Config) -> (Places, shared::places::Movers) {
-    let (outbox, receiver) = shared::outbox::Outbox::new();
-    let store = shared::store::open(&config.database, outbox).await.unwrap();
-    let broker = shared::broker::open(&config.broker).await.unwrap();
-    let storage = std::sync::Arc::new(shared::storage::Storage::open(&config.storage).unwrap());
-    Places::new(store, broker, storage, receiver, config)
 }
 
 async fn serve(stack: Stack, config: &mut Config) -> Servers {

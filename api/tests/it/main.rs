@@ -3,7 +3,11 @@
 mod api;
 mod sse;
 
+mod access;
+mod admin;
+mod artifact;
 mod document;
+mod heads;
 mod jobs;
 mod submit;
 mod watch;

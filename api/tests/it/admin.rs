@@ -1,0 +1,94 @@
+//! `/v1/admin`.
+
+use serde_json::json;
+use shared::store::Scope;
+use uuid::Uuid;
+
+use crate::api::{Api, Stack, body, caller, id_of, on_both_stacks, problem};
+
+on_both_stacks!(
+    an_operator_sees_and_replays_the_dead_letters_of_the_whole_tenant,
+    many_dead_letters_are_replayed_at_once,
+    a_replay_of_many_says_what_is_wrong_with_its_body,
+    queues_workers_and_deliveries_are_listed,
+);
+
+async fn an_operator_sees_and_replays_the_dead_letters_of_the_whole_tenant(stack: Stack) {
+    let api = Api::start(stack).await;
+    let ben = api.make_key(&caller("acme", "ben"), &[Scope::Write]).await;
+    let (own, bens, fine) = (api.submit_job().await, api.submit_as(&ben).await, api.submit_job().await);
+    api.fail(own).await;
+    api.fail(bens).await;
+    let list = async || -> Vec<Uuid> {
+        let page = body(api.get("/v1/admin/dead-letters").send().await.unwrap()).await;
+        page["jobs"].as_array().unwrap().iter().map(id_of).collect()
+    };
+    assert_eq!(list().await, [bens, own]);
+    let replay = |id: Uuid| api.post(&format!("/v1/admin/dead-letters/{id}/replay")).send();
+    let answer = replay(bens).await.unwrap();
+    assert_eq!(answer.status(), 202);
+    assert_eq!(body(answer).await["state"], "pending");
+    assert_eq!(problem(replay(fine).await.unwrap()).await.1, "wrong-state");
+    assert_eq!(problem(replay(Uuid::now_v7()).await.unwrap()).await.1, "job-not-found");
+    assert_eq!(list().await, [own]);
+    let (status, kind, _) = problem(api.get("/v1/admin/dead-letters?state=done").send().await.unwrap()).await;
+    assert_eq!((status, kind.as_str()), (400, "invalid-query"));
+    api.stop().await;
+}
+
+async fn many_dead_letters_are_replayed_at_once(stack: Stack) {
+    let api = Api::start(stack).await;
+    let (one, two, fine, nobodys) =
+        (api.submit_job().await, api.submit_job().await, api.submit_job().await, Uuid::now_v7());
+    api.fail(one).await;
+    api.fail(two).await;
+    let asked = json!({"jobs": [one, two, fine, nobodys]});
+    let answer = api.post("/v1/admin/dead-letters/replay").json(&asked).send().await.unwrap();
+    let outcome = body(answer).await;
+    assert_eq!(outcome, json!({"replayed": [one, two], "wrong_state": [fine], "not_found": [nobodys]}));
+    api.stop().await;
+}
+
+async fn a_replay_of_many_says_what_is_wrong_with_its_body(stack: Stack) {
+    let api = Api::start(stack).await;
+    for (asked, pointer) in [
+        (json!({}), "/jobs"),
+        (json!({"jobs": []}), "/jobs"),
+        (json!({"jobs": ["x"]}), "/jobs/0"),
+        (json!({"jobs": [Uuid::nil()], "rate": 1}), "/rate"),
+        (json!({"jobs": vec![Uuid::nil(); 101]}), "/jobs"),
+    ] {
+        let answer = api.post("/v1/admin/dead-letters/replay").json(&asked).send().await.unwrap();
+        let (status, kind, said) = problem(answer).await;
+        assert_eq!(
+            (status, kind.as_str(), said["errors"][0]["pointer"].as_str()),
+            (422, "validation-failed", Some(pointer))
+        );
+    }
+    api.stop().await;
+}
+
+async fn queues_workers_and_deliveries_are_listed(stack: Stack) {
+    let api = Api::start(stack).await;
+    let asked = json!({"report": "numbers", "notify": [{"channel": "email", "to": "ana@example.com"}]});
+    let id = id_of(&body(api.submit(&asked).await).await);
+    api.finish(id, b"x").await;
+    let queues = body(api.get("/v1/admin/queues").send().await.unwrap()).await;
+    let names: Vec<_> =
+        queues["queues"].as_array().unwrap().iter().map(|queue| queue["name"].as_str().unwrap()).collect();
+    assert_eq!(
+        names,
+        ["waitless.work.interactive.v1", "waitless.work.bulk.v1", "waitless.notify.email.v1", "waitless.dead.v1"]
+    );
+    let workers = body(api.get("/v1/admin/workers").send().await.unwrap()).await;
+    assert_eq!((&workers["workers"][0]["host"], &workers["workers"][0]["running"]), (&json!("test"), &json!(0)));
+    let deliveries = body(api.get("/v1/admin/deliveries?state=pending").send().await.unwrap()).await;
+    let first = &deliveries["deliveries"][0];
+    assert_eq!((&first["to"], &first["job_id"]), (&json!("ana@example.com"), &json!(id)));
+    assert_eq!(body(api.get("/v1/admin/deliveries?state=sent").send().await.unwrap()).await, json!({"deliveries": []}));
+    for query in ["state=lost", "limit=0", "limit=1000", "tenant=other"] {
+        let answer = api.get(&format!("/v1/admin/deliveries?{query}")).send().await.unwrap();
+        assert_eq!(problem(answer).await.1, "invalid-query", "{query}");
+    }
+    api.stop().await;
+}
