@@ -4,9 +4,11 @@ mod coalesce;
 mod contract;
 mod doors;
 mod open;
+mod postgres;
 mod sqlite;
 
 pub use coalesce::Coalesced;
 pub use contract::*;
 pub use open::open;
+pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;

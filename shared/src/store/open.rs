@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::contract::{AfterCommit, Result, Store, StoreError};
+use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use crate::config;
 
@@ -13,6 +14,7 @@ use crate::config;
 pub async fn open(database: &config::Database, after: Arc<dyn AfterCommit>) -> Result<Arc<dyn Store>> {
     let scheme = database.url.expose().split_once(':').map_or("", |(scheme, _)| scheme);
     match scheme.to_ascii_lowercase().as_str() {
+        "postgres" | "postgresql" => Ok(Arc::new(PostgresStore::open(database, after).await?)),
         "sqlite" => Ok(Arc::new(SqliteStore::open(database, after).await?)),
         other => Err(StoreError::Unexpected(format!(
             "database.url: `{other}:` is not a database; write sqlite:<path> or postgres://user:password@host/name"

@@ -10,4 +10,5 @@ mod params;
 mod query;
 mod rules;
 mod storage;
+mod store_postgres;
 mod store_sqlite;
