@@ -80,6 +80,13 @@ impl Notifier {
         }
     }
 
+    /// Claims deliveries for `lease` and no longer. It must exceed the time that sending may take.
+    #[must_use]
+    pub const fn with_lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
     /// Returns where everything rests.
     #[must_use]
     pub const fn places(&self) -> &Places {
