@@ -30,7 +30,7 @@ pub(crate) async fn consume(notifier: Arc<Notifier>, concurrency: u16, grace: Du
     drop(messages);
     let finished = async {
         while let Some(ended) = sending.join_next().await {
-            report_panic(ended)
+            report_panic(ended);
         }
     };
     if tokio::time::timeout(grace, finished).await.is_err() {
