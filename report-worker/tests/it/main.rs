@@ -3,6 +3,7 @@
 
 mod ground;
 
+mod demo_catalogue;
 mod format_csv;
 mod format_jsonl;
 mod source;

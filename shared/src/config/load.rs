@@ -15,10 +15,21 @@ impl Config {
     /// # Errors
     /// Lists every mistake with its key and what would be right.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        Self::load_with(file, std::iter::empty())
+    }
+
+    /// Loads the configuration as [`Config::load`] does, with variables of a command line that win over the environment's.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_with(
+        file: Option<&Path>,
+        command_line: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
         let named = std::env::var("WAITLESS_CONFIG").ok().filter(|name| !name.is_empty()).map(PathBuf::from);
         let variables =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        Self::from_layers(file.or(named.as_deref()), variables)
+        Self::from_layers(file.or(named.as_deref()), variables.chain(command_line))
     }
 
     /// Loads the configuration from `file` and the given `variables`; for tests and for [`Config::load`].

@@ -42,13 +42,27 @@ impl ToSql for Text {
     to_sql_checked!();
 }
 
-/// Writes `$1`, `$2` and so on in place of the placeholders.
+/// Writes `$1`, `$2` and so on in place of the placeholders. A list is an array, and in `in (:list)` its elements, so that one
+/// query works on every kind of source.
 pub(super) fn number(report: &Report) -> String {
     let names = report.query.placeholders();
     report.query.render(|out, name| {
         let number = names.iter().position(|known| known == name).map_or(0, |index| index + 1);
-        let _ = write!(out, "${number}");
+        let is_list = report.definition.params.iter().any(|spec| spec.name == name && spec.list);
+        let _ = if is_list && ends_with_in(out) {
+            write!(out, "select unnest(${number})")
+        } else {
+            write!(out, "${number}")
+        };
     })
+}
+
+fn ends_with_in(sql: &str) -> bool {
+    let Some(before) = sql.trim_end().strip_suffix('(') else { return false };
+    before
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .rfind(|word| !word.is_empty())
+        .is_some_and(|word| word.eq_ignore_ascii_case("in") && before.trim_end().ends_with(word))
 }
 
 /// Returns the type of each placeholder. A parameter's type is declared to the server, never guessed by it.
