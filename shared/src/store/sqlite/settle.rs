@@ -14,23 +14,23 @@ use crate::store::{Ending, Settled, Settlement};
 use crate::transitions::Transition;
 
 /// Ends attempts, one after the other.
-pub(super) fn settle(transaction: &mut Transaction<'_>, settlements: Vec<Settlement>) -> Outcome<Vec<Settled>> {
-    settlements.into_iter().map(|settlement| settle_one(transaction, settlement)).collect()
+pub(super) fn settle(transaction: &mut Transaction<'_>, settlements: &[Settlement]) -> Outcome<Vec<Settled>> {
+    settlements.iter().map(|settlement| settle_one(transaction, settlement)).collect()
 }
 
 /// Ends one attempt. One whose result cannot be kept fails its job: it would be as bad the next time.
-fn settle_one(transaction: &mut Transaction<'_>, settlement: Settlement) -> Outcome<Settled> {
-    let why = match transaction.alone(|transaction| end(transaction, settlement.clone())) {
+fn settle_one(transaction: &mut Transaction<'_>, settlement: &Settlement) -> Outcome<Settled> {
+    let why = match transaction.alone(|transaction| end(transaction, settlement, settlement.ending.clone())) {
         Err(Failure::Refused(why)) => why,
         other => return other,
     };
     tracing::error!(job = %settlement.job_id, attempt = settlement.attempt, why, "an attempt's result cannot be recorded");
     let detail = format!("The attempt's result could not be recorded: {why}");
     let ending = Ending::Failed(Problem::new(ProblemKind::Internal, detail));
-    transaction.alone(|transaction| end(transaction, Settlement { ending, ..settlement }))
+    transaction.alone(|transaction| end(transaction, settlement, ending))
 }
 
-fn end(transaction: &mut Transaction<'_>, settlement: Settlement) -> Outcome<Settled> {
+fn end(transaction: &mut Transaction<'_>, settlement: &Settlement, ending: Ending) -> Outcome<Settled> {
     let Some(mut job) = bare_job(transaction.connection, settlement.job_id)? else { return Ok(Settled::TooLate) };
     let holds = job.state == JobState::Processing
         && job.worker_id == Some(settlement.worker_id)
@@ -39,7 +39,7 @@ fn end(transaction: &mut Transaction<'_>, settlement: Settlement) -> Outcome<Set
         return Ok(Settled::TooLate);
     }
     job.progress = settlement.progress;
-    match settlement.ending {
+    match ending {
         Ending::Done(artifacts) => {
             job.error = None;
             take(transaction, &mut job, Transition::Finish, Ring::No)?;

@@ -133,7 +133,7 @@ impl WorkerStore for SqliteStore {
         if settlements.is_empty() {
             return Ok(Vec::new());
         }
-        self.writer.write(move |transaction| settle::settle(transaction, settlements)).await
+        self.writer.write(move |transaction| settle::settle(transaction, &settlements)).await
     }
 
     async fn workers(&self) -> Result<Vec<WorkerStatus>> {

@@ -205,5 +205,114 @@ fn write_one(
         told.1.extend(events);
     }
     let end = if succeeded { "release operation" } else { "rollback to operation; release operation" };
-    connection.batch_execute(end).map_err(|error| whole(&error))
+    // A full disk may have ended the whole transaction already; then there is no savepoint to go back to.
+    let lost = |error| StoreError::Unavailable(format!("the transaction was lost: {error}"));
+    connection.batch_execute(end).map_err(lost)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+
+    use super::super::connect::File;
+    use super::super::sql::sql;
+    use super::*;
+
+    #[derive(Debug)]
+    struct Deaf;
+
+    impl AfterCommit for Deaf {
+        fn committed(&self, _outbox: Vec<OutboxMessage>, _events: Vec<Event>) {}
+    }
+
+    /// A writer on a table of numbered texts, in a file that may grow to `pages`.
+    fn writer(folder: &tempfile::TempDir, pages: u32) -> Writer {
+        let url = format!("sqlite:{}", folder.path().join("a.db").display());
+        let mut connection = File::new(&url, Duration::from_secs(1)).unwrap().writer().unwrap();
+        let table = "create table kept (id integer primary key, text text not null)";
+        connection.batch_execute(&format!("{table}; pragma max_page_count = {pages}")).unwrap();
+        Writer::start(connection, Arc::new(Deaf), Duration::from_secs(10)).unwrap()
+    }
+
+    async fn keep(writer: &Writer, text: Option<String>) -> Result<usize> {
+        writer.write(|t| sql!("insert into kept (text) values (?1)", text).run(t.connection)).await
+    }
+
+    async fn count(writer: &Writer) -> i64 {
+        writer.write(|t| sql!("select count(*) from kept").number(t.connection)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_operation_that_fails_or_panics_costs_its_neighbours_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = writer(&folder, 1000);
+        let all = (0..30).map(|n| {
+            let writer = writer.clone();
+            async move {
+                match n % 3 {
+                    0 => keep(&writer, Some("kept".to_owned())).await,
+                    1 => keep(&writer, None).await,
+                    _ => {
+                        let work = |t: &mut Transaction<'_>| {
+                            sql!("insert into kept (text) values ('undone')").run(t.connection)?;
+                            panic!("a planned panic")
+                        };
+                        writer.write(work).await
+                    }
+                }
+            }
+        });
+        for (n, outcome) in join_all(all).await.into_iter().enumerate() {
+            assert_eq!(outcome.is_ok(), n % 3 == 0, "{outcome:?}");
+            assert!(!matches!(outcome, Err(StoreError::Unavailable(_))));
+        }
+        assert_eq!(count(&writer).await, 10);
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_unavailable_until_there_is_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = writer(&folder, 20);
+        keep(&writer, Some("small".to_owned())).await.unwrap();
+        let large = join_all((0..3).map(|_| keep(&writer, Some("x".repeat(1_000_000))))).await;
+        for outcome in large {
+            assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+        }
+        assert_eq!(count(&writer).await, 1);
+        writer.write(|t| sql!("pragma max_page_count = 2000").number(t.connection)).await.unwrap();
+        keep(&writer, Some("x".repeat(1_000_000))).await.unwrap();
+        assert_eq!(count(&writer).await, 2);
+    }
+
+    #[tokio::test]
+    async fn an_operation_whose_caller_is_gone_is_not_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = writer(&folder, 1000);
+        let (held, go_on) = std::sync::mpsc::channel::<()>();
+        let (runs, running) = oneshot::channel();
+        let first = tokio::spawn({
+            let writer = writer.clone();
+            async move {
+                let work = move |_: &mut Transaction<'_>| {
+                    let _gone = runs.send(());
+                    let _released = go_on.recv();
+                    Ok(())
+                };
+                writer.write(work).await
+            }
+        });
+        running.await.unwrap();
+        let gone = tokio::spawn({
+            let writer = writer.clone();
+            async move { keep(&writer, Some("never".to_owned())).await }
+        });
+        while writer.waiting() == 0 {
+            tokio::task::yield_now().await;
+        }
+        gone.abort();
+        assert!(gone.await.is_err());
+        drop(held);
+        first.await.unwrap().unwrap();
+        assert_eq!(count(&writer).await, 0);
+    }
 }
