@@ -150,3 +150,28 @@ async fn refuse_method(allow: Rc<str>) -> Answer {
 async fn not_found() -> Answer {
     Err(Fault::new(ProblemKind::NotFound, "No route of this API has this address. GET /openapi.json lists them."))
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::{TestRequest, call_service, init_service, read_body_json};
+    use actix_web::{App, HttpResponse};
+
+    use super::*;
+
+    async fn fall_over() -> HttpResponse {
+        panic!("a planned panic with a secret in it")
+    }
+
+    #[actix_web::test]
+    async fn a_panic_costs_its_request_only_and_tells_nothing() {
+        let route = web::to(fall_over).wrap(from_fn(|request, next| admit("/panic", Access::Public, request, next)));
+        let app = init_service(App::new().service(web::resource("/panic").route(route))).await;
+        for _ in 0..2 {
+            let answer = call_service(&app, TestRequest::get().uri("/panic").to_request()).await;
+            assert_eq!(answer.status(), 500);
+            let problem: serde_json::Value = read_body_json(answer).await;
+            assert_eq!(problem["type"], "https://waitless.dev/problems/internal");
+            assert!(!problem.to_string().contains("secret"));
+        }
+    }
+}

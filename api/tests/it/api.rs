@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 /// Which backends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stack {
+pub(crate) enum Stack {
     /// SQLite and the in-process broker.
     Embedded,
     /// PostgreSQL and RabbitMQ.
@@ -49,24 +49,24 @@ macro_rules! on_both_stacks {
 pub(crate) use on_both_stacks;
 
 /// A running gateway.
-pub struct Api {
-    pub url: String,
+pub(crate) struct Api {
+    pub(crate) url: String,
     /// Opens everything for Ana of the tenant acme.
-    pub key: String,
-    pub config: Config,
-    pub places: Places,
-    pub client: Client,
-    pub folder: tempfile::TempDir,
+    pub(crate) key: String,
+    pub(crate) config: Config,
+    pub(crate) places: Places,
+    pub(crate) client: Client,
     worker: (Uuid, Box<dyn Heartbeat>),
     gateway: Option<(CancellationToken, JoinHandle<anyhow::Result<()>>)>,
     movers: Option<(CancellationToken, JoinHandle<()>)>,
+    _folder: tempfile::TempDir,
     _servers: Servers,
 }
 
 /// Kept until the gateway is gone.
 type Servers = (Option<testing::postgres::Database>, Option<testing::rabbitmq::Broker>);
 
-pub const REPORT: &str = r#"
+pub(crate) const REPORT: &str = r#"
 title = "Numbers"
 source = "demo"
 formats = ["csv", "jsonl"]
@@ -87,21 +87,21 @@ optional = true
 sensitive = true
 "#;
 
-pub fn ana() -> Caller {
+pub(crate) fn ana() -> Caller {
     caller("acme", "ana")
 }
 
-pub fn caller(tenant: &str, principal: &str) -> Caller {
+pub(crate) fn caller(tenant: &str, principal: &str) -> Caller {
     Caller { tenant: tenant.to_owned(), principal: principal.to_owned() }
 }
 
 impl Api {
-    pub async fn start(stack: Stack) -> Self {
+    pub(crate) async fn start(stack: Stack) -> Self {
         Self::start_with(stack, |_| {}).await
     }
 
     /// Starts a gateway after `change` had its way with the configuration.
-    pub async fn start_with(stack: Stack, change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn start_with(stack: Stack, change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::embedded(folder.path()).unwrap();
         let servers = serve(stack, &mut config).await;
@@ -126,10 +126,10 @@ impl Api {
             config,
             places,
             client,
-            folder,
             worker,
             gateway: None,
             movers,
+            _folder: folder,
             _servers: servers,
         };
         api.start_gateway().await;
@@ -145,19 +145,19 @@ impl Api {
     }
 
     /// Tells the gateway to stop, and waits until it has.
-    pub async fn stop_gateway(&mut self) {
+    pub(crate) async fn stop_gateway(&mut self) {
         let (stop, running) = self.gateway.take().expect("the gateway runs");
         stop.cancel();
         tokio::time::timeout(Duration::from_secs(10), running).await.expect("stops in time").unwrap().unwrap();
     }
 
     /// Starts a new gateway on the same places, with nothing remembered, at another port.
-    pub async fn restart_gateway(&mut self) {
+    pub(crate) async fn restart_gateway(&mut self) {
         self.stop_gateway().await;
         self.start_gateway().await;
     }
 
-    pub async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         self.stop_gateway().await;
         if let Some((stop, running)) = self.movers.take() {
             stop.cancel();
@@ -165,11 +165,16 @@ impl Api {
         }
     }
 
-    pub async fn make_key(&self, caller: &Caller, scopes: &[Scope]) -> String {
+    pub(crate) async fn make_key(&self, caller: &Caller, scopes: &[Scope]) -> String {
         self.make_key_for(caller, scopes, None).await.0
     }
 
-    pub async fn make_key_for(&self, caller: &Caller, scopes: &[Scope], valid: Option<Duration>) -> (String, Uuid) {
+    pub(crate) async fn make_key_for(
+        &self,
+        caller: &Caller,
+        scopes: &[Scope],
+        valid: Option<Duration>,
+    ) -> (String, Uuid) {
         let key = make_api_key();
         let new = NewApiKey {
             id: Uuid::now_v7(),
@@ -184,44 +189,44 @@ impl Api {
     }
 
     /// Prepares a request without a key.
-    pub fn plain(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn plain(&self, method: Method, path: &str) -> RequestBuilder {
         let url = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.url) };
         self.client.request(method, url).timeout(Duration::from_secs(30))
     }
 
-    pub fn get(&self, path: &str) -> RequestBuilder {
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
         self.plain(Method::GET, path).bearer_auth(&self.key)
     }
 
-    pub fn post(&self, path: &str) -> RequestBuilder {
+    pub(crate) fn post(&self, path: &str) -> RequestBuilder {
         self.plain(Method::POST, path).bearer_auth(&self.key)
     }
 
     /// Submits a body and returns the whole answer.
-    pub async fn submit(&self, body: &Value) -> Response {
+    pub(crate) async fn submit(&self, body: &Value) -> Response {
         self.post("/v1/jobs").json(body).send().await.unwrap()
     }
 
     /// Submits the test report and returns its id.
-    pub async fn submit_job(&self) -> Uuid {
+    pub(crate) async fn submit_job(&self) -> Uuid {
         self.submit_as(&self.key).await
     }
 
-    pub async fn submit_as(&self, key: &str) -> Uuid {
+    pub(crate) async fn submit_as(&self, key: &str) -> Uuid {
         let request = self.plain(Method::POST, "/v1/jobs").bearer_auth(key).json(&json!({"report": "numbers"}));
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::ACCEPTED);
         id_of(&body(answer).await)
     }
 
-    pub async fn read(&self, id: Uuid) -> Value {
+    pub(crate) async fn read(&self, id: Uuid) -> Value {
         let answer = self.get(&format!("/v1/jobs/{id}")).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
         body(answer).await
     }
 
     /// Claims a job for the test's worker.
-    pub async fn claim(&self, id: Uuid) -> Job {
+    pub(crate) async fn claim(&self, id: Uuid) -> Job {
         let request = ClaimRequest { job_id: id, redelivered: false };
         match self.places.jobs.claim(self.worker.0, request).await.unwrap() {
             Claimed::Yes(job) => *job,
@@ -229,7 +234,7 @@ impl Api {
         }
     }
 
-    pub async fn settle(&self, job: &Job, ending: Ending) {
+    pub(crate) async fn settle(&self, job: &Job, ending: Ending) {
         let (job_id, attempt) = (job.id, job.attempt);
         let progress = Progress { rows: 3, bytes: 20, ..Progress::default() };
         let settlement = Settlement { job_id, worker_id: self.worker.0, attempt, progress, ending };
@@ -238,14 +243,14 @@ impl Api {
     }
 
     /// Brings a job to `done` with a CSV file of these bytes.
-    pub async fn finish(&self, id: Uuid, file: &'static [u8]) -> Job {
+    pub(crate) async fn finish(&self, id: Uuid, file: &'static [u8]) -> Job {
         let job = self.claim(id).await;
         let artifact = self.store_file(&job, Format::Csv, file).await;
         self.settle(&job, Ending::Done(vec![artifact])).await;
         self.job(id).await
     }
 
-    pub async fn store_file(&self, job: &Job, format: Format, file: &'static [u8]) -> NewArtifact {
+    pub(crate) async fn store_file(&self, job: &Job, format: Format, file: &'static [u8]) -> NewArtifact {
         let (id, link_id) = (Uuid::now_v7(), Uuid::new_v4());
         let object_key = format!("{}/{}/{id}.{format}", job.id, job.attempt);
         let mut upload = self.places.storage.create(&object_key, format.media_type()).await.unwrap();
@@ -268,14 +273,14 @@ impl Api {
     }
 
     /// Brings a job to `failed`.
-    pub async fn fail(&self, id: Uuid) {
+    pub(crate) async fn fail(&self, id: Uuid) {
         let job = self.claim(id).await;
         let problem = Problem::new(ProblemKind::QueryFailed, "The source said: no such table.");
         self.settle(&job, Ending::Failed(problem)).await;
     }
 
     /// Reads a job from the store, whoever's it is.
-    pub async fn job(&self, id: Uuid) -> Job {
+    pub(crate) async fn job(&self, id: Uuid) -> Job {
         self.places.store.job_by_id(id).await.unwrap().expect("the job is there")
     }
 }
@@ -320,17 +325,17 @@ async fn register(places: &Places) -> (Uuid, Box<dyn Heartbeat>) {
     (id, places.store.register_worker(info).await.unwrap())
 }
 
-pub fn id_of(job: &Value) -> Uuid {
+pub(crate) fn id_of(job: &Value) -> Uuid {
     job["id"].as_str().expect("a job has an id").parse().unwrap()
 }
 
-pub async fn body(answer: Response) -> Value {
+pub(crate) async fn body(answer: Response) -> Value {
     let bytes = answer.bytes().await.unwrap();
     serde_json::from_slice(&bytes).unwrap_or_else(|_| panic!("not JSON: {}", String::from_utf8_lossy(&bytes)))
 }
 
 /// Returns the last part of a problem's type, having checked that it is a whole problem.
-pub async fn problem(answer: Response) -> (u16, String, Value) {
+pub(crate) async fn problem(answer: Response) -> (u16, String, Value) {
     let status = answer.status().as_u16();
     assert_eq!(answer.headers()["content-type"], "application/problem+json");
     let problem = body(answer).await;
@@ -340,12 +345,12 @@ pub async fn problem(answer: Response) -> (u16, String, Value) {
     (status, kind, problem)
 }
 
-pub fn header(answer: &Response, name: &str) -> Option<String> {
+pub(crate) fn header(answer: &Response, name: &str) -> Option<String> {
     answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
 }
 
 /// Replaces what differs from run to run.
-pub fn steady(api: &Api, value: Value) -> Value {
+pub(crate) fn steady(api: &Api, value: Value) -> Value {
     match value {
         Value::Object(fields) => {
             let steady_field = |(name, value): (String, Value)| {

@@ -89,7 +89,7 @@ async fn a_list_is_filtered_by_state_and_report(stack: Stack) {
     assert_eq!(ids("state=done").await, [done]);
     assert_eq!(ids("state=pending").await, [strict, pending]);
     assert_eq!(ids("report=strict").await, [strict]);
-    assert_eq!(ids("report=strict&state=done").await, [Uuid::nil(); 0]);
+    assert!(ids("report=strict&state=done").await.is_empty());
     api.stop().await;
 }
 

@@ -1,4 +1,11 @@
 //! The gateway over real HTTP, on the embedded stack and on PostgreSQL with RabbitMQ.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cognitive_complexity,
+    reason = "a test fails by panicking, and asserts many things of one answer"
+)]
 
 mod api;
 mod sse;
@@ -7,6 +14,7 @@ mod access;
 mod admin;
 mod artifact;
 mod document;
+mod faults;
 mod heads;
 mod jobs;
 mod submit;

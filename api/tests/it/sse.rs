@@ -7,16 +7,16 @@ use serde_json::Value;
 
 /// One frame.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Frame {
-    pub id: Option<String>,
-    pub name: Option<String>,
-    pub data: Option<Value>,
-    pub retry: Option<String>,
-    pub comment: bool,
+pub(crate) struct Frame {
+    pub(crate) id: Option<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) data: Option<Value>,
+    pub(crate) retry: Option<String>,
+    pub(crate) comment: bool,
 }
 
 /// An open stream.
-pub struct Stream {
+pub(crate) struct Stream {
     answer: Response,
     buffer: String,
 }
@@ -24,7 +24,7 @@ pub struct Stream {
 const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Stream {
-    pub async fn open(request: RequestBuilder) -> Self {
+    pub(crate) async fn open(request: RequestBuilder) -> Self {
         let answer = request.timeout(Duration::from_secs(120)).send().await.unwrap();
         assert_eq!(answer.status(), 200);
         assert_eq!(answer.headers()["content-type"], "text/event-stream; charset=utf-8");
@@ -33,7 +33,7 @@ impl Stream {
     }
 
     /// Returns the next frame, none when the stream has ended.
-    pub async fn next(&mut self) -> Option<Frame> {
+    pub(crate) async fn next(&mut self) -> Option<Frame> {
         loop {
             if let Some((frame, rest)) = self.buffer.split_once("\n\n") {
                 let frame = parse(frame);
@@ -49,7 +49,7 @@ impl Stream {
     }
 
     /// Returns the next frame that has data.
-    pub async fn next_event(&mut self) -> Option<Frame> {
+    pub(crate) async fn next_event(&mut self) -> Option<Frame> {
         loop {
             let frame = self.next().await?;
             if frame.data.is_some() {
@@ -59,7 +59,7 @@ impl Stream {
     }
 
     /// Returns the next state event: what has an id.
-    pub async fn next_state(&mut self) -> Option<Frame> {
+    pub(crate) async fn next_state(&mut self) -> Option<Frame> {
         loop {
             let frame = self.next_event().await?;
             if frame.id.is_some() {
@@ -69,7 +69,7 @@ impl Stream {
     }
 
     /// Returns the names of all state events until the end.
-    pub async fn names_until_end(&mut self) -> Vec<String> {
+    pub(crate) async fn names_until_end(&mut self) -> Vec<String> {
         let mut names = Vec::new();
         while let Some(frame) = self.next_state().await {
             names.push(frame.name.unwrap());

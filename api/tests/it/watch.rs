@@ -1,6 +1,5 @@
 //! `GET /v1/jobs/{id}/events` and `GET /v1/events`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -275,7 +274,7 @@ async fn watchers_leave_when_the_gateway_stops(stack: Stack) {
 }
 
 async fn watchers_that_do_not_read_cost_bounded_memory(stack: Stack) {
-    let api = Arc::new(Api::start(stack).await);
+    let api = Api::start(stack).await;
     let id = api.submit_job().await;
     let job = api.claim(id).await;
     let mut silent = Vec::new();
