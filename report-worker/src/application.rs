@@ -30,9 +30,15 @@ impl Application {
     /// Prepares the worker. Connects to no source yet.
     ///
     /// # Errors
-    /// Names a source whose URL cannot be read.
+    /// Names a source whose URL cannot be read, or says that links could be guessed.
     #[expect(clippy::unused_async, reason = "every service is built the same way")]
     pub async fn build(config: &Config, places: Places) -> anyhow::Result<Self> {
+        anyhow::ensure!(
+            !config.service.link_secret.expose().is_empty(),
+            "service.link_secret is empty: the links to files could be guessed"
+        );
+        #[cfg(feature = "failpoints")]
+        crate::failpoint::set_up();
         Ok(Self { worker: Arc::new(Worker::new(config, places)?), grace: config.service.shutdown_grace })
     }
 

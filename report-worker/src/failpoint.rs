@@ -11,12 +11,17 @@ macro_rules! fail_here {
 
 pub(crate) use fail_here;
 
+/// Reads `FAILPOINTS`, once a process. What a test configures afterwards stays.
+#[cfg(feature = "failpoints")]
+pub(crate) fn set_up() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    // Its end would clear everything, and there is none before the process's.
+    ONCE.call_once(|| std::mem::forget(fail::FailScenario::setup()));
+}
+
 /// Does what is configured for the failpoint.
 #[cfg(feature = "failpoints")]
 pub(crate) fn reach(name: &str) {
-    static SCENARIO: std::sync::OnceLock<()> = std::sync::OnceLock::new();
-    // Reads FAILPOINTS and stays set up until the process ends.
-    SCENARIO.get_or_init(|| std::mem::forget(fail::FailScenario::setup()));
     fail::fail_point!(name, |action| {
         match action.as_deref() {
             Some("abort") | None => std::process::abort(),

@@ -2,8 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
 
 mod ground;
+mod stack;
 
+mod attempts;
 mod demo_catalogue;
+mod failures;
 mod format_csv;
 mod format_jsonl;
 mod source;

@@ -1,0 +1,30 @@
+//! The report worker as a process of its own.
+
+use anyhow::Context as _;
+use report_worker::Application;
+use shared::config::Config;
+use shared::places::Places;
+use shared::probes::Probes;
+use shared::{shutdown, telemetry};
+use tokio_util::sync::CancellationToken;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let file = std::env::args_os().skip_while(|argument| argument != "--config").nth(1);
+    let config = Config::load(file.as_deref().map(std::path::Path::new))?;
+    let _telemetry = telemetry::start(&config.telemetry, "report-worker")?;
+    let stop = shutdown::on_signal().context("listen to signals")?;
+    let (places, movers) = Places::open(&config).await?;
+    let probes = Probes::bind(config.http.listen, places.clone()).await?;
+    let worker = Application::build(&config, places).await?;
+
+    let stop_rest = CancellationToken::new();
+    let probing = tokio::spawn(probes.run_until_stopped(stop_rest.clone()));
+    let moving = tokio::spawn(movers.run_until_stopped(stop_rest.clone()));
+    worker.run_until_stopped(stop).await?;
+    // What the last jobs committed is passed on before the end.
+    stop_rest.cancel();
+    moving.await.context("pass on what was committed")?;
+    probing.await.context("answer probes")?;
+    Ok(())
+}

@@ -1,0 +1,300 @@
+//! Attempts from end to end, on the embedded stack.
+
+use std::time::{Duration, Instant};
+
+use sha2::{Digest as _, Sha256};
+use shared::artifact::Format;
+use shared::event::Broadcast;
+use shared::job::JobState;
+use shared::message::{Message, OutboxMessage, Queue, Route};
+use shared::problem::ProblemKind;
+use shared::progress::Phase;
+use uuid::Uuid;
+
+use crate::ground::Ground;
+use crate::source::running;
+use crate::stack::{Report, SOON, Stack, report};
+
+const SETUP: &str = "create table sale (id integer, what text); insert into sale values (1, 'tea'), (2, '=1+1');";
+
+/// A report that is done at once.
+fn quick() -> Report {
+    report("shop", "select id, what from sale order by id", "")
+}
+
+/// A report that runs until somebody stops it.
+fn endless() -> Report {
+    let sql = "with recursive n(i) as (select 1 union all select i + 1 from n where i > 0)
+        select count(*) as c from n where i % 1000000007 < 0";
+    report("shop", sql, "")
+}
+
+async fn shop() -> (Stack, Ground) {
+    let ground = Ground::sqlite(SETUP);
+    let mut stack = Stack::embedded().await;
+    stack.add_source("shop", ground.settings.url.expose());
+    (stack, ground)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_is_done_and_its_file_is_what_the_artifact_says() {
+    let (stack, _ground) = shop().await;
+    let worker = stack.start_worker().await;
+    let id = stack.submit(&quick().formats(&[Format::Csv, Format::Jsonl])).await;
+    let job = stack.wait_for(id, JobState::Done).await;
+    assert_eq!((job.attempt, job.errors, job.crashes), (1, 0, 0));
+    assert_eq!(job.artifacts.len(), 2);
+    assert_eq!((job.progress.phase, job.progress.rows), (Phase::Finished, 2));
+    for artifact in &job.artifacts {
+        let file = stack.file(&artifact.object_key).await;
+        let expected: &[u8] = match artifact.format {
+            Format::Csv => b"id,what\r\n1,tea\r\n2,'=1+1\r\n",
+            Format::Jsonl => b"{\"id\":1,\"what\":\"tea\"}\n{\"id\":2,\"what\":\"=1+1\"}\n",
+        };
+        assert_eq!(file, expected);
+        assert_eq!(artifact.bytes, file.len() as u64);
+        assert_eq!(artifact.sha256, hex::encode(Sha256::digest(&file)));
+        assert_eq!((artifact.rows, artifact.complete, artifact.attempt), (2, true, 1));
+        assert_eq!(artifact.object_key, format!("{id}/1/{}.{}", artifact.id, artifact.format));
+        let date = artifact.snapshot_at.format("%Y-%m-%d");
+        assert_eq!(artifact.filename, format!("sales-{date}.{}", artifact.format));
+    }
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_opens_with_the_token_derived_from_it() {
+    let (stack, _ground) = shop().await;
+    let worker = stack.start_worker().await;
+    let id = stack.submit(&quick()).await;
+    let job = stack.wait_for(id, JobState::Done).await;
+    let token = shared::access::link_token(stack.config.service.link_secret.expose(), job.artifacts[0].link_id);
+    let link = stack.places.store.open_link(shared::access::hash_token(&token)).await.unwrap().unwrap();
+    assert_eq!(link.artifact.id, job.artifacts[0].id);
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_that_is_wrong_fails_at_once_and_leaves_no_file() {
+    let (stack, _ground) = shop().await;
+    let worker = stack.start_worker().await;
+    let id = stack.submit(&report("shop", "select nothing_of_the_kind from sale", "")).await;
+    let job = stack.wait_for(id, JobState::Failed).await;
+    let problem = job.error.unwrap();
+    assert_eq!((problem.kind, job.attempt, job.errors), (ProblemKind::QueryFailed, 1, 1));
+    assert!(problem.detail.contains("nothing_of_the_kind"), "{problem}");
+    assert_eq!(stack.keys().await, Vec::<String>::new());
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_is_down_is_tried_again_until_it_is_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("late.db");
+    let mut stack = Stack::embedded().await;
+    stack.add_source("late", &format!("sqlite:{}", path.display()));
+    let worker = stack.start_worker().await;
+    let id = stack.submit(&report("late", "select id from sale order by id", "")).await;
+    let job = stack.wait_for(id, JobState::Retrying).await;
+    assert_eq!(job.error.unwrap().kind, ProblemKind::SourceUnavailable);
+    rusqlite::Connection::open(&path).unwrap().execute_batch(SETUP).unwrap();
+    let job = stack.wait_for(id, JobState::Done).await;
+    assert!(job.attempt > 1 && job.errors >= 1, "{} attempts", job.attempt);
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_stays_down_fails_after_as_many_attempts_as_may_be() {
+    let stack = Stack::embedded().await;
+    let worker = stack.start_worker().await;
+    let id = stack.submit(&report("down", "select 1 as one", "max_attempts = 2\n")).await;
+    let job = stack.wait_for(id, JobState::Failed).await;
+    assert_eq!((job.attempt, job.errors), (2, 2));
+    assert_eq!(job.error.unwrap().kind, ProblemKind::SourceUnavailable);
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_nobody_configured_fails_and_says_what_to_add() {
+    let stack = Stack::embedded().await;
+    let worker = stack.start_worker().await;
+    let id = stack.submit(&report("elsewhere", "select 1 as one", "")).await;
+    let problem = stack.wait_for(id, JobState::Failed).await.error.unwrap();
+    assert_eq!(problem.kind, ProblemKind::SourceUnknown);
+    assert!(problem.detail.contains("[sources.elsewhere]"), "{problem}");
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_takes_too_long_fails_as_timed_out() {
+    let (stack, _ground) = shop().await;
+    let worker = stack.start_worker().await;
+    let sql = "with recursive n(i) as (select 1 union all select i + 1 from n where i > 0) select count(*) as c from n";
+    let id = stack.submit(&report("shop", sql, "timeout = \"1s\"\n")).await;
+    let job = stack.wait_for(id, JobState::Failed).await;
+    assert_eq!((job.error.unwrap().kind, job.attempt), (ProblemKind::TimedOut, 1));
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_rows_or_bytes_than_may_be_fail_loudly_and_leave_no_file() {
+    let (stack, _ground) = shop().await;
+    let worker = stack.start_worker().await;
+    let many = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 50000) select i from n";
+    for (limit, kind) in
+        [("max_rows = 49999\n", ProblemKind::TooManyRows), ("max_bytes = \"100KiB\"\n", ProblemKind::TooManyBytes)]
+    {
+        let id = stack.submit(&report("shop", many, limit)).await;
+        assert_eq!(stack.wait_for(id, JobState::Failed).await.error.unwrap().kind, kind);
+    }
+    let id = stack.submit(&report("shop", many, "max_rows = 50000\n")).await;
+    assert_eq!(stack.wait_for(id, JobState::Done).await.artifacts[0].rows, 50_000);
+    assert_eq!(stack.keys().await.len(), 1);
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_job_stops_its_query_at_the_server_within_a_second() {
+    let ground = Ground::postgres("").await;
+    let mut stack = Stack::embedded().await;
+    stack.add_source("shop", ground.settings.url.expose());
+    let worker = stack.start_worker().await;
+    let id = stack.submit(&report("shop", "select pg_sleep(600)::text as s", "")).await;
+    let database = ground.database.as_ref().unwrap();
+    testing::eventually(SOON, "the query runs", async || running(database).await == 1).await;
+    let told = Instant::now();
+    stack.cancel(id).await;
+    testing::eventually(Duration::from_secs(1), "the server runs nothing", async || running(database).await == 0).await;
+    assert!(told.elapsed() < Duration::from_millis(1500));
+    assert_eq!(stack.job(id).await.state, JobState::Cancelled);
+    assert_eq!(stack.keys().await, Vec::<String>::new());
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_is_free_again_after_a_cancel() {
+    let (mut stack, _ground) = shop().await;
+    stack.config.worker.concurrency = 1;
+    let worker = stack.start_worker().await;
+    for _ in 0..3 {
+        let long = stack.submit(&endless()).await;
+        stack.wait_for(long, JobState::Processing).await;
+        stack.cancel(long).await;
+    }
+    let id = stack.submit(&quick()).await;
+    stack.wait_for(id, JobState::Done).await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doorbell_rung_many_times_runs_the_job_once() {
+    let (stack, _ground) = shop().await;
+    let id = stack.submit(&quick()).await;
+    let ring = || OutboxMessage {
+        id: Uuid::now_v7(),
+        route: Route::now(Queue::Work(shared::job::Lane::Interactive)),
+        message: Message::RunJob { job_id: id },
+        traceparent: None,
+    };
+    let batch: Vec<_> = (0..20).map(|_| ring()).collect();
+    for outcome in stack.places.broker.publish(&batch).await {
+        outcome.unwrap();
+    }
+    let worker = stack.start_worker().await;
+    let job = stack.wait_for(id, JobState::Done).await;
+    testing::eventually(SOON, "every doorbell is answered", async || {
+        stack
+            .places
+            .broker
+            .depth(Queue::Work(shared::job::Lane::Interactive))
+            .await
+            .is_some_and(|depth| depth.ready == 0)
+    })
+    .await;
+    worker.stop().await;
+    let after = stack.job(id).await;
+    assert_eq!((after.attempt, after.seq), (1, job.seq));
+    assert_eq!(stack.keys().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_nobody_can_read_goes_to_the_dead_letters_and_holds_nobody_up() {
+    let (stack, _ground) = shop().await;
+    let worker = stack.start_worker().await;
+    let poison = OutboxMessage {
+        id: Uuid::now_v7(),
+        route: Route::now(Queue::Work(shared::job::Lane::Interactive)),
+        message: Message::SendDelivery { delivery_id: Uuid::now_v7() },
+        traceparent: None,
+    };
+    stack.places.broker.publish(&[poison]).await.remove(0).unwrap();
+    let id = stack.submit(&quick()).await;
+    stack.wait_for(id, JobState::Done).await;
+    testing::eventually(SOON, "the message is among the dead letters", async || {
+        stack.places.broker.depth(Queue::Dead).await.is_some_and(|depth| depth.ready == 1)
+    })
+    .await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_is_told_to_stop_hands_back_what_takes_too_long_and_burns_no_attempt() {
+    let (stack, _ground) = shop().await;
+    let worker = stack.start_worker().await;
+    let id = stack.submit(&endless()).await;
+    stack.wait_for(id, JobState::Processing).await;
+    let told = Instant::now();
+    worker.stop().await;
+    assert!(told.elapsed() < stack.config.service.shutdown_grace + Duration::from_secs(1), "{:?}", told.elapsed());
+    let job = stack.job(id).await;
+    assert_eq!((job.state, job.errors, job.crashes, job.interruptions), (JobState::Pending, 0, 0, 1));
+    assert_eq!(stack.places.store.workers().await.unwrap(), []);
+    // And somebody else takes it.
+    let other = stack.start_worker().await;
+    let job = stack.wait_for(id, JobState::Processing).await;
+    assert_eq!(job.attempt, 2);
+    stack.cancel(id).await;
+    other.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_is_told_to_stop_lets_short_jobs_finish() {
+    let ground = Ground::postgres("").await;
+    let mut stack = Stack::embedded().await;
+    stack.config.service.shutdown_grace = Duration::from_secs(20);
+    stack.add_source("shop", ground.settings.url.expose());
+    let worker = stack.start_worker().await;
+    let id = stack.submit(&report("shop", "select pg_sleep(1)::text as s", "")).await;
+    stack.wait_for(id, JobState::Processing).await;
+    worker.stop().await;
+    let job = stack.job(id).await;
+    assert_eq!((job.state, job.interruptions), (JobState::Done, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_jobs_tell_their_progress_and_short_ones_do_not() {
+    let ground = Ground::postgres("").await;
+    let mut stack = Stack::embedded().await;
+    stack.add_source("shop", ground.settings.url.expose());
+    let worker = stack.start_worker().await;
+    let mut heard = stack.places.broker.subscribe();
+    let short = stack.submit(&report("shop", "select 1 as one", "")).await;
+    stack.wait_for(short, JobState::Done).await;
+    // Wide rows, because the server sends nothing before it has 8 KiB together.
+    let sql = "select i, repeat('x', 9000) as wide, pg_sleep(0.01)::text as s from generate_series(1, 100) as n(i)";
+    let long = stack.submit(&report("shop", sql, "total = \"exact\"\n")).await;
+    let mut told = Vec::new();
+    loop {
+        match heard.recv().await.unwrap().as_ref() {
+            Broadcast::Progress { job_id, progress, .. } => told.push((*job_id, *progress)),
+            Broadcast::Event(event) if event.job_id == long && event.kind.is_final() => break,
+            Broadcast::Event(_) => {}
+        }
+    }
+    assert!(told.iter().all(|(job, _)| *job == long), "a short job told its progress");
+    let rows: Vec<u64> =
+        told.iter().map(|(_, progress)| progress.rows).filter(|rows| (1..100).contains(rows)).collect();
+    assert!(rows.len() >= 2 && rows.is_sorted(), "{rows:?}");
+    assert!(told.iter().any(|(_, progress)| progress.total_rows == Some(100) && !progress.total_is_estimate));
+    worker.stop().await;
+}

@@ -1,0 +1,176 @@
+//! Everything a worker works with, and verbs to work with it.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use report_worker::Application;
+use shared::artifact::Format;
+use shared::backoff::Backoff;
+use shared::config::{self, Config, Secret};
+use shared::job::{Caller, Job, JobState, NewJob, Params};
+use shared::places::Places;
+use shared::report::{parse_definition, validate_params};
+use shared::store::Submitted;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Anything that should have happened happens within this time, on a busy machine too.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+
+/// Database, broker, storage and the movers between them.
+pub(crate) struct Stack {
+    pub(crate) config: Config,
+    pub(crate) places: Places,
+    stop: CancellationToken,
+    _keep: Vec<Box<dyn Any + Send + Sync>>,
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// A worker in this process.
+pub(crate) struct Worker {
+    stop: CancellationToken,
+    running: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Worker {
+    /// Asks it to stop, as a signal would, and waits until it has.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        self.running.await.unwrap().unwrap();
+    }
+}
+
+impl Stack {
+    /// SQLite, the in-process broker and a folder.
+    pub(crate) async fn embedded() -> Self {
+        Self::embedded_with(|_| {}).await
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn embedded_with(change: impl FnOnce(&mut Config)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::embedded(folder.path()).unwrap();
+        quicken(&mut config);
+        change(&mut config);
+        Self::open(config, vec![Box::new(folder)]).await
+    }
+
+    async fn open(config: Config, keep: Vec<Box<dyn Any + Send + Sync>>) -> Self {
+        let (places, movers) = Places::open(&config).await.unwrap();
+        let stop = CancellationToken::new();
+        tokio::spawn(movers.run_until_stopped(stop.clone()));
+        Self { config, places, stop, _keep: keep }
+    }
+
+    /// Names a source.
+    pub(crate) fn add_source(&mut self, name: &str, url: &str) {
+        self.config.sources.insert(name.to_owned(), config::Source { url: Secret::new(url), max_connections: 0 });
+    }
+
+    /// Starts a worker.
+    pub(crate) async fn start_worker(&self) -> Worker {
+        let application = Application::build(&self.config, self.places.clone()).await.unwrap();
+        let stop = CancellationToken::new();
+        Worker { running: tokio::spawn(application.run_until_stopped(stop.clone())), stop }
+    }
+
+    /// Submits a job of a report, as the gateway does.
+    pub(crate) async fn submit(&self, report: &Report) -> Uuid {
+        let definition = parse_definition("sales", &report.text).unwrap();
+        let store = &self.places.store;
+        store.save_report_version(&definition.version, &definition.name, &definition.text).await.unwrap();
+        let id = Uuid::now_v7();
+        let new = NewJob {
+            id,
+            caller: caller(),
+            report: definition.name.clone(),
+            report_version: definition.version.clone(),
+            lane: definition.lane,
+            params: validate_params(&definition, &report.params).unwrap(),
+            formats: report.formats.clone(),
+            notify: Vec::new(),
+            max_attempts: definition.max_attempts,
+            timeout_ms: i64::try_from(definition.timeout.as_millis()).unwrap(),
+            retention_ms: i64::try_from(definition.retention.as_millis()).unwrap(),
+            traceparent: None,
+            idempotency: None,
+        };
+        assert!(matches!(self.places.jobs.submit(new).await.unwrap(), Submitted::Created(_)));
+        id
+    }
+
+    pub(crate) async fn job(&self, id: Uuid) -> Job {
+        self.places.store.job_by_id(id).await.unwrap().unwrap()
+    }
+
+    /// Waits until the job is in `state`.
+    pub(crate) async fn wait_for(&self, id: Uuid, state: JobState) -> Job {
+        testing::eventually(SOON, &format!("the job is {state}"), async || {
+            let job = self.job(id).await;
+            if job.state == state { Ok(job) } else { Err(format!("{} {:?} {:?}", job.state, job.error, job.progress)) }
+        })
+        .await
+    }
+
+    /// Cancels the job as its caller.
+    pub(crate) async fn cancel(&self, id: Uuid) {
+        self.places.store.cancel(&caller(), id).await.unwrap();
+    }
+
+    /// Reads a stored file.
+    pub(crate) async fn file(&self, key: &str) -> Vec<u8> {
+        use futures_util::TryStreamExt as _;
+        let chunks: Vec<bytes::Bytes> = self.places.storage.read(key, None).await.unwrap().try_collect().await.unwrap();
+        chunks.concat()
+    }
+
+    /// Lists the keys of every stored file.
+    pub(crate) async fn keys(&self) -> Vec<String> {
+        self.places.storage.list(1000).await.unwrap().into_iter().map(|object| object.key).collect()
+    }
+}
+
+/// A report and what is asked of it.
+pub(crate) struct Report {
+    text: String,
+    params: Params,
+    formats: Vec<Format>,
+}
+
+/// Describes a report on a source; `rest` are further lines of TOML.
+pub(crate) fn report(source: &str, sql: &str, rest: &str) -> Report {
+    let text = format!(
+        "title = \"Sales\"\nsource = \"{source}\"\nformats = [\"csv\", \"jsonl\"]\nsql = '''\n{sql}'''\n{rest}"
+    );
+    Report { text, params: Params::new(), formats: vec![Format::Csv] }
+}
+
+impl Report {
+    /// Asks for these formats.
+    pub(crate) fn formats(mut self, formats: &[Format]) -> Self {
+        self.formats = formats.to_vec();
+        self
+    }
+}
+
+pub(crate) fn caller() -> Caller {
+    Caller { tenant: "acme".to_owned(), principal: "ana".to_owned() }
+}
+
+/// Shortens what a test would wait for.
+fn quicken(config: &mut Config) {
+    config.broker.retry_delays = Backoff::new(vec![Duration::from_millis(300), Duration::from_secs(1)]).unwrap();
+    config.service.shutdown_grace = Duration::from_secs(2);
+    config.service.link_secret = Secret::new("0123456789abcdef0123456789abcdef");
+    config.worker.progress_every = Duration::from_millis(50);
+    config.sources = BTreeMap::new();
+    let silence = "sqlite:/nonexistent/waitless-test.db";
+    config.sources.insert("down".to_owned(), config::Source { url: Secret::new(silence), max_connections: 0 });
+}
