@@ -1,0 +1,5 @@
+//! Holds the files of `deploy/` against the code they deploy. What can be checked without the code is checked by
+//! `deploy/validate`.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod deployment;
