@@ -24,6 +24,8 @@ use super::line::{Line, Session};
 
 /// Batches under way at the same time, each on its own channel.
 const AT_ONCE: usize = 8;
+/// How soon a batch under way notices that the broker blocks publishers.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Kept through a restart of the broker.
 const PERSISTENT: u8 = 2;
 
@@ -73,10 +75,12 @@ impl Publisher {
                 Err(_) => {
                     // What the broker still does with this channel can no longer be told apart from what comes next.
                     session.fail("confirms did not come in time");
-                    unavailable(batch, self.line.check().err().as_deref().unwrap_or("confirms did not come in time"))
+                    unavailable(batch, "confirms did not come in time")
                 }
             },
             () = session.failed.cancelled() => unavailable(batch, "the connection was lost"),
+            // The channel is not used again, but the connection stays: it is the one that hears when publishing is free again.
+            () = until_blocked(&session) => unavailable(batch, &self.line.check().err().unwrap_or_default()),
         }
     }
 
@@ -105,6 +109,14 @@ impl Publisher {
             (_, None) => WORK_EXCHANGE.to_owned(),
         };
         (exchange.into(), message.route.queue.routing_key().into())
+    }
+}
+
+/// Returns when the broker has told that it takes nothing more; which it does only after it was sent something.
+async fn until_blocked(session: &Session) {
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    while !session.connection.status().blocked() {
+        looks.tick().await;
     }
 }
 

@@ -1,19 +1,23 @@
 //! Carries deliveries of one channel to their consumer, and the consumer's answers back.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join_all};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use lapin::message::Delivery;
-use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicRejectOptions};
-use lapin::types::AMQPValue;
+use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicRejectOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Consumer};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::broker::{Incoming, Settle};
 
 use super::consume::Wish;
+
+/// How often an idle consumer looks whether it was forgotten.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Why a pump stopped.
 #[derive(Debug)]
@@ -38,6 +42,9 @@ pub(super) struct Pump {
     /// Delivered, but not yet in the consumer's channel. Usually empty: the channel has room for a whole prefetch, and holds
     /// more only after a reconnect, when old messages in it are void.
     waiting: VecDeque<Incoming>,
+    /// Whether anything was delivered since the last look, and whether messages were ready then.
+    delivered: bool,
+    were_ready: bool,
 }
 
 impl Pump {
@@ -49,10 +56,13 @@ impl Pump {
             unsettled: BTreeMap::new(),
             answers: FuturesUnordered::new(),
             waiting: VecDeque::new(),
+            delivered: false,
+            were_ready: false,
         }
     }
 
     pub(super) async fn run(mut self, sender: &mpsc::Sender<Incoming>) -> Ended {
+        let mut looks = tokio::time::interval(LOOK_EVERY);
         loop {
             tokio::select! {
                 delivery = self.deliveries.next() => match delivery {
@@ -69,6 +79,9 @@ impl Pump {
                         permit.send(incoming);
                     }
                 }
+                _ = looks.tick() => if let Err(why) = self.look().await {
+                    return Ended::Broken(why);
+                },
                 () = sender.closed() => break,
             }
         }
@@ -76,11 +89,35 @@ impl Pump {
     }
 
     fn take(&mut self, delivery: Delivery) {
+        self.delivered = true;
         let tag = delivery.delivery_tag;
         let (settle, settled) = oneshot::channel();
         self.unsettled.insert(tag, false);
         self.answers.push(Box::pin(settled.map(move |how| (tag, how))));
         self.waiting.push_back(incoming(delivery, settle));
+    }
+
+    /// A quorum queue that is deleted and made anew at once does not end its consumers (3.10): they stay attached, but what the new
+    /// queue delivers is taken for old messages and thrown away, until their credit is used up. So: while there is room for
+    /// messages, and messages are ready at two looks, something must have come in between.
+    async fn look(&mut self) -> Result<(), String> {
+        let idle = !std::mem::take(&mut self.delivered) && self.unsettled.len() < usize::from(self.wish.prefetch);
+        if !idle {
+            self.were_ready = false;
+            return Ok(());
+        }
+        let (name, options) = (self.wish.queue.name().into(), QueueDeclareOptions::durable().passive());
+        let looked = self.channel.queue_declare(name, options, FieldTable::default());
+        let queue = match tokio::time::timeout(self.wish.timeout, looked).await {
+            Ok(looked) => looked.map_err(|error| error.to_string())?,
+            Err(_) => return Err("the broker does not answer".to_owned()),
+        };
+        let ready = queue.message_count() > 0;
+        if ready && self.were_ready {
+            return Err("messages wait, but none is delivered".to_owned());
+        }
+        self.were_ready = ready;
+        Ok(())
     }
 
     /// The receiver has gone: no new messages, but what it had taken may still be worked on and is settled as usual.

@@ -62,7 +62,7 @@ pub async fn a_dropped_receiver_gives_back_what_it_had_not_taken(stage: Stage) {
     drop(receiver);
     let mut other = stage.there.consume(INTERACTIVE, 3).await;
     let given_back: HashSet<_> =
-        take(&mut other, 2).await.into_iter().filter_map(|incoming| incoming.message_id.clone()).collect();
+        take(&mut other, 2).await.into_iter().filter_map(|incoming| incoming.message_id).collect();
     assert_eq!(given_back, batch[1..].iter().map(|message| message.id.to_string()).collect());
     drop(held);
 }

@@ -1,5 +1,8 @@
 //! RabbitMQ keeps the contract, and comes through what happens to a real server.
 
+mod outages;
+mod topology;
+
 use std::sync::Arc;
 
 use shared::broker::Broker;
@@ -7,11 +10,14 @@ use shared::config::{self, Secret};
 
 async fn open(settings: config::Broker) -> (Arc<dyn Broker>, Arc<dyn Broker>, testing::rabbitmq::Broker) {
     let server = testing::rabbitmq::private().await.unwrap();
-    let settings = config::Broker { url: Secret::new(server.url()), ..settings };
-    let here = shared::broker::open(&settings).await.unwrap();
-    let there = shared::broker::open(&settings).await.unwrap();
+    let here = open_at(server.url(), settings.clone()).await;
+    let there = open_at(server.url(), settings).await;
     assert_eq!(here.kind(), "rabbitmq");
     (here, there, server)
+}
+
+async fn open_at(url: &str, settings: config::Broker) -> Arc<dyn Broker> {
+    shared::broker::open(&config::Broker { url: Secret::new(url), ..settings }).await.unwrap()
 }
 
 testing::test_broker!(open);
