@@ -52,16 +52,29 @@ impl StagedUpload {
     pub(super) async fn finish(mut self, last: Vec<Bytes>) -> Result<(), StorageError> {
         self.settle().await?;
         let (staged, folder, key) = (self.staged.take(), self.folder.clone(), self.key.clone());
-        self.folder
-            .blocking("store an object", move || {
-                let destination = folder.path_of(&key);
-                // Folders first: the journal that carries the file then carries them as well, and their own syncs are cheap.
-                make_parents(&destination, folder.root())?;
+        let published = key.clone();
+        let doing = "store an object";
+        let (staged, folders) = self
+            .folder
+            .blocking(doing, move || {
+                let destination = folder.path_of(&published);
                 let staged = append(staged, &folder, &last)?;
-                staged.file.sync_all()?;
-                publish(&staged, &destination, folder.root())
+                publish(&staged, &destination, folder.root())?;
+                Ok((staged, folders_above(&destination, folder.root())))
             })
-            .await
+            .await?;
+        // Everything first, then the syncs, all at once: one commit of the file system's journal then carries file, link and new
+        // folders. Nobody knows the key before this returns, so nobody can read what a loss of power would still take away.
+        let file = self.folder.blocking(doing, move || staged.file.sync_all());
+        let above =
+            folders.into_iter().map(|folder| self.folder.blocking(doing, move || File::open(folder)?.sync_all()));
+        let synced = futures_util::future::try_join(file, futures_util::future::try_join_all(above)).await;
+        if synced.is_err()
+            && let Err(error) = self.folder.delete(&key).await
+        {
+            tracing::warn!(%error, "a file that could not be made durable could not be removed; the sweeper will");
+        }
+        synced.map(|_| ())
     }
 
     async fn settle(&mut self) -> Result<(), StorageError> {
@@ -97,31 +110,17 @@ fn publish(staged: &Staged, destination: &Path, root: &Path) -> io::Result<()> {
     let mut tries = 0;
     loop {
         match fs::hard_link(&staged.path, destination) {
-            Ok(()) => break,
-            // Deleting another object has just removed the folder it left empty.
+            // The folders are missing still, or deleting another object has just removed the one it left empty.
             Err(error) if error.kind() == io::ErrorKind::NotFound && tries < 5 => {
                 tries += 1;
-                make_parents(destination, root)?;
+                fs::create_dir_all(destination.parent().unwrap_or(root))?;
             }
-            Err(error) => return Err(error),
+            linked => return linked,
         }
     }
-    destination.parent().map_or(Ok(()), sync_folder)
 }
 
-/// Makes missing folders between `root` and `path`, each durable in the one above it.
-fn make_parents(path: &Path, root: &Path) -> io::Result<()> {
-    let Some(parent) = path.parent() else { return Ok(()) };
-    if parent == root || parent.is_dir() {
-        return Ok(());
-    }
-    make_parents(parent, root)?;
-    match fs::create_dir(parent) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => parent.parent().map_or(Ok(()), sync_folder),
-    }
-}
-
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
+/// Returns the folders whose entries lead to `path`, up to `root`.
+fn folders_above(path: &Path, root: &Path) -> Vec<PathBuf> {
+    path.ancestors().skip(1).take_while(|folder| folder.starts_with(root)).map(Path::to_owned).collect()
 }
