@@ -85,7 +85,12 @@ pub(crate) async fn flood(request: &Request, connections: usize, total: usize) -
 
 /// Sends `rate` requests a second for `seconds`, spread over `connections`. Latency counts from when a request was due, so that
 /// a stalled gateway cannot hide by slowing its own load.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "counts are small")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "counts are small"
+)]
 pub(crate) async fn pace(request: &Request, connections: usize, rate: f64, seconds: u32) -> anyhow::Result<Run> {
     let each = (rate * f64::from(seconds) / connections as f64) as usize;
     run(request, connections, each, Some(Duration::from_secs_f64(connections as f64 / rate))).await
@@ -99,7 +104,9 @@ async fn run(request: &Request, connections: usize, each: usize, every: Option<D
     let start = Instant::now() + Duration::from_millis(20);
     let mut tasks = Vec::new();
     for (number, connection) in open.into_iter().enumerate() {
-        let offset = every.map_or(Duration::ZERO, |every| every.mul_f64(f64::from(u32::try_from(number)?) / f64::from(u32::try_from(connections)?)));
+        // Spreads the first requests evenly over one period.
+        let share = f64::from(u32::try_from(number)?) / f64::from(u32::try_from(connections)?);
+        let offset = every.unwrap_or_default().mul_f64(share);
         tasks.push(tokio::spawn(drive(connection, request.clone(), each, start + offset, every)));
     }
     let mut latencies = Vec::with_capacity(each * connections);
@@ -109,7 +116,13 @@ async fn run(request: &Request, connections: usize, each: usize, every: Option<D
     Ok(Run { latencies, elapsed: start.elapsed() })
 }
 
-async fn drive(mut connection: Connection, request: Request, each: usize, start: Instant, every: Option<Duration>) -> anyhow::Result<Vec<f64>> {
+async fn drive(
+    mut connection: Connection,
+    request: Request,
+    each: usize,
+    start: Instant,
+    every: Option<Duration>,
+) -> anyhow::Result<Vec<f64>> {
     let mut latencies = Vec::with_capacity(each);
     tokio::time::sleep_until(start.into()).await;
     for number in 0..each {

@@ -14,7 +14,11 @@ pub(crate) const JOB_ROW: &str = include_str!("../sql/insert_job.sql");
 pub(crate) async fn run(database: &str, script: &str, clients: u32, seconds: u32) -> anyhow::Result<f64> {
     let file = tempfile::NamedTempFile::new()?;
     std::fs::write(file.path(), script)?;
-    let found = ["/usr/lib/postgresql/15/bin/pgbench", "/usr/lib/postgresql/16/bin/pgbench", "/usr/lib/postgresql/17/bin/pgbench"];
+    let found = [
+        "/usr/lib/postgresql/15/bin/pgbench",
+        "/usr/lib/postgresql/16/bin/pgbench",
+        "/usr/lib/postgresql/17/bin/pgbench",
+    ];
     let program = found.into_iter().find(|path| Path::new(path).exists()).unwrap_or("pgbench");
     let output = Command::new(program)
         .args(["-n", "-M", "prepared", "-j", "2", "-c", &clients.to_string(), "-T", &seconds.to_string(), "-f"])

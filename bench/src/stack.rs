@@ -1,0 +1,119 @@
+//! The system under test: private servers, and the release binaries as processes of their own.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use shared::access::{hash_token, key_prefix, make_api_key};
+use shared::config::Config;
+use shared::job::Caller;
+use shared::outbox::Outbox;
+use shared::store::{NewApiKey, Scope};
+use testing::process::Process;
+use tokio_postgres::{Client, NoTls};
+
+use crate::load::Request;
+
+/// PostgreSQL keeps its durable defaults (`fsync`, `synchronous_commit`); the sizes are those of any small server.
+const POSTGRES: [&str; 3] = ["shared_buffers=512MB", "max_wal_size=4GB", "max_connections=200"];
+
+/// Servers and gateway; workers are added as a measurement needs them.
+pub(crate) struct Stack {
+    postgres: testing::postgres::Server,
+    rabbitmq: testing::rabbitmq::Server,
+    folder: tempfile::TempDir,
+    key: String,
+    gateway: Option<Process>,
+    /// For reading what the service wrote.
+    pub(crate) database: Client,
+}
+
+impl Stack {
+    /// Starts the servers, runs the migrations, makes a key and starts a gateway.
+    pub(crate) async fn start() -> anyhow::Result<Self> {
+        let postgres = testing::postgres::Server::start_with(&POSTGRES).await?;
+        let rabbitmq = testing::rabbitmq::Server::start().await?;
+        let folder = tempfile::tempdir()?;
+        let key = make_key(&postgres.url()).await?;
+        let database = connect(&postgres.url()).await?;
+        let mut stack = Self { postgres, rabbitmq, folder, key, gateway: None, database };
+        stack.gateway = Some(stack.process("api").start_ready().await?);
+        Ok(stack)
+    }
+
+    /// Starts a worker that runs `concurrency` jobs at once.
+    pub(crate) async fn worker(&self, concurrency: u32) -> anyhow::Result<Process> {
+        self.process("report-worker").env("WAITLESS_WORKER__CONCURRENCY", concurrency.to_string()).start_ready().await
+    }
+
+    /// Returns the gateway.
+    pub(crate) fn gateway(&self) -> anyhow::Result<&Process> {
+        self.gateway.as_ref().context("the gateway runs")
+    }
+
+    /// Prepares a submit of a report of `bench/catalogue`.
+    pub(crate) fn submit(&self, report: &str) -> anyhow::Result<Request> {
+        let url = self.gateway()?.url();
+        Ok(Request::submit(url.trim_start_matches("http://"), &self.key, report))
+    }
+
+    /// The service's own database.
+    pub(crate) fn database_url(&self) -> String {
+        self.postgres.url()
+    }
+
+    /// Deletes every job and doorbell, so that measurements do not see each other's.
+    pub(crate) async fn clear(&self) -> anyhow::Result<()> {
+        self.database
+            .batch_execute("truncate jobs, events, outbox, artifacts, links, deliveries, idempotency; checkpoint")
+            .await?;
+        self.rabbitmq.ctl(&["purge_queue", "waitless.work.interactive.v1"]).await?;
+        Ok(())
+    }
+
+    /// Counts jobs in a state.
+    pub(crate) async fn count(&self, state: &str) -> anyhow::Result<i64> {
+        Ok(self.database.query_one("select count(*) from jobs where state = $1", &[&state]).await?.get(0))
+    }
+
+    fn process(&self, name: &str) -> testing::process::Builder {
+        let source = self.postgres.url();
+        testing::process::binary(name)
+            .env("WAITLESS_DATABASE__URL", self.postgres.url())
+            .env("WAITLESS_BROKER__URL", self.rabbitmq.url())
+            .env("WAITLESS_STORAGE__URL", format!("file:{}", self.folder.path().join("artifacts").display()))
+            .env("WAITLESS_CATALOGUE__FOLDER", catalogue().display().to_string())
+            .env("WAITLESS_SERVICE__LINK_SECRET", "0123456789abcdef0123456789abcdef")
+            .env("WAITLESS_SOURCES__BENCH__URL", source)
+            .env("WAITLESS_TELEMETRY__LOG", "warn")
+    }
+}
+
+fn catalogue() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("catalogue")
+}
+
+async fn connect(url: &str) -> anyhow::Result<Client> {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+/// Makes a key as `waitless keys create` does. Opening the store runs the migrations.
+async fn make_key(database: &str) -> anyhow::Result<String> {
+    let settings = [("WAITLESS_DATABASE__URL".to_owned(), database.to_owned())];
+    let config = Config::from_layers(None, settings.into_iter())?;
+    let (outbox, _receiver) = Outbox::new();
+    let store = shared::store::open(&config.database, outbox).await?;
+    let key = make_api_key();
+    let new = NewApiKey {
+        id: uuid::Uuid::now_v7(),
+        prefix: key_prefix(&key),
+        hash: hash_token(&key),
+        caller: Caller { tenant: "bench".to_owned(), principal: "bench".to_owned() },
+        scopes: Scope::ALL.to_vec(),
+        valid_for: Some(Duration::from_secs(86_400)),
+    };
+    store.create_api_key(new).await?;
+    Ok(key)
+}
