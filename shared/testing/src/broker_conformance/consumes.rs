@@ -38,7 +38,7 @@ pub async fn two_consumers_share_a_queue(stage: Stage) {
     let batch = stage.publish_jobs(2).await;
     // Each holds its message, so the second can only be the other's.
     let (first, second) = (next(&mut one).await, next(&mut two).await);
-    let came: HashSet<_> = [&first, &second].into_iter().filter_map(|incoming| incoming.message_id).collect();
+    let came: HashSet<_> = [&first, &second].into_iter().filter_map(|incoming| incoming.message_id.clone()).collect();
     assert_eq!(came, batch.iter().map(|message| message.id.to_string()).collect());
 }
 
