@@ -14,7 +14,7 @@ use shared::job::{Caller, Job};
 use shared::places::Places;
 use shared::problem::{Problem, ProblemKind};
 use shared::progress::Progress;
-use shared::store::{ClaimRequest, Claimed, Ending, Heartbeat, NewApiKey, Scope, Settled, Settlement, WorkerInfo};
+use shared::store::{ClaimRequest, Claimed, Ending, NewApiKey, Scope, Settled, Settlement, WorkerInfo};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -56,7 +56,7 @@ pub(crate) struct Api {
     pub(crate) config: Config,
     pub(crate) places: Places,
     pub(crate) client: Client,
-    worker: (Uuid, Box<dyn Heartbeat>),
+    worker: Uuid,
     gateway: Option<(CancellationToken, JoinHandle<anyhow::Result<()>>)>,
     movers: Option<(CancellationToken, JoinHandle<()>)>,
     _folder: tempfile::TempDir,
@@ -228,7 +228,7 @@ impl Api {
     /// Claims a job for the test's worker.
     pub(crate) async fn claim(&self, id: Uuid) -> Job {
         let request = ClaimRequest { job_id: id, redelivered: false };
-        match self.places.jobs.claim(self.worker.0, request).await.unwrap() {
+        match self.places.jobs.claim(self.worker, request).await.unwrap() {
             Claimed::Yes(job) => *job,
             other => panic!("not claimed: {other:?}"),
         }
@@ -237,7 +237,7 @@ impl Api {
     pub(crate) async fn settle(&self, job: &Job, ending: Ending) {
         let (job_id, attempt) = (job.id, job.attempt);
         let progress = Progress { rows: 3, bytes: 20, ..Progress::default() };
-        let settlement = Settlement { job_id, worker_id: self.worker.0, attempt, progress, ending };
+        let settlement = Settlement { job_id, worker_id: self.worker, attempt, progress, ending };
         let settled = self.places.jobs.settle(settlement).await.unwrap();
         assert!(matches!(settled, Settled::As(_)), "{settled:?}");
     }
@@ -313,7 +313,8 @@ fn start_telemetry(config: &Config) {
     STARTED.call_once(|| std::mem::forget(shared::telemetry::start(&config.telemetry, "api-test").unwrap()));
 }
 
-async fn register(places: &Places) -> (Uuid, Box<dyn Heartbeat>) {
+/// Registers the worker the test plays, and keeps it alive as long as the test's runtime.
+async fn register(places: &Places) -> Uuid {
     let id = Uuid::now_v7();
     let info = WorkerInfo {
         id,
@@ -322,7 +323,16 @@ async fn register(places: &Places) -> (Uuid, Box<dyn Heartbeat>) {
         lanes: shared::job::Lane::ALL.to_vec(),
         concurrency: 4,
     };
-    (id, places.store.register_worker(info).await.unwrap())
+    let mut heartbeat = places.store.register_worker(info).await.unwrap();
+    tokio::spawn(async move {
+        let mut beats = tokio::time::interval(Duration::from_millis(300));
+        loop {
+            beats.tick().await;
+            // Fails while a test has the database down.
+            drop(heartbeat.beat(Vec::new()).await);
+        }
+    });
+    id
 }
 
 pub(crate) fn id_of(job: &Value) -> Uuid {
