@@ -20,18 +20,19 @@ use crate::event::{Event, EventKind};
 use crate::job::{Job, JobState};
 use crate::store::{ClaimRequest, Claimed, Result};
 
-/// Rows are locked in the order of their ids everywhere, so that two batches never wait for each other in a circle.
+/// Rows are locked by their ids and judged afterwards, so that no other index can tempt the planner; and in the order of their
+/// ids everywhere, so that two batches never wait for each other in a circle.
 const CLAIM: &str = concat!(
-    "with free as materialized (
-        select id from jobs
-        where id = any($1) and (state = 'pending' or (state = 'retrying' and next_attempt_at <= now()))
-        order by id for no key update
+    "with locked as materialized (
+        select id, state, next_attempt_at from jobs where id = any($1) order by id for no key update
+    ), free as materialized (
+        select id from locked where state = 'pending' or (state = 'retrying' and next_attempt_at <= now())
     ), changed as (
         update jobs j
         set state = 'processing', attempt = j.attempt + 1, worker_id = $2, seq = j.seq + 1, started_at = now(),
             next_attempt_at = null, phase = 'starting', rows_read = 0, total_rows = null,
             total_is_estimate = false, bytes_written = 0
-        from free where j.id = free.id and j.id = any($1)
+        from free where j.id = any(array[free.id])
         returning ",
     job_columns!(),
     "), event as (

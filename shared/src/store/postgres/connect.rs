@@ -84,8 +84,11 @@ impl Connector {
     }
 }
 
-/// Time limits at the server, and a planner that cannot be led astray: every statement of ours has an index, but a plan kept
-/// from the first minutes of an empty table would go on reading all of it when it has grown.
+/// Time limits at the server, and a planner that cannot be led astray.
+///
+/// Every statement of ours has an index to go by, and its plan is made once. A plan made in the first minutes of an empty table,
+/// or before its statistics, would go on reading all of it when it has grown: hence no scans but by an index. For the same
+/// reason the statements join a batch to a table by `id = any(array[…])`, which an index serves and a hash join cannot.
 fn settings(statement_timeout: Duration) -> String {
     let statement = statement_timeout.as_millis().max(1);
     // Locks are held for one statement's time. Who waits for one longer than half of that had better give the connection back.
@@ -93,7 +96,7 @@ fn settings(statement_timeout: Duration) -> String {
     format!(
         "set statement_timeout = {statement}; set lock_timeout = {lock}; \
          set idle_in_transaction_session_timeout = {statement}; set plan_cache_mode = force_generic_plan; \
-         set enable_seqscan = off; set enable_mergejoin = off; set jit = off; \
+         set enable_seqscan = off; set enable_bitmapscan = off; set enable_mergejoin = off; set jit = off; \
          set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 2; set tcp_keepalives_count = 3"
     )
 }

@@ -27,16 +27,17 @@ macro_rules! delivery_columns {
 }
 
 const CLAIM: &str = concat!(
-    "with due as materialized (
-        select id from deliveries
-        where id = any($1) and ((state = 'pending' and (next_attempt_at is null or next_attempt_at <= now()))
-                                or (state = 'sending' and leased_until <= now()))
-        order by id for no key update
+    "with locked as materialized (
+        select id, state, next_attempt_at, leased_until from deliveries where id = any($1) order by id for no key update
+    ), due as materialized (
+        select id from locked
+        where (state = 'pending' and (next_attempt_at is null or next_attempt_at <= now()))
+           or (state = 'sending' and leased_until <= now())
     )
     update deliveries d
     set state = 'sending', attempt = d.attempt + 1, next_attempt_at = null,
         leased_until = now() + $2 * interval '1 millisecond'
-    from due where d.id = due.id
+    from due where d.id = any(array[due.id])
     returning ",
     delivery_columns!()
 );
@@ -46,22 +47,22 @@ const SETTLE: &str = "
     with input as (
         select * from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::bigint[], $6::bigint[])
         as i(id, attempt, ending, error, delay_ms, due_ms)
+    ), locked as materialized (
+        select id, state, attempt from deliveries where id = any($1) order by id for no key update
     ), held as materialized (
-        select i.* from deliveries d join input i on i.id = d.id and i.attempt = d.attempt
-        where d.id = any($1) and d.state = 'sending'
-        order by d.id for no key update of d
+        select i.* from input i join locked l on l.id = i.id and l.attempt = i.attempt where l.state = 'sending'
     ), changed as (
         update deliveries d
         set state = h.ending, leased_until = null, error = h.error,
             next_attempt_at = case when h.ending = 'pending' then now() + h.due_ms * interval '1 millisecond' end,
             sent_at = case when h.ending = 'sent' then now() end, rung_at = now()
-        from held h where d.id = h.id
+        from held h where d.id = any(array[h.id])
         returning d.id, d.job_id, d.channel, d.state, d.attempt, h.delay_ms
     ), rung as (
         insert into outbox (id, kind, subject, queue, delay_ms, traceparent, leased_until)
         select waitless_uuid_v7(), 'send-delivery', c.id, 'notify.' || c.channel, c.delay_ms, j.traceparent,
                now() + interval '5 seconds'
-        from changed c join jobs j on j.id = c.job_id where c.state = 'pending'
+        from changed c join jobs j on j.id = any(array[c.job_id]) where c.state = 'pending'
         returning id, kind, subject, queue, delay_ms, traceparent
     )
     select c.id as subject, coalesce(r.kind, '') as kind, null::bigint as seq, null::text as tenant, null::text as principal,

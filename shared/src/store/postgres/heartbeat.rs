@@ -35,15 +35,16 @@ const BEAT: &str = "
         as i(job_id, attempt, phase, rows_read, total_rows, total_is_estimate, bytes_written)
     ), worker as (
         update workers set heartbeat_at = now() where id = $1 returning id
+    ), locked as materialized (
+        select id, state, worker_id, attempt from jobs where id = any($2) order by id for no key update skip locked
     ), held as materialized (
-        select i.* from jobs j join input i on i.job_id = j.id and i.attempt = j.attempt
-        where j.id = any($2) and j.state = 'processing' and j.worker_id = $1
-        order by j.id for no key update of j skip locked
+        select i.* from input i join locked l on l.id = i.job_id and l.attempt = i.attempt
+        where l.state = 'processing' and l.worker_id = $1
     ), progress as (
         update jobs j
         set phase = h.phase, rows_read = h.rows_read, total_rows = h.total_rows, total_is_estimate = h.total_is_estimate,
             bytes_written = h.bytes_written
-        from held h where j.id = h.job_id and j.id = any($2)
+        from held h where j.id = any(array[h.job_id])
     )
     select i.job_id, i.attempt from input i
     where not exists (select from jobs j where j.id = i.job_id and j.state = 'processing' and j.worker_id = $1
@@ -63,7 +64,7 @@ const GIVE_BACK: &str = with_effects!(
     ), changed as (
         update jobs j
         set state = 'pending', worker_id = null, interruptions = j.interruptions + 1, seq = j.seq + 1, rung_at = now()
-        from strays where j.id = strays.id
+        from strays where j.id = any(array[strays.id])
         returning j.id, j.seq, j.tenant, j.principal, 'handed_back' as kind, j.state, j.attempt, null::json as event_error,
                   j.next_attempt_at, j.notify, j.lane, j.report, j.traceparent, null::bigint as delay_ms, true as ring
     )"

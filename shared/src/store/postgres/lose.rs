@@ -39,7 +39,7 @@ const LOSE: &str = with_effects!(
         set state = case when lost.ends then 'failed' else 'pending' end, crashes = j.crashes + 1, worker_id = null,
             seq = j.seq + 1, rung_at = now(), finished_at = case when lost.ends then now() end,
             error = case when lost.ends then $4::json else $3::json end
-        from lost where j.id = lost.id
+        from lost where j.id = any(array[lost.id])
         returning j.id, j.seq, j.tenant, j.principal, case when lost.ends then 'failed' else 'worker_lost' end as kind,
                   j.state, j.attempt, case when lost.ends then $4::json else $3::json end as event_error, j.next_attempt_at,
                   j.notify, j.lane, j.report, j.traceparent, null::bigint as delay_ms, j.id <> all($5::uuid[]) as ring

@@ -19,7 +19,7 @@ const LEASE: &str = "
         select id from outbox where leased_until <= now()
         order by leased_until, created_at, id limit $1 for update skip locked
     ), leased as (
-        update outbox o set leased_until = now() + interval '5 seconds' from due where o.id = due.id
+        update outbox o set leased_until = now() + interval '5 seconds' from due where o.id = any(array[due.id])
         returning o.id, o.kind, o.subject, o.queue, o.delay_ms, o.detail::text as detail, o.traceparent, o.created_at
     )
     select id, kind, subject, queue, delay_ms, detail, traceparent from leased order by created_at, id";

@@ -26,11 +26,12 @@ const SETTLE: &str = with_effects!(
                              $8::bool[], $9::bigint[], $10::text[], $11::bigint[], $12::bigint[])
         as i(job_id, worker_id, attempt, ending, phase, rows_read, total_rows, total_is_estimate, bytes_written, problem,
              delay_ms, due_ms)
+    ), locked as materialized (
+        select id, state, worker_id, attempt, errors, max_attempts from jobs where id = any($1) order by id for no key update
     ), held as materialized (
-        select i.*, case when i.ending = 'retrying' and j.errors + 1 >= j.max_attempts then 'failed' else i.ending end as ends
-        from jobs j join input i on i.job_id = j.id and i.worker_id = j.worker_id and i.attempt = j.attempt
-        where j.id = any($1) and j.state = 'processing'
-        order by j.id for no key update of j
+        select i.*, case when i.ending = 'retrying' and l.errors + 1 >= l.max_attempts then 'failed' else i.ending end as ends
+        from input i join locked l on l.id = i.job_id and l.worker_id = i.worker_id and l.attempt = i.attempt
+        where l.state = 'processing'
     ), changed as (
         update jobs j
         set state = h.ends, worker_id = null, seq = j.seq + 1,
@@ -41,7 +42,7 @@ const SETTLE: &str = with_effects!(
             finished_at = case when h.ends in ('done', 'failed') then now() end,
             next_attempt_at = case when h.ends = 'retrying' then now() + h.due_ms * interval '1 millisecond' end,
             error = case when h.ends = 'pending' then j.error else h.problem::json end
-        from held h where j.id = h.job_id and j.id = any($1)
+        from held h where j.id = any(array[h.job_id])
         returning j.id, j.seq, j.tenant, j.principal,
                   case when h.ends = 'pending' then 'handed_back' else h.ends end as kind, j.state, j.attempt,
                   h.problem::json as event_error, j.next_attempt_at, j.notify, j.lane, j.report, j.traceparent,

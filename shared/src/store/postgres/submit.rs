@@ -60,8 +60,9 @@ const KNOWN: &str = concat!(
     ", ",
     artifacts_column!(),
     " from unnest($1::text[], $2::text[], $3::text[]) with ordinality as i(tenant, principal, key, place)
-      join idempotency k on k.tenant = i.tenant and k.principal = i.principal and k.key = i.key
-      join jobs j on j.id = k.job_id"
+      join idempotency k on k.tenant = any(array[i.tenant]) and k.principal = any(array[i.principal])
+                        and k.key = any(array[i.key])
+      join jobs j on j.id = any(array[k.job_id])"
 );
 
 #[derive(QueryableByName)]

@@ -47,7 +47,7 @@ const RING_RETRIES: &str = ring!(
           and rung_at < now() - $1 * interval '1 millisecond'
         order by next_attempt_at limit $2 for no key update skip locked
     ), due as (
-        update jobs j set rung_at = now() from late where j.id = late.id
+        update jobs j set rung_at = now() from late where j.id = any(array[late.id])
         returning j.id, 'run-job' as kind, j.lane as queue, j.traceparent
     )"
 );
@@ -64,7 +64,7 @@ const RING_SILENT: &str = ring!(
           and not exists (select from outbox o where o.subject = j.id)
         order by rung_at limit $3 for no key update skip locked
     ), due as (
-        update jobs j set rung_at = now() from silent where j.id = silent.id
+        update jobs j set rung_at = now() from silent where j.id = any(array[silent.id])
         returning j.id, 'run-job' as kind, j.lane as queue, j.traceparent
     )"
 );
@@ -77,7 +77,7 @@ const RING_DELIVERIES: &str = ring!(
           and not exists (select from outbox o where o.subject = d.id)
         order by rung_at limit $3 for no key update skip locked
     ), due as (
-        update deliveries d set rung_at = now() from late where d.id = late.id
+        update deliveries d set rung_at = now() from late where d.id = any(array[late.id])
         returning d.id, 'send-delivery' as kind, 'notify.' || d.channel as queue,
                   (select j.traceparent from jobs j where j.id = d.job_id) as traceparent
     )"
