@@ -1,1 +1,45 @@
-fn main() {}
+//! The command line of Waitless, and everything in one process.
+
+mod all_in_one;
+mod bar;
+mod cli;
+mod client;
+mod commands;
+mod data_folder;
+mod demo;
+mod screen;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use cli::{Cli, Command};
+use commands::{Outcome, check, config, jobs, keys, migrate, reports, run, show, up};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match execute(Cli::parse().command).await {
+        Ok(code) => code,
+        Err(error) => {
+            screen::note(format!("Error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn execute(command: Command) -> Outcome {
+    match command {
+        Command::Up(args) => up::up(args).await,
+        Command::Demo(args) => demo::run_demo(args).await,
+        Command::Run(args) => run::run(args).await,
+        Command::Jobs(args) => jobs::jobs(args).await,
+        Command::Show(args) => show::show(args).await,
+        Command::Cancel(args) => jobs::cancel(args).await,
+        Command::Replay(args) => jobs::replay(args).await,
+        Command::Reports(args) => reports::reports(args).await,
+        Command::Check(args) => check::check(args).await,
+        Command::Keys(args) => keys::keys(args).await,
+        Command::Migrate(args) => migrate::migrate(args).await,
+        Command::Config(args) => config::config(&args),
+    }
+}

@@ -1,6 +1,6 @@
 //! The catalogue folder: read at start, looked at again and again, never worse than its last good state.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
@@ -185,18 +185,18 @@ fn log_changes(before: &CatalogueSnapshot, after: &CatalogueSnapshot) {
     for fault in after.faults.iter().filter(|fault| !before.faults.contains(fault)) {
         tracing::error!("the catalogue file {fault}");
     }
-    for (name, report) in &after.reports {
-        match before.reports.get(name) {
-            Some(old) if old.version == report.version => {}
-            _ => tracing::debug!(report = name, version = report.version, "report in service"),
-        }
+    let version = |snapshot: &CatalogueSnapshot, name: &String| snapshot.reports.get(name).map(|r| r.version.clone());
+    let changed: Vec<_> =
+        after.reports.keys().filter(|name| version(before, name) != version(after, name)).cloned().collect();
+    let gone: Vec<_> = before.reports.keys().filter(|name| !after.reports.contains_key(*name)).cloned().collect();
+    if !changed.is_empty() || !gone.is_empty() {
+        tracing::info!(in_service = ?changed, removed = ?gone, "the catalogue was read");
     }
-    let gone: BTreeSet<_> = before.reports.keys().filter(|name| !after.reports.contains_key(*name)).collect();
-    if !gone.is_empty() {
-        tracing::info!(reports = ?gone, "reports removed from service");
-    }
-    #[expect(clippy::cast_precision_loss, reason = "a catalogue has far fewer than 2^53 files")]
-    let (reports, faults) = (after.reports.len() as f64, after.faults.len() as f64);
-    metrics::gauge!("waitless_catalogue_reports").set(reports);
-    metrics::gauge!("waitless_catalogue_faults").set(faults);
+    count(after);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a catalogue has far fewer than 2^53 files")]
+fn count(snapshot: &CatalogueSnapshot) {
+    metrics::gauge!("waitless_catalogue_reports").set(snapshot.reports.len() as f64);
+    metrics::gauge!("waitless_catalogue_faults").set(snapshot.faults.len() as f64);
 }

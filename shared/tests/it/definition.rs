@@ -145,3 +145,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn every_key_of_a_definition_is_in_the_documentation() {
+    let pages = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/CATALOGUE.md");
+    let page = std::fs::read_to_string(pages).unwrap();
+    let documented: Vec<&str> =
+        page.lines().filter(|line| line.starts_with("| `")).filter_map(|line| line.split('|').nth(1)).collect();
+    // Who gives an unknown key is told the known ones.
+    for extra in ["unknown = 1\n", "[params.p]\ntype = \"date\"\nunknown = 1\n", "[[columns]]\nunknown = 1\n"] {
+        let message = fault(&format!("{SMALL}{extra}"));
+        let known = message.split_once("expected one of ").unwrap().1;
+        for key in known.split(", ") {
+            assert!(documented.iter().any(|cell| cell.contains(key)), "{key} is not in CATALOGUE.md");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! One call to a gateway.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde::de::DeserializeOwned;
+use shared::problem::StoredProblem;
+use url::Url;
+
+const CONNECT: Duration = Duration::from_secs(5);
+/// Of answers that are not streams.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// A gateway and the key to it.
+#[derive(Clone)]
+pub(crate) struct Gateway {
+    http: reqwest::Client,
+    base: Url,
+    key: String,
+}
+
+/// Why a call has no answer of use.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    /// No answer, or only half of one. May pass.
+    #[error("no answer from {0}: {1}")]
+    Unreachable(String, String),
+    /// The gateway says what is wrong.
+    #[error("{}", describe(.0))]
+    Problem(Box<StoredProblem>),
+    /// Something else than a gateway answers there.
+    #[error("{0}")]
+    Unexpected(String),
+}
+
+impl CallError {
+    /// Tells whether the same call may succeed in a while.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable(..) => true,
+            Self::Problem(problem) => problem.status == 429 || problem.status >= 500,
+            Self::Unexpected(_) => false,
+        }
+    }
+}
+
+fn describe(problem: &StoredProblem) -> String {
+    // With one field, the detail says it all.
+    if problem.errors.len() < 2 {
+        return format!("{}: {}", problem.title, problem.detail);
+    }
+    let fields: Vec<String> =
+        problem.errors.iter().map(|error| format!("  {} {}", error.pointer, error.detail)).collect();
+    format!("{}:\n{}", problem.title, fields.join("\n"))
+}
+
+impl Gateway {
+    /// Prepares calls; connects to nothing yet.
+    pub(crate) fn new(base: &str, key: String) -> anyhow::Result<Self> {
+        let mut base: Url = base.parse().with_context(|| format!("`{base}` is not the address of a gateway"))?;
+        if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
+            bail!("`{base}` is not the address of a gateway; write for example http://127.0.0.1:8080");
+        }
+        if !base.path().ends_with('/') {
+            base.set_path(&format!("{}/", base.path()));
+        }
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT)
+            .user_agent(concat!("waitless/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .context("prepare the HTTP client")?;
+        Ok(Self { http, base, key })
+    }
+
+    /// Returns the gateway's address, without a slash at its end.
+    pub(crate) fn address(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
+    }
+
+    /// Begins a call to `path`, without a slash at its start.
+    pub(crate) fn call(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = format!("{}{path}", self.base);
+        self.http.request(method, url).bearer_auth(&self.key)
+    }
+
+    /// Sends a call and reads its JSON answer.
+    pub(crate) async fn answer<T: DeserializeOwned>(&self, call: RequestBuilder) -> Result<T, CallError> {
+        let answer = self.send(call.timeout(ANSWER)).await?;
+        let bytes = answer.bytes().await.map_err(|error| self.unreachable(&error))?;
+        serde_json::from_slice(&bytes).map_err(|error| {
+            let address = self.address();
+            CallError::Unexpected(format!("{address} answers, but not as a Waitless gateway of this version: {error}"))
+        })
+    }
+
+    /// Reads `path`.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CallError> {
+        self.answer(self.call(Method::GET, path)).await
+    }
+
+    /// Sends a call and returns its answer, when it is a good one.
+    pub(crate) async fn send(&self, call: RequestBuilder) -> Result<Response, CallError> {
+        let answer = call.send().await.map_err(|error| self.unreachable(&error))?;
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        Err(self.problem(answer).await)
+    }
+
+    async fn problem(&self, answer: Response) -> CallError {
+        let status = answer.status();
+        let bytes = answer.bytes().await.unwrap_or_default();
+        match serde_json::from_slice::<StoredProblem>(&bytes) {
+            Ok(problem) => CallError::Problem(Box::new(problem)),
+            Err(_) if may_be_a_proxy(status) => {
+                CallError::Unreachable(self.address().to_owned(), format!("a proxy says {status}"))
+            }
+            Err(_) => CallError::Unexpected(format!("{} answers {status}, and not as Waitless", self.address())),
+        }
+    }
+
+    /// Says why there is no answer, down to the cause: the outer error only says that there is none.
+    pub(crate) fn unreachable(&self, error: &reqwest::Error) -> CallError {
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(inner) = cause.source() {
+            cause = inner;
+        }
+        CallError::Unreachable(self.address().to_owned(), cause.to_string())
+    }
+}
+
+fn may_be_a_proxy(status: StatusCode) -> bool {
+    matches!(status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
+}

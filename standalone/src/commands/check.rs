@@ -1,0 +1,76 @@
+//! `waitless check`: says what is wrong with a catalogue, file and line.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use shared::config::{self, Config};
+use shared::report::{Catalogue, DefinitionFault, ReportDefinition};
+
+use super::{Outcome, load};
+use crate::all_in_one::add_demo_source;
+use crate::cli::Check;
+use crate::screen;
+
+pub(crate) async fn check(args: Check) -> Outcome {
+    let mut config = load(&args.configured)?;
+    let folder: Option<PathBuf> = args.folder.or_else(|| config.catalogue.folder.clone());
+    let wanted = config::Catalogue { folder: folder.clone(), reload_every: config.catalogue.reload_every };
+    let snapshot = Catalogue::open(&wanted)?.snapshot();
+    let mut faults = snapshot.faults.clone();
+    if args.connect {
+        if folder.is_none() {
+            add_demo_source(&mut config);
+        }
+        for report in snapshot.reports.values() {
+            faults.extend(prepare(&config, report).await.err());
+        }
+    }
+    faults.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    for fault in &faults {
+        screen::line(in_folder(folder.as_deref(), fault));
+    }
+    let good = snapshot.reports.keys().filter(|name| faults.iter().all(|fault| fault.file != format!("{name}.toml")));
+    let summary = format!("{} good, {} with faults", good.count(), faults.len());
+    if faults.is_empty() {
+        screen::line(summary);
+        return Ok(ExitCode::SUCCESS);
+    }
+    screen::note(summary);
+    Ok(ExitCode::FAILURE)
+}
+
+fn in_folder(folder: Option<&Path>, fault: &DefinitionFault) -> String {
+    let file = folder.map_or_else(|| PathBuf::from(&fault.file), |folder| folder.join(&fault.file));
+    format!("{}:{}: {}", file.display(), fault.line, fault.message)
+}
+
+/// Has the report's source prepare its query.
+async fn prepare(config: &Config, report: &ReportDefinition) -> Result<(), DefinitionFault> {
+    let fault = |key: &str, message: String| DefinitionFault {
+        file: format!("{}.toml", report.name),
+        line: line_of(&report.text, key),
+        message,
+    };
+    let Some(source) = config.sources.get(&report.source) else {
+        let message = format!("the configuration has no source `{0}`; add [sources.{0}] with a url", report.source);
+        return Err(fault("source", message));
+    };
+    let prepared = report_worker::source::explain(source, report).await;
+    let columns = prepared.map_err(|problem| fault("sql", problem.detail))?;
+    match report.columns.iter().find(|column| !columns.contains(&column.name)) {
+        Some(column) => {
+            let message = format!("[[columns]] names `{}`, but the query returns {}", column.name, columns.join(", "));
+            Err(fault("columns", message))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Finds the line on which a key stands.
+fn line_of(text: &str, key: &str) -> usize {
+    let is_key = |line: &str| {
+        let line = line.trim_start_matches(['[', ' ']);
+        line.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with(['=', ']']))
+    };
+    text.lines().position(is_key).map_or(1, |index| index + 1)
+}

@@ -1,0 +1,108 @@
+//! `waitless keys`: straight to the database, so that the first key needs no key.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use shared::access::{hash_token, key_prefix, make_api_key};
+use shared::config::Config;
+use shared::event::Event;
+use shared::job::Caller;
+use shared::message::OutboxMessage;
+use shared::store::{AfterCommit, ApiKey, NewApiKey, Store, open};
+use uuid::Uuid;
+
+use super::{Outcome, load};
+use crate::cli::{CreateKey, Keys, KeysCommand};
+use crate::screen;
+
+pub(crate) async fn keys(args: Keys) -> Outcome {
+    let config = load(&args.configured)?;
+    let store = open_store(&config).await?;
+    match args.command {
+        KeysCommand::Create(wanted) => create(store.as_ref(), wanted).await,
+        KeysCommand::List { tenant } => list(store.as_ref(), tenant.as_deref()).await,
+        KeysCommand::Revoke { id } => revoke(store.as_ref(), id).await,
+    }
+}
+
+#[derive(Debug)]
+struct Nobody;
+
+impl AfterCommit for Nobody {
+    fn committed(&self, _outbox: Vec<OutboxMessage>, _events: Vec<Event>) {}
+}
+
+/// Opens the configured database, for commands that ring no doorbells.
+pub(crate) async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    open(&config.database, Arc::new(Nobody)).await.context("open the database of the configuration")
+}
+
+async fn create(store: &dyn Store, wanted: CreateKey) -> Outcome {
+    let key = make_api_key();
+    let mut scopes = wanted.scopes;
+    scopes.dedup();
+    let made = store
+        .create_api_key(NewApiKey {
+            id: Uuid::now_v7(),
+            prefix: key_prefix(&key),
+            hash: hash_token(&key),
+            caller: Caller { tenant: wanted.tenant, principal: wanted.principal },
+            scopes,
+            valid_for: wanted.expires,
+        })
+        .await?;
+    // The key alone on standard output, so that a script can take it.
+    screen::line(&key);
+    let expires =
+        made.expires_at.map_or_else(|| "never expires".to_owned(), |at| format!("expires {}", screen::when(at)));
+    let Caller { tenant, principal } = &made.caller;
+    screen::note(format!(
+        "Key {} for {principal} of tenant {tenant}, may {}, {expires}. It is shown this once.",
+        made.id,
+        scope_names(&made)
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn list(store: &dyn Store, tenant: Option<&str>) -> Outcome {
+    let keys = store.api_keys(tenant).await?;
+    let rows: Vec<Vec<String>> = keys
+        .iter()
+        .map(|key| {
+            vec![
+                key.id.to_string(),
+                format!("{}…", key.prefix),
+                key.caller.tenant.clone(),
+                key.caller.principal.clone(),
+                scope_names(key),
+                screen::when(key.created_at),
+                standing(key),
+            ]
+        })
+        .collect();
+    let header = ["ID", "KEY", "TENANT", "PRINCIPAL", "MAY", "MADE", "STATE"];
+    screen::line(screen::table(&header, &[false; 7], &rows));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn standing(key: &ApiKey) -> String {
+    match (key.revoked_at, key.expires_at) {
+        (Some(at), _) => format!("revoked {}", screen::when(at)),
+        (None, Some(at)) if key.expired => format!("expired {}", screen::when(at)),
+        (None, Some(at)) => format!("works until {}", screen::when(at)),
+        (None, None) => "works".to_owned(),
+    }
+}
+
+fn scope_names(key: &ApiKey) -> String {
+    key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(",")
+}
+
+async fn revoke(store: &dyn Store, id: Uuid) -> Outcome {
+    if store.revoke_api_key(id).await? {
+        screen::line(format!("Key {id} is revoked; gateways refuse it within seconds."));
+        return Ok(ExitCode::SUCCESS);
+    }
+    anyhow::bail!("there is no key {id}, or it was revoked before; `waitless keys list` lists them");
+}

@@ -1,0 +1,157 @@
+//! `waitless run`: a report is submitted, followed to its end, and its files are fetched.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
+use shared::job::{JobState, Params};
+use uuid::Uuid;
+
+use super::reports::read_report;
+use super::show::{describe_file, facts};
+use super::{CANCELLED, FAILED, INTERRUPTED, Outcome, UNREACHABLE, connect};
+use crate::bar::Bar;
+use crate::cli::Run;
+use crate::client::{Follower, Gateway, JobAnswer, Submission};
+use crate::screen;
+
+pub(crate) async fn run(args: Run) -> Outcome {
+    let gateway = connect(&args.server)?;
+    if args.formats.len() > 1 && args.out.as_ref().is_some_and(|out| !out.is_dir()) {
+        bail!("several formats make several files: name a folder that exists with --out");
+    }
+    let report = read_report(&gateway, &args.report).await?;
+    let submission = Submission {
+        params: typed(&report.params, &args.params),
+        report: args.report,
+        formats: args.formats,
+        emails: args.emails,
+        idempotency_key: args.idempotency_key.unwrap_or_else(|| Uuid::new_v4().to_string()),
+    };
+    let mut bar = Bar::new();
+    let submitted = gateway.submit(&submission, |why| bar.say(&format!("{why}; trying again"))).await?;
+    let job = submitted.job;
+    if args.detach {
+        bar.clear();
+        screen::line(job.id);
+        return Ok(ExitCode::SUCCESS);
+    }
+    bar.say(&format!("Job {} was accepted in {}.", job.id, screen::how_long(submitted.took)));
+    let ended = tokio::select! {
+        ended = Follower::new(&gateway, job.id).to_its_end(&mut bar) => ended,
+        _ = tokio::signal::ctrl_c() => {
+            bar.clear();
+            screen::note(format!("The job goes on. `waitless show {0}` shows it, `waitless cancel {0}` ends it.", job.id));
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+    };
+    bar.clear();
+    match ended {
+        Ok(job) => finish(&gateway, &job, args.out.as_deref()).await,
+        Err(error) if error.may_pass() => {
+            screen::note(format!("{error}\nThe job may go on all the same; `waitless show {}` shows it.", job.id));
+            Ok(ExitCode::from(UNREACHABLE))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn finish(gateway: &Gateway, job: &JobAnswer, out: Option<&Path>) -> Outcome {
+    match job.state {
+        JobState::Done => {}
+        JobState::Cancelled => {
+            screen::note(format!("Job {} was cancelled.", job.id));
+            return Ok(ExitCode::from(CANCELLED));
+        }
+        _ => {
+            let why = job.error.as_ref().map(|error| format!("{}: {}", error.title, error.detail)).unwrap_or_default();
+            screen::note(format!("Job {0} failed. {why}\n`waitless replay {0}` runs it again.", job.id));
+            return Ok(ExitCode::from(FAILED));
+        }
+    }
+    for artifact in &job.artifacts {
+        let path = place(out, &artifact.filename)?;
+        let receipt = gateway.download(job.id, &artifact.format, &path).await?;
+        screen::line(facts(&describe_file(artifact, &receipt)));
+        screen::line(format!("Saved to {}, and its SHA-256 is the receipt's.", path.display()));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Decides where a file goes. A file that nobody named is never replaced.
+fn place(out: Option<&Path>, filename: &str) -> anyhow::Result<PathBuf> {
+    let own_name = Path::new(filename).file_name().context("the gateway names no file")?;
+    match out {
+        Some(folder) if folder.is_dir() => Ok(folder.join(own_name)),
+        Some(file) => Ok(file.to_owned()),
+        None if Path::new(own_name).exists() => bail!("{filename} exists; name another file with --out"),
+        None => Ok(PathBuf::from(own_name)),
+    }
+}
+
+/// Gives parameters the JSON types that the report's schema asks for. What does not fit goes as it is: the gateway says what is
+/// wrong with it better than anybody.
+pub(crate) fn typed(schema: &Value, given: &[(String, String)]) -> Params {
+    let mut params = Params::new();
+    for (name, text) in given {
+        let property = &schema["properties"][name];
+        let property = property["anyOf"].get(0).filter(|_| is_optional(property)).unwrap_or(property);
+        if property["type"] == "array" {
+            let value = typed_value(&property["items"], text);
+            match params.get_mut(name) {
+                Some(Value::Array(items)) => items.push(value),
+                _ => drop(params.insert(name.clone(), json!([value]))),
+            }
+        } else {
+            params.insert(name.clone(), typed_value(property, text));
+        }
+    }
+    params
+}
+
+fn is_optional(property: &Value) -> bool {
+    property["anyOf"].as_array().is_some_and(|variants| variants.iter().any(|variant| variant["type"] == "null"))
+}
+
+fn typed_value(schema: &Value, text: &str) -> Value {
+    let parsed = match schema["type"].as_str() {
+        Some("integer") => text.parse::<i64>().ok().map(Value::from),
+        Some("boolean") => text.parse::<bool>().ok().map(Value::from),
+        _ => None,
+    };
+    parsed.unwrap_or_else(|| Value::from(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::report::{DEMO_CATALOGUE, params_schema, parse_definition};
+
+    use super::*;
+
+    #[test]
+    fn texts_of_the_command_line_become_what_the_schema_asks_for() {
+        let text = DEMO_CATALOGUE.iter().find(|(name, _)| *name == "line-item-export").unwrap().1;
+        let schema = params_schema(&parse_definition("line-item-export", text).unwrap());
+        let given = [
+            ("shipped_from", "1995-01-01"),
+            ("ship_modes", "AIR"),
+            ("ship_modes", "REG AIR"),
+            ("min_price", "12.50"),
+            ("late_only", "true"),
+            ("remark_contains", "5"),
+            ("unknown", "x"),
+        ];
+        let given: Vec<_> = given.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        assert_eq!(
+            Value::Object(typed(&schema, &given)),
+            json!({
+                "shipped_from": "1995-01-01", "ship_modes": ["AIR", "REG AIR"], "min_price": "12.50", "late_only": true,
+                "remark_contains": "5", "unknown": "x"
+            })
+        );
+        let given = [("top".to_owned(), "5".to_owned()), ("top2".to_owned(), "x".to_owned())];
+        let schema = json!({ "properties": { "top": { "type": "integer" }, "top2": { "type": "integer" } } });
+        assert_eq!(Value::Object(typed(&schema, &given)), json!({ "top": 5, "top2": "x" }));
+    }
+}

@@ -1,0 +1,10 @@
+//! The demo: data derived from TPC-H in a SQLite file, and one report on it from submit to mail.
+
+mod make_source;
+mod preview;
+mod read_mail;
+mod rows;
+mod run_demo;
+
+pub(crate) use make_source::{make_demo_source, path_in};
+pub(crate) use run_demo::run_demo;

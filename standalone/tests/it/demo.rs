@@ -1,0 +1,35 @@
+use std::time::Duration;
+
+use crate::service::{Place, said};
+
+#[tokio::test]
+async fn the_demo_shows_everything_and_ends_well() {
+    let place = Place::empty();
+    let running = place.command(&["demo"]).output();
+    let output = tokio::time::timeout(Duration::from_secs(120), running).await.expect("the demo ends").unwrap();
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    for word in [
+        "was answered with 202",
+        "The report is done after",
+        "order_key  line_number",
+        "SHA-256",
+        "Subject",
+        "/d/",
+        "without a key, and gave the same file",
+        "Everything is stopped again",
+        "waitless up",
+    ] {
+        assert!(said.contains(word), "{word} is missing: {said}");
+    }
+    assert!(std::fs::read_dir(place.path(".")).unwrap().next().is_none(), "the demo leaves nothing behind");
+}
+
+#[tokio::test]
+async fn a_demo_that_cannot_write_says_so_and_fails() {
+    let place = Place::empty();
+    place.write("file", "");
+    let output = place.output(&["demo", "--data", "file/data"]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("make the data folder file/data"), "{}", said(&output));
+}

@@ -1,0 +1,10 @@
+//! Tests of the binary `waitless`, as people use it.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod check;
+mod demo;
+mod errors;
+mod keys;
+mod run;
+mod service;
+mod up;

@@ -1,0 +1,104 @@
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::service::{DEADLINE, Place, said};
+
+#[tokio::test]
+async fn a_gateway_killed_in_the_middle_of_a_job_and_started_again_still_delivers_it_once() {
+    let place = Place::with_counting();
+    let service = place.up().await;
+    let listen = service.listen();
+    let arguments = ["run", "counting", "--param", "rows=400000", "--out", "slow.csv", "--email", "ana@example.com"];
+    let running = tokio::spawn(place.command(&arguments).output());
+    place.newest_job_is("processing").await;
+    service.kill().await;
+    let _service = place.up_on(&listen).await;
+
+    let output = tokio::time::timeout(DEADLINE, running).await.expect("run ends").unwrap().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let jobs = place.json(&["jobs"]).await;
+    let [job] = jobs["jobs"].as_array().unwrap().as_slice() else { panic!("{jobs}") };
+    assert_eq!((&job["state"], &job["attempt"]), (&Value::from("done"), &Value::from(2)));
+    let file = std::fs::read(place.path("slow.csv")).unwrap();
+    assert_eq!(hex::encode(Sha256::digest(&file)), job["artifacts"][0]["sha256"]);
+    assert_eq!(file.iter().filter(|byte| **byte == b'\n').count(), 400_001);
+    testing::eventually(DEADLINE, "the mail", async || !place.mails().is_empty()).await;
+    assert_eq!(place.mails().len(), 1);
+}
+
+#[tokio::test]
+async fn several_formats_make_several_files_in_a_folder_from_one_job() {
+    let place = Place::with_counting();
+    let _service = place.up().await;
+    std::fs::create_dir(place.path("out")).unwrap();
+    place.say(&["run", "counting", "--format", "csv", "--format", "jsonl", "--out", "out"]).await;
+    let csv = crate::service::files(&place.path("out"), "csv");
+    let jsonl = crate::service::files(&place.path("out"), "jsonl");
+    assert_eq!((csv.len(), jsonl.len()), (1, 1));
+    assert_eq!(std::fs::read_to_string(&csv[0]).unwrap(), "i,name\r\n1,row 1\r\n2,row 2\r\n3,row 3\r\n");
+    assert_eq!(place.json(&["jobs"]).await["jobs"].as_array().unwrap().len(), 1);
+    assert!(crate::service::files(&place.path("out"), "part").is_empty());
+}
+
+#[tokio::test]
+async fn a_cancelled_job_ends_the_run_with_its_own_exit_code() {
+    let place = Place::with_counting();
+    let _service = place.up().await;
+    let running = tokio::spawn(place.command(&["run", "counting", "--param", "rows=500000000"]).output());
+    let job = place.newest_job_is("processing").await;
+    let id = job["id"].as_str().unwrap();
+    assert!(place.say(&["cancel", id]).await.contains("is cancelled"));
+    let output = tokio::time::timeout(DEADLINE, running).await.expect("run ends").unwrap().unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", said(&output));
+    assert!(crate::service::files(&place.path("."), "csv").is_empty());
+}
+
+#[tokio::test]
+async fn a_failed_job_tells_why_can_be_shown_and_is_replayed() {
+    let place = Place::with_counting();
+    place.write("catalogue/broken.toml", "title = \"Broken\"\nsource = \"numbers\"\nsql = \"select * from later\"\n");
+    let _service = place.up().await;
+    let output = place.output(&["run", "broken", "--out", "broken.csv"]).await;
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    assert!(said(&output).contains("no such table: later"), "{}", said(&output));
+    assert!(!place.path("broken.csv").exists() && !place.path("broken.csv.part").exists());
+
+    let id = place.json(&["jobs"]).await["jobs"][0]["id"].as_str().unwrap().to_owned();
+    let shown = place.say(&["show", &id]).await;
+    assert!(shown.contains("State") && shown.contains("failed") && shown.contains("no such table: later"), "{shown}");
+    let source = rusqlite::Connection::open(place.path("numbers.sqlite")).unwrap();
+    source.execute_batch("create table later as select 7 as x").unwrap();
+    place.say(&["replay", &id]).await;
+    let job = place.newest_job_is("done").await;
+    assert_eq!(job["artifacts"][0]["rows"], 1);
+    let shown = place.say(&["show", &id]).await;
+    assert!(shown.contains("SHA-256") && shown.contains("1, complete"), "{shown}");
+}
+
+#[tokio::test]
+async fn ctrl_c_leaves_the_job_alone_and_says_how_to_go_on() {
+    let place = Place::with_counting();
+    let _service = place.up().await;
+    let mut command = place.command(&["run", "counting", "--param", "rows=500000000"]);
+    let running = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let pid = running.id().unwrap().to_string();
+    let job = place.newest_job_is("processing").await;
+    let interrupted = tokio::process::Command::new("kill").args(["-INT", &pid]).status().await.unwrap();
+    assert!(interrupted.success());
+    let output = tokio::time::timeout(DEADLINE, running.wait_with_output()).await.expect("run ends").unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", said(&output));
+    let id = job["id"].as_str().unwrap();
+    assert!(said(&output).contains(&format!("`waitless cancel {id}` ends it")), "{}", said(&output));
+    assert_eq!(place.json(&["show", id]).await["state"], "processing");
+    place.say(&["cancel", id]).await;
+}
+
+#[tokio::test]
+async fn the_same_idempotency_key_is_the_same_job() {
+    let place = Place::with_counting();
+    let _service = place.up().await;
+    let arguments = ["run", "counting", "--detach", "--idempotency-key", "monday"];
+    let first = place.say(&arguments).await;
+    assert_eq!(place.say(&arguments).await, first);
+    assert_eq!(place.json(&["jobs"]).await["jobs"].as_array().unwrap().len(), 1);
+}
