@@ -13,13 +13,13 @@ use tokio_util::sync::CancellationToken;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let config = Config::load(config_file()?.as_deref())?;
+    ensure!(
+        !config.broker.url.expose().starts_with("in-process:"),
+        "broker.url is in-process: a notifier of its own would hear of nothing; set amqp://…, or run `waitless up`"
+    );
     let _telemetry = telemetry::start(&config.telemetry, "notifier")?;
     let stop = shutdown::on_signal().context("listen to signals")?;
     let (places, movers) = Places::open(&config).await?;
-    ensure!(
-        places.broker.kind() != "in-process",
-        "broker.url is in-process: a notifier of its own would hear of nothing; set amqp://…, or run `waitless up`"
-    );
     let probes = Probes::bind(config.http.listen, places.clone()).await?;
     let service = Application::build(&config, places).await?;
     let done = CancellationToken::new();
