@@ -43,7 +43,6 @@ BREAKAGES: dict[str, Callable[[list[dict]], object]] = {
     "no fallback": lambda items: find(items, "ScaledObject", WORKER)["spec"].pop("fallback"),
     "an autoscaler of nothing": lambda items: items.remove(find(items, "Deployment", "notifier")),
 }
-COUNT = len(BREAKAGES)
 
 
 def all_of(items: list[dict], documented: str) -> Iterator[tuple[str, bool]]:

@@ -10,6 +10,7 @@ import yaml
 
 import breakages
 import containers
+import observability
 from manifests import Manifests
 from settings import ROOT
 
@@ -38,7 +39,7 @@ def main() -> None:
     parser.add_argument("--bin", required=True, type=pathlib.Path)
     arguments = parser.parse_args()
     documented = (K8S / "README.md").read_text()
-    faults, seen = containers.check(arguments.bin), 0
+    faults, seen = containers.check(arguments.bin) + observability.check(), 0
     demo = None
     for folder in (K8S / "base", K8S / "overlays/demo"):
         items, name = render(arguments.kubectl, folder), str(folder.relative_to(ROOT))
@@ -48,10 +49,11 @@ def main() -> None:
         print(fault, file=sys.stderr)
     if faults:
         sys.exit(f"deploy/: {len(faults)} faults")
-    missed = [what for what, fault in breakages.all_of(copy.deepcopy(demo), documented) if not fault]
+    broken = [*breakages.all_of(copy.deepcopy(demo), documented), *observability.breakages()]
+    missed = [what for what, noticed in broken if not noticed]
     if missed:
         sys.exit("the validation no longer notices: " + "; ".join(missed))
-    print(f"deploy/: the image, the compose file and {seen} Kubernetes objects are valid; {breakages.COUNT} breakages were noticed")
+    print(f"deploy/: image, compose file, {seen} Kubernetes objects, alerts and dashboard are valid; {len(broken)} breakages were noticed")
 
 
 if __name__ == "__main__":

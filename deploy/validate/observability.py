@@ -1,0 +1,77 @@
+"""Alerts and dashboard: every query must parse, and every metric in them must be one the code emits, with those labels."""
+
+import json
+import pathlib
+import re
+
+import promql_parser
+import yaml
+
+import settings
+
+FOLDER = settings.ROOT / "deploy/observability"
+SOURCES = ["shared/src", "api/src", "report-worker/src", "notifier/src", "standalone/src"]
+# What Prometheus itself adds.
+OTHERS = {"up"}
+
+
+def emitted() -> dict[str, tuple[str, set[str]]]:
+    """Kind and labels of every metric in the code."""
+    found: dict[str, tuple[str, set[str]]] = {}
+    for folder in SOURCES:
+        for path in sorted((settings.ROOT / folder).rglob("*.rs")):
+            text = path.read_text()
+            for match in re.finditer(r'\b(counter|gauge|histogram)!\(\s*"(waitless_\w+)"([^;]*?)\)\s*\.', text):
+                kind, name, rest = match.groups()
+                labels = set(re.findall(r'"(\w+)" =>', rest))
+                if "&labels" in rest:
+                    labels |= set(re.findall(r'\("(\w+)",', text[max(0, match.start() - 400) : match.start()]))
+                known = found.get(name, (kind, set()))
+                found[name] = (kind, known[1] | labels)
+    return found
+
+
+def queries() -> list[tuple[str, str]]:
+    rules = [rule for group in yaml.safe_load((FOLDER / "alerts.yaml").read_text())["groups"] for rule in group["rules"]]
+    panels = json.loads((FOLDER / "dashboard.json").read_text())["panels"]
+    return [(f"alert {rule['alert']}", rule["expr"]) for rule in rules] + [
+        (f"panel {panel['title']}", target["expr"]) for panel in panels for target in panel["targets"]
+    ]
+
+
+def check(metrics: dict[str, tuple[str, set[str]]] | None = None) -> list[str]:
+    metrics, faults = metrics or emitted(), []
+    for where, query in queries():
+        query = query.replace("$__rate_interval", "5m")
+        try:
+            promql_parser.parse(query)
+        except Exception as error:
+            faults.append(f"{where}: {error}")
+            continue
+        for name in set(re.findall(r"\bwaitless_\w+", query)):
+            faults += check_metric(where, query, name, metrics)
+    return faults
+
+
+def check_metric(where: str, query: str, name: str, metrics: dict[str, tuple[str, set[str]]]) -> list[str]:
+    plain = re.sub(r"_(bucket|sum|count)$", "", name)
+    kind, labels = metrics.get(plain) or metrics.get(name) or (None, set())
+    if kind is None:
+        return [f"{where}: no metric {name} is emitted"]
+    if (kind == "histogram") != name.endswith(("_bucket", "_sum", "_count")):
+        return [f"{where}: {name} is a {kind}"]
+    if kind == "counter" and not re.search(rf"rate\({name}[^)]*\)", query):
+        return [f"{where}: {name} only grows; take its rate"]
+    used = set(re.findall(rf"{name}{{(\w+)=", query))
+    if len(re.findall(r"\bwaitless_\w+", query)) == 1:
+        used |= {label for group in re.findall(r"by \(([^)]*)\)", query) for label in group.replace(" ", "").split(",")}
+    return [f"{where}: {name} has no label {label}" for label in used - labels - {"le", "job", "instance"}]
+
+
+def breakages() -> list[tuple[str, bool]]:
+    """Whether a metric that is gone, of another kind or without its label is noticed."""
+    metrics = emitted()
+    gone = {name: what for name, what in metrics.items() if name != "waitless_uncovered_jobs"}
+    other = {**metrics, "waitless_outbox_backlog": ("counter", set())}
+    bare = {**metrics, "waitless_jobs": ("gauge", set())}
+    return [("a metric that is gone", bool(check(gone))), ("a metric of another kind", bool(check(other))), ("a label that is gone", bool(check(bare)))]
