@@ -26,7 +26,7 @@ pub struct Process {
     folder: tempfile::TempDir,
 }
 
-/// Prepares one of the workspace's binaries: `waitless`, `api`, `report-worker` or `notifier`.
+/// Prepares one of the workspace's binaries: `waitless`, `api`, `report-worker` or `notifier`. Its failpoints are compiled in.
 pub fn binary(name: &str) -> Builder {
     Builder { name: name.to_owned(), arguments: Vec::new(), environment: Vec::new() }
 }
@@ -189,7 +189,9 @@ async fn build(folder: PathBuf) -> anyhow::Result<()> {
     let cargo = crate::run::named("CARGO").unwrap_or_else(|| "cargo".to_owned());
     let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
     let mut command = tokio::process::Command::new(cargo);
-    command.args(["build", "--workspace", "--bins", "--quiet", "--target-dir"]).arg(crate::run::target_folder()?);
+    // With the failpoints, as the tests themselves are built: one build serves both.
+    command.args(["build", "--workspace", "--bins", "--features", "report-worker/failpoints", "--quiet"]);
+    command.arg("--target-dir").arg(crate::run::target_folder()?);
     if folder.ends_with("release") {
         command.arg("--release");
     }
