@@ -17,6 +17,7 @@ pub mod transitions;
 // Places: where things rest.
 pub mod broker;
 pub mod config;
+pub mod postgres;
 pub mod storage;
 pub mod store;
 

@@ -133,7 +133,7 @@ fn lower_layers_import_nothing_of_higher_ones() {
         "trace",
         "transitions",
     ];
-    let places = ["broker", "config", "storage", "store"];
+    let places = ["broker", "config", "postgres", "storage", "store"];
     let movers = ["outbox", "sweep", "places", "probes", "telemetry", "shutdown"];
     let imports = |line: &str, modules: &[&str]| {
         modules

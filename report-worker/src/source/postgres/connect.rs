@@ -4,13 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use shared::postgres::{read_url, with_causes};
 use shared::problem::{Problem, ProblemKind};
 use tokio::task::JoinHandle;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Config, Error, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
-
-use super::fault;
 
 /// A source that does not answer a connect within this time counts as away.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
@@ -70,13 +69,12 @@ impl Pool {
     /// Reads the URL. Connects to nothing.
     pub(super) fn new(url: &str) -> Result<Self, Problem> {
         let unusable = |why: String| Problem::new(ProblemKind::SourceUnknown, format!("its url cannot be used: {why}"));
-        let mut config: Config = url.parse().map_err(|error: Error| unusable(fault::with_causes(&error)))?;
+        let (mut config, tls) = read_url(url, None).map_err(unusable)?;
         config.connect_timeout(CONNECT_WITHIN).keepalives_idle(Duration::from_secs(30));
         config.keepalives_interval(Duration::from_secs(10)).keepalives_retries(3);
         if config.get_application_name().is_none() {
             config.application_name("waitless");
         }
-        let tls = super::tls::connector();
         Ok(Self { config, tls, idle: Mutex::default() })
     }
 
@@ -101,7 +99,7 @@ impl Pool {
             let (client, connection) = self.config.connect(self.tls.clone()).await?;
             let driver = tokio::spawn(async move {
                 if let Err(error) = connection.await {
-                    tracing::debug!(error = %fault::with_causes(&error), "a connection to a source ended");
+                    tracing::debug!(error = %with_causes(&error), "a connection to a source ended");
                 }
             });
             let connection =
@@ -111,7 +109,7 @@ impl Pool {
         };
         match tokio::time::timeout(CONNECT_WITHIN, connecting).await {
             Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(error)) => Err(away(fault::with_causes(&error))),
+            Ok(Err(error)) => Err(away(with_causes(&error))),
             Err(_) => Err(away(format!("no connection within {} s", CONNECT_WITHIN.as_secs()))),
         }
     }

@@ -1,5 +1,6 @@
 //! What an error of the server means for the job.
 
+use shared::postgres::with_causes;
 use shared::problem::{Problem, ProblemKind};
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
@@ -39,15 +40,4 @@ fn may_pass(code: &SqlState) -> bool {
     let class = code.code().get(..2).unwrap_or_default();
     // Connection, rollback (serialization, deadlock), resources, operator intervention, system.
     matches!(class, "08" | "40" | "53" | "57" | "58") || *code == SqlState::LOCK_NOT_AVAILABLE
-}
-
-/// The driver's errors keep what matters in their sources.
-pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut said = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        said = format!("{said}: {error}");
-        cause = error.source();
-    }
-    said
 }

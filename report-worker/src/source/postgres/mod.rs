@@ -10,7 +10,6 @@ mod read;
 mod scalar;
 mod start;
 mod stop;
-mod tls;
 
 use std::sync::Arc;
 

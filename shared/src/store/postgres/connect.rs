@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
-use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::tls::{self, Check};
 use crate::config;
+use crate::postgres::{read_url, with_causes};
 use crate::store::StoreError;
 
 /// Opens connections to one database.
@@ -31,29 +30,14 @@ impl std::fmt::Debug for Connector {
 impl Connector {
     /// Reads the configuration. Connects to nothing.
     pub(super) fn new(database: &config::Database) -> Result<Self, StoreError> {
-        let (url, mode) = take_ssl_mode(database.url.expose());
-        let mut server: tokio_postgres::Config = url
-            .parse()
-            .map_err(|error| StoreError::Unexpected(format!("database.url cannot be read: {}", with_causes(&error))))?;
-        let (ssl, check) = match mode.as_deref() {
-            Some("disable") => (SslMode::Disable, Check::Nothing),
-            None | Some("prefer" | "allow") => (SslMode::Prefer, Check::Nothing),
-            Some("require") => (SslMode::Require, Check::Nothing),
-            Some("verify-ca") => (SslMode::Require, Check::Authority),
-            Some("verify-full") => (SslMode::Require, Check::AuthorityAndName),
-            Some(other) => {
-                return Err(StoreError::Unexpected(format!(
-                    "database.url: sslmode `{other}` is not disable, prefer, require, verify-ca or verify-full"
-                )));
-            }
-        };
-        server.ssl_mode(ssl).connect_timeout(database.acquire_timeout).keepalives_idle(Duration::from_secs(5));
+        let (mut server, tls) = read_url(database.url.expose(), database.ca_file.as_deref())
+            .map_err(|why| StoreError::Unexpected(format!("database.url: {why}")))?;
+        server.connect_timeout(database.acquire_timeout).keepalives_idle(Duration::from_secs(5));
         server.keepalives_interval(Duration::from_secs(2)).keepalives_retries(3);
         server.tcp_user_timeout(database.statement_timeout + Duration::from_secs(5));
         if server.get_application_name().is_none() {
             server.application_name("waitless");
         }
-        let tls = tls::connector(check, database.ca_file.as_deref()).map_err(StoreError::Unexpected)?;
         let settings = settings(database.statement_timeout);
         Ok(Self(Arc::new(Inner { server, tls, settings, timeout: database.acquire_timeout })))
     }
@@ -99,48 +83,4 @@ fn settings(statement_timeout: Duration) -> String {
          set enable_seqscan = off; set enable_bitmapscan = off; set enable_mergejoin = off; set jit = off; \
          set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 2; set tcp_keepalives_count = 3"
     )
-}
-
-/// Takes `sslmode` out of the URL, because the driver knows only three of the five.
-fn take_ssl_mode(url: &str) -> (String, Option<String>) {
-    let Some((base, query)) = url.split_once('?') else { return (url.to_owned(), None) };
-    let mut mode = None;
-    let mut rest = Vec::new();
-    for pair in query.split('&') {
-        match pair.strip_prefix("sslmode=") {
-            Some(value) => mode = Some(value.to_owned()),
-            None => rest.push(pair),
-        }
-    }
-    let url = if rest.is_empty() { base.to_owned() } else { format!("{base}?{}", rest.join("&")) };
-    (url, mode)
-}
-
-/// The driver's errors keep what matters in their sources.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut said = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        said = format!("{said}: {error}");
-        cause = error.source();
-    }
-    said
-}
-
-#[cfg(test)]
-mod tests {
-    use super::take_ssl_mode;
-
-    #[test]
-    fn the_ssl_mode_is_taken_out_of_the_url_and_nothing_else() {
-        let (url, mode) =
-            take_ssl_mode("postgres://u:p@h/db?connect_timeout=3&sslmode=verify-full&target_session_attrs=any");
-        assert_eq!(url, "postgres://u:p@h/db?connect_timeout=3&target_session_attrs=any");
-        assert_eq!(mode.as_deref(), Some("verify-full"));
-        assert_eq!(take_ssl_mode("postgres://h/db"), ("postgres://h/db".to_owned(), None));
-        assert_eq!(
-            take_ssl_mode("postgres://h/db?sslmode=disable"),
-            ("postgres://h/db".to_owned(), Some("disable".into()))
-        );
-    }
 }

@@ -25,7 +25,6 @@ mod settle;
 mod sql;
 mod submit;
 mod sweep;
-mod tls;
 mod workers;
 
 use std::sync::Arc;

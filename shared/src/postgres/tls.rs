@@ -46,7 +46,8 @@ pub(super) fn connector(check: Check, ca_file: Option<&Path>) -> Result<MakeRust
 fn authorities(ca_file: Option<&Path>) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     if let Some(path) = ca_file {
-        let unusable = |error: &dyn std::fmt::Display| format!("database.ca_file {}: {error}", path.display());
+        let unusable =
+            |error: &dyn std::fmt::Display| format!("the certificate authorities in {}: {error}", path.display());
         for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unusable(&error))? {
             let certificate = certificate.map_err(|error| unusable(&error))?;
             roots.add(certificate).map_err(|error| unusable(&error))?;
@@ -58,7 +59,7 @@ fn authorities(ca_file: Option<&Path>) -> Result<RootCertStore, String> {
         let found = rustls_native_certs::load_native_certs();
         roots.add_parsable_certificates(found.certs);
         if roots.is_empty() {
-            return Err("this system has no certificate authorities: set database.ca_file".to_owned());
+            return Err("this system has no certificate authorities: name a file of them".to_owned());
         }
     }
     Ok(roots)
