@@ -1,4 +1,4 @@
-//! Attempts from end to end, on the embedded stack.
+//! Attempts from end to end, on both stacks.
 
 use std::time::{Duration, Instant};
 
@@ -29,16 +29,46 @@ fn endless() -> Report {
     report("shop", sql, "")
 }
 
-async fn shop() -> (Stack, Ground) {
+/// Gives the stack the source `shop`.
+fn open_shop(stack: &mut Stack) -> Ground {
     let ground = Ground::sqlite(SETUP);
-    let mut stack = Stack::embedded().await;
     stack.add_source("shop", ground.settings.url.expose());
-    (stack, ground)
+    ground
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_report_is_done_and_its_file_is_what_the_artifact_says() {
-    let (stack, _ground) = shop().await;
+macro_rules! on_both_stacks {
+    ($($name:ident),* $(,)?) => {
+        mod embedded {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() { super::$name(super::Stack::embedded().await).await; })*
+        }
+        mod real {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() { super::$name(super::Stack::real().await).await; })*
+        }
+    };
+}
+
+on_both_stacks!(
+    a_report_is_done_and_its_file_is_what_the_artifact_says,
+    a_link_opens_with_the_token_derived_from_it,
+    a_query_that_is_wrong_fails_at_once_and_leaves_no_file,
+    a_source_that_is_down_is_tried_again_until_it_is_up,
+    a_source_that_stays_down_fails_after_as_many_attempts_as_may_be,
+    a_source_nobody_configured_fails_and_says_what_to_add,
+    a_report_that_takes_too_long_fails_as_timed_out,
+    more_rows_or_bytes_than_may_be_fail_loudly_and_leave_no_file,
+    a_cancelled_job_stops_its_query_at_the_server_within_a_second,
+    a_slot_is_free_again_after_a_cancel,
+    a_doorbell_rung_many_times_runs_the_job_once,
+    a_message_nobody_can_read_goes_to_the_dead_letters_and_holds_nobody_up,
+    a_worker_that_is_told_to_stop_hands_back_what_takes_too_long_and_burns_no_attempt,
+    a_worker_that_is_told_to_stop_lets_short_jobs_finish,
+    long_jobs_tell_their_progress_and_short_ones_do_not,
+);
+
+async fn a_report_is_done_and_its_file_is_what_the_artifact_says(mut stack: Stack) {
+    let _shop = open_shop(&mut stack);
     let worker = stack.start_worker().await;
     let id = stack.submit(&quick().formats(&[Format::Csv, Format::Jsonl])).await;
     let job = stack.wait_for(id, JobState::Done).await;
@@ -62,9 +92,8 @@ async fn a_report_is_done_and_its_file_is_what_the_artifact_says() {
     worker.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_link_opens_with_the_token_derived_from_it() {
-    let (stack, _ground) = shop().await;
+async fn a_link_opens_with_the_token_derived_from_it(mut stack: Stack) {
+    let _shop = open_shop(&mut stack);
     let worker = stack.start_worker().await;
     let id = stack.submit(&quick()).await;
     let job = stack.wait_for(id, JobState::Done).await;
@@ -74,9 +103,8 @@ async fn a_link_opens_with_the_token_derived_from_it() {
     worker.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_query_that_is_wrong_fails_at_once_and_leaves_no_file() {
-    let (stack, _ground) = shop().await;
+async fn a_query_that_is_wrong_fails_at_once_and_leaves_no_file(mut stack: Stack) {
+    let _shop = open_shop(&mut stack);
     let worker = stack.start_worker().await;
     let id = stack.submit(&report("shop", "select nothing_of_the_kind from sale", "")).await;
     let job = stack.wait_for(id, JobState::Failed).await;
@@ -87,11 +115,9 @@ async fn a_query_that_is_wrong_fails_at_once_and_leaves_no_file() {
     worker.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_source_that_is_down_is_tried_again_until_it_is_up() {
+async fn a_source_that_is_down_is_tried_again_until_it_is_up(mut stack: Stack) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("late.db");
-    let mut stack = Stack::embedded().await;
     stack.add_source("late", &format!("sqlite:{}", path.display()));
     let worker = stack.start_worker().await;
     let id = stack.submit(&report("late", "select id from sale order by id", "")).await;
@@ -103,9 +129,7 @@ async fn a_source_that_is_down_is_tried_again_until_it_is_up() {
     worker.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_source_that_stays_down_fails_after_as_many_attempts_as_may_be() {
-    let stack = Stack::embedded().await;
+async fn a_source_that_stays_down_fails_after_as_many_attempts_as_may_be(mut stack: Stack) {
     let worker = stack.start_worker().await;
     let id = stack.submit(&report("down", "select 1 as one", "max_attempts = 2\n")).await;
     let job = stack.wait_for(id, JobState::Failed).await;
@@ -114,9 +138,7 @@ async fn a_source_that_stays_down_fails_after_as_many_attempts_as_may_be() {
     worker.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_source_nobody_configured_fails_and_says_what_to_add() {
-    let stack = Stack::embedded().await;
+async fn a_source_nobody_configured_fails_and_says_what_to_add(mut stack: Stack) {
     let worker = stack.start_worker().await;
     let id = stack.submit(&report("elsewhere", "select 1 as one", "")).await;
     let problem = stack.wait_for(id, JobState::Failed).await.error.unwrap();
@@ -125,9 +147,8 @@ async fn a_source_nobody_configured_fails_and_says_what_to_add() {
     worker.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_report_that_takes_too_long_fails_as_timed_out() {
-    let (stack, _ground) = shop().await;
+async fn a_report_that_takes_too_long_fails_as_timed_out(mut stack: Stack) {
+    let _shop = open_shop(&mut stack);
     let worker = stack.start_worker().await;
     let sql = "with recursive n(i) as (select 1 union all select i + 1 from n where i > 0) select count(*) as c from n";
     let id = stack.submit(&report("shop", sql, "timeout = \"1s\"\n")).await;
@@ -136,9 +157,8 @@ async fn a_report_that_takes_too_long_fails_as_timed_out() {
     worker.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn more_rows_or_bytes_than_may_be_fail_loudly_and_leave_no_file() {
-    let (stack, _ground) = shop().await;
+async fn more_rows_or_bytes_than_may_be_fail_loudly_and_leave_no_file(mut stack: Stack) {
+    let _shop = open_shop(&mut stack);
     let worker = stack.start_worker().await;
     let many = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 50000) select i from n";
     for (limit, kind) in
@@ -153,10 +173,8 @@ async fn more_rows_or_bytes_than_may_be_fail_loudly_and_leave_no_file() {
     worker.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_cancelled_job_stops_its_query_at_the_server_within_a_second() {
+async fn a_cancelled_job_stops_its_query_at_the_server_within_a_second(mut stack: Stack) {
     let ground = Ground::postgres("").await;
-    let mut stack = Stack::embedded().await;
     stack.add_source("shop", ground.settings.url.expose());
     let worker = stack.start_worker().await;
     let id = stack.submit(&report("shop", "select pg_sleep(600)::text as s", "")).await;
@@ -171,9 +189,8 @@ async fn a_cancelled_job_stops_its_query_at_the_server_within_a_second() {
     worker.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_slot_is_free_again_after_a_cancel() {
-    let (mut stack, _ground) = shop().await;
+async fn a_slot_is_free_again_after_a_cancel(mut stack: Stack) {
+    let _shop = open_shop(&mut stack);
     stack.config.worker.concurrency = 1;
     let worker = stack.start_worker().await;
     for _ in 0..3 {
@@ -186,9 +203,8 @@ async fn a_slot_is_free_again_after_a_cancel() {
     worker.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_doorbell_rung_many_times_runs_the_job_once() {
-    let (stack, _ground) = shop().await;
+async fn a_doorbell_rung_many_times_runs_the_job_once(mut stack: Stack) {
+    let _shop = open_shop(&mut stack);
     let id = stack.submit(&quick()).await;
     let ring = || OutboxMessage {
         id: Uuid::now_v7(),
@@ -217,9 +233,8 @@ async fn a_doorbell_rung_many_times_runs_the_job_once() {
     assert_eq!(stack.keys().await.len(), 1);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_message_nobody_can_read_goes_to_the_dead_letters_and_holds_nobody_up() {
-    let (stack, _ground) = shop().await;
+async fn a_message_nobody_can_read_goes_to_the_dead_letters_and_holds_nobody_up(mut stack: Stack) {
+    let _shop = open_shop(&mut stack);
     let worker = stack.start_worker().await;
     let poison = OutboxMessage {
         id: Uuid::now_v7(),
@@ -237,9 +252,8 @@ async fn a_message_nobody_can_read_goes_to_the_dead_letters_and_holds_nobody_up(
     worker.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_worker_that_is_told_to_stop_hands_back_what_takes_too_long_and_burns_no_attempt() {
-    let (stack, _ground) = shop().await;
+async fn a_worker_that_is_told_to_stop_hands_back_what_takes_too_long_and_burns_no_attempt(mut stack: Stack) {
+    let _shop = open_shop(&mut stack);
     let worker = stack.start_worker().await;
     let id = stack.submit(&endless()).await;
     stack.wait_for(id, JobState::Processing).await;
@@ -257,10 +271,8 @@ async fn a_worker_that_is_told_to_stop_hands_back_what_takes_too_long_and_burns_
     other.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_worker_that_is_told_to_stop_lets_short_jobs_finish() {
+async fn a_worker_that_is_told_to_stop_lets_short_jobs_finish(mut stack: Stack) {
     let ground = Ground::postgres("").await;
-    let mut stack = Stack::embedded().await;
     stack.config.service.shutdown_grace = Duration::from_secs(20);
     stack.add_source("shop", ground.settings.url.expose());
     let worker = stack.start_worker().await;
@@ -271,10 +283,8 @@ async fn a_worker_that_is_told_to_stop_lets_short_jobs_finish() {
     assert_eq!((job.state, job.interruptions), (JobState::Done, 0));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn long_jobs_tell_their_progress_and_short_ones_do_not() {
+async fn long_jobs_tell_their_progress_and_short_ones_do_not(mut stack: Stack) {
     let ground = Ground::postgres("").await;
-    let mut stack = Stack::embedded().await;
     stack.add_source("shop", ground.settings.url.expose());
     let worker = stack.start_worker().await;
     let mut heard = stack.places.broker.subscribe();

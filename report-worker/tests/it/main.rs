@@ -9,6 +9,8 @@ mod demo_catalogue;
 mod failures;
 mod format_csv;
 mod format_jsonl;
+mod losses;
+mod memory;
 mod source;
 mod source_postgres;
 mod source_sqlite;

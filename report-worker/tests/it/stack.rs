@@ -50,16 +50,27 @@ impl Worker {
 impl Stack {
     /// SQLite, the in-process broker and a folder.
     pub(crate) async fn embedded() -> Self {
-        Self::embedded_with(|_| {}).await
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path());
+        Self::open(config, vec![Box::new(folder)]).await
     }
 
-    /// The same with other settings.
-    pub(crate) async fn embedded_with(change: impl FnOnce(&mut Config)) -> Self {
+    /// PostgreSQL, RabbitMQ and a folder.
+    pub(crate) async fn real() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut config = Config::embedded(folder.path()).unwrap();
-        quicken(&mut config);
+        let (database, broker) = tokio::join!(testing::postgres::private(), testing::rabbitmq::private());
+        let (database, broker) = (database.unwrap(), broker.unwrap());
+        let mut config = settings(folder.path());
+        config.database.url = Secret::new(database.url());
+        config.broker.url = Secret::new(broker.url());
+        Self::open(config, vec![Box::new(folder), Box::new(database), Box::new(broker)]).await
+    }
+
+    /// The same database, broker and folder under other addresses, for a worker that reaches them through something.
+    pub(crate) async fn through(&self, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = self.config.clone();
         change(&mut config);
-        Self::open(config, vec![Box::new(folder)]).await
+        Self::open(config, Vec::new()).await
     }
 
     async fn open(config: Config, keep: Vec<Box<dyn Any + Send + Sync>>) -> Self {
@@ -164,13 +175,15 @@ pub(crate) fn caller() -> Caller {
     Caller { tenant: "acme".to_owned(), principal: "ana".to_owned() }
 }
 
-/// Shortens what a test would wait for.
-fn quicken(config: &mut Config) {
+/// Embedded defaults, with what a test would wait for made shorter.
+fn settings(folder: &std::path::Path) -> Config {
+    let mut config = Config::embedded(folder).unwrap();
     config.broker.retry_delays = Backoff::new(vec![Duration::from_millis(300), Duration::from_secs(1)]).unwrap();
     config.service.shutdown_grace = Duration::from_secs(2);
     config.service.link_secret = Secret::new("0123456789abcdef0123456789abcdef");
     config.worker.progress_every = Duration::from_millis(50);
     config.sources = BTreeMap::new();
-    let silence = "sqlite:/nonexistent/waitless-test.db";
-    config.sources.insert("down".to_owned(), config::Source { url: Secret::new(silence), max_connections: 0 });
+    let nowhere = Secret::new("sqlite:/nonexistent/waitless-test.db");
+    config.sources.insert("down".to_owned(), config::Source { url: nowhere, max_connections: 0 });
+    config
 }

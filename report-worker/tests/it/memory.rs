@@ -1,0 +1,39 @@
+//! Memory does not grow with the number of rows.
+
+use shared::artifact::Format;
+use shared::job::JobState;
+
+use crate::ground::Ground;
+use crate::stack::{Stack, report};
+
+/// Megabytes that ten times the rows may cost more. Batches, chunks and allocator waste are all there is.
+const MORE_MB: u64 = 24;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_million_rows_need_no_more_memory_than_a_hundred_thousand() {
+    let ground = Ground::sqlite("");
+    let mut stack = Stack::embedded().await;
+    stack.add_source("shop", ground.settings.url.expose());
+    let worker = stack.start_worker().await;
+    let mut peaks = Vec::new();
+    for rows in [100_000, 1_000_000] {
+        let sql = format!(
+            "with recursive n(i) as (select 1 union all select i + 1 from n where i < {rows})
+             select i, i * 0.5 as half, 'row number ' || i as text, 'x' as flag from n"
+        );
+        let id = stack.submit(&report("shop", &sql, "").formats(&[Format::Csv, Format::Jsonl])).await;
+        let job = stack.wait_for(id, JobState::Done).await;
+        assert!(job.artifacts.iter().all(|artifact| artifact.rows == rows));
+        peaks.push(peak_mb());
+    }
+    assert!(peaks[1] <= peaks[0] + MORE_MB, "peak memory in MB: {peaks:?}");
+    worker.stop().await;
+}
+
+/// Reads the most memory this process ever had.
+fn peak_mb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kib / 1024
+}
