@@ -6,7 +6,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use futures_util::future;
-use shared::artifact::Format;
+use shared::artifact::{Format, object_key};
 use shared::problem::{Problem, ProblemKind};
 use shared::progress::Phase;
 use shared::storage::{Storage, StorageError, Stored};
@@ -41,7 +41,7 @@ impl File {
     /// Plans a file. Nothing is written under a key twice: it holds the attempt and a fresh id.
     pub(crate) fn plan(attempt: &Attempt, format: Format) -> Self {
         let id = Uuid::now_v7();
-        let key = format!("{}/{}/{id}.{format}", attempt.job_id, attempt.attempt);
+        let key = object_key(attempt.job_id, attempt.attempt, id, format);
         Self { id, format, key, finishing: AtomicBool::new(false) }
     }
 

@@ -53,6 +53,26 @@ impl std::str::FromStr for Format {
     }
 }
 
+/// Returns where an attempt stores an artifact: `<job>/<attempt>/<artifact>.<ext>`. Ids only, and nothing is written twice.
+#[must_use]
+pub fn object_key(job_id: Uuid, attempt: i32, artifact_id: Uuid, format: Format) -> String {
+    format!("{job_id}/{attempt}/{artifact_id}.{format}")
+}
+
+/// Tells whether a key is one that [`object_key`] makes. Nothing else in a shared bucket is ours to delete.
+#[must_use]
+pub fn is_object_key(key: &str) -> bool {
+    let mut parts = key.split('/');
+    let (Some(job), Some(attempt), Some(file), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        return false;
+    };
+    let Some((artifact, extension)) = file.split_once('.') else { return false };
+    Uuid::try_parse(job).is_ok()
+        && attempt.parse::<u32>().is_ok()
+        && Uuid::try_parse(artifact).is_ok()
+        && extension.parse::<Format>().is_ok()
+}
+
 /// A file a job produced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Artifact {
@@ -157,4 +177,19 @@ pub struct Link {
     pub revoked_at: Option<DateTime<Utc>>,
     /// Whether database time is past `expires_at`.
     pub expired: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_keys_that_we_make_are_ours() {
+        let key = object_key(Uuid::now_v7(), 3, Uuid::now_v7(), Format::Jsonl);
+        assert!(is_object_key(&key), "{key}");
+        for foreign in ["backup.tar", "a/1/b.csv", "reports/2024/summary.csv", &format!("{key}/x"), &format!("x/{key}")]
+        {
+            assert!(!is_object_key(foreign), "{foreign}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
 
-use crate::artifact::Artifact;
+use crate::artifact::{Artifact, is_object_key};
 use crate::config;
 use crate::places::Places;
 
@@ -104,7 +104,8 @@ impl Tidy {
             self.looked_up_to =
                 if last { String::new() } else { page.last().map(|o| o.key.clone()).unwrap_or_default() };
             let old = page.into_iter().filter(|object| now.signed_duration_since(object.modified) > grace);
-            let keys: Vec<String> = old.map(|object| object.key).collect();
+            // The bucket may hold other people's files too.
+            let keys: Vec<String> = old.map(|object| object.key).filter(|key| is_object_key(key)).collect();
             if !keys.is_empty() {
                 let orphans = self.places.store.unreferenced_keys(keys).await?;
                 let deleted = self.delete_all(orphans.into_iter().map(|key| ((), key))).await;
