@@ -48,7 +48,9 @@ static METRICS: std::sync::OnceLock<Metrics> = std::sync::OnceLock::new();
 pub fn start(config: &Telemetry, role: &str) -> anyhow::Result<Guard> {
     let metrics = start_metrics()?;
     let traces = config.otlp_endpoint.as_deref().map(|endpoint| open_exporter(config, endpoint, role)).transpose()?;
-    let filter = config.log.parse::<EnvFilter>().context("parse telemetry.log")?;
+    // lapin logs as an error what is expected of it, such as a queue that is not there yet; ours say what matters.
+    let quiet = if config.log.contains("lapin") { "" } else { ",lapin=off" };
+    let filter = format!("{}{quiet}", config.log).parse::<EnvFilter>().context("parse telemetry.log")?;
     let log = match config.log_format {
         LogFormat::Json => {
             tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr).boxed()

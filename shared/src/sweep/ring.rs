@@ -134,13 +134,23 @@ impl Ringer {
             return Ok(());
         }
         for lane in Lane::ALL {
-            while note(places.store.ring_silent(lane, self.started.elapsed(), AT_ONCE).await?, "job at start") {}
+            // Counted once: what is rung here is younger than what still has to be, and so is what is submitted meanwhile, but a call
+            // that waits for its turn in the database would take both for older than this process.
+            let mut left = places.store.count_silent(lane, self.started.elapsed()).await?;
+            while left > 0 {
+                let limit = left.min(u64::from(AT_ONCE)) as u32;
+                let rung = places.store.ring_silent(lane, self.started.elapsed(), limit).await?;
+                note(rung, "job at start");
+                left = if rung == 0 { 0 } else { left.saturating_sub(u64::from(rung)) };
+            }
         }
+        // A full batch says that there may be more.
+        let full = |rung| note(rung, "job or delivery at start") && rung >= AT_ONCE;
         for channel in Channel::ALL {
             let due = || places.store.ring_due_deliveries(channel, self.started.elapsed(), AT_ONCE);
-            while note(due().await?, "delivery at start") {}
+            while full(due().await?) {}
         }
-        while note(places.store.ring_overdue_retries(self.started.elapsed(), AT_ONCE).await?, "retry at start") {}
+        while full(places.store.ring_overdue_retries(self.started.elapsed(), AT_ONCE).await?) {}
         Ok(())
     }
 }

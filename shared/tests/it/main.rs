@@ -7,6 +7,7 @@ mod catalogue;
 mod definition;
 mod documents;
 mod params;
+mod probes;
 mod query;
 mod relay;
 mod rules;
