@@ -33,15 +33,24 @@ impl DataFolder {
         self.path.join("address")
     }
 
-    /// Makes the folder where it is missing, open to its owner only, and claims it for this process.
+    /// Makes the folder where it is missing, open to its owner only.
+    ///
+    /// # Errors
+    /// When the disk does not allow it.
+    pub(crate) fn make(&self) -> anyhow::Result<()> {
+        if self.path.is_dir() {
+            return Ok(());
+        }
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.path);
+        made.with_context(|| format!("make the data folder {}", self.path.display()))
+    }
+
+    /// Makes the folder and claims it for this process.
     ///
     /// # Errors
     /// When the disk does not allow it, or another process serves from it.
     pub(crate) fn claim(&self) -> anyhow::Result<Claim> {
-        let make = || format!("make the data folder {}", self.path.display());
-        if !self.path.is_dir() {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.path).with_context(make)?;
-        }
+        self.make()?;
         let path = self.path.join("lock");
         let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
         let lock = lock.with_context(|| format!("open {}", path.display()))?;

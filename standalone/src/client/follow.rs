@@ -41,7 +41,7 @@ impl<'a> Follower<'a> {
     }
 
     /// Returns the job once its state is final.
-    pub(crate) async fn to_its_end(mut self, watcher: &mut impl Watcher) -> Result<JobAnswer, CallError> {
+    pub(crate) async fn follow(mut self, watcher: &mut impl Watcher) -> Result<JobAnswer, CallError> {
         loop {
             let listened = self.listen(watcher).await;
             let read = match listened {

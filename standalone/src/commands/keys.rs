@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use shared::access::{hash_token, key_prefix, make_api_key};
-use shared::config::Config;
+use shared::config::{Config, Mode};
 use shared::event::Event;
 use shared::job::Caller;
 use shared::message::OutboxMessage;
@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::{Outcome, load};
 use crate::cli::{CreateKey, Keys, KeysCommand};
+use crate::data_folder::DataFolder;
 use crate::screen;
 
 pub(crate) async fn keys(args: Keys) -> Outcome {
@@ -35,6 +36,10 @@ impl AfterCommit for Nobody {
 
 /// Opens the configured database, for commands that ring no doorbells.
 pub(crate) async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    if config.service.mode == Mode::Embedded {
+        // Whoever comes first makes it, and it holds secrets.
+        DataFolder::new(&config.service.data_dir).make()?;
+    }
     open(&config.database, Arc::new(Nobody)).await.context("open the database of the configuration")
 }
 

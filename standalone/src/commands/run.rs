@@ -39,7 +39,7 @@ pub(crate) async fn run(args: Run) -> Outcome {
     }
     bar.say(&format!("Job {} was accepted in {}.", job.id, screen::how_long(submitted.took)));
     let ended = tokio::select! {
-        ended = Follower::new(&gateway, job.id).to_its_end(&mut bar) => ended,
+        ended = Follower::new(&gateway, job.id).follow(&mut bar) => ended,
         _ = tokio::signal::ctrl_c() => {
             bar.clear();
             screen::note(format!("The job goes on. `waitless show {0}` shows it, `waitless cancel {0}` ends it.", job.id));

@@ -121,7 +121,7 @@ async fn run_report(gateway: &Gateway) -> anyhow::Result<JobAnswer> {
         screen::how_long(submitted.took),
         submitted.job.id
     ));
-    let job = Follower::new(gateway, submitted.job.id).to_its_end(&mut bar).await.context("follow the job")?;
+    let job = Follower::new(gateway, submitted.job.id).follow(&mut bar).await.context("follow the job")?;
     bar.clear();
     if job.state != JobState::Done {
         let why = job.error.map(|error| error.detail).unwrap_or_default();

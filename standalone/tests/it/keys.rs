@@ -60,9 +60,10 @@ async fn a_key_may_do_what_its_scopes_say_and_sees_its_own_tenant_only() {
 #[tokio::test]
 async fn migrating_brings_a_new_database_up_to_date_and_again_changes_nothing() {
     let place = Place::with_counting();
-    std::fs::create_dir(place.path("data")).unwrap();
     for _ in 0..2 {
         assert!(place.say(&["migrate"]).await.starts_with("The database is up to date"));
     }
     place.say(&["keys", "create"]).await;
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(place.path("data")).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o700, "the folder is for its owner only, whichever command made it");
 }

@@ -102,3 +102,50 @@ async fn the_same_idempotency_key_is_the_same_job() {
     assert_eq!(place.say(&arguments).await, first);
     assert_eq!(place.json(&["jobs"]).await["jobs"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_download_that_breaks_off_goes_on_where_it_was() {
+    let place = Place::with_counting();
+    let service = place.up().await;
+    let arguments = ["run", "counting", "--param", "rows=300000", "--idempotency-key", "once"];
+    place.say(&[&arguments[..], &["--detach"]].concat()).await;
+    let job = place.newest_job_is("done").await;
+    let bytes = job["artifacts"][0]["bytes"].as_u64().unwrap();
+
+    let proxy = testing::proxy::start(service.listen()).await.unwrap();
+    proxy.throttle(1_000_000);
+    let url = proxy.url(&service.address);
+    let running = place.command(&[&arguments[..], &["--out", "part.csv", "--url", &url]].concat()).output();
+    let running = tokio::spawn(running);
+    let arrived = || std::fs::metadata(place.path("part.csv.part")).map_or(0, |file| file.len());
+    testing::eventually(DEADLINE, "some of the file", async || arrived() > 200_000).await;
+    proxy.cut();
+    proxy.heal();
+    let carried = proxy.connections();
+    let output = tokio::time::timeout(DEADLINE, running).await.expect("run ends").unwrap().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(proxy.connections() > carried, "it came back");
+    let file = std::fs::read(place.path("part.csv")).unwrap();
+    assert_eq!(file.len() as u64, bytes);
+    assert_eq!(hex::encode(Sha256::digest(&file)), job["artifacts"][0]["sha256"]);
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_the_one_of_its_receipt_is_not_kept() {
+    let place = Place::with_counting();
+    let _service = place.up().await;
+    let arguments = ["run", "counting", "--idempotency-key", "once"];
+    place.say(&[&arguments[..], &["--detach"]].concat()).await;
+    let job = place.newest_job_is("done").await;
+    let folder = place.path("data/artifacts").join(job["id"].as_str().unwrap()).join("1");
+    let stored = crate::service::files(&folder, "csv").remove(0);
+    let text = std::fs::read_to_string(&stored).unwrap();
+    std::fs::write(&stored, text.replace("row 2", "row 7")).unwrap();
+
+    place.write("kept.csv", "what was there before");
+    let output = place.output(&[&arguments[..], &["--out", "kept.csv"]].concat()).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("is not the one of the receipt"), "{}", said(&output));
+    assert_eq!(std::fs::read_to_string(place.path("kept.csv")).unwrap(), "what was there before");
+    assert!(!place.path("kept.csv.part").exists());
+}
