@@ -8,7 +8,7 @@ async fn a_gateway_killed_in_the_middle_of_a_job_and_started_again_still_deliver
     let place = Place::with_counting();
     let service = place.up().await;
     let listen = service.listen();
-    let arguments = ["run", "counting", "--param", "rows=400000", "--out", "slow.csv", "--email", "ana@example.com"];
+    let arguments = ["run", "counting", "--param", "rows=800000", "--out", "slow.csv", "--email", "ana@example.com"];
     let running = tokio::spawn(place.command(&arguments).output());
     place.newest_job_is("processing").await;
     service.kill().await;
@@ -21,7 +21,7 @@ async fn a_gateway_killed_in_the_middle_of_a_job_and_started_again_still_deliver
     assert_eq!((&job["state"], &job["attempt"]), (&Value::from("done"), &Value::from(2)));
     let file = std::fs::read(place.path("slow.csv")).unwrap();
     assert_eq!(hex::encode(Sha256::digest(&file)), job["artifacts"][0]["sha256"]);
-    assert_eq!(file.iter().filter(|byte| **byte == b'\n').count(), 400_001);
+    assert_eq!(file.iter().filter(|byte| **byte == b'\n').count(), 800_001);
     testing::eventually(DEADLINE, "the mail", async || !place.mails().is_empty()).await;
     assert_eq!(place.mails().len(), 1);
 }
