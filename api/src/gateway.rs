@@ -45,6 +45,8 @@ pub struct Gateway {
     pub link_secret: Secret,
     /// Addresses mail may go to.
     pub mail_allow: Vec<String>,
+    /// Whether spans are exported, and so must know their parents.
+    pub exports_spans: bool,
     /// The multi-threaded runtime, for work that must not hang on one HTTP thread.
     pub runtime: tokio::runtime::Handle,
     /// Requests whose answer is not complete.
@@ -73,6 +75,7 @@ impl Gateway {
             public_url: config.service.public_url.clone(),
             link_secret: config.service.link_secret.clone(),
             mail_allow: config.mail.allow.clone(),
+            exports_spans: config.telemetry.otlp_endpoint.is_some(),
             runtime: tokio::runtime::Handle::current(),
             under_way: UnderWay::default(),
             draining: CancellationToken::new(),

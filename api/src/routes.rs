@@ -22,8 +22,10 @@ use crate::{admin, jobs, links, operations, reports, watch};
 
 /// One route.
 pub struct Row {
-    /// `GET` also answers `HEAD`.
+    /// The method it is documented under.
     pub method: Method,
+    /// The methods it answers: most that `GET` also answer `HEAD`.
+    allow: &'static str,
     /// With `{placeholders}`.
     pub path: &'static str,
     /// Who may use it.
@@ -50,13 +52,13 @@ pub fn table() -> Vec<Row> {
         post("/v1/jobs", WRITE, || web::to(jobs::submit::submit)),
         get("/v1/jobs", READ, || web::to(jobs::list::list)),
         get("/v1/jobs/{id}", READ, || web::to(jobs::read::read)),
-        get("/v1/jobs/{id}/events", READ, || web::to(jobs::watch::watch)),
+        stream("/v1/jobs/{id}/events", READ, || web::to(jobs::watch::watch)),
         post("/v1/jobs/{id}/cancel", WRITE, || web::to(jobs::cancel::cancel)),
         post("/v1/jobs/{id}/replay", WRITE, || web::to(jobs::replay::replay)),
         get("/v1/jobs/{id}/artifacts/{format}", READ, || web::to(jobs::artifact::file)),
         get("/v1/jobs/{id}/artifacts/{format}/receipt", READ, || web::to(jobs::artifact::receipt)),
         post("/v1/jobs/{id}/artifacts/{format}/revoke-link", WRITE, || web::to(jobs::artifact::revoke_link)),
-        get("/v1/events", READ, || web::to(watch::feed::watch)),
+        stream("/v1/events", READ, || web::to(watch::feed::watch)),
         get("/v1/admin/queues", ADMIN, || web::to(admin::queues::list)),
         get("/v1/admin/workers", ADMIN, || web::to(admin::workers::list)),
         get("/v1/admin/deliveries", ADMIN, || web::to(admin::deliveries::list)),
@@ -73,7 +75,7 @@ pub fn table() -> Vec<Row> {
 
 /// Registers the table. What is not in it is answered with a problem.
 pub fn register(app: &mut web::ServiceConfig) {
-    let mut by_path: Vec<(&'static str, BTreeMap<String, Route>)> = Vec::new();
+    let mut by_path: Vec<(&'static str, BTreeMap<&'static str, Route>)> = Vec::new();
     for row in table() {
         let guarded = row.route.wrap(from_fn(move |request, next| admit(row.path, row.access, request, next)));
         let place = by_path.iter().position(|(path, _)| *path == row.path).unwrap_or_else(|| {
@@ -81,11 +83,11 @@ pub fn register(app: &mut web::ServiceConfig) {
             by_path.len() - 1
         });
         if let Some((_, methods)) = by_path.get_mut(place) {
-            methods.insert(row.method.to_string(), guarded);
+            methods.insert(row.allow, guarded);
         }
     }
     for (path, methods) in by_path {
-        let allow = allow(methods.keys());
+        let allow: Rc<str> = methods.keys().copied().collect::<Vec<_>>().join(", ").into();
         let resource = methods.into_values().fold(web::resource(path), actix_web::Resource::route);
         app.service(resource.default_service(web::to(move || refuse_method(allow.clone()))));
     }
@@ -94,11 +96,16 @@ pub fn register(app: &mut web::ServiceConfig) {
 
 fn get(path: &'static str, access: Access, handler: fn() -> Route) -> Row {
     let route = handler().guard(guard::Any(guard::Get()).or(guard::Head()));
-    Row { method: Method::GET, path, access, route }
+    Row { method: Method::GET, allow: "GET, HEAD", path, access, route }
+}
+
+/// An event stream: its answer to `HEAD` would have no end either, and nobody would notice the client leaving.
+fn stream(path: &'static str, access: Access, handler: fn() -> Route) -> Row {
+    Row { method: Method::GET, allow: "GET", path, access, route: handler().guard(guard::Get()) }
 }
 
 fn post(path: &'static str, access: Access, handler: fn() -> Route) -> Row {
-    Row { method: Method::POST, path, access, route: handler().guard(guard::Post()) }
+    Row { method: Method::POST, allow: "POST", path, access, route: handler().guard(guard::Post()) }
 }
 
 /// Lets a request reach its handler: who asks is known and may, and a panic costs only this request.
@@ -131,11 +138,6 @@ async fn identify(request: &ServiceRequest, scope: Scope) -> Result<crate::auth:
 
 fn refuse(request: HttpRequest, fault: &Fault) -> ServiceResponse<BoxBody> {
     ServiceResponse::new(request, fault.error_response())
-}
-
-fn allow<'a>(methods: impl Iterator<Item = &'a String>) -> Rc<str> {
-    let names: Vec<_> = methods.map(|method| if method == "GET" { "GET, HEAD" } else { method }).collect();
-    names.join(", ").into()
 }
 
 async fn refuse_method(allow: Rc<str>) -> Answer {

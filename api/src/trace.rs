@@ -50,7 +50,9 @@ pub async fn follow(
 
     let trace_id = context.trace_id_hex();
     let span = tracing::info_span!("request", %method, request_id = %id, trace_id = %trace_id);
-    continue_trace(&span, Some(&context.to_string()));
+    if gateway.as_ref().is_some_and(|gateway| gateway.exports_spans) {
+        continue_trace(&span, Some(&context.to_string()));
+    }
     let mut response = next.call(request).instrument(span.clone()).await?.map_into_boxed_body();
 
     if let Ok(id) = HeaderValue::from_str(&id) {

@@ -95,7 +95,7 @@ impl Hub {
         let mut seats = self.seats();
         let own = seats.per_principal.get(caller).copied().unwrap_or_default();
         if own >= self.max_per_principal || seats.total >= self.max {
-            let whose = if own >= self.max_per_principal { "you have" } else { "this gateway has" };
+            let whose = if own >= self.max_per_principal { "You have" } else { "This gateway has" };
             let detail =
                 format!("{whose} as many open event streams as allowed. Close some, or ask for the job instead.");
             return Err(Fault::new(ProblemKind::TooManyRequests, detail));

@@ -26,12 +26,16 @@ async fn unknown_addresses_and_methods_are_answered_with_problems(stack: Stack) 
         (Method::PUT, "/v1/reports/numbers", "GET, HEAD"),
         (Method::GET, "/v1/admin/dead-letters/replay", "POST"),
         (Method::POST, "/livez", "GET, HEAD"),
+        (Method::POST, "/v1/events", "GET"),
     ] {
         let answer = api.plain(method.clone(), path).bearer_auth(&api.key).send().await.unwrap();
         assert_eq!(header(&answer, "allow").unwrap(), allow, "{method} {path}");
         let (status, kind, _) = problem(answer).await;
         assert_eq!((status, kind.as_str()), (405, "method-not-allowed"), "{method} {path}");
     }
+    // The answer to a HEAD request has no body, and a stream would hold a place for ever.
+    let head = api.plain(Method::HEAD, "/v1/events").bearer_auth(&api.key).send().await.unwrap();
+    assert_eq!(head.status(), 405);
     api.stop().await;
 }
 
