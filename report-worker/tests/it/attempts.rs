@@ -65,6 +65,7 @@ on_both_stacks!(
     a_worker_that_is_told_to_stop_hands_back_what_takes_too_long_and_burns_no_attempt,
     a_worker_that_is_told_to_stop_lets_short_jobs_finish,
     long_jobs_tell_their_progress_and_short_ones_do_not,
+    a_worker_full_of_long_jobs_keeps_no_messages_from_others,
 );
 
 async fn a_report_is_done_and_its_file_is_what_the_artifact_says(mut stack: Stack) {
@@ -129,7 +130,7 @@ async fn a_source_that_is_down_is_tried_again_until_it_is_up(mut stack: Stack) {
     worker.stop().await;
 }
 
-async fn a_source_that_stays_down_fails_after_as_many_attempts_as_may_be(mut stack: Stack) {
+async fn a_source_that_stays_down_fails_after_as_many_attempts_as_may_be(stack: Stack) {
     let worker = stack.start_worker().await;
     let id = stack.submit(&report("down", "select 1 as one", "max_attempts = 2\n")).await;
     let job = stack.wait_for(id, JobState::Failed).await;
@@ -138,7 +139,7 @@ async fn a_source_that_stays_down_fails_after_as_many_attempts_as_may_be(mut sta
     worker.stop().await;
 }
 
-async fn a_source_nobody_configured_fails_and_says_what_to_add(mut stack: Stack) {
+async fn a_source_nobody_configured_fails_and_says_what_to_add(stack: Stack) {
     let worker = stack.start_worker().await;
     let id = stack.submit(&report("elsewhere", "select 1 as one", "")).await;
     let problem = stack.wait_for(id, JobState::Failed).await.error.unwrap();
@@ -307,4 +308,25 @@ async fn long_jobs_tell_their_progress_and_short_ones_do_not(mut stack: Stack) {
     assert!(rows.len() >= 2 && rows.is_sorted(), "{rows:?}");
     assert!(told.iter().any(|(_, progress)| progress.total_rows == Some(100) && !progress.total_is_estimate));
     worker.stop().await;
+}
+
+async fn a_worker_full_of_long_jobs_keeps_no_messages_from_others(mut stack: Stack) {
+    let _shop = open_shop(&mut stack);
+    stack.config.worker.concurrency = 1;
+    stack.config.broker.hand_off_after = Duration::from_millis(100);
+    let full = stack.start_worker().await;
+    let long = stack.submit(&endless()).await;
+    let holder = stack.wait_for(long, JobState::Processing).await.worker_id;
+    // These reach the only worker there is, which has no place for them.
+    let mut waiting = Vec::new();
+    for _ in 0..3 {
+        waiting.push(stack.submit(&quick()).await);
+    }
+    let idle = stack.start_worker().await;
+    for id in waiting {
+        assert_ne!(stack.wait_for(id, JobState::Done).await.worker_id, holder);
+    }
+    assert_eq!(stack.job(long).await.state, JobState::Processing);
+    stack.cancel(long).await;
+    tokio::join!(full.stop(), idle.stop());
 }

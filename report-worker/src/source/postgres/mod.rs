@@ -12,13 +12,17 @@ mod start;
 mod stop;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use shared::problem::Problem;
+use shared::problem::{Problem, ProblemKind};
 
 use self::connect::Pool;
 use super::{ReadRequest, Reading, Source};
 use crate::definition::Report;
+
+/// Preparing looks at the catalogue only; what takes longer waits for somebody's lock.
+const EXPLAIN_WITHIN: Duration = Duration::from_secs(10);
 
 /// A PostgreSQL database.
 #[derive(Debug)]
@@ -44,7 +48,14 @@ impl Source for PostgresSource {
         let mut connection = self.pool.take().await?;
         let sql = params::number(report);
         let types = params::types(report);
-        let prepared = connection.prepared(&sql, &types).await.map_err(|error| fault::problem(&error, &[]))?;
+        let preparing = tokio::time::timeout(EXPLAIN_WITHIN, connection.prepared(&sql, &types));
+        let prepared = match preparing.await {
+            Ok(prepared) => prepared.map_err(|error| fault::problem(&error, &[]))?,
+            Err(_) => {
+                let why = format!("the source did not prepare the query within {} s", EXPLAIN_WITHIN.as_secs());
+                return Err(Problem::new(ProblemKind::SourceUnavailable, why));
+            }
+        };
         column::columns(&prepared)?;
         let names = prepared.columns().iter().map(|column| column.name().to_owned()).collect();
         self.pool.give_back(connection);
