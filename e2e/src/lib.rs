@@ -1,1 +1,1 @@
-//! Journeys and faults, run against real processes. See `tests/`.
+//! Whole systems of real processes on real servers, and what faults do to them. See `tests/`.

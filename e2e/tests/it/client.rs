@@ -1,0 +1,214 @@
+//! A client as one should be written: every submit has an `Idempotency-Key` and is sent again until it is answered. It notes
+//! everything it does and hears.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt as _;
+use serde_json::{Value, json};
+use shared::job::JobState;
+use uuid::Uuid;
+
+/// A submit that nobody accepts for so long is given up, and fails the test.
+const PATIENCE: Duration = Duration::from_secs(50);
+/// One request. A gateway that does not answer in this time does not answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+
+/// What a gateway answered to one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// 202 with this job.
+    Accepted(Uuid),
+    /// 503, with the seconds of `Retry-After` if it was there.
+    Unavailable(Option<u64>),
+    /// Anything else; it should not happen.
+    Other(u16, String),
+    /// No answer: nobody knows whether the job was accepted.
+    Nothing,
+}
+
+/// A submit and everything that was answered to it, oldest first, each with the time it took.
+#[derive(Debug, Clone)]
+pub(crate) struct Operation {
+    pub(crate) key: String,
+    pub(crate) recipient: Option<String>,
+    pub(crate) formats: usize,
+    pub(crate) expected: JobState,
+    /// The limit of crashes may end it as well: its workers are killed at random.
+    pub(crate) in_a_storm: bool,
+    pub(crate) answers: Vec<(Answer, Duration)>,
+}
+
+/// A report somebody wants.
+#[derive(Debug, Clone)]
+pub(crate) struct Wish {
+    report: &'static str,
+    params: Value,
+    formats: &'static [&'static str],
+    mail: bool,
+    expected: JobState,
+    in_a_storm: bool,
+}
+
+/// A few rows at once, in two formats.
+pub(crate) fn quick() -> Wish {
+    Wish {
+        report: "quick",
+        params: json!({}),
+        formats: &["csv", "jsonl"],
+        mail: false,
+        expected: JobState::Done,
+        in_a_storm: false,
+    }
+}
+
+/// One row after this many milliseconds.
+pub(crate) fn slow(ms: u64) -> Wish {
+    Wish {
+        report: "slow",
+        params: json!({"ms": ms}),
+        formats: &["csv"],
+        mail: false,
+        expected: JobState::Done,
+        in_a_storm: false,
+    }
+}
+
+/// A hundred thousand rows.
+pub(crate) fn busy() -> Wish {
+    Wish {
+        report: "busy",
+        params: json!({}),
+        formats: &["csv"],
+        mail: false,
+        expected: JobState::Done,
+        in_a_storm: false,
+    }
+}
+
+impl Wish {
+    /// Asks for a mail to an address no other job has.
+    pub(crate) fn with_mail(self) -> Self {
+        Self { mail: true, ..self }
+    }
+
+    /// Says that three of its workers may be killed, which ends a job as well.
+    pub(crate) fn in_a_storm(self) -> Self {
+        Self { in_a_storm: true, ..self }
+    }
+
+    /// Says how the job ends.
+    pub(crate) fn that_ends(self, expected: JobState) -> Self {
+        Self { expected, ..self }
+    }
+}
+
+/// Speaks to any of the gateways. Clones share what they noted.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    pub(crate) key: String,
+    gateways: Arc<Mutex<Vec<String>>>,
+    turn: Arc<AtomicUsize>,
+    operations: Arc<Mutex<Vec<Operation>>>,
+}
+
+impl Client {
+    pub(crate) fn new(key: String) -> Self {
+        let http = reqwest::Client::builder().timeout(ANSWER_WITHIN).build().unwrap();
+        Self { http, key, gateways: Arc::default(), turn: Arc::default(), operations: Arc::default() }
+    }
+
+    /// Says where the gateways are from now on.
+    pub(crate) fn use_gateways(&self, gateways: Vec<String>) {
+        *self.gateways.lock().unwrap() = gateways;
+    }
+
+    /// Everything that was done so far.
+    pub(crate) fn operations(&self) -> Vec<Operation> {
+        self.operations.lock().unwrap().clone()
+    }
+
+    /// Submits, again and again with the same key until it is accepted, and returns the job.
+    pub(crate) async fn submit(&self, wish: &Wish) -> Uuid {
+        let place = self.note(wish);
+        let start = Instant::now();
+        loop {
+            if let Answer::Accepted(id) = self.try_once(place, wish, None).await {
+                return id;
+            }
+            let heard = self.operations()[place].answers.clone();
+            assert!(start.elapsed() < PATIENCE, "not accepted within {PATIENCE:?}: {heard:?}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Submits many, eight at a time.
+    pub(crate) async fn submit_many(&self, count: usize, wish: &Wish) -> Vec<Uuid> {
+        futures_util::stream::iter(0..count).map(|_| self.submit(wish)).buffer_unordered(8).collect().await
+    }
+
+    /// Notes a submit that is about to be made; [`Client::try_once`] makes it.
+    pub(crate) fn note(&self, wish: &Wish) -> usize {
+        let key = Uuid::new_v4().to_string();
+        let recipient = wish.mail.then(|| format!("{key}@example.com"));
+        let (formats, expected, in_a_storm) = (wish.formats.len(), wish.expected, wish.in_a_storm);
+        let mut operations = self.operations.lock().unwrap();
+        operations.push(Operation { key, recipient, formats, expected, in_a_storm, answers: Vec::new() });
+        operations.len() - 1
+    }
+
+    /// Makes one request of a noted submit, to `gateway` or to the next one in turn.
+    pub(crate) async fn try_once(&self, place: usize, wish: &Wish, gateway: Option<&str>) -> Answer {
+        let (sent, operation) = (Instant::now(), self.operations()[place].clone());
+        let notify: Vec<_> = operation.recipient.iter().map(|to| json!({"channel": "email", "to": to})).collect();
+        let body = json!({"report": wish.report, "params": wish.params, "formats": wish.formats, "notify": notify});
+        let gateway = gateway.map_or_else(|| self.next_gateway(), str::to_owned);
+        let request = self.http.post(format!("{gateway}/v1/jobs")).bearer_auth(&self.key);
+        let answer = match request.header("Idempotency-Key", &operation.key).json(&body).send().await {
+            Ok(response) => read(response).await,
+            Err(_) => Answer::Nothing,
+        };
+        self.operations.lock().unwrap()[place].answers.push((answer.clone(), sent.elapsed()));
+        answer
+    }
+
+    /// Cancels a job. From here on it must end so.
+    pub(crate) async fn cancel(&self, id: Uuid) {
+        let url = format!("{}/v1/jobs/{id}/cancel", self.next_gateway());
+        let answer = self.http.post(url).bearer_auth(&self.key).send().await.unwrap();
+        assert!(answer.status().is_success(), "{answer:?}");
+        let mut operations = self.operations.lock().unwrap();
+        for operation in operations.iter_mut().filter(|operation| operation.accepted().contains(&id)) {
+            operation.expected = JobState::Cancelled;
+        }
+    }
+
+    /// Opens the event stream of a job behind `last_event_id`.
+    pub(crate) async fn watch(&self, id: Uuid, last_event_id: Option<&str>) -> anyhow::Result<reqwest::Response> {
+        let url = format!("{}/v1/jobs/{id}/events", self.next_gateway());
+        let mut request = self.http.get(url).bearer_auth(&self.key).header("Accept", "text/event-stream");
+        if let Some(last) = last_event_id {
+            request = request.header("Last-Event-ID", last);
+        }
+        Ok(request.send().await?.error_for_status()?)
+    }
+
+    fn next_gateway(&self) -> String {
+        let gateways = self.gateways.lock().unwrap();
+        gateways[self.turn.fetch_add(1, Ordering::Relaxed) % gateways.len()].clone()
+    }
+}
+
+async fn read(response: reqwest::Response) -> Answer {
+    let status = response.status().as_u16();
+    let header = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
+    let Ok(body) = response.text().await else { return Answer::Nothing };
+    let job = || serde_json::from_str::<Value>(&body).ok()?.get("id")?.as_str()?.parse().ok();
+    match (status, job()) {
+        (202, Some(id)) => Answer::Accepted(id),
+        (503, _) => Answer::Unavailable(header),
+        _ => Answer::Other(status, body),
+    }
+}

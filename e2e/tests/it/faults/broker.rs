@@ -1,0 +1,97 @@
+//! The broker is only a doorbell: whatever happens to it, every accepted job is run once.
+
+use std::time::Duration;
+
+use shared::job::{JobState, Lane};
+use shared::message::Queue;
+use testing::eventually;
+
+use crate::client::{Answer, quick, slow};
+use crate::stack::{Options, SOON, Stack};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_loses_its_disk_loses_no_job_and_no_mail() {
+    let mut stack = Stack::start(2).await;
+    stack.client.submit_many(30, &quick().with_mail()).await;
+    stack.client.submit_many(60, &slow(250).with_mail()).await;
+    stack.wait_until_some_are(JobState::Processing, 1).await;
+    stack.wait_until_some_are(JobState::Pending, 10).await;
+    stack.rabbitmq.wipe().await.unwrap();
+    stack.settle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_are_accepted_while_the_broker_is_stopped_and_run_once_it_is_back() {
+    let mut stack = Stack::start(2).await;
+    let before = stack.client.submit_many(4, &slow(1500).with_mail()).await;
+    stack.wait_until_some_are(JobState::Processing, 4).await;
+    stack.rabbitmq.kill();
+    stack.client.submit_many(60, &quick().with_mail()).await;
+    for operation in stack.client.operations() {
+        let (first, took) = &operation.answers[0];
+        assert!(matches!(first, Answer::Accepted(_)) && *took < Duration::from_secs(2), "{first:?} after {took:?}");
+    }
+    // What runs goes on meanwhile: correctness does not depend on an acknowledgement.
+    for id in before {
+        assert_eq!(stack.wait_for(id, JobState::Done).await.attempt, 1);
+    }
+    stack.rabbitmq.start_again().await.unwrap();
+    stack.settle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queues_that_are_purged_or_deleted_and_connections_that_are_closed_cost_no_job() {
+    let stack = Stack::start(2).await;
+    let wish = slow(100).with_mail();
+    let submit = async || drop(stack.client.submit_many(40, &wish).await);
+    submit().await;
+    stack.purge_every_queue().await;
+    submit().await;
+    stack.rabbitmq.ctl(&["close_all_connections", "a test closes them"]).await.unwrap();
+    submit().await;
+    stack.rabbitmq.ctl(&["delete_queue", &Queue::Work(Lane::Interactive).name()]).await.unwrap();
+    submit().await;
+    stack.settle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doorbells_that_come_many_times_and_in_any_order_run_each_job_once() {
+    let stack = Stack::start(3).await;
+    let mut jobs = stack.client.submit_many(40, &quick().with_mail()).await;
+    jobs.extend(stack.client.submit_many(12, &slow(400).with_mail()).await);
+    stack.ring_again(&jobs, 5).await;
+    stack.settle().await;
+    // Also for jobs that have ended.
+    stack.ring_again(&jobs, 3).await;
+    eventually(SOON, "every doorbell is answered", async || {
+        let queues = stack.rabbitmq.ctl(&["list_queues", "name", "messages"]).await.map_err(|e| e.to_string())?;
+        let name = Queue::Work(Lane::Interactive).name();
+        let line = queues.lines().find(|line| line.starts_with(&name)).ok_or("no such queue")?;
+        if line.ends_with("\t0") { Ok(()) } else { Err(line.to_owned()) }
+    })
+    .await;
+    stack.settle().await;
+    for id in jobs {
+        assert_eq!(stack.job(id).await.attempt, 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_longer_than_the_consumer_timeout_runs_once() {
+    let configuration = vec!["consumer_timeout = 10000".to_owned(), "channel_tick_interval = 1000".to_owned()];
+    let rabbitmq = testing::rabbitmq::Options { management: false, configuration };
+    let settings = vec![("WAITLESS_BROKER__HAND_OFF_AFTER", "3s".to_owned())];
+    let stack = Stack::start_with(Options { gateways: 1, workers: 2, notifiers: 1, rabbitmq, settings }).await;
+    let long = stack.client.submit(&slow(20_000).with_mail()).await;
+    stack.wait_for(long, JobState::Processing).await;
+    // More long ones than one worker has places, and short ones that must not wait for them.
+    stack.client.submit_many(4, &slow(13_000)).await;
+    let short = stack.client.submit_many(20, &quick().with_mail()).await;
+    for id in short {
+        stack.wait_for(id, JobState::Done).await;
+    }
+    assert_eq!(stack.job(long).await.state, JobState::Processing);
+    let done = stack.wait_for(long, JobState::Done).await;
+    assert_eq!((done.attempt, done.crashes), (1, 0));
+    stack.settle().await;
+}

@@ -1,0 +1,74 @@
+//! The database is the truth: while it is away nothing is promised, and nothing is forgotten.
+
+use std::time::Duration;
+
+use shared::job::JobState;
+use testing::eventually;
+
+use crate::client::{Answer, quick, slow};
+use crate::stack::{SOON, Stack};
+
+/// Cuts every session but the asking one.
+const TERMINATE: &str = "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid()
+    and backend_type = 'client backend'";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_that_are_cut_and_a_server_that_restarts_cost_no_job() {
+    let mut stack = Stack::start(2).await;
+    let client = stack.client.clone();
+    let submitting = tokio::spawn(async move {
+        for _ in 0..10 {
+            client.submit_many(8, &quick().with_mail()).await;
+            client.submit_many(4, &slow(150).with_mail()).await;
+        }
+    });
+    for _ in 0..5 {
+        stack.wait_until_some_are(JobState::Processing, 1).await;
+        stack.postgres.sql(TERMINATE).await.unwrap();
+    }
+    stack.postgres.stop().await.unwrap();
+    stack.postgres.start_again().await.unwrap();
+    stack.wait_until_some_are(JobState::Processing, 1).await;
+    stack.postgres.kill();
+    stack.postgres.start_again().await.unwrap();
+    submitting.await.unwrap();
+    stack.settle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_database_is_down_submits_are_told_when_to_come_back_and_workers_stop_their_jobs() {
+    let mut stack = Stack::start(2).await;
+    let running = stack.client.submit_many(4, &slow(30_000)).await;
+    for id in &running {
+        stack.wait_for(*id, JobState::Processing).await;
+    }
+    stack.client.submit_many(20, &quick().with_mail()).await;
+    stack.postgres.kill();
+    let wish = quick().with_mail();
+    let waiting: Vec<usize> = (0..6).map(|_| stack.client.note(&wish)).collect();
+    for place in &waiting {
+        stack.client.try_once(*place, &wish, None).await;
+        let (answer, took) = stack.client.operations()[*place].answers[0].clone();
+        assert!(matches!(answer, Answer::Unavailable(Some(1..=60))), "{answer:?}");
+        assert!(took < Duration::from_secs(6), "a 503 took {took:?}");
+    }
+    for worker in &stack.workers {
+        eventually(SOON, "the worker stops its jobs", async || worker.log().contains("this worker stops its jobs"))
+            .await;
+    }
+    stack.postgres.start_again().await.unwrap();
+    // The same client comes back with the same keys.
+    for place in waiting {
+        eventually(SOON, "it is accepted", async || match stack.client.try_once(place, &wish, None).await {
+            Answer::Accepted(id) => Ok(id),
+            other => Err(format!("{other:?}")),
+        })
+        .await;
+    }
+    for id in running {
+        // Nobody waits half a minute again for this proof.
+        eventually(SOON, "the job runs again", async || stack.job(id).await.attempt >= 2).await;
+        stack.cancel(id).await;
+    }
+    stack.settle().await;
+}

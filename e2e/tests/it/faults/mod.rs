@@ -1,0 +1,9 @@
+//! One file a family of faults.
+
+mod broker;
+mod configuration;
+mod database;
+mod embedded;
+mod gateways;
+mod notifier;
+mod workers;

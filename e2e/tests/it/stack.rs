@@ -1,0 +1,293 @@
+//! A whole system: servers, processes, and the client that speaks to it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::seq::SliceRandom as _;
+use shared::access::{hash_token, key_prefix, make_api_key};
+use shared::broker::Broker;
+use shared::config::Config;
+use shared::delivery::DeliveryState;
+use shared::job::{Caller, Job, JobState, Lane};
+use shared::message::{Message, OutboxMessage, Queue, Route};
+use shared::outbox::Outbox;
+use shared::store::{NewApiKey, Scope, Store};
+use testing::eventually;
+use testing::process::{Builder, Process};
+use uuid::Uuid;
+
+use crate::client::{Answer, Client};
+use crate::history;
+
+/// Longer than anything should take; tests end well before.
+pub(crate) const SOON: Duration = Duration::from_secs(50);
+
+/// What is special about a system.
+#[derive(Debug, Default)]
+pub(crate) struct Options {
+    pub(crate) gateways: usize,
+    pub(crate) workers: usize,
+    pub(crate) notifiers: usize,
+    pub(crate) rabbitmq: testing::rabbitmq::Options,
+    pub(crate) settings: Vec<(&'static str, String)>,
+}
+
+/// A running system. Gone with this value.
+pub(crate) struct Stack {
+    // Processes end before the servers they use.
+    pub(crate) gateways: Vec<Process>,
+    pub(crate) workers: Vec<Process>,
+    pub(crate) notifiers: Vec<Process>,
+    pub(crate) client: Client,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) smtp: testing::smtp::Smtp,
+    pub(crate) postgres: testing::postgres::Server,
+    pub(crate) rabbitmq: testing::rabbitmq::Server,
+    settings: Vec<(String, String)>,
+    config: Config,
+    folder: tempfile::TempDir,
+}
+
+impl Stack {
+    /// Starts servers, a gateway, a notifier and workers.
+    pub(crate) async fn start(workers: usize) -> Self {
+        Self::start_with(Options { gateways: 1, workers, notifiers: 1, ..Options::default() }).await
+    }
+
+    /// Starts a system as `options` want it.
+    pub(crate) async fn start_with(options: Options) -> Self {
+        let mut stack = Self::prepare(options.rabbitmq, options.settings).await;
+        for _ in 0..options.gateways {
+            stack.add_gateway().await;
+        }
+        for _ in 0..options.workers {
+            stack.add_worker().await;
+        }
+        for _ in 0..options.notifiers {
+            stack.add_notifier().await;
+        }
+        stack
+    }
+
+    /// Starts the servers only, with the schema and an API key in the database.
+    pub(crate) async fn prepare(rabbitmq: testing::rabbitmq::Options, more: Vec<(&'static str, String)>) -> Self {
+        let servers = tokio::join!(
+            testing::postgres::Server::start(),
+            testing::rabbitmq::Server::start_with(rabbitmq),
+            testing::smtp::start()
+        );
+        let (postgres, rabbitmq, smtp) = (servers.0.unwrap(), servers.1.unwrap(), servers.2.unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = common_settings(folder.path());
+        let servers = [
+            ("WAITLESS_DATABASE__URL", postgres.url()),
+            ("WAITLESS_BROKER__URL", rabbitmq.url()),
+            ("WAITLESS_STORAGE__URL", format!("file:{}", artifacts(folder.path()).display())),
+            ("WAITLESS_MAIL__URL", smtp.url()),
+            ("WAITLESS_SERVICE__LINK_SECRET", "0123456789abcdef0123456789abcdef".to_owned()),
+            ("WAITLESS_SOURCES__SERVER__URL", postgres.url()),
+        ];
+        settings.extend(servers.into_iter().chain(more).map(|(name, value)| (name.to_owned(), value)));
+        let config = Config::from_layers(None, settings.clone().into_iter()).unwrap();
+        let store = shared::store::open(&config.database, Outbox::new().0).await.unwrap();
+        let client = Client::new(make_key(store.as_ref()).await);
+        let (gateways, workers, notifiers) = (Vec::new(), Vec::new(), Vec::new());
+        Self { gateways, workers, notifiers, client, store, smtp, postgres, rabbitmq, settings, config, folder }
+    }
+
+    /// Prepares a process of this system.
+    pub(crate) fn process(&self, name: &str) -> Builder {
+        let builder = testing::process::binary(name);
+        self.settings.iter().fold(builder, |builder, (name, value)| builder.env(name, value))
+    }
+
+    pub(crate) async fn add_gateway(&mut self) {
+        let gateway = self.process("api").start_ready().await.unwrap();
+        self.gateways.push(gateway);
+        self.tell_client();
+    }
+
+    pub(crate) async fn add_worker(&mut self) {
+        let worker = self.process("report-worker").start_ready().await.unwrap();
+        self.workers.push(worker);
+    }
+
+    pub(crate) async fn add_notifier(&mut self) {
+        let notifier = self.process("notifier").start_ready().await.unwrap();
+        self.notifiers.push(notifier);
+    }
+
+    /// Kills a gateway and tells the client which are left.
+    pub(crate) fn kill_gateway(&mut self, index: usize) {
+        self.gateways.remove(index).kill();
+        self.tell_client();
+    }
+
+    fn tell_client(&self) {
+        self.client.use_gateways(self.gateways.iter().map(Process::url).collect());
+    }
+
+    /// Reads a job.
+    pub(crate) async fn job(&self, id: Uuid) -> Job {
+        self.store.job_by_id(id).await.unwrap().unwrap()
+    }
+
+    /// Waits until a job is in a state, and returns it.
+    pub(crate) async fn wait_for(&self, id: Uuid, state: JobState) -> Job {
+        eventually(SOON, &format!("job {id} is {state}"), async || {
+            let job = self.store.job_by_id(id).await.map_err(|error| error.to_string())?.ok_or("no such job")?;
+            if job.state == state { Ok(job) } else { Err(format!("{} in attempt {}", job.state, job.attempt)) }
+        })
+        .await
+    }
+
+    /// Waits until at least `count` jobs are in a state.
+    pub(crate) async fn wait_until_some_are(&self, state: JobState, count: u64) {
+        eventually(SOON, &format!("{count} jobs are {state}"), async || {
+            let counts = self.store.job_counts().await.map_err(|error| error.to_string())?;
+            let found: u64 = counts.iter().filter(|(_, found, _)| *found == state).map(|(_, _, count)| count).sum();
+            if found >= count { Ok(()) } else { Err(format!("{counts:?}")) }
+        })
+        .await;
+    }
+
+    /// The worker that runs a job, as an index into `workers`.
+    pub(crate) async fn holder(&self, id: Uuid) -> usize {
+        eventually(SOON, "a worker of ours runs the job", async || {
+            let question = format!("select pid from jobs j join workers w on w.id = worker_id where j.id = '{id}'");
+            let rows = self.postgres.sql(&question).await.map_err(|error| error.to_string())?;
+            let pid: u32 = rows.first().and_then(|row| row[0].as_deref()?.parse().ok()).ok_or("nobody runs it")?;
+            self.workers.iter().position(|worker| worker.pid() == pid).ok_or(format!("process {pid} runs it"))
+        })
+        .await
+    }
+
+    /// Cancels a job, and expects that it ends so.
+    pub(crate) async fn cancel(&self, id: Uuid) {
+        self.client.cancel(id).await;
+        assert_eq!(self.job(id).await.state, JobState::Cancelled);
+    }
+
+    /// Waits until every job and every mail has come to its end, then judges the whole history.
+    pub(crate) async fn settle(&self) {
+        let start = Instant::now();
+        wait_until_all_ended(self.store.as_ref(), &self.client).await;
+        let evidence = history::Evidence {
+            store: Arc::clone(&self.store),
+            mails: self.smtp.mails(),
+            artifacts: artifacts(self.folder.path()),
+            config: self.config.clone(),
+            caller: caller(),
+        };
+        let verdict = history::judge(&self.client.operations(), evidence).await;
+        println!("all ended {:?} after the fault; {verdict}", start.elapsed());
+        assert!(verdict.is_clean(), "{verdict:#}");
+    }
+
+    /// Every file in the storage, as a key.
+    pub(crate) fn stored_keys(&self) -> Vec<String> {
+        history::stored_keys(&artifacts(self.folder.path()))
+    }
+
+    /// Rings for jobs, `times` for each, in random order, as a broker that duplicates and shuffles would.
+    pub(crate) async fn ring_again(&self, jobs: &[Uuid], times: usize) {
+        let broker: Arc<dyn Broker> = shared::broker::open(&self.config.broker).await.unwrap();
+        let ring = |job_id: &Uuid| OutboxMessage {
+            id: Uuid::now_v7(),
+            route: Route::now(Queue::Work(Lane::Interactive)),
+            message: Message::RunJob { job_id: *job_id },
+            traceparent: None,
+        };
+        let mut batch: Vec<_> = jobs.iter().cycle().take(jobs.len() * times).map(ring).collect();
+        batch.shuffle(&mut rand::rng());
+        for outcome in broker.publish(&batch).await {
+            outcome.unwrap();
+        }
+        broker.close(Duration::from_secs(2)).await;
+    }
+
+    /// Sends every work queue's messages into nothing.
+    pub(crate) async fn purge_every_queue(&self) {
+        for queue in Queue::ALL {
+            self.rabbitmq.ctl(&["purge_queue", &queue.name()]).await.unwrap();
+        }
+    }
+}
+
+/// Waits until every job that was accepted is final and so is every delivery.
+pub(crate) async fn wait_until_all_ended(store: &dyn Store, client: &Client) {
+    let accepted: Vec<Uuid> = client.operations().iter().flat_map(|operation| operation.accepted()).collect();
+    eventually(SOON, "every job has ended", async || {
+        let counts = store.job_counts().await.map_err(|error| error.to_string())?;
+        if counts.is_empty() { Ok(()) } else { Err(format!("{counts:?}")) }
+    })
+    .await;
+    for id in accepted {
+        eventually(SOON, "every mail has ended", async || {
+            let deliveries = store.deliveries_of_job(id).await.map_err(|error| error.to_string())?;
+            let left = deliveries.iter().find(|one| !matches!(one.state, DeliveryState::Sent | DeliveryState::Failed));
+            left.map_or(Ok(()), |left| Err(format!("{left:?}")))
+        })
+        .await;
+    }
+}
+
+impl crate::client::Operation {
+    /// The jobs this submit was promised; more than one is a fault.
+    pub(crate) fn accepted(&self) -> std::collections::BTreeSet<Uuid> {
+        let jobs = self.answers.iter().filter_map(|(answer, _)| match answer {
+            Answer::Accepted(id) => Some(*id),
+            _ => None,
+        });
+        jobs.collect()
+    }
+}
+
+/// Settings of every system: a catalogue that reads from a file, and delays that a test can wait for.
+pub(crate) fn common_settings(folder: &Path) -> Vec<(String, String)> {
+    let source = make_source(folder);
+    let catalogue = concat!(env!("CARGO_MANIFEST_DIR"), "/catalogue");
+    let settings = [
+        ("WAITLESS_CATALOGUE__FOLDER", catalogue.to_owned()),
+        ("WAITLESS_SOURCES__FILE__URL", format!("sqlite:{}", source.display())),
+        ("WAITLESS_BROKER__RETRY_DELAYS", "300ms,1s".to_owned()),
+        ("WAITLESS_SWEEPER__GRACE", "2s".to_owned()),
+        ("WAITLESS_MAIL__TIMEOUT", "2s".to_owned()),
+        ("WAITLESS_SERVICE__SHUTDOWN_GRACE", "3s".to_owned()),
+        ("WAITLESS_TELEMETRY__LOG", "info".to_owned()),
+    ];
+    settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// A database to read from that no fault of a server can reach.
+fn make_source(folder: &Path) -> PathBuf {
+    let path = folder.join("source.db");
+    let numbers = "create table numbers (n integer primary key);
+        insert into numbers with recursive c(n) as (select 1 union all select n + 1 from c where n < 10000) select n from c";
+    rusqlite::Connection::open(&path).unwrap().execute_batch(numbers).unwrap();
+    path
+}
+
+fn artifacts(folder: &Path) -> PathBuf {
+    folder.join("artifacts")
+}
+
+fn caller() -> Caller {
+    Caller { tenant: "acme".to_owned(), principal: "ana".to_owned() }
+}
+
+/// Makes a key as `waitless keys create` does.
+async fn make_key(store: &dyn Store) -> String {
+    let key = make_api_key();
+    let new = NewApiKey {
+        id: Uuid::now_v7(),
+        prefix: key_prefix(&key),
+        hash: hash_token(&key),
+        caller: caller(),
+        scopes: Scope::ALL.to_vec(),
+        valid_for: Some(Duration::from_secs(3600)),
+    };
+    store.create_api_key(new).await.unwrap();
+    key
+}
