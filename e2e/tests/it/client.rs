@@ -75,6 +75,11 @@ pub(crate) fn slow(ms: u64) -> Wish {
     }
 }
 
+/// The same in the other lane.
+pub(crate) fn bulk(ms: u64) -> Wish {
+    Wish { report: "bulk", ..slow(ms) }
+}
+
 /// A hundred thousand rows.
 pub(crate) fn busy() -> Wish {
     Wish {

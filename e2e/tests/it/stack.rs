@@ -193,6 +193,7 @@ impl Stack {
     /// Rings for jobs, `times` for each, in random order, as a broker that duplicates and shuffles would.
     pub(crate) async fn ring_again(&self, jobs: &[Uuid], times: usize) {
         let broker: Arc<dyn Broker> = shared::broker::open(&self.config.broker).await.unwrap();
+        eventually(SOON, "the broker can be rung at", async || broker.check().await).await;
         let ring = |job_id: &Uuid| OutboxMessage {
             id: Uuid::now_v7(),
             route: Route::now(Queue::Work(Lane::Interactive)),

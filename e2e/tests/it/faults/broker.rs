@@ -13,7 +13,7 @@ use crate::stack::{Options, SOON, Stack};
 async fn a_broker_that_loses_its_disk_loses_no_job_and_no_mail() {
     let mut stack = Stack::start(2).await;
     stack.client.submit_many(30, &quick().with_mail()).await;
-    stack.client.submit_many(60, &slow(250).with_mail()).await;
+    stack.client.submit_many(40, &slow(200).with_mail()).await;
     stack.wait_until_some_are(JobState::Processing, 1).await;
     stack.wait_until_some_are(JobState::Pending, 10).await;
     stack.rabbitmq.wipe().await.unwrap();
@@ -78,10 +78,17 @@ async fn doorbells_that_come_many_times_and_in_any_order_run_each_job_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_longer_than_the_consumer_timeout_runs_once() {
-    let configuration = vec!["consumer_timeout = 10000".to_owned(), "channel_tick_interval = 1000".to_owned()];
+    let configuration = vec!["consumer_timeout = 10000".to_owned()];
     let rabbitmq = testing::rabbitmq::Options { management: false, configuration };
     let settings = vec![("WAITLESS_BROKER__HAND_OFF_AFTER", "3s".to_owned())];
-    let stack = Stack::start_with(Options { gateways: 1, workers: 2, notifiers: 1, rabbitmq, settings }).await;
+    let mut stack = Stack::start_with(Options { rabbitmq, settings, ..Options::default() }).await;
+    // The server looks once a minute whether a time-out has struck.
+    stack.rabbitmq.ctl(&["eval", "application:set_env(rabbit, channel_tick_interval, 1000)."]).await.unwrap();
+    stack.add_gateway().await;
+    stack.add_notifier().await;
+    for _ in 0..2 {
+        stack.add_worker().await;
+    }
     let long = stack.client.submit(&slow(20_000).with_mail()).await;
     stack.wait_for(long, JobState::Processing).await;
     // More long ones than one worker has places, and short ones that must not wait for them.
@@ -93,5 +100,7 @@ async fn a_job_longer_than_the_consumer_timeout_runs_once() {
     assert_eq!(stack.job(long).await.state, JobState::Processing);
     let done = stack.wait_for(long, JobState::Done).await;
     assert_eq!((done.attempt, done.crashes), (1, 0));
+    let closed = stack.rabbitmq.log().lines().filter(|line| line.contains("has timed out")).count();
+    assert_eq!(closed, 0, "the broker's time-out struck");
     stack.settle().await;
 }

@@ -7,7 +7,7 @@ use shared::job::JobState;
 use shared::problem::ProblemKind;
 use testing::eventually;
 
-use crate::client::{busy, quick, slow};
+use crate::client::{bulk, busy, quick, slow};
 use crate::stack::{SOON, Stack};
 
 /// Every place between two durable effects of an attempt.
@@ -55,6 +55,7 @@ async fn a_killed_workers_job_starts_again_at_once_on_another_one() {
         .await;
         println!("runs again after {:?}", killed.elapsed());
         stack.add_worker().await;
+        stack.wait_for(job, JobState::Done).await;
     }
     stack.settle().await;
 }
@@ -62,17 +63,18 @@ async fn a_killed_workers_job_starts_again_at_once_on_another_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_paused_past_its_lease_changes_nothing_when_it_goes_on() {
     let mut stack = Stack::start(0).await;
-    // It has stored its file and would tell the store three seconds later.
-    let paused = stack.process("report-worker").env("FAILPOINTS", "after_store=sleep(3000)");
+    // It has stored its file and would tell the store four seconds later.
+    let paused = stack.process("report-worker").env("FAILPOINTS", "after_store=sleep(4000)");
     let paused = paused.start_ready().await.unwrap();
     let id = stack.client.submit(&slow(10).with_mail()).await;
     eventually(SOON, "the first attempt has stored its file", async || stack.stored_keys().len() == 1).await;
     let stale = stack.stored_keys().remove(0);
+    stack.add_worker().await;
     paused.freeze().unwrap();
     let frozen = Instant::now();
-    stack.add_worker().await;
+    eventually(Duration::from_secs(5), "another worker runs it", async || stack.job(id).await.attempt == 2).await;
+    println!("another worker ran it {:?} after the pause", frozen.elapsed());
     let done = stack.wait_for(id, JobState::Done).await;
-    println!("another worker finished it {:?} after the pause", frozen.elapsed());
     assert_eq!((done.attempt, done.crashes), (2, 1));
     paused.thaw().unwrap();
     eventually(SOON, "the late attempt removes its file", async || !stack.stored_keys().contains(&stale)).await;
@@ -126,24 +128,27 @@ async fn a_worker_told_to_stop_hands_back_and_burns_no_attempt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_kills_every_worker_fails_with_evidence_and_costs_its_neighbours_nothing() {
+async fn a_job_that_kills_every_worker_fails_with_evidence_and_the_others_are_done() {
     let mut stack = Stack::start(0).await;
-    // Only reports that read rows reach this failpoint; those that sleep at the server wait beside them.
+    // Only reports that read rows reach this failpoint; one that sleeps at the server waits beside it.
     let deadly = |stack: &Stack| stack.process("report-worker").env("FAILPOINTS", "after_first_rows=return(abort)");
-    let mut worker = deadly(&stack).start_ready().await.unwrap();
-    let neighbours = stack.client.submit_many(2, &slow(12_000).with_mail()).await;
-    stack.wait_until_some_are(JobState::Processing, 2).await;
+    let mut first = deadly(&stack).start_ready().await.unwrap();
+    let neighbour = stack.client.submit(&bulk(3_000).with_mail()).await;
+    stack.wait_for(neighbour, JobState::Processing).await;
     let poison = stack.client.submit(&quick().with_mail().that_ends(JobState::Failed)).await;
+    first.wait(SOON).await.unwrap();
+    let sound = stack.process("report-worker").env("WAITLESS_WORKER__LANES", "bulk").start_ready().await.unwrap();
+    stack.workers.push(sound);
     for _ in 0..2 {
-        worker.wait(SOON).await.unwrap();
-        worker = deadly(&stack).start_ready().await.unwrap();
+        let next = deadly(&stack).env("WAITLESS_WORKER__LANES", "interactive");
+        next.start_ready().await.unwrap().wait(SOON).await.unwrap();
     }
-    worker.wait(SOON).await.unwrap();
-    stack.add_worker().await;
+    // Nobody has to take it again to know: the sweepers of the other processes see that its worker is gone.
     let failed = stack.wait_for(poison, JobState::Failed).await;
     assert_eq!((failed.crashes, failed.error.unwrap().kind), (3, ProblemKind::WorkersLost));
-    for id in neighbours {
-        assert_eq!(stack.wait_for(id, JobState::Done).await.errors, 0);
-    }
+    let done = stack.wait_for(neighbour, JobState::Done).await;
+    assert_eq!((done.errors, done.crashes), (0, 1));
+    stack.add_worker().await;
+    stack.client.submit_many(10, &quick().with_mail()).await;
     stack.settle().await;
 }

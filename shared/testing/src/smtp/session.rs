@@ -129,7 +129,12 @@ impl Session {
                 self.state.lock().mails.push(mail);
                 return Ok(Then::Close);
             }
-            Behaviour::Slow(pause) => tokio::time::sleep(pause).await,
+            Behaviour::Slow(pause) => {
+                self.state.lock().mails.push(mail);
+                tokio::time::sleep(pause).await;
+                self.answer("250 taken").await?;
+                return Ok(Then::GoOn);
+            }
             Behaviour::Accept | Behaviour::Answer(_) | Behaviour::AnswerThenClose => {}
         }
         self.state.lock().mails.push(mail);
