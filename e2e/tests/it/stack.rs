@@ -86,6 +86,7 @@ impl Stack {
             ("WAITLESS_STORAGE__URL", format!("file:{}", artifacts(folder.path()).display())),
             ("WAITLESS_MAIL__URL", smtp.url()),
             ("WAITLESS_SERVICE__LINK_SECRET", "0123456789abcdef0123456789abcdef".to_owned()),
+            ("WAITLESS_SERVICE__PUBLIC_URL", "http://reports.example.com".to_owned()),
             ("WAITLESS_SOURCES__SERVER__URL", postgres.url()),
         ];
         settings.extend(servers.into_iter().chain(more).map(|(name, value)| (name.to_owned(), value)));

@@ -74,6 +74,9 @@ async fn a_worker_paused_past_its_lease_changes_nothing_when_it_goes_on() {
     let frozen = Instant::now();
     eventually(Duration::from_secs(5), "another worker runs it", async || stack.job(id).await.attempt == 2).await;
     println!("another worker ran it {:?} after the pause", frozen.elapsed());
+    for event in stack.store.events_of_job(&stack.job(id).await.caller, id, 0, 100).await.unwrap() {
+        println!("{} {:?} in attempt {}", event.at, event.kind, event.attempt);
+    }
     let done = stack.wait_for(id, JobState::Done).await;
     assert_eq!((done.attempt, done.crashes), (2, 1));
     paused.thaw().unwrap();
