@@ -52,15 +52,21 @@ const RING_RETRIES: &str = ring!(
     )"
 );
 
+/// A lost worker that is only paused still looks like a consumer to the broker, which may hand it the doorbell of the very job
+/// that was taken from it. Such jobs are rung again soon, until somebody hears it who is awake.
 const SILENT: &str = "
     select count(*) as count from jobs j
-    where state = 'pending' and lane = $1 and rung_at < now() - $2 * interval '1 millisecond'
+    where state = 'pending' and lane = $1
+          and rung_at < now() - least($2, 300) * interval '1 millisecond'
+          and (crashes > 0 or rung_at < now() - $2 * interval '1 millisecond')
       and not exists (select from outbox o where o.subject = j.id)";
 
 const RING_SILENT: &str = ring!(
     "with silent as materialized (
         select id from jobs j
-        where state = 'pending' and lane = $1 and rung_at < now() - $2 * interval '1 millisecond'
+        where state = 'pending' and lane = $1
+          and rung_at < now() - least($2, 300) * interval '1 millisecond'
+          and (crashes > 0 or rung_at < now() - $2 * interval '1 millisecond')
           and not exists (select from outbox o where o.subject = j.id)
         order by rung_at limit $3 for no key update skip locked
     ), due as (
