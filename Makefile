@@ -29,13 +29,12 @@ lint: ## Formatting, clippy, rustdoc, and cargo-deny where it is installed
 deploy-check: ## Render and validate deploy/
 	@deploy/validate/run
 
-bench: ## Run all benchmarks; each figure is a line `bench <name> <value> <unit>`
-	@scripts/install-test-services
-	@$(CARGO) run --release -p bench -- all
+bench: bench-core ## Run all benchmarks; each figure is a line `bench <name> <value> <unit>`
 
 bench-core: ## Run the benchmarks of the job path
 	@scripts/install-test-services
-	@$(CARGO) run --release -p bench -- core
+	@$(CARGO) build --release --workspace --bins
+	@WAITLESS_TEST_BUILT=1 $(CARGO) run --release -p bench -- core
 
 e2e: ## Run the tests of whole systems: real processes, real faults
 	@scripts/test -p e2e
