@@ -1,4 +1,4 @@
-//! Reproducible measurements: `bench <group>` prints a line `bench <name> <value> <unit>` for each figure.
+//! Reproducible measurements: `bench <group> [part…]` prints a line `bench <name> <value> <unit>` for each figure.
 //!
 //! Everything runs on this machine: private PostgreSQL and RabbitMQ with durable settings, the release binaries, and the load
 //! generator, all sharing its processors. Peers and limits are measured beside ours in the same run.
@@ -18,13 +18,17 @@ use std::process::ExitCode;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let groups: Vec<String> = std::env::args().skip(1).collect();
-    let known = ["all", "core"];
-    if let Some(unknown) = groups.iter().find(|group| !known.contains(&group.as_str())) {
-        eprintln!("there is no group `{unknown}`; groups are {}", known.join(", "));
+    let mut words = std::env::args().skip(1);
+    let (group, parts): (Option<String>, Vec<String>) = (words.next(), words.collect());
+    let unknown = parts.iter().find(|part| !job_path::PARTS.contains(&part.as_str()));
+    if group.as_deref() != Some("core") || unknown.is_some() {
+        eprintln!(
+            "usage: bench core [PART…]; parts are {}; all of them when none is named",
+            job_path::PARTS.join(", ")
+        );
         return ExitCode::from(2);
     }
-    match job_path::measure().await {
+    match job_path::measure(&parts).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("the benchmark ended early: {error:#}");

@@ -54,7 +54,7 @@ pub(crate) enum Command {
 /// Where the configuration comes from.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Configured {
-    /// Configuration file (TOML); the environment (WAITLESS_<SECTION>__<KEY>) wins over it
+    /// Configuration file (TOML); the environment (`WAITLESS_<SECTION>__<KEY>`) wins over it
     #[arg(long, value_name = "FILE", env = "WAITLESS_CONFIG")]
     pub(crate) config: Option<PathBuf>,
     /// Folder of embedded backends: database, files, mails, key [default: data]
@@ -173,7 +173,7 @@ pub(crate) struct Output {
 
 #[derive(Debug, Args)]
 pub(crate) struct Check {
-    /// Folder of <report>.toml files [default: catalogue.folder of the configuration, else the demo catalogue]
+    /// Folder of `<report>.toml` files [default: catalogue.folder of the configuration, else the demo catalogue]
     pub(crate) folder: Option<PathBuf>,
     /// Also prepare each query at its source, without running it
     #[arg(long)]
