@@ -1,6 +1,6 @@
 //! The broker's contract as tests: one function a rule, its name the rule. Every implementation passes all of them:
 //!
-//! ```ignore
+//! ```text
 //! async fn open(settings: config::Broker) -> (Arc<dyn Broker>, Arc<dyn Broker>, Keep) { … }
 //! testing::test_broker!(open);
 //! ```

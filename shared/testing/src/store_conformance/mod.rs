@@ -1,6 +1,6 @@
 //! The store's contract as tests: one function a rule, its name the rule. Every implementation passes all of them:
 //!
-//! ```ignore
+//! ```text
 //! async fn open(after_commit: Arc<dyn AfterCommit>) -> (Arc<dyn Store>, TempDir) { … }
 //! testing::test_store!(open);
 //! ```
