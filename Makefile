@@ -21,9 +21,9 @@ run: ## Serve on http://127.0.0.1:8080 with embedded defaults until Ctrl-C
 test: ## Run every test; installs and starts PostgreSQL and RabbitMQ where needed
 	@scripts/test
 
-check: lint deploy-check test ## Everything CI does: formatting, lints, docs, deployment files, tests
+check: lint deploy-check test ## Everything CI does: formatting, lints, deployment files, tests
 
-lint: ## Formatting, clippy, rustdoc, and cargo-deny where it is installed
+lint: ## Formatting, clippy, and cargo-deny where it is installed
 	@scripts/lint
 
 deploy-check: ## Render and validate deploy/

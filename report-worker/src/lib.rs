@@ -1,7 +1,7 @@
 //! The report worker: takes jobs from the broker, runs reports, stores artifacts.
 //!
 //! The path of one job through this crate: [`consume`] takes a delivery, [`run_job`] claims the job and settles it in the end,
-//! [`source`] reads rows, [`format`] turns them into files, [`write_files`] joins the two and the storage.
+//! [`source`] reads rows, [`mod@format`] turns them into files, [`write_files`] joins the two and the storage.
 
 mod failpoint;
 
