@@ -21,7 +21,7 @@ use crate::client::{Answer, Client};
 use crate::history;
 
 /// Longer than anything should take; tests end well before.
-pub(crate) const SOON: Duration = Duration::from_secs(50);
+pub(crate) const SOON: Duration = Duration::from_secs(100);
 
 /// What is special about a system.
 #[derive(Debug, Default)]
