@@ -45,11 +45,12 @@ async fn set() -> (Stage, Arc<Database>) {
     (stage, database)
 }
 
-/// Ends the sessions that hold the worker's lock, as the end of its process would.
+/// Ends the session that holds the worker's lock, as the end of its process would, and waits until it is gone: one that
+/// lingers has a test of its own.
 async fn cut_off(database: &Database, worker: Uuid) {
     let ended = database
         .sql(&format!(
-            "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objsubid = 1
+            "select pg_terminate_backend(pid, 5000) from pg_locks where locktype = 'advisory' and objsubid = 1
              and (classid::bigint << 32 | objid::bigint) = waitless_lock_key('{worker}')"
         ))
         .await
