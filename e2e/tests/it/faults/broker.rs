@@ -25,7 +25,7 @@ async fn jobs_are_accepted_while_the_broker_is_stopped_and_run_once_it_is_back()
     let mut stack = Stack::start(2).await;
     let before = stack.client.submit_many(4, &slow(1500).with_mail()).await;
     stack.wait_until_some_are(JobState::Processing, 4).await;
-    stack.rabbitmq.kill();
+    stack.rabbitmq.stop().await.unwrap();
     stack.client.submit_many(60, &quick().with_mail()).await;
     for operation in stack.client.operations() {
         let (first, took) = &operation.answers[0];
