@@ -54,7 +54,7 @@ async fn start_long_job(stack: &Stack, workers: &[Process]) -> anyhow::Result<us
                   and exists (select from pg_stat_activity where query like '%pg_sleep(60)%' and state = 'active' and pid <> pg_backend_pid())";
     for _ in 0..2_000 {
         if let Some(row) = stack.database.query_opt(holder, &[]).await? {
-            let pid = i64::from(row.get::<_, i32>(0));
+            let pid: i64 = row.get(0);
             return workers
                 .iter()
                 .position(|worker| i64::from(worker.pid()) == pid)
