@@ -21,6 +21,7 @@ use crate::claim::{Answer, claim};
 use crate::definition::{DefinitionError, Report};
 use crate::discard::discard_files;
 use crate::failpoint::fail_here;
+use crate::format::About;
 use crate::limits::{self, Limits};
 use crate::measure::{RunningGauge, attempt_ended};
 use crate::running::{Attempt, StopReason};
@@ -165,7 +166,7 @@ async fn make_files(
     let reading = worker
         .sources
         .read(ReadRequest {
-            report,
+            report: Arc::clone(&report),
             params: job.params.clone(),
             caller: job.caller.clone(),
             timeout,
@@ -181,7 +182,8 @@ async fn make_files(
             Total::Unknown => (None, false),
         };
     });
-    let stored = Files { attempt, storage: &worker.places.storage, limits, files }.write(reading).await?;
+    let about = Arc::new(About::new(job, &report.definition, snapshot_at));
+    let stored = Files { attempt, storage: &worker.places.storage, limits, about, files }.write(reading).await?;
     attempt.advance(|progress| progress.phase = Phase::Finished);
     fail_here!("after_store");
     let rows = attempt.progress().rows;

@@ -1,5 +1,6 @@
 //! Rows become stored files: reading, encoding and uploading overlap over bounded channels, one reader for all formats.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow_array::RecordBatch;
@@ -15,7 +16,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::failpoint::fail_here;
-use crate::format::{RowWriter, writer};
+use crate::format::{About, Ending, RowWriter, writer};
 use crate::limits::Limits;
 use crate::running::Attempt;
 use crate::source::Reading;
@@ -53,16 +54,17 @@ impl File {
 
 /// What an attempt writes, and where to.
 pub(crate) struct Files<'a> {
-    pub(crate) attempt: &'a std::sync::Arc<Attempt>,
+    pub(crate) attempt: &'a Arc<Attempt>,
     pub(crate) storage: &'a Storage,
     pub(crate) limits: Limits,
+    pub(crate) about: Arc<About>,
     pub(crate) files: &'a [File],
 }
 
 /// A step on the way from the reader to an encoder. The end is said, never concluded from silence.
 enum Step {
     Rows(RecordBatch),
-    End,
+    End(Ending),
 }
 
 impl Files<'_> {
@@ -97,17 +99,21 @@ impl Files<'_> {
         Ok(Some(batch))
     }
 
+    fn ending(&self) -> Ending {
+        Ending { rows: self.attempt.progress().rows, complete: true }
+    }
+
     async fn write_small(&self, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Vec<Stored>, Problem> {
         let mut stored = Vec::with_capacity(self.files.len());
         for file in self.files {
-            let mut writer = writer(file.format);
+            let mut writer = writer(file.format, &self.about);
             let mut out = Vec::new();
             writer.begin(schema, &mut out)?;
             for batch in batches {
                 writer.write(batch, &mut out)?;
                 self.limits.check_bytes(out.len() as u64)?;
             }
-            writer.finish(&mut out)?;
+            writer.finish(self.ending(), &mut out)?;
             self.attempt.advance(|progress| progress.bytes += out.len() as u64);
             let mut upload = self.create(file).await?;
             upload.write(Bytes::from(out)).await.map_err(|error| not_stored(&error))?;
@@ -123,9 +129,9 @@ impl Files<'_> {
             let (steps, to_encode) = mpsc::channel(AHEAD);
             let (chunks, to_upload) = mpsc::channel(AHEAD);
             let encoder = Encoder {
-                writer: writer(file.format),
+                writer: writer(file.format, &self.about),
                 limits: self.limits,
-                attempt: std::sync::Arc::clone(self.attempt),
+                attempt: Arc::clone(self.attempt),
                 chunks,
                 out: Vec::with_capacity(CHUNK),
                 bytes: 0,
@@ -153,7 +159,7 @@ impl Files<'_> {
                 None => self.next(&mut reading).await?,
             };
             for encoder in &encoders {
-                let step = batch.clone().map_or(Step::End, Step::Rows);
+                let step = batch.clone().map_or_else(|| Step::End(self.ending()), Step::Rows);
                 if encoder.send(step).await.is_err() {
                     return Ok(());
                 }
@@ -201,7 +207,7 @@ fn not_stored(error: &StorageError) -> Problem {
 struct Encoder {
     writer: Box<dyn RowWriter>,
     limits: Limits,
-    attempt: std::sync::Arc<Attempt>,
+    attempt: Arc<Attempt>,
     chunks: mpsc::Sender<Bytes>,
     out: Vec<u8>,
     bytes: u64,
@@ -219,8 +225,8 @@ impl Encoder {
                         self.send()?;
                     }
                 }
-                Some(Step::End) => {
-                    self.writer.finish(&mut self.out)?;
+                Some(Step::End(ending)) => {
+                    self.writer.finish(ending, &mut self.out)?;
                     return self.send();
                 }
                 None => return Err(broken_off()),

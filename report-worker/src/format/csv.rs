@@ -8,10 +8,10 @@ use arrow_array::RecordBatch;
 use arrow_schema::Schema;
 use shared::problem::Problem;
 
-use super::RowWriter;
 use super::cell::{Cells, cells};
 use super::number::{f32_text, f64_text};
 use super::time::{write_date, write_timestamp};
+use super::{Ending, RowWriter};
 
 #[derive(Debug)]
 pub(super) struct CsvWriter;
@@ -48,7 +48,7 @@ impl RowWriter for CsvWriter {
         Ok(())
     }
 
-    fn finish(&mut self, _out: &mut Vec<u8>) -> Result<(), Problem> {
+    fn finish(&mut self, _ending: Ending, _out: &mut Vec<u8>) -> Result<(), Problem> {
         Ok(())
     }
 }

@@ -1,15 +1,20 @@
 //! Rows become a file: one writer a format, streaming, over Arrow record batches.
 
+mod about;
 mod cell;
 mod csv;
 mod jsonl;
 pub(crate) mod number;
 pub(crate) mod time;
 
+use std::sync::Arc;
+
 use arrow_array::RecordBatch;
 use arrow_schema::Schema;
 use shared::artifact::Format;
 use shared::problem::Problem;
+
+pub use about::{About, Ending};
 
 /// Turns batches into the bytes of one file.
 ///
@@ -32,12 +37,12 @@ pub trait RowWriter: Send {
     ///
     /// # Errors
     /// Says why the file cannot be finished.
-    fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Problem>;
+    fn finish(&mut self, ending: Ending, out: &mut Vec<u8>) -> Result<(), Problem>;
 }
 
-/// Returns a fresh writer of the format.
+/// Returns a fresh writer of the format, for a file that says `about` of itself where the format has a place for it.
 #[must_use]
-pub fn writer(format: Format) -> Box<dyn RowWriter> {
+pub fn writer(format: Format, _about: &Arc<About>) -> Box<dyn RowWriter> {
     match format {
         Format::Csv => Box::new(csv::CsvWriter),
         Format::Jsonl => Box::new(jsonl::JsonlWriter::default()),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use report_worker::Report;
-use report_worker::format::writer;
+use report_worker::format::{About, Ending, writer};
 use report_worker::source::{self, ReadRequest, Source, Total};
 use shared::artifact::Format;
 use shared::config::{self, Secret};
@@ -106,13 +106,38 @@ impl Rows {
 
 /// Writes batches as a file.
 pub(crate) fn write(format: Format, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Vec<u8>, Problem> {
-    let (mut writer, mut out) = (writer(format), Vec::new());
+    write_about(&about(), format, schema, batches)
+}
+
+/// Writes batches as a file that says `about` of itself.
+pub(crate) fn write_about(
+    about: &Arc<About>,
+    format: Format,
+    schema: &SchemaRef,
+    batches: &[RecordBatch],
+) -> Result<Vec<u8>, Problem> {
+    let (mut writer, mut out) = (writer(format, about), Vec::new());
     writer.begin(schema, &mut out)?;
     for batch in batches {
         writer.write(batch, &mut out)?;
     }
-    writer.finish(&mut out)?;
+    let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
+    writer.finish(Ending { rows, complete: true }, &mut out)?;
     Ok(out)
+}
+
+/// Says nothing particular.
+fn about() -> Arc<About> {
+    Arc::new(About {
+        title: "Test".to_owned(),
+        description: String::new(),
+        job_id: uuid::Uuid::nil(),
+        report: "test".to_owned(),
+        report_version: "sha256:0".to_owned(),
+        params: Vec::new(),
+        columns: Vec::new(),
+        snapshot_at: chrono::DateTime::UNIX_EPOCH,
+    })
 }
 
 /// Makes a report of a query and further lines of TOML (settings first, then `[params…]`).

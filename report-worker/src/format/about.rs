@@ -1,0 +1,78 @@
+//! What a file says about itself besides its rows.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use shared::job::{Job, Params};
+use shared::report::{ColumnSpec, ReportDefinition};
+use uuid::Uuid;
+
+/// What is known of a file before its first row: its heading, and its presentation.
+#[derive(Debug, Clone)]
+pub struct About {
+    /// For people.
+    pub title: String,
+    /// For people; may be empty.
+    pub description: String,
+    /// The job the file is made for.
+    pub job_id: Uuid,
+    /// The report's name in the catalogue.
+    pub report: String,
+    /// `sha256:…` of the definition.
+    pub report_version: String,
+    /// Label and value of each parameter that has one, in the definition's order; sensitive ones are left out.
+    pub params: Vec<(String, String)>,
+    /// How columns are shown.
+    pub columns: Vec<ColumnSpec>,
+    /// The source's time of the snapshot.
+    pub snapshot_at: DateTime<Utc>,
+}
+
+impl About {
+    /// Gathers what the files of a job say about themselves.
+    #[must_use]
+    pub fn new(job: &Job, definition: &ReportDefinition, snapshot_at: DateTime<Utc>) -> Self {
+        Self {
+            title: definition.title.clone(),
+            description: definition.description.clone(),
+            job_id: job.id,
+            report: job.report.clone(),
+            report_version: job.report_version.clone(),
+            params: shown(definition, &job.params),
+            columns: definition.columns.clone(),
+            snapshot_at,
+        }
+    }
+
+    /// Returns the presentation of a column, if the definition has one.
+    #[must_use]
+    pub fn column(&self, name: &str) -> Option<&ColumnSpec> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+}
+
+/// What is known of a file behind its last row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ending {
+    /// Rows in the file, header not counted.
+    pub rows: u64,
+    /// False when a limit cut the file, which the file has to say where it can.
+    pub complete: bool,
+}
+
+fn shown(definition: &ReportDefinition, params: &Params) -> Vec<(String, String)> {
+    let specs = definition.params.iter().filter(|spec| !spec.sensitive);
+    specs
+        .filter_map(|spec| {
+            let value = params.get(&spec.name).filter(|value| !value.is_null())?;
+            Some((spec.label.clone(), plain(value)))
+        })
+        .collect()
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
