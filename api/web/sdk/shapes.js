@@ -1,0 +1,156 @@
+/**
+ * What travels, as `docs/openapi.json` describes it. Nothing here runs.
+ *
+ * @typedef {'pending' | 'processing' | 'retrying' | 'done' | 'failed' | 'cancelled'} JobState
+ * @typedef {'waiting' | 'starting' | 'reading' | 'storing' | 'finished'} Phase
+ * @typedef {'submitted' | 'started' | 'progress' | 'retrying' | 'handed_back' | 'worker_lost' | 'replayed' | 'done' | 'failed' | 'cancelled'} EventName
+ *
+ * @typedef {object} ProblemBody RFC 9457.
+ * @property {string} type
+ * @property {string} title
+ * @property {number} status
+ * @property {string} detail What happened and what to do.
+ * @property {{pointer: string, detail: string}[]} [errors] Fields that are wrong, by JSON pointer.
+ *
+ * @typedef {object} Progress
+ * @property {Phase} phase
+ * @property {number} rows
+ * @property {number | null} total_rows
+ * @property {boolean} total_is_estimate
+ * @property {number} bytes
+ * @property {number | null} percent
+ *
+ * @typedef {object} Artifact
+ * @property {string} format
+ * @property {string} filename
+ * @property {string} media_type
+ * @property {number} bytes
+ * @property {number} rows
+ * @property {string} sha256
+ * @property {boolean} complete Whether every row is in it.
+ * @property {string} expires_at
+ * @property {string} file Where to fetch it with a key.
+ * @property {string} receipt
+ * @property {string} link Where whoever holds this address can fetch it.
+ *
+ * @typedef {object} Job
+ * @property {string} id
+ * @property {string} report
+ * @property {string} report_version
+ * @property {Record<string, unknown>} params
+ * @property {string[]} formats
+ * @property {JobState} state
+ * @property {number} attempt
+ * @property {Progress} progress
+ * @property {unknown} queue
+ * @property {string} created_at
+ * @property {string | null} started_at
+ * @property {string | null} finished_at
+ * @property {string | null} next_attempt_at
+ * @property {Artifact[]} artifacts
+ * @property {ProblemBody | null} error
+ * @property {{self: string, events: string, cancel: string}} links
+ *
+ * @typedef {object} JobPage
+ * @property {Job[]} jobs Newest first.
+ * @property {string | null} next Cursor of the next page.
+ *
+ * @typedef {object} JobRequest
+ * @property {string} report
+ * @property {Record<string, unknown>} [params]
+ * @property {string[]} [formats]
+ * @property {{channel: string, to: string}[]} [notify]
+ *
+ * @typedef {object} ParamSchema One property of a report's JSON Schema.
+ * @property {string} [type]
+ * @property {string} [format]
+ * @property {string} [title]
+ * @property {string} [description]
+ * @property {unknown} [default]
+ * @property {string[]} [enum]
+ * @property {ParamSchema} [items]
+ * @property {number} [minItems]
+ * @property {number} [maxItems]
+ * @property {number} [maxLength]
+ * @property {number} [minimum]
+ * @property {number} [maximum]
+ * @property {string} [x-minimum]
+ * @property {string} [x-maximum]
+ * @property {boolean} [writeOnly]
+ * @property {ParamSchema[]} [anyOf]
+ *
+ * @typedef {object} Report
+ * @property {string} name
+ * @property {string} title
+ * @property {string} description
+ * @property {string} version
+ * @property {'interactive' | 'bulk'} lane
+ * @property {string[]} formats
+ * @property {number} timeout Seconds.
+ * @property {number} retention Seconds.
+ * @property {{properties: Record<string, ParamSchema>, required: string[], 'x-order'?: string[]}} params
+ *
+ * @typedef {object} Receipt
+ * @property {string} job_id
+ * @property {number} attempt
+ * @property {string} report
+ * @property {string} report_version
+ * @property {Record<string, unknown>} params
+ * @property {string} format
+ * @property {string} filename
+ * @property {number} bytes
+ * @property {number} rows
+ * @property {string} sha256
+ * @property {string} snapshot_at
+ * @property {boolean} complete
+ * @property {string} created_at
+ *
+ * @typedef {object} JobEvent
+ * @property {EventName} name
+ * @property {string | null} id What to resume from; progress has none.
+ * @property {string} time
+ * @property {EventData} data
+ *
+ * @typedef {object} EventData
+ * @property {string} job_id
+ * @property {number} attempt
+ * @property {number} [seq]
+ * @property {JobState} [state]
+ * @property {ProblemBody | null} [error]
+ * @property {string | null} [next_attempt_at]
+ * @property {Progress} [progress] Of `progress` only.
+ *
+ * @typedef {object} Session
+ * @property {boolean} signed_in
+ * @property {string} [tenant]
+ * @property {string} [principal]
+ * @property {('read' | 'write' | 'admin')[]} [scopes]
+ * @property {string} [expires_at]
+ *
+ * @typedef {{name: string, ready: number | null, consumers: number | null}} Queue
+ *
+ * @typedef {object} Worker
+ * @property {string} id
+ * @property {string} host
+ * @property {number} pid
+ * @property {string[]} lanes
+ * @property {number} concurrency
+ * @property {number} running
+ * @property {string} started_at
+ * @property {string} heartbeat_at
+ *
+ * @typedef {object} Delivery
+ * @property {string} id
+ * @property {string} job_id
+ * @property {string} event
+ * @property {string} channel
+ * @property {string} to
+ * @property {'pending' | 'sending' | 'sent' | 'failed'} state
+ * @property {number} attempt
+ * @property {string | null} next_attempt_at
+ * @property {string | null} error
+ * @property {string} created_at
+ * @property {string | null} sent_at
+ */
+
+export {};
