@@ -10,7 +10,7 @@ use shared::problem::Problem;
 
 use super::cell::{Cells, cells};
 use super::number::{f32_text, f64_text};
-use super::time::{write_date, write_timestamp};
+use super::time::{write_date, write_instant, write_timestamp};
 use super::{Ending, RowWriter};
 
 #[derive(Debug)]
@@ -70,10 +70,7 @@ fn write_cell(out: &mut Vec<u8>, column: &Cells<'_>, row: usize) {
         Cells::Text(array) => write_text(out, array.value(row)),
         Cells::Date(array) => write_date(out, i64::from(array.value(row))),
         Cells::Timestamp(array) => write_timestamp(out, array.value(row), b' '),
-        Cells::Instant(array) => {
-            write_timestamp(out, array.value(row), b'T');
-            out.push(b'Z');
-        }
+        Cells::Instant(array) => write_instant(out, array.value(row)),
     }
 }
 

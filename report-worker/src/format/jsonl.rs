@@ -10,7 +10,7 @@ use shared::problem::{Problem, ProblemKind};
 
 use super::cell::{Cells, cells};
 use super::number::{f32_text, f64_text};
-use super::time::{write_date, write_timestamp};
+use super::time::{write_date, write_instant, write_timestamp};
 use super::{Ending, RowWriter};
 
 /// Keeps what stands before each value: `{"name":`, then `,"name":`.
@@ -84,8 +84,8 @@ fn write_cell(out: &mut Vec<u8>, column: &Cells<'_>, row: usize) {
         }
         Cells::Instant(array) => {
             out.push(b'"');
-            write_timestamp(out, array.value(row), b'T');
-            out.extend_from_slice(b"Z\"");
+            write_instant(out, array.value(row));
+            out.push(b'"');
         }
     }
 }

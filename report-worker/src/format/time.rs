@@ -1,9 +1,34 @@
-//! Dates and times as text: ISO 8601, years outside 0 to 9999 with a sign.
+//! Dates and times as text: ISO 8601, years outside 0 to 9999 with a sign, and `infinity` and `-infinity`, which sources hand on
+//! as the largest and the smallest number.
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
+/// Returns the word for a date (days, as `i32`) that has no day.
+pub(crate) fn infinite_date(days: i64) -> Option<&'static str> {
+    const EARLIEST: i64 = i32::MIN as i64;
+    const LATEST: i64 = i32::MAX as i64;
+    match days {
+        LATEST => Some("infinity"),
+        EARLIEST => Some("-infinity"),
+        _ => None,
+    }
+}
+
+/// Returns the word for a timestamp (microseconds) that has no time.
+pub(crate) fn infinite_timestamp(micros: i64) -> Option<&'static str> {
+    match micros {
+        i64::MAX => Some("infinity"),
+        i64::MIN => Some("-infinity"),
+        _ => None,
+    }
+}
+
 /// Writes `YYYY-MM-DD`. `days` count from 1970-01-01.
 pub(crate) fn write_date(out: &mut Vec<u8>, days: i64) {
+    if let Some(word) = infinite_date(days) {
+        out.extend_from_slice(word.as_bytes());
+        return;
+    }
     let (year, month, day) = civil(days);
     if (0..=9999).contains(&year) {
         write_digits(out, year.unsigned_abs(), 4);
@@ -19,9 +44,21 @@ pub(crate) fn write_date(out: &mut Vec<u8>, days: i64) {
 
 /// Writes date and time with `between` between them. `micros` count from 1970-01-01T00:00:00.
 pub(crate) fn write_timestamp(out: &mut Vec<u8>, micros: i64, between: u8) {
+    if let Some(word) = infinite_timestamp(micros) {
+        out.extend_from_slice(word.as_bytes());
+        return;
+    }
     write_date(out, micros.div_euclid(MICROS_PER_DAY));
     out.push(between);
     write_time(out, micros.rem_euclid(MICROS_PER_DAY).unsigned_abs());
+}
+
+/// Writes a point in time, with its `Z`. `micros` count from 1970-01-01T00:00:00Z.
+pub(crate) fn write_instant(out: &mut Vec<u8>, micros: i64) {
+    write_timestamp(out, micros, b'T');
+    if infinite_timestamp(micros).is_none() {
+        out.push(b'Z');
+    }
 }
 
 /// Writes `HH:MM:SS`, and six digits of fraction where there is one. `micros` count from midnight.
@@ -66,7 +103,7 @@ fn civil(days: i64) -> (i64, u64, u64) {
 
 #[cfg(test)]
 mod tests {
-    use super::{write_date, write_timestamp};
+    use super::{write_date, write_instant, write_timestamp};
     use chrono::{DateTime, Days, NaiveDate};
 
     #[test]
@@ -104,5 +141,14 @@ mod tests {
         out.clear();
         write_timestamp(&mut out, time.timestamp_micros(), b' ');
         assert_eq!(out, b"2024-02-29 12:34:56.000007");
+    }
+
+    #[test]
+    fn infinity_is_a_word_without_zone() {
+        let mut out = Vec::new();
+        write_date(&mut out, i64::from(i32::MAX));
+        write_instant(&mut out, i64::MIN);
+        write_instant(&mut out, 0);
+        assert_eq!(out, b"infinity-infinity1970-01-01T00:00:00Z");
     }
 }

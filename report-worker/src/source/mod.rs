@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::definition::Report;
 
 pub use catalog::Sources;
-pub use reading::{NUMERIC, Reading, Total, VALUE_KIND, is_numeric};
+pub use reading::{NUMERIC, PRECISION, Reading, SCALE, Total, VALUE_KIND, declared_digits, is_numeric};
 
 /// One wish to read a report's rows.
 #[derive(Debug, Clone)]

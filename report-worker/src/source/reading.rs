@@ -23,11 +23,23 @@ pub(super) const FLUSH_AFTER: Duration = Duration::from_millis(200);
 pub const VALUE_KIND: &str = "waitless.kind";
 /// [`VALUE_KIND`] of a text column that holds exact decimal numbers, and `NaN`, `Infinity` or `-Infinity`.
 pub const NUMERIC: &str = "numeric";
+/// Key of the field metadata with the most digits a number of the column has, where the source declares it (`numeric(12, 2)`: 12).
+pub const PRECISION: &str = "waitless.precision";
+/// Key of the field metadata with the digits behind the point, beside [`PRECISION`].
+pub const SCALE: &str = "waitless.scale";
 
 /// Tells whether a text column holds exact decimal numbers.
 #[must_use]
 pub fn is_numeric(field: &Field) -> bool {
     field.metadata().get(VALUE_KIND).is_some_and(|kind| kind == NUMERIC)
+}
+
+/// Returns precision and scale of a numeric column, where the source declares them. `NaN` may stand in such a column all the same.
+#[must_use]
+pub fn declared_digits(field: &Field) -> Option<(u32, u32)> {
+    let number = |key: &str| field.metadata().get(key)?.parse().ok();
+    is_numeric(field).then_some(())?;
+    Some((number(PRECISION)?, number(SCALE)?))
 }
 
 /// How many rows a read will have.
@@ -104,6 +116,8 @@ impl Reading {
 
     /// Returns the columns. Where a source learns types from the rows (SQLite), a type here may be `Null`, and each batch
     /// carries its own schema: a `Null` column may get its type in a later batch, and keeps it from there.
+    ///
+    /// A date that is `i32::MAX` or `i32::MIN`, and a timestamp that is `i64::MAX` or `i64::MIN`, is `infinity` or `-infinity`.
     #[must_use]
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
