@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::ColumnSpec;
 use crate::artifact::Format;
 use crate::job::Lane;
 
@@ -111,23 +112,6 @@ pub struct ParamSpec {
     pub max_items: Option<u32>,
     /// Kept out of logs, answers and receipts.
     pub sensitive: bool,
-}
-
-/// Presentation of one column.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ColumnSpec {
-    /// Name in the result.
-    pub name: String,
-    /// Heading.
-    #[serde(default)]
-    pub title: Option<String>,
-    /// `text`, `number:<decimals>`, `percent:<decimals>`, `date`, `datetime`.
-    #[serde(default)]
-    pub format: Option<String>,
-    /// `sum`, `average`, `count`, `min` or `max`.
-    #[serde(default)]
-    pub total: Option<String>,
 }
 
 /// Good definitions by name, and what is wrong with the others.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{ColumnSpec, ParamType, TotalRows};
+use super::{ParamType, TotalRows};
 
 /// One file, each value with its place where a fault may be found in it.
 #[derive(Debug, Deserialize)]
@@ -29,7 +29,7 @@ pub(super) struct DefinitionFile {
     #[serde(default)]
     pub(super) params: BTreeMap<Spanned<String>, ParamFile>,
     #[serde(default)]
-    pub(super) columns: Vec<Spanned<ColumnSpec>>,
+    pub(super) columns: Vec<Spanned<ColumnFile>>,
 }
 
 /// `[params.<name>]`
@@ -53,4 +53,16 @@ pub(super) struct ParamFile {
     pub(super) max_items: Option<Spanned<i64>>,
     #[serde(default)]
     pub(super) sensitive: bool,
+}
+
+/// `[[columns]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ColumnFile {
+    pub(super) name: Spanned<String>,
+    pub(super) title: Option<String>,
+    pub(super) format: Option<Spanned<String>>,
+    pub(super) total: Option<Spanned<String>>,
+    pub(super) width: Option<Spanned<i64>>,
+    pub(super) align: Option<Spanned<String>>,
 }

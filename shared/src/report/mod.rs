@@ -2,16 +2,19 @@
 
 mod canonical;
 mod catalogue;
+mod column;
 mod definition;
 mod demo;
 mod file;
 mod parse;
+mod parse_column;
 mod parse_param;
 mod query;
 mod schema;
 mod validate;
 
 pub use catalogue::Catalogue;
+pub use column::{ColumnAlign, ColumnFormat, ColumnSpec, ColumnTotal};
 pub use definition::*;
 pub use demo::DEMO_CATALOGUE;
 pub use parse::parse_definition;

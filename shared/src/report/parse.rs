@@ -8,8 +8,9 @@ use sha2::{Digest as _, Sha256};
 use toml::Spanned;
 
 use super::file::DefinitionFile;
+use super::parse_column::parse_columns;
 use super::parse_param::parse_params;
-use super::{ColumnSpec, DefinitionFault, ParamSpec, Query, RESERVED, ReportDefinition};
+use super::{DefinitionFault, ParamSpec, Query, RESERVED, ReportDefinition};
 use crate::artifact::Format;
 use crate::config::ByteSize;
 use crate::job::Lane;
@@ -61,7 +62,7 @@ fn parse(name: &str, text: &str) -> Result<ReportDefinition, Fault> {
     let max_bytes = file.max_bytes.as_ref().map(size).transpose()?;
     let params = parse_params(file.params)?;
     check_placeholders(&file.sql, &params, text)?;
-    let columns = file.columns.into_iter().map(column).collect::<Result<Vec<_>, _>>()?;
+    let columns = parse_columns(file.columns)?;
     Ok(ReportDefinition {
         name: name.to_owned(),
         version: format!("sha256:{}", hex::encode(Sha256::digest(text.as_bytes()))),
@@ -190,36 +191,4 @@ fn place_in_file(sql: &Spanned<String>, at: usize, text: &str) -> Range<usize> {
     let lines = sql.get_ref().get(..at).unwrap_or_default().matches('\n').count() + usize::from(opening.is_some());
     let offset = raw.match_indices('\n').map(|(newline, _)| newline + 1).nth(lines.wrapping_sub(1)).unwrap_or(0);
     span.start + offset..span.end
-}
-
-fn column(column: Spanned<ColumnSpec>) -> Result<ColumnSpec, Fault> {
-    let place = column.span();
-    let column = column.into_inner();
-    if column.name.trim().is_empty() {
-        return Err(Fault::new(place, "a column's `name` must not be empty"));
-    }
-    if let Some(format) = &column.format
-        && !is_column_format(format)
-    {
-        let message = format!(
-            "`{format}` is not a format of a column; supported: `text`, `number:<decimals>`, `percent:<decimals>`, `date`, \
-             `datetime`, with 0 to 15 decimals"
-        );
-        return Err(Fault::new(place, message));
-    }
-    if let Some(total) = &column.total
-        && !["sum", "average", "count", "min", "max"].contains(&total.as_str())
-    {
-        let message = format!("`{total}` is not a total; supported: `sum`, `average`, `count`, `min`, `max`");
-        return Err(Fault::new(place, message));
-    }
-    Ok(column)
-}
-
-fn is_column_format(format: &str) -> bool {
-    match format.split_once(':') {
-        None => ["text", "date", "datetime"].contains(&format),
-        Some(("number" | "percent", decimals)) => decimals.parse::<u8>().is_ok_and(|decimals| decimals <= 15),
-        Some(_) => false,
-    }
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use shared::artifact::Format;
 use shared::job::Lane;
-use shared::report::{ParamType, TotalRows, parse_definition};
+use shared::report::{ColumnAlign, ColumnFormat, ColumnTotal, ParamType, TotalRows, parse_definition};
 
 const FULL: &str = r#"
 title = "Pricing summary"
@@ -39,6 +39,8 @@ name = "sum_qty"
 title = "Quantity"
 format = "number:2"
 total = "sum"
+width = 14
+align = "center"
 "#;
 
 const SMALL: &str = "title = \"T\"\nsource = \"demo\"\nsql = \"\"\"\nselect 1\nfrom t\n\"\"\"\n";
@@ -62,7 +64,28 @@ fn every_key_of_the_format_is_read() {
     assert_eq!(names, ["until", "segments"], "in the order of the file");
     assert_eq!(def.params[0].default, Some("1998-09-02".into()), "a TOML date is a date");
     assert_eq!((def.params[1].kind, def.params[1].list), (ParamType::Choice, true));
-    assert_eq!(def.columns[0].total.as_deref(), Some("sum"));
+    let column = &def.columns[0];
+    assert_eq!(
+        (column.format.clone(), column.total),
+        (Some(ColumnFormat::Number { decimals: 2 }), Some(ColumnTotal::Sum))
+    );
+    assert_eq!((column.width, column.align), (Some(14), Some(ColumnAlign::Center)));
+}
+
+#[test]
+fn a_format_of_a_column_is_one_of_a_closed_set() {
+    let format = |text: &str| {
+        let def = parse_definition("small", &format!("{SMALL}[[columns]]\nname = \"x\"\nformat = \"{text}\"\n"));
+        def.unwrap().columns[0].format.clone().unwrap()
+    };
+    let amount = |unit: &str, decimals| ColumnFormat::Currency { unit: unit.to_owned(), decimals };
+    assert_eq!(format("text"), ColumnFormat::Text);
+    assert_eq!(format("number:0"), ColumnFormat::Number { decimals: 0 });
+    assert_eq!(format("percent:1"), ColumnFormat::Percent { decimals: 1 });
+    assert_eq!(format("currency:EUR"), amount("EUR", 2));
+    assert_eq!(format("currency:¥:0"), amount("¥", 0));
+    assert_eq!(format("date"), ColumnFormat::Date);
+    assert_eq!(format("datetime"), ColumnFormat::Datetime);
 }
 
 #[test]
@@ -102,7 +125,14 @@ fn each_fault_names_its_line_and_what_would_be_right() {
         after("[params.'a b']\ntype = \"text\"\n"),
         after("[[columns]]\nname = \"x\"\nformat = \"number\"\n"),
         after("[[columns]]\nname = \"x\"\ntotal = \"median\"\n"),
-        after("[[columns]]\nwidth = 5\n"),
+        after("[[columns]]\nname = \"x\"\ntitle = \"X\"\nformat = \"number:16\"\n"),
+        after("[[columns]]\nname = \"x\"\nformat = \"currency:1\"\n"),
+        after("[[columns]]\nname = \"x\"\nformat = \"date\"\ntotal = \"sum\"\n"),
+        after("[[columns]]\nname = \"x\"\nalign = \"middle\"\n"),
+        after("[[columns]]\nname = \"x\"\nwidth = 256\n"),
+        after("[[columns]]\nname = \"x\"\n[[columns]]\nname = \"x\"\n"),
+        after("[[columns]]\nname = \"\"\n"),
+        after("[[columns]]\nheight = 5\n"),
         after("title = \"again\"\n"),
         after("title\n"),
         param("type = \"dat\"\n"),

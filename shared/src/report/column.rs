@@ -1,0 +1,115 @@
+//! How a column of a report is shown where there is something to show: in spreadsheets and in print.
+
+/// Presentation of one column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnSpec {
+    /// Name in the result.
+    pub name: String,
+    /// Heading; the name where absent.
+    pub title: Option<String>,
+    /// How values are written; by the column's type where absent.
+    pub format: Option<ColumnFormat>,
+    /// What stands below the last row.
+    pub total: Option<ColumnTotal>,
+    /// Width in characters; found from the values where absent.
+    pub width: Option<u16>,
+    /// Where in the cell a value stands; by the column's type where absent.
+    pub align: Option<ColumnAlign>,
+}
+
+/// How the values of a column are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ColumnFormat {
+    /// As it is, numbers too: keys, years, phone numbers.
+    Text,
+    /// `1,234.50`: thousands in groups, so many decimals.
+    Number {
+        /// Digits behind the point.
+        decimals: u8,
+    },
+    /// `12.5%` of the value 0.125.
+    Percent {
+        /// Digits behind the point.
+        decimals: u8,
+    },
+    /// `€1,234.50` or `1,234.50 EUR`: a symbol stands before the number, a code of letters behind it.
+    Currency {
+        /// Code or symbol.
+        unit: String,
+        /// Digits behind the point.
+        decimals: u8,
+    },
+    /// `2024-02-29`
+    Date,
+    /// `2024-02-29 12:34:56`
+    Datetime,
+}
+
+impl ColumnFormat {
+    /// Most digits behind the point.
+    pub const MOST_DECIMALS: u8 = 15;
+
+    /// Tells whether values are numbers when they are shown this way.
+    #[must_use]
+    pub const fn is_number(&self) -> bool {
+        matches!(self, Self::Number { .. } | Self::Percent { .. } | Self::Currency { .. })
+    }
+}
+
+/// What stands below the last row of a column. Nulls count nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnTotal {
+    /// Of numbers.
+    Sum,
+    /// Of numbers: the mean.
+    Average,
+    /// Of values of any type.
+    Count,
+    /// The smallest number, or the earliest date or time.
+    Min,
+    /// The largest number, or the latest date or time.
+    Max,
+}
+
+impl ColumnTotal {
+    /// Every total.
+    pub const ALL: [Self; 5] = [Self::Sum, Self::Average, Self::Count, Self::Min, Self::Max];
+
+    /// Returns the name used in the catalogue.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Average => "average",
+            Self::Count => "count",
+            Self::Min => "min",
+            Self::Max => "max",
+        }
+    }
+}
+
+/// Where in its cell a value stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnAlign {
+    /// As text does by itself.
+    Left,
+    /// In the middle.
+    Center,
+    /// As numbers do by themselves.
+    Right,
+}
+
+impl ColumnAlign {
+    /// Every place.
+    pub const ALL: [Self; 3] = [Self::Left, Self::Center, Self::Right];
+
+    /// Returns the name used in the catalogue.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Left => "left",
+            Self::Center => "center",
+            Self::Right => "right",
+        }
+    }
+}
