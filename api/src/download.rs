@@ -45,7 +45,7 @@ pub async fn answer_file(gateway: &Gateway, request: &HttpRequest, artifact: &Ar
     let status = if wanted.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
     let mut answer = HttpResponse::build(status);
     answer
-        .insert_header((CONTENT_TYPE, artifact.format.media_type()))
+        .insert_header((CONTENT_TYPE, artifact.media_type()))
         .insert_header((CONTENT_DISPOSITION, attachment(&artifact.filename)))
         .insert_header((ETAG, tag))
         .insert_header((ACCEPT_RANGES, "bytes"))
@@ -66,9 +66,9 @@ pub async fn answer_file(gateway: &Gateway, request: &HttpRequest, artifact: &Ar
 /// Storage clients keep connections on the runtime that opened them, so that all their work is done on the shared one.
 async fn sign(gateway: &Gateway, artifact: &Artifact) -> Result<Option<String>, Fault> {
     let (storage, artifact) = (gateway.storage.clone(), artifact.clone());
-    let signing = gateway.runtime.spawn(async move {
-        storage.sign(&artifact.object_key, &artifact.filename, artifact.format.media_type()).await
-    });
+    let signing = gateway
+        .runtime
+        .spawn(async move { storage.sign(&artifact.object_key, &artifact.filename, artifact.media_type()).await });
     let url = signing.await.map_err(|error| Fault::internal("sign a link", &error))??;
     Ok(url.map(String::from))
 }

@@ -7,10 +7,12 @@ mod failpoint;
 
 mod application;
 mod broadcast;
+mod budget;
 mod claim;
 mod consume;
 mod definition;
 mod discard;
+mod encode;
 pub mod format;
 mod heartbeat;
 mod limits;

@@ -1,17 +1,18 @@
-//! Bounds of one report: the worker's, or the definition's where it asks for less. Going over one is loud.
+//! Bounds of one report: the worker's, or the definition's where it asks for less. Going over one is loud, always.
 
 use std::time::Duration;
 
 use shared::config;
 use shared::job::Job;
 use shared::problem::{Problem, ProblemKind};
-use shared::report::ReportDefinition;
+use shared::report::{OnLimit, ReportDefinition};
 
 /// What one attempt may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limits {
     max_rows: u64,
     max_bytes: u64,
+    on_limit: OnLimit,
 }
 
 impl Limits {
@@ -20,7 +21,18 @@ impl Limits {
         Self {
             max_rows: definition.max_rows.unwrap_or(u64::MAX).min(worker.max_rows),
             max_bytes: definition.max_bytes.unwrap_or(u64::MAX).min(worker.max_bytes.0),
+            on_limit: definition.on_limit,
         }
+    }
+
+    /// Tells whether files end at a limit, and say so, where others would fail.
+    pub(crate) fn truncates(&self) -> bool {
+        self.on_limit == OnLimit::Truncate
+    }
+
+    /// Returns how many rows may still come when `taken` have.
+    pub(crate) fn rows_left(&self, taken: u64) -> usize {
+        usize::try_from(self.max_rows.saturating_sub(taken)).unwrap_or(usize::MAX)
     }
 
     /// Says so when `rows` are more than may be.
@@ -55,11 +67,11 @@ pub(crate) fn timeout(worker: &config::Worker, job: &Job) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::Limits;
+    use super::{Limits, OnLimit};
 
     #[test]
     fn a_limit_allows_exactly_what_it_says() {
-        let limits = Limits { max_rows: 10, max_bytes: 100 };
+        let limits = Limits { max_rows: 10, max_bytes: 100, on_limit: OnLimit::Fail };
         assert!(limits.check_rows(10).is_ok());
         assert!(limits.check_rows(11).is_err());
         assert!(limits.check_bytes(100).is_ok());

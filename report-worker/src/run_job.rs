@@ -28,7 +28,7 @@ use crate::running::{Attempt, StopReason};
 use crate::settle::{Word, settle};
 use crate::source::{ReadRequest, Total};
 use crate::worker::{Patience, Worker};
-use crate::write_files::{File, Files};
+use crate::write_files::{File, Files, Made};
 
 /// What became of a doorbell, as far as its message is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,27 +183,32 @@ async fn make_files(
         };
     });
     let about = Arc::new(About::new(job, &report.definition, snapshot_at));
-    let stored = Files { attempt, storage: &worker.places.storage, limits, about, files }.write(reading).await?;
+    let (storage, budget) = (&worker.places.storage, &worker.budget);
+    let made = Files { attempt, storage, budget, limits, about: Arc::clone(&about), files }.write(reading).await?;
     attempt.advance(|progress| progress.phase = Phase::Finished);
     fail_here!("after_store");
-    let rows = attempt.progress().rows;
-    let artifact = |(file, stored): (&File, shared::storage::Stored)| {
-        let link_id = Uuid::new_v4();
+    let artifact = |(file, (stored, ending)): (&File, Made)| {
+        let (link_id, name) = (Uuid::new_v4(), file_name(&job.report));
         NewArtifact {
             id: file.id,
             format: file.format,
             object_key: file.key.clone(),
-            filename: format!("{}-{}.{}", file_name(&job.report), snapshot_at.format("%Y-%m-%d"), file.format),
+            filename: format!(
+                "{name}-{}.{}{}",
+                snapshot_at.format("%Y-%m-%d"),
+                file.format,
+                about.compression(file.format).suffix()
+            ),
             bytes: stored.bytes,
-            rows,
+            rows: ending.rows,
             sha256: stored.sha256,
-            complete: true,
+            complete: ending.complete,
             snapshot_at,
             link_id,
             link_hash: hash_token(&link_token(worker.link_secret.expose(), link_id)),
         }
     };
-    Ok(files.iter().zip(stored).map(artifact).collect())
+    Ok(files.iter().zip(made).map(artifact).collect())
 }
 
 /// Returns the definition the job was submitted with, however long the database is away: that is not the report's fault.

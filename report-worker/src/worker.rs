@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::budget::Budget;
 use crate::definition::Definitions;
 use crate::running::Running;
 use crate::source::Sources;
@@ -36,6 +37,8 @@ pub(crate) struct Worker {
     pub(crate) sources: Sources,
     pub(crate) definitions: Definitions,
     pub(crate) running: Running,
+    /// Memory of the files under way.
+    pub(crate) budget: Budget,
     pub(crate) health: watch::Sender<Health>,
     /// No new claims.
     pub(crate) stopping: CancellationToken,
@@ -56,6 +59,7 @@ impl Worker {
             sources: Sources::open(&config.sources)?,
             definitions: Definitions::default(),
             running: Running::default(),
+            budget: Budget::new(config.worker.memory.0, config.storage.part_size.0),
             health: watch::Sender::new(Health::Starting),
             stopping: CancellationToken::new(),
             give_up: CancellationToken::new(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_schema::{Schema, SchemaRef};
 use bytes::Bytes;
 use futures_util::future;
 use shared::artifact::{Format, object_key};
@@ -12,17 +12,20 @@ use shared::problem::{Problem, ProblemKind};
 use shared::progress::Phase;
 use shared::storage::{Storage, StorageError, Stored};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use uuid::Uuid;
 
+use crate::budget::Budget;
+use crate::encode::Encoder;
 use crate::failpoint::fail_here;
-use crate::format::{About, Ending, RowWriter, writer};
+use crate::format::{About, Ending, writer};
 use crate::limits::Limits;
 use crate::running::Attempt;
 use crate::source::Reading;
 
-/// Results up to this many rows are encoded where they are: a hand-over to another thread would cost more.
-const SMALL: usize = 512;
+/// Results up to this many rows, and this many bytes of values, are encoded as a whole: a pipeline would cost more.
+const SMALL_ROWS: usize = 512;
+const SMALL_BYTES: usize = 256 << 10;
 /// Batches that wait for an encoder, and chunks that wait for an upload.
 const AHEAD: usize = 2;
 /// Encoded bytes go on when there are about this many.
@@ -56,140 +59,199 @@ impl File {
 pub(crate) struct Files<'a> {
     pub(crate) attempt: &'a Arc<Attempt>,
     pub(crate) storage: &'a Storage,
+    pub(crate) budget: &'a Budget,
     pub(crate) limits: Limits,
     pub(crate) about: Arc<About>,
     pub(crate) files: &'a [File],
 }
 
+/// A file that is stored, and what is in it.
+pub(crate) type Made = (Stored, Ending);
+
 /// A step on the way from the reader to an encoder. The end is said, never concluded from silence.
 enum Step {
     Rows(RecordBatch),
-    End(Ending),
+    /// Whether the rows that came were all there are.
+    End(bool),
 }
 
 impl Files<'_> {
-    /// Reads every row and stores every file. Returns one entry a file, in order.
-    pub(crate) async fn write(&self, mut reading: Reading) -> Result<Vec<Stored>, Problem> {
+    /// Reads every row that may be and stores every file. Returns one entry a file, in order.
+    pub(crate) async fn write(&self, reading: Reading) -> Result<Vec<Made>, Problem> {
+        let mut rows = Rows::new(reading, self.limits, self.attempt);
         let mut held = Vec::new();
         while held.len() < 2 {
-            match self.next(&mut reading).await? {
+            match rows.next().await? {
                 Some(batch) => held.push(batch),
-                None if held.iter().map(RecordBatch::num_rows).sum::<usize>() <= SMALL => {
-                    return self.write_small(reading.schema(), &held).await;
-                }
+                None if is_small(&held) => return self.write_small(rows, held).await,
                 None => break,
             }
         }
-        self.write_streaming(reading, held).await
+        let _share = self.budget.share(self.files.iter().map(|file| file.format)).await;
+        self.write_streaming(rows, held).await
     }
 
-    /// Returns the next rows, counted.
-    async fn next(&self, reading: &mut Reading) -> Result<Option<RecordBatch>, Problem> {
-        let Some(batch) = reading.next().await? else {
-            self.attempt.advance(|progress| progress.phase = Phase::Storing);
-            return Ok(None);
-        };
-        let mut rows = 0;
-        self.attempt.advance(|progress| {
-            progress.rows += batch.num_rows() as u64;
-            rows = progress.rows;
-        });
-        self.limits.check_rows(rows)?;
-        fail_here!("after_first_rows");
-        Ok(Some(batch))
-    }
-
-    fn ending(&self) -> Ending {
-        Ending { rows: self.attempt.progress().rows, complete: true }
-    }
-
-    async fn write_small(&self, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Vec<Stored>, Problem> {
-        let mut stored = Vec::with_capacity(self.files.len());
+    async fn write_small(&self, rows: Rows<'_>, batches: Vec<RecordBatch>) -> Result<Vec<Made>, Problem> {
+        let mut made = Vec::with_capacity(self.files.len());
+        let (schema, complete) = (rows.schema, !rows.cut);
         for file in self.files {
-            let mut writer = writer(file.format, &self.about);
-            let mut out = Vec::new();
-            writer.begin(schema, &mut out)?;
-            for batch in batches {
-                writer.write(batch, &mut out)?;
-                self.limits.check_bytes(out.len() as u64)?;
-            }
-            writer.finish(self.ending(), &mut out)?;
+            let mut encoder = Encoder::new(writer(file.format, &self.about), self.limits);
+            let (ending, out) = if matches!(file.format, Format::Csv | Format::Jsonl) {
+                encode_small(&mut encoder, &schema, &batches, complete)?
+            } else {
+                // Fonts and dictionaries take milliseconds whatever the number of rows.
+                let (schema, batches) = (SchemaRef::clone(&schema), batches.clone());
+                let encoding =
+                    tokio::task::spawn_blocking(move || encode_small(&mut encoder, &schema, &batches, complete));
+                encoded(encoding.await)?
+            };
             self.attempt.advance(|progress| progress.bytes += out.len() as u64);
             let mut upload = self.create(file).await?;
             upload.write(Bytes::from(out)).await.map_err(|error| not_stored(&error))?;
-            stored.push(finish(file, upload).await?);
+            made.push((finish(file, upload).await?, ending));
         }
-        Ok(stored)
+        Ok(made)
     }
 
-    async fn write_streaming(&self, reading: Reading, held: Vec<RecordBatch>) -> Result<Vec<Stored>, Problem> {
+    async fn write_streaming(&self, rows: Rows<'_>, held: Vec<RecordBatch>) -> Result<Vec<Made>, Problem> {
         let mut encoders = Vec::with_capacity(self.files.len());
         let mut uploads = Vec::with_capacity(self.files.len());
         for file in self.files {
             let (steps, to_encode) = mpsc::channel(AHEAD);
             let (chunks, to_upload) = mpsc::channel(AHEAD);
-            let encoder = Encoder {
-                writer: writer(file.format, &self.about),
-                limits: self.limits,
+            let full = Arc::new(AtomicBool::new(false));
+            let line = Line {
+                encoder: Encoder::new(writer(file.format, &self.about), self.limits),
                 attempt: Arc::clone(self.attempt),
                 chunks,
-                out: Vec::with_capacity(CHUNK),
-                bytes: 0,
+                full: Arc::clone(&full),
             };
-            let schema = SchemaRef::clone(reading.schema());
-            let encoding = tokio::task::spawn_blocking(move || encoder.encode(&schema, to_encode));
-            encoders.push(steps);
+            let schema = SchemaRef::clone(&rows.schema);
+            let encoding = tokio::task::spawn_blocking(move || line.encode(&schema, to_encode));
+            encoders.push((steps, full));
             uploads.push(self.upload(file, to_upload, encoding));
         }
-        let (_, stored) = future::try_join(self.feed(reading, held, encoders), future::try_join_all(uploads)).await?;
-        Ok(stored)
-    }
-
-    /// Gives every batch to every encoder. An encoder that is gone has failed, and its upload says why.
-    async fn feed(
-        &self,
-        mut reading: Reading,
-        held: Vec<RecordBatch>,
-        encoders: Vec<mpsc::Sender<Step>>,
-    ) -> Result<(), Problem> {
-        let mut held = held.into_iter();
-        loop {
-            let batch = match held.next() {
-                Some(batch) => Some(batch),
-                None => self.next(&mut reading).await?,
-            };
-            for encoder in &encoders {
-                let step = batch.clone().map_or_else(|| Step::End(self.ending()), Step::Rows);
-                if encoder.send(step).await.is_err() {
-                    return Ok(());
-                }
-            }
-            if batch.is_none() {
-                return Ok(());
-            }
-        }
+        let (_, made) = future::try_join(feed(rows, held, encoders), future::try_join_all(uploads)).await?;
+        Ok(made)
     }
 
     async fn upload(
         &self,
         file: &File,
         mut chunks: mpsc::Receiver<Bytes>,
-        encoding: JoinHandle<Result<(), Problem>>,
-    ) -> Result<Stored, Problem> {
+        encoding: JoinHandle<Result<Ending, Problem>>,
+    ) -> Result<Made, Problem> {
         let mut upload = self.create(file).await?;
         while let Some(chunk) = chunks.recv().await {
             upload.write(chunk).await.map_err(|error| not_stored(&error))?;
         }
-        match encoding.await {
-            Ok(outcome) => outcome?,
-            Err(lost) if lost.is_panic() => std::panic::resume_unwind(lost.into_panic()),
-            Err(lost) => return Err(Problem::new(ProblemKind::Internal, format!("the encoder was lost: {lost}"))),
-        }
-        finish(file, upload).await
+        let ending = encoded(encoding.await)?;
+        Ok((finish(file, upload).await?, ending))
     }
 
     async fn create(&self, file: &File) -> Result<shared::storage::Upload, Problem> {
-        self.storage.create(&file.key, file.format.media_type()).await.map_err(|error| not_stored(&error))
+        let media_type = file.format.media_type_of(self.about.compression(file.format).suffix());
+        self.storage.create(&file.key, media_type).await.map_err(|error| not_stored(&error))
+    }
+}
+
+/// Whether a result is encoded where it is.
+fn is_small(batches: &[RecordBatch]) -> bool {
+    batches.iter().map(RecordBatch::num_rows).sum::<usize>() <= SMALL_ROWS
+        && batches.iter().map(RecordBatch::get_array_memory_size).sum::<usize>() <= SMALL_BYTES
+}
+
+fn encode_small(
+    encoder: &mut Encoder,
+    schema: &Schema,
+    batches: &[RecordBatch],
+    complete: bool,
+) -> Result<(Ending, Vec<u8>), Problem> {
+    encoder.begin(schema)?;
+    for batch in batches {
+        encoder.add(batch)?;
+    }
+    let ending = encoder.finish(complete)?;
+    Ok((ending, encoder.take()))
+}
+
+/// Takes an encoder's word. A panic of it goes on here.
+fn encoded<T>(outcome: Result<Result<T, Problem>, JoinError>) -> Result<T, Problem> {
+    match outcome {
+        Ok(encoded) => encoded,
+        Err(lost) if lost.is_panic() => std::panic::resume_unwind(lost.into_panic()),
+        Err(lost) => Err(Problem::new(ProblemKind::Internal, format!("the encoder was lost: {lost}"))),
+    }
+}
+
+/// Gives every batch to every encoder. An encoder that is gone has failed, and its upload says why. When no file can take a
+/// further row, none is read.
+async fn feed(
+    mut rows: Rows<'_>,
+    held: Vec<RecordBatch>,
+    encoders: Vec<(mpsc::Sender<Step>, Arc<AtomicBool>)>,
+) -> Result<(), Problem> {
+    let mut held = held.into_iter();
+    loop {
+        let all_full = encoders.iter().all(|(_, full)| full.load(Ordering::Acquire));
+        let batch = match held.next() {
+            Some(batch) => Some(batch),
+            None if all_full => None,
+            None => rows.next().await?,
+        };
+        for (encoder, _) in &encoders {
+            let step = batch.clone().map_or(Step::End(!rows.cut), Step::Rows);
+            if encoder.send(step).await.is_err() {
+                return Ok(());
+            }
+        }
+        if batch.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// The rows of a report, counted and kept within the limits.
+struct Rows<'a> {
+    schema: SchemaRef,
+    /// None: no further row may be.
+    reading: Option<Reading>,
+    limits: Limits,
+    attempt: &'a Attempt,
+    taken: u64,
+    /// Whether there were more rows than may be.
+    cut: bool,
+}
+
+impl<'a> Rows<'a> {
+    fn new(reading: Reading, limits: Limits, attempt: &'a Attempt) -> Self {
+        let schema = SchemaRef::clone(reading.schema());
+        Self { schema, reading: Some(reading), limits, attempt, taken: 0, cut: false }
+    }
+
+    async fn next(&mut self) -> Result<Option<RecordBatch>, Problem> {
+        let batch = match self.reading.as_mut() {
+            Some(reading) => reading.next().await?,
+            None => None,
+        };
+        let Some(mut batch) = batch else {
+            self.attempt.advance(|progress| progress.phase = Phase::Storing);
+            return Ok(None);
+        };
+        if self.limits.truncates() {
+            let room = self.limits.rows_left(self.taken);
+            if batch.num_rows() > room {
+                batch = batch.slice(0, room);
+                self.cut = true;
+                // Dropping it stops the query.
+                self.reading = None;
+            }
+        }
+        self.taken += batch.num_rows() as u64;
+        self.attempt.advance(|progress| progress.rows = self.taken);
+        self.limits.check_rows(self.taken)?;
+        fail_here!("after_first_rows");
+        Ok(Some(batch))
     }
 }
 
@@ -199,49 +261,50 @@ async fn finish(file: &File, upload: shared::storage::Upload) -> Result<Stored, 
     upload.finish().await.map_err(|error| not_stored(&error))
 }
 
-fn not_stored(error: &StorageError) -> Problem {
-    Problem::new(ProblemKind::StorageUnavailable, format!("the file could not be stored: {error}"))
-}
-
 /// Encodes one file on a blocking thread.
-struct Encoder {
-    writer: Box<dyn RowWriter>,
-    limits: Limits,
+struct Line {
+    encoder: Encoder,
     attempt: Arc<Attempt>,
     chunks: mpsc::Sender<Bytes>,
-    out: Vec<u8>,
-    bytes: u64,
+    full: Arc<AtomicBool>,
 }
 
-impl Encoder {
-    fn encode(mut self, schema: &SchemaRef, mut steps: mpsc::Receiver<Step>) -> Result<(), Problem> {
-        self.writer.begin(schema, &mut self.out)?;
+impl Line {
+    fn encode(mut self, schema: &Schema, mut steps: mpsc::Receiver<Step>) -> Result<Ending, Problem> {
+        self.encoder.begin(schema)?;
         loop {
             match steps.blocking_recv() {
                 Some(Step::Rows(batch)) => {
-                    self.writer.write(&batch, &mut self.out)?;
-                    self.limits.check_bytes(self.bytes + self.out.len() as u64)?;
-                    if self.out.len() >= CHUNK {
+                    self.encoder.add(&batch)?;
+                    self.full.store(self.encoder.is_full(), Ordering::Release);
+                    if self.encoder.ready() >= CHUNK {
                         self.send()?;
                     }
                 }
-                Some(Step::End(ending)) => {
-                    self.writer.finish(ending, &mut self.out)?;
-                    return self.send();
+                Some(Step::End(complete)) => {
+                    let ending = self.encoder.finish(complete)?;
+                    self.send()?;
+                    return Ok(ending);
                 }
                 None => return Err(broken_off()),
             }
         }
     }
 
+    /// Sends what is ready, in pieces: the encoder goes on only when nearly all of it is taken.
     fn send(&mut self) -> Result<(), Problem> {
-        let chunk = std::mem::replace(&mut self.out, Vec::with_capacity(CHUNK));
-        let bytes = chunk.len() as u64;
-        self.bytes += bytes;
-        self.limits.check_bytes(self.bytes)?;
-        self.attempt.advance(|progress| progress.bytes += bytes);
-        self.chunks.blocking_send(Bytes::from(chunk)).map_err(|_| broken_off())
+        let mut ready = Bytes::from(self.encoder.take());
+        self.attempt.advance(|progress| progress.bytes += ready.len() as u64);
+        while !ready.is_empty() {
+            let chunk = ready.split_to(ready.len().min(2 * CHUNK));
+            self.chunks.blocking_send(chunk).map_err(|_| broken_off())?;
+        }
+        Ok(())
     }
+}
+
+fn not_stored(error: &StorageError) -> Problem {
+    Problem::new(ProblemKind::StorageUnavailable, format!("the file could not be stored: {error}"))
 }
 
 fn broken_off() -> Problem {

@@ -14,11 +14,13 @@ pub enum Format {
     Csv,
     /// One JSON object a line, exact numbers.
     Jsonl,
+    /// Apache Parquet, zstd, typed columns.
+    Parquet,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 2] = [Self::Csv, Self::Jsonl];
+    pub const ALL: [Self; 3] = [Self::Csv, Self::Jsonl, Self::Parquet];
 
     /// Returns the name used in the API, the catalogue and as file extension.
     #[must_use]
@@ -26,6 +28,7 @@ impl Format {
         match self {
             Self::Csv => "csv",
             Self::Jsonl => "jsonl",
+            Self::Parquet => "parquet",
         }
     }
 
@@ -35,6 +38,17 @@ impl Format {
         match self {
             Self::Csv => "text/csv; charset=utf-8",
             Self::Jsonl => "application/jsonl; charset=utf-8",
+            Self::Parquet => "application/vnd.apache.parquet",
+        }
+    }
+
+    /// Returns the media type of a file of this format under the name it is offered by: compressed ones have their own.
+    #[must_use]
+    pub fn media_type_of(self, filename: &str) -> &'static str {
+        match filename.rsplit_once('.') {
+            Some((_, "gz")) => "application/gzip",
+            Some((_, "zst")) => "application/zstd",
+            _ => self.media_type(),
         }
     }
 }
@@ -104,6 +118,14 @@ pub struct Artifact {
     pub expires_at: DateTime<Utc>,
     /// Public part of its link: the token is derived from it with the link secret and stored hashed.
     pub link_id: Uuid,
+}
+
+impl Artifact {
+    /// Returns the media type the file is served with.
+    #[must_use]
+    pub fn media_type(&self) -> &'static str {
+        self.format.media_type_of(&self.filename)
+    }
 }
 
 /// What a worker knows of an artifact it stored; the store adds the times.

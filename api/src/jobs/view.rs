@@ -212,7 +212,7 @@ impl<'a> Viewer<'a> {
         ArtifactView {
             format: artifact.format,
             filename: &artifact.filename,
-            media_type: artifact.format.media_type(),
+            media_type: artifact.media_type(),
             bytes: artifact.bytes,
             rows: artifact.rows,
             sha256: &artifact.sha256,

@@ -109,6 +109,7 @@ fn file(artifact: &Artifact, public_url: &str, link_secret: &str) -> File {
         format: match artifact.format {
             Format::Csv => "CSV",
             Format::Jsonl => "JSON Lines",
+            Format::Parquet => "Parquet",
         },
         size: human::bytes(artifact.bytes),
         rows,

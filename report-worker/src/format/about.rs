@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+use shared::artifact::Format;
 use shared::job::{Job, Params};
-use shared::report::{ColumnSpec, ReportDefinition};
+use shared::report::{ColumnSpec, Compression, CsvOptions, JsonlOptions, ReportDefinition};
 use uuid::Uuid;
 
 /// What is known of a file before its first row: its heading, and its presentation.
@@ -23,6 +24,10 @@ pub struct About {
     pub params: Vec<(String, String)>,
     /// How columns are shown.
     pub columns: Vec<ColumnSpec>,
+    /// How CSV is written.
+    pub csv: CsvOptions,
+    /// How JSON Lines are written.
+    pub jsonl: JsonlOptions,
     /// The source's time of the snapshot.
     pub snapshot_at: DateTime<Utc>,
 }
@@ -39,7 +44,19 @@ impl About {
             report_version: job.report_version.clone(),
             params: shown(definition, &job.params),
             columns: definition.columns.clone(),
+            csv: definition.csv,
+            jsonl: definition.jsonl,
             snapshot_at,
+        }
+    }
+
+    /// Returns how files of the format are compressed as a whole.
+    #[must_use]
+    pub const fn compression(&self, format: Format) -> Compression {
+        match format {
+            Format::Csv => self.csv.compression,
+            Format::Jsonl => self.jsonl.compression,
+            _ => Compression::None,
         }
     }
 

@@ -1,13 +1,17 @@
 //! A column of a batch, its type looked up once and not for every cell.
 
+use std::collections::HashSet;
+
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{
     Date32Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
 };
 use arrow_array::{Array, ArrayRef, BooleanArray, PrimitiveArray, RecordBatch, StringArray};
-use arrow_schema::{DataType, Field, TimeUnit};
+use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use shared::problem::{Problem, ProblemKind};
 
+use super::number::{f32_text, f64_text};
+use super::time::{write_date, write_timestamp};
 use crate::source::is_numeric;
 
 /// The values of one column.
@@ -34,7 +38,7 @@ pub(super) fn cells(batch: &RecordBatch) -> Result<Vec<Cells<'_>>, Problem> {
     batch.schema_ref().fields().iter().zip(batch.columns()).map(|(field, array)| cells_of(field, array)).collect()
 }
 
-fn cells_of<'a>(field: &Field, array: &'a ArrayRef) -> Result<Cells<'a>, Problem> {
+pub(super) fn cells_of<'a>(field: &Field, array: &'a ArrayRef) -> Result<Cells<'a>, Problem> {
     Ok(match array.data_type() {
         DataType::Null => Cells::Null,
         DataType::Boolean => Cells::Boolean(array.as_boolean()),
@@ -48,14 +52,32 @@ fn cells_of<'a>(field: &Field, array: &'a ArrayRef) -> Result<Cells<'a>, Problem
         DataType::Date32 => Cells::Date(array.as_primitive()),
         DataType::Timestamp(TimeUnit::Microsecond, None) => Cells::Timestamp(array.as_primitive()),
         DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => Cells::Instant(array.as_primitive()),
-        other => {
-            let name = field.name();
-            return Err(Problem::new(
-                ProblemKind::UnsupportedColumn,
-                format!("column `{name}` has the type {other}, which this format cannot hold; cast it to text"),
-            ));
-        }
+        other => return Err(unsupported(field, other)),
     })
+}
+
+/// The problem of a column that a format cannot hold.
+pub(super) fn unsupported(field: &Field, found: &DataType) -> Problem {
+    let name = field.name();
+    Problem::new(
+        ProblemKind::UnsupportedColumn,
+        format!("column `{name}` has the type {found}, which this format cannot hold; cast it to text"),
+    )
+}
+
+/// Refuses a result in which a column could not be told from another by its name.
+pub(super) fn distinct_names(schema: &Schema, what: &str) -> Result<(), Problem> {
+    let mut seen = HashSet::with_capacity(schema.fields().len());
+    match schema.fields().iter().find(|field| !seen.insert(field.name())) {
+        None => Ok(()),
+        Some(field) => Err(Problem::new(
+            ProblemKind::UnsupportedColumn,
+            format!(
+                "two columns are named `{}`, which {what} cannot hold; give one another name by `as`",
+                field.name()
+            ),
+        )),
+    }
 }
 
 impl Cells<'_> {
@@ -74,4 +96,37 @@ impl Cells<'_> {
             Self::Timestamp(array) | Self::Instant(array) => array.is_null(row),
         }
     }
+
+    /// Appends the value of row `row`, which is not null, as plain text: no quotes, nothing escaped.
+    pub(super) fn write_plain(&self, row: usize, out: &mut Vec<u8>) {
+        match self {
+            Self::Null => {}
+            Self::Boolean(array) => out.extend_from_slice(if array.value(row) { b"true" } else { b"false" }),
+            Self::Int16(array) => write_integer(out, array.value(row)),
+            Self::Int32(array) => write_integer(out, array.value(row)),
+            Self::Int64(array) => write_integer(out, array.value(row)),
+            Self::Float32(array) => {
+                out.extend_from_slice(f32_text(&mut zmij::Buffer::new(), array.value(row)).as_bytes());
+            }
+            Self::Float64(array) => {
+                out.extend_from_slice(f64_text(&mut zmij::Buffer::new(), array.value(row)).as_bytes());
+            }
+            Self::Numeric(array) | Self::Text(array) => out.extend_from_slice(array.value(row).as_bytes()),
+            Self::Date(array) => write_date(out, i64::from(array.value(row))),
+            Self::Timestamp(array) => write_timestamp(out, array.value(row), b' '),
+            Self::Instant(array) => {
+                write_timestamp(out, array.value(row), b'T');
+                out.push(b'Z');
+            }
+        }
+    }
+
+    /// Tells whether the values may have a decimal point.
+    pub(super) const fn is_fractional(&self) -> bool {
+        matches!(self, Self::Float32(_) | Self::Float64(_) | Self::Numeric(_))
+    }
+}
+
+fn write_integer(out: &mut Vec<u8>, value: impl itoa::Integer) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }

@@ -6,12 +6,12 @@
 
 use arrow_array::RecordBatch;
 use arrow_schema::Schema;
-use shared::problem::{Problem, ProblemKind};
+use shared::problem::Problem;
 
-use super::cell::{Cells, cells};
+use super::cell::{Cells, cells, distinct_names};
 use super::number::{f32_text, f64_text};
 use super::time::{write_date, write_instant, write_timestamp};
-use super::{Ending, RowWriter};
+use super::{Ending, Growth, RowWriter};
 
 /// Keeps what stands before each value: `{"name":`, then `,"name":`.
 #[derive(Debug, Default)]
@@ -22,18 +22,10 @@ pub(super) struct JsonlWriter {
 impl RowWriter for JsonlWriter {
     fn begin(&mut self, schema: &Schema, _out: &mut Vec<u8>) -> Result<(), Problem> {
         self.keys.clear();
+        distinct_names(schema, "a JSON object")?;
         for (index, field) in schema.fields().iter().enumerate() {
-            let name = field.name();
-            if schema.fields().iter().take(index).any(|other| other.name() == name) {
-                return Err(Problem::new(
-                    ProblemKind::UnsupportedColumn,
-                    format!(
-                        "two columns are named `{name}`, which a JSON object cannot hold; give one another name by `as`"
-                    ),
-                ));
-            }
             let mut key = vec![if index == 0 { b'{' } else { b',' }];
-            write_string(&mut key, name);
+            write_string(&mut key, field.name());
             key.push(b':');
             self.keys.push(key);
         }
@@ -58,6 +50,10 @@ impl RowWriter for JsonlWriter {
 
     fn finish(&mut self, _ending: Ending, _out: &mut Vec<u8>) -> Result<(), Problem> {
         Ok(())
+    }
+
+    fn growth(&mut self, _batch: &RecordBatch) -> Growth {
+        Growth::AsWritten
     }
 }
 

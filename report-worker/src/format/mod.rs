@@ -2,9 +2,12 @@
 
 mod about;
 mod cell;
+mod compress;
 mod csv;
+mod decimal;
 mod jsonl;
 pub(crate) mod number;
+mod parquet;
 pub(crate) mod time;
 
 use std::sync::Arc;
@@ -13,6 +16,8 @@ use arrow_array::RecordBatch;
 use arrow_schema::Schema;
 use shared::artifact::Format;
 use shared::problem::Problem;
+
+use compress::compressed;
 
 pub use about::{About, Ending};
 
@@ -38,13 +43,31 @@ pub trait RowWriter: Send {
     /// # Errors
     /// Says why the file cannot be finished.
     fn finish(&mut self, ending: Ending, out: &mut Vec<u8>) -> Result<(), Problem>;
+    /// Tells how much the file would grow if the batch were written next and then finished. Asked only where a file may be cut
+    /// at a number of bytes, before each batch.
+    fn growth(&mut self, _batch: &RecordBatch) -> Growth {
+        Growth::Unknown
+    }
+}
+
+/// How much a file grows by a batch that is the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Growth {
+    /// By what `write` appends to `out`. The writer remembers nothing of a batch, so that the batch is taken back by taking
+    /// back those bytes.
+    AsWritten,
+    /// By this many bytes at most.
+    AtMost(u64),
+    /// Nobody can tell: such a file is never cut at a number of bytes.
+    Unknown,
 }
 
 /// Returns a fresh writer of the format, for a file that says `about` of itself where the format has a place for it.
 #[must_use]
-pub fn writer(format: Format, _about: &Arc<About>) -> Box<dyn RowWriter> {
+pub fn writer(format: Format, about: &Arc<About>) -> Box<dyn RowWriter> {
     match format {
-        Format::Csv => Box::new(csv::CsvWriter),
-        Format::Jsonl => Box::new(jsonl::JsonlWriter::default()),
+        Format::Csv => compressed(Box::new(csv::CsvWriter::new(about.csv)), about.csv.compression),
+        Format::Jsonl => compressed(Box::new(jsonl::JsonlWriter::default()), about.jsonl.compression),
+        Format::Parquet => Box::new(parquet::ParquetWriter::new(about)),
     }
 }

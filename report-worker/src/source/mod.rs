@@ -2,6 +2,7 @@
 
 mod bind;
 mod catalog;
+mod meaning;
 mod postgres;
 mod reading;
 mod sqlite;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::definition::Report;
 
 pub use catalog::Sources;
+pub use meaning::{JSON, is_json, json_field, numeric_field};
 pub use reading::{NUMERIC, PRECISION, Reading, SCALE, Total, VALUE_KIND, declared_digits, is_numeric};
 
 /// One wish to read a report's rows.

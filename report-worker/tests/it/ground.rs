@@ -127,7 +127,7 @@ pub(crate) fn write_about(
 }
 
 /// Says nothing particular.
-fn about() -> Arc<About> {
+pub(crate) fn about() -> Arc<About> {
     Arc::new(About {
         title: "Test".to_owned(),
         description: String::new(),
@@ -136,6 +136,8 @@ fn about() -> Arc<About> {
         report_version: "sha256:0".to_owned(),
         params: Vec::new(),
         columns: Vec::new(),
+        csv: shared::report::CsvOptions::default(),
+        jsonl: shared::report::JsonlOptions::default(),
         snapshot_at: chrono::DateTime::UNIX_EPOCH,
     })
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
 
 mod ground;
+mod rows;
 mod stack;
 
 mod attempts;
@@ -9,6 +10,9 @@ mod demo_catalogue;
 mod failures;
 mod format_csv;
 mod format_jsonl;
+mod format_options;
+mod format_parquet;
+mod limits;
 mod losses;
 mod memory;
 mod source;

@@ -163,6 +163,7 @@ impl Reader {
             max_timeout: self.duration("worker.max_timeout"),
             max_rows: self.number("worker.max_rows", 1),
             max_bytes: self.size("worker.max_bytes"),
+            memory: self.size("worker.memory"),
             progress_every: self.duration("worker.progress_every"),
         }
     }

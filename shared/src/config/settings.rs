@@ -133,6 +133,7 @@ pub struct Worker {
     pub max_timeout: Duration,
     pub max_rows: u64,
     pub max_bytes: ByteSize,
+    pub memory: ByteSize,
     pub progress_every: Duration,
 }
 

@@ -9,6 +9,8 @@ use super::ColumnSpec;
 use crate::artifact::Format;
 use crate::job::Lane;
 
+use super::{CsvOptions, JsonlOptions, OnLimit};
+
 /// A report as the catalogue describes it, parsed and checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReportDefinition {
@@ -36,9 +38,11 @@ pub struct ReportDefinition {
     pub retention: Duration,
     /// An identical finished job this fresh is the answer.
     pub reuse: Option<Duration>,
-    /// More rows than this fail the job.
+    /// What happens at `max_rows` and `max_bytes`.
+    pub on_limit: OnLimit,
+    /// Most rows.
     pub max_rows: Option<u64>,
-    /// More bytes than this in one file fail the job.
+    /// Most bytes in one file.
     pub max_bytes: Option<u64>,
     /// How the total of rows is found.
     pub total: TotalRows,
@@ -48,6 +52,10 @@ pub struct ReportDefinition {
     pub params: Vec<ParamSpec>,
     /// Optional presentation of columns.
     pub columns: Vec<ColumnSpec>,
+    /// How CSV is written.
+    pub csv: CsvOptions,
+    /// How JSON Lines are written.
+    pub jsonl: JsonlOptions,
 }
 
 /// How a report's total number of rows is found.

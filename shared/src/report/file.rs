@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{ParamType, TotalRows};
+use super::output::{CsvFile, JsonlFile};
+use super::{OnLimit, ParamType, TotalRows};
 
 /// One file, each value with its place where a fault may be found in it.
 #[derive(Debug, Deserialize)]
@@ -24,12 +25,16 @@ pub(super) struct DefinitionFile {
     pub(super) max_rows: Option<Spanned<i64>>,
     pub(super) max_bytes: Option<Spanned<String>>,
     #[serde(default)]
+    pub(super) on_limit: OnLimit,
+    #[serde(default)]
     pub(super) total: TotalRows,
     pub(super) sql: Spanned<String>,
     #[serde(default)]
     pub(super) params: BTreeMap<Spanned<String>, ParamFile>,
     #[serde(default)]
     pub(super) columns: Vec<Spanned<ColumnFile>>,
+    pub(super) csv: Option<Spanned<CsvFile>>,
+    pub(super) jsonl: Option<Spanned<JsonlFile>>,
 }
 
 /// `[params.<name>]`

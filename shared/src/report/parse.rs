@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use toml::Spanned;
 
 use super::file::DefinitionFile;
+use super::output;
 use super::parse_column::parse_columns;
 use super::parse_param::parse_params;
 use super::{DefinitionFault, ParamSpec, Query, RESERVED, ReportDefinition};
@@ -63,6 +64,8 @@ fn parse(name: &str, text: &str) -> Result<ReportDefinition, Fault> {
     let params = parse_params(file.params)?;
     check_placeholders(&file.sql, &params, text)?;
     let columns = parse_columns(file.columns)?;
+    let csv = output::csv(file.csv, &formats)?;
+    let jsonl = output::jsonl(file.jsonl, &formats)?;
     Ok(ReportDefinition {
         name: name.to_owned(),
         version: format!("sha256:{}", hex::encode(Sha256::digest(text.as_bytes()))),
@@ -78,10 +81,13 @@ fn parse(name: &str, text: &str) -> Result<ReportDefinition, Fault> {
         reuse,
         max_rows: max_rows.and_then(|rows| u64::try_from(rows).ok()),
         max_bytes,
+        on_limit: file.on_limit,
         total: file.total,
         sql: file.sql.into_inner(),
         params: params.into_iter().map(|(_, spec)| spec).collect(),
         columns,
+        csv,
+        jsonl,
     })
 }
 

@@ -23,6 +23,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures_util::stream::BoxStream;
+use tokio::sync::Semaphore;
 use url::Url;
 
 pub use attachment::attachment;
@@ -38,6 +39,8 @@ pub struct Storage {
     place: Place,
     part_size: usize,
     upload_concurrency: usize,
+    /// One for each part that may be on its way to a bucket, whatever its file.
+    part_permits: Arc<Semaphore>,
     sign_for: Option<Duration>,
 }
 
@@ -64,10 +67,12 @@ impl Storage {
     /// # Errors
     /// [`StorageError::Misconfigured`] for a URL nobody can serve, [`StorageError::Unavailable`] for a folder that cannot be made.
     pub fn open(config: &crate::config::Storage) -> Result<Self, StorageError> {
+        let upload_concurrency = config.upload_concurrency.max(1);
         Ok(Self {
             place: open::open(config)?,
             part_size: open::part_size(config)?,
-            upload_concurrency: config.upload_concurrency.max(1),
+            upload_concurrency,
+            part_permits: Arc::new(Semaphore::new(upload_concurrency)),
             sign_for: (!config.proxy_downloads).then_some(config.sign_for),
         })
     }
@@ -105,6 +110,7 @@ impl Storage {
                 key,
                 media_type,
                 self.upload_concurrency,
+                Arc::clone(&self.part_permits),
             )),
         };
         Ok(Upload::new(target, self.part_size))

@@ -8,6 +8,7 @@ use object_store::{
     Attribute, Attributes, MultipartUpload, ObjectStore as _, PutMode, PutMultipartOptions, PutOptions, PutPayload,
 };
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::bucket::Bucket;
@@ -20,18 +21,26 @@ pub(super) struct PartsUpload {
     key: String,
     media_type: String,
     concurrency: usize,
+    permits: Arc<Semaphore>,
     /// Begun with the first full part: a file smaller than that goes in one request.
     begun: Option<Box<dyn MultipartUpload>>,
     under_way: JoinSet<Result<(), StorageError>>,
 }
 
 impl PartsUpload {
-    pub(super) fn new(bucket: Arc<Bucket>, key: &str, media_type: &str, concurrency: usize) -> Self {
+    pub(super) fn new(
+        bucket: Arc<Bucket>,
+        key: &str,
+        media_type: &str,
+        concurrency: usize,
+        permits: Arc<Semaphore>,
+    ) -> Self {
         Self {
             bucket,
             key: key.to_owned(),
             media_type: media_type.to_owned(),
             concurrency,
+            permits,
             begun: None,
             under_way: JoinSet::new(),
         }
@@ -50,8 +59,13 @@ impl PartsUpload {
                 self.begun.insert(self.bucket.bounded("begin an upload", begin).await?)
             }
         };
+        // All files of the process share the line; the bound in time counts from when it is this part's turn.
+        let permit = Arc::clone(&self.permits).acquire_owned().await.ok();
         let (bucket, sending) = (self.bucket.clone(), upload.put_part(PutPayload::from_iter(part)));
-        self.under_way.spawn(async move { bucket.bounded("upload a part", sending).await });
+        self.under_way.spawn(async move {
+            let _held = permit;
+            bucket.bounded("upload a part", sending).await
+        });
         Ok(())
     }
 

@@ -3,7 +3,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 use shared::artifact::Format;
 use shared::job::Lane;
-use shared::report::{ColumnAlign, ColumnFormat, ColumnTotal, ParamType, TotalRows, parse_definition};
+use shared::report::{
+    ColumnAlign, ColumnFormat, ColumnTotal, Compression, CsvOptions, JsonlOptions, OnLimit, ParamType, TotalRows,
+    parse_definition,
+};
 
 const FULL: &str = r#"
 title = "Pricing summary"
@@ -11,6 +14,7 @@ description = "What was shipped."
 source = "demo"
 lane = "bulk"
 formats = ["csv", "jsonl"]
+on_limit = "truncate"
 timeout = "30m"
 max_attempts = 3
 retention = "30d"
@@ -41,6 +45,15 @@ format = "number:2"
 total = "sum"
 width = 14
 align = "center"
+
+[csv]
+separator = ";"
+bom = true
+decimal_comma = true
+compression = "zstd"
+
+[jsonl]
+compression = "gzip"
 "#;
 
 const SMALL: &str = "title = \"T\"\nsource = \"demo\"\nsql = \"\"\"\nselect 1\nfrom t\n\"\"\"\n";
@@ -58,7 +71,13 @@ fn every_key_of_the_format_is_read() {
     assert_eq!(def.retention, Duration::from_secs(30 * 24 * 3600));
     assert_eq!(def.reuse, Some(Duration::from_secs(3600)));
     assert_eq!((def.max_attempts, def.max_rows, def.max_bytes), (3, Some(1000), Some(2 << 20)));
-    assert_eq!(def.total, TotalRows::Exact);
+    assert_eq!((def.total, def.on_limit), (TotalRows::Exact, OnLimit::Truncate));
+    let zstd = Compression::Zstd;
+    assert_eq!(
+        def.csv,
+        CsvOptions { separator: b';', header: true, bom: true, decimal_comma: true, compression: zstd }
+    );
+    assert_eq!(def.jsonl, JsonlOptions { compression: Compression::Gzip });
     assert!(def.version.starts_with("sha256:") && def.version.len() == 71);
     let names: Vec<_> = def.params.iter().map(|param| param.name.as_str()).collect();
     assert_eq!(names, ["until", "segments"], "in the order of the file");
@@ -120,6 +139,12 @@ fn each_fault_names_its_line_and_what_would_be_right() {
         after("max_rows = 0\n"),
         after("max_bytes = \"2 elephants\"\n"),
         after("total = \"guess\"\n"),
+        after("on_limit = \"shrug\"\n"),
+        after("[csv]\nseparator = \"::\"\n"),
+        after("[csv]\ndecimal_comma = true\n"),
+        after("[csv]\nquote = \"'\"\n"),
+        after("[csv]\ncompression = \"rar\"\n"),
+        after("[jsonl]\ncompression = \"gzip\"\n"),
         after("[params.unused]\ntype = \"date\"\n"),
         after("[params.tenant]\ntype = \"text\"\n"),
         after("[params.'a b']\ntype = \"text\"\n"),

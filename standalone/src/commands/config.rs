@@ -156,6 +156,7 @@ fn worker(config: &Config) -> Settings {
         ("max_timeout", time(worker.max_timeout)),
         ("max_rows", json!(worker.max_rows)),
         ("max_bytes", json!(worker.max_bytes.to_string())),
+        ("memory", json!(worker.memory.to_string())),
         ("progress_every", time(worker.progress_every)),
     ]
 }

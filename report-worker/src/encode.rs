@@ -1,0 +1,128 @@
+//! Batches become the bytes of one file: counted, kept within the limits, and cut at the end of a row where the report allows it.
+
+use arrow_array::RecordBatch;
+use arrow_schema::Schema;
+use shared::problem::Problem;
+
+use crate::format::{Ending, Growth, RowWriter};
+use crate::limits::Limits;
+
+/// One file while its rows come.
+pub(crate) struct Encoder {
+    writer: Box<dyn RowWriter>,
+    limits: Limits,
+    /// Encoded, and not taken yet.
+    out: Vec<u8>,
+    /// Taken.
+    bytes: u64,
+    rows: u64,
+    /// No further row fits.
+    full: bool,
+}
+
+impl Encoder {
+    pub(crate) fn new(writer: Box<dyn RowWriter>, limits: Limits) -> Self {
+        Self { writer, limits, out: Vec::new(), bytes: 0, rows: 0, full: false }
+    }
+
+    pub(crate) fn begin(&mut self, schema: &Schema) -> Result<(), Problem> {
+        self.writer.begin(schema, &mut self.out)
+    }
+
+    /// Adds rows, or as many of them as fit.
+    pub(crate) fn add(&mut self, batch: &RecordBatch) -> Result<(), Problem> {
+        if self.full {
+            return Ok(());
+        }
+        let fitting = if self.limits.truncates() { self.add_within(batch)? } else { self.add_all(batch)? };
+        self.rows += fitting as u64;
+        self.full = fitting < batch.num_rows();
+        Ok(())
+    }
+
+    /// Ends the file. `complete`: whether the rows that came were all there are.
+    pub(crate) fn finish(&mut self, complete: bool) -> Result<Ending, Problem> {
+        let ending = Ending { rows: self.rows, complete: complete && !self.full };
+        self.writer.finish(ending, &mut self.out)?;
+        self.limits.check_bytes(self.size())?;
+        Ok(ending)
+    }
+
+    /// Tells whether further rows would be for nothing.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// Returns how many bytes can be taken.
+    pub(crate) const fn ready(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Takes what is encoded.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        self.bytes += self.out.len() as u64;
+        std::mem::take(&mut self.out)
+    }
+
+    const fn size(&self) -> u64 {
+        self.bytes + self.out.len() as u64
+    }
+
+    fn add_all(&mut self, batch: &RecordBatch) -> Result<usize, Problem> {
+        self.writer.write(batch, &mut self.out)?;
+        self.limits.check_bytes(self.size())?;
+        Ok(batch.num_rows())
+    }
+
+    /// Adds the first rows that fit and returns how many.
+    fn add_within(&mut self, batch: &RecordBatch) -> Result<usize, Problem> {
+        match self.writer.growth(batch) {
+            Growth::Unknown => self.add_all(batch),
+            Growth::AsWritten => {
+                let before = self.out.len();
+                self.writer.write(batch, &mut self.out)?;
+                if self.limits.check_bytes(self.size()).is_ok() {
+                    return Ok(batch.num_rows());
+                }
+                self.out.truncate(before);
+                self.add_row_by_row(batch)
+            }
+            Growth::AtMost(bytes) if self.limits.check_bytes(self.size() + bytes).is_ok() => self.add_all(batch),
+            Growth::AtMost(_) => {
+                let rows = self.rows_that_surely_fit(batch);
+                self.writer.write(&batch.slice(0, rows), &mut self.out)?;
+                Ok(rows)
+            }
+        }
+    }
+
+    fn add_row_by_row(&mut self, batch: &RecordBatch) -> Result<usize, Problem> {
+        for row in 0..batch.num_rows() {
+            let before = self.out.len();
+            self.writer.write(&batch.slice(row, 1), &mut self.out)?;
+            if self.limits.check_bytes(self.size()).is_err() {
+                self.out.truncate(before);
+                return Ok(row);
+            }
+        }
+        Ok(batch.num_rows())
+    }
+
+    /// Halves what is in question until one row is left: more rows never need less room.
+    fn rows_that_surely_fit(&mut self, batch: &RecordBatch) -> usize {
+        let (mut fit, mut too_many) = (0, batch.num_rows());
+        while too_many - fit > 1 {
+            let middle = fit + (too_many - fit) / 2;
+            let grown = match self.writer.growth(&batch.slice(0, middle)) {
+                Growth::AtMost(bytes) => self.size() + bytes,
+                Growth::AsWritten | Growth::Unknown => u64::MAX,
+            };
+            if self.limits.check_bytes(grown).is_ok() {
+                fit = middle;
+            } else {
+                too_many = middle;
+            }
+        }
+        fit
+    }
+}

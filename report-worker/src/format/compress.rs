@@ -1,0 +1,102 @@
+//! A text file is compressed while it is written.
+
+use std::io::{self, Write as _};
+
+use arrow_array::RecordBatch;
+use arrow_schema::Schema;
+use flate2::write::GzEncoder;
+use shared::problem::{Problem, ProblemKind};
+use shared::report::Compression;
+
+use super::{Ending, Growth, RowWriter};
+
+/// Fast, and within a few percent of what slower levels make of rows.
+const GZIP_LEVEL: u32 = 4;
+const ZSTD_LEVEL: i32 = 3;
+/// What the compressor may hold back, and the end of its format.
+const HELD: usize = 512 << 10;
+
+/// Compresses what another writer writes.
+pub(super) struct Compressed {
+    writer: Box<dyn RowWriter>,
+    compressor: Option<Compressor>,
+    /// What the writer wrote last.
+    text: Vec<u8>,
+}
+
+enum Compressor {
+    Gzip(GzEncoder<Vec<u8>>),
+    Zstd(zstd::stream::write::Encoder<'static, Vec<u8>>),
+}
+
+/// Wraps the writer of a text format as far as it is to be compressed.
+pub(super) fn compressed(writer: Box<dyn RowWriter>, compression: Compression) -> Box<dyn RowWriter> {
+    let compressor = match compression {
+        Compression::None => return writer,
+        Compression::Gzip => Ok(Compressor::Gzip(GzEncoder::new(Vec::new(), flate2::Compression::new(GZIP_LEVEL)))),
+        Compression::Zstd => zstd(),
+    };
+    Box::new(Compressed { writer, compressor: compressor.ok(), text: Vec::new() })
+}
+
+fn zstd() -> io::Result<Compressor> {
+    let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), ZSTD_LEVEL)?;
+    encoder.include_checksum(true)?;
+    Ok(Compressor::Zstd(encoder))
+}
+
+impl RowWriter for Compressed {
+    fn begin(&mut self, schema: &Schema, out: &mut Vec<u8>) -> Result<(), Problem> {
+        self.writer.begin(schema, &mut self.text)?;
+        self.compress(out).map_err(|error| not_compressed(&error))
+    }
+
+    fn write(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), Problem> {
+        self.writer.write(batch, &mut self.text)?;
+        self.compress(out).map_err(|error| not_compressed(&error))
+    }
+
+    fn finish(&mut self, ending: Ending, out: &mut Vec<u8>) -> Result<(), Problem> {
+        self.writer.finish(ending, &mut self.text)?;
+        self.compress(out).map_err(|error| not_compressed(&error))?;
+        let rest = match self.compressor.take() {
+            Some(Compressor::Gzip(encoder)) => encoder.finish(),
+            Some(Compressor::Zstd(encoder)) => encoder.finish(),
+            None => Err(gone()),
+        };
+        out.append(&mut rest.map_err(|error| not_compressed(&error))?);
+        Ok(())
+    }
+
+    fn growth(&mut self, batch: &RecordBatch) -> Growth {
+        // The text is written twice, once to be measured: only jobs that may be cut pay for that.
+        let measured = self.writer.write(batch, &mut self.text);
+        let bytes = std::mem::take(&mut self.text).len();
+        measured.map_or(Growth::Unknown, |()| Growth::AtMost((HELD + bytes + bytes / 100) as u64))
+    }
+}
+
+impl Compressed {
+    fn compress(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+        match self.compressor.as_mut().ok_or_else(gone)? {
+            Compressor::Gzip(encoder) => {
+                encoder.write_all(&self.text)?;
+                out.append(encoder.get_mut());
+            }
+            Compressor::Zstd(encoder) => {
+                encoder.write_all(&self.text)?;
+                out.append(encoder.get_mut());
+            }
+        }
+        self.text.clear();
+        Ok(())
+    }
+}
+
+fn gone() -> io::Error {
+    io::Error::other("there is no compressor")
+}
+
+fn not_compressed(error: &io::Error) -> Problem {
+    Problem::new(ProblemKind::Internal, format!("the file could not be compressed: {error}"))
+}

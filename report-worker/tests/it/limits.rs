@@ -1,0 +1,96 @@
+//! Reports that have more than may be, where the definition allows their files to be cut.
+
+use std::io::Read as _;
+
+use bytes::Bytes;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use shared::artifact::Format;
+use shared::job::JobState;
+use shared::problem::ProblemKind;
+
+use crate::ground::Ground;
+use crate::stack::{Report, Stack, report};
+
+async fn stack() -> (Stack, Ground) {
+    let ground = Ground::sqlite("");
+    let mut stack = Stack::embedded().await;
+    stack.add_source("shop", ground.settings.url.expose());
+    (stack, ground)
+}
+
+fn counting(rows: u32, rest: &str) -> Report {
+    let sql = format!(
+        "with recursive n(i) as (select 1 union all select i + 1 from n where i < {rows})
+         select cast(i as text) as number, hex(randomblob(20)) as noise from n"
+    );
+    report("shop", &sql, rest)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_cut_at_exactly_the_rows_that_may_be_and_says_so() {
+    let (stack, _ground) = stack().await;
+    let worker = stack.start_worker().await;
+    for (rows, limit, complete) in [(10_000, 9_999, false), (10_000, 10_000, true), (20, 5, false), (5, 5, true)] {
+        let asked = counting(rows, &format!("max_rows = {limit}\non_limit = \"truncate\"\n"));
+        let id = stack.submit(&asked.formats(&[Format::Csv, Format::Parquet])).await;
+        let job = stack.wait_for(id, JobState::Done).await;
+        for artifact in &job.artifacts {
+            assert_eq!((artifact.rows, artifact.complete), (limit, complete), "{rows} rows of {limit}");
+        }
+        let csv = job.artifacts.iter().find(|artifact| artifact.format == Format::Csv).unwrap();
+        let text = String::from_utf8(stack.file(&csv.object_key).await).unwrap();
+        assert_eq!(text.lines().count() as u64, limit + 1);
+        assert!(text.lines().next_back().unwrap().starts_with(&format!("{limit},")), "the first rows, in order");
+    }
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_cut_within_the_bytes_that_may_be_at_the_end_of_a_row() {
+    let (stack, _ground) = stack().await;
+    let worker = stack.start_worker().await;
+    let rest = "max_bytes = \"2MiB\"\non_limit = \"truncate\"\nformats = [\"csv\", \"jsonl\", \"parquet\"]\n[jsonl]\ncompression = \"gzip\"\n";
+    let id = stack.submit(&counting(400_000, rest).formats(&[Format::Csv, Format::Jsonl, Format::Parquet])).await;
+    let job = stack.wait_for(id, JobState::Done).await;
+    for artifact in &job.artifacts {
+        let file = stack.file(&artifact.object_key).await;
+        assert!(!artifact.complete && file.len() <= 2 << 20, "{} has {} bytes", artifact.format, file.len());
+        let (rows, least) = match artifact.format {
+            Format::Csv => {
+                assert!(file.ends_with(b"\r\n"));
+                (file.iter().filter(|byte| **byte == b'\n').count() - 1, (2 << 20) - 100)
+            }
+            Format::Jsonl => {
+                assert!(artifact.filename.ends_with(".jsonl.gz"), "{}", artifact.filename);
+                let mut text = String::new();
+                flate2::read::GzDecoder::new(&file[..]).read_to_string(&mut text).unwrap();
+                assert!(text.ends_with("}\n"));
+                (text.lines().count(), 1 << 20)
+            }
+            _ => {
+                let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(file.clone())).unwrap();
+                (usize::try_from(reader.metadata().file_metadata().num_rows()).unwrap(), 1 << 19)
+            }
+        };
+        assert_eq!(rows as u64, artifact.rows);
+        assert!(file.len() > least, "{} has only {} bytes", artifact.format, file.len());
+    }
+    assert!(stack.job(id).await.progress.rows < 400_000, "rows that no file takes are not read");
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_that_word_nothing_is_cut() {
+    let (stack, _ground) = stack().await;
+    let worker = stack.start_worker().await;
+    for (rest, kind) in
+        [("max_rows = 999\n", ProblemKind::TooManyRows), ("max_bytes = \"1KiB\"\n", ProblemKind::TooManyBytes)]
+    {
+        let id = stack.submit(&counting(1000, rest)).await;
+        let job = stack.wait_for(id, JobState::Failed).await;
+        assert_eq!(job.error.unwrap().kind, kind);
+        assert!(job.artifacts.is_empty());
+    }
+    assert_eq!(stack.keys().await, Vec::<String>::new());
+    worker.stop().await;
+}
