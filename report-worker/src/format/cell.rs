@@ -11,7 +11,7 @@ use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use shared::problem::{Problem, ProblemKind};
 
 use super::number::{f32_text, f64_text};
-use super::time::{write_date, write_timestamp};
+use super::time::{write_date, write_instant, write_timestamp};
 use crate::source::is_numeric;
 
 /// The values of one column.
@@ -114,10 +114,7 @@ impl Cells<'_> {
             Self::Numeric(array) | Self::Text(array) => out.extend_from_slice(array.value(row).as_bytes()),
             Self::Date(array) => write_date(out, i64::from(array.value(row))),
             Self::Timestamp(array) => write_timestamp(out, array.value(row), b' '),
-            Self::Instant(array) => {
-                write_timestamp(out, array.value(row), b'T');
-                out.push(b'Z');
-            }
+            Self::Instant(array) => write_instant(out, array.value(row)),
         }
     }
 

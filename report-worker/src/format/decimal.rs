@@ -27,8 +27,8 @@ impl Size {
     pub(super) fn data_type(self) -> arrow_schema::DataType {
         let (precision, scale) = (self.precision, self.scale.cast_signed());
         match precision {
-            ..=18 => arrow_schema::DataType::Decimal64(precision, scale),
-            ..=38 => arrow_schema::DataType::Decimal128(precision, scale),
+            0..=18 => arrow_schema::DataType::Decimal64(precision, scale),
+            19..=38 => arrow_schema::DataType::Decimal128(precision, scale),
             _ => arrow_schema::DataType::Decimal256(precision, scale),
         }
     }
@@ -39,8 +39,8 @@ impl Size {
     /// The first text that is no number of this size.
     pub(super) fn read(self, texts: &StringArray) -> Result<ArrayRef, &str> {
         match self.precision {
-            ..=18 => self.read_as::<Decimal64Type>(texts, |value| value),
-            ..=38 => self.read_as::<Decimal128Type>(texts, i128::from),
+            0..=18 => self.read_as::<Decimal64Type>(texts, |value| value),
+            19..=38 => self.read_as::<Decimal128Type>(texts, i128::from),
             _ => self.read_as::<Decimal256Type>(texts, |value| i256::from_i128(value.into())),
         }
     }
@@ -116,7 +116,7 @@ mod tests {
     fn numbers_keep_every_digit_or_are_refused() {
         let size = |precision, scale| Size::new((precision, scale)).unwrap();
         let cases = [
-            (size(4, 2), "12.34", Some(1234)),
+            (size(4, 2), "12.34", Some(1234_i64)),
             (size(4, 2), "-12.3", Some(-1230)),
             (size(4, 2), "012.3400", Some(1234)),
             (size(4, 2), "7", Some(700)),

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray as _;
+use arrow_array::types::{Date32Type, TimestampMicrosecondType};
 use arrow_array::{Array as _, ArrayRef, RecordBatch, StringArray, new_null_array};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use chrono::SecondsFormat;
@@ -22,8 +23,9 @@ use shared::problem::{Problem, ProblemKind};
 
 use super::cell::{Cells, cells_of, distinct_names, unsupported};
 use super::decimal::Size;
+use super::time::{infinite_date, infinite_timestamp};
 use super::{About, Ending, Growth, RowWriter};
-use crate::source::{is_json, numeric_size};
+use crate::source::{declared_digits, is_json};
 
 /// A row group ends with this many bytes of encoded columns in memory,
 const HELD: usize = 12 << 20;
@@ -44,7 +46,7 @@ impl Column {
     fn of(field: &Field) -> Result<Self, Problem> {
         Ok(match field.data_type() {
             DataType::Null => Self::Text,
-            DataType::Utf8 => numeric_size(field).and_then(Size::new).map_or(Self::Text, Self::Decimal),
+            DataType::Utf8 => declared_digits(field).and_then(Size::new).map_or(Self::Text, Self::Decimal),
             DataType::Boolean
             | DataType::Int16
             | DataType::Int32
@@ -70,24 +72,38 @@ impl Column {
             (_, DataType::Null) => Ok(new_null_array(wanted, array.len())),
             (Self::Decimal(size), DataType::Utf8) => {
                 let read = size.read(array.as_string());
-                read.map_err(|text| not_a_decimal(field, wanted, text))
+                read.map_err(|text| not_held(field, wanted, text))
             }
-            (Self::Text | Self::AsItIs, found) if found == wanted => Ok(Arc::clone(array)),
+            (Self::Text | Self::AsItIs, found) if found == wanted => match infinite(array) {
+                None => Ok(Arc::clone(array)),
+                Some(word) => Err(not_held(field, wanted, word)),
+            },
             (Self::Text, _) => Ok(Arc::new(as_text(&cells_of(field, array)?, array.len()))),
             (_, found) => Err(unsupported(field, found)),
         }
     }
 }
 
-fn not_a_decimal(field: &Field, wanted: &DataType, text: &str) -> Problem {
+fn not_held(field: &Field, wanted: &DataType, text: &str) -> Problem {
     let name = field.name();
     let shown: String = text.chars().take(40).collect();
     Problem::new(
         ProblemKind::UnsupportedColumn,
-        format!(
-            "column `{name}` holds {shown}, which is no {wanted}; for Parquet, cast the column to double precision or text"
-        ),
+        format!("column `{name}` holds {shown}, which {wanted} cannot say; for Parquet, cast the column to text"),
     )
+}
+
+/// Returns the word for a date or time without end, if there is one: readers would take it for a day far off.
+fn infinite(array: &ArrayRef) -> Option<&'static str> {
+    match array.data_type() {
+        DataType::Date32 => {
+            array.as_primitive::<Date32Type>().iter().flatten().find_map(|days| infinite_date(days.into()))
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            array.as_primitive::<TimestampMicrosecondType>().iter().flatten().find_map(infinite_timestamp)
+        }
+        _ => None,
+    }
 }
 
 fn as_text(cells: &Cells<'_>, rows: usize) -> StringArray {

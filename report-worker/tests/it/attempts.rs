@@ -81,6 +81,7 @@ async fn a_report_is_done_and_its_file_is_what_the_artifact_says(mut stack: Stac
         let expected: &[u8] = match artifact.format {
             Format::Csv => b"id,what\r\n1,tea\r\n2,'=1+1\r\n",
             Format::Jsonl => b"{\"id\":1,\"what\":\"tea\"}\n{\"id\":2,\"what\":\"=1+1\"}\n",
+            other => unreachable!("{other} was not asked for"),
         };
         assert_eq!(file, expected);
         assert_eq!(artifact.bytes, file.len() as u64);

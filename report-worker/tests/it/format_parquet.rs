@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray as _;
-use arrow_array::{Array as _, ArrayRef, Int64Array, NullArray, RecordBatch, StringArray};
+use arrow_array::{Array as _, ArrayRef, Date32Array, Int64Array, NullArray, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -80,14 +80,13 @@ fn numbers_of_any_length_are_decimals_where_their_size_is_known_and_text_where_n
         (Some((9, 2)), DataType::Decimal128(9, 2)),
         (Some((38, 10)), DataType::Decimal128(38, 10)),
         (Some((60, 0)), DataType::Decimal256(60, 0)),
-        (Some((3, -2)), DataType::Decimal128(5, 0)),
-        (Some((2, 4)), DataType::Decimal128(4, 4)),
+        (Some((4, 4)), DataType::Decimal128(4, 4)),
         (Some((100, 0)), DataType::Utf8),
         (None, DataType::Utf8),
     ] {
         let value = match size {
             Some((60 | 100, _)) | None => long.as_str(),
-            Some((2, 4)) => "0.0099",
+            Some((4, 4)) => "0.0099",
             _ => "100",
         };
         let written = one_column(numeric_field("n", size), texts(&[Some(value), None]));
@@ -110,6 +109,14 @@ fn a_value_that_is_no_decimal_is_told_and_not_rounded() {
         assert_eq!(problem.kind, ProblemKind::UnsupportedColumn);
         assert!(problem.detail.contains("`price`") && problem.detail.contains(value), "{}", problem.detail);
     }
+}
+
+#[test]
+fn a_date_without_end_is_told_and_not_written_as_a_day_far_off() {
+    let days = Arc::new(Date32Array::from(vec![Some(0), Some(i32::MAX)]));
+    let written = one_column(Field::new("until", DataType::Date32, true), days);
+    let problem = write(Format::Parquet, &written.schema(), std::slice::from_ref(&written)).unwrap_err();
+    assert!(problem.detail.contains("`until` holds infinity"), "{}", problem.detail);
 }
 
 #[test]
