@@ -16,5 +16,8 @@ mod limits;
 mod losses;
 mod memory;
 mod source;
+mod source_faults;
 mod source_postgres;
+mod source_postgres_params;
+mod source_postgres_types;
 mod source_sqlite;

@@ -1,25 +1,33 @@
 //! Columns of a result: from wire form to Arrow, each by its type.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_array::ArrayRef;
 use arrow_array::builder::{
-    ArrayBuilder, BooleanBuilder, Date32Builder, Float32Builder, Float64Builder, Int16Builder, Int32Builder,
-    Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
+    ArrayBuilder, BinaryBuilder, BooleanBuilder, Date32Builder, Float32Builder, Float64Builder, Int16Builder,
+    Int32Builder, Int64Builder, TimestampMicrosecondBuilder,
 };
+use arrow_array::{Array as _, ArrayRef, StringArray};
 use arrow_schema::{DataType, Field, TimeUnit};
 use shared::problem::{Problem, ProblemKind};
-use tokio_postgres::Statement;
 use tokio_postgres::types::{Kind, Type};
 
-use super::scalar::{Malformed, Scalar, days, exactly, micros, utf8};
-use crate::source::{NUMERIC, VALUE_KIND};
+use super::scalar::{Malformed, Scalar, days, exactly, flag, json_text, micros};
+use crate::source::reading::BATCH_ROWS;
+use crate::source::{NUMERIC, PRECISION, SCALE, VALUE_KIND};
+
+/// A longer text would not fit into a batch beside what is there already. PostgreSQL itself stops at a gigabyte on the wire.
+const LONGEST: usize = 1 << 30;
 
 /// One column and its values of the batch being filled.
 pub(super) struct Column {
     name: String,
     kind: Type,
+    /// Precision and scale of a `numeric(p, s)`.
+    digits: Option<(u16, u16)>,
     values: Values,
+    /// Values are written here first where their length is not known before.
+    scratch: Vec<u8>,
 }
 
 enum Values {
@@ -30,29 +38,37 @@ enum Values {
     Oid(Int64Builder),
     Float32(Float32Builder),
     Float64(Float64Builder),
-    Text(StringBuilder),
     Date(Date32Builder),
     Timestamp(TimestampMicrosecondBuilder),
     Instant(TimestampMicrosecondBuilder),
-    /// Written into the scratch first.
-    Written(Scalar, StringBuilder, String),
+    /// As it comes. Like all text, it is held as bytes until the batch is full, and looked at once.
+    Text(BinaryBuilder),
+    Jsonb(BinaryBuilder),
+    Written(Scalar, BinaryBuilder),
     /// A JSON array of such.
-    List(Scalar, StringBuilder, String),
+    List(Scalar, BinaryBuilder),
 }
 
-/// Finds out how each column of a prepared statement is read.
-///
-/// # Errors
-/// Names a column of a type that has no sensible text, and says how to cast it.
-pub(super) fn columns(statement: &Statement) -> Result<Vec<Column>, Problem> {
-    if statement.columns().is_empty() {
-        return Err(Problem::new(ProblemKind::QueryFailed, "the statement is not a query: it returns no columns"));
+/// Tells whether values of a type are read from their wire form. Of others the server makes text.
+pub(super) fn is_read_here(kind: &Type) -> bool {
+    Scalar::of(element(kind).unwrap_or(kind)).is_some()
+}
+
+/// Returns the type of the elements of an array.
+fn element(kind: &Type) -> Option<&Type> {
+    match kind.kind() {
+        Kind::Array(element) => Some(element),
+        Kind::Domain(inner) => element(inner),
+        _ => None,
     }
-    statement.columns().iter().map(|column| Column::new(column.name(), column.type_())).collect()
 }
 
 impl Column {
-    fn new(name: &str, kind: &Type) -> Result<Self, Problem> {
+    /// Prepares to read a column. `modifier` is the server's `typmod`.
+    ///
+    /// # Errors
+    /// Names the column where its type is not read here.
+    pub(super) fn new(name: &str, kind: &Type, modifier: i32) -> Result<Self, Problem> {
         let values = Values::of(kind).ok_or_else(|| {
             Problem::new(
                 ProblemKind::UnsupportedColumn,
@@ -61,7 +77,13 @@ impl Column {
                 ),
             )
         })?;
-        Ok(Self { name: name.to_owned(), kind: kind.clone(), values })
+        Ok(Self {
+            name: name.to_owned(),
+            kind: kind.clone(),
+            digits: digits(kind, modifier),
+            values,
+            scratch: Vec::new(),
+        })
     }
 
     /// Describes the column.
@@ -76,36 +98,39 @@ impl Column {
             Values::Date(_) => DataType::Date32,
             Values::Timestamp(_) => DataType::Timestamp(TimeUnit::Microsecond, None),
             Values::Instant(_) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-            Values::Text(_) | Values::Written(..) | Values::List(..) => DataType::Utf8,
+            Values::Text(_) | Values::Jsonb(_) | Values::Written(..) | Values::List(..) => DataType::Utf8,
         };
         let field = Field::new(&self.name, kind, true);
-        if matches!(self.values, Values::Written(Scalar::Numeric, ..)) {
-            return field.with_metadata([(VALUE_KIND.to_owned(), NUMERIC.to_owned())]);
+        if !matches!(self.values, Values::Written(Scalar::Numeric, _)) {
+            return field;
         }
-        field
+        let mut about = HashMap::from([(VALUE_KIND.to_owned(), NUMERIC.to_owned())]);
+        if let Some((precision, scale)) = self.digits {
+            about.insert(PRECISION.to_owned(), precision.to_string());
+            about.insert(SCALE.to_owned(), scale.to_string());
+        }
+        field.with_metadata(about)
     }
 
     /// Adds a value and returns about how many bytes it takes.
+    #[inline]
     pub(super) fn push(&mut self, raw: Option<&[u8]>) -> Result<usize, Problem> {
         let Some(raw) = raw else {
             self.values.push_null();
             return Ok(4);
         };
-        self.values.push(raw).map(|()| raw.len() + 4).map_err(|Malformed| {
-            let (name, kind) = (&self.name, &self.kind);
-            Problem::new(
-                ProblemKind::UnsupportedColumn,
-                format!(
-                    "column `{name}` holds a value of the type {kind} that cannot be written (an infinite or very distant \
-                     date, perhaps); cast it, for example {name}::text"
-                ),
-            )
-        })
+        match self.values.push(raw, &mut self.scratch) {
+            Ok(()) => Ok(raw.len() + 4),
+            Err(Malformed) => Err(self.unwritable("a value")),
+        }
     }
 
     /// Takes the values and starts the next batch.
-    pub(super) fn take(&mut self) -> ArrayRef {
-        match &mut self.values {
+    ///
+    /// # Errors
+    /// Names the column where its text is not UTF-8.
+    pub(super) fn take(&mut self) -> Result<ArrayRef, Problem> {
+        Ok(match &mut self.values {
             Values::Bool(builder) => Arc::new(builder.finish()),
             Values::Int16(builder) => Arc::new(builder.finish()),
             Values::Int32(builder) => Arc::new(builder.finish()),
@@ -115,17 +140,45 @@ impl Column {
             Values::Date(builder) => Arc::new(builder.finish()),
             Values::Timestamp(builder) => Arc::new(builder.finish()),
             Values::Instant(builder) => ArrayBuilder::finish(builder),
-            Values::Text(builder) | Values::Written(_, builder, _) | Values::List(_, builder, _) => {
-                Arc::new(builder.finish())
+            Values::Text(builder) | Values::Jsonb(builder) | Values::Written(_, builder) | Values::List(_, builder) => {
+                let array = StringArray::try_from_binary(take_bytes(builder));
+                Arc::new(array.map_err(|_| self.unwritable("text that is not UTF-8, or a value"))?)
             }
-        }
+        })
     }
+
+    fn unwritable(&self, what: &str) -> Problem {
+        let (name, kind) = (&self.name, &self.kind);
+        Problem::new(
+            ProblemKind::UnsupportedColumn,
+            format!(
+                "column `{name}` holds {what} of the type {kind} that cannot be written (a year beyond 294,000, or more than \
+                 1 GiB, perhaps); cast it, for example {name}::text"
+            ),
+        )
+    }
+}
+
+/// Takes the bytes; the next batch will be about as large.
+fn take_bytes(builder: &mut BinaryBuilder) -> arrow_array::BinaryArray {
+    let bytes = builder.values_slice().len();
+    let taken = builder.finish();
+    *builder = BinaryBuilder::with_capacity(taken.len().min(BATCH_ROWS), bytes.min(1 << 20));
+    taken
+}
+
+/// Reads precision and scale out of a modifier, as `numeric` keeps them: both in 16 bits, the scale signed in eleven.
+fn digits(kind: &Type, modifier: i32) -> Option<(u16, u16)> {
+    let packed = u32::try_from(modifier).ok()?.checked_sub(4)?;
+    let (precision, scale) = ((packed >> 16) & 0xFFFF, packed & 0x7FF);
+    (*kind == Type::NUMERIC && scale <= 1000).then_some((u16::try_from(precision).ok()?, u16::try_from(scale).ok()?))
 }
 
 impl Values {
     fn of(kind: &Type) -> Option<Self> {
-        if let Kind::Array(element) = kind.kind() {
-            return Scalar::of(element).map(|scalar| Self::List(scalar, StringBuilder::new(), String::new()));
+        let bytes = BinaryBuilder::new();
+        if let Some(element) = element(kind) {
+            return Scalar::of(element).map(|scalar| Self::List(scalar, bytes));
         }
         Some(match Scalar::of(kind)? {
             Scalar::Bool => Self::Bool(BooleanBuilder::new()),
@@ -135,35 +188,38 @@ impl Values {
             Scalar::Oid => Self::Oid(Int64Builder::new()),
             Scalar::Float4 => Self::Float32(Float32Builder::new()),
             Scalar::Float8 => Self::Float64(Float64Builder::new()),
-            Scalar::Text | Scalar::Json => Self::Text(StringBuilder::new()),
+            Scalar::Text | Scalar::Json => Self::Text(bytes),
+            Scalar::Jsonb => Self::Jsonb(bytes),
             Scalar::Date => Self::Date(Date32Builder::new()),
             Scalar::Timestamp => Self::Timestamp(TimestampMicrosecondBuilder::new()),
             Scalar::Timestamptz => Self::Instant(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
-            written => Self::Written(written, StringBuilder::new(), String::new()),
+            written => Self::Written(written, bytes),
         })
     }
 
-    fn push(&mut self, raw: &[u8]) -> Result<(), Malformed> {
+    #[inline]
+    fn push(&mut self, raw: &[u8], scratch: &mut Vec<u8>) -> Result<(), Malformed> {
         match self {
-            Self::Bool(builder) => builder.append_value(raw != [0]),
+            Self::Bool(builder) => builder.append_value(flag(raw)?),
             Self::Int16(builder) => builder.append_value(i16::from_be_bytes(exactly(raw)?)),
             Self::Int32(builder) => builder.append_value(i32::from_be_bytes(exactly(raw)?)),
             Self::Int64(builder) => builder.append_value(i64::from_be_bytes(exactly(raw)?)),
             Self::Oid(builder) => builder.append_value(i64::from(u32::from_be_bytes(exactly(raw)?))),
             Self::Float32(builder) => builder.append_value(f32::from_be_bytes(exactly(raw)?)),
             Self::Float64(builder) => builder.append_value(f64::from_be_bytes(exactly(raw)?)),
-            Self::Text(builder) => builder.append_value(utf8(raw)?),
             Self::Date(builder) => builder.append_value(days(raw)?),
             Self::Timestamp(builder) | Self::Instant(builder) => builder.append_value(micros(raw)?),
-            Self::Written(scalar, builder, scratch) => {
+            Self::Text(builder) => append(builder, raw)?,
+            Self::Jsonb(builder) => append(builder, json_text(raw)?)?,
+            Self::Written(scalar, builder) => {
                 scratch.clear();
                 scalar.write(raw, scratch)?;
-                builder.append_value(&*scratch);
+                append(builder, scratch)?;
             }
-            Self::List(scalar, builder, scratch) => {
+            Self::List(scalar, builder) => {
                 scratch.clear();
                 super::list::write_list(*scalar, raw, scratch)?;
-                builder.append_value(&*scratch);
+                append(builder, scratch)?;
             }
         }
         Ok(())
@@ -179,7 +235,19 @@ impl Values {
             Self::Float64(builder) => builder.append_null(),
             Self::Date(builder) => builder.append_null(),
             Self::Timestamp(builder) | Self::Instant(builder) => builder.append_null(),
-            Self::Text(builder) | Self::Written(_, builder, _) | Self::List(_, builder, _) => builder.append_null(),
+            Self::Text(builder) | Self::Jsonb(builder) | Self::Written(_, builder) | Self::List(_, builder) => {
+                builder.append_null();
+            }
         }
     }
+}
+
+/// Adds bytes. A batch is sent when it holds a megabyte, so that offsets of 32 bits always reach.
+#[inline]
+fn append(builder: &mut BinaryBuilder, bytes: &[u8]) -> Result<(), Malformed> {
+    if bytes.len() > LONGEST {
+        return Err(Malformed);
+    }
+    builder.append_value(bytes);
+    Ok(())
 }

@@ -1,4 +1,6 @@
 //! Connections to one PostgreSQL source, kept for the next read together with their prepared statements.
+//!
+//! Nobody looks at a kept connection: that the server closed it is noticed when it is used again.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,35 +8,30 @@ use std::time::{Duration, Instant};
 
 use shared::postgres::{read_url, with_causes};
 use shared::problem::{Problem, ProblemKind};
-use tokio::task::JoinHandle;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Config, Error, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::wire::Wire;
 
 /// A source that does not answer a connect within this time counts as away.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// Unused connections are closed after this time.
 const IDLE_FOR: Duration = Duration::from_secs(60);
 /// Statements a connection keeps prepared. With one more all are dropped: they belong to few reports.
-const STATEMENTS: usize = 64;
+const STATEMENTS: usize = 192;
 /// Belt and braces: each read's transaction says the same.
 const SESSION: &str = "set default_transaction_read_only = on";
 
 /// A connection. Dropping it closes it.
-#[derive(Debug)]
 pub(super) struct Connection {
     pub(super) client: Client,
-    driver: JoinHandle<()>,
+    /// Nothing that the client is asked for happens unless this is driven.
+    pub(super) wire: Wire,
     statements: HashMap<String, Statement>,
     /// Whether it was used before: the server may have closed it since.
     pub(super) used: bool,
     idle_since: Instant,
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.driver.abort();
-    }
 }
 
 impl Connection {
@@ -43,7 +40,7 @@ impl Connection {
         if let Some(statement) = self.statements.get(sql) {
             return Ok(statement.clone());
         }
-        let statement = self.client.prepare_typed(sql, types).await?;
+        let statement = self.wire.drive(self.client.prepare_typed(sql, types)).await?;
         if self.statements.len() >= STATEMENTS {
             self.statements.clear();
         }
@@ -96,16 +93,11 @@ impl Pool {
             Problem::new(ProblemKind::SourceUnavailable, format!("the source's database cannot be reached: {why}"))
         };
         let connecting = async {
-            let (client, connection) = self.config.connect(self.tls.clone()).await?;
-            let driver = tokio::spawn(async move {
-                if let Err(error) = connection.await {
-                    tracing::debug!(error = %with_causes(&error), "a connection to a source ended");
-                }
-            });
-            let connection =
-                Connection { client, driver, statements: HashMap::new(), used: false, idle_since: Instant::now() };
-            connection.client.batch_execute(SESSION).await?;
-            Ok::<_, Error>(connection)
+            let (client, driver) = self.config.connect(self.tls.clone()).await?;
+            let mut wire = Wire::new(driver);
+            wire.drive(client.batch_execute(SESSION)).await?;
+            let statements = HashMap::new();
+            Ok::<_, Error>(Connection { client, wire, statements, used: false, idle_since: Instant::now() })
         };
         match tokio::time::timeout(CONNECT_WITHIN, connecting).await {
             Ok(Ok(connection)) => Ok(connection),
@@ -124,10 +116,11 @@ impl Pool {
     }
 
     /// Ends the connection's transaction, which undoes every setting the query may have made, and keeps the connection.
-    pub(super) fn finish(self: &Arc<Self>, connection: Connection) {
+    pub(super) fn finish(self: &Arc<Self>, mut connection: Connection) {
         let pool = Arc::clone(self);
         tokio::spawn(async move {
-            let ended = tokio::time::timeout(CONNECT_WITHIN, connection.client.batch_execute("rollback")).await;
+            let ending = connection.wire.drive(connection.client.batch_execute("rollback"));
+            let ended = tokio::time::timeout(CONNECT_WITHIN, ending).await;
             if let Ok(Ok(())) = ended {
                 pool.give_back(connection);
             }

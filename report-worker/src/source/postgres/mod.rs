@@ -1,15 +1,21 @@
-//! PostgreSQL as a source: one read-only repeatable-read transaction a job, rows in binary, straight into batches.
+//! PostgreSQL as a source: one read-only repeatable-read transaction a job, rows by binary `COPY`, straight into batches.
 
 mod column;
 mod connect;
+mod copy;
 mod fault;
+mod interval;
 mod list;
+mod literal;
 mod numeric;
 mod params;
 mod read;
 mod scalar;
+mod send;
+mod shape;
 mod start;
 mod stop;
+mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,7 +62,7 @@ impl Source for PostgresSource {
                 return Err(Problem::new(ProblemKind::SourceUnavailable, why));
             }
         };
-        column::columns(&prepared)?;
+        shape::Shape::of(&prepared, shape::is_select(&sql))?;
         let names = prepared.columns().iter().map(|column| column.name().to_owned()).collect();
         self.pool.give_back(connection);
         Ok(names)

@@ -2,59 +2,85 @@
 
 use super::scalar::Malformed;
 
-const POSITIVE: u16 = 0x0000;
-const NEGATIVE: u16 = 0x4000;
+/// The numbers 00 to 99.
+static PAIRS: &[u8; 200] =
+    b"0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849\
+5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+
+/// Digits behind the point, at most, as the wire can say it.
+const LONGEST_SCALE: u16 = 0x3FFF;
 
 /// Writes the number as the server would: every digit, no exponent; `NaN`, `Infinity`, `-Infinity`.
 ///
 /// On the wire: number of digits, weight of the first, sign, digits behind the point to show; then digits to the base 10,000.
-pub(super) fn write_numeric(out: &mut String, raw: &[u8]) -> Result<(), Malformed> {
-    let word = |index: usize| -> Result<u16, Malformed> {
-        let bytes = raw.get(2 * index..2 * index + 2).ok_or(Malformed)?;
-        Ok(u16::from_be_bytes([bytes[0], bytes[1]]))
-    };
-    let (count, weight, sign, scale) =
-        (i32::from(word(0)?), i32::from(word(1)?.cast_signed()), word(2)?, usize::from(word(3)?));
-    match sign {
-        POSITIVE => {}
-        NEGATIVE => out.push('-'),
-        0xC000 => return told(out, "NaN"),
-        0xD000 => return told(out, "Infinity"),
-        0xF000 => return told(out, "-Infinity"),
+pub(super) fn write_numeric(out: &mut Vec<u8>, raw: &[u8]) -> Result<(), Malformed> {
+    let (head, groups) = raw.split_first_chunk::<8>().ok_or(Malformed)?;
+    let [c0, c1, w0, w1, s0, s1, d0, d1] = *head;
+    let count = usize::from(u16::from_be_bytes([c0, c1]));
+    let weight = i32::from(i16::from_be_bytes([w0, w1]));
+    let scale = u16::from_be_bytes([d0, d1]);
+    if groups.len() != 2 * count || scale > LONGEST_SCALE {
+        return Err(Malformed);
+    }
+    match u16::from_be_bytes([s0, s1]) {
+        0x0000 => {}
+        0x4000 => out.push(b'-'),
+        0xC000 => return told(out, b"NaN"),
+        0xD000 => return told(out, b"Infinity"),
+        0xF000 => return told(out, b"-Infinity"),
         _ => return Err(Malformed),
     }
-    // The digit to the base 10,000 that stands `position` before the point; beyond both ends it is zero.
-    let group = |position: i32| -> Result<u16, Malformed> {
-        match usize::try_from(weight - position) {
-            Ok(index) if weight - position < count => word(4 + index),
-            _ => Ok(0),
-        }
-    };
-    let mut position = weight.max(0);
-    out.push_str(itoa::Buffer::new().format(group(position)?));
-    while position > 0 {
-        position -= 1;
-        push_group(out, group(position)?, 4);
+    let groups = Groups { groups, weight };
+    write_first(out, groups.at(weight.max(0))?);
+    for position in (0..weight.max(0)).rev() {
+        out.extend_from_slice(&four(groups.at(position)?));
     }
     if scale > 0 {
-        out.push('.');
-        let mut left = scale;
+        out.push(b'.');
+        let mut left = usize::from(scale);
+        let mut position = -1;
         while left > 0 {
-            position -= 1;
-            push_group(out, group(position)?, left.min(4));
+            let digits = four(groups.at(position)?);
+            out.extend_from_slice(&digits[..left.min(4)]);
             left -= left.min(4);
+            position -= 1;
         }
     }
     Ok(())
 }
 
-/// Writes the first `digits` of the four digits of a group.
-fn push_group(out: &mut String, group: u16, digits: usize) {
-    let places = [group / 1000, group / 100 % 10, group / 10 % 10, group % 10];
-    out.extend(places.iter().take(digits).filter_map(|digit| char::from_digit(u32::from(*digit), 10)));
+struct Groups<'a> {
+    groups: &'a [u8],
+    weight: i32,
 }
 
-fn told(out: &mut String, name: &str) -> Result<(), Malformed> {
-    out.push_str(name);
+impl Groups<'_> {
+    /// Returns the digit to the base 10,000 that stands `position` before the point; beyond both ends it is zero.
+    fn at(&self, position: i32) -> Result<u16, Malformed> {
+        let Ok(index) = usize::try_from(self.weight - position) else { return Ok(0) };
+        match self.groups.get(2 * index..2 * index + 2) {
+            Some(&[high, low]) => {
+                let group = u16::from_be_bytes([high, low]);
+                if group < 10_000 { Ok(group) } else { Err(Malformed) }
+            }
+            _ => Ok(0),
+        }
+    }
+}
+
+fn four(group: u16) -> [u8; 4] {
+    let (high, low) = (2 * usize::from(group / 100), 2 * usize::from(group % 100));
+    [PAIRS[high], PAIRS[high + 1], PAIRS[low], PAIRS[low + 1]]
+}
+
+/// Writes a group without zeros before it.
+fn write_first(out: &mut Vec<u8>, group: u16) {
+    let digits = four(group);
+    let zeros = usize::from(group < 1000) + usize::from(group < 100) + usize::from(group < 10);
+    out.extend_from_slice(&digits[zeros..]);
+}
+
+fn told(out: &mut Vec<u8>, name: &[u8]) -> Result<(), Malformed> {
+    out.extend_from_slice(name);
     Ok(())
 }

@@ -57,7 +57,8 @@ pub(super) fn number(report: &Report) -> String {
     })
 }
 
-fn ends_with_in(sql: &str) -> bool {
+/// Tells whether the text stops at `in (`.
+pub(super) fn ends_with_in(sql: &str) -> bool {
     let Some(before) = sql.trim_end().strip_suffix('(') else { return false };
     before
         .split(|c: char| !c.is_alphanumeric() && c != '_')
@@ -74,7 +75,8 @@ pub(super) fn types(report: &Report) -> Vec<Type> {
     report.query.placeholders().iter().map(of).collect()
 }
 
-const fn type_of(kind: ParamType, list: bool) -> Type {
+/// Returns the type of a parameter.
+pub(super) const fn type_of(kind: ParamType, list: bool) -> Type {
     match (kind, list) {
         (ParamType::Text | ParamType::Choice, false) => Type::TEXT,
         (ParamType::Text | ParamType::Choice, true) => Type::TEXT_ARRAY,
@@ -96,7 +98,8 @@ pub(super) fn values(bindings: &[Binding<'_>]) -> Vec<Text> {
     bindings.iter().map(|binding| Text(text_of(binding.value.as_ref()))).collect()
 }
 
-fn text_of(value: &Value) -> Option<String> {
+/// Writes a value in the server's text form; `None` is null.
+pub(super) fn text_of(value: &Value) -> Option<String> {
     match value {
         Value::Null => None,
         Value::String(text) => Some(text.clone()),

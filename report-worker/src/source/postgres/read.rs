@@ -2,28 +2,39 @@
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
-use arrow_schema::{Schema, SchemaRef};
-use futures_util::{FutureExt as _, StreamExt as _};
 use shared::problem::{Problem, ProblemKind};
-use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tokio_postgres::{Error, Row};
+use tokio_postgres::Error;
 
-use super::column::Column;
 use super::connect::{Connection, Pool};
 use super::fault;
-use super::start::{NotStarted, Raw, Started, start};
+use super::send::Filling;
+use super::start::{NotStarted, Started, start};
 use super::stop::stop_query;
 use crate::source::ReadRequest;
 use crate::source::bind::{Binding, bind};
-use crate::source::reading::{BATCH_BYTES, BATCH_ROWS, FLUSH_AFTER, Opened, Towards, stopped};
+use crate::source::reading::{Opened, Towards, stopped};
 
-enum Fault {
+/// Why a read ended before its last row.
+pub(super) enum Fault {
+    /// The connection or the server.
     Postgres(Error),
+    /// What was read, or asked for.
     Problem(Problem),
     /// The reading was dropped or cancelled.
     Stopped,
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Postgres(error)
+    }
+}
+
+impl From<Problem> for Fault {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
 }
 
 impl From<NotStarted> for Fault {
@@ -47,10 +58,10 @@ pub(super) async fn read_rows(pool: Arc<Pool>, request: ReadRequest, towards: To
     };
     let reading = async {
         let started = start_fresh(&pool, &mut connection, &request, &bindings).await?;
-        let Started { rows, mut columns, snapshot_at, total } = started;
-        let schema = Arc::new(Schema::new(columns.iter().map(Column::field).collect::<Vec<_>>()));
-        opened.send(Opened { schema: Arc::clone(&schema), snapshot_at, total }).map_err(|_| Fault::Stopped)?;
-        send_rows(rows, &mut columns, &schema, &batches).await
+        let Started { rows, columns, snapshot_at, total } = started;
+        let mut filling = Filling::new(columns, batches);
+        opened.send(Opened { schema: filling.schema(), snapshot_at, total }).map_err(|_| Fault::Stopped)?;
+        filling.fill(&mut connection.wire, rows).await
     };
     let outcome = tokio::select! {
         biased;
@@ -93,66 +104,6 @@ async fn start_fresh(
         }
         outcome => Ok(outcome?),
     }
-}
-
-async fn send_rows(
-    rows: tokio_postgres::RowStream,
-    columns: &mut [Column],
-    schema: &SchemaRef,
-    batches: &mpsc::Sender<RecordBatch>,
-) -> Result<(), Fault> {
-    let mut rows = std::pin::pin!(rows);
-    let (mut held, mut bytes) = (0, 0);
-    let mut flush_at = Instant::now() + FLUSH_AFTER;
-    loop {
-        // A clock is looked at only when the source makes us wait.
-        let next = match rows.next().now_or_never() {
-            Some(next) => next,
-            None if held == 0 => {
-                let next = rows.next().await;
-                flush_at = Instant::now() + FLUSH_AFTER;
-                next
-            }
-            None => match tokio::time::timeout_at(flush_at, rows.next()).await {
-                Ok(next) => next,
-                Err(_waited) => {
-                    send(columns, schema, batches).await?;
-                    (held, bytes) = (0, 0);
-                    continue;
-                }
-            },
-        };
-        let Some(row) = next else { break };
-        bytes += push(&row.map_err(Fault::Postgres)?, columns)?;
-        held += 1;
-        if held >= BATCH_ROWS || bytes >= BATCH_BYTES {
-            send(columns, schema, batches).await?;
-            (held, bytes) = (0, 0);
-            flush_at = Instant::now() + FLUSH_AFTER;
-        }
-    }
-    if held > 0 {
-        send(columns, schema, batches).await?;
-    }
-    Ok(())
-}
-
-fn push(row: &Row, columns: &mut [Column]) -> Result<usize, Fault> {
-    let mut bytes = 0;
-    for (index, column) in columns.iter_mut().enumerate() {
-        let value: Option<Raw<'_>> = row.try_get(index).map_err(Fault::Postgres)?;
-        bytes += column.push(value.map(|Raw(raw)| raw)).map_err(Fault::Problem)?;
-    }
-    Ok(bytes)
-}
-
-/// Waits for the encoder: this is where a slow upload slows the query.
-async fn send(columns: &mut [Column], schema: &SchemaRef, batches: &mpsc::Sender<RecordBatch>) -> Result<(), Fault> {
-    let arrays = columns.iter_mut().map(Column::take).collect();
-    let batch = RecordBatch::try_new(Arc::clone(schema), arrays).map_err(|error| {
-        Fault::Problem(Problem::new(ProblemKind::Internal, format!("rows do not make a batch: {error}")))
-    })?;
-    batches.send(batch).await.map_err(|_| Fault::Stopped)
 }
 
 /// Tells the server's own time limit from somebody who cancelled the query there.

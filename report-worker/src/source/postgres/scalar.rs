@@ -1,19 +1,20 @@
 //! Values of PostgreSQL types as text, from their wire form.
 
-use std::fmt::Write as _;
+use std::io::Write as _;
 
 use tokio_postgres::types::{Kind, Type};
 
+use super::interval::{write_fraction, write_interval};
 use super::numeric::write_numeric;
 use crate::format::{number, time};
 
 /// Days from 1970-01-01 to 2000-01-01, from which PostgreSQL counts.
-pub(super) const EPOCH_DAYS: i64 = 10_957;
+const EPOCH_DAYS: i32 = 10_957;
 /// The same in microseconds.
-pub(super) const EPOCH_MICROS: i64 = EPOCH_DAYS * 86_400_000_000;
+const EPOCH_MICROS: i64 = EPOCH_DAYS as i64 * 86_400_000_000;
 
-/// Bytes that are not what the type says, or a value that has no text of its kind (an infinite date).
-#[derive(Debug)]
+/// Bytes that are not what the type says, or a value beyond what can be handed on (the year 294,250).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Malformed;
 
 /// A type with a wire form that is understood here.
@@ -34,18 +35,20 @@ pub(super) enum Scalar {
     Bytea,
     Date,
     Time,
+    Timetz,
     Timestamp,
     Timestamptz,
+    Interval,
 }
 
 impl Scalar {
-    /// Finds the wire form of a type. `None`: the query must cast it.
+    /// Finds the wire form of a type. `None`: the server must make text of it.
     pub(super) fn of(kind: &Type) -> Option<Self> {
         match kind.kind() {
             Kind::Domain(inner) => return Self::of(inner),
             Kind::Enum(_) => return Some(Self::Text),
             Kind::Simple => {}
-            _ => return (*kind == Type::UNKNOWN).then_some(Self::Text),
+            _ => return matches!(*kind, Type::UNKNOWN | Type::VOID).then_some(Self::Text),
         }
         Some(match *kind {
             Type::BOOL => Self::Bool,
@@ -56,15 +59,17 @@ impl Scalar {
             Type::FLOAT4 => Self::Float4,
             Type::FLOAT8 => Self::Float8,
             Type::NUMERIC => Self::Numeric,
-            Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::XML | Type::UNKNOWN => Self::Text,
+            Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::UNKNOWN => Self::Text,
             Type::JSON => Self::Json,
             Type::JSONB => Self::Jsonb,
             Type::UUID => Self::Uuid,
             Type::BYTEA => Self::Bytea,
             Type::DATE => Self::Date,
             Type::TIME => Self::Time,
+            Type::TIMETZ => Self::Timetz,
             Type::TIMESTAMP => Self::Timestamp,
             Type::TIMESTAMPTZ => Self::Timestamptz,
+            Type::INTERVAL => Self::Interval,
             _ if kind.name() == "citext" => Self::Text,
             _ => return None,
         })
@@ -80,73 +85,112 @@ impl Scalar {
         matches!(self, Self::Float4 | Self::Float8 | Self::Numeric)
     }
 
-    /// Writes the value's text.
-    pub(super) fn write(self, raw: &[u8], out: &mut String) -> Result<(), Malformed> {
+    /// Writes the value's text. Text of the server goes on as it is: whether it is UTF-8 is looked at when a batch is full.
+    pub(super) fn write(self, raw: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
+        let mut integer = itoa::Buffer::new();
         match self {
-            Self::Bool => out.push_str(if raw == [0] { "false" } else { "true" }),
-            Self::Int2 => out.push_str(itoa::Buffer::new().format(i16::from_be_bytes(exactly(raw)?))),
-            Self::Int4 => out.push_str(itoa::Buffer::new().format(i32::from_be_bytes(exactly(raw)?))),
-            Self::Int8 => out.push_str(itoa::Buffer::new().format(i64::from_be_bytes(exactly(raw)?))),
-            Self::Oid => out.push_str(itoa::Buffer::new().format(u32::from_be_bytes(exactly(raw)?))),
+            Self::Bool => out.extend_from_slice(if flag(raw)? { b"true" } else { b"false" }),
+            Self::Int2 => out.extend_from_slice(integer.format(i16::from_be_bytes(exactly(raw)?)).as_bytes()),
+            Self::Int4 => out.extend_from_slice(integer.format(i32::from_be_bytes(exactly(raw)?)).as_bytes()),
+            Self::Int8 => out.extend_from_slice(integer.format(i64::from_be_bytes(exactly(raw)?)).as_bytes()),
+            Self::Oid => out.extend_from_slice(integer.format(u32::from_be_bytes(exactly(raw)?)).as_bytes()),
             Self::Float4 => {
-                out.push_str(number::f32_text(&mut zmij::Buffer::new(), f32::from_be_bytes(exactly(raw)?)));
+                let value = f32::from_be_bytes(exactly(raw)?);
+                out.extend_from_slice(number::f32_text(&mut zmij::Buffer::new(), value).as_bytes());
             }
-            Self::Float8 => number::write_f64(out, f64::from_be_bytes(exactly(raw)?)),
+            Self::Float8 => {
+                let value = f64::from_be_bytes(exactly(raw)?);
+                out.extend_from_slice(number::f64_text(&mut zmij::Buffer::new(), value).as_bytes());
+            }
             Self::Numeric => write_numeric(out, raw)?,
-            Self::Text | Self::Json => out.push_str(utf8(raw)?),
-            // One byte of version first.
-            Self::Jsonb => out.push_str(utf8(raw.get(1..).ok_or(Malformed)?)?),
+            Self::Text | Self::Json => out.extend_from_slice(raw),
+            Self::Jsonb => out.extend_from_slice(json_text(raw)?),
             Self::Uuid => {
-                let _ = write!(out, "{}", uuid::Uuid::from_bytes(exactly(raw)?));
+                let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+                let uuid = uuid::Uuid::from_bytes(exactly(raw)?);
+                out.extend_from_slice(uuid.hyphenated().encode_lower(&mut text).as_bytes());
             }
-            Self::Bytea => {
-                out.push_str("\\x");
-                out.push_str(&hex::encode(raw));
-            }
-            Self::Date | Self::Time | Self::Timestamp | Self::Timestamptz => self.write_time(raw, out)?,
+            Self::Bytea => write_hex(out, raw)?,
+            Self::Date => time::write_date(out, i64::from(days(raw)?)),
+            Self::Time => write_time(out, i64::from_be_bytes(exactly(raw)?))?,
+            Self::Timetz => write_time_with_zone(out, raw)?,
+            Self::Timestamp => time::write_timestamp(out, micros(raw)?, b'T'),
+            Self::Timestamptz => time::write_instant(out, micros(raw)?),
+            Self::Interval => write_interval(out, raw)?,
         }
-        Ok(())
-    }
-
-    fn write_time(self, raw: &[u8], out: &mut String) -> Result<(), Malformed> {
-        let mut text = Vec::with_capacity(32);
-        match self {
-            Self::Date => time::write_date(&mut text, i64::from(days(raw)?)),
-            Self::Time => time::write_time(&mut text, i64::from_be_bytes(exactly(raw)?).unsigned_abs()),
-            _ => time::write_timestamp(&mut text, micros(raw)?, b'T'),
-        }
-        if self == Self::Timestamptz {
-            text.push(b'Z');
-        }
-        out.push_str(utf8(&text)?);
         Ok(())
     }
 }
 
-/// Reads days since 1970-01-01. `infinity` is none.
+/// Reads a boolean.
+pub(super) const fn flag(raw: &[u8]) -> Result<bool, Malformed> {
+    match raw {
+        [0] => Ok(false),
+        [1] => Ok(true),
+        _ => Err(Malformed),
+    }
+}
+
+/// Reads days since 1970-01-01. Infinity stays the largest or smallest number.
 pub(super) fn days(raw: &[u8]) -> Result<i32, Malformed> {
-    let days = i32::from_be_bytes(exactly(raw)?);
-    if matches!(days, i32::MIN | i32::MAX) {
-        return Err(Malformed);
+    match i32::from_be_bytes(exactly(raw)?) {
+        infinite @ (i32::MIN | i32::MAX) => Ok(infinite),
+        days => days.checked_add(EPOCH_DAYS).filter(|days| *days != i32::MAX).ok_or(Malformed),
     }
-    i32::try_from(i64::from(days) + EPOCH_DAYS).map_err(|_| Malformed)
 }
 
-/// Reads microseconds since 1970-01-01T00:00:00. `infinity` is none.
+/// Reads microseconds since 1970-01-01T00:00:00. Infinity stays the largest or smallest number.
 pub(super) fn micros(raw: &[u8]) -> Result<i64, Malformed> {
-    let micros = i64::from_be_bytes(exactly(raw)?);
-    if matches!(micros, i64::MIN | i64::MAX) {
-        return Err(Malformed);
+    match i64::from_be_bytes(exactly(raw)?) {
+        infinite @ (i64::MIN | i64::MAX) => Ok(infinite),
+        micros => micros.checked_add(EPOCH_MICROS).filter(|micros| *micros != i64::MAX).ok_or(Malformed),
     }
-    micros.checked_add(EPOCH_MICROS).ok_or(Malformed)
 }
 
-/// Returns the bytes as text.
-pub(super) fn utf8(raw: &[u8]) -> Result<&str, Malformed> {
-    std::str::from_utf8(raw).map_err(|_| Malformed)
+/// Returns the text of a `jsonb`: one byte of version stands before it.
+pub(super) const fn json_text(raw: &[u8]) -> Result<&[u8], Malformed> {
+    match raw.split_first() {
+        Some((1, text)) => Ok(text),
+        _ => Err(Malformed),
+    }
 }
 
 /// Returns the bytes of a value of fixed size.
 pub(super) fn exactly<const N: usize>(raw: &[u8]) -> Result<[u8; N], Malformed> {
     raw.try_into().map_err(|_| Malformed)
+}
+
+/// Writes `\x` and two digits a byte, as the server does.
+fn write_hex(out: &mut Vec<u8>, raw: &[u8]) -> Result<(), Malformed> {
+    out.extend_from_slice(b"\\x");
+    let from = out.len();
+    out.resize(from + 2 * raw.len(), 0);
+    hex::encode_to_slice(raw, &mut out[from..]).map_err(|_| Malformed)
+}
+
+/// Writes `HH:MM:SS` and what fraction there is.
+fn write_time(out: &mut Vec<u8>, micros: i64) -> Result<(), Malformed> {
+    const DAY: u64 = 86_400_000_000;
+    let micros = u64::try_from(micros).ok().filter(|micros| *micros <= DAY).ok_or(Malformed)?;
+    time::write_time(out, micros - micros % 1_000_000);
+    write_fraction(out, micros % 1_000_000);
+    Ok(())
+}
+
+/// Writes a time and its zone. On the wire: microseconds, then seconds west of Greenwich.
+fn write_time_with_zone(out: &mut Vec<u8>, raw: &[u8]) -> Result<(), Malformed> {
+    let (clock, zone) = raw.split_first_chunk::<8>().ok_or(Malformed)?;
+    write_time(out, i64::from_be_bytes(*clock))?;
+    let west = i32::from_be_bytes(exactly(zone)?);
+    out.push(if west > 0 { b'-' } else { b'+' });
+    let seconds = west.unsigned_abs();
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let _ = write!(out, "{hours:02}");
+    if minutes > 0 || seconds > 0 {
+        let _ = write!(out, ":{minutes:02}");
+    }
+    if seconds > 0 {
+        let _ = write!(out, ":{seconds:02}");
+    }
+    Ok(())
 }

@@ -1,15 +1,18 @@
-//! A query is started: transaction, time limit, snapshot, total and query in one round trip.
+//! A query is started: transaction, time limit, snapshot, total and query in one flight.
+
+use std::pin::Pin;
 
 use chrono::{DateTime, Utc};
 use futures_util::{TryStreamExt as _, future};
 use shared::problem::{Problem, ProblemKind};
 use shared::report::TotalRows;
 use tokio_postgres::types::{FromSql, Type};
-use tokio_postgres::{Error, RowStream, SimpleQueryMessage, Statement};
+use tokio_postgres::{Client, CopyOutStream, Error, RowStream, SimpleQueryMessage, Statement};
 
-use super::column::{self, Column};
+use super::column::Column;
 use super::connect::Connection;
-use super::{fault, params};
+use super::shape::{Shape, is_select};
+use super::{fault, literal, params};
 use crate::source::ReadRequest;
 use crate::source::bind::Binding;
 use crate::source::reading::Total;
@@ -29,10 +32,18 @@ impl<'a> FromSql<'a> for Raw<'a> {
 
 /// A query whose rows are coming.
 pub(super) struct Started {
-    pub(super) rows: RowStream,
+    pub(super) rows: Rows,
     pub(super) columns: Vec<Column>,
     pub(super) snapshot_at: DateTime<Utc>,
     pub(super) total: Total,
+}
+
+/// Rows on the wire.
+pub(super) enum Rows {
+    /// By binary `COPY`: the fastest way there is.
+    Copied(Pin<Box<CopyOutStream>>),
+    /// By the extended protocol: parameters are bound, and the statement may be any that returns rows.
+    Bound(Pin<Box<RowStream>>),
 }
 
 /// Why a query did not start.
@@ -46,6 +57,12 @@ pub(super) enum NotStarted {
 impl From<Error> for NotStarted {
     fn from(error: Error) -> Self {
         Self::Postgres(error)
+    }
+}
+
+impl From<Problem> for NotStarted {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
     }
 }
 
@@ -63,6 +80,19 @@ impl NotStarted {
     }
 }
 
+/// How a query is run.
+enum Way {
+    Copy {
+        /// The query for no rows. Run in the same transaction, it is refused when the columns are others than those that were
+        /// prepared for, and its locks keep them as they are until the rows have been read.
+        check: Statement,
+        sql: String,
+        /// Kept where the text is the same each time.
+        prepared: Option<Statement>,
+    },
+    Bind(Statement),
+}
+
 /// Starts the request's query on a connection.
 pub(super) async fn start(
     connection: &mut Connection,
@@ -71,10 +101,11 @@ pub(super) async fn start(
 ) -> Result<Started, NotStarted> {
     let sql = params::number(&request.report);
     let types = params::types(&request.report);
-    let query = connection.prepared(&sql, &types).await?;
-    let columns = column::columns(&query).map_err(NotStarted::Problem)?;
+    let (way, shape) = choose_way(connection, request, bindings, &sql).await?;
     let ask = match request.report.definition.total {
         TotalRows::Unknown => None,
+        // The planner plans nothing else.
+        TotalRows::Estimate if !is_select(&sql) => None,
         TotalRows::Estimate => Some(format!("explain (format json) {sql}")),
         TotalRows::Exact => Some(format!("select count(*) from (\n{sql}\n) as counted")),
     };
@@ -89,20 +120,65 @@ pub(super) async fn start(
     );
     let client = &connection.client;
     // Polled in this order, so sent in this order; nobody waits for the one before.
-    let (begun, total, rows) = future::try_join3(
+    let starting = future::try_join3(
         client.simple_query(&begin),
         read_total(client, ask, bindings),
-        client.query_raw(&query, params::values(bindings)),
-    )
-    .await?;
-    Ok(Started { rows, columns, snapshot_at: snapshot_time(&begun).map_err(NotStarted::Problem)?, total })
+        open_rows(client, way, bindings),
+    );
+    let (begun, total, rows) = connection.wire.drive(starting).await?;
+    Ok(Started { rows, columns: shape.columns, snapshot_at: snapshot_time(&begun)?, total })
 }
 
-async fn read_total(
-    client: &tokio_postgres::Client,
-    ask: Option<Statement>,
+async fn choose_way(
+    connection: &mut Connection,
+    request: &ReadRequest,
     bindings: &[Binding<'_>],
-) -> Result<Total, Error> {
+    sql: &str,
+) -> Result<(Way, Shape), NotStarted> {
+    let types = params::types(&request.report);
+    let can_wrap = is_select(sql);
+    let literal = if can_wrap { literal::render(&request.report, bindings)? } else { None };
+    let Some(literal) = literal else {
+        let described = connection.prepared(sql, &types).await?;
+        let shape = Shape::of(&described, can_wrap)?;
+        let statement = if shape.is_wrapped() {
+            connection.prepared(&shape.wrap(sql.to_owned()), &types).await?
+        } else {
+            described
+        };
+        return Ok((Way::Bind(statement), shape));
+    };
+    let check = connection.prepared(&format!("select * from (\n{sql}\n) as waitless_rows limit 0"), &types).await?;
+    let shape = Shape::of(&check, can_wrap)?;
+    let sql = format!("copy (\n{}\n) to stdout (format binary)", shape.wrap(literal));
+    let prepared = if bindings.is_empty() { Some(connection.prepared(&sql, &[]).await?) } else { None };
+    Ok((Way::Copy { check, sql, prepared }, shape))
+}
+
+async fn open_rows(client: &Client, way: Way, bindings: &[Binding<'_>]) -> Result<Rows, Error> {
+    match way {
+        Way::Bind(statement) => {
+            let rows = client.query_raw(&statement, params::values(bindings)).await?;
+            Ok(Rows::Bound(Box::pin(rows)))
+        }
+        Way::Copy { check, sql, prepared } => {
+            let checking = async {
+                client.query_raw(&check, params::values(bindings)).await?.try_collect::<Vec<_>>().await.map(drop)
+            };
+            let copying = async {
+                let statement = match prepared {
+                    Some(statement) => statement,
+                    None => client.prepare(&sql).await?,
+                };
+                client.copy_out(&statement).await
+            };
+            let ((), rows) = future::try_join(checking, copying).await?;
+            Ok(Rows::Copied(Box::pin(rows)))
+        }
+    }
+}
+
+async fn read_total(client: &Client, ask: Option<Statement>, bindings: &[Binding<'_>]) -> Result<Total, Error> {
     let Some(ask) = ask else { return Ok(Total::Unknown) };
     let rows: Vec<_> = client.query_raw(&ask, params::values(bindings)).await?.try_collect().await?;
     let Some(row) = rows.first() else { return Ok(Total::Unknown) };

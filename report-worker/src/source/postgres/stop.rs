@@ -12,10 +12,10 @@ const ASK_AT_MOST: u32 = 20;
 /// Asks the server to cancel whatever the connection runs, until it has; then closes the connection.
 ///
 /// It is not used again: a cancel request travels on a connection of its own and may arrive late, in the next query.
-pub(super) async fn stop_query(pool: &Pool, connection: Connection) {
+pub(super) async fn stop_query(pool: &Pool, mut connection: Connection) {
     let cancel = connection.client.cancel_token();
     // Answered when everything sent before it has ended.
-    let mut quiet = std::pin::pin!(connection.client.batch_execute("rollback"));
+    let mut quiet = std::pin::pin!(connection.wire.drive(connection.client.batch_execute("rollback")));
     for _ in 0..ASK_AT_MOST {
         let asking = async {
             if let Ok(Err(error)) = tokio::time::timeout(Duration::from_secs(2), cancel.cancel_query(pool.tls())).await
