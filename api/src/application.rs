@@ -50,6 +50,12 @@ impl Application {
         self.listener.local_addr().map_or(0, |address| address.port())
     }
 
+    /// Makes an address, below the gateway's own, that signs a browser in with this key: once, and for an hour at most.
+    #[must_use]
+    pub fn sign_in_link(&self, key: &str) -> String {
+        format!("/login#once={}", self.gateway.sessions.allow_once(key))
+    }
+
     /// Serves until stopped: then takes no new connections, lets watchers go, and finishes what is under way within the grace.
     ///
     /// # Errors

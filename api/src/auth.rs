@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use actix_web::http::header::AUTHORIZATION;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use shared::access::hash_token;
 use shared::job::Caller;
@@ -15,6 +15,7 @@ use shared::problem::ProblemKind;
 use shared::store::{Scope, Store};
 
 use crate::problem::Fault;
+use crate::session::Sessions;
 
 /// What a route asks of its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +29,14 @@ pub enum Access {
 /// Who asks, as their key says. Handlers take it as an argument; without a key they are never reached.
 #[derive(Debug, Clone)]
 pub struct Identity(Arc<Known>);
+
+impl Identity {
+    /// Returns what the key may do.
+    #[must_use]
+    pub fn scopes(&self) -> &[Scope] {
+        &self.0.scopes
+    }
+}
 
 #[derive(Debug)]
 struct Known {
@@ -74,18 +83,17 @@ impl Keys {
         Self { store, remembered: RwLock::default() }
     }
 
-    /// Finds out who asks and whether they may.
+    /// Finds out who asks and whether they may: by the key they send, else by the session of their browser.
     ///
     /// # Errors
     /// `unauthorized`, `key-expired`, `forbidden`; `unavailable` when the store cannot say.
-    pub async fn admit(&self, headers: &HeaderMap, scope: Scope) -> Result<Identity, Fault> {
-        let identity = self.identify(bearer(headers)?).await?;
-        if identity.0.revoked {
-            return Err(Fault::new(ProblemKind::Unauthorized, "This API key was revoked. Ask for a new one."));
-        }
-        if identity.0.expired {
-            return Err(Fault::new(ProblemKind::KeyExpired, "This API key has expired. Ask for a new one."));
-        }
+    pub async fn admit(&self, request: &HttpRequest, sessions: &Sessions, scope: Scope) -> Result<Identity, Fault> {
+        let hash = if request.headers().contains_key(AUTHORIZATION) {
+            hash_token(bearer(request)?)
+        } else {
+            sessions.of(request)?.ok_or_else(unauthorized)?.key_hash
+        };
+        let identity = self.identify(hash).await?;
         if !identity.0.scopes.contains(&scope) {
             let detail = format!("This needs an API key with the scope `{}`.", scope.as_str());
             return Err(Fault::new(ProblemKind::Forbidden, detail));
@@ -93,8 +101,22 @@ impl Keys {
         Ok(identity)
     }
 
-    async fn identify(&self, key: &str) -> Result<Identity, Fault> {
-        let hash = hash_token(key);
+    /// Finds whose key has this hash.
+    ///
+    /// # Errors
+    /// `unauthorized`, `key-expired`; `unavailable` when the store cannot say.
+    pub async fn identify(&self, hash: [u8; 32]) -> Result<Identity, Fault> {
+        let identity = self.look_up(hash).await?;
+        if identity.0.revoked {
+            return Err(Fault::new(ProblemKind::Unauthorized, "This API key was revoked. Ask for a new one."));
+        }
+        if identity.0.expired {
+            return Err(Fault::new(ProblemKind::KeyExpired, "This API key has expired. Ask for a new one."));
+        }
+        Ok(identity)
+    }
+
+    async fn look_up(&self, hash: [u8; 32]) -> Result<Identity, Fault> {
         if let Some(identity) = self.remembered(&hash) {
             return Ok(identity);
         }
@@ -120,14 +142,20 @@ impl Keys {
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Result<&str, Fault> {
-    let value = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).ok_or_else(unauthorized)?;
+fn bearer(request: &HttpRequest) -> Result<&str, Fault> {
+    let value = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).ok_or_else(unauthorized)?;
     let (scheme, key) = value.split_once(' ').ok_or_else(unauthorized)?;
-    // Whatever is not shaped like a key is not worth a question to the store.
-    let shaped = scheme.eq_ignore_ascii_case("bearer") && key.starts_with("wl_") && key.len() <= 100;
-    shaped.then_some(key).ok_or_else(unauthorized)
+    (scheme.eq_ignore_ascii_case("bearer") && is_shaped(key)).then_some(key).ok_or_else(unauthorized)
 }
 
-fn unauthorized() -> Fault {
+/// Whatever is not shaped like a key is not worth a question to the store.
+#[must_use]
+pub fn is_shaped(key: &str) -> bool {
+    key.starts_with("wl_") && key.len() <= 100
+}
+
+/// Says that nobody is known to ask.
+#[must_use]
+pub fn unauthorized() -> Fault {
     Fault::new(ProblemKind::Unauthorized, "Send a valid API key: `Authorization: Bearer wl_…`.")
 }

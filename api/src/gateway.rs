@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::Keys;
 use crate::limits::Limits;
 use crate::reports::Versions;
+use crate::session::Sessions;
 use crate::under_way::UnderWay;
 use crate::watch::Hub;
 
@@ -33,6 +34,8 @@ pub struct Gateway {
     pub versions: Versions,
     /// API keys seen in the last seconds.
     pub keys: Keys,
+    /// Browsers that signed in.
+    pub sessions: Sessions,
     /// How much each tenant may do.
     pub limits: Limits,
     /// Who watches what.
@@ -63,6 +66,7 @@ impl Gateway {
         let hub = Hub::new(config.http.max_watchers, config.http.max_watchers_per_principal);
         Self {
             keys: Keys::new(Arc::clone(&places.store)),
+            sessions: Sessions::new(&config.service),
             versions: Versions::new(Arc::clone(&places.store)),
             store: places.store,
             jobs: places.jobs,

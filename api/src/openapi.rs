@@ -3,7 +3,7 @@
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use crate::{admin, jobs, links, operations, reports, watch};
+use crate::{admin, jobs, links, operations, reports, session, watch};
 
 /// Every route.
 #[derive(Debug, OpenApi)]
@@ -22,6 +22,9 @@ use crate::{admin, jobs, links, operations, reports, watch};
         jobs::artifact::receipt,
         jobs::artifact::revoke_link,
         watch::feed::watch,
+        session::read,
+        session::sign_in,
+        session::sign_out,
         links::follow,
         admin::queues::list,
         admin::workers::list,

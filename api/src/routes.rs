@@ -18,7 +18,7 @@ use crate::auth::Access;
 use crate::gateway::Gateway;
 use crate::problem::{Answer, Fault};
 use crate::trace::RouteName;
-use crate::{admin, jobs, links, operations, reports, watch};
+use crate::{admin, console, jobs, links, operations, reports, session, watch};
 
 /// One route.
 pub struct Row {
@@ -43,7 +43,7 @@ const READ: Access = Access::Needs(Scope::Read);
 const WRITE: Access = Access::Needs(Scope::Write);
 const ADMIN: Access = Access::Needs(Scope::Admin);
 
-/// Returns every route there is.
+/// Returns every route of the API.
 #[must_use]
 pub fn table() -> Vec<Row> {
     vec![
@@ -65,6 +65,9 @@ pub fn table() -> Vec<Row> {
         get("/v1/admin/dead-letters", ADMIN, || web::to(admin::dead_letters::list)),
         post("/v1/admin/dead-letters/replay", ADMIN, || web::to(admin::dead_letters::replay_many)),
         post("/v1/admin/dead-letters/{id}/replay", ADMIN, || web::to(admin::dead_letters::replay_one)),
+        get("/v1/session", Access::Public, || web::to(session::read)),
+        post("/v1/session", Access::Public, || web::to(session::sign_in)),
+        delete("/v1/session", Access::Public, || web::to(session::sign_out)),
         get("/d/{token}", Access::Public, || web::to(links::follow)),
         get("/livez", Access::Public, || web::to(operations::livez)),
         get("/readyz", Access::Public, || web::to(operations::readyz)),
@@ -73,10 +76,21 @@ pub fn table() -> Vec<Row> {
     ]
 }
 
-/// Registers the table. What is not in it is answered with a problem.
+/// Returns the pages for people and what they are made of. They hold no data: what is in them comes from the API.
+#[must_use]
+pub fn pages() -> Vec<Row> {
+    let page = |path| get(path, Access::Public, || web::to(console::page));
+    let paths = ["/", "/login", "/reports/{name}", "/jobs", "/jobs/{id}", "/operations", "/operations/{part}"];
+    let mut rows: Vec<Row> = paths.into_iter().map(page).collect();
+    rows.push(get("/assets/{version}/{path:.*}", Access::Public, || web::to(console::asset)));
+    rows.push(get("/widget.js", Access::Public, || web::to(console::widget)));
+    rows
+}
+
+/// Registers the tables. What is not in them is answered with a problem.
 pub fn register(app: &mut web::ServiceConfig) {
     let mut by_path: Vec<(&'static str, BTreeMap<&'static str, Route>)> = Vec::new();
-    for row in table() {
+    for row in table().into_iter().chain(pages()) {
         let guarded = row.route.wrap(from_fn(move |request, next| admit(row.path, row.access, request, next)));
         let place = by_path.iter().position(|(path, _)| *path == row.path).unwrap_or_else(|| {
             by_path.push((row.path, BTreeMap::new()));
@@ -108,6 +122,10 @@ fn post(path: &'static str, access: Access, handler: fn() -> Route) -> Row {
     Row { method: Method::POST, allow: "POST", path, access, route: handler().guard(guard::Post()) }
 }
 
+fn delete(path: &'static str, access: Access, handler: fn() -> Route) -> Row {
+    Row { method: Method::DELETE, allow: "DELETE", path, access, route: handler().guard(guard::Delete()) }
+}
+
 /// Lets a request reach its handler: who asks is known and may, and a panic costs only this request.
 async fn admit(
     path: &'static str,
@@ -131,7 +149,7 @@ async fn admit(
 
 async fn identify(request: &ServiceRequest, scope: Scope) -> Result<crate::auth::Identity, Fault> {
     match request.app_data::<web::Data<Gateway>>() {
-        Some(gateway) => gateway.keys.admit(request.headers(), scope).await,
+        Some(gateway) => gateway.keys.admit(request.request(), &gateway.sessions, scope).await,
         None => Err(Fault::internal("find out who asks", &"the gateway is not registered")),
     }
 }

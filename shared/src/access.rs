@@ -1,4 +1,5 @@
-//! What opens doors: API keys and link tokens, both kept as hashes only. Also cursors and what makes two requests the same.
+//! What opens doors: API keys and link tokens, both kept as hashes only, and sealed sessions. Also cursors and what makes two
+//! requests the same.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -91,6 +92,50 @@ fn hash_value(hash: &mut Sha256, value: &Value) {
     }
 }
 
+/// A browser that signed in: which key it did so with, and until when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Session {
+    /// SHA-256 of the API key. The session can do what the key can, and ends with it.
+    pub key_hash: [u8; 32],
+    /// Unix time in seconds.
+    pub until: i64,
+}
+
+/// Makes the token of a session. It holds no key, and nobody can make one without the secret.
+#[must_use]
+pub fn seal_session(secret: &str, session: Session) -> String {
+    let mut bytes = session.key_hash.to_vec();
+    bytes.extend_from_slice(&session.until.to_be_bytes());
+    let Some(mac) = session_mac(secret, &bytes) else { return String::new() };
+    bytes.extend_from_slice(&mac.finalize().into_bytes());
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Reads back what [`seal_session`] made. `None` when it was altered or sealed with another secret; whether it is over is for
+/// the caller to see.
+#[must_use]
+pub fn open_session(secret: &str, token: &str) -> Option<Session> {
+    let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+    let (body, mark) = bytes.split_at_checked(40)?;
+    session_mac(secret, body)?.verify_slice(mark).ok()?;
+    let (key_hash, until) = body.split_first_chunk::<32>()?;
+    Some(Session { key_hash: *key_hash, until: i64::from_be_bytes(<[u8; 8]>::try_from(until).ok()?) })
+}
+
+/// HMAC takes keys of any length, so this is never `None`.
+fn session_mac(secret: &str, body: &[u8]) -> Option<Hmac<Sha256>> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok()?;
+    mac.update(b"waitless session v1");
+    mac.update(body);
+    Some(mac)
+}
+
+/// Makes a token of 256 random bits that signs a browser in once.
+#[must_use]
+pub fn make_once_token() -> String {
+    URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
+}
+
 /// Makes an opaque cursor of `position` that only works again with the same secret and `purpose`.
 #[must_use]
 pub fn seal_cursor(secret: &str, purpose: &str, position: &[u8]) -> String {
@@ -148,6 +193,23 @@ mod tests {
         assert_ne!(hash, hash_request(&ana(), &json!({"a": ["c", "b"]})));
         let moved = Caller { tenant: "acmea".into(), principal: "na".into() };
         assert_ne!(hash, hash_request(&moved, &json!({"a": ["b", "c"]})));
+    }
+
+    #[test]
+    fn an_altered_session_does_not_open() {
+        let session = Session { key_hash: hash_token("wl_test"), until: 1_900_000_000 };
+        let token = seal_session("secret", session);
+        assert_eq!(open_session("secret", &token), Some(session));
+        assert_eq!(open_session("other", &token), None);
+        for index in 0..token.len() {
+            let mut altered = token.clone().into_bytes();
+            altered[index] = if altered[index] == b'A' { b'B' } else { b'A' };
+            let altered = String::from_utf8(altered).unwrap();
+            assert_eq!(open_session("secret", &altered), None, "{altered}");
+        }
+        for none in ["", "A", &token[..60], &format!("{token}AAAA")] {
+            assert_eq!(open_session("secret", none), None, "{none}");
+        }
     }
 
     #[test]

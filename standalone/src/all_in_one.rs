@@ -25,6 +25,8 @@ pub(crate) struct AllInOne {
     pub(crate) address: String,
     /// Opens everything of the tenant `default`.
     pub(crate) key: String,
+    /// Opens the console, signed in with that key; once.
+    pub(crate) sign_in_link: String,
     _claim: Claim,
 }
 
@@ -54,7 +56,8 @@ impl AllInOne {
         let worker = report_worker::Application::build(&config, places.clone()).await?;
         let notifier = notifier::Application::build(&config, places).await?;
         folder.write_address(&address)?;
-        Ok(Self { gateway, worker, notifier, movers, address, key, _claim: claim })
+        let sign_in_link = format!("{address}{}", gateway.sign_in_link(&key));
+        Ok(Self { gateway, worker, notifier, movers, address, key, sign_in_link, _claim: claim })
     }
 
     /// Serves until stopped; then the services finish or hand back what they run, and last the movers pass on what was committed.

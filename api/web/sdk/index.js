@@ -1,2 +1,3 @@
-export { Waitless, isFinal, newKey } from './client.js';
+export { Waitless } from './client.js';
+export { isFinal, newKey } from './jobs.js';
 export { Problem, Unreachable } from './problem.js';

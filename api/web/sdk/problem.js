@@ -38,20 +38,10 @@ export class Unreachable extends Error {
  * @param {Response} answer
  */
 export async function readProblem(answer) {
-  const seconds = Number.parseInt(answer.headers.get('retry-after') ?? '', 10);
-  const retryAfter = Number.isFinite(seconds) ? seconds : null;
-  /** @type {ProblemBody} */
-  let body = {
-    type: 'about:blank/unexpected-answer',
-    title: 'Unexpected answer',
-    status: answer.status,
-    detail: `The service answered ${answer.status} without saying why.`,
-  };
-  try {
-    const said = await answer.json();
-    if (typeof said?.type === 'string') body = { ...said, status: answer.status };
-  } catch {
-    // Not JSON: a proxy's page. The status says what there is to say.
-  }
-  return new Problem(body, retryAfter);
+  const said = await answer.json().catch(() => null);
+  const retryAfter = Number.parseInt(answer.headers.get('retry-after') ?? '', 10) || null;
+  const { status } = answer;
+  // Not a problem: a page that a proxy made. The status says what there is to say.
+  const unknown = { type: '/unexpected-answer', title: 'Unexpected answer', detail: `The service answered ${status}.` };
+  return new Problem({ ...(typeof said?.type === 'string' ? said : unknown), status }, retryAfter);
 }

@@ -36,7 +36,7 @@ export async function* readEvents(open, options, finals) {
     /** @type {number | null} */
     let retryAfter = null;
     try {
-      const answer = await connection.race(open(last === null ? {} : { 'last-event-id': last }, connection.signal));
+      const answer = await open(last === null ? {} : { 'last-event-id': last }, connection.signal);
       if (answer.status === 204) return;
       if (!answer.ok || !answer.body) throw await readProblem(answer);
       options.onConnection?.('open');
@@ -85,22 +85,15 @@ class Connection {
   #controller = new AbortController();
   #heard = Date.now();
   #looked = Date.now();
-  #stop;
 
   /** @param {AbortSignal | undefined} outer */
   constructor(outer) {
-    const abort = () => this.#controller.abort(outer?.reason);
-    if (outer?.aborted) abort();
-    outer?.addEventListener('abort', abort);
+    const { signal } = this;
+    outer?.addEventListener('abort', () => this.close(), { signal });
     const timer = setInterval(() => this.#look(), 1000);
-    // In Node a watcher that nobody awaits must not keep the process alive.
-    /** @type {any} */ (timer).unref?.();
-    const offWake = onWake((event) => (event.type === 'online' ? this.#giveUp('the network was away') : this.#look()));
-    this.#stop = () => {
-      clearInterval(timer);
-      offWake();
-      outer?.removeEventListener('abort', abort);
-    };
+    signal.addEventListener('abort', () => clearInterval(timer));
+    // When the network comes back it may be another one.
+    onWake((event) => (event.type === 'online' ? this.close() : this.#look()), signal);
   }
 
   get signal() {
@@ -111,25 +104,7 @@ class Connection {
     const now = Date.now();
     const slept = now - this.#looked > SLEPT && now - this.#heard > SLEPT;
     this.#looked = now;
-    if (slept || now - this.#heard > SILENCE) this.#giveUp('the connection is silent');
-  }
-
-  /** @param {string} why */
-  #giveUp(why) {
-    this.#controller.abort(new Error(why));
-  }
-
-  /**
-   * Some runtimes leave a fetch hanging when it is aborted late.
-   * @template T
-   * @param {Promise<T>} promise
-   * @returns {Promise<T>}
-   */
-  race(promise) {
-    return new Promise((resolve, reject) => {
-      this.signal.addEventListener('abort', () => reject(this.signal.reason), { once: true });
-      promise.then(resolve, reject);
-    });
+    if (slept || now - this.#heard > SILENCE) this.close();
   }
 
   /**
@@ -141,7 +116,7 @@ class Connection {
     const decoder = new TextDecoder();
     try {
       for (;;) {
-        const { done, value } = await this.race(reader.read());
+        const { done, value } = await reader.read();
         if (done) return;
         this.#heard = Date.now();
         yield decoder.decode(value, { stream: true });
@@ -152,7 +127,6 @@ class Connection {
   }
 
   close() {
-    this.#stop();
-    this.#giveUp('closed');
+    this.#controller.abort();
   }
 }

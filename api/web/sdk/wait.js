@@ -15,39 +15,27 @@ export function backoff(tries, retryAfter = null) {
  * Waits, but no longer than until the network is back or the page is looked at again.
  * @param {number} ms
  * @param {AbortSignal | undefined} signal
- * @returns {Promise<void>}
  */
-export function pause(ms, signal) {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(signal.reason);
-    const stopListening = onWake(() => end(resolve));
-    const timer = setTimeout(() => end(resolve), ms);
-    const abort = () => end(() => reject(signal?.reason));
-    signal?.addEventListener('abort', abort);
-    /** @param {() => void} then */
-    function end(then) {
-      clearTimeout(timer);
-      stopListening();
-      signal?.removeEventListener('abort', abort);
-      then();
-    }
+export async function pause(ms, signal) {
+  const over = new AbortController();
+  await new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    over.signal.addEventListener('abort', () => clearTimeout(timer));
+    signal?.addEventListener('abort', resolve, { signal: over.signal });
+    onWake(resolve, over.signal);
+    if (signal?.aborted) resolve(null);
   });
+  over.abort();
+  signal?.throwIfAborted();
 }
 
 /**
  * Calls back when it is worth trying at once: the network is back, or somebody looks at the page again.
  * @param {(event: Event) => void} wake
+ * @param {AbortSignal} signal Ends the listening.
  */
-export function onWake(wake) {
+export function onWake(wake, signal) {
   const page = globalThis.document;
-  if (!page?.addEventListener) return () => {};
-  const look = (/** @type {Event} */ event) => {
-    if (page.visibilityState === 'visible') wake(event);
-  };
-  globalThis.addEventListener('online', wake);
-  page.addEventListener('visibilitychange', look);
-  return () => {
-    globalThis.removeEventListener('online', wake);
-    page.removeEventListener('visibilitychange', look);
-  };
+  globalThis.addEventListener?.('online', wake, { signal });
+  page?.addEventListener?.('visibilitychange', (event) => page.visibilityState === 'visible' && wake(event), { signal });
 }

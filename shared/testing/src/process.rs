@@ -174,8 +174,11 @@ impl Process {
     }
 }
 
-/// The path of a binary, built by this run if nobody has: cargo builds those of the package under test only.
-async fn built(name: &str) -> anyhow::Result<PathBuf> {
+/// Returns the path of a binary, built by this run if nobody has: cargo builds those of the package under test only.
+///
+/// # Errors
+/// When it cannot be built.
+pub async fn built(name: &str) -> anyhow::Result<PathBuf> {
     let folder = crate::run::profile_folder()?;
     if crate::run::named("WAITLESS_TEST_BUILT").is_none() {
         crate::run::once("binaries", || build(folder.clone())).await?;

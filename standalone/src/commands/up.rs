@@ -33,11 +33,16 @@ fn welcome(config: &Config, everything: &AllInOne) -> String {
     let key_file = DataFolder::new(&config.service.data_dir).key_file();
     let key_file = key_file.display();
     let address = &everything.address;
+    let link = &everything.sign_in_link;
     let data = config.service.data_dir.display();
     let data = if data.to_string() == "data" { String::new() } else { format!(" --data {data}") };
     format!(
         "Waitless listens on {address}. The API key is in {key_file}.
 
+Open the console; the link signs in once, within an hour:
+  {link}
+
+From another terminal:
   waitless reports{data}
   waitless run pricing-summary{data}
   curl -H \"Authorization: Bearer $(cat {key_file})\" -H 'Content-Type: application/json' \\

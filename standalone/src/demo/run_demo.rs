@@ -67,7 +67,8 @@ pub(crate) async fn run_demo(args: Demo) -> Outcome {
 }
 
 const HOW_TO_GO_ON: &str = "How to go on:
-  waitless up                      serve on http://127.0.0.1:8080 (in a clone: `make run`)
+  waitless up                      serve on http://127.0.0.1:8080 (in a clone: `make run`); prints a link that
+                                   opens the console, signed in: every report, one click away
   waitless reports                 what can be run
   waitless run top-customers       run a report and fetch its file
   catalogue/*.toml                 the reports; add a file and it is a validated, asynchronous, retried endpoint";

@@ -1,0 +1,272 @@
+//! `/v1/session`: a browser signs in with a key, or once with a link, and from then on sends a cookie that no script can read.
+//!
+//! The cookie holds no key: it is sealed, names the key by its hash, may do what the key may, and ends with it. Three things
+//! keep other sites from using it: it is `SameSite=Strict`, no answer ever allows credentials across origins, and whatever
+//! changes something must come from a page of this gateway, as its `Origin` says.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use actix_web::http::Method;
+use actix_web::http::header::{COOKIE, HOST, HeaderName, ORIGIN, SET_COOKIE};
+use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use shared::access::{Session, hash_token, make_once_token, open_session, seal_session};
+use shared::config::{Secret, Service};
+use shared::problem::{FieldError, Problem, ProblemKind, StoredProblem};
+use shared::store::Scope;
+use utoipa::ToSchema;
+
+use crate::auth::{Identity, is_shaped};
+use crate::body::read_json;
+use crate::gateway::Gateway;
+use crate::problem::{Answer, Fault};
+
+/// A browser stays signed in this long after the console was last opened.
+const LASTS: i64 = 12 * 60 * 60;
+
+/// A session older than this gets a new cookie when the console is opened.
+const RENEWED_AFTER: i64 = 60 * 60;
+
+/// A link that signs in once works this long.
+const ONCE_LASTS: Duration = Duration::from_secs(60 * 60);
+
+/// Links that sign in once and were not used; more than a few are never made.
+const MAX_ONCE: usize = 100;
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Opens and makes sessions.
+#[derive(Debug)]
+pub struct Sessions {
+    secret: Secret,
+    cookie: String,
+    /// `host:port` that browsers know this service by; empty: that of the request.
+    authority: String,
+    secure: bool,
+    once: Mutex<HashMap<[u8; 32], Once>>,
+}
+
+/// A sign-in that was allowed and not yet used.
+#[derive(Debug)]
+struct Once {
+    made: Instant,
+    key_hash: [u8; 32],
+}
+
+impl Sessions {
+    /// Takes the secret that seals, and the address that browsers use.
+    #[must_use]
+    pub fn new(service: &Service) -> Self {
+        let url = service.public_url.as_deref().unwrap_or_default();
+        // Cookies do not know ports: two gateways on one machine must not overwrite each other's.
+        let mark: String =
+            hash_token(service.link_secret.expose()).iter().take(4).map(|b| format!("{b:02x}")).collect();
+        Self {
+            secret: service.link_secret.clone(),
+            cookie: format!("waitless_{mark}"),
+            authority: url
+                .split_once("://")
+                .map_or("", |(_, rest)| rest.split('/').next().unwrap_or_default())
+                .to_owned(),
+            secure: url.starts_with("https:"),
+            once: Mutex::default(),
+        }
+    }
+
+    /// Allows one sign-in with this key, to whoever has the token.
+    #[must_use]
+    pub fn allow_once(&self, key: &str) -> String {
+        let token = make_once_token();
+        let mut once = self.once.lock().unwrap_or_else(PoisonError::into_inner);
+        once.retain(|_, allowed| allowed.made.elapsed() < ONCE_LASTS);
+        if once.len() < MAX_ONCE {
+            once.insert(hash_token(&token), Once { made: Instant::now(), key_hash: hash_token(key) });
+        }
+        token
+    }
+
+    fn take_once(&self, token: &str) -> Option<[u8; 32]> {
+        let mut once = self.once.lock().unwrap_or_else(PoisonError::into_inner);
+        let allowed = once.remove(&hash_token(token))?;
+        (allowed.made.elapsed() < ONCE_LASTS).then_some(allowed.key_hash)
+    }
+
+    /// Returns the session of the browser that sent this request, if it has one.
+    ///
+    /// # Errors
+    /// `forbidden` when something is to be changed and the request does not come from a page of ours.
+    pub fn of(&self, request: &HttpRequest) -> Result<Option<Session>, Fault> {
+        let cookies = request.headers().get_all(COOKIE).filter_map(|value| value.to_str().ok());
+        let named = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        let token = named.filter(|(name, _)| *name == self.cookie).map(|(_, token)| token).next();
+        let session = token.and_then(|token| open_session(self.secret.expose(), token));
+        let session = session.filter(|session| session.until > Utc::now().timestamp());
+        if session.is_some() && !matches!(*request.method(), Method::GET | Method::HEAD) {
+            self.expect_own_page(request, false)?;
+        }
+        Ok(session)
+    }
+
+    /// Browsers say where a request comes from; programs do not have to, unless a cookie speaks for them.
+    fn expect_own_page(&self, request: &HttpRequest, programs_too: bool) -> Result<(), Fault> {
+        let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+        let from_here = match text(ORIGIN) {
+            Some(origin) => {
+                let origin = origin.split_once("://").map_or("", |(_, authority)| authority);
+                let forwarded = request.connection_info().host() == origin;
+                !origin.is_empty() && (text(HOST) == Some(origin) || forwarded || self.authority == origin)
+            }
+            None => programs_too,
+        };
+        if from_here && text(SEC_FETCH_SITE).is_none_or(|site| matches!(site, "same-origin" | "none")) {
+            return Ok(());
+        }
+        let detail = "This came from a page of another site. Send an API key instead: `Authorization: Bearer wl_…`.";
+        Err(Fault::new(ProblemKind::Forbidden, detail))
+    }
+
+    fn set_cookie(&self, request: &HttpRequest, token: &str, seconds: i64) -> String {
+        let secure = if self.secure || request.connection_info().scheme() == "https" { "; Secure" } else { "" };
+        format!("{}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}", self.cookie)
+    }
+}
+
+/// Whether a browser is signed in, and as whom.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Session)]
+pub struct SessionView {
+    /// When false, nothing else is told.
+    signed_in: bool,
+    /// Whose data it sees.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<String>,
+    /// Whose jobs it sees.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    principal: Option<String>,
+    /// `read`, `write`, `admin`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>)]
+    scopes: Option<Vec<Scope>>,
+    /// When it ends, unless the console is opened again before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<DateTime<Utc>>,
+}
+
+impl SessionView {
+    const NONE: Self = Self { signed_in: false, tenant: None, principal: None, scopes: None, expires_at: None };
+
+    fn of(identity: &Identity, until: i64) -> Self {
+        Self {
+            signed_in: true,
+            tenant: Some(identity.tenant.clone()),
+            principal: Some(identity.principal.clone()),
+            scopes: Some(identity.scopes().to_vec()),
+            expires_at: DateTime::from_timestamp(until, 0),
+        }
+    }
+}
+
+/// What to sign in with: one of the two.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(dead_code, reason = "describes the body in the OpenAPI document")]
+pub struct SignIn {
+    /// An API key.
+    key: Option<String>,
+    /// From a link that `waitless up` printed; works once.
+    once: Option<String>,
+}
+
+/// Says whether this browser is signed in, and keeps it so.
+#[utoipa::path(get, path = "/v1/session", tag = "session", security(()),
+    responses((status = 200, description = "Who this browser is signed in as, if anybody", body = SessionView))
+)]
+pub async fn read(gateway: web::Data<Gateway>, request: HttpRequest) -> Answer {
+    let Some(session) = gateway.sessions.of(&request)? else { return Ok(HttpResponse::Ok().json(SessionView::NONE)) };
+    let identity = match gateway.keys.identify(session.key_hash).await {
+        Ok(identity) => identity,
+        Err(fault) if fault.kind() == ProblemKind::Unavailable => return Err(fault),
+        Err(_gone) => return Ok(HttpResponse::Ok().json(SessionView::NONE)),
+    };
+    if session.until - Utc::now().timestamp() > LASTS - RENEWED_AFTER {
+        return Ok(HttpResponse::Ok().json(SessionView::of(&identity, session.until)));
+    }
+    Ok(answer_session(&gateway, &request, &identity, session.key_hash))
+}
+
+/// Signs a browser in: the answer sets a cookie that scripts cannot read and other sites cannot use.
+#[utoipa::path(post, path = "/v1/session", tag = "session", security(()), request_body = SignIn,
+    responses(
+        (status = 200, description = "Signed in", body = SessionView),
+        (status = 400, description = "invalid-body", body = StoredProblem),
+        (status = 401, description = "unauthorized, key-expired", body = StoredProblem),
+        (status = 403, description = "forbidden: from another site's page", body = StoredProblem),
+        (status = 422, description = "validation-failed", body = StoredProblem),
+    )
+)]
+pub async fn sign_in(gateway: web::Data<Gateway>, request: HttpRequest, payload: web::Payload) -> Answer {
+    gateway.sessions.expect_own_page(&request, true)?;
+    let body = read_json(&request, payload, gateway.http.max_body.0).await?;
+    let key_hash = match check(&body)? {
+        With::Key(key) if is_shaped(key) => hash_token(key),
+        With::Key(_) => return Err(refused("This is not an API key; keys begin with `wl_`.")),
+        With::Once(token) => gateway.sessions.take_once(token).ok_or_else(|| {
+            refused("This link was used before, or is more than an hour old. Sign in with the API key.")
+        })?,
+    };
+    let identity = match gateway.keys.identify(key_hash).await {
+        Err(fault) if fault.kind() == ProblemKind::Unauthorized => {
+            return Err(refused("This API key does not open anything. Check it, or ask for a new one."));
+        }
+        found => found?,
+    };
+    tracing::info!(tenant = identity.tenant, principal = identity.principal, "a browser signed in");
+    Ok(answer_session(&gateway, &request, &identity, key_hash))
+}
+
+/// Signs this browser out.
+#[utoipa::path(delete, path = "/v1/session", tag = "session", security(()),
+    responses(
+        (status = 204, description = "Signed out"),
+        (status = 403, description = "forbidden: from another site's page", body = StoredProblem),
+    )
+)]
+pub async fn sign_out(gateway: web::Data<Gateway>, request: HttpRequest) -> Answer {
+    gateway.sessions.expect_own_page(&request, true)?;
+    Ok(HttpResponse::NoContent().insert_header((SET_COOKIE, gateway.sessions.set_cookie(&request, "", 0))).finish())
+}
+
+fn answer_session(gateway: &Gateway, request: &HttpRequest, identity: &Identity, key_hash: [u8; 32]) -> HttpResponse {
+    let sessions = &gateway.sessions;
+    let until = Utc::now().timestamp() + LASTS;
+    let token = seal_session(sessions.secret.expose(), Session { key_hash, until });
+    HttpResponse::Ok()
+        .insert_header((SET_COOKIE, sessions.set_cookie(request, &token, LASTS)))
+        .json(SessionView::of(identity, until))
+}
+
+/// What somebody signs in with.
+enum With<'a> {
+    Key(&'a str),
+    Once(&'a str),
+}
+
+fn check(body: &Value) -> Result<With<'_>, Fault> {
+    let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
+    let known = body.as_object().is_some_and(|fields| fields.len() == 1);
+    match (text("key"), text("once")) {
+        (Some(key), None) if known => Ok(With::Key(key)),
+        (None, Some(token)) if known => Ok(With::Once(token)),
+        _ => {
+            let detail = "is required, and nothing beside it: an API key".to_owned();
+            Err(Problem::invalid(vec![FieldError { pointer: "/key".to_owned(), detail }]).into())
+        }
+    }
+}
+
+fn refused(detail: &str) -> Fault {
+    Fault::new(ProblemKind::Unauthorized, detail)
+}

@@ -1,0 +1,75 @@
+/** @import { Context } from '../app.js' */
+import { Problem } from '../../sdk/index.js';
+import { wrap } from '../form.js';
+import { h } from '../dom.js';
+import { explain } from '../notice.js';
+
+/**
+ * Where somebody signs in: with a key, or by the link that `waitless up` prints.
+ * @param {Context} context
+ */
+export function login(context) {
+  context.title('Sign in');
+  const once = /^#once=(.+)$/.exec(location.hash)?.[1];
+  // Neither the history nor a screenshot of the address bar shall hold it.
+  if (once) history.replaceState(null, '', location.pathname + location.search);
+  const input = h('input', { type: 'password', autocomplete: 'current-password', placeholder: 'wl_…', spellcheck: 'false', required: true });
+  const field = wrap('key', { label: 'API key', hint: 'Your operator gives you one. On your own machine it is in data/api-key.', control: input });
+  const button = h('button.button.primary', null, 'Sign in');
+  const form = h('form', { novalidate: true, 'aria-label': 'Sign in' },
+    // Password managers want a name beside a password.
+    h('input', { type: 'text', name: 'username', value: 'waitless', autocomplete: 'username', hidden: true, tabindex: -1 }),
+    field.element, button);
+
+  /** @param {{key: string} | {once: string}} body */
+  const enter = async (body) => {
+    button.disabled = true;
+    try {
+      const session = await signIn(body, context.signal);
+      await context.signedIn(session);
+      context.go(nextPath(), true);
+    } catch (error) {
+      if (context.signal.aborted) return;
+      field.complain(explain(error).text);
+      input.focus();
+    } finally {
+      button.disabled = false;
+    }
+  };
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    const key = input.value.trim();
+    if (key) enter({ key });
+    else {
+      field.complain('Paste your API key.');
+      input.focus();
+    }
+  });
+  if (once) enter({ once });
+  else setTimeout(() => input.focus());
+  return h('section.enter', null, h('h1', null, 'Nobody waits here'),
+    h('p.lead', null, 'Ask for a report, go on working, fetch the file when it is ready.'), form,
+    h('p.quiet', null, 'The key stays out of this page: your browser gets a cookie that no script can read, and that ends with the key.'));
+}
+
+/** After signing in, people land where they wanted to go. */
+function nextPath() {
+  return location.pathname === '/login' ? '/' : location.pathname + location.search;
+}
+
+/**
+ * @param {object} body
+ * @param {AbortSignal} signal
+ * @returns {Promise<import('../../sdk/shapes.js').Session>}
+ */
+async function signIn(body, signal) {
+  let answer;
+  try {
+    answer = await fetch('/v1/session', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body), signal });
+  } catch {
+    throw new Problem({ type: '/unreachable', title: 'The service cannot be reached', status: 0, detail: 'The service cannot be reached. Try again in a moment.' });
+  }
+  const said = await answer.json();
+  if (!answer.ok) throw new Problem(said);
+  return said;
+}

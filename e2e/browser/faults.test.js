@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Stage, openBrowser, signIn, someone } from './stage.js';
+
+const stage = new Stage();
+/** @type {import('playwright-core').Browser} */
+let browser;
+
+before(async () => {
+  [browser] = await Promise.all([openBrowser(), stage.up()]);
+});
+after(async () => {
+  await browser?.close();
+  await stage.close();
+});
+
+/** More rows than anybody waits for: such a job runs until it is cancelled. */
+const ENDLESS = { rows: 1_000_000_000 };
+
+/** @param {(page: import('playwright-core').Page, context: import('playwright-core').BrowserContext) => Promise<void>} use */
+async function signedIn(use) {
+  const { context, faults } = await someone(browser);
+  await signIn(context, stage);
+  await use(await context.newPage(), context);
+  assert.deepEqual(faults, []);
+  await context.close();
+}
+
+/** @param {object} params */
+async function running(params = ENDLESS) {
+  const job = await stage.call('/v1/jobs', { report: 'counting', params });
+  return { id: /** @type {string} */ (job.id), address: `${stage.url}/jobs/${job.id}`, cancel: () => stage.call(`/v1/jobs/${job.id}/cancel`, {}) };
+}
+
+/** Waits until the number of rows on a page has grown. @param {import('playwright-core').Page} page */
+async function rowsGrow(page) {
+  const rows = page.locator('.rows');
+  await page.locator('.rows', { hasText: /Reading [\d,]*[1-9]|^[\d,]+ rows/ }).waitFor();
+  const before = await rows.textContent();
+  await page.waitForFunction((before) => {
+    const now = document.querySelector('.rows')?.textContent;
+    return now && now !== before;
+  }, before);
+}
+
+test('a reload in the middle of a job shows the same job going on', () =>
+  signedIn(async (page) => {
+    const job = await running();
+    await page.goto(job.address);
+    await rowsGrow(page);
+    await page.reload();
+    await rowsGrow(page);
+    await job.cancel();
+    await page.getByText('Nothing was kept').waitFor();
+  }));
+
+test('a page that was offline catches up by itself', () =>
+  signedIn(async (page, context) => {
+    const job = await running();
+    await page.goto(job.address);
+    await rowsGrow(page);
+    await context.setOffline(true);
+    await page.getByText('You are offline').waitFor();
+    await job.cancel();
+    await context.setOffline(false);
+    await page.getByText('Nothing was kept').waitFor();
+    await page.getByText('You are offline').waitFor({ state: 'detached' });
+    await page.locator('.timeline').getByText('Cancelled').waitFor();
+  }));
+
+test('a page outlives the service being killed and started again', () =>
+  signedIn(async (page) => {
+    const job = await running();
+    await page.goto(job.address);
+    await rowsGrow(page);
+    await stage.kill();
+    await page.getByText('The service does not answer').waitFor();
+    await stage.up();
+    await page.getByText('The service does not answer').waitFor({ state: 'detached' });
+    await page.getByText('A worker started · attempt 2').waitFor();
+    await rowsGrow(page);
+    await page.getByRole('button', { name: 'Cancel', exact: true }).click();
+    await page.getByRole('button', { name: 'Cancel the job' }).click();
+    await page.getByText('Nothing was kept').waitFor();
+    assert.equal((await stage.call(`/v1/jobs/${job.id}`)).state, 'cancelled');
+  }));
+
+test('two tabs show the same, and a job of one appears in the other', () =>
+  signedIn(async (page, context) => {
+    const other = await context.newPage();
+    await Promise.all([page.goto(`${stage.url}/jobs`), other.goto(`${stage.url}/reports/counting`)]);
+    await page.getByRole('heading', { name: 'Jobs' }).waitFor();
+    await other.getByLabel('Rows').fill('12');
+    await other.getByRole('button', { name: 'Make the report' }).click();
+    await other.getByRole('link', { name: /^Download/ }).waitFor();
+    const id = other.url().split('/').pop();
+    const line = page.locator(`.job:has(a[href="/jobs/${id}"])`);
+    await line.getByText('12 rows').waitFor();
+    await line.getByRole('link', { name: /^Download/ }).waitFor();
+  }));
+
+test('a failed report says why, can be tried again, and lies with the dead letters', () =>
+  signedIn(async (page) => {
+    await page.goto(`${stage.url}/`);
+    await page.getByRole('button', { name: 'Make Broken' }).click();
+    await page.getByRole('link', { name: 'See why' }).click();
+    await page.getByRole('heading', { name: /query/i }).waitFor();
+    await page.getByText(/integer overflow/).first().waitFor();
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await page.locator('.timeline').getByText('Run again').waitFor();
+    await page.getByRole('button', { name: 'Try again' }).waitFor();
+
+    await page.getByRole('link', { name: 'Operations' }).click();
+    await page.getByRole('link', { name: 'Dead letters' }).click();
+    await page.getByRole('heading', { name: /Broken/ }).waitFor();
+    await page.getByRole('button', { name: 'Try the newest' }).click();
+    await page.getByText('1 job run again').waitFor();
+  }));
+
+test('an expired link leads to the job, where one click makes the report again', () =>
+  signedIn(async (page) => {
+    const { id } = await stage.call('/v1/jobs', { report: 'fleeting' });
+    await page.goto(`${stage.url}/jobs/${id}`);
+    await page.getByRole('heading', { name: /fleeting.*csv/ }).waitFor();
+    const { artifacts } = await stage.call(`/v1/jobs/${id}`);
+    await page.goto(artifacts[0].link);
+    while ((await page.getByRole('link', { name: 'Make it again' }).count()) === 0) await page.reload();
+    await page.getByRole('link', { name: 'Make it again' }).click();
+    await page.getByText('no longer kept').waitFor();
+    await page.getByRole('button', { name: 'Make again' }).click();
+    await page.waitForURL((url) => url.pathname.startsWith('/jobs/') && !url.pathname.endsWith(id));
+    await page.getByRole('heading', { name: /fleeting.*csv/ }).waitFor();
+  }));
+
+test('a session that has ended asks to sign in again and comes back to the page', () =>
+  signedIn(async (page, context) => {
+    await page.goto(`${stage.url}/jobs`);
+    await page.getByRole('heading', { name: 'Jobs' }).waitFor();
+    await context.clearCookies();
+    await page.reload();
+    await page.getByLabel('API key').fill(stage.key);
+    await page.getByLabel('API key').press('Enter');
+    await page.getByRole('heading', { name: 'Jobs' }).waitFor();
+  }));

@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Stage, download, openBrowser, someone } from './stage.js';
+
+const stage = new Stage({ demo: true });
+/** @type {import('playwright-core').Browser} */
+let browser;
+
+before(async () => {
+  [browser] = await Promise.all([openBrowser(), stage.up()]);
+});
+after(async () => {
+  await browser?.close();
+  await stage.close();
+});
+
+test('a newcomer opens the printed link and has a report with one click', async () => {
+  const { context, faults } = await someone(browser);
+  const page = await context.newPage();
+  await page.goto(stage.link);
+  await page.getByRole('heading', { level: 1, name: 'Reports' }).waitFor();
+  assert.equal(new URL(page.url()).hash, '');
+  await page.getByText('press Make').waitFor();
+  await page.getByRole('button', { name: 'Make Pricing summary', exact: true }).click();
+  const card = page.getByRole('listitem').filter({ has: page.getByRole('heading', { name: 'Pricing summary' }) });
+  const file = await download(page, card.getByRole('link', { name: /^Download pricing-summary/ }));
+  assert.match(file.name, /^pricing-summary.*\.csv$/);
+  assert.match(file.text, /^return_flag,line_status,/);
+  assert.equal(file.text.trim().split('\n').length, 5);
+
+  const other = await (await someone(browser)).context.newPage();
+  await other.goto(stage.link);
+  await other.getByText('This link was used before').waitFor();
+  await other.getByLabel('API key').fill('wl_nonsense');
+  await other.getByRole('button', { name: 'Sign in' }).click();
+  await other.getByText('does not open anything').waitFor();
+  await other.getByLabel('API key').fill(stage.key);
+  await other.getByRole('button', { name: 'Sign in' }).click();
+  await other.getByRole('heading', { level: 1, name: 'Reports' }).waitFor();
+  await other.context().close();
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test('a report is found, chosen, watched, checked against its receipt, shared and made again', async () => {
+  const { context, faults } = await someone(browser);
+  await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: stage.url });
+  const page = await context.newPage();
+  await page.goto(`${stage.url}/jobs`);
+  await page.getByLabel('API key').fill(stage.key);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  // Signing in leads to where somebody wanted to go.
+  await page.getByRole('heading', { level: 1, name: 'Jobs' }).waitFor();
+  await page.getByRole('link', { name: 'Reports', exact: true }).click();
+  await page.getByRole('searchbox').fill('shipped placed before');
+  await page.getByText('1 report found').waitFor();
+  await page.getByRole('link', { name: 'Shipping priority', exact: true }).click();
+  await page.getByLabel('Market segment').selectOption('MACHINERY');
+  await page.getByLabel('Ordered before and shipped after').fill('1995-03-20');
+  await page.getByLabel('At most this many orders').fill('7');
+  await page.getByLabel('JSON Lines').check({ force: true });
+  await page.getByLabel('Mail me the link').fill('ana@example.com');
+  await page.getByRole('button', { name: 'Make the report' }).click();
+
+  await page.getByRole('heading', { name: /shipping-priority.*\.jsonl/ }).waitFor();
+  const csv = await download(page, page.getByRole('link', { name: /^Download .*\.csv/ }));
+  assert.equal(csv.text.trim().split('\n').length, 8);
+  const jsonl = await download(page, page.getByRole('link', { name: /^Download .*\.jsonl/ }));
+  assert.equal(jsonl.text.trim().split('\n').length, 7);
+  const files = page.getByRole('region', { name: 'Files' }).getByRole('article');
+  await files.first().getByText('Receipt').click();
+  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(csv.text));
+  await files.first().getByText(Buffer.from(digest).toString('hex')).waitFor();
+  await page.getByText('20 Mar 1995').waitFor();
+  for (const said of ['Submitted', 'A worker started', 'Ready']) await page.locator('.timeline').getByText(said, { exact: true }).waitFor();
+
+  await files.first().getByRole('button', { name: 'Copy link' }).click();
+  const link = await page.evaluate(() => navigator.clipboard.readText());
+  const reader = (await someone(browser)).context;
+  const open = await reader.newPage();
+  await open.goto(link);
+  await open.getByText('7 rows').first().waitFor();
+  assert.equal((await download(open, open.getByRole('link', { name: 'Download' }))).text, csv.text);
+  await files.first().getByRole('button', { name: 'Revoke the link' }).click();
+  await page.getByRole('button', { name: 'Revoke it' }).click();
+  await page.getByText('The link is revoked.').waitFor();
+  await open.reload();
+  await open.getByText('The sender has revoked this link').waitFor();
+  await reader.close();
+
+  const first = page.url();
+  await page.getByRole('button', { name: 'Make again' }).click();
+  await page.waitForURL((url) => /\/jobs\/./.test(url.pathname) && url.href !== first);
+  await page.getByRole('heading', { name: /shipping-priority.*\.csv/ }).waitFor();
+  await page.getByRole('link', { name: 'Operations' }).click();
+  await page.getByText('Interactive reports').waitFor();
+  await page.getByRole('link', { name: 'Deliveries' }).click();
+  await page.getByText('ana@example.com').first().waitFor();
+
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await page.getByLabel('API key').waitFor();
+  await page.goto(`${stage.url}/jobs`);
+  await page.getByLabel('API key').waitFor();
+  assert.deepEqual(faults, []);
+  await context.close();
+});

@@ -1,0 +1,195 @@
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+
+/** Long enough for a machine that builds something else meanwhile. */
+export const DEADLINE = 90_000;
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+
+/** The program under test. */
+const PROGRAM = process.env.WAITLESS_BIN ?? resolve(HERE, '../..', process.env.CARGO_TARGET_DIR ?? 'target', 'debug/waitless');
+
+/** Reports whose parameters say how long they take, and one that fails. */
+const REPORTS = {
+  counting: `title = "Counting"
+description = "As many rows as you like."
+source = "numbers"
+formats = ["csv", "jsonl"]
+total = "unknown"
+sql = """
+with recursive n (i) as (select 1 union all select i + 1 from n where i < :rows)
+select i as number, :day as day, :colour as colour, :note as note from n"""
+[params.rows]
+type = "integer"
+label = "Rows"
+default = 3
+min = 1
+max = 1000000000
+[params.day]
+type = "date"
+label = "Day"
+default = "2026-01-31"
+min = "2026-01-01"
+[params.colour]
+type = "choice"
+label = "Colour"
+choices = ["red", "green", "blue"]
+default = "green"
+[params.note]
+type = "text"
+label = "Note"
+optional = true
+max_length = 20
+`,
+  broken: `title = "Broken"
+source = "numbers"
+formats = ["csv"]
+max_attempts = 1
+sql = "select abs(-9223372036854775807 - 1) as too_much"
+`,
+  fleeting: `title = "Fleeting"
+source = "numbers"
+formats = ["csv"]
+retention = "1s"
+sql = "select 1 as one"
+`,
+};
+
+/** A folder, and the processes that serve from it one after the other. */
+export class Stage {
+  #folder = mkdtempSync(join(tmpdir(), 'waitless-browser-'));
+  #process = /** @type {import('node:child_process').ChildProcess | null} */ (null);
+  #port = 0;
+  url = '';
+  /** Signs in, once. */
+  link = '';
+
+  /** @param {{demo?: boolean, settings?: string}} [options] */
+  constructor({ demo = false, settings = '' } = {}) {
+    if (demo) return;
+    mkdirSync(join(this.#folder, 'catalogue'));
+    for (const [name, text] of Object.entries(REPORTS)) writeFileSync(join(this.#folder, 'catalogue', `${name}.toml`), text);
+    writeFileSync(join(this.#folder, 'numbers.sqlite'), '');
+    writeFileSync(join(this.#folder, 'waitless.toml'), `[catalogue]\nfolder = "${this.#folder}/catalogue"\n[sources.numbers]\nurl = "sqlite:${this.#folder}/numbers.sqlite"\n${settings}`);
+  }
+
+  /** Starts a gateway, worker and notifier, on the same port each time. */
+  async up() {
+    const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('WAITLESS_')));
+    const settings = join(this.#folder, 'waitless.toml');
+    if (existsSync(settings)) environment.WAITLESS_CONFIG = settings;
+    const child = spawn(PROGRAM, ['up', '--listen', `127.0.0.1:${this.#port}`], { cwd: this.#folder, env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#process = child;
+    let said = '';
+    let log = '';
+    child.stderr.on('data', (chunk) => (log += chunk));
+    await new Promise((ready, fail) => {
+      const timer = setTimeout(() => fail(new Error(`it does not start: ${log}`)), DEADLINE);
+      child.on('exit', (code) => fail(new Error(`it ended with ${code}: ${log}`)));
+      child.on('error', fail);
+      child.stdout.on('data', (chunk) => {
+        said += chunk;
+        if (!said.includes('Ctrl-C')) return;
+        clearTimeout(timer);
+        ready(null);
+      });
+    });
+    this.url = /http:\/\/[\d.]+:\d+/.exec(said)?.[0] ?? '';
+    this.link = /http:\S+#once=\S+/.exec(said)?.[0] ?? '';
+    this.#port = Number(new URL(this.url).port);
+  }
+
+  get key() {
+    return readFileSync(join(this.#folder, 'data/api-key'), 'utf8').trim();
+  }
+
+  /** Ends it as a crash does. */
+  async kill() {
+    const child = this.#process;
+    if (!child || child.exitCode !== null) return;
+    child.removeAllListeners('exit');
+    const ended = new Promise((resolve) => child.on('exit', resolve));
+    child.kill('SIGKILL');
+    await ended;
+    this.#process = null;
+  }
+
+  /**
+   * Calls the API with the key.
+   * @param {string} path
+   * @param {object} [body]
+   */
+  async call(path, body) {
+    const answer = await fetch(this.url + path, {
+      method: body ? 'POST' : 'GET',
+      headers: { authorization: `Bearer ${this.key}`, 'content-type': 'application/json' },
+      body: body && JSON.stringify(body),
+    });
+    return answer.json();
+  }
+
+  async close() {
+    await this.kill();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** The system's browser. */
+export function openBrowser() {
+  const known = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome', '/usr/bin/google-chrome-stable'];
+  const executablePath = known.find((path) => path && existsSync(path));
+  if (!executablePath) throw new Error('Chromium is not installed; install it, or name it with CHROMIUM=…');
+  // As root, and in containers, its own sandbox cannot be set up; all it shows here is ours.
+  return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
+}
+
+/**
+ * A browser of somebody new. Whatever goes wrong in a page's scripts fails the test at its end.
+ * @param {import('playwright-core').Browser} browser
+ * @param {import('playwright-core').BrowserContextOptions} [options]
+ */
+export async function someone(browser, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, acceptDownloads: true, ...options });
+  context.setDefaultTimeout(DEADLINE);
+  /** @type {string[]} */
+  const faults = [];
+  context.on('weberror', (fault) => faults.push(String(fault.error().stack)));
+  return { context, faults };
+}
+
+/**
+ * Signs in with the key, without a page.
+ * @param {import('playwright-core').BrowserContext} context
+ * @param {Stage} stage
+ */
+export async function signIn(context, stage) {
+  const answer = await context.request.post(`${stage.url}/v1/session`, { data: { key: stage.key }, headers: { origin: stage.url } });
+  if (!answer.ok()) throw new Error(`signing in: ${await answer.text()}`);
+}
+
+/**
+ * Fetches what a link downloads.
+ * @param {import('playwright-core').Page} page
+ * @param {import('playwright-core').Locator} link
+ */
+export async function download(page, link) {
+  const [file] = await Promise.all([page.waitForEvent('download'), link.click()]);
+  return { name: file.suggestedFilename(), text: readFileSync(await file.path(), 'utf8') };
+}
+
+/**
+ * Serves one page from an origin of its own.
+ * @param {(url: string) => string} html
+ */
+export async function serve(html) {
+  const server = createServer((_, response) => response.writeHead(200, { 'content-type': 'text/html' }).end(html(url)));
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(null)));
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+  const url = `http://127.0.0.1:${port}`;
+  return { url, server, close: () => server.close() };
+}

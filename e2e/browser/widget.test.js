@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Stage, download, openBrowser, serve, someone } from './stage.js';
+
+/** @type {Stage} */
+let stage;
+/** @type {import('playwright-core').Browser} */
+let browser;
+/** @type {Awaited<ReturnType<typeof serve>>} */
+let app;
+
+/** What the page of another application says. @param {string} element */
+let element = '';
+
+before(async () => {
+  app = await serve(() => `<!doctype html><html lang="en"><title>Shop</title><h1>Shop</h1>${element}
+    <script type="module" src="${stage.url}/widget.js"></script>
+    <script type="module">
+      window.told = [];
+      await customElements.whenDefined('waitless-report');
+      customElements.get('waitless-report').token = async () => '${stage.key}';
+      for (const name of ['submitted', 'done', 'failed']) addEventListener('waitless-' + name, (event) => told.push(name));
+    </script>`);
+  stage = new Stage({ settings: `[http]\ncors_origins = ["${app.url}"]\n` });
+  [browser] = await Promise.all([openBrowser(), stage.up()]);
+});
+after(async () => {
+  await browser?.close();
+  await stage?.close();
+  app?.close();
+});
+
+const jobs = async () => (await stage.call('/v1/jobs')).jobs;
+
+test('on another origin a button becomes a download, and stays one after a reload', async () => {
+  element = '<waitless-report report="counting" params=\'{"rows": 4}\' formats="csv">Export orders</waitless-report>';
+  const { context, faults } = await someone(browser);
+  const page = await context.newPage();
+  await page.goto(app.url);
+  await page.getByRole('button', { name: 'Export orders' }).click();
+  const link = page.getByRole('link', { name: 'Download CSV' });
+  await link.waitFor();
+  await page.getByText('4 rows').waitFor();
+  const file = await download(page, link);
+  assert.match(file.name, /counting.*\.csv/);
+  assert.equal(file.text.trim().split('\n').length, 5);
+  assert.deepEqual(await page.evaluate('told'), ['submitted', 'done']);
+  await page.reload();
+  await link.waitFor();
+  assert.equal((await jobs()).length, 1);
+  await page.getByRole('button', { name: 'Make again' }).click();
+  await page.waitForFunction('told.includes("done")');
+  await link.waitFor();
+  assert.equal((await jobs()).length, 2);
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test('a reload in the middle goes on with the same job, which can be cancelled', async () => {
+  element = '<waitless-report report="counting" params=\'{"rows": 1000000000}\'></waitless-report>';
+  const before = (await jobs()).length;
+  const { context, faults } = await someone(browser);
+  const page = await context.newPage();
+  await page.goto(app.url);
+  await page.getByRole('button', { name: 'Make the report' }).click();
+  const grows = async () => {
+    const status = page.getByRole('status');
+    await status.filter({ hasText: /[1-9][\d,.]* rows/ }).waitFor();
+    const said = await status.textContent();
+    while ((await status.textContent()) === said) await page.evaluate(() => new Promise(requestAnimationFrame));
+  };
+  await grows();
+  await page.reload();
+  await grows();
+  assert.equal((await jobs()).length, before + 1);
+  await page.getByRole('button', { name: 'Cancel' }).click();
+  await page.getByText('Cancelled').waitFor();
+  await page.getByRole('button', { name: 'Make the report' }).waitFor();
+  assert.equal((await jobs())[0].state, 'cancelled');
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test('what fails is said, and can be tried again', async () => {
+  element = '<waitless-report report="broken"></waitless-report><waitless-report report="unknown">Other</waitless-report>';
+  const { context } = await someone(browser);
+  const page = await context.newPage();
+  await page.goto(app.url);
+  await page.getByRole('button', { name: 'Make the report' }).click();
+  await page.getByText(/integer overflow/).waitFor();
+  await page.getByRole('button', { name: 'Make the report' }).waitFor();
+  await page.getByRole('button', { name: 'Other' }).click();
+  await page.getByText(/no report of this name/).waitFor();
+  await context.close();
+});
