@@ -20,6 +20,9 @@ pub enum PublishError {
     /// The broker refused it (queue full) or returned it (no queue bound).
     #[error("the broker refused the message: {0}")]
     Refused(String),
+    /// The broker answers, but the named queue does not; it is being seen to. May have arrived all the same.
+    #[error("queue {0} does not answer; it is being examined")]
+    Silent(String),
 }
 
 /// What becomes of a message that was taken.

@@ -62,7 +62,7 @@ async fn pass(
         let rows = store.lease_outbox(BATCH as u32).await?;
         let last = rows.len() < BATCH;
         let outcome = publisher.publish_leftovers(rows).await;
-        if last || outcome.unavailable > 0 || outcome.confirmed == 0 {
+        if last || outcome.unavailable > 0 || outcome.confirmed + outcome.silent == 0 {
             break;
         }
     }

@@ -16,6 +16,17 @@ use crate::store::Store;
 pub(super) struct Outcome {
     pub(super) confirmed: usize,
     pub(super) unavailable: usize,
+    /// Of a queue that does not answer.
+    pub(super) silent: usize,
+}
+
+/// A batch, sorted by what became of its rows.
+#[derive(Debug, Default)]
+struct Sorted {
+    confirmed: Vec<Uuid>,
+    refused: Vec<Uuid>,
+    unavailable: Vec<Uuid>,
+    silent: Vec<Uuid>,
 }
 
 /// Publishes for the relay and for its pass over leftovers.
@@ -49,54 +60,63 @@ impl Publisher {
     }
 
     /// Publishes rows straight from the commit. Those that did not pass are released: the next pass, within a second, tries again.
+    /// Rows of a queue that does not answer keep their lease.
     pub(super) async fn publish_fresh(&self, batch: Vec<OutboxMessage>) {
-        let (_, mut refused, unavailable) = self.publish(batch).await;
-        refused.extend(unavailable);
-        self.release(refused).await;
+        let mut sorted = self.publish(batch).await;
+        sorted.refused.append(&mut sorted.unavailable);
+        self.forget(sorted.confirmed);
+        self.release(sorted.refused).await;
     }
 
-    /// Publishes rows that were left over. Refused ones keep their lease, so that rows behind them get their turn before they
-    /// are tried again; the others are released.
+    /// Publishes rows that were left over. Refused ones, and those of a queue that does not answer, keep their lease, so that rows
+    /// behind them get their turn before they are tried again; the others are released.
     pub(super) async fn publish_leftovers(&self, batch: Vec<OutboxMessage>) -> Outcome {
-        let (confirmed, _, unavailable) = self.publish(batch).await;
-        let outcome = Outcome { confirmed, unavailable: unavailable.len() };
-        self.release(unavailable).await;
-        outcome
+        let sorted = self.publish(batch).await;
+        let (confirmed, unavailable) = (sorted.confirmed.len(), sorted.unavailable.len());
+        self.forget(sorted.confirmed);
+        self.release(sorted.unavailable).await;
+        Outcome { confirmed, unavailable, silent: sorted.silent.len() }
     }
 
-    async fn publish(&self, batch: Vec<OutboxMessage>) -> (usize, Vec<Uuid>, Vec<Uuid>) {
+    async fn publish(&self, batch: Vec<OutboxMessage>) -> Sorted {
+        let mut sorted = Sorted::default();
         if batch.is_empty() {
-            return (0, Vec::new(), Vec::new());
+            return sorted;
         }
         let started = Instant::now();
         let outcomes = self.broker.publish(&batch).await;
         metrics::histogram!("waitless_publish_seconds").record(started.elapsed().as_secs_f64());
-        let (mut confirmed, mut refused, mut unavailable) = (Vec::with_capacity(batch.len()), Vec::new(), Vec::new());
         let mut reason = None;
         for (message, outcome) in batch.iter().zip(outcomes) {
             match outcome {
-                Ok(()) => confirmed.push(message.id),
+                Ok(()) => sorted.confirmed.push(message.id),
+                // Whoever noticed says so, once.
+                Err(PublishError::Silent(_)) => sorted.silent.push(message.id),
                 Err(error @ PublishError::Refused(_)) => {
-                    refused.push(message.id);
+                    sorted.refused.push(message.id);
                     reason = Some(error);
                 }
                 Err(error @ PublishError::Unavailable(_)) => {
-                    unavailable.push(message.id);
+                    sorted.unavailable.push(message.id);
                     reason = Some(error);
                 }
             }
         }
-        metrics::counter!("waitless_outbox_published_total").increment(confirmed.len() as u64);
-        metrics::counter!("waitless_outbox_failed_total", "reason" => "refused").increment(refused.len() as u64);
-        metrics::counter!("waitless_outbox_failed_total", "reason" => "unavailable")
-            .increment(unavailable.len() as u64);
-        self.note(confirmed.len() + refused.len(), unavailable.len(), reason);
-        let count = confirmed.len();
-        if count > 0 {
+        metrics::counter!("waitless_outbox_published_total").increment(sorted.confirmed.len() as u64);
+        for (reason, rows) in
+            [("refused", &sorted.refused), ("unavailable", &sorted.unavailable), ("silent", &sorted.silent)]
+        {
+            metrics::counter!("waitless_outbox_failed_total", "reason" => reason).increment(rows.len() as u64);
+        }
+        self.note(sorted.confirmed.len() + sorted.refused.len(), sorted.unavailable.len(), reason);
+        sorted
+    }
+
+    fn forget(&self, confirmed: Vec<Uuid>) {
+        if !confirmed.is_empty() {
             // The other end lives until the last publisher is dropped.
             let _ended = self.confirmed.send(confirmed);
         }
-        (count, refused, unavailable)
     }
 
     /// Says once that the broker has gone, and once that it is back.

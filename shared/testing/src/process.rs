@@ -168,8 +168,21 @@ impl Process {
     /// # Errors
     /// When it is gone.
     pub fn resident_bytes(&self) -> anyhow::Result<u64> {
+        self.memory("VmRSS:")
+    }
+
+    /// The most resident memory it ever had, in bytes, read from `/proc`.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn peak_bytes(&self) -> anyhow::Result<u64> {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, field: &str) -> anyhow::Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS in /proc")?;
+        let line =
+            status.lines().find_map(|line| line.strip_prefix(field)).context("the memory of a process in /proc")?;
         Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
     }
 }

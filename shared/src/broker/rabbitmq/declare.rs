@@ -7,8 +7,9 @@ use lapin::{Channel, Connection, ErrorKind, ExchangeKind};
 use crate::broker::topology::{Argument, ExchangePlan, QueuePlan, Spread, Topology};
 
 /// Reply codes of AMQP 0-9-1.
-const ACCESS_REFUSED: u16 = 403;
+pub(super) const ACCESS_REFUSED: u16 = 403;
 pub(super) const NOT_FOUND: u16 = 404;
+pub(super) const RESOURCE_LOCKED: u16 = 405;
 const PRECONDITION_FAILED: u16 = 406;
 
 /// Why the topology could not be made sure of.

@@ -13,10 +13,14 @@ use super::declare::{DeclareError, declare};
 
 /// Pause after the first failure; doubled each time, shortened at random so that processes do not come back together.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// Longest pause: how late a process may notice that the broker is back.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Longest pause: how late a process may notice that the broker is back. Asking a broker that is away costs next to nothing.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Pause after a failure that people have to do something about.
+const LASTING_PAUSE: Duration = Duration::from_secs(5);
 /// A connection that held this long was a success, and the next pause is the first one again.
 const HELD: Duration = Duration::from_secs(10);
+/// Bound on closing a connection politely.
+const LONGEST_GOODBYE: Duration = Duration::from_secs(2);
 /// How often a connection is looked at that nobody uses: `lapin` reports no event when one dies.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// A topology that was just made sure of is not looked at again.
@@ -28,13 +32,39 @@ pub(super) struct Session {
     pub(super) connection: Arc<Connection>,
     /// Cancelled once somebody met an error: everything on this connection is over.
     pub(super) failed: CancellationToken,
+    /// Cancelled once nothing new should be begun on this connection.
+    retired: CancellationToken,
     /// Channels in confirm mode that no batch is using.
     pub(super) idle: Arc<Mutex<Vec<Channel>>>,
+    /// When the broker last confirmed something.
+    heard: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Session {
     fn new(connection: Connection) -> Self {
-        Self { connection: Arc::new(connection), failed: CancellationToken::new(), idle: Arc::default() }
+        Self {
+            connection: Arc::new(connection),
+            failed: CancellationToken::new(),
+            retired: CancellationToken::new(),
+            idle: Arc::default(),
+            heard: Arc::default(),
+        }
+    }
+
+    /// Asks for another connection in place of this one, which is used until that is there and goes soon after. RabbitMQ ends
+    /// a connection, whatever else is on it, when a queue is deleted that still owes one of its channels an answer.
+    pub(super) fn retire(&self) {
+        self.retired.cancel();
+    }
+
+    /// Notes that the broker confirmed something just now.
+    pub(super) fn note_confirm(&self) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Tells whether the broker has confirmed anything since then.
+    pub(super) fn has_confirmed_since(&self, then: Instant) -> bool {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|heard| heard >= then)
     }
 
     /// Gives the connection up; the line builds another one.
@@ -53,7 +83,9 @@ impl Session {
 /// A supervised connection for one purpose.
 #[derive(Debug)]
 pub(super) struct Line {
-    purpose: &'static str,
+    purpose: String,
+    /// Whether the topology is made sure of at every new connection. Lines of consumers leave it to the others, which come first.
+    declares: bool,
     pub(super) address: Address,
     session: watch::Sender<Option<Session>>,
     /// Why there is no session; `None` before the first try has ended.
@@ -62,22 +94,39 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Starts the supervisor.
+    /// Starts the supervisor of a line that makes sure of the topology.
     pub(super) fn start(
-        purpose: &'static str,
+        purpose: &str,
         address: &Address,
         tasks: &TaskTracker,
         closed: &CancellationToken,
     ) -> Arc<Self> {
-        let line = Arc::new(Self {
+        let line = Arc::new(Self::new(purpose.to_owned(), true, address));
+        tasks.spawn(supervise(Arc::clone(&line), closed.clone()));
+        line
+    }
+
+    /// Starts the supervisor of a line that finds the topology made.
+    pub(super) fn start_plain(
+        purpose: String,
+        address: &Address,
+        tasks: &TaskTracker,
+        closed: &CancellationToken,
+    ) -> Arc<Self> {
+        let line = Arc::new(Self::new(purpose, false, address));
+        tasks.spawn(supervise(Arc::clone(&line), closed.clone()));
+        line
+    }
+
+    fn new(purpose: String, declares: bool, address: &Address) -> Self {
+        Self {
             purpose,
+            declares,
             address: address.clone(),
             session: watch::Sender::new(None),
             fault: watch::Sender::new(None),
             redeclared: tokio::sync::Mutex::new(None),
-        });
-        tasks.spawn(supervise(Arc::clone(&line), closed.clone()));
-        line
+        }
     }
 
     /// Returns the session, if there is one.
@@ -145,7 +194,7 @@ impl Line {
             let new = current.as_deref() != Some(fault.as_str());
             if new {
                 // Once, not at every try.
-                tracing::warn!(purpose = self.purpose, "{fault}");
+                tracing::warn!(purpose = %self.purpose, "{fault}");
                 *current = Some(fault);
             }
             new
@@ -155,6 +204,7 @@ impl Line {
 
 async fn supervise(line: Arc<Line>, closed: CancellationToken) {
     let mut pause = FIRST_PAUSE;
+    let mut retired: Option<Session> = None;
     loop {
         let opened = tokio::select! {
             () = closed.cancelled() => return,
@@ -163,10 +213,17 @@ async fn supervise(line: Arc<Line>, closed: CancellationToken) {
         match opened {
             Ok(session) => {
                 let since = Instant::now();
-                tracing::info!(purpose = line.purpose, broker = %line.address.shown, "connected to RabbitMQ");
+                tracing::info!(purpose = %line.purpose, broker = %line.address.shown, "connected to RabbitMQ");
                 line.fault.send_replace(None);
                 line.session.send_replace(Some(session.clone()));
+                if let Some(former) = retired.take() {
+                    tokio::spawn(let_go(former, line.address.timeout));
+                }
                 watch_over(&session, &closed).await;
+                if session.retired.is_cancelled() && session.is_alive() && !closed.is_cancelled() {
+                    retired = Some(session);
+                    continue;
+                }
                 line.session.send_replace(None);
                 session.failed.cancel();
                 if closed.is_cancelled() {
@@ -177,9 +234,13 @@ async fn supervise(line: Arc<Line>, closed: CancellationToken) {
                 pause = if since.elapsed() > HELD { FIRST_PAUSE } else { pause };
             }
             Err(OpenError { message, lasting }) => {
+                if let Some(former) = retired.take() {
+                    line.session.send_replace(None);
+                    former.failed.cancel();
+                }
                 line.set_fault(message);
                 // People have to change something first: no hurry.
-                pause = if lasting { LONGEST_PAUSE } else { pause };
+                pause = if lasting { LASTING_PAUSE } else { pause };
             }
         }
         let jittered = pause.mul_f64(0.5 + 0.5 * rand::random::<f64>());
@@ -191,6 +252,13 @@ async fn supervise(line: Arc<Line>, closed: CancellationToken) {
     }
 }
 
+/// Closes a connection that another one has taken the place of, once what was begun on it has had its time.
+async fn let_go(session: Session, timeout: Duration) {
+    tokio::time::sleep(timeout).await;
+    session.failed.cancel();
+    hang_up(&session, timeout).await;
+}
+
 struct OpenError {
     message: String,
     /// Trying again soon does not help.
@@ -199,8 +267,11 @@ struct OpenError {
 
 async fn open(line: &Line) -> Result<Session, OpenError> {
     let address = &line.address;
-    let connection = address.connect(line.purpose).await.map_err(|message| OpenError { message, lasting: false })?;
+    let connection = address.connect(&line.purpose).await.map_err(|message| OpenError { message, lasting: false })?;
     let session = Session::new(connection);
+    if !line.declares {
+        return Ok(session);
+    }
     match tokio::time::timeout(address.timeout, declare(&session.connection, &address.topology)).await {
         Ok(Ok(())) => Ok(session),
         Ok(Err(error)) => {
@@ -221,6 +292,7 @@ async fn watch_over(session: &Session, closed: &CancellationToken) {
         tokio::select! {
             () = closed.cancelled() => return,
             () = session.failed.cancelled() => return,
+            () = session.retired.cancelled() => return,
             _ = looks.tick() => if !session.connection.status().connected() {
                 return;
             },
@@ -232,6 +304,7 @@ async fn watch_over(session: &Session, closed: &CancellationToken) {
 async fn hang_up(session: &Session, timeout: Duration) {
     session.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     let closing = session.connection.close(200, "bye".into());
-    // Not answered, or gone already: dropping the connection ends it just as well.
-    let _dropped = tokio::time::timeout(timeout, closing).await;
+    // Not answered, or gone already: dropping the connection ends it just as well. A broker with a question of ours under way takes
+    // seconds to answer, and nobody should wait for that.
+    let _dropped = tokio::time::timeout(timeout.min(LONGEST_GOODBYE), closing).await;
 }

@@ -157,6 +157,20 @@ impl Server {
         Ok(text(&output.stdout))
     }
 
+    /// Leaves a quorum queue without a leader for ever: with its members forgotten and started as new ones, which is what the server
+    /// itself does at its start when it was killed soon after the queue was declared.
+    ///
+    /// # Errors
+    /// When there is no such queue.
+    pub async fn silence_queue(&self, queue: &str) -> anyhow::Result<()> {
+        let forget = format!(
+            "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>)), \
+             {{Name, Node}} = amqqueue:get_pid(Q), ok = ra:force_delete_server(quorum_queues, {{Name, Node}}), \
+             rabbit_quorum_queue:recover(<<\"/\">>, [Q]), {{timeout, _}} = ra:members({{Name, Node}}, 500), silent."
+        );
+        self.ctl(&["eval", &forget]).await.map(drop)
+    }
+
     /// Calls the management API of the virtual host `/`, where [`Options::management`] is on; `path` starts with `/api/`, and
     /// `{vhost}` in it stands for that virtual host.
     ///

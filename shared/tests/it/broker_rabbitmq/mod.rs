@@ -1,6 +1,7 @@
 //! RabbitMQ keeps the contract, and comes through what happens to a real server.
 
 mod outages;
+mod silence;
 mod topology;
 
 use std::sync::Arc;

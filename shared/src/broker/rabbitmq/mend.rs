@@ -1,0 +1,149 @@
+//! Mends queues that do not answer although the broker does.
+//!
+//! RabbitMQ keeps the directory of its quorum queues behind a write cache of some seconds. Killed soon after a queue was declared,
+//! it starts that queue as a new one that waits to be told to elect a leader, which nobody ever does (seen with 3.10): publishes are
+//! not confirmed and consumers not answered, for ever. Messages are doorbells, and whoever is owed one is rung again, so such a
+//! queue may be deleted and declared anew. Deciding that it is beyond hope takes time and evidence; see [`Mender::examine`].
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::connect::Address;
+use super::remake::{Answer, Remade, ask, remake};
+
+/// An answer of a queue that takes longer is worth a report. A queue in order answers in milliseconds.
+pub(super) const LATE: Duration = Duration::from_millis(1_500);
+/// A queue is remade at the earliest after it has not answered for this long. Elections and recoveries take less.
+const PATIENCE: Duration = Duration::from_secs(6);
+/// Patience doubles with each time the same queue was remade, up to this.
+const MOST_PATIENCE: Duration = Duration::from_secs(300);
+/// Pause between two questions; at random up to twice as long, so that processes do not ask in step.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Knows which queues do not answer, and does something about it.
+#[derive(Debug)]
+pub(super) struct Mender {
+    address: Address,
+    /// Queues that have not answered the last question.
+    silent: watch::Sender<BTreeSet<String>>,
+    examined: Mutex<HashSet<String>>,
+    /// How often each queue was remade by this process.
+    remade: Mutex<HashMap<String, u32>>,
+    tasks: TaskTracker,
+    closed: CancellationToken,
+}
+
+impl Mender {
+    pub(super) fn new(address: &Address, tasks: &TaskTracker, closed: &CancellationToken) -> Arc<Self> {
+        Arc::new(Self {
+            address: address.clone(),
+            silent: watch::Sender::default(),
+            examined: Mutex::default(),
+            remade: Mutex::default(),
+            tasks: tasks.clone(),
+            closed: closed.clone(),
+        })
+    }
+
+    /// Takes note that a queue answers late, and has it examined unless it is under examination already.
+    pub(super) fn report(self: &Arc<Self>, queue: &str) {
+        if self.closed.is_cancelled() || !lock(&self.examined).insert(queue.to_owned()) {
+            return;
+        }
+        let (mender, queue) = (Arc::clone(self), queue.to_owned());
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = mender.closed.cancelled() => {}
+                () = mender.examine(&queue) => {}
+            }
+            lock(&mender.examined).remove(&queue);
+            mender.silent.send_if_modified(|silent| silent.remove(&queue));
+        });
+    }
+
+    /// Tells whether a queue is known not to answer.
+    pub(super) fn is_silent(&self, queue: &str) -> bool {
+        self.silent.borrow().contains(queue)
+    }
+
+    /// Waits until a queue is known not to answer.
+    pub(super) async fn until_silent(&self, queue: &str) {
+        let mut silent = self.silent.subscribe();
+        // An error is impossible: the sender lives as long as `self`.
+        let _known = silent.wait_for(|silent| silent.contains(queue)).await;
+    }
+
+    /// Waits until a queue is no longer known not to answer.
+    pub(super) async fn until_trusted(&self, queue: &str) {
+        let mut silent = self.silent.subscribe();
+        let _known = silent.wait_for(|silent| !silent.contains(queue)).await;
+    }
+
+    /// Returns when `work` has been late with an answer of `queue`, and the queue turned out not to answer at all.
+    pub(super) async fn watch_over(self: &Arc<Self>, queue: &str) {
+        tokio::time::sleep(LATE).await;
+        self.report(queue);
+        self.until_silent(queue).await;
+    }
+
+    /// Asks the queue, each time on a connection of its own, until it answers or is remade.
+    ///
+    /// Remade it is only when it has not answered several questions over [`PATIENCE`], while a queue of the same kind, declared
+    /// for the purpose, takes and confirms a message in a moment; so never because the broker is slow. One process at a time does
+    /// it, and looks once more before: so nobody deletes what another one has just made.
+    async fn examine(&self, queue: &str) {
+        let since = Instant::now();
+        let mut told = false;
+        loop {
+            match ask(&self.address, queue).await {
+                Answer::Given => return,
+                Answer::Unknown(why) => {
+                    tracing::debug!(queue, why, "whether the queue answers cannot be told");
+                    return;
+                }
+                Answer::None => self.silent.send_if_modified(|silent| silent.insert(queue.to_owned())),
+            };
+            if since.elapsed() >= self.patience(queue) {
+                match remake(&self.address, queue).await {
+                    Ok(Remade::Yes) => {
+                        self.note_remade(queue, since.elapsed());
+                        return;
+                    }
+                    // Another process is at it, or the broker is slow with everything.
+                    Ok(Remade::NotNow(why)) => tracing::debug!(queue, why, "the silent queue is left alone for now"),
+                    Err(why) if !told => {
+                        tracing::warn!(queue, "this queue does not answer while RabbitMQ does, and {why}");
+                        told = true;
+                    }
+                    Err(why) => tracing::debug!(queue, why, "the silent queue cannot be remade"),
+                }
+            }
+            tokio::time::sleep(PAUSE.mul_f64(1.0 + rand::random::<f64>())).await;
+        }
+    }
+
+    fn patience(&self, queue: &str) -> Duration {
+        let times = lock(&self.remade).get(queue).copied().unwrap_or(0);
+        PATIENCE.saturating_mul(1_u32.checked_shl(times).unwrap_or(u32::MAX)).min(MOST_PATIENCE)
+    }
+
+    fn note_remade(&self, queue: &str, silent_for: Duration) {
+        *lock(&self.remade).entry(queue.to_owned()).or_default() += 1;
+        metrics::counter!("waitless_broker_queues_remade_total", "queue" => queue.to_owned()).increment(1);
+        tracing::warn!(
+            queue,
+            seconds = silent_for.as_secs(),
+            "this queue did not answer while RabbitMQ did, so it was deleted and declared anew; whoever is owed a message of it is \
+             rung again"
+        );
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
