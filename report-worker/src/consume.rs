@@ -76,6 +76,10 @@ pub(crate) async fn consume_lane(worker: Arc<Worker>, lane: Lane, tasks: TaskTra
         let slot = tokio::select! {
             biased;
             () = worker.stopping.cancelled() => return,
+            () = worker.company.closed(), if deliveries.is_some() => {
+                deliveries = None;
+                continue;
+            }
             slot = slots.take() => slot,
             // The broker would go on giving us as many messages as we have places, and they would wait here for hours while
             // other workers are idle.
@@ -85,6 +89,11 @@ pub(crate) async fn consume_lane(worker: Arc<Worker>, lane: Lane, tasks: TaskTra
             }
         };
         let Some(slot) = slot else { return };
+        tokio::select! {
+            biased;
+            () = worker.stopping.cancelled() => return,
+            () = worker.company.open() => {}
+        }
         let receiver = match &mut deliveries {
             Some(receiver) => receiver,
             None => {
@@ -94,6 +103,11 @@ pub(crate) async fn consume_lane(worker: Arc<Worker>, lane: Lane, tasks: TaskTra
         let incoming = tokio::select! {
             biased;
             () = worker.stopping.cancelled() => return,
+            // What waits here for a job that runs alone would wait for as long as that takes.
+            () = worker.company.closed() => {
+                deliveries = None;
+                continue;
+            }
             incoming = receiver.recv() => incoming,
         };
         match incoming {
@@ -115,7 +129,7 @@ async fn take(worker: Arc<Worker>, mut incoming: Incoming, mut slot: Slot) {
         incoming.settle(Settle::DeadLetter);
         return;
     };
-    let request = ClaimRequest { job_id, redelivered: incoming.redelivered };
+    let request = ClaimRequest { job_id, redelivered: incoming.redelivered, alone: false };
     let traceparent = incoming.traceparent.clone();
     let mut running = Box::pin(run_job(&worker, request, traceparent.as_deref()));
     let handled = tokio::select! {

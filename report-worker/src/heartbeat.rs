@@ -92,6 +92,8 @@ impl Pulse<'_> {
                 biased;
                 () = stop.cancelled() => return true,
                 () = self.fencing(wait) => {}
+                // Whoever is told of our jobs again in this moment may take us for dead: beat at once.
+                () = heart.cut_off() => tracing::warn!("the heartbeat's session ended; opening another"),
             }
             let sent = Instant::now();
             let beating = heart.beat(self.worker.running.progress());

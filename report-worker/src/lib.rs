@@ -9,6 +9,7 @@ mod application;
 mod broadcast;
 mod budget;
 mod claim;
+mod company;
 mod consume;
 mod definition;
 mod discard;

@@ -77,7 +77,7 @@ pub(crate) async fn run_job(worker: &Worker, request: ClaimRequest, traceparent:
         Answer::Ours(job, attempt) => (job, attempt),
         Answer::NothingToDo => return Handled::Over,
         Answer::Broken => return Handled::Broken,
-        Answer::Stopping => return Handled::LetGo,
+        Answer::Elsewhere => return Handled::LetGo,
     };
     let span = tracing::info_span!("attempt", job = %job.id, attempt = job.attempt, tenant = %job.caller.tenant, report = %job.report);
     telemetry::continue_trace(&span, job.traceparent.as_deref().or(traceparent));

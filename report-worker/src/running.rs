@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use shared::job::{Caller, Job};
-use shared::progress::Progress;
+use shared::progress::{Phase, Progress};
 use shared::store::AttemptProgress;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+use crate::company::Place;
 
 /// Why an attempt is told to stop before its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,10 +36,13 @@ pub(crate) struct Attempt {
     pub(crate) stop: CancellationToken,
     reason: OnceLock<StopReason>,
     progress: Mutex<Progress>,
+    /// Its right to run here; given back when it has ended.
+    place: Mutex<Option<Place>>,
 }
 
 impl Attempt {
-    fn new(job: &Job) -> Self {
+    fn new(job: &Job, place: Option<Place>) -> Self {
+        let phase = if place.is_some() { Phase::Starting } else { Phase::Waiting };
         Self {
             job_id: job.id,
             attempt: job.attempt,
@@ -45,8 +50,18 @@ impl Attempt {
             since: Instant::now(),
             stop: CancellationToken::new(),
             reason: OnceLock::new(),
-            progress: Mutex::default(),
+            progress: Mutex::new(Progress { phase, ..Progress::default() }),
+            place: Mutex::new(place),
         }
+    }
+
+    /// Gives the attempt its place.
+    pub(crate) fn hold(&self, place: Place) {
+        *self.place.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
+    }
+
+    fn leave(&self) {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// Tells the attempt to stop. The first reason counts.
@@ -82,8 +97,8 @@ pub(crate) struct Running {
 impl Running {
     /// Adds the attempt of a job that was just claimed. `None`: exactly this attempt is running here already.
     ///
-    /// An older attempt of the same job is fenced by this one and told to stop.
-    pub(crate) fn add(&self, job: &Job) -> Option<Arc<Attempt>> {
+    /// An older attempt of the same job is fenced by this one and told to stop. Without `place` it waits for one.
+    pub(crate) fn add(&self, job: &Job, place: Option<Place>) -> Option<Arc<Attempt>> {
         let mut attempts = self.lock();
         if let Some(known) = attempts.get(&job.id) {
             if known.attempt >= job.attempt {
@@ -91,13 +106,14 @@ impl Running {
             }
             known.stop(StopReason::NoLongerOurs);
         }
-        let attempt = Arc::new(Attempt::new(job));
+        let attempt = Arc::new(Attempt::new(job, place));
         attempts.insert(job.id, Arc::clone(&attempt));
         Some(attempt)
     }
 
-    /// Forgets an attempt that has ended.
+    /// Forgets an attempt that has ended, and frees its place.
     pub(crate) fn remove(&self, attempt: &Attempt) {
+        attempt.leave();
         let mut attempts = self.lock();
         if attempts.get(&attempt.job_id).is_some_and(|known| known.attempt == attempt.attempt) {
             attempts.remove(&attempt.job_id);

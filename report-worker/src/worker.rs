@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::budget::Budget;
+use crate::company::Company;
 use crate::definition::Definitions;
 use crate::running::Running;
 use crate::source::Sources;
@@ -39,6 +40,7 @@ pub(crate) struct Worker {
     pub(crate) running: Running,
     /// Memory of the files under way.
     pub(crate) budget: Budget,
+    pub(crate) company: Company,
     pub(crate) health: watch::Sender<Health>,
     /// No new claims.
     pub(crate) stopping: CancellationToken,
@@ -60,6 +62,7 @@ impl Worker {
             definitions: Definitions::default(),
             running: Running::default(),
             budget: Budget::new(config.worker.memory.0, config.storage.part_size.0),
+            company: Company::default(),
             health: watch::Sender::new(Health::Starting),
             stopping: CancellationToken::new(),
             give_up: CancellationToken::new(),

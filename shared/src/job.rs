@@ -191,6 +191,12 @@ pub struct Job {
 }
 
 impl Job {
+    /// Tells whether one more lost worker would fail it, so that nothing else may run beside it.
+    #[must_use]
+    pub const fn must_run_alone(&self) -> bool {
+        self.crashes >= crate::transitions::ALONE_FROM_CRASHES
+    }
+
     /// Returns the job as it was when it was submitted: the answer every replay of the same idempotency key gets.
     #[must_use]
     pub fn as_submitted(mut self) -> Self {

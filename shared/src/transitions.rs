@@ -87,3 +87,6 @@ impl Transition {
 
 /// A job fails when this many workers were lost while they ran it.
 pub const MAX_CRASHES: i32 = 3;
+
+/// A job that has this many crashes runs alone from then on: the last one, which fails it, can then be no neighbour's.
+pub const ALONE_FROM_CRASHES: i32 = MAX_CRASHES - 1;

@@ -227,7 +227,7 @@ impl Api {
 
     /// Claims a job for the test's worker.
     pub(crate) async fn claim(&self, id: Uuid) -> Job {
-        let request = ClaimRequest { job_id: id, redelivered: false };
+        let request = ClaimRequest { job_id: id, redelivered: false, alone: false };
         match self.places.jobs.claim(self.worker, request).await.unwrap() {
             Claimed::Yes(job) => *job,
             other => panic!("not claimed: {other:?}"),

@@ -138,7 +138,7 @@ impl Stage {
     }
 
     async fn end(&self, job: &Job, ending: impl FnOnce(&Job) -> Ending) -> Job {
-        let request = ClaimRequest { job_id: job.id, redelivered: false };
+        let request = ClaimRequest { job_id: job.id, redelivered: false, alone: false };
         let claimed = match self.places.store.claim(self.worker.0, vec![request]).await.unwrap().remove(0) {
             Claimed::Yes(job) => *job,
             other => panic!("not claimed: {other:?}"),

@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 use shared::config::Secret;
 use shared::job::JobState;
 use shared::message::Queue;
+use shared::problem::ProblemKind;
+use shared::progress::Phase;
+use shared::transitions::MAX_CRASHES;
 
 use crate::ground::Ground;
 use crate::source::running;
@@ -66,6 +69,36 @@ async fn a_long_job_whose_message_was_acknowledged_survives_the_death_of_its_wor
     let job = stack.wait_for(id, JobState::Done).await;
     assert_eq!((job.attempt, job.crashes, job.errors), (2, 1, 0));
     assert_eq!(stack.keys().await, [job.artifacts[0].object_key.clone()]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_kills_every_worker_fails_and_those_beside_it_are_done() {
+    let ground = Ground::postgres("").await;
+    let stack = Stack::real().await;
+    let start = async || worker_process(&stack, &ground).start_ready().await.unwrap();
+    let poison = stack.submit(&report("shop", "select pg_sleep(600)::text as s", "")).await;
+    let mut neighbours = Vec::new();
+    for _ in 0..3 {
+        neighbours.push(stack.submit(&report("shop", "select pg_sleep(3)::text as s", "")).await);
+    }
+    for crash in 1..=MAX_CRASHES {
+        let mut worker = start().await;
+        testing::eventually(Duration::from_secs(60), "the poison works", async || {
+            let job = stack.job(poison).await;
+            let works = job.state == JobState::Processing && job.progress.phase != Phase::Waiting;
+            if works && job.attempt >= crash { Ok(()) } else { Err(format!("{job:?}")) }
+        })
+        .await;
+        worker.kill();
+    }
+    let _last = start().await;
+    let failed = stack.wait_for(poison, JobState::Failed).await;
+    assert_eq!((failed.crashes, failed.errors), (MAX_CRASHES, 0));
+    assert_eq!(failed.error.unwrap().kind, ProblemKind::WorkersLost);
+    for id in neighbours {
+        let job = stack.wait_for(id, JobState::Done).await;
+        assert!(job.errors == 0 && job.crashes < MAX_CRASHES, "{job:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

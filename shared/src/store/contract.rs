@@ -169,17 +169,23 @@ pub struct ClaimRequest {
     pub job_id: Uuid,
     /// The broker said that the message was delivered before: look whether the job's holder is gone.
     pub redelivered: bool,
+    /// The worker will run it alone: it begins ([`WorkerStore::begin`]) once nothing else runs in its process, and runs nothing
+    /// else until it has ended.
+    pub alone: bool,
 }
 
 /// Outcome of one claim.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Claimed {
-    /// Ours: state `processing`, `attempt` grown, `worker_id` us.
+    /// Ours: state `processing`, `attempt` grown, `worker_id` us; in phase `starting`, or `waiting` where it must run alone.
     Yes(Box<Job>),
     /// `retrying` and not yet due; the time left.
     NotDue(Duration),
     /// Another worker that is alive (or looks so) holds it.
     Held,
+    /// It is free, and one more lost worker would fail it: so that no neighbour's crash is taken for its own, only a worker
+    /// that asks for it as [`ClaimRequest::alone`] gets it.
+    MustRunAlone,
     /// Final or unknown: nothing to do.
     Gone,
 }
@@ -240,6 +246,9 @@ pub trait WorkerStore: Send + Sync {
     /// Claims jobs for `worker_id`. A redelivered job whose holder is gone is first taken from it (`Lose`, all of the
     /// holder's jobs), then claimed, in one transaction.
     async fn claim(&self, worker_id: Uuid, requests: Vec<ClaimRequest>) -> Result<Vec<Claimed>>;
+    /// Says that an attempt that must run alone begins: phase `waiting` → `starting`. From here on the loss of its worker counts as
+    /// a crash; before, it counts as an interruption. False: the attempt no longer holds the job. Harmless when repeated.
+    async fn begin(&self, worker_id: Uuid, job_id: Uuid, attempt: i32) -> Result<bool>;
     /// Ends attempts.
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>>;
     /// Lists workers that are registered.
@@ -250,8 +259,12 @@ pub trait WorkerStore: Send + Sync {
 #[async_trait]
 pub trait Heartbeat: Send {
     /// Renews the worker's row and writes progress. Returns the jobs (with their attempt) that are no longer this worker's:
-    /// cancelled or taken over. When the worker's row itself is gone, that is all of them, and the row is made anew.
+    /// cancelled or taken over. When the worker's row itself is gone, that is all of them, and the row is made anew. It was taken
+    /// for dead and lives: the crashes its jobs were given for it become interruptions, where they are not final.
     async fn beat(&mut self, progress: Vec<AttemptProgress>) -> Result<Vec<(Uuid, i32)>>;
+    /// Waits until this worker may be taken for dead although it lives, because the session that holds its lock has ended. The
+    /// next beat opens another: call it at once. Never returns where there is no such session.
+    async fn cut_off(&mut self);
     /// Removes the worker's row, at a clean end.
     async fn retire(&mut self) -> Result<()>;
 }

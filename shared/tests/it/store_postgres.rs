@@ -110,6 +110,33 @@ async fn a_heartbeat_survives_the_end_of_its_session_and_keeps_its_jobs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_heartbeat_hears_at_once_that_its_session_ended() {
+    let (stage, database) = set().await;
+    let (mut worker, other) = (stage.worker().await, stage.worker().await);
+    let job = stage.processing(&worker).await;
+    let quiet = tokio::time::timeout(Duration::from_millis(200), worker.heartbeat.cut_off()).await;
+    assert!(quiet.is_err(), "nothing happened yet");
+    cut_off(&database, worker.id).await;
+    tokio::time::timeout(Duration::from_secs(5), worker.heartbeat.cut_off()).await.unwrap();
+    assert!(worker.heartbeat.beat(vec![progress_of(job.id, 1, 5)]).await.unwrap().is_empty());
+    assert_eq!(redelivered(&stage, &other, job.id).await, Claimed::Held, "the lock is held again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_take_over_in_the_moment_without_a_lock_costs_the_job_no_crash() {
+    let (stage, database) = set().await;
+    let (mut worker, next) = (stage.worker().await, stage.worker().await);
+    let job = stage.processing(&worker).await;
+    cut_off(&database, worker.id).await;
+    let Claimed::Yes(taken) = redelivered(&stage, &next, job.id).await else { panic!("it is free") };
+    assert_eq!((taken.attempt, taken.crashes, taken.interruptions), (2, 1, 0));
+    let lost = worker.heartbeat.beat(vec![progress_of(job.id, 1, 5)]).await.unwrap();
+    assert_eq!(lost, [(job.id, 1)]);
+    let job = stage.job(job.id).await;
+    assert_eq!((job.worker_id, job.crashes, job.interruptions), (Some(next.id), 0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_heartbeat_whose_former_session_lingers_lives_on_without_the_lock() {
     let (stage, database) = set().await;
     // Somebody else holds the lock, as a session does whose client's host vanished.
@@ -331,7 +358,7 @@ async fn a_batch_is_one_transaction() {
     let requests = outcomes
         .iter()
         .filter_map(|outcome| match outcome {
-            Submitted::Created(job) => Some(ClaimRequest { job_id: job.id, redelivered: false }),
+            Submitted::Created(job) => Some(ClaimRequest { job_id: job.id, redelivered: false, alone: false }),
             _ => None,
         })
         .collect();

@@ -69,7 +69,7 @@ async fn submit(store: &SqliteStore) -> Uuid {
 }
 
 async fn claim(store: &SqliteStore, worker: Uuid, job_id: Uuid, redelivered: bool) -> Claimed {
-    store.claim(worker, vec![ClaimRequest { job_id, redelivered }]).await.unwrap().remove(0)
+    store.claim(worker, vec![ClaimRequest { job_id, redelivered, alone: false }]).await.unwrap().remove(0)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -280,7 +280,7 @@ async fn callers_one_by_one_are_gathered_and_each_gets_its_own_answer() {
             let id = job.id;
             let Submitted::Created(created) = jobs.submit(job).await.unwrap() else { panic!("not created") };
             assert_eq!(created.id, id);
-            let request = ClaimRequest { job_id: id, redelivered: false };
+            let request = ClaimRequest { job_id: id, redelivered: false, alone: false };
             let Claimed::Yes(held) = jobs.claim(worker_id, request).await.unwrap() else { panic!("not claimed") };
             assert_eq!((held.id, held.attempt), (id, 1));
             let artifact = testing::store_conformance::stage::artifact(&held);

@@ -121,7 +121,7 @@ async fn submit(places: &Places, count: usize) -> Vec<Uuid> {
 }
 
 async fn claim(places: &Places, worker: Uuid, job_id: Uuid) -> Job {
-    let request = ClaimRequest { job_id, redelivered: false };
+    let request = ClaimRequest { job_id, redelivered: false, alone: false };
     match places.store.claim(worker, vec![request]).await.unwrap().remove(0) {
         Claimed::Yes(job) => *job,
         other => panic!("not claimed: {other:?}"),

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use diesel::QueryableByName;
-use diesel::sql_types::{Array, BigInt, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
 use futures_util::FutureExt as _;
 use uuid::Uuid;
 
 use super::effects::Effects;
 use super::errors::{Failure, unreadable};
-use super::lose::{self, lose};
+use super::lose::{self, Lost, lose};
 use super::rows::{JobRow, job_columns};
 use super::run::Outcome;
 use super::sql::sql;
@@ -19,18 +19,20 @@ use super::{PostgresStore, column};
 use crate::event::{Event, EventKind};
 use crate::job::{Job, JobState};
 use crate::store::{ClaimRequest, Claimed, Result};
+use crate::transitions::ALONE_FROM_CRASHES;
 
 /// Rows are locked by their ids and judged afterwards, so that no other index can tempt the planner; and in the order of their
 /// ids everywhere, so that two batches never wait for each other in a circle.
 const CLAIM: &str = concat!(
     "with locked as materialized (
-        select id, state, next_attempt_at from jobs where id = any($1) order by id for no key update
+        select id, state, next_attempt_at, crashes from jobs where id = any($1) order by id for no key update
     ), free as materialized (
-        select id from locked where state = 'pending' or (state = 'retrying' and next_attempt_at <= now())
+        select id from locked
+        where (state = 'pending' or (state = 'retrying' and next_attempt_at <= now())) and (crashes < 2 or id = any($3))
     ), changed as (
         update jobs j
         set state = 'processing', attempt = j.attempt + 1, worker_id = $2, seq = j.seq + 1, started_at = now(),
-            next_attempt_at = null, phase = 'starting', rows_read = 0, total_rows = null,
+            next_attempt_at = null, phase = case when j.crashes < 2 then 'starting' else 'waiting' end, rows_read = 0, total_rows = null,
             total_is_estimate = false, bytes_written = 0
         from free where j.id = any(array[free.id])
         returning ",
@@ -42,9 +44,12 @@ const CLAIM: &str = concat!(
     select *, null::text as artifacts from changed"
 );
 
+// The text says 2.
+const _: () = assert!(ALONE_FROM_CRASHES == 2);
+
 /// How the jobs stand that could not be claimed.
 const STANDING: &str = "
-    select id, state, worker_id, greatest(0, extract(epoch from next_attempt_at - now()) * 1000)::bigint as due_ms
+    select id, state, worker_id, crashes, greatest(0, extract(epoch from next_attempt_at - now()) * 1000)::bigint as due_ms
     from jobs where id = any($1)";
 
 /// A killed process's session may outlive it by some milliseconds.
@@ -59,14 +64,16 @@ struct StandingRow {
     state: String,
     #[diesel(sql_type = Nullable<SqlUuid>)]
     worker_id: Option<Uuid>,
+    #[diesel(sql_type = Integer)]
+    crashes: i32,
     #[diesel(sql_type = Nullable<BigInt>)]
     due_ms: Option<i64>,
 }
 
 impl PostgresStore {
     pub(super) async fn claim_batch(&self, worker_id: Uuid, requests: Vec<ClaimRequest>) -> Result<Vec<Claimed>> {
-        let ids = column(&requests, |request| request.job_id);
-        let mut outcomes = self.change(move |connection| claim_all(connection, worker_id, ids).boxed()).await?;
+        let all = requests.clone();
+        let mut outcomes = self.change(move |connection| claim_all(connection, worker_id, all).boxed()).await?;
         for _ in 0..RESCUE_TRIES {
             let held: Vec<usize> = (0..requests.len())
                 .filter(|index| {
@@ -77,8 +84,8 @@ impl PostgresStore {
             if held.is_empty() {
                 break;
             }
-            let ids: Vec<Uuid> = held.iter().filter_map(|index| requests.get(*index)).map(|r| r.job_id).collect();
-            let found = self.change(move |connection| rescue(connection, worker_id, ids).boxed()).await?;
+            let again: Vec<ClaimRequest> = held.iter().filter_map(|index| requests.get(*index)).copied().collect();
+            let found = self.change(move |connection| rescue(connection, worker_id, again).boxed()).await?;
             let still_held = found.iter().any(|outcome| matches!(outcome, Found::HeldByOther));
             for (index, outcome) in held.into_iter().zip(found) {
                 if let Some(place) = outcomes.get_mut(index) {
@@ -113,26 +120,27 @@ impl Found {
 async fn claim_all(
     connection: &mut AsyncPgConnection,
     worker_id: Uuid,
-    ids: Vec<Uuid>,
+    requests: Vec<ClaimRequest>,
 ) -> Outcome<(Vec<Found>, Effects)> {
     let mut effects = Effects::default();
-    let mut outcomes: Vec<Option<Found>> = ids.iter().map(|_| None).collect();
+    let mut outcomes: Vec<Option<Found>> = requests.iter().map(|_| None).collect();
     // A job may become free between the two statements: look again, but not for ever.
     for _ in 0..3 {
-        let open: Vec<Uuid> = ids.iter().zip(&outcomes).filter(|(_, o)| o.is_none()).map(|(id, _)| *id).collect();
+        let open: Vec<ClaimRequest> =
+            requests.iter().zip(&outcomes).filter(|(_, o)| o.is_none()).map(|(request, _)| *request).collect();
         if open.is_empty() {
             break;
         }
         let mut claimed = claim_free(connection, worker_id, &open).await?;
         effects.events.extend(claimed.values().map(started));
         let unanswered = |outcomes: &[Option<Found>]| outcomes.iter().any(Option::is_none);
-        for (id, outcome) in ids.iter().zip(&mut outcomes).filter(|(_, outcome)| outcome.is_none()) {
-            *outcome = claimed.remove(id).map(|job| Found::Claimed(Claimed::Yes(Box::new(job))));
+        for (request, outcome) in requests.iter().zip(&mut outcomes).filter(|(_, outcome)| outcome.is_none()) {
+            *outcome = claimed.remove(&request.job_id).map(|job| Found::Claimed(Claimed::Yes(Box::new(job))));
         }
         if unanswered(&outcomes) {
             let standing = standing(connection, &open).await?;
-            for (id, outcome) in ids.iter().zip(&mut outcomes).filter(|(_, outcome)| outcome.is_none()) {
-                *outcome = judge(standing.get(id), worker_id)?;
+            for (request, outcome) in requests.iter().zip(&mut outcomes).filter(|(_, outcome)| outcome.is_none()) {
+                *outcome = judge(standing.get(&request.job_id), worker_id, request.alone)?;
             }
         }
     }
@@ -140,19 +148,32 @@ async fn claim_all(
     Ok((outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(busy)).collect(), effects))
 }
 
-async fn claim_free(connection: &mut AsyncPgConnection, worker_id: Uuid, ids: &[Uuid]) -> Outcome<HashMap<Uuid, Job>> {
-    let rows: Vec<JobRow> =
-        sql(CLAIM).bind::<Array<SqlUuid>, _>(ids).bind::<SqlUuid, _>(worker_id).load(connection).await?;
+async fn claim_free(
+    connection: &mut AsyncPgConnection,
+    worker_id: Uuid,
+    requests: &[ClaimRequest],
+) -> Outcome<HashMap<Uuid, Job>> {
+    let alone: Vec<Uuid> = requests.iter().filter(|request| request.alone).map(|request| request.job_id).collect();
+    let rows: Vec<JobRow> = sql(CLAIM)
+        .bind::<Array<SqlUuid>, _>(column(requests, |request| request.job_id))
+        .bind::<SqlUuid, _>(worker_id)
+        .bind::<Array<SqlUuid>, _>(alone)
+        .load(connection)
+        .await?;
     rows.into_iter().map(|row| row.into_job().map(|job| (job.id, job))).collect()
 }
 
-async fn standing(connection: &mut AsyncPgConnection, ids: &[Uuid]) -> Outcome<HashMap<Uuid, StandingRow>> {
+async fn standing(
+    connection: &mut AsyncPgConnection,
+    requests: &[ClaimRequest],
+) -> Outcome<HashMap<Uuid, StandingRow>> {
+    let ids = column(requests, |request| request.job_id);
     let rows: Vec<StandingRow> = sql(STANDING).bind::<Array<SqlUuid>, _>(ids).load(connection).await?;
     Ok(rows.into_iter().map(|row| (row.id, row)).collect())
 }
 
 /// `None`: it has become free meanwhile.
-fn judge(row: Option<&StandingRow>, worker_id: Uuid) -> Outcome<Option<Found>> {
+fn judge(row: Option<&StandingRow>, worker_id: Uuid, alone: bool) -> Outcome<Option<Found>> {
     let Some(row) = row else { return Ok(Some(Found::Claimed(Claimed::Gone))) };
     let state: JobState = row.state.parse().map_err(unreadable)?;
     Ok(match (state, row.due_ms) {
@@ -161,22 +182,30 @@ fn judge(row: Option<&StandingRow>, worker_id: Uuid) -> Outcome<Option<Found>> {
         (JobState::Retrying, Some(left)) if left > 0 => {
             Some(Found::Claimed(Claimed::NotDue(Duration::from_millis(left.unsigned_abs()))))
         }
+        (JobState::Pending | JobState::Retrying, _) if row.crashes >= ALONE_FROM_CRASHES && !alone => {
+            Some(Found::Claimed(Claimed::MustRunAlone))
+        }
         (JobState::Pending | JobState::Retrying, _) => None,
         (JobState::Done | JobState::Failed | JobState::Cancelled, _) => Some(Found::Claimed(Claimed::Gone)),
     })
 }
 
 /// Takes all jobs from the holders whose locks are free, then claims, in one transaction.
-async fn rescue(connection: &mut AsyncPgConnection, worker_id: Uuid, ids: Vec<Uuid>) -> Outcome<(Vec<Found>, Effects)> {
+async fn rescue(
+    connection: &mut AsyncPgConnection,
+    worker_id: Uuid,
+    requests: Vec<ClaimRequest>,
+) -> Outcome<(Vec<Found>, Effects)> {
+    let ids = column(&requests, |request| request.job_id);
     connection
         .transaction::<_, Failure, _>(async move |connection| {
             let gone = lose::gone_holders(connection, &ids, worker_id).await?;
             let mut effects = Effects::default();
             if !gone.is_empty() {
                 tracing::warn!(workers = ?gone, "workers are gone; their jobs are taken over");
-                effects.append(lose(connection, &gone, &ids).await?);
+                effects.append(lose(connection, &gone, &ids, Lost::Gone).await?);
             }
-            let (outcomes, claimed) = claim_all(connection, worker_id, ids).await?;
+            let (outcomes, claimed) = claim_all(connection, worker_id, requests).await?;
             effects.append(claimed);
             Ok((outcomes, effects))
         })

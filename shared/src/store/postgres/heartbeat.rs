@@ -6,12 +6,13 @@ use async_trait::async_trait;
 use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
+use futures_util::StreamExt as _;
 use uuid::Uuid;
 
 use super::connect::Connector;
 use super::effects::{EffectRow, Effects, with_effects};
 use super::errors::Failure;
-use super::lose::lose;
+use super::lose::{Lost, forgive, lose};
 use super::run::Outcome;
 use super::sql::sql;
 use super::{column, to_i64};
@@ -135,7 +136,7 @@ impl PostgresHeartbeat {
         let effects = if found.unregistered {
             tracing::warn!(worker = %self.worker.id, "this worker was taken for dead; it stops its jobs and registers again");
             found.lost = column(progress, |attempt| (attempt.job_id, attempt.attempt));
-            lose_and_register(connection, &self.worker).await?
+            lose_and_register(connection, &self.worker, &found.lost).await?
         } else if found.strays.is_empty() {
             Effects::default()
         } else {
@@ -161,6 +162,16 @@ impl Heartbeat for PostgresHeartbeat {
             }
             other => other,
         }
+    }
+
+    async fn cut_off(&mut self) {
+        let Some(connection) = &mut self.connection else { return std::future::pending().await };
+        {
+            let mut said = std::pin::pin!(connection.notifications_stream());
+            // Nothing is listened for: the stream only tells when the connection ends.
+            while let Some(Ok(_)) = said.next().await {}
+        }
+        self.connection = None;
     }
 
     async fn retire(&mut self) -> Result<()> {
@@ -230,11 +241,16 @@ async fn beat(connection: &mut AsyncPgConnection, worker: Uuid, progress: &[Atte
     Ok(found)
 }
 
-/// Whatever the worker claimed after it was taken for dead is lost too: it is told to stop everything.
-async fn lose_and_register(connection: &mut AsyncPgConnection, worker: &WorkerInfo) -> Outcome<Effects> {
+/// Whatever the worker claimed after it was taken for dead is lost too: it is told to stop everything. None of it crashed.
+async fn lose_and_register(
+    connection: &mut AsyncPgConnection,
+    worker: &WorkerInfo,
+    attempts: &[(Uuid, i32)],
+) -> Outcome<Effects> {
     connection
         .transaction::<_, Failure, _>(async move |connection| {
-            let effects = lose(connection, &[worker.id], &[]).await?;
+            forgive(connection, attempts).await?;
+            let effects = lose(connection, &[worker.id], &[], Lost::Alive).await?;
             register(connection, worker).await?;
             Ok(effects)
         })

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::effects::{EffectRow, Effects};
 use super::errors::{Failure, unreadable};
-use super::lose::{gone_workers, lose};
+use super::lose::{Lost, gone_workers, lose};
 use super::rows::{CountRow, IdRow, from_json};
 use super::run::Outcome;
 use super::sql::{Sql, sql};
@@ -265,7 +265,8 @@ async fn release_lost(connection: &mut AsyncPgConnection, silence_ms: i64) -> Ou
     connection
         .transaction::<_, Failure, _>(async move |connection| {
             let gone = gone_workers(connection, silence_ms).await?;
-            let effects = if gone.is_empty() { Effects::default() } else { lose(connection, &gone, &[]).await? };
+            let effects =
+                if gone.is_empty() { Effects::default() } else { lose(connection, &gone, &[], Lost::Gone).await? };
             Ok((column(&effects.events, |event| event.job_id), effects))
         })
         .await

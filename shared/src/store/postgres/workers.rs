@@ -22,6 +22,11 @@ const WORKERS: &str = "
            (select count(*) from jobs j where j.state = 'processing' and j.worker_id = w.id) as running
     from workers w order by w.started_at, w.id";
 
+/// A heartbeat may have said so already.
+const BEGIN: &str = "
+    update jobs set phase = 'starting'
+    where id = $1 and state = 'processing' and worker_id = $2 and attempt = $3 and phase in ('waiting', 'starting')";
+
 #[derive(QueryableByName)]
 struct WorkerRow {
     #[diesel(sql_type = SqlUuid)]
@@ -70,6 +75,22 @@ impl WorkerStore for PostgresStore {
 
     async fn claim(&self, worker_id: Uuid, requests: Vec<ClaimRequest>) -> Result<Vec<Claimed>> {
         self.claim_batch(worker_id, requests).await
+    }
+
+    async fn begin(&self, worker_id: Uuid, job_id: Uuid, attempt: i32) -> Result<bool> {
+        self.read(move |connection| {
+            async move {
+                let begun = sql(BEGIN)
+                    .bind::<SqlUuid, _>(job_id)
+                    .bind::<SqlUuid, _>(worker_id)
+                    .bind::<Integer, _>(attempt)
+                    .execute(connection)
+                    .await?;
+                Ok(begun > 0)
+            }
+            .boxed()
+        })
+        .await
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>> {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::change::{Ring, take};
 use super::errors::Outcome;
-use super::lose::take_all_from;
+use super::lose::{Lost, take_all_from};
 use super::owner::Owner;
 use super::rows::bare_job;
 use super::writer::Transaction;
@@ -36,16 +36,19 @@ fn claim_one(
         && request.redelivered
         && owner.is_gone(holder)
     {
-        take_all_from(transaction, holder)?;
+        take_all_from(transaction, holder, Lost::Gone)?;
         let Some(released) = bare_job(transaction.connection, request.job_id)? else { return Ok(Claimed::Gone) };
         job = released;
     }
+    let must_wait = job.must_run_alone() && !request.alone;
     match job.state {
+        JobState::Pending if must_wait => Ok(Claimed::MustRunAlone),
         JobState::Pending => start(transaction, job, worker_id),
         JobState::Retrying => {
             let left = job.next_attempt_at.and_then(|due| (due - transaction.now).to_std().ok());
             match left.filter(|left| *left > Duration::ZERO) {
                 Some(left) => Ok(Claimed::NotDue(left)),
+                None if must_wait => Ok(Claimed::MustRunAlone),
                 None => start(transaction, job, worker_id),
             }
         }
@@ -58,7 +61,8 @@ fn start(transaction: &mut Transaction<'_>, mut job: Job, worker_id: Uuid) -> Ou
     job.attempt += 1;
     job.worker_id = Some(worker_id);
     job.started_at = Some(transaction.now);
-    job.progress = Progress { phase: Phase::Starting, ..Progress::default() };
+    let phase = if job.must_run_alone() { Phase::Waiting } else { Phase::Starting };
+    job.progress = Progress { phase, ..Progress::default() };
     take(transaction, &mut job, Transition::Claim, Ring::No)?;
     Ok(Claimed::Yes(Box::new(job)))
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::SqliteStore;
 use super::errors::Outcome;
-use super::lose::take_all_from;
+use super::lose::{Lost, forgive, take_all_from};
 use super::owner::Owner;
 use super::sql::{Cells, sql, to_json};
 use super::writer::{Transaction, Writer};
@@ -51,7 +51,8 @@ fn beat(transaction: &mut Transaction<'_>, worker: &WorkerInfo, all: &[AttemptPr
     if renewed.run(transaction.connection)? == 0 {
         // Whoever removed the row took the jobs as well. One that was claimed since is given back too: its worker is about
         // to hear that it has lost everything.
-        take_all_from(transaction, worker.id)?;
+        forgive(transaction, all)?;
+        take_all_from(transaction, worker.id, Lost::Alive)?;
         register(transaction, worker)?;
         return Ok(all.iter().map(|one| (one.job_id, one.attempt)).collect());
     }
@@ -82,6 +83,10 @@ impl Heartbeat for SqliteHeartbeat {
     async fn beat(&mut self, progress: Vec<AttemptProgress>) -> Result<Vec<(Uuid, i32)>> {
         let worker = self.worker.clone();
         self.writer.write(move |transaction| beat(transaction, &worker, &progress)).await
+    }
+
+    async fn cut_off(&mut self) {
+        std::future::pending().await
     }
 
     async fn retire(&mut self) -> Result<()> {
@@ -127,6 +132,21 @@ impl WorkerStore for SqliteStore {
         }
         let owner = Arc::clone(&self.owner);
         self.writer.write(move |transaction| claim::claim(transaction, &owner, worker_id, &requests)).await
+    }
+
+    async fn begin(&self, worker_id: Uuid, job_id: Uuid, attempt: i32) -> Result<bool> {
+        self.writer
+            .write(move |transaction| {
+                let begun = sql!(
+                    "update jobs set phase = 'starting' where id = ?1 and state = 'processing' and worker_id = ?2 \
+                     and attempt = ?3 and phase in ('waiting', 'starting')",
+                    job_id,
+                    worker_id,
+                    attempt,
+                );
+                Ok(begun.run(transaction.connection)? > 0)
+            })
+            .await
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>> {

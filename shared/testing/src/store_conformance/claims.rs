@@ -8,7 +8,7 @@ use shared::event::EventKind;
 use shared::job::JobState;
 use shared::problem::ProblemKind;
 use shared::store::{ClaimRequest, Claimed, Ending, Settled};
-use shared::transitions::MAX_CRASHES;
+use shared::transitions::{ALONE_FROM_CRASHES, MAX_CRASHES};
 use uuid::Uuid;
 
 use super::stage::{Stage, TestWorker, until};
@@ -51,7 +51,8 @@ pub async fn a_job_is_claimed_once_by_many_workers_at_once(stage: Stage) {
         // Other orders, so that implementations that lock rows one by one would block each other.
         jobs.rotate_left(n * 2);
         tokio::spawn(async move {
-            let requests = jobs.into_iter().map(|job_id| ClaimRequest { job_id, redelivered: false }).collect();
+            let requests =
+                jobs.into_iter().map(|job_id| ClaimRequest { job_id, redelivered: false, alone: false }).collect();
             store.claim(worker, requests).await.unwrap()
         })
     });
@@ -71,7 +72,7 @@ pub async fn a_job_is_claimed_once_by_many_workers_at_once(stage: Stage) {
 
 pub async fn a_job_named_twice_in_one_batch_is_claimed_once(stage: Stage) {
     let worker = stage.worker().await;
-    let request = ClaimRequest { job_id: stage.pending().await.id, redelivered: false };
+    let request = ClaimRequest { job_id: stage.pending().await.id, redelivered: false, alone: false };
     let outcomes = stage.store.claim(worker.id, vec![request, request]).await.unwrap();
     assert!(matches!(outcomes[0], Claimed::Yes(_)), "{:?}", outcomes[0]);
     assert_eq!(outcomes[1], Claimed::Held);
@@ -167,6 +168,10 @@ pub async fn a_take_over_after_the_last_crash_fails_the_job(stage: Stage) {
         drop(std::mem::replace(&mut holder, next));
         match take_over(&stage, &holder, job.id).await {
             Claimed::Yes(taken) => assert_eq!((taken.crashes, taken.attempt), (crash, crash + 1)),
+            Claimed::MustRunAlone => {
+                assert_eq!(crash, ALONE_FROM_CRASHES);
+                stage.claim_alone(&holder, job.id).await;
+            }
             Claimed::Gone => assert_eq!(crash, MAX_CRASHES),
             other => panic!("{other:?}"),
         }

@@ -48,7 +48,7 @@ pub async fn every_call_tells_exactly_its_own_rows(stage: Stage) {
     };
     stage.store.submit(jobs).await.unwrap();
     told(6, 6);
-    let requests = ids.iter().map(|&job_id| ClaimRequest { job_id, redelivered: false }).collect();
+    let requests = ids.iter().map(|&job_id| ClaimRequest { job_id, redelivered: false, alone: false }).collect();
     stage.store.claim(worker.id, requests).await.unwrap();
     told(0, 6);
     let mut held = Vec::new();

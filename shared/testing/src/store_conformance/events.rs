@@ -62,7 +62,7 @@ pub async fn the_feed_is_complete_and_in_order_under_concurrent_writers(stage: S
             tokio::spawn(async move {
                 for _ in 0..JOBS {
                     let job = new_job(&ana());
-                    let request = shared::store::ClaimRequest { job_id: job.id, redelivered: false };
+                    let request = shared::store::ClaimRequest { job_id: job.id, redelivered: false, alone: false };
                     store.submit(vec![job, new_job(&caller("globex", "ana"))]).await.unwrap();
                     let claimed = store.claim(worker_id, vec![request]).await.unwrap().remove(0);
                     let shared::store::Claimed::Yes(job) = claimed else { panic!("{claimed:?}") };

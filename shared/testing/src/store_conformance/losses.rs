@@ -5,14 +5,15 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use shared::event::EventKind;
-use shared::job::JobState;
+use shared::job::{Job, JobState};
 use shared::message::{Message, Queue, Route};
 use shared::problem::ProblemKind;
-use shared::store::{Ending, Settled};
-use shared::transitions::MAX_CRASHES;
+use shared::progress::Phase;
+use shared::store::{AttemptProgress, ClaimRequest, Claimed, Ending, Settled};
+use shared::transitions::{ALONE_FROM_CRASHES, MAX_CRASHES};
 use uuid::Uuid;
 
-use super::stage::{Stage, artifact, until};
+use super::stage::{Stage, artifact, progress, retry_after, until};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -23,6 +24,140 @@ async fn release(stage: &Stage, silence: Duration) -> Vec<Uuid> {
         (!released.is_empty()).then_some(released)
     })
     .await
+}
+
+/// A fresh worker claims the job as the store wants it, begins, and dies of it.
+async fn lose_with(stage: &Stage, id: Uuid) {
+    let worker = stage.worker().await;
+    if stage.job(id).await.must_run_alone() {
+        stage.claim_alone(&worker, id).await;
+    } else {
+        stage.claim(&worker, id).await;
+    }
+    stage.empty_outbox().await;
+    drop(worker);
+    assert_eq!(release(stage, MINUTE).await, [id]);
+}
+
+/// Submits a job that lost so many workers that it must run alone.
+async fn suspect(stage: &Stage) -> Job {
+    let job = stage.pending().await;
+    for _ in 0..ALONE_FROM_CRASHES {
+        lose_with(stage, job.id).await;
+    }
+    stage.job(job.id).await
+}
+
+pub async fn a_job_that_lost_two_workers_is_claimed_only_to_run_alone(stage: Stage) {
+    let job = suspect(&stage).await;
+    let worker = stage.worker().await;
+    for redelivered in [false, true] {
+        assert_eq!(stage.try_claim(&worker, job.id, redelivered).await, Claimed::MustRunAlone);
+    }
+    assert_eq!(stage.job(job.id).await, job);
+    let Claimed::Yes(claimed) = stage.try_claim_alone(&worker, job.id).await else { panic!("not claimed") };
+    assert_eq!((claimed.state, claimed.progress.phase), (JobState::Processing, Phase::Waiting));
+    for alone in [false, true] {
+        let request = ClaimRequest { job_id: job.id, redelivered: false, alone };
+        assert_eq!(stage.store.claim(worker.id, vec![request]).await.unwrap(), [Claimed::Held]);
+    }
+    for _ in 0..2 {
+        assert!(
+            stage.store.begin(worker.id, job.id, claimed.attempt).await.unwrap(),
+            "also when the first answer is lost"
+        );
+    }
+    assert_eq!(stage.job(job.id).await.progress.phase, Phase::Starting);
+    assert!(!stage.store.begin(Uuid::new_v4(), job.id, claimed.attempt).await.unwrap());
+    assert!(!stage.store.begin(worker.id, job.id, claimed.attempt - 1).await.unwrap());
+    assert_eq!(stage.settle(&claimed, Ending::Done(vec![artifact(&claimed)])).await, Settled::As(JobState::Done));
+    assert!(!stage.store.begin(worker.id, job.id, claimed.attempt).await.unwrap());
+}
+
+pub async fn a_retry_that_must_run_alone_waits_for_its_time_too(stage: Stage) {
+    let job = suspect(&stage).await;
+    let worker = stage.worker().await;
+    let claimed = stage.claim_alone(&worker, job.id).await;
+    stage.settle(&claimed, retry_after(MINUTE)).await;
+    assert!(matches!(stage.try_claim(&worker, job.id, false).await, Claimed::NotDue(_)));
+    assert!(matches!(stage.try_claim_alone(&worker, job.id).await, Claimed::NotDue(_)));
+}
+
+pub async fn a_job_that_waits_to_be_alone_does_not_crash_with_its_worker(stage: Stage) {
+    let job = suspect(&stage).await;
+    for interruptions in 1..=4 {
+        let worker = stage.worker().await;
+        assert!(matches!(stage.try_claim_alone(&worker, job.id).await, Claimed::Yes(_)));
+        stage.empty_outbox().await;
+        drop(worker);
+        assert_eq!(release(&stage, MINUTE).await, [job.id]);
+        let released = stage.job(job.id).await;
+        assert_eq!((released.state, released.crashes), (JobState::Pending, ALONE_FROM_CRASHES));
+        assert_eq!((released.interruptions, released.attempt), (interruptions, job.attempt + interruptions));
+        assert_eq!(stage.events(&job).await.pop().unwrap().kind, EventKind::HandedBack);
+        assert_eq!(stage.empty_outbox().await.len(), 1, "its lane is rung");
+    }
+}
+
+pub async fn a_poison_job_fails_and_its_neighbours_are_done(stage: Stage) {
+    let poison = stage.pending().await;
+    let mut neighbours = Vec::new();
+    for _ in 0..3 {
+        neighbours.push(stage.pending().await.id);
+    }
+    // The worst company: always together, as far as the store lets them.
+    for _ in 0..ALONE_FROM_CRASHES {
+        let worker = stage.worker().await;
+        for id in neighbours.iter().chain([&poison.id]) {
+            stage.claim(&worker, *id).await;
+        }
+        drop(worker);
+        assert_eq!(release(&stage, MINUTE).await.len(), 4);
+    }
+    let worker = stage.worker().await;
+    for id in &neighbours {
+        assert_eq!(stage.try_claim(&worker, *id, true).await, Claimed::MustRunAlone);
+        // It waits beside one that takes the worker with it, whatever that is.
+        let doomed = stage.worker().await;
+        let waiting = stage.try_claim_alone(&doomed, *id).await;
+        assert!(matches!(waiting, Claimed::Yes(_)));
+        drop(doomed);
+        assert_eq!(release(&stage, MINUTE).await, [*id]);
+        let job = stage.claim_alone(&worker, *id).await;
+        assert_eq!(stage.settle(&job, Ending::Done(vec![artifact(&job)])).await, Settled::As(JobState::Done));
+    }
+    lose_with(&stage, poison.id).await;
+    let failed = stage.job(poison.id).await;
+    assert_eq!((failed.state, failed.crashes), (JobState::Failed, MAX_CRASHES));
+}
+
+pub async fn a_worker_taken_for_dead_that_lives_cost_its_jobs_no_crash(stage: Stage) {
+    let mut worker = stage.worker().await;
+    let (waiting, running, done) =
+        (stage.processing(&worker).await, stage.processing(&worker).await, stage.processing(&worker).await);
+    until("the loss", async || {
+        stage.store.release_lost_jobs(Duration::from_millis(20)).await.unwrap();
+        stage.store.workers().await.unwrap().is_empty().then_some(())
+    })
+    .await;
+    assert_eq!(stage.job(waiting.id).await.crashes, 1);
+    let other = stage.worker().await;
+    stage.claim(&other, running.id).await;
+    let ended = stage.claim(&other, done.id).await;
+    stage.settle(&ended, Ending::Done(vec![artifact(&ended)])).await;
+    // Claimed while nobody knew it: not its fault either.
+    let late = stage.processing(&worker).await;
+    let held = [&waiting, &running, &done, &late];
+    let all = held.map(|job| AttemptProgress { job_id: job.id, attempt: 1, progress: progress(1) });
+    assert_eq!(worker.heartbeat.beat(all.to_vec()).await.unwrap().len(), 4);
+    for (job, state, attempt) in
+        [(&waiting, JobState::Pending, 1), (&running, JobState::Processing, 2), (&late, JobState::Pending, 1)]
+    {
+        let job = stage.job(job.id).await;
+        assert_eq!((job.state, job.attempt, job.crashes, job.interruptions), (state, attempt, 0, 1));
+    }
+    let after = stage.job(ended.id).await;
+    assert_eq!((after.state, after.crashes), (JobState::Done, 1), "what is final stays as it is");
 }
 
 pub async fn a_worker_that_beats_keeps_its_jobs(stage: Stage) {
@@ -69,11 +204,7 @@ pub async fn a_dead_workers_job_goes_back_and_counts_a_crash(stage: Stage) {
 pub async fn three_crashes_fail_the_job(stage: Stage) {
     let job = stage.pending().await;
     for crash in 1..=MAX_CRASHES {
-        let worker = stage.worker().await;
-        stage.claim(&worker, job.id).await;
-        stage.empty_outbox().await;
-        drop(worker);
-        assert_eq!(release(&stage, MINUTE).await, [job.id]);
+        lose_with(&stage, job.id).await;
         assert_eq!(stage.job(job.id).await.crashes, crash);
     }
     let failed = stage.job(job.id).await;

@@ -139,7 +139,20 @@ impl Stage {
 
     /// Asks for one job.
     pub async fn try_claim(&self, worker: &TestWorker, job_id: Uuid, redelivered: bool) -> Claimed {
-        self.store.claim(worker.id, vec![ClaimRequest { job_id, redelivered }]).await.unwrap().remove(0)
+        self.store.claim(worker.id, vec![ClaimRequest { job_id, redelivered, alone: false }]).await.unwrap().remove(0)
+    }
+
+    /// Asks for one job, to run it alone.
+    pub async fn try_claim_alone(&self, worker: &TestWorker, job_id: Uuid) -> Claimed {
+        let request = ClaimRequest { job_id, redelivered: false, alone: true };
+        self.store.claim(worker.id, vec![request]).await.unwrap().remove(0)
+    }
+
+    /// Claims a job that must run alone, and begins.
+    pub async fn claim_alone(&self, worker: &TestWorker, job_id: Uuid) -> Job {
+        let Claimed::Yes(job) = self.try_claim_alone(worker, job_id).await else { panic!("not claimed") };
+        assert!(self.store.begin(worker.id, job.id, job.attempt).await.unwrap());
+        *job
     }
 
     /// Claims a job that must be free.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use shared::job::{JobState, NewJob};
-use shared::store::{Changed, Claimed, Ending, Settled, Settlement};
-use shared::transitions::MAX_CRASHES;
+use shared::store::{Changed, ClaimRequest, Claimed, Ending, Settled, Settlement};
+use shared::transitions::{ALONE_FROM_CRASHES, MAX_CRASHES};
 use uuid::Uuid;
 
 use super::stage::{Stage, TestWorker, ana, artifact, new_job, problem, progress, retry_after, until};
@@ -28,6 +28,8 @@ struct Expected {
     seq: i64,
     worker: Option<Uuid>,
     deliveries: usize,
+    /// Only what waits to be alone has not begun.
+    begun: bool,
 }
 
 impl Expected {
@@ -63,6 +65,10 @@ impl Expected {
     }
 
     fn lose(&mut self) {
+        if !self.begun {
+            self.interruptions += 1;
+            return self.enter(JobState::Pending);
+        }
         self.crashes += 1;
         self.enter(if self.crashes >= MAX_CRASHES { JobState::Failed } else { JobState::Pending });
     }
@@ -127,26 +133,36 @@ impl Walk<'_> {
             seq: 1,
             worker: None,
             deliveries: 0,
+            begun: true,
         });
         format!("submit {}", job.id)
     }
 
     async fn claim(&mut self, chosen: usize) -> String {
         let worker = &self.workers[self.random.random_range(0..WORKERS)];
-        let redelivered = self.random.random_bool(0.3);
+        let (redelivered, alone) = (self.random.random_bool(0.3), self.random.random_bool(0.5));
         let job = &mut self.jobs[chosen];
-        let outcome = self.stage.try_claim(worker, job.id, redelivered).await;
+        let request = ClaimRequest { job_id: job.id, redelivered, alone };
+        let outcome = self.stage.store.claim(worker.id, vec![request]).await.unwrap().remove(0);
+        let suspect = job.crashes >= ALONE_FROM_CRASHES;
         match job.state {
+            JobState::Pending | JobState::Retrying if suspect && !alone => {
+                assert_eq!(outcome, Claimed::MustRunAlone, "{job:?}");
+            }
             JobState::Pending | JobState::Retrying => {
                 assert!(matches!(outcome, Claimed::Yes(_)), "{outcome:?} of {job:?}");
                 job.attempt += 1;
                 job.enter(JobState::Processing);
                 job.worker = Some(worker.id);
+                job.begun = !suspect || self.random.random_bool(0.5);
+                if suspect && job.begun {
+                    assert!(self.stage.store.begin(worker.id, job.id, job.attempt).await.unwrap());
+                }
             }
             JobState::Processing => assert_eq!(outcome, Claimed::Held, "{job:?}"),
             _ => assert_eq!(outcome, Claimed::Gone, "{job:?}"),
         }
-        format!("claim {} redelivered {redelivered}", job.id)
+        format!("claim {} redelivered {redelivered} alone {alone}", job.id)
     }
 
     async fn settle(&mut self, chosen: usize) -> String {
@@ -226,6 +242,7 @@ impl Walk<'_> {
                 seq: job.seq,
                 worker: job.worker_id,
                 deliveries: self.stage.store.deliveries_of_job(job.id).await.unwrap().len(),
+                begun: expected.begun,
             };
             assert_eq!(&found, expected, "{when}");
             assert_eq!(job.artifacts.len(), usize::from(job.state == JobState::Done), "{when}");
