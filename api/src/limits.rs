@@ -15,8 +15,12 @@ use crate::problem::Fault;
 /// A bucket holds this many seconds' worth of submits.
 const BUCKET_SECONDS: u32 = 10;
 
-/// A count of unfinished jobs is good for this long; far from the limit, that is the only time the store is asked.
-const COUNT_LIVES: Duration = Duration::from_secs(10);
+/// A count of unfinished jobs is good for this long: other gateways let jobs in that it does not know of. Below the limit that is
+/// the only time the store is asked, and nobody waits for it.
+const COUNT_LIVES: Duration = Duration::from_secs(1);
+
+/// Counting takes the longer the more there is to count: it gets at most one part in so many of the time.
+const COUNT_SHARE: u32 = 50;
 
 /// Close to the limit the store is asked again, but not more often than this.
 const COUNT_RESTS: Duration = Duration::from_millis(100);
@@ -52,6 +56,8 @@ struct Bucket {
 #[derive(Debug, Default)]
 struct Count {
     said: Option<(u32, Instant)>,
+    /// How long the store took to say it.
+    took: Duration,
     since: u32,
     refreshing: bool,
 }
@@ -120,7 +126,8 @@ impl Limits {
         let taken = {
             let mut count = lock(&budget.count);
             let taken = count.take(self.unfinished);
-            let stale = count.said.is_some_and(|(_, at)| at.elapsed() > COUNT_LIVES);
+            let lives = COUNT_LIVES.max(count.took * COUNT_SHARE);
+            let stale = count.said.is_some_and(|(_, at)| at.elapsed() > lives);
             if taken && stale && !count.refreshing {
                 count.refreshing = true;
                 self.refresh_behind(tenant, budget);
@@ -172,8 +179,10 @@ impl Limits {
 impl Budget {
     async fn ask(&self, store: &dyn Store, tenant: &str, limit: u32) -> Result<(), StoreError> {
         let before = lock(&self.count).since;
+        let asked = Instant::now();
         let said = store.count_unfinished(tenant, limit).await?;
         let mut count = lock(&self.count);
+        count.took = asked.elapsed();
         // What was let in while the store counted may be missing from its answer.
         count.since = count.since.saturating_sub(before);
         count.said = Some((said, Instant::now()));

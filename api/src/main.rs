@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use shared::config::Config;
+use shared::config::{Config, Role};
 use shared::places::Places;
 use shared::{shutdown, telemetry};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let file = std::env::args_os().nth(1).map(PathBuf::from);
-    let config = Config::load(file.as_deref())?;
+    let config = Config::load(Role::Gateway, file.as_deref())?;
     let _telemetry = telemetry::start(&config.telemetry, "api")?;
     let stop = shutdown::on_signal().context("listen to signals")?;
     let (places, movers) = Places::open(&config).await?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail, ensure};
 use notifier::Application;
-use shared::config::Config;
+use shared::config::{Config, Role};
 use shared::places::Places;
 use shared::probes::Probes;
 use shared::{shutdown, telemetry};
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let config = Config::load(config_file()?.as_deref())?;
+    let config = Config::load(Role::Notifier, config_file()?.as_deref())?;
     ensure!(
         !config.broker.url.expose().starts_with("in-process:"),
         "broker.url is in-process: a notifier of its own would hear of nothing; set amqp://…, or run `waitless up`"

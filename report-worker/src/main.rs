@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use report_worker::Application;
-use shared::config::Config;
+use shared::config::{Config, Role};
 use shared::places::Places;
 use shared::probes::Probes;
 use shared::{shutdown, telemetry};
@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let file = std::env::args_os().skip_while(|argument| argument != "--config").nth(1);
-    let config = Config::load(file.as_deref().map(std::path::Path::new))?;
+    let config = Config::load(Role::ReportWorker, file.as_deref().map(std::path::Path::new))?;
     let _telemetry = telemetry::start(&config.telemetry, "report-worker")?;
     let stop = shutdown::on_signal().context("listen to signals")?;
     let (places, movers) = Places::open(&config).await?;

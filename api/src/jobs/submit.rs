@@ -2,6 +2,7 @@
 
 use actix_web::http::header::{ContentType, HeaderName, LOCATION, RETRY_AFTER};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
+use serde_json::Value;
 use shared::access::hash_request;
 use shared::job::{Caller, Idempotency, Job, NewJob};
 use shared::problem::{ProblemKind, StoredProblem};
@@ -49,11 +50,14 @@ pub async fn submit(
     let key = idempotency_key(&request)?;
     let body = read_json(&request, payload, gateway.http.max_body.0).await?;
     let idempotency = key.map(|key| Idempotency { key, body_hash: hash_request(&identity, &body) });
-    let wanted = check(&gateway, body)?;
-    let hidden = gateway.versions.keep(&wanted.report).await?;
-    let standing = gateway.limits.admit(&identity.tenant).await?;
-    let job = new_job(wanted, Caller::clone(&identity), &trace.0.to_string(), idempotency);
-    let (job, replayed) = match gateway.jobs.submit(job).await? {
+    let (standing, outcome) = match admit(&gateway, &identity, body).await {
+        Ok((wanted, standing)) => {
+            let job = new_job(wanted, Caller::clone(&identity), &trace.0.to_string(), idempotency);
+            (standing, gateway.jobs.submit(job).await?)
+        }
+        Err(fault) => (None, answer_before(&gateway, &identity, idempotency.as_ref()).await.ok_or(fault)?),
+    };
+    let (job, replayed) = match outcome {
         Submitted::Created(job) => (job, false),
         Submitted::Replayed(job) => (job, true),
         Submitted::KeyReused => {
@@ -70,7 +74,29 @@ pub async fn submit(
     };
     count(if replayed { "replayed" } else { "created" });
     request.extensions_mut().insert(AboutJob(job.id));
+    // Of the version the job has, which a replay may have from long ago.
+    let hidden = gateway.versions.hidden(&job).await?;
     Ok(accepted(&Viewer::new(&gateway, &request), &job, &hidden, standing, replayed))
+}
+
+/// Checks a submit and lets it in.
+async fn admit(gateway: &Gateway, identity: &Identity, body: Value) -> Result<(Wanted, Option<Standing>), Fault> {
+    let wanted = check(gateway, body)?;
+    gateway.versions.keep(&wanted.report).await?;
+    let standing = gateway.limits.admit(&identity.tenant).await?;
+    Ok((wanted, standing))
+}
+
+/// Looks for what the key was answered before. A repeat is answered the same although a new submit would be refused now: the
+/// report may have changed or gone since, and the job itself may be what fills the limit.
+async fn answer_before(gateway: &Gateway, identity: &Identity, idempotency: Option<&Idempotency>) -> Option<Submitted> {
+    match gateway.store.find_submitted(identity, idempotency?).await {
+        Ok(found) => found,
+        Err(error) => {
+            tracing::warn!(%error, "could not look whether a refused submit is a repeat");
+            None
+        }
+    }
 }
 
 fn count(outcome: &'static str) {

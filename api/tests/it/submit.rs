@@ -17,6 +17,7 @@ on_both_stacks!(
     a_body_that_is_not_declared_as_json_is_refused,
     the_same_key_and_body_give_the_same_answer_to_the_byte,
     the_same_key_with_another_body_is_refused,
+    a_repeat_is_answered_the_same_though_its_report_changed_or_went_and_the_limit_is_reached,
     another_principal_may_use_the_same_key,
     fifty_concurrent_submits_with_one_key_make_one_job,
     a_malformed_key_is_refused,
@@ -151,6 +152,49 @@ async fn the_same_key_and_body_give_the_same_answer_to_the_byte(stack: Stack) {
     api.restart_gateway().await;
     let (heads, replayed, again) = send(&api, "{\"params\":{\"amount\":1},\"report\":\"numbers\"}").await;
     assert_eq!((&heads, replayed.as_deref(), &again), (&first_heads, Some("true"), &first));
+    api.stop().await;
+}
+
+async fn a_repeat_is_answered_the_same_though_its_report_changed_or_went_and_the_limit_is_reached(stack: Stack) {
+    let mut api = Api::start_with(stack, |config| {
+        config.service.public_url = Some("https://r.example".into());
+        config.http.max_unfinished_jobs = 1;
+    })
+    .await;
+    let send = async |api: &Api, amount: u32| {
+        let body = json!({"report": "numbers", "params": {"amount": amount, "secret": "hush"}});
+        let request = api.post("/v1/jobs").header("idempotency-key", "k").json(&body);
+        request.send().await.unwrap()
+    };
+    let new = async |api: &Api| problem(api.submit(&json!({"report": "numbers", "params": {"amount": 1}})).await).await;
+    let first = send(&api, 7).await;
+    assert_eq!(first.status(), 202);
+    let first = first.bytes().await.unwrap();
+    assert!(!String::from_utf8_lossy(&first).contains("hush"));
+    let same = async |api: &Api| {
+        let again = send(api, 7).await;
+        assert_eq!(
+            (again.status(), header(&again, "idempotent-replayed").as_deref()),
+            (StatusCode::ACCEPTED, Some("true"))
+        );
+        assert_eq!(again.bytes().await.unwrap(), first);
+        let (status, kind, _) = problem(send(api, 8).await).await;
+        assert_eq!((status, kind.as_str()), (422, "idempotency-key-reused"));
+    };
+    assert_eq!(new(&api).await.0, 429, "the limit is reached");
+    same(&api).await;
+
+    let file = api.config.catalogue.folder.clone().unwrap().join("numbers.toml");
+    // Neither is its amount allowed any more nor its secret one.
+    std::fs::write(&file, crate::api::REPORT.replace("max = 100", "max = 2").replace("sensitive = true", "")).unwrap();
+    api.restart_gateway().await;
+    assert_eq!(problem(api.submit(&json!({"report": "numbers", "params": {"amount": 7}})).await).await.0, 422);
+    same(&api).await;
+
+    std::fs::remove_file(&file).unwrap();
+    api.restart_gateway().await;
+    assert_eq!(new(&api).await.0, 404);
+    same(&api).await;
     api.stop().await;
 }
 

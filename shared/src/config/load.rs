@@ -4,18 +4,19 @@ use std::path::{Path, PathBuf};
 
 use super::layers::lay;
 use super::read::{ConfigError, Fault, Reader};
-use super::{Config, environment};
+use super::{Config, Role, environment};
 
 /// The commented defaults, as a file to start from.
 pub const DEFAULTS: &str = include_str!("default.toml");
 
 impl Config {
-    /// Loads the configuration from `file` (else from the file named by `WAITLESS_CONFIG`, if any) and the environment.
+    /// Loads the configuration of a process of this role from `file` (else from the file named by `WAITLESS_CONFIG`, if any) and
+    /// the environment.
     ///
     /// # Errors
     /// Lists every mistake with its key and what would be right.
-    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
-        Self::load_with(file, std::iter::empty())
+    pub fn load(role: Role, file: Option<&Path>) -> Result<Self, ConfigError> {
+        Self::load_with(role, file, std::iter::empty())
     }
 
     /// Loads the configuration as [`Config::load`] does, with variables of a command line that win over the environment's.
@@ -23,20 +24,29 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn load_with(
+        role: Role,
         file: Option<&Path>,
         command_line: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
         let named = std::env::var("WAITLESS_CONFIG").ok().filter(|name| !name.is_empty()).map(PathBuf::from);
         let variables =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        Self::from_layers(file.or(named.as_deref()), variables.chain(command_line))
+        Self::from_layers_as(role, file.or(named.as_deref()), variables.chain(command_line))
     }
 
-    /// Loads the configuration from `file` and the given `variables`; for tests and for [`Config::load`].
+    /// Loads the configuration of everything in one process from `file` and the given `variables`, without the environment.
     ///
     /// # Errors
     /// As [`Config::load`].
     pub fn from_layers(
+        file: Option<&Path>,
+        variables: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        Self::from_layers_as(Role::AllInOne, file, variables)
+    }
+
+    fn from_layers_as(
+        role: Role,
         file: Option<&Path>,
         variables: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
@@ -45,7 +55,7 @@ impl Config {
         let settings = environment::settings(variables, &mut faults);
         let config = lay(&text, file, settings, &mut faults).ok_or_else(|| ConfigError(faults.clone()))?;
         let mut reader = Reader { config, faults };
-        let loaded = reader.everything();
+        let loaded = reader.everything(role);
         if reader.faults.is_empty() { Ok(loaded) } else { Err(ConfigError(reader.faults)) }
     }
 
@@ -152,6 +162,22 @@ mod tests {
         service.link_secret: at least 32 random bytes are needed, the same for every process
         service.public_url: is needed for the links in mails, for example "https://reports.example.com"
         "#);
+    }
+
+    #[test]
+    fn production_demands_of_a_role_only_what_it_uses() {
+        let demanded = |role| {
+            let mode = ("WAITLESS_SERVICE__MODE".to_owned(), "production".to_owned());
+            let faults = Config::from_layers_as(role, None, std::iter::once(mode)).unwrap_err().0;
+            faults.into_iter().map(|fault| fault.key).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(demanded(Role::DatabaseOnly), "database.url");
+        let all = "database.url broker.url storage.url service.link_secret";
+        assert_eq!(demanded(Role::ReportWorker), all);
+        assert_eq!(demanded(Role::Gateway), format!("{all} service.public_url"));
+        let mail = all.replace("broker.url", "broker.url mail.url");
+        assert_eq!(demanded(Role::Notifier), format!("{mail} service.public_url"));
+        assert_eq!(demanded(Role::AllInOne), demanded(Role::Notifier));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use config::Value;
 
 use super::read::Reader;
 use super::{
-    Broker, Catalogue, Config, Database, Http, LogFormat, Mail, Mode, Notifier, Secret, Service, Source, Storage,
+    Broker, Catalogue, Config, Database, Http, LogFormat, Mail, Mode, Notifier, Role, Secret, Service, Source, Storage,
     Sweeper, Telemetry, Worker,
 };
 use crate::backoff::Backoff;
@@ -15,7 +15,7 @@ use crate::job::Lane;
 
 impl Reader {
     /// Reads every section; faults are noted on the way.
-    pub(super) fn everything(&mut self) -> Config {
+    pub(super) fn everything(&mut self, role: Role) -> Config {
         let service = self.service();
         let config = Config {
             http: self.http(),
@@ -38,7 +38,7 @@ impl Reader {
             service,
         };
         if config.service.mode == Mode::Production {
-            self.refuse_embedded(&config);
+            self.refuse_embedded(role, &config);
         }
         config
     }
@@ -219,25 +219,25 @@ impl Reader {
         }
     }
 
-    fn refuse_embedded(&mut self, config: &Config) {
+    fn refuse_embedded(&mut self, role: Role, config: &Config) {
         let backends = [
-            ("database.url", config.database.url.expose(), "sqlite:", "postgres://…"),
-            ("broker.url", config.broker.url.expose(), "in-process:", "amqp://… or amqps://…"),
-            ("mail.url", config.mail.url.expose(), "file:", "smtp://… or smtps://…"),
-            ("storage.url", &config.storage.url, "file:", "s3://…, gs://… or az://…"),
+            (true, "database.url", config.database.url.expose(), "sqlite:", "postgres://…"),
+            (role.serves(), "broker.url", config.broker.url.expose(), "in-process:", "amqp://… or amqps://…"),
+            (role.sends_mail(), "mail.url", config.mail.url.expose(), "file:", "smtp://… or smtps://…"),
+            (role.serves(), "storage.url", &config.storage.url, "file:", "s3://…, gs://… or az://…"),
         ];
-        for (key, url, embedded, instead) in backends {
-            if url.starts_with(embedded) {
+        for (used, key, url, embedded, instead) in backends {
+            if used && url.starts_with(embedded) {
                 self.fault::<()>(
                     key,
                     format!("`{embedded}` is for embedded mode; set {instead}, or service.mode = \"embedded\""),
                 );
             }
         }
-        if config.service.link_secret.expose().len() < 32 {
+        if role.serves() && config.service.link_secret.expose().len() < 32 {
             self.fault::<()>("service.link_secret", "at least 32 random bytes are needed, the same for every process");
         }
-        if config.service.public_url.is_none() {
+        if role.shows_links() && config.service.public_url.is_none() {
             self.fault::<()>(
                 "service.public_url",
                 "is needed for the links in mails, for example \"https://reports.example.com\"",

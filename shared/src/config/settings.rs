@@ -49,6 +49,39 @@ pub enum Mode {
     Production,
 }
 
+/// What a process does, and so which settings production demands of it. What it demands of all is only checked in that mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Everything in one process.
+    AllInOne,
+    /// Answers requests. Links in its answers are made of `service.public_url`.
+    Gateway,
+    /// Runs reports.
+    ReportWorker,
+    /// Sends mail.
+    Notifier,
+    /// Works on the database and ends: migrations, API keys.
+    DatabaseOnly,
+}
+
+impl Role {
+    /// Tells whether a process of this role makes, keeps or removes files, rings doorbells and signs links. All services do: a
+    /// sweeper runs in each.
+    pub(super) const fn serves(self) -> bool {
+        !matches!(self, Self::DatabaseOnly)
+    }
+
+    /// Tells whether it sends mail.
+    pub(super) const fn sends_mail(self) -> bool {
+        matches!(self, Self::AllInOne | Self::Notifier)
+    }
+
+    /// Tells whether it shows links to people.
+    pub(super) const fn shows_links(self) -> bool {
+        matches!(self, Self::AllInOne | Self::Gateway | Self::Notifier)
+    }
+}
+
 /// `[service]`
 #[derive(Debug, Clone)]
 pub struct Service {

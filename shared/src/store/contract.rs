@@ -20,7 +20,7 @@ use crate::artifact::{Artifact, NewArtifact};
 use crate::backoff::RetryDelay;
 use crate::delivery::{Channel, Delivery, DeliveryState};
 use crate::event::Event;
-use crate::job::{Caller, Job, JobState, Lane, NewJob};
+use crate::job::{Caller, Idempotency, Job, JobState, Lane, NewJob};
 use crate::message::OutboxMessage;
 use crate::problem::Problem;
 use crate::progress::Progress;
@@ -105,6 +105,9 @@ pub struct FeedCursor {
 pub trait JobStore: Send + Sync {
     /// Writes job, idempotency, event (`submitted`, seq 1) and outbox rows (route: the job's lane) in one transaction.
     async fn submit(&self, jobs: Vec<NewJob>) -> Result<Vec<Submitted>>;
+    /// Finds what a submit under this key would be answered: `Replayed`, or `KeyReused` where the body differs. `None`: the key
+    /// is free.
+    async fn find_submitted(&self, caller: &Caller, given: &Idempotency) -> Result<Option<Submitted>>;
     /// Reads one job of the caller's, artifacts included.
     async fn job(&self, caller: &Caller, id: Uuid) -> Result<Option<Job>>;
     /// Reads any job, for workers, the notifier and links.
@@ -315,9 +318,11 @@ pub trait SweepStore: Send + Sync {
     async fn release_lost_jobs(&self, silence: Duration) -> Result<Vec<Uuid>>;
     /// Rings jobs that are `retrying` and overdue by more than `grace`, at most `limit`. Returns how many.
     async fn ring_overdue_retries(&self, grace: Duration, limit: u32) -> Result<u32>;
-    /// Counts jobs of the lane that are `pending`, without outbox row, and were last rung more than `grace` ago.
+    /// Counts jobs of the lane that are `pending`, without outbox row, and were last rung more than `grace` ago. On PostgreSQL a job
+    /// that lost a worker counts after 300 ms: the broker may have given its doorbell to that very worker, which is only paused,
+    /// and a job that must run alone waits for an idle worker to hear of it.
     async fn count_silent(&self, lane: Lane, grace: Duration) -> Result<u64>;
-    /// Rings up to `limit` of those, longest silent first. Returns how many.
+    /// Rings up to `limit` of the jobs [`SweepStore::count_silent`] counts, longest silent first. Returns how many.
     async fn ring_silent(&self, lane: Lane, grace: Duration, limit: u32) -> Result<u32>;
     /// Rings deliveries of the channel that are due (or leased for too long) and were last rung more than `grace` ago.
     async fn ring_due_deliveries(&self, channel: Channel, grace: Duration, limit: u32) -> Result<u32>;

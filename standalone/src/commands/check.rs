@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use shared::config::{self, Config};
+use shared::config::{self, Config, Role};
 use shared::report::{Catalogue, DefinitionFault, ReportDefinition};
 
 use super::{Outcome, load};
@@ -12,7 +12,7 @@ use crate::cli::Check;
 use crate::screen;
 
 pub(crate) async fn check(args: Check) -> Outcome {
-    let mut config = load(&args.configured)?;
+    let mut config = load(Role::DatabaseOnly, &args.configured)?;
     let folder: Option<PathBuf> = args.folder.or_else(|| config.catalogue.folder.clone());
     let wanted = config::Catalogue { folder: folder.clone(), reload_every: config.catalogue.reload_every };
     let snapshot = Catalogue::open(&wanted)?.snapshot();

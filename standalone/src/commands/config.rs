@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use shared::config::{Config, LogFormat, Mode, Secret};
+use shared::config::{Config, LogFormat, Mode, Role, Secret};
 use url::Url;
 
 use super::{Outcome, load};
@@ -12,7 +12,7 @@ use crate::cli::Configured;
 use crate::screen;
 
 pub(crate) fn config(configured: &Configured) -> Outcome {
-    screen::line(write(&load(configured)?));
+    screen::line(write(&load(Role::AllInOne, configured)?));
     Ok(ExitCode::SUCCESS)
 }
 

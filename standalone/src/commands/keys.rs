@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use shared::access::{hash_token, key_prefix, make_api_key};
-use shared::config::{Config, Mode};
+use shared::config::{Config, Mode, Role};
 use shared::event::Event;
 use shared::job::Caller;
 use shared::message::OutboxMessage;
@@ -18,7 +18,7 @@ use crate::data_folder::DataFolder;
 use crate::screen;
 
 pub(crate) async fn keys(args: Keys) -> Outcome {
-    let config = load(&args.configured)?;
+    let config = load(Role::DatabaseOnly, &args.configured)?;
     let store = open_store(&config).await?;
     match args.command {
         KeysCommand::Create(wanted) => create(store.as_ref(), wanted).await,

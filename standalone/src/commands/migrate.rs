@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context as _;
+use shared::config::Role;
 use shared::store::PostgresStore;
 
 use super::keys::open_store;
@@ -12,7 +13,7 @@ use crate::cli::Configured;
 use crate::screen;
 
 pub(crate) async fn migrate(configured: Configured) -> Outcome {
-    let config = load(&configured)?;
+    let config = load(Role::DatabaseOnly, &configured)?;
     let started = Instant::now();
     if config.database.url.expose().starts_with("postgres") {
         PostgresStore::migrate(&config.database).await.context("migrate the database of the configuration")?;

@@ -12,7 +12,7 @@ pub(crate) mod up;
 
 use std::process::ExitCode;
 
-use shared::config::Config;
+use shared::config::{Config, Role};
 
 use crate::cli::{Configured, Server};
 use crate::client::Gateway;
@@ -30,11 +30,11 @@ pub(crate) const INTERRUPTED: u8 = 130;
 /// How a command ends.
 pub(crate) type Outcome = anyhow::Result<ExitCode>;
 
-/// Loads the configuration that `--config` and `--data` lead to.
-pub(crate) fn load(configured: &Configured) -> anyhow::Result<Config> {
+/// Loads the configuration that `--config` and `--data` lead to, as far as a process of this role needs it.
+pub(crate) fn load(role: Role, configured: &Configured) -> anyhow::Result<Config> {
     let data =
         configured.data.as_ref().map(|folder| ("WAITLESS_SERVICE__DATA_DIR".to_owned(), folder.display().to_string()));
-    Ok(Config::load_with(configured.config.as_deref(), data)?)
+    Ok(Config::load_with(role, configured.config.as_deref(), data)?)
 }
 
 /// Prepares calls to the gateway that `--url`, `--key` and the data folder lead to.

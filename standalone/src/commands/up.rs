@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use shared::config::Config;
+use shared::config::{Config, Role};
 use shared::{shutdown, telemetry};
 
 use super::{Outcome, load};
@@ -14,7 +14,7 @@ use crate::data_folder::DataFolder;
 use crate::screen;
 
 pub(crate) async fn up(args: Up) -> Outcome {
-    let mut config = load(&args.configured)?;
+    let mut config = load(Role::AllInOne, &args.configured)?;
     if let Some(listen) = args.listen {
         config.http.listen = listen;
     }

@@ -14,7 +14,7 @@ use super::rows::{CountRow, JobRow, artifacts_column, job_columns};
 use super::run::Outcome;
 use super::sql::sql;
 use crate::event::Event;
-use crate::job::{Caller, Job, NewJob};
+use crate::job::{Caller, Idempotency, Job, NewJob};
 use crate::store::{Changed, FeedCursor, JobFilter, JobStore, Result, Submitted};
 
 const JOB: &str = concat!(
@@ -75,6 +75,10 @@ const REPLAY: &str = with_effects!(
 impl JobStore for PostgresStore {
     async fn submit(&self, jobs: Vec<NewJob>) -> Result<Vec<Submitted>> {
         self.submit_batch(jobs).await
+    }
+
+    async fn find_submitted(&self, caller: &Caller, given: &Idempotency) -> Result<Option<Submitted>> {
+        self.find_key(caller, given).await
     }
 
     async fn job(&self, caller: &Caller, id: Uuid) -> Result<Option<Job>> {

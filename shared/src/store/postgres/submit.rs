@@ -16,7 +16,7 @@ use super::run::Outcome;
 use super::sql::sql;
 use super::{PostgresStore, column};
 use crate::event::{Event, EventKind};
-use crate::job::{Job, JobState, NewJob};
+use crate::job::{Caller, Idempotency, Job, JobState, NewJob};
 use crate::message::{Message, OutboxMessage, Queue, Route};
 use crate::progress::Progress;
 use crate::store::{Result, Submitted};
@@ -83,7 +83,35 @@ struct KnownRow {
     job: JobRow,
 }
 
+impl KnownRow {
+    /// What a repeat is answered, or a request that only has the same key.
+    fn answer(self, given: Option<&Idempotency>) -> Outcome<Submitted> {
+        if given.is_some_and(|given| given.body_hash.as_slice() == self.body_hash) {
+            Ok(Submitted::Replayed(Box::new(self.job.into_job()?.as_submitted())))
+        } else {
+            Ok(Submitted::KeyReused)
+        }
+    }
+}
+
 impl PostgresStore {
+    pub(super) async fn find_key(&self, caller: &Caller, given: &Idempotency) -> Result<Option<Submitted>> {
+        let (caller, given) = (caller.clone(), given.clone());
+        self.read(move |connection| {
+            async move {
+                let known: Vec<KnownRow> = sql(KNOWN)
+                    .bind::<Array<Text>, _>(vec![caller.tenant.as_str()])
+                    .bind::<Array<Text>, _>(vec![caller.principal.as_str()])
+                    .bind::<Array<Text>, _>(vec![given.key.as_str()])
+                    .load(connection)
+                    .await?;
+                known.into_iter().next().map(|row| row.answer(Some(&given))).transpose()
+            }
+            .boxed()
+        })
+        .await
+    }
+
     pub(super) async fn submit_batch(&self, jobs: Vec<NewJob>) -> Result<Vec<Submitted>> {
         self.change(|connection| submit_all(connection, jobs).boxed()).await
     }
@@ -194,9 +222,7 @@ async fn recognise(
     for row in known {
         let place = usize::try_from(row.place - 1).unwrap_or(usize::MAX);
         let (Some(index), Some(job)) = (rest.get(place), batch.get(place)) else { continue };
-        let same = job.idempotency.as_ref().is_some_and(|i| i.body_hash.as_slice() == row.body_hash);
-        let outcome =
-            if same { Submitted::Replayed(Box::new(row.job.into_job()?.as_submitted())) } else { Submitted::KeyReused };
+        let outcome = row.answer(job.idempotency.as_ref())?;
         if let Some(place) = outcomes.get_mut(*index) {
             *place = Some(outcome);
             answered.insert(*index);

@@ -12,7 +12,7 @@ use super::sql::{Cells, sql};
 use super::submit;
 use super::writer::Transaction;
 use crate::event::Event;
-use crate::job::{Caller, Job, NewJob};
+use crate::job::{Caller, Idempotency, Job, NewJob};
 use crate::store::{Changed, FeedCursor, JobFilter, JobStore, Result, Submitted};
 use crate::transitions::Transition;
 
@@ -71,6 +71,11 @@ impl JobStore for SqliteStore {
             return Ok(Vec::new());
         }
         self.writer.write(move |transaction| submit::submit(transaction, jobs)).await
+    }
+
+    async fn find_submitted(&self, caller: &Caller, given: &Idempotency) -> Result<Option<Submitted>> {
+        let (caller, given) = (caller.clone(), given.clone());
+        self.readers.read(move |connection| submit::find_key(connection, &caller, &given)).await
     }
 
     async fn job(&self, caller: &Caller, id: Uuid) -> Result<Option<Job>> {

@@ -1,6 +1,7 @@
 //! Submits: job, idempotency, event and outbox rows.
 
 use chrono::{DateTime, Utc};
+use diesel::SqliteConnection;
 
 use super::change::{job_doorbell, tell};
 use super::errors::{Failure, Outcome, unreadable};
@@ -9,7 +10,7 @@ use super::rows::bare_job;
 use super::sql::{Cells, sql, to_json};
 use super::writer::Transaction;
 use crate::event::EventKind;
-use crate::job::{Idempotency, Job, JobState, NewJob};
+use crate::job::{Caller, Idempotency, Job, JobState, NewJob};
 use crate::progress::Progress;
 use crate::store::Submitted;
 
@@ -20,7 +21,7 @@ pub(super) fn submit(transaction: &mut Transaction<'_>, jobs: Vec<NewJob>) -> Ou
 
 fn submit_one(transaction: &mut Transaction<'_>, job: NewJob) -> Outcome<Submitted> {
     if let Some(given) = &job.idempotency
-        && let Some(answer) = answer_given(transaction, &job, given)?
+        && let Some(answer) = find_key(transaction.connection, &job.caller, given)?
     {
         return Ok(answer);
     }
@@ -32,19 +33,23 @@ fn submit_one(transaction: &mut Transaction<'_>, job: NewJob) -> Outcome<Submitt
 }
 
 /// Finds what the key was answered before.
-fn answer_given(transaction: &mut Transaction<'_>, job: &NewJob, given: &Idempotency) -> Outcome<Option<Submitted>> {
+pub(super) fn find_key(
+    connection: &mut SqliteConnection,
+    caller: &Caller,
+    given: &Idempotency,
+) -> Outcome<Option<Submitted>> {
     let kept = sql!(
         "select body_hash, job_id from idempotency where tenant = ?1 and principal = ?2 and key = ?3",
-        &job.caller.tenant,
-        &job.caller.principal,
+        &caller.tenant,
+        &caller.principal,
         &given.key,
     )
-    .row(transaction.connection, |cells: &mut Cells| Ok((cells.hash()?, cells.id()?)))?;
+    .row(connection, |cells: &mut Cells| Ok((cells.hash()?, cells.id()?)))?;
     let Some((body_hash, job_id)) = kept else { return Ok(None) };
     if body_hash != given.body_hash {
         return Ok(Some(Submitted::KeyReused));
     }
-    let before = bare_job(transaction.connection, job_id)?;
+    let before = bare_job(connection, job_id)?;
     let before =
         before.ok_or_else(|| unreadable(format!("an idempotency key refers to job {job_id}, which is gone")))?;
     Ok(Some(Submitted::Replayed(Box::new(before.as_submitted()))))

@@ -86,7 +86,7 @@ impl Heartbeat for SqliteHeartbeat {
     }
 
     async fn cut_off(&mut self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     async fn retire(&mut self) -> Result<()> {

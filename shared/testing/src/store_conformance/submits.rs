@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use shared::access::hash_token;
 use shared::event::EventKind;
-use shared::job::{JobState, Lane, NewJob};
+use shared::job::{Idempotency, JobState, Lane, NewJob};
 use shared::message::{Message, Queue, Route};
 use shared::progress::Progress;
 use shared::store::{Ending, Submitted};
@@ -80,6 +81,22 @@ pub async fn the_same_key_with_another_body_is_refused(stage: Stage) {
     let id = other.id;
     assert_eq!(stage.store.submit(vec![other]).await.unwrap(), [Submitted::KeyReused]);
     assert_eq!(stage.store.job_by_id(id).await.unwrap(), None);
+}
+
+pub async fn a_key_is_found_with_what_a_submit_under_it_would_be_answered(stage: Stage) {
+    let given = |body| Idempotency { key: "key".to_owned(), body_hash: hash_token(body) };
+    assert_eq!(stage.store.find_submitted(&ana(), &given("body")).await.unwrap(), None);
+    let first = stage.submit(keyed_job(&ana(), "key", "body")).await;
+    let worker = stage.worker().await;
+    let claimed = stage.claim(&worker, first.id).await;
+    stage.settle(&claimed, Ending::Done(vec![artifact(&claimed)])).await;
+    let found = stage.store.find_submitted(&ana(), &given("body")).await.unwrap();
+    assert_eq!(found, Some(Submitted::Replayed(Box::new(first))));
+    let other = stage.store.find_submitted(&ana(), &given("another body")).await.unwrap();
+    assert_eq!(other, Some(Submitted::KeyReused));
+    for stranger in [caller("acme", "bob"), caller("globex", "ana")] {
+        assert_eq!(stage.store.find_submitted(&stranger, &given("body")).await.unwrap(), None);
+    }
 }
 
 pub async fn keys_are_apart_for_every_tenant_and_principal(stage: Stage) {
