@@ -182,7 +182,7 @@ async fn make_files(
             Total::Unknown => (None, false),
         };
     });
-    let about = Arc::new(About::new(job, &report.definition, snapshot_at));
+    let about = Arc::new(About::new(job, &report.definition, snapshot_at).with_fonts(&worker.fonts));
     let (storage, budget) = (&worker.places.storage, &worker.budget);
     let made = Files { attempt, storage, budget, limits, about: Arc::clone(&about), files }.write(reading).await?;
     attempt.advance(|progress| progress.phase = Phase::Finished);

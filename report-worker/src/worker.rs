@@ -1,5 +1,6 @@
 //! What every job of this process shares.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use shared::config::{self, Config, Secret};
@@ -11,6 +12,7 @@ use uuid::Uuid;
 use crate::budget::Budget;
 use crate::company::Company;
 use crate::definition::Definitions;
+use crate::format::{FontFile, load_fonts};
 use crate::running::Running;
 use crate::source::Sources;
 
@@ -36,6 +38,8 @@ pub(crate) struct Worker {
     pub(crate) hand_off_after: Duration,
     pub(crate) link_secret: Secret,
     pub(crate) sources: Sources,
+    /// Fonts for characters the built-in ones do not have.
+    pub(crate) fonts: Arc<[Arc<FontFile>]>,
     pub(crate) definitions: Definitions,
     pub(crate) running: Running,
     /// Memory of the files under way.
@@ -59,6 +63,7 @@ impl Worker {
             hand_off_after: config.broker.hand_off_after,
             link_secret: config.service.link_secret.clone(),
             sources: Sources::open(&config.sources)?,
+            fonts: load_fonts(&config.worker.fonts)?,
             definitions: Definitions::default(),
             running: Running::default(),
             budget: Budget::new(config.worker.memory.0, config.storage.part_size.0),

@@ -16,11 +16,13 @@ pub enum Format {
     Jsonl,
     /// Apache Parquet, zstd, typed columns.
     Parquet,
+    /// Pages to read and print: title, chart, table, totals; embedded fonts, selectable text.
+    Pdf,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 3] = [Self::Csv, Self::Jsonl, Self::Parquet];
+    pub const ALL: [Self; 4] = [Self::Csv, Self::Jsonl, Self::Parquet, Self::Pdf];
 
     /// Returns the name used in the API, the catalogue and as file extension.
     #[must_use]
@@ -29,6 +31,7 @@ impl Format {
             Self::Csv => "csv",
             Self::Jsonl => "jsonl",
             Self::Parquet => "parquet",
+            Self::Pdf => "pdf",
         }
     }
 
@@ -39,6 +42,7 @@ impl Format {
             Self::Csv => "text/csv; charset=utf-8",
             Self::Jsonl => "application/jsonl; charset=utf-8",
             Self::Parquet => "application/vnd.apache.parquet",
+            Self::Pdf => "application/pdf",
         }
     }
 

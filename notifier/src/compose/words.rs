@@ -110,6 +110,7 @@ fn file(artifact: &Artifact, public_url: &str, link_secret: &str) -> File {
             Format::Csv => "CSV",
             Format::Jsonl => "JSON Lines",
             Format::Parquet => "Parquet",
+            Format::Pdf => "PDF",
         },
         size: human::bytes(artifact.bytes),
         rows,

@@ -1,11 +1,15 @@
 //! What a file says about itself besides its rows.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use shared::artifact::Format;
 use shared::job::{Job, Params};
-use shared::report::{ColumnSpec, Compression, CsvOptions, JsonlOptions, ReportDefinition};
+use shared::report::{ChartSpec, ColumnSpec, Compression, CsvOptions, JsonlOptions, PageSpec, ReportDefinition};
 use uuid::Uuid;
+
+use super::FontFile;
 
 /// What is known of a file before its first row: its heading, and its presentation.
 #[derive(Debug, Clone)]
@@ -28,6 +32,12 @@ pub struct About {
     pub csv: CsvOptions,
     /// How JSON Lines are written.
     pub jsonl: JsonlOptions,
+    /// The page a printed file is set on.
+    pub page: PageSpec,
+    /// A picture of the rows.
+    pub chart: Option<ChartSpec>,
+    /// Fonts behind the built-in ones, for formats that embed some.
+    pub fonts: Arc<[Arc<FontFile>]>,
     /// The source's time of the snapshot.
     pub snapshot_at: DateTime<Utc>,
 }
@@ -46,6 +56,9 @@ impl About {
             columns: definition.columns.clone(),
             csv: definition.csv,
             jsonl: definition.jsonl,
+            page: definition.page,
+            chart: definition.chart.clone(),
+            fonts: Arc::default(),
             snapshot_at,
         }
     }
@@ -58,6 +71,12 @@ impl About {
             Format::Jsonl => self.jsonl.compression,
             _ => Compression::None,
         }
+    }
+
+    /// Adds the fonts of this worker.
+    #[must_use]
+    pub fn with_fonts(self, fonts: &Arc<[Arc<FontFile>]>) -> Self {
+        Self { fonts: Arc::clone(fonts), ..self }
     }
 
     /// Returns the presentation of a column, if the definition has one.

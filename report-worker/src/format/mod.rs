@@ -8,6 +8,7 @@ mod decimal;
 mod jsonl;
 pub(crate) mod number;
 mod parquet;
+mod pdf;
 pub(crate) mod time;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use shared::problem::Problem;
 use compress::compressed;
 
 pub use about::{About, Ending};
+pub use pdf::{FontFile, load_fonts};
 
 /// Turns batches into the bytes of one file.
 ///
@@ -69,5 +71,6 @@ pub fn writer(format: Format, about: &Arc<About>) -> Box<dyn RowWriter> {
         Format::Csv => compressed(Box::new(csv::CsvWriter::new(about.csv)), about.csv.compression),
         Format::Jsonl => compressed(Box::new(jsonl::JsonlWriter::default()), about.jsonl.compression),
         Format::Parquet => Box::new(parquet::ParquetWriter::new(about)),
+        Format::Pdf => Box::new(pdf::PdfWriter::new(about)),
     }
 }

@@ -13,7 +13,7 @@ use shared::artifact::Format;
 use shared::config::{self, Secret};
 use shared::job::{Caller, Params};
 use shared::problem::Problem;
-use shared::report::{parse_definition, validate_params};
+use shared::report::{PageSpec, parse_definition, validate_params};
 use tokio_util::sync::CancellationToken;
 
 /// A source with something in it. Gone with this value.
@@ -138,6 +138,9 @@ pub(crate) fn about() -> Arc<About> {
         columns: Vec::new(),
         csv: shared::report::CsvOptions::default(),
         jsonl: shared::report::JsonlOptions::default(),
+        page: PageSpec::default(),
+        chart: None,
+        fonts: Arc::default(),
         snapshot_at: chrono::DateTime::UNIX_EPOCH,
     })
 }

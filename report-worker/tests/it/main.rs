@@ -12,6 +12,7 @@ mod format_csv;
 mod format_jsonl;
 mod format_options;
 mod format_parquet;
+mod format_pdf;
 mod limits;
 mod losses;
 mod memory;

@@ -164,6 +164,7 @@ impl Reader {
             max_rows: self.number("worker.max_rows", 1),
             max_bytes: self.size("worker.max_bytes"),
             memory: self.size("worker.memory"),
+            fonts: self.list("worker.fonts").into_iter().map(Into::into).collect(),
             progress_every: self.duration("worker.progress_every"),
         }
     }

@@ -167,6 +167,7 @@ pub struct Worker {
     pub max_rows: u64,
     pub max_bytes: ByteSize,
     pub memory: ByteSize,
+    pub fonts: Vec<PathBuf>,
     pub progress_every: Duration,
 }
 

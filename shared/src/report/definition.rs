@@ -56,6 +56,10 @@ pub struct ReportDefinition {
     pub csv: CsvOptions,
     /// How JSON Lines are written.
     pub jsonl: JsonlOptions,
+    /// The page a PDF is set on.
+    pub page: PageSpec,
+    /// A picture of the rows, for formats that have a place for one.
+    pub chart: Option<ChartSpec>,
 }
 
 /// How a report's total number of rows is found.
@@ -120,6 +124,60 @@ pub struct ParamSpec {
     pub max_items: Option<u32>,
     /// Kept out of logs, answers and receipts.
     pub sensitive: bool,
+}
+
+/// `[pdf]`: the page a report is set on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PageSpec {
+    /// Size of the sheet.
+    pub paper: Paper,
+    /// Absent: chosen by the width of the columns.
+    pub orientation: Option<Orientation>,
+}
+
+/// Size of a sheet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Paper {
+    /// 210 × 297 mm.
+    #[default]
+    A4,
+    /// 297 × 420 mm.
+    A3,
+    /// 8.5 × 11 inches.
+    Letter,
+    /// 11 × 17 inches.
+    Tabloid,
+}
+
+/// Which side of a sheet is up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Orientation {
+    /// The short one.
+    Portrait,
+    /// The long one.
+    Landscape,
+}
+
+/// `[chart]`: a picture of the rows. Rows with the same `x` are added up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChartSpec {
+    /// Bars or lines.
+    pub kind: ChartKind,
+    /// The column that names the points.
+    pub x: String,
+    /// Numeric columns, one series each, at least one.
+    pub y: Vec<String>,
+    /// For people; where absent, the titles of the columns.
+    pub title: Option<String>,
+}
+
+/// How a chart shows its points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChartKind {
+    /// One bar a point.
+    Bar,
+    /// Points joined in the order of the rows.
+    Line,
 }
 
 /// Good definitions by name, and what is wrong with the others.

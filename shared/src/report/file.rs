@@ -35,6 +35,27 @@ pub(super) struct DefinitionFile {
     pub(super) columns: Vec<Spanned<ColumnFile>>,
     pub(super) csv: Option<Spanned<CsvFile>>,
     pub(super) jsonl: Option<Spanned<JsonlFile>>,
+    #[serde(default)]
+    pub(super) pdf: PageFile,
+    pub(super) chart: Option<ChartFile>,
+}
+
+/// `[pdf]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PageFile {
+    pub(super) page: Option<Spanned<String>>,
+    pub(super) orientation: Option<Spanned<String>>,
+}
+
+/// `[chart]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ChartFile {
+    pub(super) kind: Spanned<String>,
+    pub(super) x: Spanned<String>,
+    pub(super) y: Spanned<Vec<Spanned<String>>>,
+    pub(super) title: Option<Spanned<String>>,
 }
 
 /// `[params.<name>]`

@@ -10,6 +10,7 @@ mod output;
 mod parse;
 mod parse_column;
 mod parse_param;
+mod parse_print;
 mod query;
 mod schema;
 mod validate;

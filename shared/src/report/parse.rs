@@ -11,6 +11,7 @@ use super::file::DefinitionFile;
 use super::output;
 use super::parse_column::parse_columns;
 use super::parse_param::parse_params;
+use super::parse_print::{parse_chart, parse_page};
 use super::{DefinitionFault, ParamSpec, Query, RESERVED, ReportDefinition};
 use crate::artifact::Format;
 use crate::config::ByteSize;
@@ -66,6 +67,8 @@ fn parse(name: &str, text: &str) -> Result<ReportDefinition, Fault> {
     let columns = parse_columns(file.columns)?;
     let csv = output::csv(file.csv, &formats)?;
     let jsonl = output::jsonl(file.jsonl, &formats)?;
+    let page = parse_page(&file.pdf)?;
+    let chart = file.chart.as_ref().map(parse_chart).transpose()?;
     Ok(ReportDefinition {
         name: name.to_owned(),
         version: format!("sha256:{}", hex::encode(Sha256::digest(text.as_bytes()))),
@@ -88,6 +91,8 @@ fn parse(name: &str, text: &str) -> Result<ReportDefinition, Fault> {
         columns,
         csv,
         jsonl,
+        page,
+        chart,
     })
 }
 
@@ -100,7 +105,7 @@ fn check_name(name: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-fn not_blank(value: &Spanned<String>, what: &str) -> Result<String, Fault> {
+pub(super) fn not_blank(value: &Spanned<String>, what: &str) -> Result<String, Fault> {
     let trimmed = value.get_ref().trim();
     if trimmed.is_empty() || trimmed.chars().any(char::is_control) {
         return Err(Fault::new(value.span(), format!("`{what}` must be a line of text")));

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use shared::artifact::Format;
 use shared::job::Lane;
 use shared::report::{
-    ColumnAlign, ColumnFormat, ColumnTotal, Compression, CsvOptions, JsonlOptions, OnLimit, ParamType, TotalRows,
-    parse_definition,
+    ChartKind, ColumnAlign, ColumnFormat, ColumnTotal, Compression, CsvOptions, JsonlOptions, OnLimit, Orientation,
+    Paper, ParamType, TotalRows, parse_definition,
 };
 
 const FULL: &str = r#"
@@ -54,6 +54,14 @@ compression = "zstd"
 
 [jsonl]
 compression = "gzip"
+[pdf]
+page = "Letter"
+orientation = "landscape"
+
+[chart]
+kind = "bar"
+x = "segment"
+y = ["sum_qty"]
 "#;
 
 const SMALL: &str = "title = \"T\"\nsource = \"demo\"\nsql = \"\"\"\nselect 1\nfrom t\n\"\"\"\n";
@@ -89,6 +97,12 @@ fn every_key_of_the_format_is_read() {
         (Some(ColumnFormat::Number { decimals: 2 }), Some(ColumnTotal::Sum))
     );
     assert_eq!((column.width, column.align), (Some(14), Some(ColumnAlign::Center)));
+    assert_eq!((def.page.paper, def.page.orientation), (Paper::Letter, Some(Orientation::Landscape)));
+    let chart = def.chart.unwrap();
+    assert_eq!(
+        (chart.kind, chart.x.as_str(), chart.y, chart.title),
+        (ChartKind::Bar, "segment", vec!["sum_qty".into()], None)
+    );
 }
 
 #[test]
@@ -132,7 +146,7 @@ fn each_fault_names_its_line_and_what_would_be_right() {
         after("timeout = \"5 parsecs\"\n"),
         after("timeout = \"0s\"\n"),
         after("lane = \"slow\"\n"),
-        after("formats = [\"csv\",\n  \"pdf\"]\n"),
+        after("formats = [\"csv\",\n  \"docx\"]\n"),
         after("formats = [\"csv\", \"csv\"]\n"),
         after("formats = []\n"),
         after("max_attempts = 0\n"),
@@ -158,6 +172,12 @@ fn each_fault_names_its_line_and_what_would_be_right() {
         after("[[columns]]\nname = \"x\"\n[[columns]]\nname = \"x\"\n"),
         after("[[columns]]\nname = \"\"\n"),
         after("[[columns]]\nheight = 5\n"),
+        after("[pdf]\npage = \"A9\"\n"),
+        after("[pdf]\norientation = \"upright\"\n"),
+        after("[chart]\nkind = \"pie\"\nx = \"a\"\ny = [\"b\"]\n"),
+        after("[chart]\nkind = \"bar\"\nx = \"a\"\ny = []\n"),
+        after("[chart]\nkind = \"bar\"\nx = \"a\"\ny = [\"b\",\n  \"a\"]\n"),
+        after("[chart]\nkind = \"bar\"\ny = [\"b\"]\n"),
         after("title = \"again\"\n"),
         after("title\n"),
         param("type = \"dat\"\n"),
@@ -208,7 +228,12 @@ fn every_key_of_a_definition_is_in_the_documentation() {
     let documented: Vec<&str> =
         page.lines().filter(|line| line.starts_with("| `")).filter_map(|line| line.split('|').nth(1)).collect();
     // Who gives an unknown key is told the known ones.
-    for extra in ["unknown = 1\n", "[params.p]\ntype = \"date\"\nunknown = 1\n", "[[columns]]\nunknown = 1\n"] {
+    for extra in [
+        "unknown = 1\n",
+        "[params.p]\ntype = \"date\"\nunknown = 1\n",
+        "[[columns]]\nunknown = 1\n",
+        "[chart]\nunknown = 1\n",
+    ] {
         let message = fault(&format!("{SMALL}{extra}"));
         let known = message.split_once("expected one of ").unwrap().1;
         for key in known.split(", ") {

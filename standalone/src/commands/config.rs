@@ -157,6 +157,7 @@ fn worker(config: &Config) -> Settings {
         ("max_rows", json!(worker.max_rows)),
         ("max_bytes", json!(worker.max_bytes.to_string())),
         ("memory", json!(worker.memory.to_string())),
+        ("fonts", json!(worker.fonts)),
         ("progress_every", time(worker.progress_every)),
     ]
 }

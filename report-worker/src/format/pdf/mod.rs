@@ -1,0 +1,140 @@
+//! PDF: pages go out as they fill, so memory does not grow with their number.
+//!
+//! The way of a row: [`row`] makes text of its values, [`table`] sets them on a line (or [`tall`] on several, broken by
+//! [`wrap`]), with glyphs from [`fonts`] and operators of [`canvas`]; [`document`] turns the pages, and [`objects`] keeps what is
+//! needed to find them again. [`columns`] decides at the first batch which page and what size of type the columns need. Whatever
+//! is known only at the end stands there and is referred to from the pages: see [`ending`] and [`embed`].
+
+mod canvas;
+mod chart;
+mod columns;
+mod deflate;
+mod document;
+mod embed;
+mod ending;
+mod font_files;
+mod fonts;
+mod heading;
+mod metadata;
+mod objects;
+mod row;
+mod table;
+mod tall;
+mod wrap;
+
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::{Schema, SchemaRef};
+use shared::problem::Problem;
+
+pub use font_files::{FontFile, load_fonts};
+
+use self::chart::Chart;
+use self::columns::{Layout, Measured};
+use self::document::Document;
+use self::fonts::Fonts;
+use self::row::text_of;
+use self::table::Table;
+use super::cell::cells;
+use super::{About, Ending, RowWriter};
+
+/// Rows of the first batch that decide on the columns' widths.
+const LOOK_AT_ROWS: usize = 1000;
+
+/// Writes one PDF.
+#[derive(Debug)]
+pub(super) struct PdfWriter {
+    about: Arc<About>,
+    schema: Option<SchemaRef>,
+    open: Option<Open>,
+}
+
+/// A file whose first page is laid out.
+#[derive(Debug)]
+struct Open {
+    document: Document,
+    table: Table,
+    chart: Option<Chart>,
+}
+
+impl PdfWriter {
+    pub(super) fn new(about: &Arc<About>) -> Self {
+        Self { about: Arc::clone(about), schema: None, open: None }
+    }
+
+    /// Lays out the first page, with the first rows if there are any.
+    fn open(&self, schema: &Schema, first: Option<&RecordBatch>, out: &mut Vec<u8>) -> Result<Open, Problem> {
+        let about = &self.about;
+        let mut fonts = Fonts::new(&about.fonts);
+        let mut measured = Measured::of_schema(schema, about, &mut fonts);
+        let mut chart = about.chart.as_ref().map(|spec| Chart::new(spec, schema, about)).transpose()?;
+        if let Some(batch) = first {
+            measure_rows(&mut measured, &mut fonts, batch)?;
+            if let Some(chart) = &mut chart {
+                chart.plan(batch, &mut fonts)?;
+            }
+        }
+        let layout = Layout::find(measured, about.page)?;
+        let mut document = Document::new(fonts, layout.sheet, &metadata::foot(about), out);
+        let table = Table::new(layout, &mut document.fonts);
+        heading::write_heading(&mut document, about, out)?;
+        if let Some(chart) = &mut chart {
+            chart.set_width(document.sheet.measure());
+            ending::place_chart(&mut document, chart, out)?;
+        }
+        if document.room() < table.header_height() + table.height(2) {
+            document.turn(out)?;
+        }
+        table.draw_header(&mut document);
+        Ok(Open { document, table, chart })
+    }
+}
+
+fn measure_rows(measured: &mut [Measured], fonts: &mut Fonts, batch: &RecordBatch) -> Result<(), Problem> {
+    let cells = cells(batch)?;
+    let mut buffer = Vec::new();
+    for row in 0..batch.num_rows().min(LOOK_AT_ROWS) {
+        for (column, cells) in measured.iter_mut().zip(&cells) {
+            if let Some(text) = text_of(&mut buffer, cells, row, column.format.as_ref()) {
+                column.look_at(fonts, text);
+            }
+        }
+    }
+    Ok(())
+}
+
+impl RowWriter for PdfWriter {
+    fn begin(&mut self, schema: &Schema, _out: &mut Vec<u8>) -> Result<(), Problem> {
+        self.schema = Some(Arc::new(schema.clone()));
+        Ok(())
+    }
+
+    fn write(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), Problem> {
+        let mut open = match self.open.take() {
+            Some(open) => open,
+            None => self.open(batch.schema_ref(), Some(batch), out)?,
+        };
+        let cells = cells(batch)?;
+        for row in 0..batch.num_rows() {
+            open.table.write_row(&mut open.document, &cells, row, out)?;
+        }
+        if let Some(chart) = &mut open.chart {
+            chart.read(batch)?;
+        }
+        self.open = Some(open);
+        Ok(())
+    }
+
+    fn finish(&mut self, ending: Ending, out: &mut Vec<u8>) -> Result<(), Problem> {
+        let mut open = match self.open.take() {
+            Some(open) => open,
+            None => {
+                let schema = self.schema.take().unwrap_or_else(|| Arc::new(Schema::empty()));
+                self.open(&schema, None, out)?
+            }
+        };
+        ending::write_notes(&mut open.document, &open.table, ending, out)?;
+        ending::finish(open.document, open.chart.as_ref(), &self.about, ending, out)
+    }
+}
