@@ -41,6 +41,8 @@ impl Budget {
 const fn encoder(format: Format) -> usize {
     match format {
         Format::Csv | Format::Jsonl => 4 * MIB,
+        // A page, tables of fonts, and a drawing or two.
+        Format::Pdf => 8 * MIB,
         // A row group in memory, and one being written.
         Format::Parquet => 48 * MIB,
     }
