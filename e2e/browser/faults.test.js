@@ -7,7 +7,8 @@ const stage = new Stage();
 let browser;
 
 before(async () => {
-  [browser] = await Promise.all([openBrowser(), stage.up()]);
+  browser = await openBrowser();
+  await stage.up();
 });
 after(async () => {
   await browser?.close();

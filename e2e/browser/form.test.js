@@ -7,7 +7,8 @@ const stage = new Stage();
 let browser;
 
 before(async () => {
-  [browser] = await Promise.all([openBrowser(), stage.up()]);
+  browser = await openBrowser();
+  await stage.up();
 });
 after(async () => {
   await browser?.close();
@@ -57,7 +58,7 @@ test('a report is made and cancelled with the keyboard alone', async () => {
   const { page, context, faults } = await newPage();
   await page.goto(stage.url);
   await page.getByRole('heading', { name: 'Reports' }).waitFor();
-  await page.getByRole('link', { name: 'Counting', exact: true }).waitFor();
+  await page.getByRole('link', { name: 'Options: Counting' }).waitFor();
   const focused = () => page.evaluate(() => document.activeElement?.getAttribute('aria-label') ?? document.activeElement?.textContent?.trim() ?? '');
   const tabTo = async (/** @type {RegExp} */ name) => {
     for (let steps = 0; steps < 60; steps++) {
@@ -70,7 +71,7 @@ test('a report is made and cancelled with the keyboard alone', async () => {
   assert.equal(await focused(), 'Skip to content');
   await page.keyboard.press('/');
   await page.keyboard.type('count');
-  await tabTo(/^Counting$/);
+  await tabTo(/^Options: Counting$/);
   await page.keyboard.press('Enter');
   await page.getByLabel('Rows').waitFor();
   await page.getByLabel('Rows').focus();

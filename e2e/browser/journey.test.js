@@ -7,7 +7,8 @@ const stage = new Stage({ demo: true });
 let browser;
 
 before(async () => {
-  [browser] = await Promise.all([openBrowser(), stage.up()]);
+  browser = await openBrowser();
+  await stage.up();
 });
 after(async () => {
   await browser?.close();
@@ -23,7 +24,7 @@ test('a newcomer opens the printed link and has a report with one click', async 
   await page.getByText('press Make').waitFor();
   await page.getByRole('button', { name: 'Make Pricing summary', exact: true }).click();
   const card = page.getByRole('listitem').filter({ has: page.getByRole('heading', { name: 'Pricing summary' }) });
-  const file = await download(page, card.getByRole('link', { name: /^Download pricing-summary/ }));
+  const file = await download(page, card.getByRole('link', { name: /^Download CSV: pricing-summary/ }));
   assert.match(file.name, /^pricing-summary.*\.csv$/);
   assert.match(file.text, /^return_flag,line_status,/);
   assert.equal(file.text.trim().split('\n').length, 5);

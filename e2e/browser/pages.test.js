@@ -11,7 +11,8 @@ let browser;
 let pages = {};
 
 before(async () => {
-  [browser] = await Promise.all([openBrowser(), stage.up()]);
+  browser = await openBrowser();
+  await stage.up();
   const submit = (/** @type {object} */ body) => stage.call('/v1/jobs', body);
   const done = await submit({ report: 'counting', formats: ['csv', 'jsonl'], notify: [{ channel: 'email', to: 'ana@example.com' }] });
   const failed = await submit({ report: 'broken' });

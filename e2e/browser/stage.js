@@ -111,7 +111,7 @@ export class Stage {
   /** Ends it as a crash does. */
   async kill() {
     const child = this.#process;
-    if (!child || child.exitCode !== null) return;
+    if (!child || child.pid === undefined || child.exitCode !== null) return;
     child.removeAllListeners('exit');
     const ended = new Promise((resolve) => child.on('exit', resolve));
     child.kill('SIGKILL');

@@ -54,10 +54,16 @@ class Console {
     document.addEventListener('click', (event) => this.#follow(event));
     addEventListener('popstate', () => this.show());
     document.addEventListener('keydown', (event) => this.#shortcut(event));
+    addEventListener('offline', () => this.#probe());
     fillNav([], '');
     this.account();
     await this.#ask();
     this.show();
+  }
+
+  /** The stream may take long to notice that the network is gone; a service on this machine needs none. */
+  async #probe() {
+    await fetch('/livez', { cache: 'no-store' }).catch(() => navigator.onLine || showConnection(false));
   }
 
   /** Asks who is signed in, until it is answered. */

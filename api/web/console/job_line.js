@@ -48,7 +48,7 @@ export function downloads(job, quiet = false) {
   const there = job.artifacts.filter((artifact) => !isExpired(artifact));
   if (there.length === 0) return [h('span.quiet', null, 'File no longer kept')];
   return there.map((artifact) =>
-    h(quiet ? 'a.button' : 'a.button.primary', { href: fileAddress(job, artifact.format), download: artifact.filename, 'aria-label': `Download ${artifact.filename}` },
+    h(quiet ? 'a.button' : 'a.button.primary', { href: fileAddress(job, artifact.format), download: artifact.filename, 'aria-label': `Download ${artifact.format.toUpperCase()}: ${artifact.filename}` },
       icon('download'), artifact.format.toUpperCase()));
 }
 

@@ -14,6 +14,7 @@ export class Live {
   #client;
   #jobs = /** @type {Map<string, Job>} */ (new Map());
   #listeners = /** @type {Set<(job: Job, event: JobEvent | null) => void>} */ (new Set());
+  #hearers = /** @type {Set<(event: JobEvent) => void>} */ (new Set());
   #resync = /** @type {Set<() => void>} */ (new Set());
   #reading = /** @type {Map<string, {again: boolean, event: JobEvent | null}>} */ (new Map());
   #position = /** @type {string | null} */ (null);
@@ -43,12 +44,22 @@ export class Live {
   }
 
   /**
-   * @param {(job: Job, event: JobEvent | null) => void} listener Told of each change, and by which event it came.
+   * @param {(job: Job, event: JobEvent | null) => void} listener Told of each change, and by which event it came; of several
+   * that came at once, by the last one.
    * @param {AbortSignal} signal
    */
   onJob(listener, signal) {
     this.#listeners.add(listener);
     signal.addEventListener('abort', () => this.#listeners.delete(listener));
+  }
+
+  /**
+   * @param {(event: JobEvent) => void} listener Told of every event but progress.
+   * @param {AbortSignal} signal
+   */
+  onEvent(listener, signal) {
+    this.#hearers.add(listener);
+    signal.addEventListener('abort', () => this.#hearers.delete(listener));
   }
 
   /**
@@ -97,8 +108,10 @@ export class Live {
     for await (const event of feed) {
       const { job_id: id, progress, attempt } = event.data;
       const job = this.#jobs.get(id);
-      if (event.name !== 'progress') this.refresh(id, event);
-      else if (job?.state === 'processing' && job.attempt === attempt && progress) this.put({ ...job, progress }, event);
+      if (event.name !== 'progress') {
+        for (const listener of this.#hearers) listener(event);
+        this.refresh(id, event);
+      } else if (job?.state === 'processing' && job.attempt === attempt && progress) this.put({ ...job, progress }, event);
     }
     clearTimeout(telling);
   }

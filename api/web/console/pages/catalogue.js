@@ -99,7 +99,7 @@ function card(report, context) {
   const end = h('div.end');
   const start = () => {
     const make = h('button.button.primary', { type: 'button', 'aria-label': `Make ${report.title}`, onclick: () => makeNow(report, context, end, start) }, icon('spark'), 'Make');
-    fill(end, oneClick ? make : null, h('a.button', { href: address, 'aria-label': `Choose the parameters of ${report.title}` }, oneClick ? 'Options' : 'Choose…'));
+    fill(end, oneClick ? make : null, h('a.button', { href: address, 'aria-label': `${oneClick ? 'Options' : 'Choose…'}: ${report.title}` }, oneClick ? 'Options' : 'Choose…'));
   };
   start();
   return h('li.card', null,

@@ -23,7 +23,8 @@ export function job(context) {
       context.live.put(job);
       const view = new JobPage(job, context);
       fill(place, view.element);
-      context.live.onJob((now, event) => now.id === id && view.show(now, event), context.signal);
+      context.live.onJob((now) => now.id === id && view.show(now), context.signal);
+      context.live.onEvent((event) => event.data.job_id === id && view.happened(event), context.signal);
       context.live.onResync(() => context.live.refresh(id), context.signal);
       // It may have moved while the page was made.
       context.live.refresh(id);
@@ -62,7 +63,7 @@ class JobPage {
       h('div.head', null, h('div', null, h('h1', null, this.title), h('p.under', null, this.#badge, this.#times)), this.#buttons),
       h('div.columns', null, h('div', null, this.#progress.element, this.#result, params(job, this.report)),
         h('aside', null, h('section.panel', null, h('h2', null, 'What happened'), this.#timeline.element), about(job))));
-    this.show(job, null);
+    this.show(job);
     this.#history(job.id);
   }
 
@@ -84,12 +85,13 @@ class JobPage {
     }
   }
 
-  /**
-   * @param {Job} job
-   * @param {JobEvent | null} event
-   */
-  show(job, event) {
-    if (event && event.name !== 'progress') this.#timeline.add(event);
+  /** @param {JobEvent} event */
+  happened(event) {
+    this.#timeline.add(event);
+  }
+
+  /** @param {Job} job */
+  show(job) {
     this.#progress.show(job);
     const percent = job.state === 'processing' && job.progress.percent !== null ? `${Math.floor(job.progress.percent)} % · ` : '';
     this.context.title(job.state === 'done' ? `✓ ${this.title}` : `${percent}${this.title}`);
