@@ -3,9 +3,11 @@
 mod bind;
 mod catalog;
 mod meaning;
+mod mysql;
 mod postgres;
 mod reading;
 mod sqlite;
+mod text;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,13 +64,18 @@ pub fn open(source: &config::Source) -> Result<Arc<dyn Source>, Problem> {
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         return Ok(Arc::new(postgres::PostgresSource::open(url)?));
     }
+    if url.starts_with("mysql://") || url.starts_with("mariadb://") {
+        return Ok(Arc::new(mysql::MysqlSource::open(url)?));
+    }
     if let Some(path) = url.strip_prefix("sqlite:") {
         return Ok(Arc::new(sqlite::SqliteSource::open(path)));
     }
     let scheme = url.split(':').next().unwrap_or_default();
     Err(Problem::new(
         ProblemKind::SourceUnknown,
-        format!("sources of the kind `{scheme}:` are not known; use postgres://… or sqlite:<path>"),
+        format!(
+            "sources of the kind `{scheme}:` are not known; use postgres://…, mysql://…, mariadb://… or sqlite:<path>"
+        ),
     ))
 }
 

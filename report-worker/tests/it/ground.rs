@@ -22,6 +22,7 @@ pub(crate) struct Ground {
     pub(crate) settings: config::Source,
     pub(crate) source: Arc<dyn Source>,
     pub(crate) database: Option<testing::postgres::Database>,
+    pub(crate) mariadb: Option<testing::mariadb::Database>,
     pub(crate) path: Option<std::path::PathBuf>,
     _keep: Box<dyn Any + Send + Sync>,
 }
@@ -46,11 +47,35 @@ impl Ground {
         ground
     }
 
+    /// Makes a MariaDB database.
+    pub(crate) async fn mariadb(setup: &str) -> Self {
+        let database = testing::mariadb::private().await.unwrap();
+        if !setup.is_empty() {
+            database.sql(setup).await.unwrap();
+        }
+        let mut ground = Self::at("mariadb", database.url(), Box::new(()));
+        ground.mariadb = Some(database);
+        ground
+    }
+
+    /// Counts the queries of this source that its server is running.
+    pub(crate) async fn running(&self) -> u32 {
+        if let Some(database) = &self.mariadb {
+            let sql = format!(
+                "select count(*) from information_schema.processlist
+                 where db = '{}' and command in ('Query', 'Execute') and id <> connection_id()",
+                database.name()
+            );
+            return database.sql(&sql).await.unwrap()[0][0].as_deref().unwrap().parse().unwrap();
+        }
+        crate::source::running(self.database.as_ref().unwrap()).await
+    }
+
     /// Names a source wherever it is.
     pub(crate) fn at(kind: &'static str, url: &str, keep: Box<dyn Any + Send + Sync>) -> Self {
         let settings = config::Source { url: Secret::new(url), max_connections: 0 };
         let source = source::open(&settings).unwrap();
-        Self { kind, settings, source, database: None, path: None, _keep: keep }
+        Self { kind, settings, source, database: None, mariadb: None, path: None, _keep: keep }
     }
 
     /// Reads every row of a query without parameters.

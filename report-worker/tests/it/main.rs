@@ -18,6 +18,7 @@ mod losses;
 mod memory;
 mod source;
 mod source_faults;
+mod source_mysql;
 mod source_postgres;
 mod source_postgres_params;
 mod source_postgres_types;

@@ -218,7 +218,7 @@ pub enum LogFormat {
 /// `[sources.<name>]`
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// `postgres://…` or `sqlite:<path>`.
+    /// `postgres://…`, `mysql://…`, `mariadb://…` or `sqlite:<path>`.
     pub url: Secret,
     /// Jobs that may read from it at once, in one worker; 0: no limit.
     pub max_connections: usize,

@@ -3,21 +3,18 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow_array::ArrayRef;
 use arrow_array::builder::{
-    ArrayBuilder, BinaryBuilder, BooleanBuilder, Date32Builder, Float32Builder, Float64Builder, Int16Builder,
-    Int32Builder, Int64Builder, TimestampMicrosecondBuilder,
+    ArrayBuilder, BooleanBuilder, Date32Builder, Float32Builder, Float64Builder, Int16Builder, Int32Builder,
+    Int64Builder, TimestampMicrosecondBuilder,
 };
-use arrow_array::{Array as _, ArrayRef, StringArray};
 use arrow_schema::{DataType, Field, TimeUnit};
 use shared::problem::{Problem, ProblemKind};
 use tokio_postgres::types::{Kind, Type};
 
 use super::scalar::{Malformed, Scalar, days, exactly, flag, json_text, micros};
-use crate::source::reading::BATCH_ROWS;
+use crate::source::text::{NoText, Texts};
 use crate::source::{NUMERIC, PRECISION, SCALE, VALUE_KIND};
-
-/// A longer text would not fit into a batch beside what is there already. PostgreSQL itself stops at a gigabyte on the wire.
-const LONGEST: usize = 1 << 30;
 
 /// One column and its values of the batch being filled.
 pub(super) struct Column {
@@ -41,12 +38,12 @@ enum Values {
     Date(Date32Builder),
     Timestamp(TimestampMicrosecondBuilder),
     Instant(TimestampMicrosecondBuilder),
-    /// As it comes. Like all text, it is held as bytes until the batch is full, and looked at once.
-    Text(BinaryBuilder),
-    Jsonb(BinaryBuilder),
-    Written(Scalar, BinaryBuilder),
+    /// As it comes.
+    Text(Texts),
+    Jsonb(Texts),
+    Written(Scalar, Texts),
     /// A JSON array of such.
-    List(Scalar, BinaryBuilder),
+    List(Scalar, Texts),
 }
 
 /// Tells whether values of a type are read from their wire form. Of others the server makes text.
@@ -140,9 +137,8 @@ impl Column {
             Values::Date(builder) => Arc::new(builder.finish()),
             Values::Timestamp(builder) => Arc::new(builder.finish()),
             Values::Instant(builder) => ArrayBuilder::finish(builder),
-            Values::Text(builder) | Values::Jsonb(builder) | Values::Written(_, builder) | Values::List(_, builder) => {
-                let array = StringArray::try_from_binary(take_bytes(builder));
-                Arc::new(array.map_err(|_| self.unwritable("text that is not UTF-8, or a value"))?)
+            Values::Text(texts) | Values::Jsonb(texts) | Values::Written(_, texts) | Values::List(_, texts) => {
+                texts.take().map_err(|NoText| self.unwritable("text that is not UTF-8, or a value"))?
             }
         })
     }
@@ -159,14 +155,6 @@ impl Column {
     }
 }
 
-/// Takes the bytes; the next batch will be about as large.
-fn take_bytes(builder: &mut BinaryBuilder) -> arrow_array::BinaryArray {
-    let bytes = builder.values_slice().len();
-    let taken = builder.finish();
-    *builder = BinaryBuilder::with_capacity(taken.len().min(BATCH_ROWS), bytes.min(1 << 20));
-    taken
-}
-
 /// Reads precision and scale out of a modifier, as `numeric` keeps them: both in 16 bits, the scale signed in eleven.
 fn digits(kind: &Type, modifier: i32) -> Option<(u16, u16)> {
     let packed = u32::try_from(modifier).ok()?.checked_sub(4)?;
@@ -174,9 +162,15 @@ fn digits(kind: &Type, modifier: i32) -> Option<(u16, u16)> {
     (*kind == Type::NUMERIC && scale <= 1000).then_some((u16::try_from(precision).ok()?, u16::try_from(scale).ok()?))
 }
 
+impl From<NoText> for Malformed {
+    fn from(NoText: NoText) -> Self {
+        Self
+    }
+}
+
 impl Values {
     fn of(kind: &Type) -> Option<Self> {
-        let bytes = BinaryBuilder::new();
+        let bytes = Texts::default();
         if let Some(element) = element(kind) {
             return Scalar::of(element).map(|scalar| Self::List(scalar, bytes));
         }
@@ -209,17 +203,17 @@ impl Values {
             Self::Float64(builder) => builder.append_value(f64::from_be_bytes(exactly(raw)?)),
             Self::Date(builder) => builder.append_value(days(raw)?),
             Self::Timestamp(builder) | Self::Instant(builder) => builder.append_value(micros(raw)?),
-            Self::Text(builder) => append(builder, raw)?,
-            Self::Jsonb(builder) => append(builder, json_text(raw)?)?,
-            Self::Written(scalar, builder) => {
+            Self::Text(texts) => texts.push(raw)?,
+            Self::Jsonb(texts) => texts.push(json_text(raw)?)?,
+            Self::Written(scalar, texts) => {
                 scratch.clear();
                 scalar.write(raw, scratch)?;
-                append(builder, scratch)?;
+                texts.push(scratch)?;
             }
-            Self::List(scalar, builder) => {
+            Self::List(scalar, texts) => {
                 scratch.clear();
                 super::list::write_list(*scalar, raw, scratch)?;
-                append(builder, scratch)?;
+                texts.push(scratch)?;
             }
         }
         Ok(())
@@ -235,19 +229,9 @@ impl Values {
             Self::Float64(builder) => builder.append_null(),
             Self::Date(builder) => builder.append_null(),
             Self::Timestamp(builder) | Self::Instant(builder) => builder.append_null(),
-            Self::Text(builder) | Self::Jsonb(builder) | Self::Written(_, builder) | Self::List(_, builder) => {
-                builder.append_null();
+            Self::Text(texts) | Self::Jsonb(texts) | Self::Written(_, texts) | Self::List(_, texts) => {
+                texts.push_null();
             }
         }
     }
-}
-
-/// Adds bytes. A batch is sent when it holds a megabyte, so that offsets of 32 bits always reach.
-#[inline]
-fn append(builder: &mut BinaryBuilder, bytes: &[u8]) -> Result<(), Malformed> {
-    if bytes.len() > LONGEST {
-        return Err(Malformed);
-    }
-    builder.append_value(bytes);
-    Ok(())
 }

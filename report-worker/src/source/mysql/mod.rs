@@ -1,0 +1,63 @@
+//! MySQL and MariaDB as a source: one read-only transaction with a consistent snapshot a job, rows by the binary protocol as
+//! they come.
+
+mod column;
+mod connect;
+mod fault;
+mod params;
+mod read;
+mod url;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use mysql_async::prelude::Queryable as _;
+use shared::problem::{Problem, ProblemKind};
+
+use self::connect::Pool;
+use super::{ReadRequest, Reading, Source};
+use crate::definition::Report;
+
+/// Preparing looks at the catalogue only; what takes longer waits for somebody's lock.
+const EXPLAIN_WITHIN: Duration = Duration::from_secs(10);
+
+/// A MySQL or MariaDB database.
+#[derive(Debug)]
+pub(super) struct MysqlSource {
+    pool: Arc<Pool>,
+}
+
+impl MysqlSource {
+    pub(super) fn open(url: &str) -> Result<Self, Problem> {
+        Ok(Self { pool: Arc::new(Pool::new(url)?) })
+    }
+}
+
+#[async_trait]
+impl Source for MysqlSource {
+    async fn read(&self, request: ReadRequest) -> Result<Reading, Problem> {
+        let pool = Arc::clone(&self.pool);
+        let cancel = request.cancel.clone();
+        Reading::start(&cancel, |towards| tokio::spawn(read::read_rows(pool, request, towards))).await
+    }
+
+    async fn explain(&self, report: &Report) -> Result<Vec<String>, Problem> {
+        let mut connection = self.pool.take().await?;
+        // Every placeholder counts as one value here; the number of a list's values does not change the columns.
+        let sql = report.query.render(|out, _| out.push('?'));
+        let preparing = tokio::time::timeout(EXPLAIN_WITHIN, connection.conn.prep(sql.as_str()));
+        let prepared = match preparing.await {
+            Ok(prepared) => prepared.map_err(|error| fault::problem(&error, &[]))?,
+            Err(_) => {
+                let why = format!("the source did not prepare the query within {} s", EXPLAIN_WITHIN.as_secs());
+                return Err(Problem::new(ProblemKind::SourceUnavailable, why));
+            }
+        };
+        let columns = prepared.columns();
+        column::columns(&columns)?;
+        let names = columns.iter().map(|column| column.name_str().into_owned()).collect();
+        self.pool.finish(connection);
+        Ok(names)
+    }
+}
