@@ -170,7 +170,7 @@ async fn a_query_that_fails_midway_does_not_end_well(ground: Ground) {
              select case when i = 150000 then abs(-9223372036854775807 - 1) else i end as v from n"
         }
         "mariadb" => {
-            "select case when seq = 150000 then 9223372036854775807 + seq else seq end as v from seq_1_to_200000"
+            "select case when seq = 150000 then 9223372036854775807 + cast(seq as signed) else seq end as v from seq_1_to_200000"
         }
         _ => "select 1 / (i - 150000) as v from generate_series(1, 200000) as s(i)",
     };

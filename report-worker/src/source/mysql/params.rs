@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use chrono::{DateTime, Datelike as _, NaiveDate, NaiveDateTime, Timelike as _};
+use chrono::{DateTime, Datelike as _, NaiveDateTime, Timelike as _};
 use mysql_async::Value as Bound;
 use serde_json::Value;
 use shared::report::ParamType;
@@ -35,6 +35,9 @@ fn place_one(out: &mut String, values: &mut Vec<Bound>, value: &Value, kind: Par
             digits.trim_start_matches('-').split_once('.').unwrap_or((digits.trim_start_matches('-'), ""));
         let scale = fraction.len().min(38);
         let _ = write!(out, "cast(? as decimal({}, {scale}))", (whole.len() + scale).clamp(1, 65));
+    } else if kind == ParamType::Date {
+        // The driver binds days as times at midnight.
+        out.push_str("cast(? as date)");
     } else {
         out.push('?');
     }
@@ -46,12 +49,6 @@ fn bound(value: &Value, kind: ParamType) -> Bound {
         (Value::Null, _) => Bound::NULL,
         (Value::Bool(flag), _) => Bound::Int(i64::from(*flag)),
         (Value::Number(number), _) => number.as_i64().map_or_else(|| text(&number.to_string()), Bound::Int),
-        (Value::String(day), ParamType::Date) => day
-            .parse::<NaiveDate>()
-            .ok()
-            .and_then(|day| day.and_hms_opt(0, 0, 0))
-            .and_then(time)
-            .unwrap_or_else(|| text(day)),
         (Value::String(point), ParamType::Timestamp) => DateTime::parse_from_rfc3339(point)
             .ok()
             .and_then(|point| time(point.naive_utc()))
