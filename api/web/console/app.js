@@ -48,6 +48,7 @@ class Console {
   session = /** @type {Session} */ ({ signed_in: false });
   live = new Live(this.client, { onConnection: showConnection, onRefused: (problem) => this.refused(problem) });
   #page = new AbortController();
+  #told = /** @type {Set<string>} */ (new Set());
   #signedIn = new AbortController();
 
   async start() {
@@ -176,7 +177,10 @@ class Console {
   #heard(job, event) {
     showRunning(this.live.running);
     const seen = location.pathname === `/jobs/${job.id}` || document.querySelector(`#main [data-key="${job.id}"]`);
-    if (!event || !isFinal(job) || job.state === 'cancelled' || seen) return;
+    const end = `${job.id} ${job.attempt}`;
+    if (!event || !isFinal(job) || this.#told.has(end)) return;
+    this.#told.add(end);
+    if (job.state === 'cancelled' || seen) return;
     const title = this.reports.get(job.report)?.title ?? job.report;
     const open = h('a.link', { href: `/jobs/${job.id}` }, job.state === 'done' ? 'Show' : 'See why');
     if (job.state === 'done') notify({ title: `${title} is ready`, tone: 'good', action: h('div.buttons', null, downloads(job, true), open) });

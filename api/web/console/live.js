@@ -96,12 +96,13 @@ export class Live {
       onPosition: (id) => (this.#position = id),
       onReset: () => this.#missed(),
       onConnection: (connection) => {
-        clearTimeout(telling);
         if (connection === 'open') {
+          clearTimeout(telling);
+          telling = 0;
           this.told.onConnection(true);
           if (this.#position === null) this.#missed();
         } else {
-          telling = setTimeout(() => this.told.onConnection(false), QUIET);
+          telling ||= setTimeout(() => this.told.onConnection(false), QUIET);
         }
       },
     });
