@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix_web::http::Method;
-use actix_web::http::header::{COOKIE, HOST, HeaderName, ORIGIN, SET_COOKIE};
+use actix_web::http::header::{COOKIE, HOST, HeaderName, ORIGIN, SET_COOKIE, UPGRADE};
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -105,7 +105,9 @@ impl Sessions {
         let token = named.filter(|(name, _)| *name == self.cookie).map(|(_, token)| token).next();
         let session = token.and_then(|token| open_session(self.secret.expose(), token));
         let session = session.filter(|session| session.until > Utc::now().timestamp());
-        if session.is_some() && !matches!(*request.method(), Method::GET | Method::HEAD) {
+        // What a WebSocket says is not kept from other origins by the browser.
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD) && !request.headers().contains_key(UPGRADE);
+        if session.is_some() && !reads {
             self.expect_own_page(request, false)?;
         }
         Ok(session)

@@ -94,6 +94,8 @@ async fn a_page_of_another_site_changes_nothing(stack: Stack) {
         assert_eq!((status, kind.as_str()), (403, "forbidden"));
     }
     assert_eq!(body(api.get("/v1/jobs").send().await.unwrap()).await["jobs"], json!([]));
+    let upgrade = api.plain(Method::GET, "/v1/jobs").header("cookie", &cookie).header("upgrade", "websocket");
+    assert_eq!(upgrade.header("origin", "https://evil.example").send().await.unwrap().status(), 403);
     // Neither can it sign a browser in as somebody else, nor out.
     let foreign = |method| api.plain(method, "/v1/session").header("origin", "https://evil.example");
     let answer = foreign(Method::POST).json(&json!({"key": api.key})).send().await.unwrap();

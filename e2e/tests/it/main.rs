@@ -7,6 +7,7 @@
     reason = "a helper that cannot go on fails its test, and the checker prints what it counted"
 )]
 
+mod browser;
 mod client;
 mod history;
 mod stack;

@@ -1,0 +1,52 @@
+//! What people see: the console, the widget and the pages behind links, in a real browser. The tests are written in
+//! JavaScript, in `e2e/browser`; each of these runs one file of them.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("browser")
+}
+
+/// Runs Node in a folder, and fails with everything it says.
+async fn node(folder: &Path, arguments: &[&str]) {
+    let program = testing::process::built("waitless").await.unwrap();
+    let mut command = Command::new("node");
+    command.args(arguments).current_dir(folder).env("WAITLESS_BIN", program);
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await.expect("node is installed");
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "node {arguments:?}:\n{said}");
+    println!("{said}");
+}
+
+#[tokio::test]
+async fn the_client_package_keeps_its_promises() {
+    node(&folder(), &["--test", "../../api/web/sdk/test/client.test.js", "../../api/web/sdk/test/parse.test.js"]).await;
+}
+
+#[tokio::test]
+async fn a_newcomer_gets_from_the_printed_link_to_a_file_by_clicking() {
+    node(&folder(), &["--test", "journey.test.js"]).await;
+}
+
+#[tokio::test]
+async fn pages_outlive_reloads_lost_networks_and_killed_services() {
+    node(&folder(), &["--test", "faults.test.js"]).await;
+}
+
+#[tokio::test]
+async fn forms_say_what_is_wrong_and_need_no_mouse() {
+    node(&folder(), &["--test", "form.test.js"]).await;
+}
+
+#[tokio::test]
+async fn the_widget_works_on_a_page_of_another_origin() {
+    node(&folder(), &["--test", "widget.test.js"]).await;
+}
+
+#[tokio::test]
+async fn every_page_is_accessible_in_both_themes_and_widths() {
+    node(&folder(), &["--test", "pages.test.js"]).await;
+}
