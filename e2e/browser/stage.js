@@ -1,10 +1,14 @@
 import { spawn } from 'node:child_process';
+import { webcrypto } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
+
+// Node 18 keeps it to itself.
+globalThis.crypto ??= /** @type {Crypto} */ (webcrypto);
 
 /** Long enough for a machine that builds something else meanwhile. */
 export const DEADLINE = 90_000;

@@ -1,4 +1,8 @@
+import { webcrypto } from 'node:crypto';
 import { createServer } from 'node:http';
+
+// Node 18 keeps it to itself.
+globalThis.crypto ??= /** @type {Crypto} */ (webcrypto);
 
 /**
  * A gateway made of answers: each request takes the next one of its route, and the last one again and again.
