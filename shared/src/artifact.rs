@@ -18,11 +18,13 @@ pub enum Format {
     Parquet,
     /// Pages to read and print: title, chart, table, totals; embedded fonts, selectable text.
     Pdf,
+    /// Excel workbook: typed cells, number formats, totals.
+    Xlsx,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 4] = [Self::Csv, Self::Jsonl, Self::Parquet, Self::Pdf];
+    pub const ALL: [Self; 5] = [Self::Csv, Self::Jsonl, Self::Parquet, Self::Pdf, Self::Xlsx];
 
     /// Returns the name used in the API, the catalogue and as file extension.
     #[must_use]
@@ -32,6 +34,7 @@ impl Format {
             Self::Jsonl => "jsonl",
             Self::Parquet => "parquet",
             Self::Pdf => "pdf",
+            Self::Xlsx => "xlsx",
         }
     }
 
@@ -43,6 +46,7 @@ impl Format {
             Self::Jsonl => "application/jsonl; charset=utf-8",
             Self::Parquet => "application/vnd.apache.parquet",
             Self::Pdf => "application/pdf",
+            Self::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
         }
     }
 

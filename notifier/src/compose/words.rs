@@ -111,6 +111,7 @@ fn file(artifact: &Artifact, public_url: &str, link_secret: &str) -> File {
             Format::Jsonl => "JSON Lines",
             Format::Parquet => "Parquet",
             Format::Pdf => "PDF",
+            Format::Xlsx => "Excel workbook",
         },
         size: human::bytes(artifact.bytes),
         rows,

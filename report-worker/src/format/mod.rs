@@ -5,11 +5,15 @@ mod cell;
 mod compress;
 mod csv;
 mod decimal;
+mod digits;
 mod jsonl;
 pub(crate) mod number;
 mod parquet;
 mod pdf;
+mod presentation;
 pub(crate) mod time;
+mod total;
+mod xlsx;
 
 use std::sync::Arc;
 
@@ -72,5 +76,12 @@ pub fn writer(format: Format, about: &Arc<About>) -> Box<dyn RowWriter> {
         Format::Jsonl => compressed(Box::new(jsonl::JsonlWriter::default()), about.jsonl.compression),
         Format::Parquet => Box::new(parquet::ParquetWriter::new(about)),
         Format::Pdf => Box::new(pdf::PdfWriter::new(about)),
+        Format::Xlsx => Box::new(xlsx::XlsxWriter::new(about, xlsx::SHEET_ROWS)),
     }
+}
+
+/// Returns a fresh writer of workbooks whose sheets have at most `sheet_rows` rows, where those of the format are too many.
+#[must_use]
+pub fn xlsx_writer(about: &Arc<About>, sheet_rows: u32) -> Box<dyn RowWriter> {
+    Box::new(xlsx::XlsxWriter::new(about, sheet_rows))
 }

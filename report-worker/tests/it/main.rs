@@ -4,6 +4,7 @@
 mod ground;
 mod rows;
 mod stack;
+mod workbook;
 
 mod attempts;
 mod demo_catalogue;
@@ -13,6 +14,7 @@ mod format_jsonl;
 mod format_options;
 mod format_parquet;
 mod format_pdf;
+mod format_xlsx;
 mod limits;
 mod losses;
 mod memory;

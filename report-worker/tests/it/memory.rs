@@ -21,7 +21,8 @@ async fn a_million_rows_need_no_more_memory_than_a_hundred_thousand() {
             "with recursive n(i) as (select 1 union all select i + 1 from n where i < {rows})
              select i, i * 0.5 as half, 'row number ' || i as text, 'x' as flag from n"
         );
-        let id = stack.submit(&report("shop", &sql, "").formats(&[Format::Csv, Format::Jsonl, Format::Parquet])).await;
+        let formats = [Format::Csv, Format::Jsonl, Format::Parquet, Format::Xlsx];
+        let id = stack.submit(&report("shop", &sql, "").formats(&formats)).await;
         let job = stack.wait_for(id, JobState::Done).await;
         assert!(job.artifacts.iter().all(|artifact| artifact.rows == rows));
         peaks.push(peak_mb());

@@ -65,9 +65,9 @@ pub enum ColumnTotal {
     Average,
     /// Of values of any type.
     Count,
-    /// The smallest number, or the earliest date or time.
+    /// The smallest number, the earliest date or time, the first text.
     Min,
-    /// The largest number, or the latest date or time.
+    /// The largest number, the latest date or time, the last text.
     Max,
 }
 

@@ -1,0 +1,332 @@
+//! Exact decimal numbers, as text and as sums. Nothing here goes through floating point.
+
+use std::cmp::Ordering;
+
+/// One limb holds so many digits.
+const LIMB_DIGITS: usize = 18;
+/// What a limb counts up to.
+const LIMB: i128 = 1_000_000_000_000_000_000;
+/// Digits behind the point that a quotient gets at least, in limbs.
+const QUOTIENT_LIMBS: usize = 2;
+
+/// The parts of a decimal number's text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Digits<'a> {
+    pub(super) negative: bool,
+    /// Before the point.
+    pub(super) whole: &'a [u8],
+    /// Behind the point.
+    pub(super) fraction: &'a [u8],
+}
+
+impl<'a> Digits<'a> {
+    /// Splits a text like `-12.50`. Returns `None` for anything else: `NaN`, `Infinity`, `1e+300`.
+    pub(super) fn of(text: &'a str) -> Option<Self> {
+        let (negative, rest) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+        let bytes = rest.as_bytes();
+        let point = bytes.iter().position(|byte| *byte == b'.');
+        let (whole, fraction) = point.map_or((bytes, &[][..]), |at| (&bytes[..at], &bytes[at + 1..]));
+        let good = |part: &[u8]| part.iter().all(u8::is_ascii_digit);
+        let any = !whole.is_empty() || !fraction.is_empty();
+        (any && good(whole) && good(fraction)).then_some(Self { negative, whole, fraction })
+    }
+
+    /// Drops zeros that say nothing.
+    pub(super) fn trimmed(self) -> Self {
+        let leading = self.whole.iter().take_while(|digit| **digit == b'0').count();
+        let trailing = self.fraction.iter().rev().take_while(|digit| **digit == b'0').count();
+        let (whole, fraction) = (&self.whole[leading..], &self.fraction[..self.fraction.len() - trailing]);
+        Self { negative: self.negative && !(whole.is_empty() && fraction.is_empty()), whole, fraction }
+    }
+
+    fn magnitude(self) -> (usize, &'a [u8], &'a [u8]) {
+        (self.whole.len(), self.whole, self.fraction)
+    }
+}
+
+/// Writes a float's text without exponent: `1e+3` is `1000`. Other text stays as it is.
+pub(super) fn plain(text: &str) -> std::borrow::Cow<'_, str> {
+    let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else { return text.into() };
+    let (Some(digits), Ok(exponent)) = (Digits::of(mantissa), exponent.parse::<i32>()) else { return text.into() };
+    let all: Vec<u8> = digits.whole.iter().chain(digits.fraction).copied().collect();
+    let point = i64::try_from(digits.whole.len()).unwrap_or(0) + i64::from(exponent);
+    let zeros = |count: i64| "0".repeat(usize::try_from(count).unwrap_or(0));
+    let length = i64::try_from(all.len()).unwrap_or(0);
+    let all = String::from_utf8(all).unwrap_or_default();
+    let sign = if digits.negative { "-" } else { "" };
+    if point <= 0 {
+        format!("{sign}0.{}{all}", zeros(-point)).into()
+    } else if point >= length {
+        format!("{sign}{all}{}", zeros(point - length)).into()
+    } else {
+        let (whole, fraction) = all.split_at(usize::try_from(point).unwrap_or(0));
+        format!("{sign}{whole}.{fraction}").into()
+    }
+}
+
+/// Compares two numbers. What is not a number is more than every number, as in the databases; infinities are where they belong.
+pub(super) fn compare(left: &str, right: &str) -> Ordering {
+    match (Digits::of(left).map(Digits::trimmed), Digits::of(right).map(Digits::trimmed)) {
+        (Some(left), Some(right)) => match (left.negative, right.negative) {
+            (true, false) => Ordering::Less,
+            (false, true) => Ordering::Greater,
+            (true, true) => right.magnitude().cmp(&left.magnitude()),
+            (false, false) => left.magnitude().cmp(&right.magnitude()),
+        },
+        _ => rank(left).cmp(&rank(right)),
+    }
+}
+
+fn rank(text: &str) -> u8 {
+    match text {
+        "-Infinity" => 0,
+        "Infinity" => 2,
+        "NaN" => 3,
+        _ => 1,
+    }
+}
+
+/// A sum of any numbers, exact.
+///
+/// Each limb adds up on its own and carries only when the sum is asked for: a limb would have to take 10^20 numbers before it
+/// was full.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Sum {
+    /// Before the point, from the point outwards.
+    whole: Vec<i128>,
+    /// Behind the point, from the point outwards.
+    fraction: Vec<i128>,
+    /// Most digits behind the point that a number had.
+    scale: usize,
+    count: u64,
+    not_a_number: bool,
+    infinite: bool,
+    minus_infinite: bool,
+}
+
+impl Sum {
+    /// Adds a whole number.
+    pub(super) fn add_integer(&mut self, value: i64) {
+        let limb = LIMB as i64;
+        add(&mut self.whole, 0, i128::from(value % limb));
+        if value / limb != 0 {
+            add(&mut self.whole, 1, i128::from(value / limb));
+        }
+        self.count += 1;
+    }
+
+    /// Adds a number given as text, with exponent or without.
+    pub(super) fn add_text(&mut self, text: &str) {
+        self.count += 1;
+        match Digits::of(text) {
+            Some(digits) => self.add_digits(digits),
+            None => match text {
+                "Infinity" => self.infinite = true,
+                "-Infinity" => self.minus_infinite = true,
+                other => match Digits::of(&plain(other)) {
+                    Some(digits) => self.add_digits(digits),
+                    None => self.not_a_number = true,
+                },
+            },
+        }
+    }
+
+    fn add_digits(&mut self, digits: Digits<'_>) {
+        let sign = if digits.negative { -1 } else { 1 };
+        for (at, chunk) in digits.whole.rchunks(LIMB_DIGITS).enumerate() {
+            add(&mut self.whole, at, sign * value_of(chunk));
+        }
+        for (at, chunk) in digits.fraction.chunks(LIMB_DIGITS).enumerate() {
+            let missing = u32::try_from(LIMB_DIGITS - chunk.len()).unwrap_or(0);
+            add(&mut self.fraction, at, sign * value_of(chunk) * 10_i128.pow(missing));
+        }
+        self.scale = self.scale.max(digits.fraction.len());
+    }
+
+    /// Returns how many numbers were added.
+    pub(super) const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Returns the sum, with as many decimals as the number that had most.
+    pub(super) fn sum(&self) -> String {
+        if let Some(word) = self.word() {
+            return word.to_owned();
+        }
+        let (negative, limbs) = self.limbs(self.fraction.len());
+        text(negative, &limbs, self.fraction.len(), self.scale)
+    }
+
+    /// Returns the mean to 36 decimals or more, the last of which tells that there would be further ones: it rounds like the mean
+    /// itself to any smaller number of decimals. `None` without numbers.
+    pub(super) fn average(&self) -> Option<String> {
+        if self.count == 0 {
+            return None;
+        }
+        if let Some(word) = self.word() {
+            return Some(word.to_owned());
+        }
+        let fraction = self.fraction.len().max(QUOTIENT_LIMBS);
+        let (negative, mut limbs) = self.limbs(fraction);
+        let (count, mut rest) = (i128::from(self.count), 0);
+        for limb in limbs.iter_mut().rev() {
+            let value = rest * LIMB + *limb;
+            (*limb, rest) = (value / count, value % count);
+        }
+        if rest != 0
+            && let Some(last) = limbs.first_mut()
+            && (*last % 10 == 0 || *last % 10 == 5)
+        {
+            *last += 1;
+        }
+        let exact = text(negative, &limbs, fraction, fraction * LIMB_DIGITS);
+        Some(exact.trim_end_matches('0').trim_end_matches('.').to_owned())
+    }
+
+    fn word(&self) -> Option<&'static str> {
+        match (self.not_a_number, self.infinite, self.minus_infinite) {
+            (false, false, false) => None,
+            (false, true, false) => Some("Infinity"),
+            (false, false, true) => Some("-Infinity"),
+            _ => Some("NaN"),
+        }
+    }
+
+    /// Carries, and returns whether the sum is negative and its limbs from the smallest on.
+    fn limbs(&self, fraction: usize) -> (bool, Vec<i128>) {
+        let missing = fraction - self.fraction.len();
+        let all = std::iter::repeat_n(0, missing).chain(self.fraction.iter().rev().copied());
+        let mut limbs: Vec<i128> = all.chain(self.whole.iter().copied()).collect();
+        let negative = carry(&mut limbs) < 0;
+        if negative {
+            // The carry that was left stands for minus one of a further limb: taken from the mirrored number it is gone.
+            limbs.iter_mut().for_each(|limb| *limb = -*limb);
+            let last = limbs.len();
+            limbs.push(1);
+            carry(&mut limbs);
+            if limbs.get(last) == Some(&0) {
+                limbs.pop();
+            }
+        }
+        (negative, limbs)
+    }
+}
+
+fn add(limbs: &mut Vec<i128>, at: usize, value: i128) {
+    if limbs.len() <= at {
+        limbs.resize(at + 1, 0);
+    }
+    if let Some(limb) = limbs.get_mut(at) {
+        *limb += value;
+    }
+}
+
+/// Brings every limb into its range and adds limbs as needed. Returns -1 when the whole is negative, and is then to be read as
+/// that much of a further limb.
+fn carry(limbs: &mut Vec<i128>) -> i128 {
+    let mut carried = 0;
+    for limb in limbs.iter_mut() {
+        let value = *limb + carried;
+        (*limb, carried) = (value.rem_euclid(LIMB), value.div_euclid(LIMB));
+    }
+    while !(-1..=0).contains(&carried) {
+        limbs.push(carried.rem_euclid(LIMB));
+        carried = carried.div_euclid(LIMB);
+    }
+    carried
+}
+
+fn value_of(digits: &[u8]) -> i128 {
+    let value = digits.iter().fold(0_u64, |value, digit| value * 10 + u64::from(digit - b'0'));
+    i128::from(value)
+}
+
+/// Writes limbs, the smallest first, of which `fraction` stand behind the point, with `scale` decimals.
+fn text(negative: bool, limbs: &[i128], fraction: usize, scale: usize) -> String {
+    let digits: String = limbs.iter().rev().map(|limb| format!("{limb:018}")).collect();
+    let point = digits.len() - fraction * LIMB_DIGITS;
+    let (whole, behind) = digits.split_at(point);
+    let whole = whole.trim_start_matches('0');
+    let behind = behind.get(..scale).unwrap_or(behind);
+    let zero = whole.is_empty() && behind.bytes().all(|digit| digit == b'0');
+    let sign = if negative && !zero { "-" } else { "" };
+    let whole = if whole.is_empty() { "0" } else { whole };
+    if behind.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{behind}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cmp::Ordering;
+
+    use proptest::prelude::*;
+
+    use super::{Sum, compare, plain};
+
+    fn sum_of(numbers: &[&str]) -> String {
+        let mut sum = Sum::default();
+        numbers.iter().for_each(|number| sum.add_text(number));
+        sum.sum()
+    }
+
+    #[test]
+    fn sums_lose_no_digit() {
+        assert_eq!(sum_of(&[]), "0");
+        assert_eq!(sum_of(&["0.1", "0.2"]), "0.3");
+        assert_eq!(sum_of(&["0.10", "-0.1"]), "0.00");
+        assert_eq!(sum_of(&["-0.5", "0.25"]), "-0.25");
+        assert_eq!(sum_of(&["-1000000000000000000.5", "0.25"]), "-1000000000000000000.25");
+        assert_eq!(
+            sum_of(&["99999999999999999999999999999999999999.99", "0.01"]),
+            "100000000000000000000000000000000000000.00"
+        );
+        assert_eq!(sum_of(&["1e+20", "1e-20", "-1E20"]), "0.00000000000000000001");
+        assert_eq!(sum_of(&["1", "NaN"]), "NaN");
+        assert_eq!(sum_of(&["1", "-Infinity"]), "-Infinity");
+        assert_eq!(sum_of(&["Infinity", "-Infinity"]), "NaN");
+    }
+
+    #[test]
+    fn a_mean_rounds_like_itself() {
+        let mut sum = Sum::default();
+        ["1", "0", "0"].into_iter().for_each(|number| sum.add_text(number));
+        assert_eq!(sum.average().as_deref(), Some("0.333333333333333333333333333333333333"));
+        let mut sum = Sum::default();
+        [-5, -6].into_iter().for_each(|number| sum.add_integer(number));
+        assert_eq!(sum.average().as_deref(), Some("-5.5"));
+        assert_eq!(Sum::default().average(), None);
+    }
+
+    #[test]
+    fn exponents_are_written_out() {
+        assert_eq!(plain("1e+3"), "1000");
+        assert_eq!(plain("-1.25e1"), "-12.5");
+        assert_eq!(plain("1.5e-3"), "0.0015");
+        assert_eq!(plain("12.5"), "12.5");
+        assert_eq!(plain("NaN"), "NaN");
+    }
+
+    proptest! {
+        #[test]
+        fn sums_are_those_of_whole_numbers(numbers in proptest::collection::vec(any::<i64>(), 0..30), scale in 0_u32..19) {
+            let (mut sum, mut integers) = (Sum::default(), Sum::default());
+            for number in &numbers {
+                let (sign, digits) = (if *number < 0 { "-" } else { "" }, number.unsigned_abs());
+                let unit = 10_u64.pow(scale);
+                let fraction = format!("{:0width$}", digits % unit, width = scale as usize);
+                sum.add_text(&format!("{sign}{}.{}", digits / unit, if scale == 0 { "" } else { &fraction }));
+                integers.add_integer(*number);
+            }
+            let exact: i128 = numbers.iter().map(|number| i128::from(*number)).sum();
+            prop_assert_eq!(integers.sum(), exact.to_string());
+            prop_assert_eq!(sum.sum().replace('.', "").parse::<i128>().unwrap_or(0), exact);
+        }
+
+        #[test]
+        fn order_is_that_of_the_numbers(left in -10_000_i32..10_000, right in -10_000_i32..10_000) {
+            let text = |number: i32| format!("{:.3}", f64::from(number) / 100.0);
+            prop_assert_eq!(compare(&text(left), &text(right)), left.cmp(&right));
+            prop_assert_eq!(compare(&text(left), "NaN"), Ordering::Less);
+            prop_assert_eq!(compare("-Infinity", &text(left)), Ordering::Less);
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! How the values of a column are shown to people: heading, format, alignment; and values as text in that format.
+
+use arrow_schema::{DataType, Field};
+use shared::report::{ColumnAlign, ColumnFormat, ColumnTotal};
+
+use super::About;
+use super::cell::Cells;
+use super::digits::{Digits, plain};
+use super::number::{f32_text, f64_text};
+use super::time::{infinite_timestamp, write_date, write_timestamp};
+use super::total::TotalValue;
+use crate::source::{declared_digits, is_numeric};
+
+const MICROS_PER_DAY: i64 = 86_400_000_000;
+/// Most decimals of a mean for which nobody asked for a format.
+const MEAN_DECIMALS: u8 = 6;
+
+/// How a column is shown: what the definition says, else what its type suggests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Presentation {
+    /// Heading.
+    pub(super) title: String,
+    /// Format of its values.
+    pub(super) show: Show,
+    /// Where in its cell a value stands.
+    pub(super) align: ColumnAlign,
+    /// Width in characters, where the definition says one.
+    pub(super) width: Option<u16>,
+    /// What stands below the last row.
+    pub(super) total: Option<ColumnTotal>,
+}
+
+/// A format that fits the column's type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Show {
+    /// Each value as it is.
+    Plain,
+    /// As it is, and never taken for a number or a time.
+    Text,
+    /// `1,234.50`
+    Number { decimals: u8 },
+    /// `12.5%`
+    Percent { decimals: u8 },
+    /// `€1,234.50` (before) or `1,234.50 EUR`
+    Currency { unit: String, before: bool, decimals: u8 },
+    /// `2024-02-29`
+    Date,
+    /// `2024-02-29 12:34:56`, points in time with a `Z`
+    Datetime,
+}
+
+impl Presentation {
+    /// Finds out how a column is shown.
+    pub(super) fn of(about: &About, field: &Field) -> Self {
+        let spec = about.column(field.name());
+        let show = Show::of(spec.and_then(|spec| spec.format.as_ref()), field);
+        let by_type =
+            if Type::of(field) == Type::Number && show != Show::Text { ColumnAlign::Right } else { ColumnAlign::Left };
+        Self {
+            title: spec.and_then(|spec| spec.title.clone()).unwrap_or_else(|| field.name().clone()),
+            show,
+            align: spec.and_then(|spec| spec.align).unwrap_or(by_type),
+            width: spec.and_then(|spec| spec.width),
+            total: spec.and_then(|spec| spec.total),
+        }
+    }
+
+    /// Writes the value in row `row` as it is shown. Null is nothing.
+    pub(super) fn write(&self, out: &mut Vec<u8>, cells: &Cells<'_>, row: usize) {
+        if cells.is_null(row) {
+            return;
+        }
+        match cells {
+            Cells::Null => {}
+            Cells::Boolean(array) => out.extend_from_slice(if array.value(row) { b"true" } else { b"false" }),
+            Cells::Int16(array) => self.write_integer(out, i64::from(array.value(row))),
+            Cells::Int32(array) => self.write_integer(out, i64::from(array.value(row))),
+            Cells::Int64(array) => self.write_integer(out, array.value(row)),
+            Cells::Float32(array) => self.show.write_number(out, f32_text(&mut zmij::Buffer::new(), array.value(row))),
+            Cells::Float64(array) => self.show.write_number(out, f64_text(&mut zmij::Buffer::new(), array.value(row))),
+            Cells::Numeric(array) => self.show.write_number(out, array.value(row)),
+            Cells::Text(array) => out.extend_from_slice(array.value(row).as_bytes()),
+            Cells::Date(array) => self.show.write_day(out, array.value(row)),
+            Cells::Timestamp(array) => self.show.write_time(out, array.value(row), false),
+            Cells::Instant(array) => self.show.write_time(out, array.value(row), true),
+        }
+    }
+
+    fn write_integer(&self, out: &mut Vec<u8>, value: i64) {
+        self.show.write_number(out, itoa::Buffer::new().format(value));
+    }
+
+    /// Writes a total of the column. A count is a whole number whatever the column's format.
+    pub(super) fn write_total(&self, out: &mut Vec<u8>, value: &TotalValue) {
+        match value {
+            TotalValue::Number(text) => match (self.total, &self.show) {
+                (Some(ColumnTotal::Count), _) => Show::Number { decimals: 0 }.write_number(out, text),
+                (Some(ColumnTotal::Average), Show::Plain) => write_short(out, text),
+                (_, show) => show.write_number(out, text),
+            },
+            TotalValue::Text(text) => out.extend_from_slice(text.as_bytes()),
+            TotalValue::Date(days) => self.show.write_day(out, *days),
+            TotalValue::Timestamp(micros) => self.show.write_time(out, *micros, false),
+            TotalValue::Instant(micros) => self.show.write_time(out, *micros, true),
+        }
+    }
+}
+
+/// What may be shown alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Type {
+    Number,
+    Day,
+    Time,
+    Other,
+}
+
+impl Type {
+    fn of(field: &Field) -> Self {
+        match field.data_type() {
+            DataType::Int16 | DataType::Int32 | DataType::Int64 | DataType::Float32 | DataType::Float64 => Self::Number,
+            DataType::Utf8 if is_numeric(field) => Self::Number,
+            DataType::Date32 => Self::Day,
+            DataType::Timestamp(..) => Self::Time,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl Show {
+    fn of(wanted: Option<&ColumnFormat>, field: &Field) -> Self {
+        let kind = Type::of(field);
+        match (wanted, kind) {
+            (Some(ColumnFormat::Text), _) => Self::Text,
+            (Some(ColumnFormat::Number { decimals }), Type::Number) => Self::Number { decimals: *decimals },
+            (Some(ColumnFormat::Percent { decimals }), Type::Number) => Self::Percent { decimals: *decimals },
+            (Some(ColumnFormat::Currency { unit, decimals }), Type::Number) => {
+                let before = !unit.chars().all(char::is_alphabetic);
+                Self::Currency { unit: unit.clone(), before, decimals: *decimals }
+            }
+            (Some(ColumnFormat::Date), Type::Time) => Self::Date,
+            (Some(ColumnFormat::Datetime), Type::Day) => Self::Datetime,
+            (_, Type::Day | Type::Time) => Self::of_time(kind),
+            (_, Type::Number) => match declared_digits(field) {
+                Some((_, scale @ 1..=15)) => Self::Number { decimals: u8::try_from(scale).unwrap_or(0) },
+                _ => Self::Plain,
+            },
+            (_, Type::Other) => Self::Plain,
+        }
+    }
+
+    fn of_time(kind: Type) -> Self {
+        if kind == Type::Day { Self::Date } else { Self::Datetime }
+    }
+
+    /// Writes a number given as text. Rounds halves away from zero, as the databases do.
+    pub(super) fn write_number(&self, out: &mut Vec<u8>, text: &str) {
+        let (decimals, shift, before, behind) = match self {
+            Self::Number { decimals } => (*decimals, 0, "", ""),
+            Self::Percent { decimals } => (*decimals, 2, "", "%"),
+            Self::Currency { unit, before: true, decimals } => (*decimals, 0, unit.as_str(), ""),
+            Self::Currency { unit, before: false, decimals } => {
+                if write_rounded(out, text, usize::from(*decimals), 0, "") {
+                    out.push(b' ');
+                    out.extend_from_slice(unit.as_bytes());
+                }
+                return;
+            }
+            Self::Plain | Self::Text | Self::Date | Self::Datetime => {
+                out.extend_from_slice(text.as_bytes());
+                return;
+            }
+        };
+        if write_rounded(out, text, usize::from(decimals), shift, before) {
+            out.extend_from_slice(behind.as_bytes());
+        }
+    }
+
+    fn write_day(&self, out: &mut Vec<u8>, days: i32) {
+        write_date(out, i64::from(days));
+        if *self == Self::Datetime && !matches!(days, i32::MIN | i32::MAX) {
+            out.extend_from_slice(b" 00:00:00");
+        }
+    }
+
+    fn write_time(&self, out: &mut Vec<u8>, micros: i64, zoned: bool) {
+        match self {
+            Self::Date if infinite_timestamp(micros).is_none() => write_date(out, micros.div_euclid(MICROS_PER_DAY)),
+            _ => {
+                write_timestamp(out, micros, b' ');
+                if zoned && infinite_timestamp(micros).is_none() {
+                    out.push(b'Z');
+                }
+            }
+        }
+    }
+}
+
+/// Writes a mean that has no format, without the digits nobody reads.
+fn write_short(out: &mut Vec<u8>, text: &str) {
+    let start = out.len();
+    write_rounded(out, text, usize::from(MEAN_DECIMALS), 0, "");
+    // No groups where the values of the column have none.
+    let written = out.split_off(start);
+    let kept: Vec<u8> = written.into_iter().filter(|byte| *byte != b',').collect();
+    let kept = if kept.contains(&b'.') {
+        let trimmed = kept.len() - kept.iter().rev().take_while(|byte| **byte == b'0').count();
+        kept.get(..trimmed).unwrap_or_default().strip_suffix(b".").unwrap_or(&kept[..trimmed])
+    } else {
+        &kept
+    };
+    out.extend_from_slice(kept);
+}
+
+/// Writes a number with `unit` before it, groups of thousands, `decimals` digits behind the point and the point moved `shift`
+/// digits to the right. Returns false, and writes the text as it is, when it is no number.
+fn write_rounded(out: &mut Vec<u8>, text: &str, decimals: usize, shift: usize, unit: &str) -> bool {
+    let plain = plain(text);
+    let Some(parts) = Digits::of(&plain) else {
+        out.extend_from_slice(text.as_bytes());
+        return false;
+    };
+    // One zero in front takes the carry of 9.99.
+    let mut digits = Vec::with_capacity(parts.whole.len() + parts.fraction.len() + shift + decimals + 1);
+    digits.push(b'0');
+    digits.extend_from_slice(parts.whole);
+    digits.extend_from_slice(parts.fraction);
+    let point = 1 + parts.whole.len() + shift;
+    let length = point + decimals;
+    let up = digits.get(length).is_some_and(|digit| *digit >= b'5');
+    digits.resize(length, b'0');
+    if up {
+        for digit in digits.iter_mut().rev() {
+            if *digit == b'9' {
+                *digit = b'0';
+            } else {
+                *digit += 1;
+                break;
+            }
+        }
+    }
+    if parts.negative && digits.iter().any(|digit| *digit != b'0') {
+        out.push(b'-');
+    }
+    out.extend_from_slice(unit.as_bytes());
+    let (whole, fraction) = digits.split_at(point);
+    let zeros = whole.iter().take_while(|digit| **digit == b'0').count().min(point - 1);
+    let whole = &whole[zeros..];
+    for (at, digit) in whole.iter().enumerate() {
+        if at > 0 && (whole.len() - at).is_multiple_of(3) {
+            out.push(b',');
+        }
+        out.push(*digit);
+    }
+    if decimals > 0 {
+        out.push(b'.');
+        out.extend_from_slice(fraction);
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Show, write_short};
+
+    fn shown(show: &Show, text: &str) -> String {
+        let mut out = Vec::new();
+        show.write_number(&mut out, text);
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    #[test]
+    fn numbers_are_grouped_and_rounded_without_losing_a_digit() {
+        let cents = Show::Number { decimals: 2 };
+        for (text, expected) in [
+            ("0", "0.00"),
+            ("1234.5", "1,234.50"),
+            ("-1234567.895", "-1,234,567.90"),
+            ("999.995", "1,000.00"),
+            ("-0.001", "0.00"),
+            ("12345678901234567890123.454999", "12,345,678,901,234,567,890,123.45"),
+            ("1e+6", "1,000,000.00"),
+            ("2.5e-3", "0.00"),
+            ("NaN", "NaN"),
+            ("-Infinity", "-Infinity"),
+        ] {
+            assert_eq!(shown(&cents, text), expected, "{text}");
+        }
+        assert_eq!(shown(&Show::Number { decimals: 0 }, "99.5"), "100");
+    }
+
+    #[test]
+    fn percents_and_amounts_carry_their_signs() {
+        assert_eq!(shown(&Show::Percent { decimals: 1 }, "0.125"), "12.5%");
+        assert_eq!(shown(&Show::Percent { decimals: 0 }, "12"), "1,200%");
+        let before = Show::Currency { unit: "€".to_owned(), before: true, decimals: 2 };
+        let behind = Show::Currency { unit: "EUR".to_owned(), before: false, decimals: 2 };
+        assert_eq!(shown(&before, "-1234.5"), "-€1,234.50");
+        assert_eq!(shown(&behind, "-1234.5"), "-1,234.50 EUR");
+        assert_eq!(shown(&behind, "NaN"), "NaN");
+    }
+
+    #[test]
+    fn a_mean_without_format_is_short() {
+        let short = |text| {
+            let mut out = Vec::new();
+            write_short(&mut out, text);
+            String::from_utf8(out).expect("UTF-8")
+        };
+        assert_eq!(short("1234.333333333333333333"), "1234.333333");
+        assert_eq!(short("1234.5"), "1234.5");
+        assert_eq!(short("1000"), "1000");
+    }
+}
