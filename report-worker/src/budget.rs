@@ -43,6 +43,8 @@ const fn encoder(format: Format) -> usize {
         Format::Csv | Format::Jsonl => 4 * MIB,
         // A page, tables of fonts, and a drawing or two.
         Format::Pdf => 8 * MIB,
+        // The table of shared texts, and the batch from which the columns get their widths.
+        Format::Xlsx => 12 * MIB,
         // A row group in memory, and one being written.
         Format::Parquet => 48 * MIB,
     }
