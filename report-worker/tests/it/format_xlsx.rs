@@ -326,7 +326,7 @@ proptest! {
             prop_assert_eq!(digits(cell(0)), i.map(|i| i.to_string()));
             prop_assert!(i.is_none_or(|i| i.unsigned_abs() < 1_000_000_000_000_000) || matches!(cell(0), Cell::Text(_)));
             let float = digits(cell(1)).map(|text| text.replace("Infinity", "inf").parse::<f64>().unwrap());
-            prop_assert_eq!(float.map(f64::to_string), f.map(|f| f.to_string()));
+            prop_assert_eq!(float.map(|float| float.to_string()), f.map(|f| f.to_string()));
             prop_assert_eq!(digits(cell(2)), Some(n.clone()));
             prop_assert_eq!(cell(3), t.clone().map_or(Cell::Empty, Cell::Text));
             match cell(4) {
