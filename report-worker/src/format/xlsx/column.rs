@@ -62,7 +62,6 @@ impl Column {
         let head = styles.number(Look { role: Role::Head, align, format: String::new() });
         let format = match presentation.total {
             Some(ColumnTotal::Count) => code(&Show::Number { decimals: 0 }, false),
-            Some(ColumnTotal::Average) if format.is_empty() => "0.######".to_owned(),
             _ => format,
         };
         let total = styles.number(Look { role: Role::Total, align, format });

@@ -16,6 +16,10 @@ use crate::format::total::{TotalValue, Totals};
 
 /// Sheets that one formula may name.
 const MOST_OF_FORMULA: usize = 254;
+/// Characters of a title in the header of a page, which takes 255 with its commands.
+const MOST_OF_HEADER: usize = 100;
+/// Widest column, in characters.
+const MOST_WIDTH: usize = 254;
 /// Characters that fit an upright page.
 const UPRIGHT: usize = 95;
 
@@ -33,6 +37,7 @@ pub(super) fn write_head(part: &mut Vec<u8>, columns: &[Column], widths: &[usize
          <sheetFormatPr defaultRowHeight=\"15\"/><cols>"
     );
     for (number, width) in (1..).zip(widths) {
+        let width = width.min(&MOST_WIDTH);
         let _ = write!(part, "<col min=\"{number}\" max=\"{number}\" width=\"{width}.7109375\" customWidth=\"1\"/>");
     }
     part.extend_from_slice(b"</cols><sheetData><row r=\"1\" ht=\"21\" customHeight=\"1\">");
@@ -146,7 +151,8 @@ pub(super) fn write_tail(part: &mut Vec<u8>, about: &About, columns: &[Column], 
     );
     // An ampersand starts a command there.
     write_text(part, "&L&\"-,Bold\"");
-    write_text(part, &about.title.replace('&', "&&"));
+    let title: String = about.title.chars().take(MOST_OF_HEADER).collect();
+    write_text(part, &title.replace('&', "&&"));
     part.extend_from_slice(b"</oddHeader><oddFooter>");
     // A space ends the size of the letters, a digit would belong to it.
     let snapshot = about.snapshot_at.format("%Y-%m-%d %H:%M:%SZ");
