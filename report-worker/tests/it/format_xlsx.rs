@@ -106,7 +106,7 @@ fn each_type_becomes_a_cell_of_its_own_kind() {
         sheet[2][..5],
         [Cell::Empty, number("1e+300"), text("12345678901234567.89"), truth(false), text("1900-02-28")]
     );
-    assert_eq!(sheet[2][6], text("1874-12-07 02:40:00Z"));
+    assert_eq!(sheet[2][6], text("1874-12-07 18:40:00Z"));
     assert_eq!(
         sheet[3][..6],
         [text("9223372036854775807"), text("NaN"), text("NaN"), Cell::Empty, text("infinity"), text("-infinity")]
