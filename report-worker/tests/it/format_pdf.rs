@@ -254,6 +254,51 @@ fn a_chart_adds_up_rows_of_one_name_and_says_what_it_cannot_draw() {
     assert!(problem.detail.contains("`price` is not among"), "{}", problem.detail);
 }
 
+#[test]
+fn values_are_formatted_and_totals_stand_under_the_last_row() {
+    let lines = "[[columns]]\nname = \"id\"\ntotal = \"max\"\n[[columns]]\nname = \"name\"\ntitle = \"The name\"\n\
+                 [[columns]]\nname = \"half\"\nformat = \"number:2\"\ntotal = \"sum\"\n";
+    let batches = [numbered(0, 1500), numbered(1500, 3000)];
+    let bytes = write_about(&about_with(lines), Format::Pdf, &batches[0].schema(), &batches).unwrap();
+    let pdf = Pdf::of(&bytes);
+    pdf.check();
+    let text = pdf.text();
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let rows: Vec<Vec<String>> = text.lines().map(words).collect();
+    assert!(rows.contains(&words("2999 name-2999-of-many 1,499.00")), "{text}");
+    let last = rows.iter().position(|row| row.first().is_some_and(|word| word == "2999")).unwrap();
+    let below: Vec<&Vec<String>> = rows[last + 1..].iter().filter(|row| !row.is_empty()).take(2).collect();
+    assert_eq!(below, [&words("Total 2,248,500.00"), &words("Maximum 2999")]);
+    assert_eq!(text.matches("The name").count(), pdf.pages());
+}
+
+#[test]
+fn memory_does_not_grow_with_the_rows() {
+    let write_rows = |rows: i64| {
+        let (mut writer, mut out, mut bytes) = (writer(Format::Pdf, &about()), Vec::new(), 0);
+        writer.begin(&numbered(0, 0).schema(), &mut out).unwrap();
+        for from in (0..rows).step_by(1000) {
+            writer.write(&numbered(from, from + 1000), &mut out).unwrap();
+            bytes += out.len();
+            out.clear();
+        }
+        writer.finish(Ending { rows: rows.unsigned_abs(), complete: true }, &mut out).unwrap();
+        bytes + out.len()
+    };
+    let small = write_rows(5_000);
+    let before = peak_kib();
+    assert!(write_rows(50_000) > 9 * small);
+    let grown = peak_kib() - before;
+    assert!(grown < 3000, "ten times the rows took {grown} KiB more");
+}
+
+/// Reads the most memory this process ever had.
+fn peak_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
 /// Text as it may come, without what pdftotext itself changes: ligatures, reordering, spaces.
 fn piece() -> impl Strategy<Value = String> {
     prop_oneof!["[A-Za-z0-9()\\\\<>,.;:'\"/%#&-]{1,12}", "[α-ωΑ-Ωа-яА-Я]{1,10}", "[à-öø-ž]{1,6}"]

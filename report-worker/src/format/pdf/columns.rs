@@ -2,11 +2,12 @@
 
 use arrow_schema::{DataType, Schema};
 use shared::problem::{Problem, ProblemKind};
-use shared::report::{ColumnAlign, ColumnFormat, ColumnTotal, Orientation, PageSpec, Paper};
+use shared::report::{Orientation, PageSpec, Paper};
 
 use super::document::{SIDE, Sheet};
 use super::fonts::{Fonts, Weight};
 use crate::format::About;
+use crate::format::presentation::Presentation;
 use crate::source::is_numeric;
 
 /// Sizes of type, the best first.
@@ -26,10 +27,7 @@ const LOOK_AT: usize = 160;
 /// What is known of a column before it has a place. Widths count thousandths of the size.
 #[derive(Debug, Clone)]
 pub(super) struct Measured {
-    pub(super) title: String,
-    pub(super) format: Option<ColumnFormat>,
-    pub(super) total: Option<ColumnTotal>,
-    pub(super) align: ColumnAlign,
+    pub(super) shown: Presentation,
     /// Values stand on one line: numbers, dates and times.
     pub(super) whole: bool,
     /// Width the definition asks for.
@@ -45,21 +43,14 @@ impl Measured {
     pub(super) fn of_schema(schema: &Schema, about: &About, fonts: &mut Fonts) -> Vec<Self> {
         let figure = fonts.measure(Weight::Regular, "0");
         let columns = schema.fields().iter().map(|field| {
-            let spec = about.column(field.name());
-            let title = spec.and_then(|spec| spec.title.clone()).unwrap_or_else(|| field.name().clone());
-            let format = spec.and_then(|spec| spec.format.clone());
+            let shown = Presentation::of(about, field);
             let text = matches!(field.data_type(), DataType::Utf8) && !is_numeric(field);
-            let number = !text && is_number(field.data_type(), is_numeric(field));
-            let by_type = if number { ColumnAlign::Right } else { ColumnAlign::Left };
             Self {
-                title_width: fonts.measure(Weight::Bold, &title),
-                title_word: widest_word(fonts, Weight::Bold, &title),
-                title,
-                format,
-                total: spec.and_then(|spec| spec.total),
-                align: spec.and_then(|spec| spec.align).unwrap_or(by_type),
+                title_width: fonts.measure(Weight::Bold, &shown.title),
+                title_word: widest_word(fonts, Weight::Bold, &shown.title),
+                wished: shown.width.map(|chars| u32::from(chars.min(MOST_WISHED)) * figure),
+                shown,
                 whole: !text,
-                wished: spec.and_then(|spec| spec.width).map(|chars| u32::from(chars.min(MOST_WISHED)) * figure),
                 widest: 0,
                 widest_word: 0,
             }
@@ -101,7 +92,7 @@ impl Measured {
         }
         if self.whole {
             // Later rows may have another digit, and totals have some.
-            let room = if self.total.is_some() { self.widest * 12 / 10 + 600 } else { self.widest * 11 / 10 };
+            let room = if self.shown.total.is_some() { self.widest * 12 / 10 + 600 } else { self.widest * 11 / 10 };
             return room.max(self.title_word);
         }
         self.least().max(self.widest.min(EASY_TEXT)).max(self.title_width.min(NARROW_TEXT))
@@ -111,10 +102,6 @@ impl Measured {
     fn most(&self) -> u32 {
         self.easy().max(self.widest.min(WIDE_TEXT)).max(self.title_width.min(LONG_WORD))
     }
-}
-
-fn is_number(data_type: &DataType, numeric: bool) -> bool {
-    numeric || data_type.is_numeric()
 }
 
 fn widest_word(fonts: &mut Fonts, weight: Weight, text: &str) -> u32 {

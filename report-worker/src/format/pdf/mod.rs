@@ -20,6 +20,7 @@ mod objects;
 mod row;
 mod table;
 mod tall;
+mod totals;
 mod wrap;
 
 use std::sync::Arc;
@@ -37,6 +38,7 @@ use self::fonts::Fonts;
 use self::row::text_of;
 use self::table::Table;
 use super::cell::cells;
+use super::total::Totals;
 use super::{About, Ending, RowWriter};
 
 /// Rows of the first batch that decide on the columns' widths.
@@ -55,6 +57,7 @@ pub(super) struct PdfWriter {
 struct Open {
     document: Document,
     table: Table,
+    totals: Totals,
     chart: Option<Chart>,
 }
 
@@ -87,7 +90,7 @@ impl PdfWriter {
             document.turn(out)?;
         }
         table.draw_header(&mut document);
-        Ok(Open { document, table, chart })
+        Ok(Open { document, table, totals: Totals::new(about, schema), chart })
     }
 }
 
@@ -96,7 +99,7 @@ fn measure_rows(measured: &mut [Measured], fonts: &mut Fonts, batch: &RecordBatc
     let mut buffer = Vec::new();
     for row in 0..batch.num_rows().min(LOOK_AT_ROWS) {
         for (column, cells) in measured.iter_mut().zip(&cells) {
-            if let Some(text) = text_of(&mut buffer, cells, row, column.format.as_ref()) {
+            if let Some(text) = text_of(&mut buffer, cells, row, &column.shown) {
                 column.look_at(fonts, text);
             }
         }
@@ -119,6 +122,7 @@ impl RowWriter for PdfWriter {
         for row in 0..batch.num_rows() {
             open.table.write_row(&mut open.document, &cells, row, out)?;
         }
+        open.totals.add(batch)?;
         if let Some(chart) = &mut open.chart {
             chart.read(batch)?;
         }
@@ -134,6 +138,7 @@ impl RowWriter for PdfWriter {
                 self.open(&schema, None, out)?
             }
         };
+        totals::write_totals(&mut open.document, &open.table, &open.totals, out)?;
         ending::write_notes(&mut open.document, &open.table, ending, out)?;
         ending::finish(open.document, open.chart.as_ref(), &self.about, ending, out)
     }

@@ -1,7 +1,7 @@
 //! The table: its header on every page, and rows that flow from page to page.
 
 use shared::problem::Problem;
-use shared::report::{ColumnAlign, ColumnFormat};
+use shared::report::ColumnAlign;
 
 use super::canvas::{FAINT, INK, Style, hundredths, number, show_within};
 use super::columns::{Layout, Placed};
@@ -11,6 +11,7 @@ use super::row::{NULL, text_of};
 use super::tall::{self, Text};
 use super::wrap::lines;
 use crate::format::cell::Cells;
+use crate::format::presentation::Presentation;
 
 /// Height of a line, space above and below a row, and where a line stands: in parts of the size.
 pub(super) const LEADING: f32 = 1.32;
@@ -58,7 +59,7 @@ impl Table {
     fn break_headings(&mut self, fonts: &mut Fonts) {
         let style = self.header_style();
         for placed in &self.columns {
-            let title = &placed.column.title;
+            let title = &placed.column.shown.title;
             let broken = lines(fonts, Weight::Bold, title, style.units(placed.width + 0.02));
             let mut heading: Vec<String> = broken.iter().take(HEADER_LINES).map(|line| (*line).to_owned()).collect();
             if broken.len() > HEADER_LINES {
@@ -135,7 +136,7 @@ impl Table {
         self.row.clear();
         let mut pen = 0;
         for (placed, cells) in self.columns.iter().zip(cells) {
-            let text = text_of(&mut self.buffer, cells, row, placed.column.format.as_ref());
+            let text = text_of(&mut self.buffer, cells, row, &placed.column.shown);
             if text == Some("") {
                 continue;
             }
@@ -181,17 +182,17 @@ impl Table {
             .columns
             .iter()
             .zip(cells)
-            .map(|(placed, cells)| owned_text(&mut made, cells, row, placed.column.format.as_ref()))
+            .map(|(placed, cells)| owned_text(&mut made, cells, row, &placed.column.shown))
             .collect();
         tall::write(self, document, &texts, out)
     }
 }
 
 /// Text of long values is borrowed from the batch: it may be longer than memory is wide.
-fn owned_text<'a>(buffer: &mut Vec<u8>, cells: &Cells<'a>, row: usize, format: Option<&ColumnFormat>) -> Text<'a> {
+fn owned_text<'a>(buffer: &mut Vec<u8>, cells: &Cells<'a>, row: usize, shown: &Presentation) -> Text<'a> {
     match cells {
         Cells::Text(array) if !cells.is_null(row) => Text::Borrowed(array.value(row)),
-        _ => match text_of(buffer, cells, row, format) {
+        _ => match text_of(buffer, cells, row, shown) {
             Some(text) => Text::Made(text.to_owned()),
             None => Text::Null,
         },
@@ -202,7 +203,7 @@ fn owned_text<'a>(buffer: &mut Vec<u8>, cells: &Cells<'a>, row: usize, format: O
 pub(super) fn aligned(placed: &Placed, width: f32) -> f32 {
     let spare = placed.width - width;
     placed.x
-        + match placed.column.align {
+        + match placed.column.shown.align {
             ColumnAlign::Left => 0.0,
             ColumnAlign::Center => spare / 2.0,
             ColumnAlign::Right => spare,

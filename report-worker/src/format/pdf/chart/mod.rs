@@ -10,13 +10,14 @@ use std::collections::HashMap;
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, Schema};
 use shared::problem::{Problem, ProblemKind};
-use shared::report::{ChartKind, ChartSpec, ColumnFormat};
+use shared::report::{ChartKind, ChartSpec};
 
 use super::canvas::Style;
 use super::fonts::{Fonts, Weight};
 use super::row::{NULL, text_of};
 use crate::format::About;
 use crate::format::cell::{Cells, cells};
+use crate::format::presentation::Presentation;
 use crate::source::is_numeric;
 
 /// More points than this are no picture any more.
@@ -53,7 +54,7 @@ pub(super) struct Chart {
     kind: ChartKind,
     title: String,
     x_title: String,
-    x: (usize, Option<ColumnFormat>),
+    x: (usize, Presentation),
     y: Vec<usize>,
     series: Vec<String>,
     points: Vec<Point>,
@@ -91,11 +92,12 @@ impl Chart {
         let x_title = title_of(&spec.x);
         let title =
             spec.title.clone().unwrap_or_else(|| format!("{} by {}", series.join(" and "), x_title.to_lowercase()));
-        let format = about.column(&spec.x).and_then(|column| column.format.clone());
+        let x = find(&spec.x)?;
+        let shown = Presentation::of(about, schema.field(x));
         Ok(Self {
             kind: spec.kind,
             title,
-            x: (find(&spec.x)?, format),
+            x: (x, shown),
             x_title,
             y,
             series,
@@ -151,7 +153,7 @@ impl Chart {
         let mut buffer = Vec::new();
         for row in 0..batch.num_rows() {
             let Some(x) = cells.get(self.x.0) else { return Ok(()) };
-            let label = text_of(&mut buffer, x, row, self.x.1.as_ref()).unwrap_or(NULL);
+            let label = text_of(&mut buffer, x, row, &self.x.1).unwrap_or(NULL);
             let Some(place) = self.place(label) else {
                 self.too_many = true;
                 self.points.clear();
