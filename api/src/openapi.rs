@@ -15,6 +15,7 @@ use crate::{admin, jobs, links, operations, reports, session, watch};
         jobs::submit::submit,
         jobs::list::list,
         jobs::read::read,
+        jobs::preview::preview,
         jobs::watch::watch,
         jobs::cancel::cancel,
         jobs::replay::replay,

@@ -128,6 +128,7 @@ fn headers_of(kind: ProblemKind) -> Option<(HeaderName, &'static str)> {
         | ProblemKind::ReportNotFound
         | ProblemKind::ArtifactNotFound
         | ProblemKind::ArtifactExpired
+        | ProblemKind::PreviewNotFound
         | ProblemKind::LinkNotFound
         | ProblemKind::LinkExpired
         | ProblemKind::LinkRevoked

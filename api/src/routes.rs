@@ -53,6 +53,7 @@ pub fn table() -> Vec<Row> {
         get("/v1/jobs", READ, || web::to(jobs::list::list)),
         get("/v1/jobs/{id}", READ, || web::to(jobs::read::read)),
         stream("/v1/jobs/{id}/events", READ, || web::to(jobs::watch::watch)),
+        get("/v1/jobs/{id}/preview", READ, || web::to(jobs::preview::preview)),
         post("/v1/jobs/{id}/cancel", WRITE, || web::to(jobs::cancel::cancel)),
         post("/v1/jobs/{id}/replay", WRITE, || web::to(jobs::replay::replay)),
         get("/v1/jobs/{id}/artifacts/{format}", READ, || web::to(jobs::artifact::file)),

@@ -65,7 +65,9 @@ impl Stack {
     /// Deletes every job and doorbell, so that measurements do not see each other's.
     pub(crate) async fn clear(&self) -> anyhow::Result<()> {
         self.database
-            .batch_execute("truncate jobs, events, outbox, artifacts, links, deliveries, idempotency; checkpoint")
+            .batch_execute(
+                "truncate jobs, previews, events, outbox, artifacts, links, deliveries, idempotency; checkpoint",
+            )
             .await?;
         self.rabbitmq.ctl(&["purge_queue", "waitless.work.interactive.v1"]).await?;
         Ok(())

@@ -18,6 +18,7 @@ pub mod format;
 mod heartbeat;
 mod limits;
 mod measure;
+mod preview;
 mod run_job;
 mod running;
 mod settle;

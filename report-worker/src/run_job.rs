@@ -24,9 +24,10 @@ use crate::failpoint::fail_here;
 use crate::format::About;
 use crate::limits::{self, Limits};
 use crate::measure::{RunningGauge, attempt_ended};
+use crate::preview::Preview;
 use crate::running::{Attempt, StopReason};
 use crate::settle::{Word, settle};
-use crate::source::{ReadRequest, Total};
+use crate::source::{ReadRequest, Reading, Total};
 use crate::worker::{Patience, Worker};
 use crate::write_files::{File, Files, Made};
 
@@ -183,8 +184,9 @@ async fn make_files(
         };
     });
     let about = Arc::new(About::new(job, &report.definition, snapshot_at).with_fonts(&worker.fonts));
-    let (storage, budget) = (&worker.places.storage, &worker.budget);
-    let made = Files { attempt, storage, budget, limits, about: Arc::clone(&about), files }.write(reading).await?;
+    let (storage, budget, preview) = (&worker.places.storage, &worker.budget, Preview::default());
+    let to_write = Files { attempt, storage, budget, limits, preview: &preview, about: Arc::clone(&about), files };
+    let made = write_and_show(worker, &to_write, reading).await?;
     attempt.advance(|progress| progress.phase = Phase::Finished);
     fail_here!("after_store");
     let artifact = |(file, (stored, ending)): (&File, Made)| {
@@ -209,6 +211,16 @@ async fn make_files(
         }
     };
     Ok(files.iter().zip(made).map(artifact).collect())
+}
+
+/// Writes the files, and shows the first rows as they come.
+async fn write_and_show(worker: &Worker, files: &Files<'_>, reading: Reading) -> Result<Vec<Made>, Problem> {
+    let made = tokio::select! {
+        made = files.write(reading) => made?,
+        never = files.preview.save_while_the_job_runs(worker, files.attempt) => match never {},
+    };
+    files.preview.save_the_rest(worker, files.attempt).await;
+    Ok(made)
 }
 
 /// Returns the definition the job was submitted with, however long the database is away: that is not the report's fault.

@@ -20,6 +20,7 @@ use crate::encode::Encoder;
 use crate::failpoint::fail_here;
 use crate::format::{About, Ending, writer};
 use crate::limits::Limits;
+use crate::preview::Preview;
 use crate::running::Attempt;
 use crate::source::Reading;
 
@@ -61,6 +62,7 @@ pub(crate) struct Files<'a> {
     pub(crate) storage: &'a Storage,
     pub(crate) budget: &'a Budget,
     pub(crate) limits: Limits,
+    pub(crate) preview: &'a Preview,
     pub(crate) about: Arc<About>,
     pub(crate) files: &'a [File],
 }
@@ -78,7 +80,7 @@ enum Step {
 impl Files<'_> {
     /// Reads every row that may be and stores every file. Returns one entry a file, in order.
     pub(crate) async fn write(&self, reading: Reading) -> Result<Vec<Made>, Problem> {
-        let mut rows = Rows::new(reading, self.limits, self.attempt);
+        let mut rows = Rows::new(reading, self);
         let mut held = Vec::new();
         while held.len() < 2 {
             match rows.next().await? {
@@ -218,15 +220,17 @@ struct Rows<'a> {
     reading: Option<Reading>,
     limits: Limits,
     attempt: &'a Attempt,
+    preview: &'a Preview,
     taken: u64,
     /// Whether there were more rows than may be.
     cut: bool,
 }
 
 impl<'a> Rows<'a> {
-    fn new(reading: Reading, limits: Limits, attempt: &'a Attempt) -> Self {
+    fn new(reading: Reading, files: &Files<'a>) -> Self {
         let schema = SchemaRef::clone(reading.schema());
-        Self { schema, reading: Some(reading), limits, attempt, taken: 0, cut: false }
+        let Files { limits, attempt, preview, .. } = *files;
+        Self { schema, reading: Some(reading), limits, attempt, preview, taken: 0, cut: false }
     }
 
     async fn next(&mut self) -> Result<Option<RecordBatch>, Problem> {
@@ -235,6 +239,7 @@ impl<'a> Rows<'a> {
             None => None,
         };
         let Some(mut batch) = batch else {
+            self.preview.end(!self.cut);
             self.attempt.advance(|progress| progress.phase = Phase::Storing);
             return Ok(None);
         };
@@ -247,6 +252,7 @@ impl<'a> Rows<'a> {
                 self.reading = None;
             }
         }
+        self.preview.add(&batch);
         self.taken += batch.num_rows() as u64;
         self.attempt.advance(|progress| progress.rows = self.taken);
         self.limits.check_rows(self.taken)?;

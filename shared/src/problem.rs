@@ -40,6 +40,8 @@ pub enum ProblemKind {
     ArtifactNotFound,
     /// The artifact's retention is over.
     ArtifactExpired,
+    /// No rows of the job can be shown, yet or any more.
+    PreviewNotFound,
     /// No such link: mistyped, altered or never made.
     LinkNotFound,
     /// The link's time is over.
@@ -105,6 +107,7 @@ impl ProblemKind {
             Self::JobNotFound => ("job-not-found", "There is no such job", 404),
             Self::ReportNotFound => ("report-not-found", "There is no such report", 404),
             Self::ArtifactNotFound => ("artifact-not-found", "The job has no such file", 404),
+            Self::PreviewNotFound => ("preview-not-found", "No rows of the job can be shown", 404),
             Self::ArtifactExpired => ("artifact-expired", "The file is no longer kept", 410),
             Self::LinkNotFound => ("link-not-found", "There is no such link", 404),
             Self::LinkExpired => ("link-expired", "The link has expired", 410),

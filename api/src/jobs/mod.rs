@@ -5,6 +5,7 @@ pub mod artifact;
 pub mod cancel;
 pub mod check;
 pub mod list;
+pub mod preview;
 pub mod read;
 pub mod replay;
 pub mod submit;

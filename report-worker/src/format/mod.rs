@@ -6,6 +6,7 @@ mod compress;
 mod csv;
 mod decimal;
 mod digits;
+pub(crate) mod glimpse;
 mod jsonl;
 pub(crate) mod number;
 mod parquet;

@@ -18,6 +18,7 @@ mod format_xlsx;
 mod limits;
 mod losses;
 mod memory;
+mod preview;
 mod source;
 mod source_faults;
 mod source_mysql;

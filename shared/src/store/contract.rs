@@ -25,6 +25,8 @@ use crate::message::OutboxMessage;
 use crate::problem::Problem;
 use crate::progress::Progress;
 
+use super::previews::PreviewStore;
+
 pub use super::doors::{AccessStore, ApiKey, NewApiKey, Scope};
 
 /// How long a committed outbox row belongs to its writer before any relay may publish it.
@@ -344,7 +346,7 @@ pub trait SweepStore: Send + Sync {
 /// The truth.
 #[async_trait]
 pub trait Store:
-    JobStore + WorkerStore + DeliveryStore + OutboxStore + SweepStore + AccessStore + std::fmt::Debug
+    JobStore + WorkerStore + DeliveryStore + OutboxStore + SweepStore + AccessStore + PreviewStore + std::fmt::Debug
 {
     /// Answers when the database does.
     async fn check(&self) -> Result<()>;

@@ -5,10 +5,12 @@ mod contract;
 mod doors;
 mod open;
 mod postgres;
+mod previews;
 mod sqlite;
 
 pub use coalesce::Coalesced;
 pub use contract::*;
 pub use open::open;
 pub use postgres::PostgresStore;
+pub use previews::{NewPreview, PREVIEW_BYTES, PreviewStore};
 pub use sqlite::SqliteStore;

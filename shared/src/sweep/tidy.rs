@@ -72,6 +72,8 @@ impl Tidy {
         self.faults.note("abort stale uploads", outcome);
         let outcome = self.places.store.forget_idempotency(self.idempotency_retention).await;
         self.faults.note("forget idempotency keys", outcome);
+        let outcome = self.places.store.forget_previews().await;
+        self.faults.note("forget previews", outcome);
     }
 
     /// The object goes first: a crash in between deletes it again, which is no error; the other order would leave it for ever.

@@ -137,6 +137,20 @@ fn the_version_changes_with_every_byte_and_only_then() {
 }
 
 #[test]
+fn each_fault_of_a_files_options_names_its_line() {
+    let after = |extra: &str| fault(&format!("{SMALL}{extra}"));
+    let faults = [
+        after("on_limit = \"shrug\"\n"),
+        after("[csv]\nseparator = \"::\"\n"),
+        after("[csv]\ndecimal_comma = true\n"),
+        after("[csv]\nquote = \"'\"\n"),
+        after("[csv]\ncompression = \"rar\"\n"),
+        after("[jsonl]\ncompression = \"gzip\"\n"),
+    ];
+    insta::assert_snapshot!(faults.join("\n"));
+}
+
+#[test]
 fn each_fault_names_its_line_and_what_would_be_right() {
     let after = |extra: &str| fault(&format!("{SMALL}{extra}"));
     let param = |lines: &str| fault(&format!("{}[params.p]\n{lines}", SMALL.replace("from t", "from t where x = :p")));
@@ -153,12 +167,6 @@ fn each_fault_names_its_line_and_what_would_be_right() {
         after("max_rows = 0\n"),
         after("max_bytes = \"2 elephants\"\n"),
         after("total = \"guess\"\n"),
-        after("on_limit = \"shrug\"\n"),
-        after("[csv]\nseparator = \"::\"\n"),
-        after("[csv]\ndecimal_comma = true\n"),
-        after("[csv]\nquote = \"'\"\n"),
-        after("[csv]\ncompression = \"rar\"\n"),
-        after("[jsonl]\ncompression = \"gzip\"\n"),
         after("[params.unused]\ntype = \"date\"\n"),
         after("[params.tenant]\ntype = \"text\"\n"),
         after("[params.'a b']\ntype = \"text\"\n"),

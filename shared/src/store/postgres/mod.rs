@@ -18,6 +18,7 @@ mod jobs;
 mod lose;
 mod migrate;
 mod outbox;
+mod previews;
 mod reports;
 mod rows;
 mod run;

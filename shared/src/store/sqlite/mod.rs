@@ -14,6 +14,7 @@ mod jobs;
 mod lose;
 mod outbox;
 mod owner;
+mod previews;
 mod readers;
 mod rows;
 mod settle;

@@ -23,6 +23,7 @@ pub mod events;
 pub mod heartbeats;
 pub mod losses;
 pub mod outbox;
+pub mod previews;
 pub mod reads;
 pub mod settlements;
 pub mod stage;
@@ -53,6 +54,11 @@ macro_rules! test_store {
                 a_batch_is_answered_in_order,
                 an_empty_batch_is_no_error,
                 report_versions_are_kept_once,
+            ]
+            previews: [
+                a_preview_is_read_by_the_jobs_caller_and_by_nobody_else,
+                an_attempt_that_no_longer_holds_the_job_shows_nothing,
+                previews_go_when_files_of_their_job_would,
             ]
             reads: [
                 a_job_is_read_only_by_its_tenant_and_principal,
