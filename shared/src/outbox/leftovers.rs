@@ -1,7 +1,7 @@
 //! Picks up rows that nobody published: of a process that died, of a broker that was away, or too many to keep in memory.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -14,8 +14,10 @@ use super::relay::BATCH;
 
 /// Rows wait at most about this long after their lease. The first pass is at once.
 const EVERY: Duration = Duration::from_secs(1);
+/// How often a broker that is away is looked for, which costs nothing while there is no connection.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How often the backlog is counted for the metrics.
-const MEASURE_EVERY: u32 = 5;
+const MEASURE_EVERY: Duration = Duration::from_secs(5);
 
 /// Runs until stopped.
 pub(super) async fn pick_up(
@@ -24,15 +26,19 @@ pub(super) async fn pick_up(
     publisher: Publisher,
     stop: CancellationToken,
 ) {
-    let mut ticks = tokio::time::interval(EVERY);
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut until_measure = 0;
+    let (mut passed, mut measured): (Option<Instant>, Option<Instant>) = (None, None);
     let mut failing = false;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
+        if publisher.is_up() && passed.is_some_and(|passed| passed.elapsed() < EVERY) {
+            continue;
+        }
+        passed = Some(Instant::now());
         if let Err(error) = pass(store.as_ref(), broker.as_ref(), &publisher, &stop).await {
             if !failing {
                 tracing::warn!(%error, "the outbox cannot be read");
@@ -41,11 +47,10 @@ pub(super) async fn pick_up(
         } else {
             failing = false;
         }
-        if until_measure == 0 {
+        if measured.is_none_or(|measured| measured.elapsed() >= MEASURE_EVERY) {
+            measured = Some(Instant::now());
             measure(store.as_ref()).await;
-            until_measure = MEASURE_EVERY;
         }
-        until_measure -= 1;
     }
 }
 

@@ -1,10 +1,9 @@
 //! Publishes one batch of rows and sorts out what became of each.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 use crate::broker::{Broker, PublishError};
@@ -35,7 +34,7 @@ pub(super) struct Publisher {
     store: Arc<dyn Store>,
     broker: Arc<dyn Broker>,
     confirmed: mpsc::UnboundedSender<Vec<Uuid>>,
-    up: Arc<AtomicBool>,
+    up: Arc<watch::Sender<bool>>,
 }
 
 impl Publisher {
@@ -44,17 +43,24 @@ impl Publisher {
         broker: Arc<dyn Broker>,
         confirmed: mpsc::UnboundedSender<Vec<Uuid>>,
     ) -> Self {
-        Self { store, broker, confirmed, up: Arc::new(AtomicBool::new(true)) }
+        Self { store, broker, confirmed, up: Arc::new(watch::Sender::new(true)) }
     }
 
     /// Tells whether the last batch reached the broker.
     pub(super) fn is_up(&self) -> bool {
-        self.up.load(Ordering::Relaxed)
+        *self.up.borrow()
+    }
+
+    /// Waits until the broker answers.
+    pub(super) async fn until_up(&self) {
+        let mut up = self.up.subscribe();
+        // An error is impossible: the sender lives as long as `self`.
+        let _up = up.wait_for(|up| *up).await;
     }
 
     /// Notes that the broker answers: rows go to it from memory again, also when none was left over to try it with.
     pub(super) fn broker_answers(&self) {
-        if !self.up.swap(true, Ordering::Relaxed) {
+        if !self.up.send_replace(true) {
             tracing::info!("the broker answers again");
         }
     }
@@ -122,7 +128,7 @@ impl Publisher {
     /// Says once that the broker has gone, and once that it is back.
     fn note(&self, answered: usize, unavailable: usize, reason: Option<PublishError>) {
         if unavailable > 0 {
-            if self.up.swap(false, Ordering::Relaxed) {
+            if self.up.send_replace(false) {
                 let reason = reason.as_ref().map(ToString::to_string).unwrap_or_default();
                 tracing::warn!(
                     reason,

@@ -72,12 +72,19 @@ struct Waiting {
     message: OutboxMessage,
 }
 
+impl Waiting {
+    /// Tells whether the row's lease still keeps other relays from it.
+    fn is_fresh(&self) -> bool {
+        self.since.elapsed() < OUTBOX_LEASE.saturating_sub(LEASE_MARGIN)
+    }
+}
+
 async fn pass_on(mut receiver: OutboxReceiver, broker: Arc<dyn Broker>, publisher: Publisher, stop: CancellationToken) {
     let mut committed = Vec::new();
     let mut waiting = VecDeque::new();
     let mut publishing = FuturesUnordered::new();
     loop {
-        while publishing.len() < IN_FLIGHT && !waiting.is_empty() {
+        while publisher.is_up() && publishing.len() < IN_FLIGHT && !waiting.is_empty() {
             publishing.push(publisher.publish_fresh(next_batch(&mut waiting)));
         }
         tokio::select! {
@@ -86,16 +93,17 @@ async fn pass_on(mut receiver: OutboxReceiver, broker: Arc<dyn Broker>, publishe
                     break;
                 }
                 for one in committed.drain(..) {
-                    accept(one, broker.as_ref(), &publisher, &mut waiting);
+                    accept(one, broker.as_ref(), &mut waiting);
                 }
             }
             Some(()) = publishing.next() => {}
+            () = publisher.until_up(), if !publisher.is_up() && !waiting.is_empty() => {}
             () = stop.cancelled() => break,
         }
     }
     // Services stop before their relay does, so all they committed is in the channel by now.
     while let Some(one) = receiver.take_now() {
-        accept(one, broker.as_ref(), &publisher, &mut waiting);
+        accept(one, broker.as_ref(), &mut waiting);
     }
     let drain = async {
         while !waiting.is_empty() {
@@ -108,13 +116,15 @@ async fn pass_on(mut receiver: OutboxReceiver, broker: Arc<dyn Broker>, publishe
     }
 }
 
-fn accept(committed: Committed, broker: &dyn Broker, publisher: &Publisher, waiting: &mut VecDeque<Waiting>) {
+fn accept(committed: Committed, broker: &dyn Broker, waiting: &mut VecDeque<Waiting>) {
     for event in committed.events {
         broker.broadcast(Broadcast::Event(event));
     }
+    // While the broker is away rows wait here for as long as they are leased: when it is back they go at once.
+    while waiting.front().is_some_and(|row| !row.is_fresh()) {
+        waiting.pop_front();
+    }
     let room = MOST_WAITING.saturating_sub(waiting.len());
-    // While the broker is away rows stay where they are safe, and the pass over leftovers looks for its return.
-    let room = if publisher.is_up() { room } else { 0 };
     let left = committed.messages.len().saturating_sub(room);
     if left > 0 {
         metrics::counter!("waitless_outbox_left_to_lease_total").increment(left as u64);
@@ -125,6 +135,5 @@ fn accept(committed: Committed, broker: &dyn Broker, publisher: &Publisher, wait
 
 fn next_batch(waiting: &mut VecDeque<Waiting>) -> Vec<OutboxMessage> {
     let size = waiting.len().min(BATCH);
-    let fresh = OUTBOX_LEASE.saturating_sub(LEASE_MARGIN);
-    waiting.drain(..size).filter(|row| row.since.elapsed() < fresh).map(|row| row.message).collect()
+    waiting.drain(..size).filter(Waiting::is_fresh).map(|row| row.message).collect()
 }
