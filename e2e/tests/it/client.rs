@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
+use reqwest::redirect::Policy;
 use serde_json::{Value, json};
 use shared::job::JobState;
 use uuid::Uuid;
@@ -92,6 +93,16 @@ pub(crate) fn busy() -> Wish {
     }
 }
 
+/// So many rows, from the server or from a file.
+pub(crate) fn many(report: &'static str, rows: u64) -> Wish {
+    Wish { report, params: json!({"rows": rows}), ..quick() }
+}
+
+/// One row, asked for with something nobody else may read.
+pub(crate) fn confidential(report: &'static str, secret: &str) -> Wish {
+    Wish { report, params: json!({"secret": secret}), formats: &["csv"], ..quick() }
+}
+
 impl Wish {
     /// Asks for a mail to an address no other job has.
     pub(crate) fn with_mail(self) -> Self {
@@ -121,7 +132,7 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(key: String) -> Self {
-        let http = reqwest::Client::builder().timeout(ANSWER_WITHIN).build().unwrap();
+        let http = reqwest::Client::builder().timeout(ANSWER_WITHIN).redirect(Policy::none()).build().unwrap();
         Self { http, key, gateways: Arc::default(), turn: Arc::default(), operations: Arc::default() }
     }
 
@@ -188,6 +199,18 @@ impl Client {
         for operation in operations.iter_mut().filter(|operation| operation.accepted().contains(&id)) {
             operation.expected = JobState::Cancelled;
         }
+    }
+
+    /// Gets `path` of a gateway, whatever it answers. Redirects are not followed.
+    pub(crate) async fn get(&self, path: &str) -> reqwest::Response {
+        self.http.get(format!("{}{path}", self.next_gateway())).bearer_auth(&self.key).send().await.unwrap()
+    }
+
+    /// Opens the feed of all the caller's events, for as long as the gateway lives.
+    pub(crate) async fn feed(&self) -> reqwest::Response {
+        let url = format!("{}/v1/events", self.next_gateway());
+        let asked = reqwest::Client::new().get(url).bearer_auth(&self.key).header("Accept", "text/event-stream");
+        asked.send().await.unwrap().error_for_status().unwrap()
     }
 
     /// Opens the event stream of a job behind `last_event_id`.

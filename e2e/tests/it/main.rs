@@ -1,5 +1,5 @@
-//! Faults in whole systems: real processes on servers of their own, and a checker that judges the whole history of what
-//! clients were promised.
+//! Whole systems: real processes on servers of their own, faults among them, and a checker that judges the whole history of
+//! what clients were promised.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,7 +9,12 @@
 
 mod browser;
 mod client;
+mod coverage;
+mod embedded;
 mod history;
 mod stack;
 
 mod faults;
+mod isolation;
+mod memory;
+mod secrets;

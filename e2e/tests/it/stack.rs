@@ -18,6 +18,7 @@ use testing::process::{Builder, Process};
 use uuid::Uuid;
 
 use crate::client::{Answer, Client};
+use crate::coverage::Coverage;
 use crate::history;
 
 /// Longer than anything should take; tests end well before.
@@ -39,6 +40,7 @@ pub(crate) struct Stack {
     pub(crate) gateways: Vec<Process>,
     pub(crate) workers: Vec<Process>,
     pub(crate) notifiers: Vec<Process>,
+    coverage: Coverage,
     pub(crate) client: Client,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) smtp: testing::smtp::Smtp,
@@ -89,12 +91,34 @@ impl Stack {
             ("WAITLESS_SERVICE__PUBLIC_URL", "http://reports.example.com".to_owned()),
             ("WAITLESS_SOURCES__SERVER__URL", postgres.url()),
         ];
-        settings.extend(servers.into_iter().chain(more).map(|(name, value)| (name.to_owned(), value)));
+        settings.extend(servers.map(|(name, value)| (name.to_owned(), value)));
+        for (name, value) in more {
+            set(&mut settings, name, value);
+        }
         let config = Config::from_layers(None, settings.clone().into_iter()).unwrap();
         let store = shared::store::open(&config.database, Outbox::new().0).await.unwrap();
-        let client = Client::new(make_key(store.as_ref()).await);
+        let client = Client::new(make_key(store.as_ref(), caller()).await);
+        let coverage = Coverage::start(Arc::clone(&store));
         let (gateways, workers, notifiers) = (Vec::new(), Vec::new(), Vec::new());
-        Self { gateways, workers, notifiers, client, store, smtp, postgres, rabbitmq, settings, config, folder }
+        Self {
+            gateways,
+            workers,
+            notifiers,
+            coverage,
+            client,
+            store,
+            smtp,
+            postgres,
+            rabbitmq,
+            settings,
+            config,
+            folder,
+        }
+    }
+
+    /// Changes a setting for processes that are started from here on.
+    pub(crate) fn set(&mut self, name: &str, value: String) {
+        set(&mut self.settings, name, value);
     }
 
     /// Prepares a process of this system.
@@ -182,7 +206,8 @@ impl Stack {
             caller: caller(),
         };
         let verdict = history::judge(&self.client.operations(), evidence).await;
-        println!("all ended {:?} after the fault; {verdict}", start.elapsed());
+        let looks = self.coverage.judge();
+        println!("all ended {:?} after the fault; {verdict}; every job was covered in {looks} looks", start.elapsed());
         assert!(verdict.is_clean(), "{verdict:#}");
     }
 
@@ -262,6 +287,11 @@ pub(crate) fn common_settings(folder: &Path) -> Vec<(String, String)> {
     settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
+fn set(settings: &mut Vec<(String, String)>, name: &str, value: String) {
+    settings.retain(|(known, _)| known != name);
+    settings.push((name.to_owned(), value));
+}
+
 /// A database to read from that no fault of a server can reach.
 fn make_source(folder: &Path) -> PathBuf {
     let path = folder.join("source.db");
@@ -279,14 +309,22 @@ fn caller() -> Caller {
     Caller { tenant: "acme".to_owned(), principal: "ana".to_owned() }
 }
 
+/// Reads the metrics of a process.
+pub(crate) async fn metrics_of(process: &Process) -> String {
+    let answer = reqwest::get(format!("{}/metrics", process.url())).await.unwrap();
+    let metrics = answer.error_for_status().unwrap().text().await.unwrap();
+    assert!(metrics.contains("waitless_"), "{metrics}");
+    metrics
+}
+
 /// Makes a key as `waitless keys create` does.
-async fn make_key(store: &dyn Store) -> String {
+pub(crate) async fn make_key(store: &dyn Store, caller: Caller) -> String {
     let key = make_api_key();
     let new = NewApiKey {
         id: Uuid::now_v7(),
         prefix: key_prefix(&key),
         hash: hash_token(&key),
-        caller: caller(),
+        caller,
         scopes: Scope::ALL.to_vec(),
         valid_for: Some(Duration::from_secs(3600)),
     };

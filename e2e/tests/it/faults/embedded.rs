@@ -1,55 +1,16 @@
 //! Everything in one process on embedded backends keeps the same promises.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::config::Config;
 use shared::job::{Caller, JobState};
-use shared::outbox::Outbox;
-use shared::store::Store;
 use testing::eventually;
-use testing::process::Process;
 
 use crate::client::{Client, busy, quick};
+use crate::coverage::Coverage;
+use crate::embedded::Embedded;
 use crate::history;
-use crate::stack::{SOON, common_settings, wait_until_all_ended};
-
-/// `waitless up` on a data folder, again and again.
-struct Embedded {
-    settings: Vec<(String, String)>,
-    data: std::path::PathBuf,
-    smtp: testing::smtp::Smtp,
-}
-
-impl Embedded {
-    async fn prepare(folder: &Path) -> Self {
-        let (smtp, data) = (testing::smtp::start().await.unwrap(), folder.join("data"));
-        let mut settings = common_settings(folder);
-        let more = [("WAITLESS_SERVICE__DATA_DIR", data.display().to_string()), ("WAITLESS_MAIL__URL", smtp.url())];
-        settings.extend(more.map(|(name, value)| (name.to_owned(), value)));
-        Self { settings, data, smtp }
-    }
-
-    async fn up(&self) -> Process {
-        let builder = testing::process::binary("waitless").arg("up");
-        let builder = self.settings.iter().fold(builder, |builder, (name, value)| builder.env(name, value));
-        builder.start_ready().await.unwrap()
-    }
-
-    fn key(&self) -> String {
-        std::fs::read_to_string(self.data.join("api-key")).unwrap().trim().to_owned()
-    }
-
-    fn config(&self) -> Config {
-        Config::from_layers(None, self.settings.clone().into_iter()).unwrap()
-    }
-
-    /// Reads the database from beside, as a backup would.
-    async fn store(&self) -> Arc<dyn Store> {
-        shared::store::open(&self.config().database, Outbox::new().0).await.unwrap()
-    }
-}
+use crate::stack::{SOON, wait_until_all_ended};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_in_one_process_killed_again_and_again_brings_every_job_once() {
@@ -59,6 +20,7 @@ async fn everything_in_one_process_killed_again_and_again_brings_every_job_once(
     let client = Client::new(embedded.key());
     client.use_gateways(vec![process.url()]);
     let store = embedded.store().await;
+    let coverage = Coverage::start(Arc::clone(&store));
     let submitting = client.clone();
     let submitting = tokio::spawn(async move {
         for _ in 0..20 {
@@ -91,6 +53,6 @@ async fn everything_in_one_process_killed_again_and_again_brings_every_job_once(
         caller: Caller { tenant: "default".to_owned(), principal: "default".to_owned() },
     };
     let verdict = history::judge(&client.operations(), evidence).await;
-    println!("{verdict}");
+    println!("{verdict}; every job was covered in {} looks", coverage.judge());
     assert!(verdict.is_clean(), "{verdict:#}");
 }

@@ -1,0 +1,47 @@
+//! A whole system in one process.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use shared::config::Config;
+use shared::outbox::Outbox;
+use shared::store::Store;
+use testing::process::Process;
+
+use crate::stack::common_settings;
+
+/// `waitless up` on a data folder, again and again.
+pub(crate) struct Embedded {
+    settings: Vec<(String, String)>,
+    pub(crate) data: PathBuf,
+    pub(crate) smtp: testing::smtp::Smtp,
+}
+
+impl Embedded {
+    pub(crate) async fn prepare(folder: &Path) -> Self {
+        let (smtp, data) = (testing::smtp::start().await.unwrap(), folder.join("data"));
+        let mut settings = common_settings(folder);
+        let more = [("WAITLESS_SERVICE__DATA_DIR", data.display().to_string()), ("WAITLESS_MAIL__URL", smtp.url())];
+        settings.extend(more.map(|(name, value)| (name.to_owned(), value)));
+        Self { settings, data, smtp }
+    }
+
+    pub(crate) async fn up(&self) -> Process {
+        let builder = testing::process::binary("waitless").arg("up");
+        let builder = self.settings.iter().fold(builder, |builder, (name, value)| builder.env(name, value));
+        builder.start_ready().await.unwrap()
+    }
+
+    pub(crate) fn key(&self) -> String {
+        std::fs::read_to_string(self.data.join("api-key")).unwrap().trim().to_owned()
+    }
+
+    pub(crate) fn config(&self) -> Config {
+        Config::from_layers(None, self.settings.clone().into_iter()).unwrap()
+    }
+
+    /// Reads the database from beside, as a backup would.
+    pub(crate) async fn store(&self) -> Arc<dyn Store> {
+        shared::store::open(&self.config().database, Outbox::new().0).await.unwrap()
+    }
+}
