@@ -13,6 +13,7 @@ mod job_path;
 mod load;
 mod pgbench;
 mod stack;
+mod usage;
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! The path of a job: submit, throughput, latency, memory, start, rescue.
+//! The path of a job: submit, throughput, backlog, latency, memory, rescue, start.
 
 mod memory;
 mod rescue;
@@ -6,36 +6,50 @@ mod start;
 mod submit;
 mod throughput;
 
+use std::time::Instant;
+
 use crate::figures::say;
 use crate::stack::Stack;
 
 /// What can be measured on its own.
-pub(crate) const PARTS: [&str; 6] = ["submit", "throughput", "latency", "memory", "rescue", "start"];
+pub(crate) const PARTS: [&str; 7] = ["submit", "throughput", "backlog", "latency", "memory", "rescue", "start"];
 
-/// Runs the named parts of the group, or all of them.
+/// Runs the named parts of the group, or all of them. A part that fails does not keep the others from being measured.
 pub(crate) async fn measure(parts: &[String]) -> anyhow::Result<()> {
-    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|name| name == part);
-    if PARTS.into_iter().any(|part| part != "start" && wanted(part)) {
-        say("starting PostgreSQL, RabbitMQ and the gateway");
-        let stack = Stack::start().await?;
-        if wanted("submit") {
-            submit::measure(&stack).await?;
-        }
-        if wanted("throughput") {
-            throughput::measure(&stack).await?;
-        }
-        if wanted("latency") {
-            throughput::measure_latency(&stack).await?;
-        }
-        if wanted("memory") {
-            memory::measure(&stack).await?;
-        }
-        if wanted("rescue") {
-            rescue::measure(&stack).await?;
+    let began = Instant::now();
+    let mut failed = vec![];
+    let mut stack = None;
+    for part in PARTS.into_iter().filter(|part| parts.is_empty() || parts.iter().any(|name| name == part)) {
+        say(&format!("{part} ({:.0} s since the start)", began.elapsed().as_secs_f64()));
+        if let Err(error) = measure_part(part, &mut stack).await {
+            say(&format!("{part} ended early: {error:#}"));
+            failed.push(part);
         }
     }
-    if wanted("start") {
-        start::measure().await?;
-    }
+    say(&format!("all parts ended after {:.0} s", began.elapsed().as_secs_f64()));
+    anyhow::ensure!(failed.is_empty(), "no figures of {}", failed.join(", "));
     Ok(())
+}
+
+async fn measure_part(part: &str, kept: &mut Option<Stack>) -> anyhow::Result<()> {
+    if part == "start" {
+        // It is measured on a machine where nothing else of ours runs.
+        *kept = None;
+        return start::measure().await;
+    }
+    let stack = match kept {
+        Some(stack) => stack,
+        None => {
+            say("starting PostgreSQL, RabbitMQ and the gateway");
+            kept.insert(Stack::start().await?)
+        }
+    };
+    match part {
+        "submit" => submit::measure(stack).await,
+        "throughput" => throughput::measure(stack).await,
+        "backlog" => throughput::measure_backlog(stack).await,
+        "latency" => throughput::measure_latency(stack).await,
+        "memory" => memory::measure(stack).await,
+        _ => rescue::measure(stack).await,
+    }
 }

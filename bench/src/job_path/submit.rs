@@ -4,6 +4,7 @@ use crate::figures::{median, percentile, print, say};
 use crate::load;
 use crate::pgbench;
 use crate::stack::Stack;
+use crate::usage::Usage;
 
 const CONNECTIONS: usize = 32;
 const SUBMITS: usize = 24_000;
@@ -14,6 +15,7 @@ pub(crate) async fn measure(stack: &Stack) -> anyhow::Result<()> {
     let request = stack.submit("trivial")?;
     load::flood(&request, CONNECTIONS, 2_000).await?;
     let (mut rates, mut limits, mut rows, mut ratios, mut p99) = (vec![], vec![], vec![], vec![], vec![]);
+    let mut used = None;
     for round in 1..=ROUNDS {
         say(&format!("submits, round {round} of {ROUNDS}"));
         stack.clear().await?;
@@ -21,7 +23,9 @@ pub(crate) async fn measure(stack: &Stack) -> anyhow::Result<()> {
         stack.clear().await?;
         rows.push(pgbench::run(&stack.database_url(), pgbench::JOB_ROW, 32, 4).await?);
         stack.clear().await?;
+        let before = Usage::now();
         let run = load::flood(&request, CONNECTIONS, SUBMITS).await?;
+        used = Some(Usage::now().since(&before));
         p99.push(percentile(&run.latencies, 0.99));
         rates.push(run.rate());
         ratios.push(run.rate() / limit);
@@ -33,6 +37,9 @@ pub(crate) async fn measure(stack: &Stack) -> anyhow::Result<()> {
     print("pgbench_job_row_per_s", median(&rows), "1/s");
     print("submit_ratio_pgbench", median(&ratios), "x");
     print("submit_ratio_pgbench_job_row", median(&rates) / median(&rows), "x");
+    if let Some(used) = used {
+        used.print("submit", SUBMITS);
+    }
     measure_at_half(stack, median(&limits) / 2.0).await
 }
 
