@@ -38,7 +38,7 @@ pub(crate) async fn broadcast_progress(worker: Arc<Worker>) {
 
 /// Stops attempts whose job was cancelled. A message that is missed costs a second: the next heartbeat says the same.
 pub(crate) async fn listen_for_cancels(worker: Arc<Worker>) {
-    let mut messages = worker.places.broker.subscribe();
+    let mut messages = worker.places.broker.subscribe_cancels();
     loop {
         match messages.recv().await {
             Ok(message) => {

@@ -80,6 +80,11 @@ pub trait Broker: Send + Sync + std::fmt::Debug {
     /// Listens to broadcasts for ever, also across reconnects. A slow listener misses messages
     /// (`RecvError::Lagged`) and must look at the store.
     fn subscribe(&self) -> tokio::sync::broadcast::Receiver<std::sync::Arc<Broadcast>>;
+    /// The same for a listener that needs only events of kind cancelled; others may come as well. Where nobody of a process wants
+    /// more, the broker need not carry every event there.
+    fn subscribe_cancels(&self) -> tokio::sync::broadcast::Receiver<std::sync::Arc<Broadcast>> {
+        self.subscribe()
+    }
     /// Looks at a queue. `None` when the broker cannot be asked.
     async fn depth(&self, queue: Queue) -> Option<QueueDepth>;
     /// Says what is wrong with the connection or topology, if anything, in one line.

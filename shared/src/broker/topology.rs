@@ -16,6 +16,8 @@ pub(super) const DEAD_EXCHANGE: &str = "waitless.dead.v1";
 pub(super) const EVENTS_EXCHANGE: &str = "waitless.events.v1";
 /// What a watching process binds its own queue with.
 pub(super) const ALL_EVENTS: &str = "job.#";
+/// Binding key of cancels alone.
+pub(super) const CANCELS: &str = "job.*.*.cancelled";
 
 /// The newest dead letters are kept; the store has every failed job.
 const MOST_DEAD_LETTERS: i64 = 100_000;

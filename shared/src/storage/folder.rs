@@ -5,11 +5,13 @@ use std::fs::{self, File};
 use std::io::{self, Seek as _, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
+use super::shared_sync::SharedSync;
 use super::{StorageError, StoredObject, read};
 
 /// Where files are until they are whole. Hidden, so that it can be no part of a key.
@@ -20,6 +22,7 @@ const STAGING: &str = ".staging";
 pub(super) struct Folder {
     root: PathBuf,
     timeout: Duration,
+    root_syncs: SharedSync,
 }
 
 impl Folder {
@@ -27,7 +30,7 @@ impl Folder {
         let doing = format!("make the folder {}", root.display());
         fs::create_dir_all(root.join(STAGING)).map_err(|error| StorageError::from_io(&doing, &error))?;
         let root = root.canonicalize().map_err(|error| StorageError::from_io(&doing, &error))?;
-        Ok(Self { root, timeout })
+        Ok(Self { root, timeout, root_syncs: SharedSync::default() })
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -96,19 +99,26 @@ impl Folder {
         self.blocking("look at an object", move || Ok(fs::metadata(path)?.len())).await
     }
 
-    pub(super) async fn delete(&self, key: &str) -> Result<(), StorageError> {
-        let (path, root) = (self.path_of(key), self.root.clone());
-        self.blocking("delete an object", move || {
-            fs::remove_file(&path)?;
-            // Folders it leaves empty go as well; one that is not empty refuses, which ends the walk.
-            for parent in path.ancestors().skip(1).take_while(|parent| *parent != root) {
-                if fs::remove_dir(parent).is_err() {
-                    break;
-                }
+    pub(super) async fn delete(self: &Arc<Self>, key: &str) -> Result<(), StorageError> {
+        let (path, folder) = (self.path_of(key), Arc::clone(self));
+        self.blocking("delete an object", move || folder.remove(&path)).await
+    }
+
+    /// Removes a file with the folders it leaves empty. Blocks.
+    pub(super) fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)?;
+        // One that is not empty refuses, which ends the walk.
+        for parent in path.ancestors().skip(1).take_while(|parent| *parent != self.root) {
+            if fs::remove_dir(parent).is_err() {
+                break;
             }
-            Ok(())
-        })
-        .await
+        }
+        Ok(())
+    }
+
+    /// Makes the entries of the root durable, together with whoever asks at the same time. Blocks.
+    pub(super) fn sync_root(&self) -> io::Result<()> {
+        self.root_syncs.sync(|| File::open(&self.root)?.sync_all())
     }
 
     pub(super) async fn list(&self, after: &str, limit: usize) -> Result<Vec<StoredObject>, StorageError> {

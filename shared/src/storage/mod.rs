@@ -11,6 +11,7 @@ mod error;
 mod folder;
 mod open;
 mod read;
+mod shared_sync;
 mod stage;
 mod stale;
 mod upload;

@@ -1,4 +1,4 @@
-//! Writes a file of a local folder: into a staging file first, then linked under its key.
+//! Writes a file of a local folder: into a staging file first, then moved to its key.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -22,15 +24,19 @@ pub(super) struct StagedUpload {
     writing: Option<JoinHandle<io::Result<Staged>>>,
 }
 
-/// A file under `.staging`. Dropping it removes it; what was linked elsewhere stays there.
+/// A file under `.staging`. Dropping it removes it from there.
 #[derive(Debug)]
 struct Staged {
     file: File,
     path: PathBuf,
+    moved: bool,
 }
 
 impl Drop for Staged {
     fn drop(&mut self) {
+        if self.moved {
+            return;
+        }
         if let Err(error) = fs::remove_file(&self.path) {
             tracing::warn!(%error, "a staging file could not be removed; the sweeper will");
         }
@@ -52,29 +58,9 @@ impl StagedUpload {
     pub(super) async fn finish(mut self, last: Vec<Bytes>) -> Result<(), StorageError> {
         self.settle().await?;
         let (staged, folder, key) = (self.staged.take(), self.folder.clone(), self.key.clone());
-        let published = key.clone();
-        let doing = "store an object";
-        let (staged, folders) = self
-            .folder
-            .blocking(doing, move || {
-                let destination = folder.path_of(&published);
-                let staged = append(staged, &folder, &last)?;
-                publish(&staged, &destination, folder.root())?;
-                Ok((staged, folders_above(&destination, folder.root())))
-            })
-            .await?;
-        // Everything first, then the syncs, all at once: one commit of the file system's journal then carries file, link and new
-        // folders. Nobody knows the key before this returns, so nobody can read what a loss of power would still take away.
-        let file = self.folder.blocking(doing, move || staged.file.sync_all());
-        let above =
-            folders.into_iter().map(|folder| self.folder.blocking(doing, move || File::open(folder)?.sync_all()));
-        let synced = futures_util::future::try_join(file, futures_util::future::try_join_all(above)).await;
-        if synced.is_err()
-            && let Err(error) = self.folder.delete(&key).await
-        {
-            tracing::warn!(%error, "a file that could not be made durable could not be removed; the sweeper will");
-        }
-        synced.map(|_| ())
+        // One errand to one thread: for a small file the way there is longer than the work.
+        let storing = move || store(append(staged, &folder, &last)?, &folder, &folder.path_of(&key));
+        self.folder.blocking("store an object", storing).await
     }
 
     async fn settle(&mut self) -> Result<(), StorageError> {
@@ -96,7 +82,7 @@ fn append(staged: Option<Staged>, folder: &Folder, part: &[Bytes]) -> io::Result
         Some(staged) => staged,
         None => {
             let path = folder.staging().join(Uuid::new_v4().to_string());
-            Staged { file: File::create_new(&path)?, path }
+            Staged { file: File::create_new(&path)?, path, moved: false }
         }
     };
     for piece in part {
@@ -105,22 +91,54 @@ fn append(staged: Option<Staged>, folder: &Folder, part: &[Bytes]) -> io::Result
     Ok(staged)
 }
 
-/// Gives the file its key. A link, not a rename: a link fails where something is there already.
-fn publish(staged: &Staged, destination: &Path, root: &Path) -> io::Result<()> {
+/// Makes a file durable under its key.
+///
+/// Everything first, then the syncs: one commit of the file system's journal then carries file, name and new folders, and all
+/// but the first sync find little left to do. Nobody knows the key before this returns, so nobody can read what a loss of power
+/// would still take away.
+fn store(mut staged: Staged, folder: &Folder, destination: &Path) -> io::Result<()> {
+    publish(&mut staged, destination, folder.root())?;
+    let synced = staged.file.sync_all().and_then(|()| sync_folders(folder, destination));
+    if synced.is_err()
+        && let Err(error) = folder.remove(destination)
+    {
+        tracing::warn!(%error, "a file that could not be made durable could not be removed; the sweeper will");
+    }
+    synced
+}
+
+/// Gives the file its key, and makes the folders on the way there.
+fn publish(staged: &mut Staged, destination: &Path, root: &Path) -> io::Result<()> {
     let mut tries = 0;
     loop {
-        match fs::hard_link(&staged.path, destination) {
-            // The folders are missing still, or deleting another object has just removed the one it left empty.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && tries < 5 => {
-                tries += 1;
-                fs::create_dir_all(destination.parent().unwrap_or(root))?;
-            }
-            linked => return linked,
+        fs::create_dir_all(destination.parent().unwrap_or(root))?;
+        match staged.move_to(destination) {
+            // Deleting another object has just removed the folder it left empty.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && tries < 5 => tries += 1,
+            moved => return moved,
         }
     }
 }
 
-/// Returns the folders whose entries lead to `path`, up to `root`.
-fn folders_above(path: &Path, root: &Path) -> Vec<PathBuf> {
-    path.ancestors().skip(1).take_while(|folder| folder.starts_with(root)).map(Path::to_owned).collect()
+impl Staged {
+    /// Moves the file, and fails where something is there already. A rename costs the file system half of what a second name and
+    /// the removal of the first one do; where it cannot be told to replace nothing, those are what is left.
+    fn move_to(&mut self, destination: &Path) -> io::Result<()> {
+        match renameat_with(CWD, &self.path, CWD, destination, RenameFlags::NOREPLACE) {
+            Ok(()) => {
+                self.moved = true;
+                Ok(())
+            }
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => fs::hard_link(&self.path, destination),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Makes the entries durable that lead to `path`, from the nearest up to those of the root.
+fn sync_folders(folder: &Folder, path: &Path) -> io::Result<()> {
+    for above in path.ancestors().skip(1).take_while(|above| *above != folder.root()) {
+        File::open(above)?.sync_all()?;
+    }
+    folder.sync_root()
 }

@@ -1,8 +1,8 @@
 //! Group commit: concurrent calls of one kind become one batch call of the store.
 //!
 //! While a flush is under way, callers queue; when it returns, everything that queued goes in the next one. An idle
-//! system adds no wait: the first caller is flushed at once. Two flushes of a kind may be under way, so that one can
-//! travel to the database while the other is being committed.
+//! system adds no wait: the first caller is flushed at once. A flush that takes long is not waited for: a second one may
+//! be under way. It starts late, because a statement costs the database the same whether it carries one job or ten.
 
 use std::fmt;
 use std::hash::Hash;
@@ -20,6 +20,8 @@ use crate::job::NewJob;
 const QUEUE: usize = 4096;
 /// Flushes of one kind under way at once.
 const FLUSHES: usize = 2;
+/// A second flush starts when it is full, or this long after its first request came.
+const COMPANY: Duration = Duration::from_millis(2);
 /// Submits and settlements in one transaction at most: enough to share the cost of a commit, few enough that a batch
 /// stays within milliseconds.
 const MOST_WRITES: usize = 256;
@@ -208,6 +210,7 @@ async fn gather<Request, Answer, Flush, Flight>(
         if waiting.recv_many(&mut taken, most).await == 0 {
             return;
         }
+        wait_for_company(&slots, &mut waiting, &mut taken, most).await;
         taken.retain(|waiting| !waiting.answer.is_closed());
         if taken.is_empty() {
             continue;
@@ -221,6 +224,22 @@ async fn gather<Request, Answer, Flush, Flight>(
             drop(slot);
             tell(callers, outcome);
         });
+    }
+}
+
+/// Gathers what else comes while another flush is under way, for a moment at most.
+async fn wait_for_company<T>(slots: &Semaphore, waiting: &mut mpsc::Receiver<T>, taken: &mut Vec<T>, most: usize) {
+    let until = tokio::time::Instant::now() + COMPANY;
+    while taken.len() < most {
+        tokio::select! {
+            biased;
+            // The other flush has returned, or there is none.
+            _free = slots.acquire() => return,
+            more = waiting.recv_many(taken, most - taken.len()) => if more == 0 {
+                return;
+            },
+            () = tokio::time::sleep_until(until) => return,
+        }
     }
 }
 

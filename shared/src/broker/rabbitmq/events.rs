@@ -8,12 +8,12 @@ use futures_util::future::join_all;
 use lapin::options::{BasicConsumeOptions, BasicPublishOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Consumer};
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use crate::broker::topology::{ALL_EVENTS, EVENTS_EXCHANGE};
+use crate::broker::topology::{ALL_EVENTS, CANCELS, EVENTS_EXCHANGE};
 use crate::event::Broadcast;
 
 use super::line::{Line, Session};
@@ -32,8 +32,16 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub(super) struct Events {
     outgoing: broadcast::Sender<Arc<Broadcast>>,
     incoming: broadcast::Sender<Arc<Broadcast>>,
-    /// Told when the first listener comes: a process without one has no queue and takes no events.
-    wanted: Arc<Notify>,
+    /// The most any listener of this process has asked for: a process without one has no queue and takes no events.
+    wanted: watch::Sender<Wanted>,
+}
+
+/// Which events are wanted, from fewer to more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Wanted {
+    Nothing,
+    Cancels,
+    All,
 }
 
 /// What both directions need.
@@ -55,12 +63,12 @@ impl Events {
     ) -> Self {
         let (outgoing, to_send) = broadcast::channel(OUTGOING);
         let (incoming, _) = broadcast::channel(INCOMING);
-        let wanted = Arc::new(Notify::new());
+        let wanted = watch::Sender::new(Wanted::Nothing);
         let sender = ShortString::from(Uuid::new_v4().to_string());
         let out = Route { line: publishing, timeout, sender: sender.clone() };
         let back = Route { line: consuming, timeout, sender };
         tasks.spawn(until_closed(closed.clone(), send(out, to_send)));
-        tasks.spawn(until_closed(closed.clone(), listen(back, incoming.clone(), Arc::clone(&wanted))));
+        tasks.spawn(until_closed(closed.clone(), listen(back, incoming.clone(), wanted.subscribe())));
         Self { outgoing, incoming, wanted }
     }
 
@@ -71,9 +79,13 @@ impl Events {
         let _sending = self.outgoing.send(message);
     }
 
-    pub(super) fn subscribe(&self) -> broadcast::Receiver<Arc<Broadcast>> {
+    pub(super) fn subscribe(&self, wanted: Wanted) -> broadcast::Receiver<Arc<Broadcast>> {
         let receiver = self.incoming.subscribe();
-        self.wanted.notify_one();
+        self.wanted.send_if_modified(|most| {
+            let more = wanted > *most;
+            *most = wanted.max(*most);
+            more
+        });
         receiver
     }
 }
@@ -164,15 +176,21 @@ fn plain(letter: char) -> char {
     if letter.is_ascii_alphanumeric() || letter == '-' { letter } else { '_' }
 }
 
-async fn listen(route: Route, listeners: broadcast::Sender<Arc<Broadcast>>, wanted: Arc<Notify>) {
-    wanted.notified().await;
-    loop {
+async fn listen(route: Route, listeners: broadcast::Sender<Arc<Broadcast>>, mut wanted: watch::Receiver<Wanted>) {
+    // An error only says that the process is about to close.
+    while wanted.wait_for(|wanted| *wanted > Wanted::Nothing).await.is_ok() {
         let session = route.line.session().await;
-        match tokio::time::timeout(route.timeout, open(&session)).await {
+        let now = *wanted.borrow_and_update();
+        match tokio::time::timeout(route.timeout, open(&session, now)).await {
             Ok(Ok((channel, deliveries))) => {
                 tokio::select! {
                     () = pass_on(deliveries, &listeners, &route.sender) => {}
                     () = session.failed.cancelled() => {}
+                    // More is wanted: a new queue takes the place of this one, which goes with its consumer.
+                    Ok(()) = wanted.changed() => {
+                        let _closed = tokio::time::timeout(route.timeout, channel.close(200, "more".into())).await;
+                        continue;
+                    }
                 }
                 drop(channel);
             }
@@ -184,11 +202,12 @@ async fn listen(route: Route, listeners: broadcast::Sender<Arc<Broadcast>>, want
 }
 
 /// The queue is this connection's own and goes with it, so every session makes a new one; its name is the broker's choice.
-async fn open(session: &Session) -> Result<(Channel, Consumer), lapin::Error> {
+async fn open(session: &Session, wanted: Wanted) -> Result<(Channel, Consumer), lapin::Error> {
     let channel = session.connection.create_channel().await?;
     let options = QueueDeclareOptions::exclusive().auto_delete();
     let queue = channel.queue_declare("".into(), options, FieldTable::default()).await?.name().clone();
-    let (exchange, key) = (EVENTS_EXCHANGE.into(), ALL_EVENTS.into());
+    let key = if wanted == Wanted::All { ALL_EVENTS } else { CANCELS };
+    let (exchange, key) = (EVENTS_EXCHANGE.into(), key.into());
     channel.queue_bind(queue.clone(), exchange, key, QueueBindOptions::default(), FieldTable::default()).await?;
     let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
     let consumer = channel.basic_consume(queue, "".into(), options, FieldTable::default()).await?;

@@ -29,7 +29,7 @@ use crate::message::{OutboxMessage, Queue};
 
 use super::{Broker, Incoming, PublishError, QueueDepth};
 use connect::Address;
-use events::Events;
+use events::{Events, Wanted};
 use inspect::Inspector;
 use line::Line;
 use mend::Mender;
@@ -124,7 +124,11 @@ impl Broker for RabbitMq {
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Arc<Broadcast>> {
-        self.events.subscribe()
+        self.events.subscribe(Wanted::All)
+    }
+
+    fn subscribe_cancels(&self) -> broadcast::Receiver<Arc<Broadcast>> {
+        self.events.subscribe(Wanted::Cancels)
     }
 
     async fn depth(&self, queue: Queue) -> Option<QueueDepth> {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use shared::broker::Broker;
-use shared::event::Broadcast;
+use shared::event::{Broadcast, Event, EventKind};
+use shared::job::JobState;
 use tokio::sync::broadcast::Receiver;
 
 use super::stage::{SOON, Stage, broadcast};
@@ -68,4 +69,29 @@ pub async fn a_late_listener_hears_only_what_comes_later(stage: Stage) {
     let later = broadcast(2);
     stage.here.broadcast(later.clone());
     assert_eq!(*hear(&mut late).await, later);
+}
+
+pub async fn who_listens_for_cancels_hears_them_and_everything_once_somebody_else_wants_it(stage: Stage) {
+    let mut cancels = stage.there.subscribe_cancels();
+    let Broadcast::Progress { job_id, caller, attempt, .. } = broadcast(0) else { unreachable!("made so") };
+    let cancelled = Broadcast::Event(Event {
+        job_id,
+        seq: 3,
+        caller,
+        kind: EventKind::Cancelled,
+        state: JobState::Cancelled,
+        attempt,
+        error: None,
+        next_attempt_at: None,
+        at: chrono::DateTime::UNIX_EPOCH,
+    });
+    crate::eventually(SOON, "a cancel to arrive", async || {
+        stage.here.broadcast(cancelled.clone());
+        cancels.try_recv().is_ok_and(|heard| *heard == cancelled)
+    })
+    .await;
+    let mut all = listen(&stage.there, &stage.here).await;
+    let later = broadcast(2);
+    stage.here.broadcast(later.clone());
+    while *hear(&mut all).await != later {}
 }

@@ -56,6 +56,7 @@ macro_rules! test_broker {
                 a_broadcast_without_listeners_is_no_error,
                 a_broadcast_comes_as_it_was_sent,
                 a_late_listener_hears_only_what_comes_later,
+                who_listens_for_cancels_hears_them_and_everything_once_somebody_else_wants_it,
             ]
         }
     };
