@@ -71,7 +71,7 @@ fn compressed_files_hold_what_plain_ones_do() {
             assert!(file.len() < plain(format).len() / 10, "{} bytes", file.len());
             let mut read = Vec::new();
             match compression {
-                Compression::Gzip => read.extend(flate2::read::GzDecoder::new(&file[..]).bytes().map(Result::unwrap)),
+                Compression::Gzip => assert!(flate2::read::GzDecoder::new(&file[..]).read_to_end(&mut read).is_ok()),
                 _ => read = zstd::stream::decode_all(&file[..]).unwrap(),
             }
             assert_eq!(read, plain(format));

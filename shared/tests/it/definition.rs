@@ -150,6 +150,29 @@ fn each_fault_of_a_files_options_names_its_line() {
     insta::assert_snapshot!(faults.join("\n"));
 }
 
+/// What is said of columns, pages and charts that cannot be.
+fn faults_of_presentation() -> Vec<String> {
+    let after = |extra: &str| fault(&format!("{SMALL}{extra}"));
+    vec![
+        after("[[columns]]\nname = \"x\"\nformat = \"number\"\n"),
+        after("[[columns]]\nname = \"x\"\ntotal = \"median\"\n"),
+        after("[[columns]]\nname = \"x\"\ntitle = \"X\"\nformat = \"number:16\"\n"),
+        after("[[columns]]\nname = \"x\"\nformat = \"currency:1\"\n"),
+        after("[[columns]]\nname = \"x\"\nformat = \"date\"\ntotal = \"sum\"\n"),
+        after("[[columns]]\nname = \"x\"\nalign = \"middle\"\n"),
+        after("[[columns]]\nname = \"x\"\nwidth = 256\n"),
+        after("[[columns]]\nname = \"x\"\n[[columns]]\nname = \"x\"\n"),
+        after("[[columns]]\nname = \"\"\n"),
+        after("[[columns]]\nheight = 5\n"),
+        after("[pdf]\npage = \"A9\"\n"),
+        after("[pdf]\norientation = \"upright\"\n"),
+        after("[chart]\nkind = \"pie\"\nx = \"a\"\ny = [\"b\"]\n"),
+        after("[chart]\nkind = \"bar\"\nx = \"a\"\ny = []\n"),
+        after("[chart]\nkind = \"bar\"\nx = \"a\"\ny = [\"b\",\n  \"a\"]\n"),
+        after("[chart]\nkind = \"bar\"\ny = [\"b\"]\n"),
+    ]
+}
+
 #[test]
 fn each_fault_names_its_line_and_what_would_be_right() {
     let after = |extra: &str| fault(&format!("{SMALL}{extra}"));
@@ -170,22 +193,8 @@ fn each_fault_names_its_line_and_what_would_be_right() {
         after("[params.unused]\ntype = \"date\"\n"),
         after("[params.tenant]\ntype = \"text\"\n"),
         after("[params.'a b']\ntype = \"text\"\n"),
-        after("[[columns]]\nname = \"x\"\nformat = \"number\"\n"),
-        after("[[columns]]\nname = \"x\"\ntotal = \"median\"\n"),
-        after("[[columns]]\nname = \"x\"\ntitle = \"X\"\nformat = \"number:16\"\n"),
-        after("[[columns]]\nname = \"x\"\nformat = \"currency:1\"\n"),
-        after("[[columns]]\nname = \"x\"\nformat = \"date\"\ntotal = \"sum\"\n"),
-        after("[[columns]]\nname = \"x\"\nalign = \"middle\"\n"),
-        after("[[columns]]\nname = \"x\"\nwidth = 256\n"),
-        after("[[columns]]\nname = \"x\"\n[[columns]]\nname = \"x\"\n"),
-        after("[[columns]]\nname = \"\"\n"),
-        after("[[columns]]\nheight = 5\n"),
-        after("[pdf]\npage = \"A9\"\n"),
-        after("[pdf]\norientation = \"upright\"\n"),
-        after("[chart]\nkind = \"pie\"\nx = \"a\"\ny = [\"b\"]\n"),
-        after("[chart]\nkind = \"bar\"\nx = \"a\"\ny = []\n"),
-        after("[chart]\nkind = \"bar\"\nx = \"a\"\ny = [\"b\",\n  \"a\"]\n"),
-        after("[chart]\nkind = \"bar\"\ny = [\"b\"]\n"),
+    ];
+    let further = [
         after("title = \"again\"\n"),
         after("title\n"),
         param("type = \"dat\"\n"),
@@ -214,6 +223,7 @@ fn each_fault_names_its_line_and_what_would_be_right() {
         fault(""),
         parse_definition("Not A Name", SMALL).unwrap_err().to_string(),
     ];
+    let faults = faults.into_iter().chain(faults_of_presentation()).chain(further).collect::<Vec<_>>();
     insta::assert_snapshot!(faults.join("\n"));
 }
 

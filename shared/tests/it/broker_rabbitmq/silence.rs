@@ -35,8 +35,8 @@ async fn insist(broker: &dyn Broker, message: &OutboxMessage) -> Vec<PublishErro
 async fn take_until(receiver: &mut mpsc::Receiver<Incoming>, message: &OutboxMessage) -> bool {
     let (id, mut again) = (message.id.to_string(), false);
     loop {
-        let taken = tokio::time::timeout(A_WHILE, receiver.recv()).await;
-        let mut incoming = taken.expect("the message in time").expect("the consumer goes on");
+        // The message comes in time, and the consumer goes on.
+        let mut incoming = tokio::time::timeout(A_WHILE, receiver.recv()).await.unwrap().unwrap();
         again |= incoming.redelivered;
         incoming.settle(Settle::Ack);
         if incoming.message_id.as_ref() == Some(&id) {
