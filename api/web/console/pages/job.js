@@ -42,6 +42,7 @@ export function job(context) {
 
 class JobPage {
   #state = '';
+  #acting = '';
   #timeline = new Timeline();
   #progress;
   #result = h('div', { 'aria-live': 'polite' });
@@ -101,7 +102,10 @@ class JobPage {
     fill(this.#badge, badge(job.state));
     const time = took(job);
     fill(this.#times, 'Asked for ', h('time', { datetime: job.created_at, title: exactly(job.created_at) }, when(job.created_at)), job.state === 'done' && time && ` · made in ${time}`);
-    fill(this.#buttons, this.#actions(job));
+    // A button that stays is not made anew: it may have the focus, or have opened a question.
+    const acting = isFinal(job) ? job.state : 'running';
+    if (acting !== this.#acting) fill(this.#buttons, this.#actions(job));
+    this.#acting = acting;
     fill(this.#result, this.#outcome(job));
   }
 
