@@ -60,6 +60,6 @@ pub fn open(config: &config::Mail) -> anyhow::Result<Arc<dyn Mailer>> {
             let folder = folder.strip_prefix("//").unwrap_or(folder);
             Ok(Arc::new(Folder::open(folder.as_ref(), config.timeout)?))
         }
-        None => Ok(Arc::new(Smtp::open(url, config.timeout)?)),
+        None => Ok(Arc::new(Smtp::open(url, config.ca_file.as_deref(), config.timeout)?)),
     }
 }

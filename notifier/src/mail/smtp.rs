@@ -4,12 +4,13 @@
 //! is cancelled, and the next mail reads the old answer. Every step looks at one deadline, so a server that is silent, slow or
 //! endlessly polite costs `mail.timeout` and no more.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use async_trait::async_trait;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
-use lettre::transport::smtp::client::{SmtpConnection, TlsParameters};
+use lettre::transport::smtp::client::{Certificate, SmtpConnection, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail as MailFrom, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 use lettre::transport::smtp::response::{Response, Severity};
@@ -52,15 +53,27 @@ impl std::fmt::Debug for Security {
     }
 }
 
+/// Says whose certificates are believed.
+fn trust(host: String, ca_file: Option<&Path>) -> anyhow::Result<TlsParameters> {
+    let mut trusted = TlsParameters::builder(host);
+    if let Some(path) = ca_file {
+        let named = || format!("mail.ca_file {}", path.display());
+        let pem = std::fs::read(path).with_context(named)?;
+        trusted = trusted.add_root_certificate(Certificate::from_pem(&pem).with_context(named)?);
+    }
+    trusted.build().context("prepare TLS for mail.url")
+}
+
 impl Smtp {
-    /// Reads `smtp://user:password@host:port`, `smtps://…` or `smtp+plain://…`.
+    /// Reads `smtp://user:password@host:port`, `smtps://…` or `smtp+plain://…`. The authorities in `ca_file` are trusted beside
+    /// the system's.
     ///
     /// # Errors
     /// Says what is wrong with it, without repeating it.
-    pub fn open(url: &str, timeout: Duration) -> anyhow::Result<Self> {
+    pub fn open(url: &str, ca_file: Option<&Path>, timeout: Duration) -> anyhow::Result<Self> {
         let url = Url::parse(url).context("mail.url is not a URL")?;
         let host = url.host_str().filter(|host| !host.is_empty()).context("mail.url names no host")?.to_owned();
-        let tls = || TlsParameters::new(host.clone()).context("prepare TLS for mail.url");
+        let tls = || trust(host.clone(), ca_file);
         let (security, usual_port) = match url.scheme() {
             "smtps" => (Security::Wrapped(tls()?), 465),
             "smtp" => (Security::StartTls(tls()?), 587),

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use notifier::mail::{Folder, Mail, Mailer, SendError, Smtp};
 use testing::smtp::{self, Behaviour};
+use testing::tls::Authority;
 
 use crate::facts::id;
 
@@ -42,7 +43,7 @@ async fn keeps_the_contract(mailer: &dyn Mailer, taken: impl Fn() -> Vec<String>
 #[tokio::test(flavor = "multi_thread")]
 async fn smtp_keeps_the_contract() {
     let server = smtp::start().await.unwrap();
-    let mailer = Smtp::open(&server.url(), BOUND).unwrap();
+    let mailer = Smtp::open(&server.url(), None, BOUND).unwrap();
     keeps_the_contract(&mailer, || server.mails().into_iter().map(|mail| mail.source).collect()).await;
     assert_eq!(server.mails_to("ana@example.com")[0].from, "reports@example.com");
 }
@@ -72,7 +73,7 @@ async fn a_folder_that_is_gone_may_come_back() {
 async fn send_to(behaviour: Behaviour) -> (Result<(), SendError>, usize) {
     let server = smtp::start().await.unwrap();
     server.behave(behaviour, 1);
-    let sent = Smtp::open(&server.url(), Duration::from_secs(2)).unwrap().send(&mail(1, "ana@example.com")).await;
+    let sent = Smtp::open(&server.url(), None, Duration::from_secs(2)).unwrap().send(&mail(1, "ana@example.com")).await;
     (sent, server.mails().len())
 }
 
@@ -116,7 +117,7 @@ async fn a_server_that_never_greets_costs_the_time_out_and_no_more() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("smtp+plain://{}", silent.local_addr().unwrap());
     let started = Instant::now();
-    let sent = Smtp::open(&url, Duration::from_secs(1)).unwrap().send(&mail(1, "ana@example.com")).await;
+    let sent = Smtp::open(&url, None, Duration::from_secs(1)).unwrap().send(&mail(1, "ana@example.com")).await;
     assert!(matches!(sent, Err(SendError::MayPass(_))), "{sent:?}");
     assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
 }
@@ -124,7 +125,8 @@ async fn a_server_that_never_greets_costs_the_time_out_and_no_more() {
 #[tokio::test]
 async fn a_server_that_is_not_there_may_come_back() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let sent = Smtp::open(&format!("smtp+plain://{free}"), BOUND).unwrap().send(&mail(1, "ana@example.com")).await;
+    let sent =
+        Smtp::open(&format!("smtp+plain://{free}"), None, BOUND).unwrap().send(&mail(1, "ana@example.com")).await;
     assert!(matches!(sent, Err(SendError::MayPass(_))), "{sent:?}");
 }
 
@@ -132,17 +134,42 @@ async fn a_server_that_is_not_there_may_come_back() {
 async fn user_and_password_come_from_the_url_and_are_not_shown() {
     let server = smtp::start().await.unwrap();
     let url = format!("smtp+plain://user%40example.com:p%3Ass%2F@127.0.0.1:{}", server.port());
-    let mailer = Smtp::open(&url, BOUND).unwrap();
+    let mailer = Smtp::open(&url, None, BOUND).unwrap();
     mailer.send(&mail(1, "ana@example.com")).await.unwrap();
     assert_eq!(server.logins(), ["user@example.com:p:ss/"]);
     assert!(!format!("{mailer:?}").contains("p:ss/"), "{mailer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn smtp_over_tls_keeps_the_contract_with_a_server_one_trusts() {
+    let authority = Authority::of(&["127.0.0.1"]).unwrap();
+    let stranger = Authority::of(&["127.0.0.1"]).unwrap();
+    let (plain, upgraded) = (smtp::start().await.unwrap(), smtp::start_with_starttls(&authority).await.unwrap());
+    let wrapped = authority.in_front_of(([127, 0, 0, 1], plain.port()).into()).await.unwrap();
+    for (scheme, port, server) in [("smtps", wrapped.port(), &plain), ("smtp", upgraded.port(), &upgraded)] {
+        let url = format!("{scheme}://user:pass@127.0.0.1:{port}");
+        let mailer = Smtp::open(&url, Some(&authority.ca_file()), BOUND).unwrap();
+        keeps_the_contract(&mailer, || server.mails().into_iter().map(|mail| mail.source).collect()).await;
+        assert_eq!(server.logins()[0], "user:pass");
+        let before = (server.mails().len(), server.logins().len());
+        for ca_file in [None, Some(stranger.ca_file())] {
+            let misled = Smtp::open(&url, ca_file.as_deref(), BOUND).unwrap();
+            let sent = misled.send(&mail(1, "ana@example.com")).await;
+            let refused = matches!(&sent, Err(SendError::MayPass(why)) if why.to_lowercase().contains("certificate"));
+            assert!(refused, "{scheme}: {sent:?}");
+        }
+        assert_eq!((server.mails().len(), server.logins().len()), before, "neither mail nor password went to it");
+    }
+    let missing = std::path::Path::new("/nonexistent/ca.pem");
+    let said = format!("{:#}", Smtp::open("smtps://127.0.0.1", Some(missing), BOUND).unwrap_err());
+    assert!(said.contains("mail.ca_file /nonexistent/ca.pem"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_starttls_no_mail_and_no_password_leaves() {
     let server = smtp::start().await.unwrap();
     let url = format!("smtp://user:password@127.0.0.1:{}", server.port());
-    let sent = Smtp::open(&url, BOUND).unwrap().send(&mail(1, "ana@example.com")).await;
+    let sent = Smtp::open(&url, None, BOUND).unwrap().send(&mail(1, "ana@example.com")).await;
     assert!(matches!(&sent, Err(SendError::MayPass(why)) if why.contains("secure")), "{sent:?}");
     assert!(server.mails().is_empty() && server.logins().is_empty());
 }
@@ -154,7 +181,7 @@ fn a_url_nobody_can_send_to_is_explained_without_its_password() {
         ("smtp+plain:", "names no host"),
         ("canary", "not a URL"),
     ] {
-        let said = format!("{:#}", Smtp::open(url, BOUND).unwrap_err());
+        let said = format!("{:#}", Smtp::open(url, None, BOUND).unwrap_err());
         assert!(said.contains(told) && !said.contains("canary"), "{said}");
     }
 }

@@ -111,7 +111,7 @@ async fn send_and_be_killed(stage: &Stage, lease: Duration) -> uuid::Uuid {
     let job = stage.finish(&stage.submit(&[ANA]).await).await;
     let delivery = stage.deliveries(&job).await.remove(0);
     let sent = Arc::new(Notify::new());
-    let smtp = Smtp::open(&stage.smtp.url(), Duration::from_secs(5)).unwrap();
+    let smtp = Smtp::open(&stage.smtp.url(), None, Duration::from_secs(5)).unwrap();
     let notifier = stage.notifier(Arc::new(SendsThenHangs { smtp, sent: sent.clone() })).with_lease(lease);
     let killed = tokio::spawn(async move { notifier.notify(delivery.id).await });
     sent.notified().await;
@@ -137,7 +137,7 @@ async fn a_notifier_that_lost_its_lease_settles_nothing(stack: Stack) {
     let job = stage.finish(&stage.submit(&[ANA]).await).await;
     let id = stage.deliveries(&job).await.remove(0).id;
     stage.smtp.behave(Behaviour::Slow(Duration::from_millis(1500)), 1);
-    let smtp = Smtp::open(&stage.smtp.url(), Duration::from_secs(5)).unwrap();
+    let smtp = Smtp::open(&stage.smtp.url(), None, Duration::from_secs(5)).unwrap();
     let slow = stage.notifier(Arc::new(smtp)).with_lease(Duration::from_millis(500));
     let slow = tokio::spawn(async move { slow.notify(id).await });
     eventually(SOON, "the slow one has begun", async || stage.smtp.attempts(ANA) == 1).await;

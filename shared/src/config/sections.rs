@@ -102,6 +102,7 @@ impl Reader {
             .and_then(|delays| Backoff::new(delays).map_err(str::to_owned));
         Broker {
             url,
+            ca_file: self.path("broker.ca_file"),
             heartbeat: self.duration("broker.heartbeat"),
             timeout: self.duration("broker.timeout"),
             retry_delays: delays.unwrap_or_else(|message| self.fault("broker.retry_delays", message)),
@@ -142,6 +143,7 @@ impl Reader {
         self.scheme("mail.url", &url, &["file:", "smtp://", "smtps://", "smtp+plain://"]);
         Mail {
             url: Secret::new(url),
+            ca_file: self.path("mail.ca_file"),
             from: self.text("mail.from"),
             allow: self.list("mail.allow"),
             timeout: self.duration("mail.timeout"),

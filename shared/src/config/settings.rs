@@ -124,6 +124,8 @@ pub struct Database {
 #[derive(Debug, Clone)]
 pub struct Broker {
     pub url: Secret,
+    /// Trusted beside the platform's.
+    pub ca_file: Option<PathBuf>,
     pub heartbeat: Duration,
     pub timeout: Duration,
     pub retry_delays: Backoff,
@@ -152,6 +154,8 @@ pub struct Storage {
 pub struct Mail {
     /// `file:<folder>`, `smtp://…`, `smtps://…`, `smtp+plain://…`; never empty once loaded.
     pub url: Secret,
+    /// Trusted beside the platform's.
+    pub ca_file: Option<PathBuf>,
     pub from: String,
     pub allow: Vec<String>,
     pub timeout: Duration,

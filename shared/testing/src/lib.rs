@@ -9,6 +9,7 @@ pub mod rabbitmq;
 pub mod s3;
 pub mod smtp;
 pub mod store_conformance;
+pub mod tls;
 
 mod account;
 mod eventually;

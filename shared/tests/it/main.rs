@@ -15,3 +15,4 @@ mod storage;
 mod store_postgres;
 mod store_sqlite;
 mod sweep;
+mod tls;

@@ -113,6 +113,7 @@ fn broker(config: &Config) -> Settings {
     let broker = &config.broker;
     vec![
         ("url", hidden_password(&broker.url)),
+        ("ca_file", json!(broker.ca_file.as_deref().unwrap_or("".as_ref()))),
         ("heartbeat", time(broker.heartbeat)),
         ("timeout", time(broker.timeout)),
         ("retry_delays", broker.retry_delays.delays().iter().copied().map(time).collect()),
@@ -141,6 +142,7 @@ fn mail(config: &Config) -> Settings {
     let mail = &config.mail;
     vec![
         ("url", hidden_password(&mail.url)),
+        ("ca_file", json!(mail.ca_file.as_deref().unwrap_or("".as_ref()))),
         ("from", json!(mail.from)),
         ("allow", json!(mail.allow)),
         ("timeout", time(mail.timeout)),

@@ -65,6 +65,7 @@ impl Stage {
 pub fn settings() -> config::Broker {
     config::Broker {
         url: Secret::new("in-process:"),
+        ca_file: None,
         heartbeat: Duration::from_secs(2),
         timeout: Duration::from_secs(5),
         retry_delays: Backoff::new([300, 2_500].map(Duration::from_millis).to_vec()).unwrap(),

@@ -9,6 +9,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use crate::tls::Authority;
 
 pub use mail::Mail;
 
@@ -90,6 +93,18 @@ pub struct Smtp {
 /// # Errors
 /// When no port is free.
 pub async fn start() -> anyhow::Result<Smtp> {
+    start_session(None).await
+}
+
+/// Starts a server as [`start`] does that offers STARTTLS, with a certificate of this authority.
+///
+/// # Errors
+/// When no port is free.
+pub async fn start_with_starttls(authority: &Authority) -> anyhow::Result<Smtp> {
+    start_session(Some(authority.acceptor()?)).await
+}
+
+async fn start_session(tls: Option<TlsAcceptor>) -> anyhow::Result<Smtp> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("start the SMTP server")?;
     let (port, state) = (listener.local_addr()?.port(), Shared::default());
     let sessions = state.clone();
@@ -97,7 +112,7 @@ pub async fn start() -> anyhow::Result<Smtp> {
         let mut running = tokio::task::JoinSet::new();
         while let Ok((stream, _)) = listener.accept().await {
             sessions.lock().connections += 1;
-            running.spawn(session::serve(stream, sessions.clone()));
+            running.spawn(session::serve(stream, sessions.clone(), tls.clone()));
         }
     });
     Ok(Smtp { port, state, accepting })

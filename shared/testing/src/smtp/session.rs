@@ -1,8 +1,9 @@
 //! One conversation with a sender.
 
 use base64::Engine;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 
 use super::{Behaviour, Mail, Shared};
 
@@ -13,16 +14,25 @@ enum Then {
     Close,
 }
 
+/// A connection, encrypted or not.
+trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
+
 struct Session {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Duplex>>,
+    /// Offered until the connection is encrypted.
+    tls: Option<TlsAcceptor>,
     state: Shared,
     from: String,
     recipients: Vec<(String, Behaviour)>,
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve(stream: TcpStream, state: Shared) {
-    let mut session = Session { stream: BufReader::new(stream), state, from: String::new(), recipients: Vec::new() };
+pub(super) async fn serve(stream: TcpStream, state: Shared, tls: Option<TlsAcceptor>) {
+    let stream: Box<dyn Duplex> = Box::new(stream);
+    let mut session =
+        Session { stream: BufReader::new(stream), tls, state, from: String::new(), recipients: Vec::new() };
     let _broken = session.run().await;
 }
 
@@ -40,7 +50,12 @@ impl Session {
     async fn obey(&mut self, line: &str) -> std::io::Result<Then> {
         let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
         match verb.to_ascii_uppercase().as_str() {
-            "EHLO" => self.answer("250-test.local\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 AUTH PLAIN LOGIN").await?,
+            "EHLO" => {
+                let tls = if self.tls.is_some() { "250-STARTTLS\r\n" } else { "" };
+                let known = format!("250-test.local\r\n{tls}250-8BITMIME\r\n250-SMTPUTF8\r\n250 AUTH PLAIN LOGIN");
+                self.answer(&known).await?;
+            }
+            "STARTTLS" => return self.encrypt().await,
             "HELO" | "NOOP" => self.answer("250 fine").await?,
             "RSET" => {
                 self.recipients.clear();
@@ -59,6 +74,19 @@ impl Session {
             }
             _ => self.answer("502 not known here").await?,
         }
+        Ok(Then::GoOn)
+    }
+
+    async fn encrypt(&mut self) -> std::io::Result<Then> {
+        let Some(tls) = self.tls.take() else {
+            self.answer("502 not known here").await?;
+            return Ok(Then::GoOn);
+        };
+        self.answer("220 go on").await?;
+        let nothing: Box<dyn Duplex> = Box::new(tokio::io::empty());
+        let plain = std::mem::replace(&mut self.stream, BufReader::new(nothing)).into_inner();
+        let encrypted: Box<dyn Duplex> = Box::new(tls.accept(plain).await?);
+        self.stream = BufReader::new(encrypted);
         Ok(Then::GoOn)
     }
 
