@@ -69,7 +69,8 @@ async fn files_are_cut_within_the_bytes_that_may_be_at_the_end_of_a_row() {
             }
             _ => {
                 let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(file.clone())).unwrap();
-                (usize::try_from(reader.metadata().file_metadata().num_rows()).unwrap(), 1 << 19)
+                // Where to cut is decided before compression: what that saves, on counted rows some four fifths, is missing.
+                (usize::try_from(reader.metadata().file_metadata().num_rows()).unwrap(), 1 << 18)
             }
         };
         assert_eq!(rows as u64, artifact.rows);

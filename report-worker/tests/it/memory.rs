@@ -1,5 +1,7 @@
 //! Memory does not grow with the number of rows.
 
+use std::time::Duration;
+
 use shared::artifact::Format;
 use shared::job::JobState;
 
@@ -8,22 +10,24 @@ use crate::stack::{Stack, report};
 
 /// Megabytes that ten times the rows may cost more. Batches, chunks and allocator waste are all there is.
 const MORE_MB: u64 = 24;
+/// Four encoders without optimisation, beside other tests on two cores, take their time.
+const PATIENCE: Duration = Duration::from_secs(150);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_million_rows_need_no_more_memory_than_a_hundred_thousand() {
+async fn ten_times_the_rows_need_no_more_memory() {
     let ground = Ground::sqlite("");
     let mut stack = Stack::embedded().await;
     stack.add_source("shop", ground.settings.url.expose());
     let worker = stack.start_worker().await;
     let mut peaks = Vec::new();
-    for rows in [100_000, 1_000_000] {
+    for rows in [50_000, 500_000] {
         let sql = format!(
             "with recursive n(i) as (select 1 union all select i + 1 from n where i < {rows})
              select i, i * 0.5 as half, 'row number ' || i as text, 'x' as flag from n"
         );
         let formats = [Format::Csv, Format::Jsonl, Format::Parquet, Format::Xlsx];
         let id = stack.submit(&report("shop", &sql, "").formats(&formats)).await;
-        let job = stack.wait_for(id, JobState::Done).await;
+        let job = stack.wait_within(PATIENCE, id, JobState::Done).await;
         assert!(job.artifacts.iter().all(|artifact| artifact.rows == rows));
         peaks.push(peak_mb());
     }

@@ -123,7 +123,12 @@ impl Stack {
 
     /// Waits until the job is in `state`.
     pub(crate) async fn wait_for(&self, id: Uuid, state: JobState) -> Job {
-        testing::eventually(SOON, &format!("the job is {state}"), async || {
+        self.wait_within(SOON, id, state).await
+    }
+
+    /// Waits longer than usual until the job is in `state`.
+    pub(crate) async fn wait_within(&self, patience: Duration, id: Uuid, state: JobState) -> Job {
+        testing::eventually(patience, &format!("the job is {state}"), async || {
             let job = self.job(id).await;
             if job.state == state { Ok(job) } else { Err(format!("{} {:?} {:?}", job.state, job.error, job.progress)) }
         })
