@@ -13,6 +13,9 @@ use crate::tree::Tree;
 
 use super::template;
 
+/// How long what is left of a killed server may keep its memory.
+const LAST_SESSIONS: Duration = Duration::from_secs(10);
+
 /// A running server. Killed with all its processes and deleted with this value, also when the test is killed.
 #[derive(Debug)]
 pub struct Server {
@@ -69,6 +72,19 @@ impl Server {
     /// # Errors
     /// When it does not answer within a minute, with the end of its log.
     pub async fn start_again(&mut self) -> anyhow::Result<()> {
+        let start = Instant::now();
+        loop {
+            match self.try_to_start().await {
+                // Sessions of a killed server may take a moment to go, and hold on to its memory until then.
+                Err(error) if start.elapsed() < LAST_SESSIONS && error.to_string().contains("is still in use") => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_to_start(&mut self) -> anyhow::Result<()> {
         let mut process = spawn(self.folder.path(), self.port.number, &self.options, self.account)?;
         crate::guard::note(self.folder.path(), &[&process])?;
         wait_until_it_answers(&mut process, self.folder.path(), self.port.number).await?;
