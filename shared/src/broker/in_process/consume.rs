@@ -32,7 +32,9 @@ pub(super) async fn deliver(
     let mut unsettled = FuturesUnordered::new();
     let mut open = true;
     while open || !unsettled.is_empty() {
+        // A consumer that has gone must not take what it gave back: each time would count as a delivery.
         if open
+            && !consumer.is_closed()
             && unsettled.len() < limits.prefetch
             && let Some(mut held) = source.take()
         {
