@@ -1,4 +1,4 @@
-//! The hub: one subscription to the broker's broadcasts a gateway, handed on to whoever watches.
+//! The hub: one subscription to the broker's broadcasts a gateway, while anybody watches, handed on to whoever does.
 //!
 //! Broadcasts are doorbells. A watcher that cannot keep up misses some, is told so, and reads the store: its memory is bounded
 //! by its mailbox, and what it missed is in the database.
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use shared::broker::Broker;
+use shared::broker::{Broker, Listening};
 use shared::event::Broadcast;
 use shared::job::Caller;
 use shared::problem::ProblemKind;
@@ -18,6 +18,9 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::problem::Fault;
+
+/// A gateway where nobody watches takes no broadcasts. Whoever watches now and then should not have it begin anew each time.
+const LEAVE_AFTER: Duration = Duration::from_secs(60);
 
 /// Broadcasts that wait for one watcher; further ones make it read the store instead.
 const MAILBOX: usize = 16;
@@ -43,6 +46,8 @@ pub struct Hub {
     max: usize,
     max_per_principal: usize,
     seats: Mutex<Seats>,
+    /// How many watch.
+    watched: watch::Sender<usize>,
     /// Grows when broadcasts were lost before they reached the hub: everybody should look at the store.
     lost: watch::Sender<u64>,
 }
@@ -82,7 +87,8 @@ impl Hub {
     /// Has no watchers yet.
     #[must_use]
     pub fn new(max: usize, max_per_principal: usize) -> Self {
-        Self { max, max_per_principal, seats: Mutex::default(), lost: watch::Sender::new(0) }
+        let (watched, lost) = (watch::Sender::new(0), watch::Sender::new(0));
+        Self { max, max_per_principal, seats: Mutex::default(), watched, lost }
     }
 
     /// Gives a watcher a place. What is broadcast from now on reaches it, so that reading the store afterwards leaves no gap.
@@ -109,29 +115,64 @@ impl Hub {
             Subject::Job(id) => seats.by_job.entry(*id).or_default().push(seat),
             Subject::Caller(caller) => seats.by_caller.entry(caller.clone()).or_default().push(seat),
         }
-        show(seats.total);
+        self.show(seats.total);
         drop(seats);
         let (hub, caller, lost) = (Arc::clone(self), caller.clone(), self.lost.subscribe());
         Ok(Watcher { hub, number, subject, caller, mailbox, missed, lost })
     }
 
-    /// Hands broadcasts on until stopped.
+    /// Hands broadcasts on until stopped, while there is somebody who watches.
     pub async fn run_until_stopped(self: Arc<Self>, broker: Arc<dyn Broker>, stop: CancellationToken) {
-        let mut broadcasts = broker.subscribe();
+        let mut watched = self.watched.subscribe();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                Ok(_) = watched.wait_for(|watchers| *watchers > 0) => {}
+            }
+            let broadcasts = broker.subscribe();
+            // What was broadcast since the first of them came.
+            self.lose();
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.hand_on(broadcasts) => {}
+            }
+        }
+    }
+
+    /// Hands broadcasts on until nobody has watched for a while.
+    async fn hand_on(&self, mut broadcasts: Listening) {
+        let mut clock = tokio::time::interval(LEAVE_AFTER);
+        clock.reset();
         loop {
             let heard = tokio::select! {
-                () = stop.cancelled() => return,
                 heard = broadcasts.recv() => heard,
+                _ = clock.tick() => {
+                    if *self.watched.borrow() == 0 {
+                        return;
+                    }
+                    continue;
+                }
             };
             match heard {
                 Ok(broadcast) => self.ring(&broadcast),
                 Err(RecvError::Lagged(missed)) => {
-                    tracing::debug!(missed, "broadcasts came faster than they were handed on");
-                    self.lost.send_modify(|times| *times += 1);
+                    tracing::debug!(missed, "broadcasts were missed before they could be handed on");
+                    self.lose();
                 }
-                Err(RecvError::Closed) => return,
+                // The broker is closed, because this process is about to end.
+                Err(RecvError::Closed) => return std::future::pending().await,
             }
         }
+    }
+
+    fn lose(&self) {
+        self.lost.send_modify(|times| *times += 1);
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a number of connections")]
+    fn show(&self, total: usize) {
+        metrics::gauge!("waitless_watchers").set(total as f64);
+        self.watched.send_replace(total);
     }
 
     /// Returns how long a watcher may wait before it looks at the store although nothing rang.
@@ -166,11 +207,6 @@ impl Hub {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a number of connections")]
-fn show(total: usize) {
-    metrics::gauge!("waitless_watchers").set(total as f64);
-}
-
 impl Watcher {
     /// Returns the hub it sits at.
     #[must_use]
@@ -193,7 +229,7 @@ impl Drop for Watcher {
             }
         }
         seats.total -= 1;
-        show(seats.total);
+        self.hub.show(seats.total);
     }
 }
 

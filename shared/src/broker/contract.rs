@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 
+use super::Listening;
 use crate::event::Broadcast;
 use crate::message::{OutboxMessage, Queue};
 
@@ -77,12 +78,12 @@ pub trait Broker: Send + Sync + std::fmt::Debug {
     async fn consume(&self, queue: Queue, prefetch: u16) -> mpsc::Receiver<Incoming>;
     /// Tells every process of something. Best effort, never blocks, never fails.
     fn broadcast(&self, message: Broadcast);
-    /// Listens to broadcasts for ever, also across reconnects. A slow listener misses messages
-    /// (`RecvError::Lagged`) and must look at the store.
-    fn subscribe(&self) -> tokio::sync::broadcast::Receiver<std::sync::Arc<Broadcast>>;
+    /// Listens to broadcasts until dropped, also across reconnects. Where nobody of a process listens, the broker need not
+    /// carry anything there.
+    fn subscribe(&self) -> Listening;
     /// The same for a listener that needs only events of kind cancelled; others may come as well. Where nobody of a process wants
     /// more, the broker need not carry every event there.
-    fn subscribe_cancels(&self) -> tokio::sync::broadcast::Receiver<std::sync::Arc<Broadcast>> {
+    fn subscribe_cancels(&self) -> Listening {
         self.subscribe()
     }
     /// Looks at a queue. `None` when the broker cannot be asked.

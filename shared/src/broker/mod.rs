@@ -2,11 +2,13 @@
 
 mod contract;
 mod in_process;
+mod listening;
 mod open;
 mod rabbitmq;
 mod topology;
 
 pub use contract::*;
 pub use in_process::InProcess;
+pub use listening::Listening;
 pub use open::open;
 pub use rabbitmq::RabbitMq;

@@ -1,6 +1,5 @@
 //! A local folder as storage.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Seek as _, SeekFrom};
 use std::ops::Range;
@@ -124,16 +123,9 @@ impl Folder {
     pub(super) async fn list(&self, after: &str, limit: usize) -> Result<Vec<StoredObject>, StorageError> {
         let (root, after) = (self.root.clone(), after.to_owned());
         self.blocking("list objects", move || {
-            let mut found = BTreeMap::new();
-            walk(&root, "", &mut |object| {
-                if object.key > after {
-                    found.insert(object.key.clone(), object);
-                    if found.len() > limit {
-                        found.pop_last();
-                    }
-                }
-            })?;
-            Ok(found.into_values().collect())
+            let mut found = Vec::new();
+            walk(&root, "", &after, limit, &mut found)?;
+            Ok(found)
         })
         .await
     }
@@ -157,23 +149,44 @@ impl Folder {
     }
 }
 
-/// Visits every object below `folder`. Files that vanish meanwhile are skipped.
-fn walk(folder: &Path, prefix: &str, visit: &mut impl FnMut(StoredObject)) -> io::Result<()> {
+/// Finds up to `limit` objects below `folder` in the order of their keys, from the first behind `after` on. Looks into no folder
+/// that lies before it, and at no file that is not asked for: a full store is read a page at a time. Files that vanish meanwhile
+/// are skipped.
+fn walk(folder: &Path, prefix: &str, after: &str, limit: usize, found: &mut Vec<StoredObject>) -> io::Result<()> {
+    for key in keys_in(folder, prefix)? {
+        if found.len() >= limit {
+            break;
+        }
+        let is_folder = key.ends_with('/');
+        if key.as_str() <= after && !(is_folder && after.starts_with(&key)) {
+            continue;
+        }
+        let path = folder.join(&key[prefix.len()..]);
+        if is_folder {
+            walk(&path, &key, after, limit, found)?;
+        } else if let Ok(metadata) = fs::symlink_metadata(path)
+            && let Ok(modified) = metadata.modified()
+        {
+            found.push(StoredObject { key, bytes: metadata.len(), modified: modified.into() });
+        }
+    }
+    Ok(())
+}
+
+/// Returns the keys of a folder's files, and of its folders with a `/` behind, in order.
+fn keys_in(folder: &Path, prefix: &str) -> io::Result<Vec<String>> {
     let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other?,
     };
+    let mut keys = Vec::new();
     for entry in entries {
         let entry = entry?;
         let name = entry.file_name();
         let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else { continue };
-        let Ok(metadata) = entry.metadata() else { continue };
-        let key = format!("{prefix}{name}");
-        if metadata.is_dir() {
-            walk(&entry.path(), &format!("{key}/"), visit)?;
-        } else if let Ok(modified) = metadata.modified() {
-            visit(StoredObject { key, bytes: metadata.len(), modified: modified.into() });
-        }
+        let Ok(kind) = entry.file_type() else { continue };
+        keys.push(format!("{prefix}{name}{}", if kind.is_dir() { "/" } else { "" }));
     }
-    Ok(())
+    keys.sort_unstable();
+    Ok(keys)
 }

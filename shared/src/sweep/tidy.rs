@@ -15,12 +15,14 @@ use super::faults::{Faults, SweepError};
 const EVERY: Duration = Duration::from_secs(300);
 /// A process that starts has better things to do.
 const FIRST_AFTER: Duration = Duration::from_secs(30);
-/// Artifacts or objects handled at once.
+/// Expired artifacts handled at once.
 const BATCH: u32 = 500;
 /// Deletions under way at the same time.
 const DELETE_AT_ONCE: usize = 8;
+/// Objects looked at once.
+const PAGE: usize = 1_000;
 /// Pages of objects looked at in one go; the next go continues behind them. A full bucket is gone through in hours, not at once.
-const PAGES: usize = 20;
+const PAGES: usize = 10;
 
 /// Keeps storage and tables from growing for ever.
 #[derive(Debug, Clone)]
@@ -101,8 +103,8 @@ impl Tidy {
         let now = self.places.store.now().await?;
         let grace = chrono::Duration::from_std(self.orphan_grace).unwrap_or(chrono::Duration::MAX);
         for _ in 0..PAGES {
-            let page = self.places.storage.list_after(&self.looked_up_to, BATCH as usize).await?;
-            let last = page.len() < BATCH as usize;
+            let page = self.places.storage.list_after(&self.looked_up_to, PAGE).await?;
+            let last = page.len() < PAGE;
             self.looked_up_to =
                 if last { String::new() } else { page.last().map(|o| o.key.clone()).unwrap_or_default() };
             let old = page.into_iter().filter(|object| now.signed_duration_since(object.modified) > grace);

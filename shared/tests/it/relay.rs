@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use shared::broker::{Broker, InProcess, Incoming, PublishError, QueueDepth, Settle};
+use shared::broker::{Broker, InProcess, Incoming, Listening, PublishError, QueueDepth, Settle};
 use shared::config::Config;
 use shared::event::Broadcast;
 use shared::job::Lane;
@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use testing::broker_conformance::{SOON, next, settings};
 use testing::eventually;
 use testing::store_conformance::stage::{ana, new_job};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -55,7 +55,7 @@ impl Broker for MoodyBroker {
     fn broadcast(&self, message: Broadcast) {
         self.inner.broadcast(message);
     }
-    fn subscribe(&self) -> broadcast::Receiver<Arc<Broadcast>> {
+    fn subscribe(&self) -> Listening {
         self.inner.subscribe()
     }
     async fn depth(&self, queue: Queue) -> Option<QueueDepth> {

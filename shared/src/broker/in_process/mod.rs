@@ -17,7 +17,7 @@ use crate::event::Broadcast;
 use crate::message::{OutboxMessage, Queue};
 
 use super::topology::closest_delay;
-use super::{Broker, Incoming, PublishError, QueueDepth};
+use super::{Broker, Incoming, Listening, PublishError, QueueDepth};
 use queue::{Held, MemoryQueue};
 
 /// Broadcasts a slow listener may be behind before it misses some.
@@ -102,8 +102,8 @@ impl Broker for InProcess {
         let _listeners = self.events.send(Arc::new(message));
     }
 
-    fn subscribe(&self) -> broadcast::Receiver<Arc<Broadcast>> {
-        self.events.subscribe()
+    fn subscribe(&self) -> Listening {
+        Listening::new(self.events.subscribe())
     }
 
     async fn depth(&self, queue: Queue) -> Option<QueueDepth> {

@@ -14,7 +14,8 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::broker::topology::{ALL_EVENTS, CANCELS, EVENTS_EXCHANGE};
-use crate::event::Broadcast;
+use crate::broker::Listening;
+use crate::event::{Broadcast, EventKind};
 
 use super::line::{Line, Session};
 
@@ -31,17 +32,49 @@ const PAUSE: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(super) struct Events {
     outgoing: broadcast::Sender<Arc<Broadcast>>,
-    incoming: broadcast::Sender<Arc<Broadcast>>,
-    /// The most any listener of this process has asked for: a process without one has no queue and takes no events.
-    wanted: watch::Sender<Wanted>,
+    listeners: Listeners,
 }
 
 /// Which events are wanted, from fewer to more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
     Nothing,
     Cancels,
     All,
+}
+
+/// Who listens in this process. Without anybody it has no queue and takes no events.
+#[derive(Debug, Clone)]
+struct Listeners {
+    all: broadcast::Sender<Arc<Broadcast>>,
+    cancels: broadcast::Sender<Arc<Broadcast>>,
+    /// Changes with each new listener.
+    asked: watch::Sender<()>,
+    /// Grows each time the broker begins to send, because what was sent before is missed.
+    gaps: watch::Sender<u64>,
+}
+
+impl Listeners {
+    fn new() -> Self {
+        let (all, cancels) = (broadcast::Sender::new(INCOMING), broadcast::Sender::new(INCOMING));
+        Self { all, cancels, asked: watch::Sender::new(()), gaps: watch::Sender::new(0) }
+    }
+
+    fn wanted(&self) -> Wanted {
+        match (self.all.receiver_count(), self.cancels.receiver_count()) {
+            (0, 0) => Wanted::Nothing,
+            (0, _) => Wanted::Cancels,
+            _ => Wanted::All,
+        }
+    }
+
+    fn tell(&self, message: Arc<Broadcast>) {
+        // Errors only say that nobody listens.
+        if matches!(message.as_ref(), Broadcast::Event(event) if event.kind == EventKind::Cancelled) {
+            let _cancels = self.cancels.send(Arc::clone(&message));
+        }
+        let _all = self.all.send(message);
+    }
 }
 
 /// What both directions need.
@@ -62,31 +95,28 @@ impl Events {
         timeout: Duration,
     ) -> Self {
         let (outgoing, to_send) = broadcast::channel(OUTGOING);
-        let (incoming, _) = broadcast::channel(INCOMING);
-        let wanted = watch::Sender::new(Wanted::Nothing);
+        let listeners = Listeners::new();
         let sender = ShortString::from(Uuid::new_v4().to_string());
         let out = Route { line: publishing, timeout, sender: sender.clone() };
         let back = Route { line: consuming, timeout, sender };
         tasks.spawn(until_closed(closed.clone(), send(out, to_send)));
-        tasks.spawn(until_closed(closed.clone(), listen(back, incoming.clone(), wanted.subscribe())));
-        Self { outgoing, incoming, wanted }
+        tasks.spawn(until_closed(closed.clone(), listen(back, listeners.clone())));
+        Self { outgoing, listeners }
     }
 
     pub(super) fn broadcast(&self, message: Broadcast) {
         let message = Arc::new(message);
-        // Errors only say that nobody listens any more.
-        let _local = self.incoming.send(Arc::clone(&message));
+        self.listeners.tell(Arc::clone(&message));
+        // An error only says that the process is about to close.
         let _sending = self.outgoing.send(message);
     }
 
-    pub(super) fn subscribe(&self, wanted: Wanted) -> broadcast::Receiver<Arc<Broadcast>> {
-        let receiver = self.incoming.subscribe();
-        self.wanted.send_if_modified(|most| {
-            let more = wanted > *most;
-            *most = wanted.max(*most);
-            more
-        });
-        receiver
+    pub(super) fn subscribe(&self, wanted: Wanted) -> Listening {
+        let Listeners { all, cancels, asked, gaps } = &self.listeners;
+        let from = if wanted == Wanted::All { all } else { cancels };
+        let listening = Listening::with_gaps(from.subscribe(), gaps.subscribe());
+        asked.send_replace(());
+        listening
     }
 }
 
@@ -176,23 +206,32 @@ fn plain(letter: char) -> char {
     if letter.is_ascii_alphanumeric() || letter == '-' { letter } else { '_' }
 }
 
-async fn listen(route: Route, listeners: broadcast::Sender<Arc<Broadcast>>, mut wanted: watch::Receiver<Wanted>) {
-    // An error only says that the process is about to close.
-    while wanted.wait_for(|wanted| *wanted > Wanted::Nothing).await.is_ok() {
+/// Keeps a queue for exactly what is wanted in this process.
+async fn listen(route: Route, listeners: Listeners) {
+    let mut asked = listeners.asked.subscribe();
+    loop {
+        asked.mark_unchanged();
+        let wanted = listeners.wanted();
+        if wanted == Wanted::Nothing {
+            // An error only says that the process is about to close.
+            if asked.changed().await.is_err() {
+                return;
+            }
+            continue;
+        }
         let session = route.line.session().await;
-        let now = *wanted.borrow_and_update();
-        match tokio::time::timeout(route.timeout, open(&session, now)).await {
+        match tokio::time::timeout(route.timeout, open(&session, wanted)).await {
             Ok(Ok((channel, deliveries))) => {
-                tokio::select! {
-                    () = pass_on(deliveries, &listeners, &route.sender) => {}
-                    () = session.failed.cancelled() => {}
-                    // More is wanted: a new queue takes the place of this one, which goes with its consumer.
-                    Ok(()) = wanted.changed() => {
-                        let _closed = tokio::time::timeout(route.timeout, channel.close(200, "more".into())).await;
-                        continue;
-                    }
+                listeners.gaps.send_modify(|gaps| *gaps += 1);
+                let changed = tokio::select! {
+                    changed = pass_on(deliveries, &listeners, wanted, &mut asked, &route.sender) => changed,
+                    () = session.failed.cancelled() => false,
+                };
+                // A queue goes with its consumer; the next takes its place.
+                let _closed = tokio::time::timeout(route.timeout, channel.close(200, "over".into())).await;
+                if changed {
+                    continue;
                 }
-                drop(channel);
             }
             Ok(Err(error)) => tracing::debug!(%error, "events cannot be listened to"),
             Err(_) => session.fail("events could not be listened to in time"),
@@ -214,14 +253,33 @@ async fn open(session: &Session, wanted: Wanted) -> Result<(Channel, Consumer), 
     Ok((channel, consumer))
 }
 
-async fn pass_on(mut deliveries: Consumer, listeners: &broadcast::Sender<Arc<Broadcast>>, own: &ShortString) {
-    while let Some(Ok(delivery)) = deliveries.next().await {
-        if delivery.properties.app_id().as_ref() == Some(own) || listeners.receiver_count() == 0 {
+/// Hands events on until the broker ends them (`false`) or something else is wanted (`true`).
+async fn pass_on(
+    mut deliveries: Consumer,
+    listeners: &Listeners,
+    wanted: Wanted,
+    asked: &mut watch::Receiver<()>,
+    own: &ShortString,
+) -> bool {
+    loop {
+        let delivered = tokio::select! {
+            delivered = deliveries.next() => Some(delivered),
+            // Looked at below; one more listener may want what comes already.
+            Ok(()) = asked.changed() => None,
+        };
+        if listeners.wanted() != wanted {
+            return true;
+        }
+        let delivery = match delivered {
+            Some(Some(Ok(delivery))) => delivery,
+            Some(_) => return false,
+            None => continue,
+        };
+        if delivery.properties.app_id().as_ref() == Some(own) {
             continue;
         }
         match serde_json::from_slice(&delivery.data) {
-            // An error only says that the last listener has just gone.
-            Ok(message) => drop(listeners.send(Arc::new(message))),
+            Ok(message) => listeners.tell(Arc::new(message)),
             Err(error) => tracing::debug!(%error, "an event of another version was passed over"),
         }
     }

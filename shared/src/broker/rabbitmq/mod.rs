@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -27,7 +27,7 @@ use crate::config;
 use crate::event::Broadcast;
 use crate::message::{OutboxMessage, Queue};
 
-use super::{Broker, Incoming, PublishError, QueueDepth};
+use super::{Broker, Incoming, Listening, PublishError, QueueDepth};
 use connect::Address;
 use events::{Events, Wanted};
 use inspect::Inspector;
@@ -123,11 +123,11 @@ impl Broker for RabbitMq {
         self.events.broadcast(message);
     }
 
-    fn subscribe(&self) -> broadcast::Receiver<Arc<Broadcast>> {
+    fn subscribe(&self) -> Listening {
         self.events.subscribe(Wanted::All)
     }
 
-    fn subscribe_cancels(&self) -> broadcast::Receiver<Arc<Broadcast>> {
+    fn subscribe_cancels(&self) -> Listening {
         self.events.subscribe(Wanted::Cancels)
     }
 

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use shared::broker::Broker;
+use shared::broker::{Broker, Listening};
 use shared::event::{Broadcast, Event, EventKind};
 use shared::job::JobState;
-use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
 
 use super::stage::{SOON, Stage, broadcast};
 
 /// Listens, and returns once broadcasts of `from` really arrive: a queue is made for it meanwhile.
-async fn listen(to: &Arc<dyn Broker>, from: &Arc<dyn Broker>) -> Receiver<Arc<Broadcast>> {
+async fn listen(to: &Arc<dyn Broker>, from: &Arc<dyn Broker>) -> Listening {
     let mut receiver = to.subscribe();
     crate::eventually(SOON, "a broadcast to arrive", async || {
         from.broadcast(broadcast(0));
@@ -21,9 +21,14 @@ async fn listen(to: &Arc<dyn Broker>, from: &Arc<dyn Broker>) -> Receiver<Arc<Br
 }
 
 /// Takes the next one that is not a left-over of [`listen`].
-async fn hear(receiver: &mut Receiver<Arc<Broadcast>>) -> Arc<Broadcast> {
+async fn hear(receiver: &mut Listening) -> Arc<Broadcast> {
     loop {
-        let heard = tokio::time::timeout(SOON, receiver.recv()).await.unwrap().unwrap();
+        let heard = match tokio::time::timeout(SOON, receiver.recv()).await.unwrap() {
+            Ok(heard) => heard,
+            // Said when the broker begins to send.
+            Err(RecvError::Lagged(_)) => continue,
+            Err(closed) => panic!("{closed}"),
+        };
         if !matches!(heard.as_ref(), Broadcast::Progress { progress, .. } if progress.rows == 0) {
             return heard;
         }

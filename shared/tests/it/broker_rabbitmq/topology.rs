@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use shared::broker::{Broker, PublishError, Settle};
 use shared::job::Lane;
 use shared::message::{OutboxMessage, Queue};
-use testing::broker_conformance::{SOON, job_message, next, settings};
+use testing::broker_conformance::{SOON, broadcast, job_message, next, settings};
 use testing::eventually;
+use tokio::sync::broadcast::error::RecvError;
 
 use super::{open, open_at};
 
@@ -144,4 +145,38 @@ async fn only_the_newest_dead_letters_are_kept_and_nothing_else_has_a_bound() {
     let mut shown: Vec<_> = queues.as_array().unwrap().iter().map(ToString::to_string).collect();
     shown.sort();
     insta::assert_snapshot!(shown.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_takes_events_only_while_somebody_listens_there() {
+    let (here, there, server) = open(settings()).await;
+    let own_queues = async || -> usize {
+        server.queues().await.unwrap().iter().filter(|queue| queue.starts_with("amq.gen")).count()
+    };
+    assert_eq!(own_queues().await, 0);
+    for _ in 0..2 {
+        let mut listening = there.subscribe();
+        let told = tokio::time::timeout(SOON, listening.recv()).await.unwrap();
+        assert!(matches!(told, Err(RecvError::Lagged(_))), "what was sent before is missed, and that is said: {told:?}");
+        here.broadcast(broadcast(1));
+        tokio::time::timeout(SOON, listening.recv()).await.unwrap().unwrap();
+        assert_eq!(own_queues().await, 1);
+        drop(listening);
+        eventually(SOON, "the queue to be gone", async || {
+            here.broadcast(broadcast(2));
+            own_queues().await == 0
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_listens_is_told_of_the_gap_when_the_connection_was_lost() {
+    let (_, there, server) = open(settings()).await;
+    let mut listening = there.subscribe();
+    for _ in 0..2 {
+        let told = tokio::time::timeout(SOON, listening.recv()).await.unwrap();
+        assert!(matches!(told, Err(RecvError::Lagged(_))), "{told:?}");
+        eventually(SOON, "the connections to be closed", async || server.close_connections().await.unwrap() > 0).await;
+    }
 }
