@@ -75,24 +75,25 @@ impl std::str::FromStr for Format {
     }
 }
 
-/// Returns where an attempt stores an artifact: `<job>/<attempt>/<artifact>.<ext>`. Ids only, and nothing is written twice.
+/// Returns where an attempt stores an artifact: `<job>_<attempt>_<artifact>.<ext>`. Ids only, and nothing is written twice. No
+/// folders: making and syncing two for each file costs a local store more than the file.
 #[must_use]
 pub fn object_key(job_id: Uuid, attempt: i32, artifact_id: Uuid, format: Format) -> String {
-    format!("{job_id}/{attempt}/{artifact_id}.{format}")
+    format!("{job_id}_{attempt}_{artifact_id}.{format}")
 }
 
-/// Tells whether a key is one that [`object_key`] makes. Nothing else in a shared bucket is ours to delete.
+/// Reads job and attempt of a key that [`object_key`] made. `None` for any other: nothing else in a shared bucket is ours to
+/// delete.
 #[must_use]
-pub fn is_object_key(key: &str) -> bool {
-    let mut parts = key.split('/');
+pub fn attempt_of_key(key: &str) -> Option<(Uuid, i32)> {
+    let mut parts = key.split('_');
     let (Some(job), Some(attempt), Some(file), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
-        return false;
+        return None;
     };
-    let Some((artifact, extension)) = file.split_once('.') else { return false };
-    Uuid::try_parse(job).is_ok()
-        && attempt.parse::<u32>().is_ok()
-        && Uuid::try_parse(artifact).is_ok()
-        && extension.parse::<Format>().is_ok()
+    let (artifact, extension) = file.split_once('.')?;
+    Uuid::try_parse(artifact).ok()?;
+    extension.parse::<Format>().ok()?;
+    Some((Uuid::try_parse(job).ok()?, attempt.parse().ok()?))
 }
 
 /// A file a job produced.
@@ -106,7 +107,7 @@ pub struct Artifact {
     pub attempt: i32,
     /// One artifact per job and format.
     pub format: Format,
-    /// `<job>/<attempt>/<artifact>.<ext>`: ids only, never overwritten.
+    /// `<job>_<attempt>_<artifact>.<ext>`: ids only, never overwritten.
     pub object_key: String,
     /// Sanitised name offered to the browser.
     pub filename: String,
@@ -215,11 +216,12 @@ mod tests {
 
     #[test]
     fn only_keys_that_we_make_are_ours() {
-        let key = object_key(Uuid::now_v7(), 3, Uuid::now_v7(), Format::Jsonl);
-        assert!(is_object_key(&key), "{key}");
-        for foreign in ["backup.tar", "a/1/b.csv", "reports/2024/summary.csv", &format!("{key}/x"), &format!("x/{key}")]
+        let job = Uuid::now_v7();
+        let key = object_key(job, 3, Uuid::now_v7(), Format::Jsonl);
+        assert_eq!(attempt_of_key(&key), Some((job, 3)), "{key}");
+        for foreign in ["backup.tar", "a_1_b.csv", "reports/2024/summary.csv", &format!("{key}/x"), &format!("x/{key}")]
         {
-            assert!(!is_object_key(foreign), "{foreign}");
+            assert_eq!(attempt_of_key(foreign), None, "{foreign}");
         }
     }
 }

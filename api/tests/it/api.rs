@@ -8,7 +8,7 @@ use bytes::Bytes;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use shared::access::{hash_token, link_token, make_api_key};
-use shared::artifact::{Format, NewArtifact};
+use shared::artifact::{self, Format, NewArtifact};
 use shared::config::{Config, Secret};
 use shared::job::{Caller, Job};
 use shared::places::Places;
@@ -252,7 +252,7 @@ impl Api {
 
     pub(crate) async fn store_file(&self, job: &Job, format: Format, file: &'static [u8]) -> NewArtifact {
         let (id, link_id) = (Uuid::now_v7(), Uuid::new_v4());
-        let object_key = format!("{}/{}/{id}.{format}", job.id, job.attempt);
+        let object_key = artifact::object_key(job.id, job.attempt, id, format);
         let mut upload = self.places.storage.create(&object_key, format.media_type()).await.unwrap();
         upload.write(Bytes::from_static(file)).await.unwrap();
         let stored = upload.finish().await.unwrap();

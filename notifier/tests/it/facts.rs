@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use notifier::compose::facts::{Ending, Facts};
 use serde_json::json;
-use shared::artifact::{Artifact, Format};
+use shared::artifact::{Artifact, Format, object_key};
 use shared::config::{Config, Secret};
 use shared::delivery::{Channel, Delivery, DeliveryState};
 use shared::event::EventKind;
@@ -73,7 +73,7 @@ pub(crate) fn artifact(number: u128, format: Format, bytes: u64, rows: u64) -> A
         job_id: id(1),
         attempt: 1,
         format,
-        object_key: format!("{}/1/{}.{format}", id(1), id(number)),
+        object_key: object_key(id(1), 1, id(number), format),
         filename: format!("revenue-by-nation-2026-11-22.{format}"),
         bytes,
         rows,

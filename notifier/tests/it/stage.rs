@@ -8,7 +8,7 @@ use notifier::compose::Composer;
 use notifier::mail::Mailer;
 use notifier::{Application, Notifier};
 use shared::access::{hash_token, link_token};
-use shared::artifact::{Format, NewArtifact};
+use shared::artifact::{Format, NewArtifact, object_key};
 use shared::backoff::Backoff;
 use shared::config::{Config, Secret};
 use shared::delivery::{Channel, Delivery, DeliveryState, Notify};
@@ -210,7 +210,7 @@ fn new_artifact(job: &Job, secret: &str) -> NewArtifact {
     NewArtifact {
         id,
         format: Format::Csv,
-        object_key: format!("{}/{}/{id}.csv", job.id, job.attempt),
+        object_key: object_key(job.id, job.attempt, id, Format::Csv),
         filename: "revenue-by-nation.csv".to_owned(),
         bytes: 12_345,
         rows: 175,

@@ -87,7 +87,7 @@ async fn a_report_is_done_and_its_file_is_what_the_artifact_says(mut stack: Stac
         assert_eq!(artifact.bytes, file.len() as u64);
         assert_eq!(artifact.sha256, hex::encode(Sha256::digest(&file)));
         assert_eq!((artifact.rows, artifact.complete, artifact.attempt), (2, true, 1));
-        assert_eq!(artifact.object_key, format!("{id}/1/{}.{}", artifact.id, artifact.format));
+        assert_eq!(artifact.object_key, format!("{id}_1_{}.{}", artifact.id, artifact.format));
         let date = artifact.snapshot_at.format("%Y-%m-%d");
         assert_eq!(artifact.filename, format!("sales-{date}.{}", artifact.format));
     }

@@ -55,7 +55,7 @@ async fn a_finish_that_comes_too_late_changes_nothing_and_its_file_is_deleted() 
     fail::cfg("before_settle", "1*sleep(3000)->off").unwrap();
     let id = stack.submit(&report("shop", "select id from sale", "")).await;
     let stored = testing::eventually(SOON, "the first file is stored", async || stack.keys().await.pop()).await;
-    assert!(stored.starts_with(&format!("{id}/1/")), "{stored}");
+    assert!(stored.starts_with(&format!("{id}_1_")), "{stored}");
     let lost = take_from_all_workers(&stack).await;
     assert_eq!(lost, [id]);
     let job = stack.wait_for(id, JobState::Done).await;

@@ -21,10 +21,7 @@ impl Listening {
     }
 
     /// Hears what a broker sends, which begins and begins again when `gaps` changes.
-    pub(super) const fn with_gaps(
-        receiver: broadcast::Receiver<Arc<Broadcast>>,
-        gaps: watch::Receiver<u64>,
-    ) -> Self {
+    pub(super) const fn with_gaps(receiver: broadcast::Receiver<Arc<Broadcast>>, gaps: watch::Receiver<u64>) -> Self {
         Self { receiver, gaps: Some(gaps) }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
 
-use crate::artifact::{Artifact, is_object_key};
+use crate::artifact::{Artifact, attempt_of_key};
 use crate::config;
 use crate::places::Places;
 
@@ -109,7 +109,7 @@ impl Tidy {
                 if last { String::new() } else { page.last().map(|o| o.key.clone()).unwrap_or_default() };
             let old = page.into_iter().filter(|object| now.signed_duration_since(object.modified) > grace);
             // The bucket may hold other people's files too.
-            let keys: Vec<String> = old.map(|object| object.key).filter(|key| is_object_key(key)).collect();
+            let keys: Vec<String> = old.map(|object| object.key).filter(|key| attempt_of_key(key).is_some()).collect();
             if !keys.is_empty() {
                 let orphans = self.places.store.unreferenced_keys(keys).await?;
                 let deleted = self.delete_all(orphans.into_iter().map(|key| ((), key))).await;

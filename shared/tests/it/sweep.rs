@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use bytes::Bytes;
+use shared::artifact::{Format, object_key};
 use shared::broker::{Broker, Incoming, Settle};
 use shared::config::{self, Config, Secret};
 use shared::job::{Job, JobState, Lane};
@@ -253,7 +254,7 @@ async fn expired_files_and_orphans_go_and_others_stay() {
     let stage = Stage::set(|_| {}).await;
     let (_, expired) = stage.done(Duration::from_millis(1)).await;
     let (_, kept) = stage.done(Duration::from_secs(3_600)).await;
-    let orphan = format!("{}/1/{}.csv", Uuid::now_v7(), Uuid::now_v7());
+    let orphan = object_key(Uuid::now_v7(), 1, Uuid::now_v7(), Format::Csv);
     stage.store_file(&orphan).await;
     let mut tidy = Tidy::new(stage.places.clone(), &stage.config.sweeper);
     eventually(SOON, "the files to go", async || {
@@ -269,7 +270,7 @@ async fn expired_files_and_orphans_go_and_others_stay() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_young_orphan_may_still_be_wanted() {
     let stage = Stage::set(|config| config.sweeper.orphan_grace = Duration::from_secs(3_600)).await;
-    let orphan = format!("{}/1/{}.csv", Uuid::now_v7(), Uuid::now_v7());
+    let orphan = object_key(Uuid::now_v7(), 1, Uuid::now_v7(), Format::Csv);
     stage.store_file(&orphan).await;
     Tidy::new(stage.places.clone(), &stage.config.sweeper).tidy().await;
     assert!(stage.has_file(&orphan).await);

@@ -13,6 +13,10 @@ use rustls::pki_types::pem::PemObject as _;
 use crate::broker::topology::Topology;
 use crate::config;
 
+/// Bytes of a frame, unless the URL asks for others. A connection holds twice 32 frames for as long as it lives, which is 8 MiB
+/// with the usual size; our messages are small.
+const FRAME_MAX: u32 = 16 << 10;
+
 /// Where the broker is, and what has to be there.
 #[derive(Clone)]
 pub(super) struct Address {
@@ -40,6 +44,7 @@ impl Address {
         )?;
         let seconds = config.heartbeat.as_secs().clamp(1, u64::from(u16::MAX));
         uri.query.heartbeat = Some(u16::try_from(seconds).unwrap_or(u16::MAX));
+        uri.query.frame_max.get_or_insert(FRAME_MAX);
         let shown = format!("{}:{}, virtual host {}", uri.authority.host, uri.authority.port, uri.vhost);
         let cert_chain = config.ca_file.as_deref().map(read_authorities).transpose()?;
         let tls = OwnedTLSConfig { identity: None, cert_chain };

@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use crate::broker::topology::{ALL_EVENTS, CANCELS, EVENTS_EXCHANGE};
 use crate::broker::Listening;
+use crate::broker::topology::{ALL_EVENTS, CANCELS, EVENTS_EXCHANGE};
 use crate::event::{Broadcast, EventKind};
 
 use super::line::{Line, Session};

@@ -16,7 +16,7 @@ use super::rows::{CountRow, IdRow, from_json};
 use super::run::Outcome;
 use super::sql::{Sql, sql};
 use super::{PostgresStore, column, millis};
-use crate::artifact::Artifact;
+use crate::artifact::{Artifact, attempt_of_key};
 use crate::delivery::Channel;
 use crate::job::{JobState, Lane};
 use crate::store::{Result, SweepStore};
@@ -274,7 +274,7 @@ async fn release_lost(connection: &mut AsyncPgConnection, silence_ms: i64) -> Ou
 
 async fn unreferenced(connection: &mut AsyncPgConnection, keys: Vec<String>) -> Outcome<Vec<String>> {
     // Whatever is not named like a file of ours belongs to no attempt.
-    let attempts = column(&keys, |key| attempt_of(key).unwrap_or((Uuid::nil(), 0)));
+    let attempts = column(&keys, |key| attempt_of_key(key).unwrap_or((Uuid::nil(), 0)));
     let rows: Vec<KeyRow> = sql(UNREFERENCED)
         .bind::<Array<Text>, _>(keys.as_slice())
         .bind::<Array<SqlUuid>, _>(column(&attempts, |(job, _)| *job))
@@ -282,11 +282,4 @@ async fn unreferenced(connection: &mut AsyncPgConnection, keys: Vec<String>) -> 
         .load(connection)
         .await?;
     Ok(rows.into_iter().map(|row| row.key).collect())
-}
-
-/// Reads job and attempt of `<job>/<attempt>/<artifact>.<ext>`.
-fn attempt_of(key: &str) -> Option<(Uuid, i32)> {
-    let (job, rest) = key.split_once('/')?;
-    let (attempt, _) = rest.split_once('/')?;
-    Some((job.parse().ok()?, attempt.parse().ok()?))
 }

@@ -14,7 +14,7 @@ use super::rows::{artifact_columns, job_columns, read_artifact, read_job};
 use super::sql::{Cells, Sql, earlier, now, sql};
 use super::writer::Transaction;
 use super::{SqliteStore, deliveries, lose};
-use crate::artifact::Artifact;
+use crate::artifact::{Artifact, attempt_of_key};
 use crate::delivery::Channel;
 use crate::job::{JobState, Lane};
 use crate::store::{Result, SweepStore};
@@ -54,10 +54,7 @@ fn is_needed(connection: &mut SqliteConnection, key: &str) -> Outcome<bool> {
     if sql!("select count(*) from artifacts where object_key = ?1", key).number(connection)? > 0 {
         return Ok(true);
     }
-    let mut parts = key.split('/');
-    let job = parts.next().and_then(|id| id.parse::<Uuid>().ok());
-    let attempt = parts.next().and_then(|attempt| attempt.parse::<i32>().ok());
-    let (Some(job), Some(attempt)) = (job, attempt) else { return Ok(false) };
+    let Some((job, attempt)) = attempt_of_key(key) else { return Ok(false) };
     let text = "select count(*) from jobs where id = ?1 and attempt = ?2 and state = 'processing'";
     Ok(sql!(text, job, attempt).number(connection)? > 0)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use shared::access::hash_token;
-use shared::artifact::{Format, NewArtifact};
+use shared::artifact::{Format, NewArtifact, object_key};
 use shared::backoff::RetryDelay;
 use shared::delivery::{Channel, Delivery, Notify};
 use shared::event::Event;
@@ -300,7 +300,7 @@ pub fn artifact(job: &Job) -> NewArtifact {
     NewArtifact {
         id,
         format: Format::Csv,
-        object_key: format!("{}/{}/{id}.csv", job.id, job.attempt),
+        object_key: object_key(job.id, job.attempt, id, Format::Csv),
         filename: "pricing-summary.csv".to_owned(),
         bytes: 1234,
         rows: 56,

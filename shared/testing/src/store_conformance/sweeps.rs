@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use shared::artifact::{Format, object_key};
 use shared::job::{JobState, Lane, NewJob};
 use shared::message::{Message, Queue, Route};
 use shared::store::{Ending, Submitted};
@@ -81,7 +82,7 @@ pub async fn unreferenced_keys_are_told_from_referenced_ones(stage: Stage) {
     let held = stage.processing(&worker).await;
     stage.settle(&held, Ending::HandBack).await;
     let held = stage.claim(&worker, held.id).await;
-    let key = |job: Uuid, attempt: i32| format!("{job}/{attempt}/{}.csv", Uuid::now_v7());
+    let key = |job: Uuid, attempt: i32| object_key(job, attempt, Uuid::now_v7(), Format::Csv);
     let orphans = [
         key(done.id, 1),
         key(held.id, 1),

@@ -157,7 +157,10 @@ async fn a_process_takes_events_only_while_somebody_listens_there() {
     for _ in 0..2 {
         let mut listening = there.subscribe();
         let told = tokio::time::timeout(SOON, listening.recv()).await.unwrap();
-        assert!(matches!(told, Err(RecvError::Lagged(_))), "what was sent before is missed, and that is said: {told:?}");
+        assert!(
+            matches!(told, Err(RecvError::Lagged(_))),
+            "what was sent before is missed, and that is said: {told:?}"
+        );
         here.broadcast(broadcast(1));
         tokio::time::timeout(SOON, listening.recv()).await.unwrap().unwrap();
         assert_eq!(own_queues().await, 1);
