@@ -297,7 +297,9 @@ async fn long_jobs_tell_their_progress_and_short_ones_do_not(mut stack: Stack) {
     let long = stack.submit(&report("shop", sql, "total = \"exact\"\n")).await;
     let mut told = Vec::new();
     loop {
-        match heard.recv().await.unwrap().as_ref() {
+        // The first word may be that hearing begins only now.
+        let Ok(word) = heard.recv().await else { continue };
+        match word.as_ref() {
             Broadcast::Progress { job_id, progress, .. } => told.push((*job_id, *progress)),
             Broadcast::Event(event) if event.job_id == long && event.kind.is_final() => break,
             Broadcast::Event(_) => {}
