@@ -291,7 +291,8 @@ async fn long_jobs_tell_their_progress_and_short_ones_do_not(mut stack: Stack) {
     let worker = stack.start_worker().await;
     let mut heard = stack.places.broker.subscribe();
     let short = stack.submit(&report("shop", "select 1 as one", "")).await;
-    stack.wait_for(short, JobState::Done).await;
+    let done = stack.wait_for(short, JobState::Done).await;
+    let took = done.finished_at.zip(done.started_at).and_then(|(end, start)| (end - start).to_std().ok()).unwrap();
     // Wide rows, because the server sends nothing before it has 8 KiB together.
     let sql = "select i, repeat('x', 9000) as wide, pg_sleep(0.01)::text as s from generate_series(1, 100) as n(i)";
     let long = stack.submit(&report("shop", sql, "total = \"exact\"\n")).await;
@@ -305,9 +306,12 @@ async fn long_jobs_tell_their_progress_and_short_ones_do_not(mut stack: Stack) {
             Broadcast::Event(_) => {}
         }
     }
-    assert!(told.iter().all(|(job, _)| *job == long), "a short job told its progress");
-    let rows: Vec<u64> =
-        told.iter().map(|(_, progress)| progress.rows).filter(|rows| (1..100).contains(rows)).collect();
+    // On a machine that is busy with other things the short one may be a long one too.
+    if took < stack.config.worker.progress_every {
+        assert!(told.iter().all(|(job, _)| *job == long), "a short job told its progress");
+    }
+    let of_long = told.iter().filter(|(job, _)| *job == long);
+    let rows: Vec<u64> = of_long.map(|(_, progress)| progress.rows).filter(|rows| (1..100).contains(rows)).collect();
     assert!(rows.len() >= 2 && rows.is_sorted(), "{rows:?}");
     assert!(told.iter().any(|(_, progress)| progress.total_rows == Some(100) && !progress.total_is_estimate));
     worker.stop().await;
