@@ -37,13 +37,29 @@ impl std::str::FromStr for Channel {
 }
 
 /// A wish to be told, as submitted with a job.
+///
+/// Language and time zone are kept as they were asked for: the gateway has checked them, and a writer that does not know one
+/// falls back to the tenant's.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Notify {
     /// How.
     pub channel: Channel,
     /// Whom: a mail address.
     pub to: String,
+    /// The reader's language, such as `de`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// The reader's time zone: an IANA name such as `Europe/Berlin`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+}
+
+impl Notify {
+    /// Wishes for a mail, in the language and time zone of the tenant.
+    #[must_use]
+    pub fn by_email(to: impl Into<String>) -> Self {
+        Self { channel: Channel::Email, to: to.into(), language: None, time_zone: None }
+    }
 }
 
 /// Where a delivery stands.

@@ -7,6 +7,7 @@ pub mod backoff;
 pub mod delivery;
 pub mod event;
 pub mod job;
+pub mod locale;
 pub mod message;
 pub mod problem;
 pub mod progress;

@@ -71,15 +71,7 @@ pub(crate) fn between(from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>) ->
 
 /// Writes a number with its thousands apart: `1 234 567`.
 pub(crate) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(' ');
-        }
-        text.push(digit);
-    }
-    text
+    shared::locale::grouped(number, " ")
 }
 
 /// Writes a number of bytes: `812 B`, `1.4 MiB`.

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use shared::artifact::Format;
 use shared::delivery::{Channel, Notify};
 use shared::job::Params;
+use shared::locale::{Language, time_zone};
 use shared::problem::{FieldError, Problem, ProblemKind};
 use shared::report::{ReportDefinition, validate_params};
 use utoipa::ToSchema;
@@ -47,6 +48,10 @@ pub struct NotifyBody {
     channel: String,
     /// A mail address.
     to: String,
+    /// The reader's language: `en`, `de`, `fr`, `es`, `zh`, or a tag such as `de-AT`; that of `Accept-Language` when absent.
+    language: Option<String>,
+    /// The reader's time zone: an IANA name such as `Europe/Berlin`; the tenant's when absent.
+    time_zone: Option<String>,
 }
 
 /// A submit that may be written.
@@ -60,6 +65,16 @@ pub struct Wanted {
     pub formats: Vec<Format>,
     /// Distinct.
     pub notify: Vec<Notify>,
+}
+
+impl Wanted {
+    /// Has recipients written to in the language of whoever submits, where none was asked for.
+    pub fn prefer_language(&mut self, accept_language: Option<&str>) {
+        let Some(language) = accept_language.and_then(Language::accepted) else { return };
+        for notify in self.notify.iter_mut().filter(|notify| notify.language.is_none()) {
+            notify.language = Some(language.to_string());
+        }
+    }
 }
 
 /// Checks the body of a submit.
@@ -212,8 +227,26 @@ fn check_recipient(allow: &[String], item: Value, pointer: &str, errors: &mut Ve
             None
         }
     };
-    refuse_unknown(&fields, pointer, "channel and to", errors);
-    Some(Notify { channel: channel?, to: to? })
+    let language = check_named(fields.remove("language"), format!("{pointer}/language"), errors, |tag| {
+        Language::of_tag(tag).map(|language| language.to_string()).ok_or("must be one of: en, de, fr, es, zh")
+    });
+    let time_zone = check_named(fields.remove("time_zone"), format!("{pointer}/time_zone"), errors, |name| {
+        let known = time_zone(name).map(|zone| zone.name().to_owned());
+        known.ok_or("must be an IANA time zone, such as \"Europe/Berlin\"")
+    });
+    refuse_unknown(&fields, pointer, "channel, to, language and time_zone", errors);
+    Some(Notify { channel: channel?, to: to?, language, time_zone })
+}
+
+/// Checks a name that may be left out.
+fn check_named(
+    given: Option<Value>,
+    pointer: String,
+    errors: &mut Vec<FieldError>,
+    read: impl Fn(&str) -> Result<String, &'static str>,
+) -> Option<String> {
+    let given = given.filter(|given| !given.is_null())?;
+    read(given.as_str().unwrap_or_default()).map_err(|detail| errors.push(wrong(pointer, detail))).ok()
 }
 
 /// Most unknown fields of one object that are told one by one.

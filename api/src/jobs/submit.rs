@@ -1,6 +1,6 @@
 //! `POST /v1/jobs`: parsed, checked, written with its idempotency key, and only then answered.
 
-use actix_web::http::header::{ContentType, HeaderName, LOCATION, RETRY_AFTER};
+use actix_web::http::header::{ACCEPT_LANGUAGE, ContentType, HeaderName, LOCATION, RETRY_AFTER};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use serde_json::Value;
 use shared::access::hash_request;
@@ -51,7 +51,8 @@ pub async fn submit(
     let body = read_json(&request, payload, gateway.http.max_body.0).await?;
     let idempotency = key.map(|key| Idempotency { key, body_hash: hash_request(&identity, &body) });
     let (standing, outcome) = match admit(&gateway, &identity, body).await {
-        Ok((wanted, standing)) => {
+        Ok((mut wanted, standing)) => {
+            wanted.prefer_language(request.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()));
             let job = new_job(wanted, Caller::clone(&identity), &trace.0.to_string(), idempotency);
             (standing, gateway.jobs.submit(job).await?)
         }

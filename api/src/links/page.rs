@@ -100,15 +100,7 @@ fn rows(number: u64) -> String {
 
 /// Writes a number with its thousands apart.
 fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    shared::locale::grouped(number, ",")
 }
 
 /// Writes a size in the units of the mails and the console.

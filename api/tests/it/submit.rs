@@ -24,7 +24,37 @@ on_both_stacks!(
     a_tenant_with_too_many_unfinished_jobs_waits_until_one_has_finished,
     a_tenant_that_submits_too_fast_is_told_when_to_come_back,
     the_trace_of_the_request_is_stored_with_the_job,
+    a_recipient_is_written_to_as_asked_else_in_the_language_of_the_request,
+    a_language_or_time_zone_that_nobody_knows_is_refused,
 );
+
+async fn a_recipient_is_written_to_as_asked_else_in_the_language_of_the_request(stack: Stack) {
+    let api = Api::start(stack).await;
+    let asked = json!({"report": "numbers", "notify": [
+        {"channel": "email", "to": "ana@example.com"},
+        {"channel": "email", "to": "bob@example.com", "language": "de-AT", "time_zone": "Europe/Vienna"},
+    ]});
+    let request = api.post("/v1/jobs").header("accept-language", "it, fr-CH;q=0.9, en;q=0.5").json(&asked);
+    let kept = api.job(id_of(&body(request.send().await.unwrap()).await)).await.notify;
+    assert_eq!((kept[0].language.as_deref(), kept[0].time_zone.as_deref()), (Some("fr"), None));
+    assert_eq!((kept[1].language.as_deref(), kept[1].time_zone.as_deref()), (Some("de"), Some("Europe/Vienna")));
+    let kept = api.job(id_of(&body(api.submit(&asked).await).await)).await.notify;
+    assert_eq!((kept[0].language.as_deref(), kept[1].language.as_deref()), (None, Some("de")));
+    api.stop().await;
+}
+
+async fn a_language_or_time_zone_that_nobody_knows_is_refused(stack: Stack) {
+    let api = Api::start(stack).await;
+    let asked = json!({"report": "numbers", "notify": [
+        {"channel": "email", "to": "ana@example.com", "language": "tlh", "time_zone": "Mars/Olympus"},
+        {"channel": "email", "to": "bob@example.com", "language": 7, "time_zone": null},
+    ]});
+    let (status, _, said) = problem(api.submit(&asked).await).await;
+    let pointers: Vec<&str> =
+        said["errors"].as_array().unwrap().iter().map(|error| error["pointer"].as_str().unwrap()).collect();
+    assert_eq!((status, pointers), (422, vec!["/notify/0/language", "/notify/0/time_zone", "/notify/1/language"]));
+    api.stop().await;
+}
 
 async fn a_submit_is_answered_with_the_job_and_where_to_find_it(stack: Stack) {
     let api = Api::start(stack).await;

@@ -1,8 +1,11 @@
-//! Numbers, sizes, times and texts as people read them.
+//! Numbers, sizes, times and texts as the reader of a mail writes them.
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, NaiveDate, Utc};
+use shared::locale::{Tz, grouped};
+
+use super::messages::{Counted, Messages, fill};
 
 /// Returns the text as one line of at most `longest` characters. Control characters, and the marks that turn the direction of
 /// writing around, become spaces: neither a header nor the eye can be led astray by them.
@@ -16,95 +19,153 @@ pub(super) fn line(text: &str, longest: usize) -> String {
     words.chars().take(longest.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// Returns `1234567` as `1,234,567`.
-pub(super) fn number(value: u64) -> String {
-    let digits = value.to_string();
-    let mut grouped = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push(',');
+/// Writes for one reader: in their language, by their clock.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Human<'a> {
+    pub(super) t: &'a Messages,
+    pub(super) zone: Tz,
+}
+
+impl Human<'_> {
+    /// Returns `1234567` as `1,234,567`, `1.234.567` or `1 234 567`.
+    pub(super) fn number(&self, value: u64) -> String {
+        let numbers = &self.t.numbers;
+        let enough = value.checked_ilog10().unwrap_or(0) as usize + 1 >= numbers.group_from;
+        grouped(value, if enough { &numbers.group } else { "" })
+    }
+
+    /// Returns `1 row`, `2 rows`.
+    pub(super) fn rows(&self, value: u64) -> String {
+        self.counted(&self.t.units.row, value)
+    }
+
+    fn counted(&self, noun: &Counted, value: u64) -> String {
+        let one = value == 1 || (value == 0 && self.t.numbers.zero_is_one);
+        fill(if one { &noun.one } else { &noun.other }, &[("n", &self.number(value))])
+    }
+
+    /// Returns a size with three digits at least where they matter: `512 bytes`, `12.3 MB`, `1.05 GB`. Units are of 1000, as in
+    /// file managers.
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    pub(super) fn bytes(&self, value: u64) -> String {
+        if value < 1000 {
+            return self.counted(&self.t.units.byte, value);
         }
-        grouped.push(digit);
-    }
-    grouped
-}
-
-/// Returns a size with three digits at least where they matter: `512 bytes`, `12.3 MB`, `1.05 GB`. Units are of 1000, as in file
-/// managers.
-#[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
-pub(super) fn bytes(value: u64) -> String {
-    if value == 1 {
-        return "1 byte".to_owned();
-    }
-    if value < 1000 {
-        return format!("{value} bytes");
-    }
-    let mut size = value as f64;
-    let mut unit = "";
-    for next in ["kB", "MB", "GB", "TB"] {
-        // 999,950 would be written 1000.0 kB.
-        if size < 999.5 {
-            break;
+        let mut size = value as f64;
+        let mut unit = "{n}";
+        for next in &self.t.units.scaled {
+            // 999,950 would be written 1000.0 kB.
+            if size < 999.5 {
+                break;
+            }
+            size /= 1000.0;
+            unit = next;
         }
-        size /= 1000.0;
-        unit = next;
+        let digits = match size {
+            size if size < 9.995 => format!("{size:.2}"),
+            size if size < 99.95 => format!("{size:.1}"),
+            size => format!("{size:.0}"),
+        };
+        fill(unit, &[("n", &self.decimal(&digits))])
     }
-    match size {
-        size if size < 9.995 => format!("{size:.2} {unit}"),
-        size if size < 99.95 => format!("{size:.1} {unit}"),
-        size => format!("{size:.0} {unit}"),
-    }
-}
 
-/// Returns `0.4 s`, `45 s`, `2 min 5 s` or `3 h 20 min`.
-pub(super) fn duration(value: Duration) -> String {
-    let seconds = value.as_secs();
-    match seconds {
-        0..10 => format!("{:.1} s", value.as_secs_f64()),
-        10..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    fn decimal(&self, digits: &str) -> String {
+        digits.replace('.', &self.t.numbers.decimal)
     }
-}
 
-/// Returns `22 November 2026, 16:10 UTC`. The reader's own zone is not known here, so it is named.
-pub(super) fn time(value: DateTime<Utc>) -> String {
-    value.format("%-d %B %Y, %H:%M UTC").to_string()
+    /// Returns `0.4 s`, `45 s`, `2 min 5 s` or `3 h 20 min`.
+    pub(super) fn duration(&self, value: Duration) -> String {
+        let (seconds, units) = (value.as_secs(), &self.t.units);
+        match seconds {
+            0..10 => fill(&units.seconds, &[("s", &self.decimal(&format!("{:.1}", value.as_secs_f64())))]),
+            10..60 => fill(&units.seconds, &[("s", &seconds.to_string())]),
+            60..3600 => fill(&units.minutes, &[("m", &(seconds / 60).to_string()), ("s", &(seconds % 60).to_string())]),
+            _ => fill(&units.hours, &[("h", &self.number(seconds / 3600)), ("m", &(seconds % 3600 / 60).to_string())]),
+        }
+    }
+
+    /// Returns `22 November 2026, 17:10 CET`, by the reader's clock and with its name.
+    pub(super) fn moment(&self, value: DateTime<Utc>) -> String {
+        let local = value.with_timezone(&self.zone);
+        let zone = local.format("%Z").to_string();
+        // Where a zone has no letters of its own it is called by its distance: `+08`.
+        let zone = if zone.starts_with(['+', '-']) { format!("UTC{zone}") } else { zone };
+        let (date, time) = (self.date(local.date_naive()), local.format("%H:%M").to_string());
+        fill(&self.t.dates.moment, &[("date", &date), ("time", &time), ("zone", &zone)])
+    }
+
+    /// Returns `22 November 2026`.
+    pub(super) fn date(&self, value: NaiveDate) -> String {
+        let month = self.t.dates.months.get(value.month0() as usize).map_or("", String::as_str);
+        let (day, year) = (value.day().to_string(), value.year().to_string());
+        fill(&self.t.dates.day, &[("day", &day), ("month", month), ("year", &year)])
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use shared::locale::{Language, time_zone};
+
+    use super::super::messages::read;
     use super::*;
+
+    fn speaks<T>(language: Language, say: impl Fn(Human<'_>) -> T) -> T {
+        let zone = time_zone("Europe/Berlin").unwrap();
+        say(Human { t: &read(language).unwrap(), zone })
+    }
 
     #[test]
     fn sizes_have_a_unit_people_know() {
-        let said: Vec<_> = [0, 1, 999, 1000, 12_340, 999_949, 999_950, 12_300_000, 1_050_000_000, 20_000_000_000_000]
-            .map(bytes)
-            .into();
+        let sizes = [0, 1, 999, 1000, 12_340, 999_949, 999_950, 12_300_000, 1_050_000_000, 20_000_000_000_000];
+        let said = speaks(Language::En, |human| sizes.map(|size| human.bytes(size)).join("; "));
+        assert_eq!(said, "0 bytes; 1 byte; 999 bytes; 1.00 kB; 12.3 kB; 1.00 MB; 1.00 MB; 12.3 MB; 1.05 GB; 20.0 TB");
+    }
+
+    #[test]
+    fn each_language_writes_numbers_its_own_way() {
+        let said = Language::ALL.map(|language| {
+            speaks(language, |human| {
+                [human.rows(0), human.rows(1), human.rows(1234), human.rows(1_234_567), human.bytes(12_300_000)]
+                    .join("; ")
+            })
+        });
         assert_eq!(
             said,
             [
-                "0 bytes",
-                "1 byte",
-                "999 bytes",
-                "1.00 kB",
-                "12.3 kB",
-                "1.00 MB",
-                "1.00 MB",
-                "12.3 MB",
-                "1.05 GB",
-                "20.0 TB"
+                "0 rows; 1 row; 1,234 rows; 1,234,567 rows; 12.3 MB",
+                "0 Zeilen; 1 Zeile; 1.234 Zeilen; 1.234.567 Zeilen; 12,3 MB",
+                "0 ligne; 1 ligne; 1\u{202f}234 lignes; 1\u{202f}234\u{202f}567 lignes; 12,3 Mo",
+                "0 filas; 1 fila; 1234 filas; 1.234.567 filas; 12,3 MB",
+                "0 行; 1 行; 1,234 行; 1,234,567 行; 12.3 MB",
             ]
         );
     }
 
     #[test]
-    fn numbers_and_durations_are_grouped() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(number), ["0", "999", "1,000", "1,234,567"]);
+    fn durations_are_short() {
+        let said = speaks(Language::De, |human| {
+            [400, 9_940, 45_000, 125_000, 12_000_000].map(|ms| human.duration(Duration::from_millis(ms)))
+        });
+        assert_eq!(said, ["0,4 s", "9,9 s", "45 s", "2 Min. 5 s", "3 Std. 20 Min."]);
+    }
+
+    #[test]
+    fn times_are_of_the_reader_s_clock_in_summer_and_winter() {
+        let (winter, summer) = ("2026-11-22T16:10:07Z".parse().unwrap(), "2026-07-01T23:30:00Z".parse().unwrap());
+        let said = Language::ALL.map(|language| speaks(language, |human| human.moment(winter)));
         assert_eq!(
-            [400, 9_940, 45_000, 125_000, 12_000_000].map(|ms| duration(Duration::from_millis(ms))),
-            ["0.4 s", "9.9 s", "45 s", "2 min 5 s", "3 h 20 min"]
+            said,
+            [
+                "22 November 2026, 17:10 CET",
+                "22. November 2026, 17:10 Uhr CET",
+                "22 novembre 2026 à 17:10 CET",
+                "22 de noviembre de 2026, 17:10 CET",
+                "2026年11月22日 17:10（CET）",
+            ]
         );
+        assert_eq!(speaks(Language::En, |human| human.moment(summer)), "2 July 2026, 01:30 CEST");
+        let far = Human { t: &read(Language::En).unwrap(), zone: time_zone("America/Sao_Paulo").unwrap() };
+        assert_eq!(far.moment(winter), "22 November 2026, 13:10 UTC-03");
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Puts a mail's headers and its two forms together.
 
 use lettre::Address;
-use lettre::message::header::{HeaderName, HeaderValue};
-use lettre::message::{Mailbox, Message, MultiPart, SinglePart};
+use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::{Attachment, Mailbox, Message, MultiPart, SinglePart};
 use shared::delivery::Delivery;
 
+use super::brand::{LOGO_ID, Picture};
 use super::{ComposeError, faulty};
 
 /// What a message is made of.
@@ -12,9 +13,11 @@ pub(super) struct Parts<'a> {
     pub(super) delivery: &'a Delivery,
     pub(super) from: &'a Mailbox,
     pub(super) to: &'a Address,
+    pub(super) language: &'a str,
     pub(super) subject: String,
     pub(super) text: String,
     pub(super) html: String,
+    pub(super) picture: Option<&'a Picture>,
 }
 
 impl Parts<'_> {
@@ -24,14 +27,24 @@ impl Parts<'_> {
         let id = self.delivery.id;
         let both = MultiPart::alternative()
             .boundary(format!("waitless-{}", id.simple()))
-            .singlepart(SinglePart::plain(self.text))
-            .singlepart(SinglePart::html(self.html));
+            .singlepart(SinglePart::plain(self.text));
+        let html = SinglePart::html(self.html);
+        let both = match self.picture {
+            None => both.singlepart(html),
+            Some(picture) => {
+                let kind = ContentType::parse(picture.media_type).map_err(faulty)?;
+                let logo = Attachment::new_inline(LOGO_ID.to_owned()).body(picture.bytes.clone(), kind);
+                let related = MultiPart::related().boundary(format!("waitless-{}-logo", id.simple()));
+                both.multipart(related.singlepart(html).singlepart(logo))
+            }
+        };
         let mut builder = Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(None, self.to.clone()))
             .subject(self.subject)
             .date(self.delivery.created_at.into())
             .message_id(Some(format!("<{id}@{}>", self.from.email.domain())))
+            .raw_header(header("Content-Language", self.language)?)
             // Keeps out-of-office replies away (RFC 3834).
             .raw_header(header("Auto-Submitted", "auto-generated")?)
             .raw_header(header("X-Waitless-Job", &self.delivery.job_id.to_string())?);

@@ -1,23 +1,32 @@
 //! Composes a mail: the facts, in words, in a template, as a message.
 
 mod advice;
+mod brand;
 pub mod facts;
 mod human;
 mod message;
+mod messages;
 mod recipient;
 mod words;
+
+use std::collections::HashMap;
 
 use anyhow::Context as _;
 use lettre::message::Mailbox;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment};
-use shared::config::Config;
+use shared::config::{Config, Secret};
 use shared::delivery::Delivery;
 use shared::event::EventKind;
+use shared::locale::{Language, time_zone};
 use url::Url;
 
 use crate::mail::Mail;
+use brand::Brand;
 use facts::Facts;
+use human::Human;
+use messages::Messages;
+use words::Links;
 
 /// Why a mail cannot be composed. None of it passes by waiting.
 #[derive(Debug, thiserror::Error)]
@@ -43,23 +52,31 @@ pub enum ComposeError {
 #[derive(Debug)]
 pub struct Composer {
     templates: Environment<'static>,
+    messages: HashMap<Language, Messages>,
+    brand: Brand,
+    tenants: HashMap<String, Brand>,
     from: Mailbox,
     allow: Vec<String>,
     public_url: String,
-    link_secret: shared::config::Secret,
+    link_secret: Secret,
 }
 
 impl Composer {
-    /// Prepares templates and the sender's address.
+    /// Prepares templates, languages, brands and the sender's address.
     ///
     /// # Errors
-    /// When `mail.from` is not an address such as `Reports <reports@example.com>`.
+    /// When `mail.from` is not an address such as `Reports <reports@example.com>`, or a logo cannot be read.
     pub fn new(config: &Config) -> anyhow::Result<Self> {
         let from =
             config.mail.from.parse().context("mail.from is not an address like `Reports <reports@example.com>`")?;
         let public_url = config.service.public_url.clone().unwrap_or_else(|| format!("http://{}", config.http.listen));
+        let messages = Language::ALL.into_iter().map(|language| Ok((language, messages::read(language)?)));
+        let tenants = config.tenants.iter().map(|(name, brand)| Ok((name.clone(), Brand::open(brand)?)));
         Ok(Self {
             templates: templates()?,
+            messages: messages.collect::<anyhow::Result<_>>()?,
+            brand: Brand::open(&config.mail.brand)?,
+            tenants: tenants.collect::<anyhow::Result<_>>()?,
             from,
             allow: config.mail.allow.clone(),
             // Parsed and written again: a URL holds no quote and no angle bracket then, so a link is safe in HTML as it is.
@@ -83,16 +100,32 @@ impl Composer {
             _ => return Err(ComposeError::NotTold),
         }
         let to = recipient::check(&delivery.recipient, &self.allow)?;
-        let told = words::tell(facts, &self.public_url, self.link_secret.expose());
+        let brand = self.tenants.get(&delivery.tenant).unwrap_or(&self.brand);
+        let human = self.reader(delivery, facts, brand)?;
+        let links = Links { public_url: &self.public_url, secret: self.link_secret.expose() };
+        let told = words::tell(facts, brand.look(), human, &links);
         let render = |name: String| -> Result<String, ComposeError> {
             let template = self.templates.get_template(&name).map_err(faulty)?;
             template.render(minijinja::value::Serde(&told)).map_err(faulty)
         };
         let name = told.template();
         let (text, html) = (render(format!("{name}.txt.j2"))?, render(format!("{name}.html.j2"))?);
-        let message = message::Parts { delivery, from: &self.from, to: &to, subject: told.subject(), text, html };
-        let message = message.assemble(facts.trace_id.as_deref())?;
+        let (language, picture) = (human.t.lang.as_str(), brand.picture.as_ref());
+        let from = &self.from;
+        let parts = message::Parts { delivery, from, to: &to, language, subject: told.subject(), text, html, picture };
+        let message = parts.assemble(facts.trace_id.as_deref())?;
         Ok(Mail { id: delivery.id, from: self.from.email.clone(), to, message })
+    }
+
+    /// Finds out how the reader writes: as was asked for them, else as the tenant does.
+    fn reader(&self, delivery: &Delivery, facts: &Facts, brand: &Brand) -> Result<Human<'_>, ComposeError> {
+        let mut wishes = facts.job.notify.iter();
+        let wish = wishes.find(|wish| wish.channel == delivery.channel && wish.to == delivery.recipient);
+        let asked = wish.and_then(|wish| wish.language.as_deref()).and_then(Language::of_tag);
+        let zone = wish.and_then(|wish| wish.time_zone.as_deref()).and_then(time_zone);
+        let t = self.messages.get(&asked.unwrap_or(brand.settings.language));
+        let t = t.ok_or_else(|| faulty("there is no catalogue of messages"))?;
+        Ok(Human { t, zone: zone.unwrap_or(brand.settings.time_zone) })
     }
 }
 
@@ -106,6 +139,7 @@ fn templates() -> Result<Environment<'static>, minijinja::Error> {
     templates.set_auto_escape_callback(|name| if name.contains(".html") { AutoEscape::Html } else { AutoEscape::None });
     templates.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
     templates.add_template("layout.html.j2", include_str!("../../templates/layout.html.j2"))?;
+    templates.add_template("facts.html.j2", include_str!("../../templates/facts.html.j2"))?;
     templates.add_template("ready.html.j2", include_str!("../../templates/ready.html.j2"))?;
     templates.add_template("ready.txt.j2", include_str!("../../templates/ready.txt.j2"))?;
     templates.add_template("failed.html.j2", include_str!("../../templates/failed.html.j2"))?;

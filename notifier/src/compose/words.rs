@@ -1,4 +1,4 @@
-//! Says the facts in words: numbers, sizes and times as people write them.
+//! Says the facts in words: numbers, sizes and times as the reader writes them.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -6,27 +6,45 @@ use shared::access::link_token;
 use shared::artifact::{Artifact, Format};
 use shared::job::Job;
 use shared::problem::{Problem, ProblemKind};
-use shared::report::ReportDefinition;
+use shared::report::{LinkAccess, ParamSpec, ParamType, ReportDefinition};
 
+use super::advice;
+use super::brand::Look;
 use super::facts::{Ending, Facts};
-use super::{advice, human};
+use super::human::{self, Human};
+use super::messages::{Messages, fill};
 
 /// What the templates are given. Every text in it is one line without control characters.
 #[derive(Debug, Serialize)]
-pub(super) struct Told {
+pub(super) struct Told<'a> {
+    /// The catalogue of the reader's language.
+    t: &'a Messages,
+    look: Look,
+    fonts: Fonts,
     subject: String,
+    status: &'a str,
     preview: String,
     title: String,
     description: String,
     job_id: String,
-    params: Vec<Fact>,
-    asked_at: String,
-    took: Option<String>,
+    job_url: String,
+    facts: Vec<Fact>,
     files: Vec<File>,
     incomplete: bool,
-    expires_at: String,
+    sign_in: bool,
     failure: Option<Failure>,
 }
+
+/// Fonts that readers' machines have.
+#[derive(Debug, Serialize)]
+struct Fonts {
+    sans: &'static str,
+    serif: &'static str,
+}
+
+const SANS: &str = "-apple-system,BlinkMacSystemFont,'Segoe UI',Roboto,Helvetica,Arial,'PingFang SC','Microsoft YaHei',\
+                    'Noto Sans CJK SC',sans-serif";
+const SERIF: &str = "'Iowan Old Style','Palatino Linotype',Palatino,Georgia,'Times New Roman',serif";
 
 /// One line of a table.
 #[derive(Debug, Serialize)]
@@ -36,14 +54,19 @@ struct Fact {
     hidden: bool,
 }
 
+impl Fact {
+    fn new(label: &str, value: String) -> Self {
+        Self { label: label.to_owned(), value, hidden: false }
+    }
+}
+
 /// A file to download.
 #[derive(Debug, Serialize)]
 struct File {
     name: String,
-    format: &'static str,
+    download: String,
     size: String,
     rows: String,
-    data_as_of: String,
     complete: bool,
     link: String,
 }
@@ -51,13 +74,18 @@ struct File {
 /// What went wrong.
 #[derive(Debug, Serialize)]
 struct Failure {
-    what: &'static str,
+    what: String,
     detail: String,
-    tries: i32,
-    advice: &'static str,
+    advice: String,
 }
 
-impl Told {
+/// Where links lead, and what they are made from.
+pub(super) struct Links<'a> {
+    pub(super) public_url: &'a str,
+    pub(super) secret: &'a str,
+}
+
+impl Told<'_> {
     pub(super) fn template(&self) -> &'static str {
         if self.failure.is_some() { "failed" } else { "ready" }
     }
@@ -67,83 +95,114 @@ impl Told {
     }
 }
 
-pub(super) fn tell(facts: &Facts, public_url: &str, link_secret: &str) -> Told {
-    let job = &facts.job;
+/// Says the facts to one reader.
+pub(super) fn tell<'a>(facts: &Facts, look: Look, human: Human<'a>, links: &Links<'_>) -> Told<'a> {
+    let (job, t) = (&facts.job, human.t);
     let title = human::line(facts.report.as_ref().map_or(&job.report, |report| &report.title), 120);
-    let files: Vec<File> = job.artifacts.iter().map(|artifact| file(artifact, public_url, link_secret)).collect();
+    let files: Vec<File> = job.artifacts.iter().map(|artifact| file(artifact, human, links)).collect();
+    let incomplete = files.iter().any(|file| !file.complete);
     let failure = match &facts.ending {
         Ending::Ready => None,
-        Ending::Failed(problem) => Some(fail(problem, job)),
+        Ending::Failed(problem) => Some(fail(problem, t)),
     };
-    let (subject, preview) = match (&failure, files.as_slice()) {
-        (Some(failure), _) => (format!("Your report could not be made: {title}"), failure.what.to_owned()),
+    let (subject, status) = match (&failure, incomplete) {
+        (Some(_), _) => (&t.failed.subject, &t.failed.status),
+        (None, true) => (&t.cut.subject, &t.cut.status),
+        (None, false) => (&t.ready.subject, &t.ready.status),
+    };
+    let preview = match (&failure, files.as_slice()) {
+        (Some(failure), _) => failure.what.clone(),
         (None, [file]) => {
-            (format!("Your report is ready: {title}"), format!("{} · {} · {}", file.name, file.rows, file.size))
+            fill(&t.ready.preview_one, &[("file", &file.name), ("rows", &file.rows), ("size", &file.size)])
         }
-        (None, files) => (format!("Your report is ready: {title}"), format!("{} files to download", files.len())),
+        (None, files) => fill(&t.ready.preview_many, &[("n", &files.len().to_string())]),
     };
-    let expires_at = job.artifacts.iter().map(|artifact| artifact.expires_at).min();
     Told {
-        subject,
+        t,
+        look,
+        // Chinese print of this size is set without serifs.
+        fonts: Fonts { sans: SANS, serif: if t.lang.starts_with("zh") { SANS } else { SERIF } },
+        subject: fill(subject, &[("title", &title)]),
+        status,
         preview,
         title,
         description: human::line(facts.report.as_ref().map_or("", |report| &report.description), 300),
         job_id: job.id.to_string(),
-        params: facts.report.as_ref().map(|report| params(job, report)).unwrap_or_default(),
-        asked_at: human::time(job.created_at),
-        took: job.started_at.zip(job.finished_at).and_then(|(from, to)| (to - from).to_std().ok()).map(human::duration),
-        incomplete: files.iter().any(|file| !file.complete),
+        job_url: format!("{}/jobs/{}", links.public_url, job.id),
+        facts: table(facts, human, failure.is_some()),
+        incomplete,
         files,
-        expires_at: expires_at.map(human::time).unwrap_or_default(),
+        sign_in: facts.report.as_ref().is_some_and(|report| report.links == LinkAccess::Tenant),
         failure,
     }
 }
 
-fn file(artifact: &Artifact, public_url: &str, link_secret: &str) -> File {
-    let rows = match artifact.rows {
-        1 => "1 row".to_owned(),
-        rows => format!("{} rows", human::number(rows)),
+fn file(artifact: &Artifact, human: Human<'_>, links: &Links<'_>) -> File {
+    let formats = &human.t.formats;
+    let format = match artifact.format {
+        Format::Csv => &formats.csv,
+        Format::Jsonl => &formats.jsonl,
+        Format::Parquet => &formats.parquet,
+        Format::Pdf => &formats.pdf,
+        Format::Xlsx => &formats.xlsx,
     };
     File {
         name: human::line(&artifact.filename, 120),
-        format: match artifact.format {
-            Format::Csv => "CSV",
-            Format::Jsonl => "JSON Lines",
-            Format::Parquet => "Parquet",
-            Format::Pdf => "PDF",
-            Format::Xlsx => "Excel workbook",
-        },
-        size: human::bytes(artifact.bytes),
-        rows,
-        data_as_of: human::time(artifact.snapshot_at),
+        download: fill(&human.t.ready.download, &[("format", format)]),
+        size: human.bytes(artifact.bytes),
+        rows: human.rows(artifact.rows),
         complete: artifact.complete,
-        link: format!("{public_url}/d/{}", link_token(link_secret, artifact.link_id)),
+        link: format!("{}/d/{}", links.public_url, link_token(links.secret, artifact.link_id)),
     }
 }
 
-/// Tells the parameters in the report's order, sensitive ones without their values.
-fn params(job: &Job, report: &ReportDefinition) -> Vec<Fact> {
+/// Tells the parameters in the report's order, sensitive ones without their values; then what is known of the run.
+fn table(facts: &Facts, human: Human<'_>, failed: bool) -> Vec<Fact> {
+    let (job, names) = (&facts.job, &human.t.facts);
+    let mut table = facts.report.as_ref().map(|report| params(job, report, human)).unwrap_or_default();
+    if failed {
+        table.push(Fact::new(&names.asked_at, human.moment(job.created_at)));
+        let tries = tries(job, &facts.ending);
+        if tries > 1 {
+            table.push(Fact::new(&names.tries, human.number(tries)));
+        }
+        return table;
+    }
+    table.extend(job.artifacts.first().map(|file| Fact::new(&names.data_as_of, human.moment(file.snapshot_at))));
+    let took = job.started_at.zip(job.finished_at).and_then(|(from, to)| (to - from).to_std().ok());
+    table.extend(took.map(|took| Fact::new(&names.took, human.duration(took))));
+    let expires_at = job.artifacts.iter().map(|artifact| artifact.expires_at).min();
+    table.extend(expires_at.map(|at| Fact::new(&names.kept_until, human.moment(at))));
+    table
+}
+
+fn params(job: &Job, report: &ReportDefinition, human: Human<'_>) -> Vec<Fact> {
     let given = report.params.iter().filter_map(|spec| Some((spec, job.params.get(&spec.name)?)));
     given
         .filter(|(_, value)| !value.is_null())
         .map(|(spec, value)| Fact {
             label: human::line(&spec.label, 80),
-            value: if spec.sensitive { String::new() } else { human::line(&plain(value), 200) },
+            value: if spec.sensitive { String::new() } else { human::line(&plain(spec, value, human), 200) },
             hidden: spec.sensitive,
         })
         .collect()
 }
 
-fn plain(value: &Value) -> String {
+fn plain(spec: &ParamSpec, value: &Value, human: Human<'_>) -> String {
     const SHOWN: usize = 8;
+    let values = &human.t.values;
     match value {
-        Value::String(text) => text.clone(),
-        Value::Bool(true) => "yes".to_owned(),
-        Value::Bool(false) => "no".to_owned(),
-        Value::Array(values) => {
-            let mut shown: Vec<String> = values.iter().take(SHOWN).map(plain).collect();
-            if values.len() > SHOWN {
-                shown.push(format!("and {} more", values.len() - SHOWN));
+        Value::String(text) => match spec.kind {
+            ParamType::Date => text.parse().map_or_else(|_| text.clone(), |date| human.date(date)),
+            ParamType::Timestamp => text.parse().map_or_else(|_| text.clone(), |time| human.moment(time)),
+            _ => text.clone(),
+        },
+        Value::Bool(true) => values.yes.clone(),
+        Value::Bool(false) => values.no.clone(),
+        Value::Array(items) => {
+            let mut shown: Vec<String> = items.iter().take(SHOWN).map(|item| plain(spec, item, human)).collect();
+            if items.len() > SHOWN {
+                shown.push(fill(&values.more, &[("n", &(items.len() - SHOWN).to_string())]));
             }
             shown.join(", ")
         }
@@ -151,12 +210,12 @@ fn plain(value: &Value) -> String {
     }
 }
 
-fn fail(problem: &Problem, job: &Job) -> Failure {
-    let tries = if problem.kind == ProblemKind::WorkersLost { job.crashes } else { job.errors };
-    Failure {
-        what: problem.kind.describe().1,
-        detail: human::line(&problem.detail, 600),
-        tries: tries.max(1),
-        advice: advice::after(problem.kind),
-    }
+fn fail(problem: &Problem, t: &Messages) -> Failure {
+    let (what, advice) = advice::after(problem.kind, t);
+    Failure { what: what.to_owned(), detail: human::line(&problem.detail, 600), advice: advice.to_owned() }
+}
+
+fn tries(job: &Job, ending: &Ending) -> u64 {
+    let lost = matches!(ending, Ending::Failed(problem) if problem.kind == ProblemKind::WorkersLost);
+    u64::try_from(if lost { job.crashes } else { job.errors }).unwrap_or(0)
 }

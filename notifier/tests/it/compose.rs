@@ -1,20 +1,29 @@
 //! What a mail says, and what nobody can make it say.
 
+use std::path::Path;
+
 use notifier::compose::facts::Facts;
 use notifier::compose::{ComposeError, Composer};
-use shared::artifact::Format;
+use shared::artifact::{Artifact, Format};
+use shared::config::{Config, Logo};
 use shared::event::EventKind;
+use shared::locale::{Language, time_zone};
 use shared::problem::{Problem, ProblemKind};
+use shared::report::LinkAccess;
 use testing::smtp::Mail;
 
-use crate::facts::{artifact, config, delivery, failed, ready};
+use crate::facts::{artifact, config, delivery, failed, read_by, ready};
 
 /// Composes a mail, and keeps its HTML under `target/tmp/mails` to be looked at with a browser.
 fn compose(name: &str, event: EventKind, facts: &Facts) -> Mail {
-    let mail = Composer::new(&config()).unwrap().compose(&delivery(event), facts).unwrap();
+    compose_with(&config(), name, event, facts)
+}
+
+fn compose_with(config: &Config, name: &str, event: EventKind, facts: &Facts) -> Mail {
+    let mail = Composer::new(config).unwrap().compose(&delivery(event), facts).unwrap();
     let source = String::from_utf8(mail.message).unwrap();
     let mail = Mail { from: mail.from.to_string(), to: vec![mail.to.to_string()], source };
-    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("mails");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mails");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join(format!("{name}.html")), mail.html()).unwrap();
     mail
@@ -23,46 +32,159 @@ fn compose(name: &str, event: EventKind, facts: &Facts) -> Mail {
 /// The mail as it is read, without the parts that a browser draws.
 fn as_read(mail: &Mail) -> String {
     let headers = mail.source.split("\r\n\r\n").next().unwrap().replace("\r\n", "\n");
-    format!("{headers}\n\n{}", mail.text().replace("\r\n", "\n"))
+    format!("{headers}\n\nSubject, decoded: {}\n\n{}", mail.subject(), mail.text().replace("\r\n", "\n"))
 }
 
 fn unreachable() -> Problem {
     Problem::new(ProblemKind::SourceUnavailable, "The source `erp` did not accept a connection within 5s.")
 }
 
-#[test]
-fn a_ready_report_is_told_with_its_link_and_what_is_in_it() {
-    let mail = compose("ready", EventKind::Done, &ready(vec![artifact(2, Format::Csv, 12_345_678, 175_432)]));
-    insta::assert_snapshot!("ready_text", as_read(&mail));
-    insta::assert_snapshot!("ready_html", mail.html().replace("\r\n", "\n"));
+fn cut() -> Artifact {
+    Artifact { complete: false, ..artifact(3, Format::Jsonl, 1_840_000_000, 4_200_000) }
+}
+
+/// Every kind of mail there is.
+fn kinds() -> [(&'static str, EventKind, Facts); 4] {
+    let whole = || artifact(2, Format::Xlsx, 12_345_678, 175_432);
+    [
+        ("ready", EventKind::Done, ready(vec![whole()])),
+        ("cut", EventKind::Done, ready(vec![cut()])),
+        ("several", EventKind::Done, ready(vec![whole(), artifact(4, Format::Pdf, 998_200, 175_432), cut()])),
+        ("failed", EventKind::Failed, failed(unreachable())),
+    ]
 }
 
 #[test]
-fn a_report_in_two_formats_has_a_link_each_and_says_that_one_is_cut() {
-    let mut cut = artifact(3, Format::Jsonl, 1_840_000_000, 4_200_000);
-    cut.complete = false;
-    let facts = ready(vec![artifact(2, Format::Csv, 12_345_678, 175_432), cut]);
+fn every_kind_of_mail_reads_well_in_every_language() {
+    for (language, zone) in [
+        ("en", "America/New_York"),
+        ("de", "Europe/Berlin"),
+        ("fr", "Europe/Paris"),
+        ("es", "America/Sao_Paulo"),
+        ("zh", "Asia/Shanghai"),
+    ] {
+        for (kind, event, facts) in kinds() {
+            let name = format!("{kind}_{language}");
+            let mail = compose(&name, event, &read_by(facts, language, zone));
+            insta::assert_snapshot!(name.as_str(), as_read(&mail));
+            assert!(mail.html().contains(&format!("<html lang=\"{language}")), "{name}");
+            assert!(!mail.text().contains(['{', '}']) && mail.source.is_ascii(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn every_kind_of_mail_looks_as_it_was_designed() {
+    for (kind, event, facts) in kinds() {
+        let mail = compose(&format!("{kind}_plain"), event, &facts);
+        insta::assert_snapshot!(format!("{kind}_html"), mail.html().replace("\r\n", "\n"));
+    }
+}
+
+#[test]
+fn what_is_in_the_html_is_in_the_text_too() {
+    for (kind, event, facts) in kinds() {
+        let mail = compose(kind, event, &facts);
+        let (html, text) = (mail.html(), mail.text());
+        let cells = html.split("<td class=\"strong line\"").skip(1).map(|cell| {
+            let cell = cell.split_once('>').unwrap().1.split("</td>").next().unwrap();
+            cell.trim_start_matches(|c| c != '>').trim_start_matches('>').split('<').next().unwrap().to_owned()
+        });
+        assert!(html.matches("<td class=\"strong line\"").count() >= 4, "{kind}");
+        for cell in cells {
+            assert!(text.contains(&cell), "{kind}: {cell}");
+        }
+        for link in html.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+            assert!(text.contains(link), "{kind}: {link}");
+        }
+    }
+}
+
+#[test]
+fn a_report_in_several_formats_is_one_mail_with_a_link_each() {
+    let facts = ready(vec![artifact(2, Format::Csv, 12_345_678, 175_432), cut()]);
     let mail = compose("two-files", EventKind::Done, &facts);
-    insta::assert_snapshot!("two_files_text", as_read(&mail));
     for artifact in &facts.job.artifacts {
         let token = shared::access::link_token(config().service.link_secret.expose(), artifact.link_id);
         let link = format!("https://reports.example.com/d/{token}");
         assert!(mail.html().contains(&format!("href=\"{link}\"")) && mail.text().contains(&link));
     }
+    assert_eq!(mail.subject(), "Your report is ready, but not complete: Revenue by nation and year");
 }
 
 #[test]
-fn a_failed_report_is_told_with_what_happened_and_what_to_do() {
-    let mail = compose("failed", EventKind::Failed, &failed(unreachable()));
-    insta::assert_snapshot!("failed_text", as_read(&mail));
-    insta::assert_snapshot!("failed_html", mail.html().replace("\r\n", "\n"));
+fn a_wish_that_nobody_knows_falls_back_to_the_tenant_s_language_and_time_zone() {
+    let mut config = config();
+    let mut acme = config.mail.brand.clone();
+    (acme.language, acme.time_zone) = (Language::De, time_zone("Europe/Berlin").unwrap());
+    config.tenants.insert("acme".to_owned(), acme);
+    let facts = || ready(vec![artifact(2, Format::Csv, 1, 1)]);
+    for (facts, expected) in [
+        (facts(), "Ihr Bericht ist fertig"),
+        (read_by(facts(), "tlh", "Mars/Olympus"), "Ihr Bericht ist fertig"),
+        (read_by(facts(), "es-MX", "UTC"), "Su informe está listo"),
+    ] {
+        let mail = compose_with(&config, "wish", EventKind::Done, &facts);
+        assert!(mail.subject().starts_with(expected), "{}", mail.subject());
+        assert!(mail.text().contains("17:08 Uhr CET") != expected.starts_with("Su"), "{}", mail.text());
+    }
+}
+
+/// A PNG of one pixel.
+const PIXEL: &[u8] = &[
+    0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 0x0d, b'I', b'H', b'D', b'R', 0, 0, 0, 1, 0, 0, 0, 1, 8,
+    0, 0, 0, 0, 0x3a, 0x7e, 0x9b, 0x55, 0, 0, 0, 0x0a, b'I', b'D', b'A', b'T', 0x78, 0x9c, 0x63, 0x60, 0, 0, 0, 2, 0,
+    1, 0x48, 0xaf, 0xa4, 0x71, 0, 0, 0, 0, b'I', b'E', b'N', b'D', 0xae, 0x42, 0x60, 0x82,
+];
+
+#[test]
+fn a_tenant_s_mails_have_its_name_colour_and_logo() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("logo.png");
+    std::fs::write(&file, PIXEL).unwrap();
+    let mut config = config();
+    let mut acme = config.mail.brand.clone();
+    acme.name = "Acme & Söhne".to_owned();
+    acme.color = "#7a1fa2".parse().unwrap();
+    config.tenants.insert("acme".to_owned(), acme.clone());
+    let facts = ready(vec![artifact(2, Format::Csv, 12_345_678, 175_432)]);
+    let mail = compose_with(&config, "brand", EventKind::Done, &facts);
+    assert!(mail.html().contains("Acme &amp; Söhne") && mail.text().contains("Acme & Söhne"));
+    assert!(mail.html().contains("background-color:#7a1fa2") && !mail.html().contains("#1f5fbf"));
+
+    acme.logo = Some(Logo::Address("https://cdn.example.com/logo.png?a=1&b=2".to_owned()));
+    config.tenants.insert("acme".to_owned(), acme.clone());
+    let mail = compose_with(&config, "brand-logo", EventKind::Done, &facts);
+    assert!(mail.html().contains("<img src=\"https://cdn.example.com/logo.png?a=1&b=2\" alt=\"Acme &amp; Söhne\""));
+
+    acme.logo = Some(Logo::File(file.clone()));
+    config.tenants.insert("acme".to_owned(), acme.clone());
+    let mail = compose_with(&config, "brand-file", EventKind::Done, &facts);
+    assert!(mail.html().contains("src=\"cid:logo@waitless\"") && mail.source.contains("Content-ID: <logo@waitless>"));
+    let again = compose_with(&config, "brand-file", EventKind::Done, &facts);
+    assert_eq!(mail.source, again.source);
+
+    for (content, expected) in [(vec![b'x'; 100], "neither PNG, JPEG nor GIF"), (vec![0x89; 200 << 10], "at most")] {
+        std::fs::write(&file, content).unwrap();
+        let error = format!("{:#}", Composer::new(&config).unwrap_err());
+        assert!(error.contains(expected) && error.contains("logo.png"), "{error}");
+    }
+}
+
+#[test]
+fn a_link_that_demands_a_login_is_told_so() {
+    let mut facts = ready(vec![artifact(2, Format::Csv, 1, 1)]);
+    facts.report.as_mut().unwrap().links = LinkAccess::Tenant;
+    let mail = compose("sign-in", EventKind::Done, &facts);
+    assert!(mail.text().contains("asked to sign in") && !mail.text().contains("forward"));
 }
 
 #[test]
 fn every_kind_of_failure_has_advice() {
     for kind in [ProblemKind::TimedOut, ProblemKind::QueryFailed, ProblemKind::WorkersLost, ProblemKind::TooManyRows] {
         let mail = compose("advice", EventKind::Failed, &failed(Problem::new(kind, "Details.")));
-        assert!(mail.text().contains(kind.describe().1) && mail.text().contains("What you can do"), "{kind:?}");
+        let (happened, todo) = mail.text().split_once("What you can do").map(|(a, b)| (a.len(), b.len())).unwrap();
+        assert!(happened > 100 && todo > 100 && mail.text().contains("Details."), "{kind:?}");
     }
 }
 

@@ -5,7 +5,7 @@ use notifier::compose::facts::{Ending, Facts};
 use serde_json::json;
 use shared::artifact::{Artifact, Format, object_key};
 use shared::config::{Config, Secret};
-use shared::delivery::{Channel, Delivery, DeliveryState};
+use shared::delivery::{Channel, Delivery, DeliveryState, Notify};
 use shared::event::EventKind;
 use shared::job::{Caller, Job, JobState, Lane};
 use shared::problem::Problem;
@@ -125,6 +125,14 @@ pub(crate) fn ready(artifacts: Vec<Artifact>) -> Facts {
         ending: Ending::Ready,
         trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned()),
     }
+}
+
+/// The same facts for a reader who wishes for this language and time zone.
+pub(crate) fn read_by(mut facts: Facts, language: &str, time_zone: &str) -> Facts {
+    let mut wish = Notify::by_email("ana@example.com");
+    (wish.language, wish.time_zone) = (Some(language.to_owned()), Some(time_zone.to_owned()));
+    facts.job.notify = vec![Notify::by_email("bob@example.com"), wish];
+    facts
 }
 
 pub(crate) fn failed(problem: Problem) -> Facts {

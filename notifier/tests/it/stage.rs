@@ -124,7 +124,7 @@ impl Stage {
             lane: Lane::Interactive,
             params: params.as_object().cloned().unwrap(),
             formats: vec![Format::Csv],
-            notify: recipients.iter().map(|to| Notify { channel: Channel::Email, to: (*to).to_owned() }).collect(),
+            notify: recipients.iter().map(|to| Notify::by_email(*to)).collect(),
             max_attempts: 3,
             timeout_ms: 60_000,
             retention_ms: 86_400_000,

@@ -245,13 +245,7 @@ fn write_rounded(out: &mut Vec<u8>, text: &str, decimals: usize, shift: usize, u
     out.extend_from_slice(unit.as_bytes());
     let (whole, fraction) = digits.split_at(point);
     let zeros = whole.iter().take_while(|digit| **digit == b'0').count().min(point - 1);
-    let whole = &whole[zeros..];
-    for (at, digit) in whole.iter().enumerate() {
-        if at > 0 && (whole.len() - at).is_multiple_of(3) {
-            out.push(b',');
-        }
-        out.push(*digit);
-    }
+    shared::locale::group_digits(&whole[zeros..], ",", out);
     if decimals > 0 {
         out.push(b'.');
         out.extend_from_slice(fraction);

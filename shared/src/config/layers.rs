@@ -11,6 +11,9 @@ use super::read::Fault;
 /// Settings of one source, below `sources.<name>`.
 const SOURCE_KEYS: [&str; 2] = ["url", "max_connections"];
 
+/// Settings of one tenant, below `tenants.<name>`.
+const TENANT_KEYS: [&str; 5] = ["brand", "color", "logo", "language", "time_zone"];
+
 /// Lays file and variables over the defaults. `None` when they do not even parse.
 pub(super) fn lay(
     text: &str,
@@ -70,10 +73,13 @@ fn unknown(key: &str, known: &BTreeSet<String>, place: &str) -> Option<Fault> {
     if known.contains(key) {
         return None;
     }
-    if let Some(rest) = key.strip_prefix("sources.") {
+    let families = [("sources.", &SOURCE_KEYS[..], "a source"), ("tenants.", &TENANT_KEYS[..], "a tenant")];
+    for (prefix, settings, member) in families {
+        let Some(rest) = key.strip_prefix(prefix) else { continue };
         let setting = rest.rsplit_once('.').map_or("", |(_, setting)| setting);
-        return (!SOURCE_KEYS.contains(&setting)).then(|| {
-            Fault::new(key, format!("unknown setting in {place}; a source has {}", SOURCE_KEYS.join(" and ")))
+        let (last, first) = settings.split_last()?;
+        return (!settings.contains(&setting)).then(|| {
+            Fault::new(key, format!("unknown setting in {place}; {member} has {} and {last}", first.join(", ")))
         });
     }
     let nearest =

@@ -153,6 +153,39 @@ mod tests {
     }
 
     #[test]
+    fn a_tenant_has_what_it_is_given_and_the_rest_of_everybody() {
+        let config = load(
+            "[mail]\nlanguage = \"de\"\n[tenants.acme]\nbrand = \"Acme\"\ncolor = \"#7a1fa2\"\n\
+             [tenants.\"b@c.example\"]\ntime_zone = \"Asia/Shanghai\"",
+            &[("WAITLESS_TENANTS__ACME__LANGUAGE", "fr")],
+        )
+        .unwrap();
+        let acme = &config.tenants["acme"];
+        assert_eq!((acme.name.as_str(), acme.language.as_str()), ("Acme", "fr"));
+        assert_eq!((acme.color.to_string().as_str(), acme.time_zone.name()), ("#7a1fa2", "UTC"));
+        let other = &config.tenants["b@c.example"];
+        assert_eq!((other.name.as_str(), other.language.as_str()), ("Waitless", "de"));
+        assert_eq!(other.time_zone.name(), "Asia/Shanghai");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_brand_is_said() {
+        let said = mistakes(
+            "[mail]\ncolor = \"#ffcc00\"\nlogo = \"http://x/y.png\"\nlanguage = \"it\"\ntime_zone = \"Berlin\"\n\
+             [tenants.acme]\ncolour = \"#123456\"\nbrand = \"\"",
+            &[],
+        );
+        insta::assert_snapshot!(said, @r##"
+        tenants.acme.colour: unknown setting in waitless.toml; a tenant has brand, color, logo, language and time_zone
+        mail.color: `#ffcc00` is too light: white text on it has a contrast of 1.5 to 1 and needs 4.5 to 1; "#907200" would do
+        mail.logo: `http://x/y.png` is not an https:// address; mail programs fetch no other, or not safely
+        mail.language: `it` is not one of en, de, fr, es, zh
+        mail.time_zone: `Berlin` is not an IANA time zone; write for example "Europe/Berlin"
+        tenants.acme.brand: must be a line of 1 to 60 characters
+        "##);
+    }
+
+    #[test]
     fn production_refuses_embedded_backends_and_short_secrets() {
         insta::assert_snapshot!(mistakes("[service]\nmode = \"production\"", &[]), @r#"
         database.url: `sqlite:` is for embedded mode; set postgres://…, or service.mode = "embedded"

@@ -17,7 +17,7 @@ impl Reader {
     /// Reads every section; faults are noted on the way.
     pub(super) fn everything(&mut self, role: Role) -> Config {
         let service = self.service();
-        let config = Config {
+        let mut config = Config {
             http: self.http(),
             database: self.database(&service),
             broker: self.broker(),
@@ -35,8 +35,10 @@ impl Reader {
             },
             telemetry: self.telemetry(),
             sources: self.sources(),
+            tenants: BTreeMap::new(),
             service,
         };
+        config.tenants = self.tenants(&config.mail.brand);
         if config.service.mode == Mode::Production {
             self.refuse_embedded(role, &config);
         }
@@ -147,6 +149,7 @@ impl Reader {
             from: self.text("mail.from"),
             allow: self.list("mail.allow"),
             timeout: self.duration("mail.timeout"),
+            brand: self.brand(),
         }
     }
 

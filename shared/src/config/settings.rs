@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::backoff::Backoff;
 use crate::job::Lane;
 
-use super::{ByteSize, Secret};
+use super::{Brand, ByteSize, Secret};
 
 /// Every setting. `default.toml` says what each means; the fields stand in its order.
 #[derive(Debug, Clone)]
@@ -37,6 +37,8 @@ pub struct Config {
     pub telemetry: Telemetry,
     /// `[sources.<name>]`
     pub sources: BTreeMap<String, Source>,
+    /// `[tenants.<name>]`, completed from `[mail]`.
+    pub tenants: BTreeMap<String, Brand>,
 }
 
 /// Whether embedded backends are welcome.
@@ -159,6 +161,8 @@ pub struct Mail {
     pub from: String,
     pub allow: Vec<String>,
     pub timeout: Duration,
+    /// Of tenants that have none of their own.
+    pub brand: Brand,
 }
 
 /// `[worker]`

@@ -46,6 +46,8 @@ pub struct ReportDefinition {
     pub max_bytes: Option<u64>,
     /// How the total of rows is found.
     pub total: TotalRows,
+    /// Who may open links to its files.
+    pub links: LinkAccess,
     /// Query with `:name` placeholders.
     pub sql: String,
     /// Parameters, in the order of the file.
@@ -60,6 +62,17 @@ pub struct ReportDefinition {
     pub page: PageSpec,
     /// A picture of the rows, for formats that have a place for one.
     pub chart: Option<ChartSpec>,
+}
+
+/// Who may open the links to a report's files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkAccess {
+    /// Whoever has the link.
+    #[default]
+    Anyone,
+    /// Whoever has the link and is signed in as somebody of the same tenant who may read.
+    Tenant,
 }
 
 /// How a report's total number of rows is found.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::output::{CsvFile, JsonlFile};
-use super::{OnLimit, ParamType, TotalRows};
+use super::{LinkAccess, OnLimit, ParamType, TotalRows};
 
 /// One file, each value with its place where a fault may be found in it.
 #[derive(Debug, Deserialize)]
@@ -28,6 +28,8 @@ pub(super) struct DefinitionFile {
     pub(super) on_limit: OnLimit,
     #[serde(default)]
     pub(super) total: TotalRows,
+    #[serde(default)]
+    pub(super) links: LinkAccess,
     pub(super) sql: Spanned<String>,
     #[serde(default)]
     pub(super) params: BTreeMap<Spanned<String>, ParamFile>,

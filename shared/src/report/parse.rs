@@ -86,6 +86,7 @@ fn parse(name: &str, text: &str) -> Result<ReportDefinition, Fault> {
         max_bytes,
         on_limit: file.on_limit,
         total: file.total,
+        links: file.links,
         sql: file.sql.into_inner(),
         params: params.into_iter().map(|(_, spec)| spec).collect(),
         columns,

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use shared::config::{Config, LogFormat, Mode, Role, Secret};
+use shared::config::{Brand, Config, LogFormat, Logo, Mode, Role, Secret};
 use url::Url;
 
 use super::{Outcome, load};
@@ -30,6 +30,11 @@ fn write(config: &Config) -> String {
     for (name, source) in &config.sources {
         let url = hidden_password(&source.url);
         text.push_str(&format!("{name} = {{ url = {url}, max_connections = {} }}\n", source.max_connections));
+    }
+    text.push_str("\n[tenants]\n");
+    for (name, tenant) in &config.tenants {
+        let settings: Vec<String> = brand(tenant).iter().map(|(key, value)| format!("{key} = {value}")).collect();
+        text.push_str(&format!("{} = {{ {} }}\n", json!(name), settings.join(", ")));
     }
     text
 }
@@ -140,12 +145,24 @@ fn storage(config: &Config) -> Settings {
 
 fn mail(config: &Config) -> Settings {
     let mail = &config.mail;
-    vec![
+    let mut settings = vec![
         ("url", hidden_password(&mail.url)),
         ("ca_file", json!(mail.ca_file.as_deref().unwrap_or("".as_ref()))),
         ("from", json!(mail.from)),
         ("allow", json!(mail.allow)),
         ("timeout", time(mail.timeout)),
+    ];
+    settings.extend(brand(&mail.brand));
+    settings
+}
+
+fn brand(brand: &Brand) -> Settings {
+    vec![
+        ("brand", json!(brand.name)),
+        ("color", json!(brand.color.to_string())),
+        ("logo", json!(brand.logo.as_ref().map(Logo::written).unwrap_or_default())),
+        ("language", json!(brand.language.as_str())),
+        ("time_zone", json!(brand.time_zone.name())),
     ]
 }
 

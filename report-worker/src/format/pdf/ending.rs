@@ -125,15 +125,7 @@ fn counted(number: u64, noun: &str) -> String {
 
 /// Writes a number with a comma between thousands.
 pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    shared::locale::grouped(number, ",")
 }
 
 /// Leaves space between what was written and the chart or table.

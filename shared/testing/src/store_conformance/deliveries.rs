@@ -99,7 +99,7 @@ pub async fn a_lease_that_is_over_is_taken_and_the_former_claim_fenced(stage: St
 
 pub async fn a_recipient_named_twice_is_told_once(stage: Stage) {
     let worker = stage.worker().await;
-    let to = |to: &str| Notify { channel: Channel::Email, to: to.to_owned() };
+    let to = |to: &str| Notify::by_email(to);
     let notify = vec![to("ana@example.com"), to("ben@example.com"), to("ana@example.com")];
     let job = stage.submit(NewJob { notify, ..new_job(&ana()) }).await;
     let job = stage.claim(&worker, job.id).await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use shared::delivery::{Channel, Notify};
+use shared::delivery::Notify;
 use shared::job::NewJob;
 use shared::store::{DeliveryEnding, Ending};
 use uuid::Uuid;
@@ -96,7 +96,7 @@ pub async fn every_kind_of_row_is_read_back_as_it_was_written(stage: Stage) {
     stage.done(&worker).await;
     stage.retrying(&worker, Duration::from_secs(60)).await;
     let to = ["ana@example.com", "ben@example.com"];
-    let notify = to.map(|to| Notify { channel: Channel::Email, to: to.to_owned() }).to_vec();
+    let notify = to.map(Notify::by_email).to_vec();
     let job = stage.submit(NewJob { notify, traceparent: None, ..new_job(&ana()) }).await;
     let job = stage.claim(&worker, job.id).await;
     stage.settle(&job, Ending::Failed(problem())).await;

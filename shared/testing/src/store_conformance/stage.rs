@@ -8,7 +8,7 @@ use chrono::DateTime;
 use shared::access::hash_token;
 use shared::artifact::{Format, NewArtifact, object_key};
 use shared::backoff::RetryDelay;
-use shared::delivery::{Channel, Delivery, Notify};
+use shared::delivery::{Delivery, Notify};
 use shared::event::Event;
 use shared::job::{Caller, Idempotency, Job, JobState, Lane, NewJob};
 use shared::message::OutboxMessage;
@@ -246,7 +246,7 @@ pub fn new_job(caller: &Caller) -> NewJob {
         lane: Lane::Interactive,
         params: params.as_object().unwrap().clone(),
         formats: vec![Format::Csv],
-        notify: vec![Notify { channel: Channel::Email, to: "ana@example.com".to_owned() }],
+        notify: vec![Notify::by_email("ana@example.com")],
         max_attempts: 3,
         timeout_ms: 60_000,
         retention_ms: 86_400_000,

@@ -1,0 +1,200 @@
+//! The catalogues of messages: what mails say, one file a language.
+
+use serde::{Deserialize, Serialize};
+use shared::locale::Language;
+
+/// Everything a mail says in one language. The shape is the list of keys: a catalogue that lacks one, or has one too many, is
+/// refused when the notifier starts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Messages {
+    /// For `<html lang>`.
+    pub(super) lang: String,
+    pub(super) numbers: Numbers,
+    pub(super) units: Units,
+    pub(super) dates: Dates,
+    pub(super) values: Values,
+    pub(super) formats: Formats,
+    pub(super) facts: Facts,
+    pub(super) ready: Ready,
+    pub(super) cut: Cut,
+    pub(super) failed: Failed,
+    pub(super) failure: Failure,
+    pub(super) advice: Advice,
+    pub(super) foot: Foot,
+}
+
+/// Declares tables of texts.
+macro_rules! tables {
+    ($($(#[$doc:meta])* $name:ident { $($key:ident),+ $(,)? })+) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Clone, Serialize, Deserialize)]
+            #[serde(deny_unknown_fields)]
+            pub(super) struct $name {
+                $(pub(super) $key: String,)+
+            }
+        )+
+    };
+}
+
+tables! {
+    /// `[values]`
+    Values { yes, no, more, hidden }
+    /// `[formats]`
+    Formats { csv, jsonl, parquet, pdf, xlsx }
+    /// `[facts]`
+    Facts { data_as_of, took, kept_until, asked_at, tries, job }
+    /// `[ready]`
+    Ready { subject, status, preview_one, preview_many, download, forward_one, forward_many, sign_in, expiry }
+    /// `[cut]`
+    Cut { subject, status, file, heading, text }
+    /// `[failed]`
+    Failed { subject, status, what, todo, details, open }
+    /// `[failure]`: what happened.
+    Failure { source, storage, slow, large, query, setup, crash }
+    /// `[advice]`: what to do.
+    Advice { later, less, maintainer, operator }
+    /// `[foot]`
+    Foot { why }
+}
+
+/// How digits are written.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Numbers {
+    pub(super) decimal: String,
+    pub(super) group: String,
+    /// Fewest digits that are grouped.
+    pub(super) group_from: usize,
+    /// Whether nothing is one thing: `0 ligne`.
+    pub(super) zero_is_one: bool,
+}
+
+/// What is counted.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Units {
+    pub(super) row: Counted,
+    pub(super) byte: Counted,
+    pub(super) scaled: [String; 4],
+    pub(super) seconds: String,
+    pub(super) minutes: String,
+    pub(super) hours: String,
+}
+
+/// One thing, and several.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Counted {
+    pub(super) one: String,
+    pub(super) other: String,
+}
+
+/// How dates are written.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Dates {
+    pub(super) months: [String; 12],
+    pub(super) day: String,
+    pub(super) moment: String,
+}
+
+/// The text of a catalogue.
+pub(super) const fn catalogue(language: Language) -> &'static str {
+    match language {
+        Language::En => include_str!("../../messages/en.toml"),
+        Language::De => include_str!("../../messages/de.toml"),
+        Language::Fr => include_str!("../../messages/fr.toml"),
+        Language::Es => include_str!("../../messages/es.toml"),
+        Language::Zh => include_str!("../../messages/zh.toml"),
+    }
+}
+
+/// Reads the catalogue of a language.
+pub(super) fn read(language: Language) -> anyhow::Result<Messages> {
+    toml::from_str(catalogue(language)).map_err(|error| anyhow::anyhow!("messages/{language}.toml: {error}"))
+}
+
+/// Puts values in the places of `{name}`. What is put in is never looked at again, so that a value cannot name another.
+pub(super) fn fill(text: &str, values: &[(&str, &str)]) -> String {
+    let mut filled = String::with_capacity(text.len() + 40);
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        filled.push_str(before);
+        let Some((name, behind)) = after.split_once('}') else {
+            filled.push('{');
+            rest = after;
+            continue;
+        };
+        filled.push_str(values.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value));
+        rest = behind;
+    }
+    filled + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+
+    /// Every text of a catalogue by its key.
+    fn texts(language: Language) -> BTreeMap<String, String> {
+        fn collect(key: &str, value: &toml::Value, texts: &mut BTreeMap<String, String>) {
+            match value {
+                toml::Value::Table(table) => {
+                    for (name, value) in table {
+                        collect(&format!("{key}.{name}"), value, texts);
+                    }
+                }
+                toml::Value::Array(values) => {
+                    for (at, value) in values.iter().enumerate() {
+                        collect(&format!("{key}.{at}"), value, texts);
+                    }
+                }
+                other => drop(texts.insert(key.to_owned(), other.as_str().unwrap_or("(a value)").to_owned())),
+            }
+        }
+        let mut all = BTreeMap::new();
+        collect("", &toml::from_str(catalogue(language)).unwrap(), &mut all);
+        all
+    }
+
+    fn placeholders(text: &str) -> BTreeSet<&str> {
+        text.split('{').skip(1).map(|rest| rest.split('}').next().unwrap()).collect()
+    }
+
+    #[test]
+    fn every_language_has_the_same_keys_and_placeholders() {
+        let english = texts(Language::En);
+        for language in Language::ALL {
+            let own = texts(language);
+            let keys = |texts: &BTreeMap<String, String>| texts.keys().cloned().collect::<BTreeSet<_>>();
+            assert_eq!(keys(&own), keys(&english), "{language}");
+            for (key, text) in &own {
+                assert_eq!(placeholders(text), placeholders(&english[key]), "{language}: {key}");
+                assert!(!text.trim().is_empty() || key == ".numbers.group", "{language}: {key}");
+            }
+            read(language).unwrap();
+        }
+    }
+
+    #[test]
+    fn no_language_was_left_in_english() {
+        let english = texts(Language::En);
+        for language in [Language::De, Language::Fr, Language::Es, Language::Zh] {
+            let own = texts(language);
+            for (key, text) in &english {
+                let prose = text.split(' ').filter(|word| word.chars().all(char::is_alphabetic)).count() > 3;
+                assert!(!prose || own[key] != *text, "{language}: {key}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_put_in_is_not_read_again() {
+        assert_eq!(fill("{a}, {b}{c}!", &[("a", "{b}"), ("b", "2")]), "{b}, 2!");
+        assert_eq!(fill("{", &[]), "{");
+    }
+}
