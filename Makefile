@@ -3,10 +3,9 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo run test check lint deploy-check bench bench-core fuzz e2e
+.PHONY: help demo run test check lint deploy-check bench bench-core bench-formats e2e
 
 CARGO ?= cargo
-SECONDS ?= 60
 
 help: ## Say what there is
 	@echo "Waitless: any slow report becomes a job, and nobody waits."
@@ -30,15 +29,18 @@ lint: ## Formatting, clippy, and cargo-deny where it is installed
 deploy-check: ## Render and validate deploy/
 	@deploy/validate/run
 
-bench: bench-core ## Run all benchmarks; each figure is a line `bench <name> <value> <unit>`
+bench: bench-core bench-formats ## Run all benchmarks; each figure is a line `bench <name> <value> <unit>`
 
 bench-core: ## Run the benchmarks of the job path
 	@scripts/install-test-services
 	@$(CARGO) build --release --workspace --bins
-	@WAITLESS_TEST_BUILT=1 $(CARGO) run --release -p bench -- core
+	@WAITLESS_TEST_BUILT=1 $(CARGO) run --release -p bench --bin bench -- core
 
-fuzz: ## Fuzz what reads strangers' bytes, each target for a minute (SECONDS=60)
-	@scripts/fuzz $(SECONDS)
+bench-formats: ## Run the benchmarks of files: speed and memory of every format, beside others
+	@scripts/install-test-services
+	@scripts/install-bench-peers
+	@$(CARGO) build --release --workspace --bins
+	@WAITLESS_TEST_BUILT=1 $(CARGO) run --release -p bench --bin bench -- formats
 
 e2e: ## Run the tests of whole systems: real processes, real faults
 	@scripts/test -p e2e

@@ -16,7 +16,12 @@ pub(crate) struct Request {
 impl Request {
     /// Prepares a submit of `report` as CSV.
     pub(crate) fn submit(address: &str, key: &str, report: &str) -> Self {
-        let body = format!(r#"{{"report":"{report}","params":{{}},"formats":["csv"]}}"#);
+        Self::submit_as(address, key, (report, "{}", "csv"))
+    }
+
+    /// Prepares a submit of a report with its parameters, as JSON, in a format.
+    pub(crate) fn submit_as(address: &str, key: &str, (report, params, format): (&str, &str, &str)) -> Self {
+        let body = format!(r#"{{"report":"{report}","params":{params},"formats":["{format}"]}}"#);
         let head = format!(
             "POST /v1/jobs HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
             body.len()

@@ -9,6 +9,7 @@
 )]
 
 mod figures;
+mod formats;
 mod job_path;
 mod load;
 mod pgbench;
@@ -21,15 +22,17 @@ use std::process::ExitCode;
 async fn main() -> ExitCode {
     let mut words = std::env::args().skip(1);
     let (group, parts): (Option<String>, Vec<String>) = (words.next(), words.collect());
-    let unknown = parts.iter().find(|part| !job_path::PARTS.contains(&part.as_str()));
-    if group.as_deref() != Some("core") || unknown.is_some() {
-        eprintln!(
-            "usage: bench core [PART…]; parts are {}; all of them when none is named",
-            job_path::PARTS.join(", ")
-        );
-        return ExitCode::from(2);
-    }
-    match job_path::measure(&parts).await {
+    let knows = |known: &[&str]| parts.iter().all(|part| known.contains(&part.as_str()));
+    let outcome = match group.as_deref() {
+        Some("core") if knows(&job_path::PARTS) => job_path::measure(&parts).await,
+        Some("formats") if knows(&formats::PARTS) => formats::measure(&parts).await,
+        _ => {
+            eprintln!("usage: bench core [{}]…", job_path::PARTS.join("|"));
+            eprintln!("       bench formats [{}]…; all parts when none is named", formats::PARTS.join("|"));
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("the benchmark ended early: {error:#}");

@@ -57,6 +57,22 @@ impl Stack {
         Ok(Request::submit(url.trim_start_matches("http://"), &self.key, report))
     }
 
+    /// Prepares a submit of a report with its parameters, as JSON, in a format.
+    pub(crate) fn submit_as(&self, report: &str, params: &str, format: &str) -> anyhow::Result<Request> {
+        let url = self.gateway()?.url();
+        Ok(Request::submit_as(url.trim_start_matches("http://"), &self.key, (report, params, format)))
+    }
+
+    /// A folder for files, on the same disk as the storage.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Where the storage keeps its objects.
+    pub(crate) fn artifacts(&self) -> PathBuf {
+        self.folder.path().join("artifacts")
+    }
+
     /// The service's own database.
     pub(crate) fn database_url(&self) -> String {
         self.postgres.url()
@@ -83,7 +99,7 @@ impl Stack {
         testing::process::binary(name)
             .env("WAITLESS_DATABASE__URL", self.postgres.url())
             .env("WAITLESS_BROKER__URL", self.rabbitmq.url())
-            .env("WAITLESS_STORAGE__URL", format!("file:{}", self.folder.path().join("artifacts").display()))
+            .env("WAITLESS_STORAGE__URL", format!("file:{}", self.artifacts().display()))
             .env("WAITLESS_CATALOGUE__FOLDER", catalogue().display().to_string())
             .env("WAITLESS_SERVICE__LINK_SECRET", "0123456789abcdef0123456789abcdef")
             .env("WAITLESS_SOURCES__BENCH__URL", source)

@@ -65,7 +65,8 @@ impl Usage {
         print(&format!("{prefix}_cpu_us"), sum, "us");
     }
 
-    fn of(&self, program: &str) -> f64 {
+    /// Returns the seconds of a program, 0 where it is not known.
+    pub(crate) fn of(&self, program: &str) -> f64 {
         self.0.get(program).copied().unwrap_or(0.0)
     }
 }
