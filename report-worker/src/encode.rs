@@ -64,6 +64,11 @@ impl Encoder {
         std::mem::take(&mut self.out)
     }
 
+    /// Makes room for bytes to come, so that they need not move while they become more.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        self.out.reserve(bytes);
+    }
+
     const fn size(&self) -> u64 {
         self.bytes + self.out.len() as u64
     }

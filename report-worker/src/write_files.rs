@@ -28,7 +28,7 @@ use crate::source::Reading;
 const SMALL_ROWS: usize = 512;
 const SMALL_BYTES: usize = 256 << 10;
 /// Batches that wait for an encoder, and chunks that wait for an upload.
-const AHEAD: usize = 2;
+const AHEAD: usize = 1;
 /// Encoded bytes go on when there are about this many.
 const CHUNK: usize = 256 << 10;
 
@@ -284,7 +284,9 @@ impl Line {
                     self.encoder.add(&batch)?;
                     self.full.store(self.encoder.is_full(), Ordering::Release);
                     if self.encoder.ready() >= CHUNK {
+                        let ready = self.encoder.ready();
                         self.send()?;
+                        self.encoder.reserve((ready + ready / 8).min(4 * CHUNK));
                     }
                 }
                 Some(Step::End(complete)) => {

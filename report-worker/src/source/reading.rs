@@ -10,25 +10,26 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// Rows in a batch, at most.
-pub(super) const BATCH_ROWS: usize = 4096;
+/// Rows in a batch, at most. A few batches are under way at any time: with few rows in each, memory is soon what it will ever be.
+pub(super) const BATCH_ROWS: usize = 2048;
 /// Bytes of values in a batch, about; one row more may go over it.
 pub(super) const BATCH_BYTES: usize = 1 << 20;
 /// Batches that wait for the encoder.
-const BATCHES_AHEAD: usize = 2;
+const BATCHES_AHEAD: usize = 1;
 /// Rows that have waited this long go on although their batch is not full, so that progress of slow queries is seen.
 pub(super) const FLUSH_AFTER: Duration = Duration::from_millis(200);
 
 /// Key of the field metadata that says what the text of a column means.
 pub const VALUE_KIND: &str = "waitless.kind";
-/// [`VALUE_KIND`] of a text column that holds exact decimal numbers, and `NaN`, `Infinity` or `-Infinity`.
+/// [`VALUE_KIND`] of a column that holds exact decimal numbers: as text, with `NaN`, `Infinity` or `-Infinity` among them, or as
+/// `Decimal64` where it is that wide. A batch of the latter with a `NaN` in it has text all the same.
 pub const NUMERIC: &str = "numeric";
 /// Key of the field metadata with the most digits a number of the column has, where the source declares it (`numeric(12, 2)`: 12).
 pub const PRECISION: &str = "waitless.precision";
 /// Key of the field metadata with the digits behind the point, beside [`PRECISION`].
 pub const SCALE: &str = "waitless.scale";
 
-/// Tells whether a text column holds exact decimal numbers.
+/// Tells whether a column holds exact decimal numbers.
 #[must_use]
 pub fn is_numeric(field: &Field) -> bool {
     field.metadata().get(VALUE_KIND).is_some_and(|kind| kind == NUMERIC)
@@ -115,7 +116,8 @@ impl Reading {
     }
 
     /// Returns the columns. Where a source learns types from the rows (SQLite), a type here may be `Null`, and each batch
-    /// carries its own schema: a `Null` column may get its type in a later batch, and keeps it from there.
+    /// carries its own schema: a `Null` column may get its type in a later batch, and keeps it from there. Decimals may be text in
+    /// some batches: see [`NUMERIC`].
     ///
     /// A date that is `i32::MAX` or `i32::MIN`, and a timestamp that is `i64::MAX` or `i64::MIN`, is `infinity` or `-infinity`.
     #[must_use]

@@ -34,6 +34,9 @@ pub use upload::{Stored, Upload};
 use bucket::Bucket;
 use folder::Folder;
 
+/// Bytes that are written to a folder at a time. More would only stand in memory: a file has no parts.
+const FOLDER_PART: usize = 1 << 20;
+
 /// The configured object storage. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Storage {
@@ -104,17 +107,22 @@ impl Storage {
     /// [`StorageError::Refused`] for a key that is not made of plain names.
     pub async fn create(&self, key: &str, media_type: &str) -> Result<Upload, StorageError> {
         check_key(key)?;
-        let target = match &self.place {
-            Place::Folder(folder) => upload::Target::Folder(stage::StagedUpload::new(folder.clone(), key)),
-            Place::Bucket(bucket) => upload::Target::Bucket(upload_parts::PartsUpload::new(
-                bucket.clone(),
-                key,
-                media_type,
-                self.upload_concurrency,
-                Arc::clone(&self.part_permits),
-            )),
-        };
-        Ok(Upload::new(target, self.part_size))
+        Ok(match &self.place {
+            Place::Folder(folder) => {
+                let target = upload::Target::Folder(stage::StagedUpload::new(folder.clone(), key));
+                Upload::new(target, self.part_size.min(FOLDER_PART))
+            }
+            Place::Bucket(bucket) => {
+                let target = upload::Target::Bucket(upload_parts::PartsUpload::new(
+                    bucket.clone(),
+                    key,
+                    media_type,
+                    self.upload_concurrency,
+                    Arc::clone(&self.part_permits),
+                ));
+                Upload::new(target, self.part_size)
+            }
+        })
     }
 
     /// Streams an object, or the bytes of it in `range`. The stream ends with an error when it delivers fewer bytes than it
