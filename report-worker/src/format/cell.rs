@@ -4,13 +4,13 @@ use std::collections::HashSet;
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{
-    Date32Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
+    Date32Type, Decimal64Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
 };
 use arrow_array::{Array, ArrayRef, BooleanArray, PrimitiveArray, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use shared::problem::{Problem, ProblemKind};
 
-use super::number::{f32_text, f64_text};
+use super::number::{f32_text, f64_text, write_decimal};
 use super::time::{write_date, write_instant, write_timestamp};
 use crate::source::is_numeric;
 
@@ -25,6 +25,8 @@ pub(super) enum Cells<'a> {
     Float64(&'a PrimitiveArray<Float64Type>),
     /// Exact decimal numbers, or `NaN`, `Infinity`, `-Infinity`.
     Numeric(&'a StringArray),
+    /// Exact decimal numbers, and their digits behind the point.
+    Decimal(&'a PrimitiveArray<Decimal64Type>, usize),
     Text(&'a StringArray),
     Date(&'a PrimitiveArray<Date32Type>),
     /// A local time: nobody said of which zone.
@@ -48,12 +50,20 @@ pub(super) fn cells_of<'a>(field: &Field, array: &'a ArrayRef) -> Result<Cells<'
         DataType::Float32 => Cells::Float32(array.as_primitive()),
         DataType::Float64 => Cells::Float64(array.as_primitive()),
         DataType::Utf8 if is_numeric(field) => Cells::Numeric(array.as_string()),
+        DataType::Decimal64(_, scale @ 0..) => Cells::Decimal(array.as_primitive(), usize::from(scale.unsigned_abs())),
         DataType::Utf8 => Cells::Text(array.as_string()),
         DataType::Date32 => Cells::Date(array.as_primitive()),
         DataType::Timestamp(TimeUnit::Microsecond, None) => Cells::Timestamp(array.as_primitive()),
         DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => Cells::Instant(array.as_primitive()),
         other => return Err(unsupported(field, other)),
     })
+}
+
+/// Returns the bytes of all texts of a column, one behind the other.
+pub(super) fn bytes_of(texts: &StringArray) -> &[u8] {
+    let offsets = texts.value_offsets();
+    let place = |offset: Option<&i32>| offset.and_then(|offset| usize::try_from(*offset).ok()).unwrap_or(0);
+    texts.value_data().get(place(offsets.first())..place(offsets.last())).unwrap_or_default()
 }
 
 /// The problem of a column that a format cannot hold.
@@ -92,6 +102,7 @@ impl Cells<'_> {
             Self::Float32(array) => array.is_null(row),
             Self::Float64(array) => array.is_null(row),
             Self::Numeric(array) | Self::Text(array) => array.is_null(row),
+            Self::Decimal(array, _) => array.is_null(row),
             Self::Date(array) => array.is_null(row),
             Self::Timestamp(array) | Self::Instant(array) => array.is_null(row),
         }
@@ -112,6 +123,7 @@ impl Cells<'_> {
                 out.extend_from_slice(f64_text(&mut zmij::Buffer::new(), array.value(row)).as_bytes());
             }
             Self::Numeric(array) | Self::Text(array) => out.extend_from_slice(array.value(row).as_bytes()),
+            Self::Decimal(array, scale) => write_decimal(out, array.value(row), *scale),
             Self::Date(array) => write_date(out, i64::from(array.value(row))),
             Self::Timestamp(array) => write_timestamp(out, array.value(row), b' '),
             Self::Instant(array) => write_instant(out, array.value(row)),
@@ -120,7 +132,7 @@ impl Cells<'_> {
 
     /// Tells whether the values may have a decimal point.
     pub(super) const fn is_fractional(&self) -> bool {
-        matches!(self, Self::Float32(_) | Self::Float64(_) | Self::Numeric(_))
+        matches!(self, Self::Float32(_) | Self::Float64(_) | Self::Numeric(_) | Self::Decimal(..))
     }
 }
 

@@ -10,8 +10,11 @@ use arrow_schema::Schema;
 use shared::problem::Problem;
 use shared::report::CsvOptions;
 
-use super::cell::{Cells, cells};
+use super::cell::{Cells, bytes_of, cells};
 use super::{Ending, Growth, RowWriter};
+
+/// Bytes that are looked at together.
+const PIECE: usize = 4096;
 
 /// Writes CSV as the options say.
 #[derive(Debug)]
@@ -30,8 +33,8 @@ impl CsvWriter {
         Self { options, quoted }
     }
 
-    /// Writes a text field.
-    fn write_text(&self, out: &mut Vec<u8>, text: &str) {
+    /// Writes a text field. `clean`: it is known that no byte within asks for quotes.
+    fn write_text(&self, out: &mut Vec<u8>, text: &str, clean: bool) {
         let bytes = text.as_bytes();
         let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else {
             out.extend_from_slice(b"\"\"");
@@ -39,7 +42,18 @@ impl CsvWriter {
         };
         let formula = matches!(first, b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r');
         // Some readers trim fields, so outer spaces are quoted although the RFC does not ask for it.
-        let quoted = first == b' ' || last == b' ' || bytes.iter().any(|byte| self.quoted[usize::from(*byte)]);
+        let spaced = first == b' ' || last == b' ';
+        if clean && !formula {
+            if spaced {
+                out.push(b'"');
+            }
+            out.extend_from_slice(bytes);
+            if spaced {
+                out.push(b'"');
+            }
+            return;
+        }
+        let quoted = spaced || (!clean && bytes.iter().any(|byte| self.quoted[usize::from(*byte)]));
         if quoted {
             out.push(b'"');
         }
@@ -54,9 +68,19 @@ impl CsvWriter {
         }
     }
 
-    fn write_cell(&self, out: &mut Vec<u8>, column: &Cells<'_>, row: usize) {
+    /// Tells whether none of a column's texts has a byte that asks for quotes. Most columns have none in most batches, and all of
+    /// their bytes are looked at in a fraction of the time that it takes one by one.
+    fn is_clean(&self, column: &Cells<'_>) -> bool {
+        let Cells::Text(array) = column else { return false };
+        let separator = self.options.separator;
+        let asks = |byte: u8| byte == b'"' || byte == separator || byte == b'\r' || byte == b'\n' || byte == 0;
+        // Without a way out in the middle of a piece: so it can be compared many bytes at a time.
+        !bytes_of(array).chunks(PIECE).any(|piece| piece.iter().fold(false, |found, byte| found | asks(*byte)))
+    }
+
+    fn write_cell(&self, out: &mut Vec<u8>, (column, clean): &(Cells<'_>, bool), row: usize) {
         if let Cells::Text(array) = column {
-            return self.write_text(out, array.value(row));
+            return self.write_text(out, array.value(row), *clean);
         }
         let start = out.len();
         column.write_plain(row, out);
@@ -81,25 +105,29 @@ impl RowWriter for CsvWriter {
             if index > 0 {
                 out.push(self.options.separator);
             }
-            self.write_text(out, field.name());
+            self.write_text(out, field.name(), false);
         }
         out.extend_from_slice(b"\r\n");
         Ok(())
     }
 
     fn write(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), Problem> {
-        let columns = cells(batch)?;
+        let known = |column| {
+            let clean = self.is_clean(&column);
+            (column, clean)
+        };
+        let columns: Vec<_> = cells(batch)?.into_iter().map(known).collect();
         for row in 0..batch.num_rows() {
             for (index, column) in columns.iter().enumerate() {
                 if index > 0 {
                     out.push(self.options.separator);
                 }
-                if !column.is_null(row) {
+                if !column.0.is_null(row) {
                     self.write_cell(out, column, row);
                 }
             }
             // A line of one null would be an empty line, which readers skip.
-            if columns.len() == 1 && columns.iter().all(|column| column.is_null(row)) {
+            if columns.len() == 1 && columns.iter().all(|(column, _)| column.is_null(row)) {
                 out.extend_from_slice(b"\"\"");
             }
             out.extend_from_slice(b"\r\n");

@@ -115,6 +115,17 @@ impl Sum {
         self.count += 1;
     }
 
+    /// Adds a number of 18 digits at most, `scale` of them behind the point.
+    pub(super) fn add_decimal(&mut self, value: i64, scale: usize) {
+        let unit = 10_i64.pow(u32::try_from(scale.min(LIMB_DIGITS)).unwrap_or(0));
+        let missing = u32::try_from(LIMB_DIGITS.saturating_sub(scale)).unwrap_or(0);
+        self.add_integer(value / unit);
+        if scale > 0 {
+            add(&mut self.fraction, 0, i128::from(value % unit) * 10_i128.pow(missing));
+        }
+        self.scale = self.scale.max(scale);
+    }
+
     /// Adds a number given as text, with exponent or without.
     pub(super) fn add_text(&mut self, text: &str) {
         self.count += 1;

@@ -29,7 +29,7 @@ fn kind(field: &Field) -> &'static str {
         DataType::Boolean => "boolean",
         DataType::Int16 | DataType::Int32 | DataType::Int64 => "integer",
         DataType::Float32 | DataType::Float64 => "number",
-        DataType::Utf8 if is_numeric(field) => "number",
+        DataType::Utf8 | DataType::Decimal64(..) if is_numeric(field) => "number",
         DataType::Utf8 if is_json(field) => "json",
         DataType::Date32 => "date",
         DataType::Timestamp(_, None) => "timestamp",
@@ -52,7 +52,8 @@ fn value(column: &Cells<'_>, row: usize) -> Value {
         | Cells::Int64(_)
         | Cells::Float32(_)
         | Cells::Float64(_)
-        | Cells::Numeric(_) => {
+        | Cells::Numeric(_)
+        | Cells::Decimal(..) => {
             let short = text.bytes().filter(u8::is_ascii_digit).count() <= DIGITS;
             let number = serde_json::from_str::<serde_json::Number>(&text).ok().filter(|_| short);
             number.map_or_else(|| text.as_ref().into(), Value::Number)

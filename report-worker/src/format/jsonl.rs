@@ -8,8 +8,8 @@ use arrow_array::RecordBatch;
 use arrow_schema::Schema;
 use shared::problem::Problem;
 
-use super::cell::{Cells, cells, distinct_names};
-use super::number::{f32_text, f64_text};
+use super::cell::{Cells, bytes_of, cells, distinct_names};
+use super::number::{f32_text, f64_text, write_decimal};
 use super::time::{write_date, write_instant, write_timestamp};
 use super::{Ending, Growth, RowWriter};
 
@@ -33,12 +33,20 @@ impl RowWriter for JsonlWriter {
     }
 
     fn write(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), Problem> {
-        let columns = cells(batch)?;
+        let known = |column| {
+            let clean = is_clean(&column);
+            (column, clean)
+        };
+        let columns: Vec<_> = cells(batch)?.into_iter().map(known).collect();
         for row in 0..batch.num_rows() {
-            for (key, column) in self.keys.iter().zip(&columns) {
+            for (key, (column, clean)) in self.keys.iter().zip(&columns) {
                 out.extend_from_slice(key);
                 if column.is_null(row) {
                     out.extend_from_slice(b"null");
+                } else if let (Cells::Text(array), true) = (column, clean) {
+                    out.push(b'"');
+                    out.extend_from_slice(array.value(row).as_bytes());
+                    out.push(b'"');
                 } else {
                     write_cell(out, column, row);
                 }
@@ -57,6 +65,14 @@ impl RowWriter for JsonlWriter {
     }
 }
 
+/// Tells whether no text of the column has a byte that must be escaped.
+fn is_clean(column: &Cells<'_>) -> bool {
+    let Cells::Text(array) = column else { return false };
+    let asks = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    // Without a way out in the middle of a piece: so it can be compared many bytes at a time.
+    !bytes_of(array).chunks(4096).any(|piece| piece.iter().fold(false, |found, byte| found | asks(*byte)))
+}
+
 fn write_cell(out: &mut Vec<u8>, column: &Cells<'_>, row: usize) {
     match column {
         Cells::Null => out.extend_from_slice(b"null"),
@@ -67,6 +83,7 @@ fn write_cell(out: &mut Vec<u8>, column: &Cells<'_>, row: usize) {
         Cells::Float32(array) => write_number(out, f32_text(&mut zmij::Buffer::new(), array.value(row))),
         Cells::Float64(array) => write_number(out, f64_text(&mut zmij::Buffer::new(), array.value(row))),
         Cells::Numeric(array) => write_number(out, array.value(row)),
+        Cells::Decimal(array, scale) => write_decimal(out, array.value(row), *scale),
         Cells::Text(array) => write_string(out, array.value(row)),
         Cells::Date(array) => {
             out.push(b'"');

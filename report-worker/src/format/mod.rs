@@ -5,6 +5,7 @@ mod cell;
 mod compress;
 mod csv;
 mod decimal;
+mod dictionary;
 mod digits;
 pub(crate) mod glimpse;
 mod jsonl;

@@ -12,6 +12,29 @@ pub(crate) fn f32_text(buffer: &mut zmij::Buffer, value: f32) -> &str {
     non_finite(f64::from(value)).unwrap_or_else(|| without_zero(buffer.format_finite(value)))
 }
 
+/// Writes a decimal number with `scale` digits behind the point, all of them.
+pub(crate) fn write_decimal(out: &mut Vec<u8>, value: i64, scale: usize) {
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(value.unsigned_abs()).as_bytes();
+    if value < 0 {
+        out.push(b'-');
+    }
+    match digits.len().checked_sub(scale) {
+        _ if scale == 0 => out.extend_from_slice(digits),
+        Some(point @ 1..) => {
+            let (whole, fraction) = digits.split_at(point);
+            out.extend_from_slice(whole);
+            out.push(b'.');
+            out.extend_from_slice(fraction);
+        }
+        _ => {
+            out.extend_from_slice(b"0.");
+            out.extend(std::iter::repeat_n(b'0', scale - digits.len()));
+            out.extend_from_slice(digits);
+        }
+    }
+}
+
 /// Writes what [`f64_text`] returns.
 pub(crate) fn write_f64(out: &mut impl Write, value: f64) {
     // Writing into memory cannot fail.

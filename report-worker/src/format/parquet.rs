@@ -14,15 +14,16 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use chrono::SecondsFormat;
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
-use parquet::basic::{Compression, LogicalType, ZstdLevel};
+use parquet::basic::{Compression, Encoding, LogicalType, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::{SchemaDescriptor, Type};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
+use parquet::schema::types::{ColumnPath, SchemaDescriptor, Type};
 use shared::problem::{Problem, ProblemKind};
 
 use super::cell::{Cells, cells_of, distinct_names, unsupported};
 use super::decimal::Size;
+use super::dictionary::Spelling;
 use super::time::{infinite_date, infinite_timestamp};
 use super::{About, Ending, Growth, RowWriter};
 use crate::source::{declared_digits, is_json};
@@ -47,6 +48,10 @@ impl Column {
         Ok(match field.data_type() {
             DataType::Null => Self::Text,
             DataType::Utf8 => declared_digits(field).and_then(Size::new).map_or(Self::Text, Self::Decimal),
+            DataType::Decimal64(precision, scale @ 0..) => {
+                let digits = (u32::from(*precision), u32::from(scale.unsigned_abs()));
+                Self::Decimal(Size::new(digits).ok_or_else(|| unsupported(field, field.data_type()))?)
+            }
             DataType::Boolean
             | DataType::Int16
             | DataType::Int32
@@ -67,20 +72,17 @@ impl Column {
         }
     }
 
-    /// `before`: the rows written before these.
-    fn convert(self, wanted: &DataType, field: &Field, array: &ArrayRef, before: usize) -> Result<ArrayRef, Problem> {
+    fn convert(self, wanted: &DataType, field: &Field, array: &ArrayRef) -> Result<ArrayRef, Problem> {
         match (self, array.data_type()) {
             (_, DataType::Null) => Ok(new_null_array(wanted, array.len())),
+            (Self::Decimal(_), found) if found == wanted => Ok(Arc::clone(array)),
             (Self::Decimal(size), DataType::Utf8) => {
-                let texts: &StringArray = array.as_string();
-                size.read(texts).map_err(|text| {
-                    let row = texts.iter().position(|found| found == Some(text)).unwrap_or_default();
-                    not_held(field, wanted, text, before + row)
-                })
+                let read = size.read(array.as_string());
+                read.map_err(|text| not_held(field, wanted, text))
             }
             (Self::Text | Self::AsItIs, found) if found == wanted => match infinite(array) {
                 None => Ok(Arc::clone(array)),
-                Some((row, word)) => Err(not_held(field, wanted, word, before + row)),
+                Some(word) => Err(not_held(field, wanted, word)),
             },
             (Self::Text, _) => Ok(Arc::new(as_text(&cells_of(field, array)?, array.len()))),
             (_, found) => Err(unsupported(field, found)),
@@ -88,31 +90,26 @@ impl Column {
     }
 }
 
-/// `row` counts from 0.
-fn not_held(field: &Field, wanted: &DataType, text: &str, row: usize) -> Problem {
-    let (name, row) = (field.name(), row + 1);
+fn not_held(field: &Field, wanted: &DataType, text: &str) -> Problem {
+    let name = field.name();
     let shown: String = text.chars().take(40).collect();
-    // A word in place of a number or a day: most likely nobody would miss it.
-    let is_word = text.ends_with(|last: char| last.is_ascii_alphabetic());
-    let or = if is_word { format!("write nullif({name}, '{shown}') as {name}, or ") } else { String::new() };
     Problem::new(
         ProblemKind::UnsupportedColumn,
-        format!(
-            "column `{name}` holds {shown} in row {row}, which {wanted} cannot say; for Parquet, {or}cast the column to text"
-        ),
+        format!("column `{name}` holds {shown}, which {wanted} cannot say; for Parquet, cast the column to text"),
     )
 }
 
-/// Returns row and word of the first date or time without end: readers would take it for a day far off.
-fn infinite(array: &ArrayRef) -> Option<(usize, &'static str)> {
-    let words: &mut dyn Iterator<Item = Option<&'static str>> = match array.data_type() {
-        DataType::Date32 => &mut array.as_primitive::<Date32Type>().iter().map(|days| infinite_date(days?.into())),
-        DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            &mut array.as_primitive::<TimestampMicrosecondType>().iter().map(|micros| infinite_timestamp(micros?))
+/// Returns the word for a date or time without end, if there is one: readers would take it for a day far off.
+fn infinite(array: &ArrayRef) -> Option<&'static str> {
+    match array.data_type() {
+        DataType::Date32 => {
+            array.as_primitive::<Date32Type>().iter().flatten().find_map(|days| infinite_date(days.into()))
         }
-        _ => return None,
-    };
-    words.enumerate().find_map(|(row, word)| Some((row, word?)))
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            array.as_primitive::<TimestampMicrosecondType>().iter().flatten().find_map(infinite_timestamp)
+        }
+        _ => None,
+    }
 }
 
 fn as_text(cells: &Cells<'_>, rows: usize) -> StringArray {
@@ -137,13 +134,14 @@ pub(super) struct ParquetWriter {
 
 #[derive(Debug)]
 struct Begun {
-    writer: ArrowWriter<Vec<u8>>,
     schema: SchemaRef,
     columns: Vec<Column>,
+    /// What the file says of its columns.
+    described: SchemaDescriptor,
+    /// None before the first rows: they tell how columns are written.
+    writer: Option<ArrowWriter<Vec<u8>>>,
     /// Bytes of values in the row group under way.
     values: usize,
-    /// Rows so far.
-    rows: usize,
 }
 
 impl ParquetWriter {
@@ -153,21 +151,15 @@ impl ParquetWriter {
 }
 
 impl RowWriter for ParquetWriter {
-    fn begin(&mut self, schema: &Schema, out: &mut Vec<u8>) -> Result<(), Problem> {
+    fn begin(&mut self, schema: &Schema, _out: &mut Vec<u8>) -> Result<(), Problem> {
         distinct_names(schema, "a Parquet file")?;
         let columns = schema.fields().iter().map(|field| Column::of(field)).collect::<Result<Vec<_>, _>>()?;
         let described =
             |(field, column): (&Arc<Field>, &Column)| Field::new(field.name(), column.data_type(field), true);
         let written = Arc::new(Schema::new(schema.fields().iter().zip(&columns).map(described).collect::<Vec<_>>()));
-        let annotated = annotate(schema, &written).map_err(|error| not_encoded(&error))?;
-        let options = ArrowWriterOptions::new()
-            .with_properties(properties(&self.about).map_err(|error| not_encoded(&error))?)
-            .with_parquet_schema(annotated)
-            .with_skip_arrow_metadata(true);
-        let writer = ArrowWriter::try_new_with_options(std::mem::take(out), Arc::clone(&written), options)
-            .map_err(|error| not_encoded(&error))?;
-        let begun = self.begun.insert(Begun { writer, schema: written, columns, values: 0, rows: 0 });
-        begun.give_back(out)
+        let described = annotate(schema, &written).map_err(|error| not_encoded(&error))?;
+        self.begun = Some(Begun { schema: written, columns, described, writer: None, values: 0 });
+        Ok(())
     }
 
     fn write(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), Problem> {
@@ -176,54 +168,96 @@ impl RowWriter for ParquetWriter {
         let arrays = fields
             .zip(batch.columns())
             .zip(begun.columns.iter().zip(begun.schema.fields()))
-            .map(|((field, array), (column, wanted))| column.convert(wanted.data_type(), field, array, begun.rows))
+            .map(|((field, array), (column, wanted))| column.convert(wanted.data_type(), field, array))
             .collect::<Result<Vec<_>, _>>()?;
         let batch = RecordBatch::try_new(Arc::clone(&begun.schema), arrays)
             .map_err(|error| Problem::new(ProblemKind::Internal, format!("the columns changed: {error}")))?;
-        // The writer appends to what there is already: nothing is copied.
-        std::mem::swap(out, begun.writer.inner_mut());
-        begun.add(&batch).map_err(|error| not_encoded(&error))?;
-        begun.give_back(out)
+        begun.append(&self.about, out, Some(&batch), |begun, writer| begun.add(writer, &batch))
     }
 
     fn finish(&mut self, ending: Ending, out: &mut Vec<u8>) -> Result<(), Problem> {
         let mut begun = self.begun.take().ok_or_else(not_begun)?;
-        std::mem::swap(out, begun.writer.inner_mut());
-        begun.writer.append_key_value_metadata(entry("rows", ending.rows.to_string()));
-        begun.writer.append_key_value_metadata(entry("complete", ending.complete.to_string()));
-        begun.writer.finish().map_err(|error| not_encoded(&error))?;
-        begun.give_back(out)
+        begun.append(&self.about, out, None, |_, writer| {
+            writer.append_key_value_metadata(entry("rows", ending.rows.to_string()));
+            writer.append_key_value_metadata(entry("complete", ending.complete.to_string()));
+            writer.finish().map(drop)
+        })
     }
 
     fn growth(&mut self, batch: &RecordBatch) -> Growth {
         let Some(begun) = &self.begun else { return Growth::Unknown };
         let values: usize =
             batch.columns().iter().map(|array| array.to_data().get_slice_memory_size().unwrap_or(0)).sum();
-        let footer: usize = begun.writer.flushed_row_groups().len() + 2;
+        let (held, groups) =
+            begun.writer.as_ref().map_or((0, 0), |writer| (writer.memory_size(), writer.flushed_row_groups().len()));
+        let footer: usize = groups + 2;
         // Compressed pages hardly grow; names and statistics of each column stand in the footer once a row group.
         let columns = begun.schema.fields().iter().map(|field| 512 + 2 * field.name().len()).sum::<usize>();
-        Growth::AtMost((begun.writer.memory_size() + values * 9 / 8 + footer * columns + (16 << 10)) as u64)
+        Growth::AtMost((held + values * 9 / 8 + footer * columns + (16 << 10)) as u64)
     }
 }
 
 impl Begun {
-    fn add(&mut self, batch: &RecordBatch) -> Result<(), ParquetError> {
-        self.writer.write(batch)?;
-        self.rows += batch.num_rows();
-        self.values += batch.get_array_memory_size();
-        let full = self.values >= GROUP_BYTES
-            || self.writer.in_progress_rows() >= GROUP_ROWS
-            || self.writer.memory_size() >= HELD;
-        if full {
-            self.values = 0;
-            self.writer.flush()?;
-        }
-        Ok(())
+    /// Lets the writer, which is made by the first rows, append to what there is already: nothing is copied.
+    fn append(
+        &mut self,
+        about: &About,
+        out: &mut Vec<u8>,
+        first: Option<&RecordBatch>,
+        work: impl FnOnce(&mut Self, &mut ArrowWriter<Vec<u8>>) -> Result<(), ParquetError>,
+    ) -> Result<(), Problem> {
+        let appending = || -> Result<(), ParquetError> {
+            let mut writer = match self.writer.take() {
+                Some(mut writer) => {
+                    std::mem::swap(out, writer.inner_mut());
+                    writer
+                }
+                None => self.start(about, first, std::mem::take(out))?,
+            };
+            work(self, &mut writer)?;
+            writer.sync()?;
+            std::mem::swap(out, writer.inner_mut());
+            self.writer = Some(writer);
+            Ok(())
+        };
+        appending().map_err(|error| not_encoded(&error))
     }
 
-    fn give_back(&mut self, out: &mut Vec<u8>) -> Result<(), Problem> {
-        self.writer.sync().map_err(|error| not_encoded(&error.into()))?;
-        std::mem::swap(out, self.writer.inner_mut());
+    /// Makes the writer. How a column is written is chosen by its first rows, for the whole file.
+    fn start(
+        &self,
+        about: &About,
+        first: Option<&RecordBatch>,
+        out: Vec<u8>,
+    ) -> Result<ArrowWriter<Vec<u8>>, ParquetError> {
+        let mut properties = properties(about)?;
+        for (field, array) in self.schema.fields().iter().zip(first.map_or(&[][..], RecordBatch::columns)) {
+            // A name with points in it is one name all the same.
+            let column = || ColumnPath::new(vec![field.name().clone()]);
+            properties = match Spelling::of(array) {
+                Spelling::Dictionary => properties,
+                Spelling::Plain => properties.set_column_dictionary_enabled(column(), false),
+                Spelling::Differences => properties
+                    .set_column_dictionary_enabled(column(), false)
+                    .set_column_encoding(column(), Encoding::DELTA_BINARY_PACKED),
+            };
+        }
+        let options = ArrowWriterOptions::new()
+            .with_properties(properties.build())
+            .with_parquet_schema(self.described.clone())
+            .with_skip_arrow_metadata(true);
+        ArrowWriter::try_new_with_options(out, Arc::clone(&self.schema), options)
+    }
+
+    fn add(&mut self, writer: &mut ArrowWriter<Vec<u8>>, batch: &RecordBatch) -> Result<(), ParquetError> {
+        writer.write(batch)?;
+        self.values += batch.get_array_memory_size();
+        let full =
+            self.values >= GROUP_BYTES || writer.in_progress_rows() >= GROUP_ROWS || writer.memory_size() >= HELD;
+        if full {
+            self.values = 0;
+            writer.flush()?;
+        }
         Ok(())
     }
 }
@@ -244,7 +278,7 @@ fn annotate(source: &Schema, written: &Schema) -> Result<SchemaDescriptor, Parqu
     Ok(SchemaDescriptor::new(Arc::new(root)))
 }
 
-fn properties(about: &About) -> Result<WriterProperties, ParquetError> {
+fn properties(about: &About) -> Result<WriterPropertiesBuilder, ParquetError> {
     let params: serde_json::Map<_, _> =
         about.params.iter().map(|(label, value)| (label.clone(), value.clone().into())).collect();
     let entries = vec![
@@ -261,8 +295,7 @@ fn properties(about: &About) -> Result<WriterProperties, ParquetError> {
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
         .set_max_row_group_row_count(None)
-        .set_key_value_metadata(Some(entries))
-        .build())
+        .set_key_value_metadata(Some(entries)))
 }
 
 fn entry(key: &str, value: String) -> KeyValue {

@@ -6,7 +6,7 @@ use shared::report::{ColumnAlign, ColumnFormat, ColumnTotal};
 use super::About;
 use super::cell::Cells;
 use super::digits::{Digits, plain};
-use super::number::{f32_text, f64_text};
+use super::number::{f32_text, f64_text, write_decimal};
 use super::time::{infinite_timestamp, write_date, write_timestamp};
 use super::total::TotalValue;
 use crate::source::{declared_digits, is_numeric};
@@ -79,6 +79,7 @@ impl Presentation {
             Cells::Float32(array) => self.show.write_number(out, f32_text(&mut zmij::Buffer::new(), array.value(row))),
             Cells::Float64(array) => self.show.write_number(out, f64_text(&mut zmij::Buffer::new(), array.value(row))),
             Cells::Numeric(array) => self.show.write_number(out, array.value(row)),
+            Cells::Decimal(array, scale) => self.show.write_decimal(out, array.value(row), *scale),
             Cells::Text(array) => out.extend_from_slice(array.value(row).as_bytes()),
             Cells::Date(array) => self.show.write_day(out, array.value(row)),
             Cells::Timestamp(array) => self.show.write_time(out, array.value(row), false),
@@ -119,7 +120,7 @@ impl Type {
     fn of(field: &Field) -> Self {
         match field.data_type() {
             DataType::Int16 | DataType::Int32 | DataType::Int64 | DataType::Float32 | DataType::Float64 => Self::Number,
-            DataType::Utf8 if is_numeric(field) => Self::Number,
+            DataType::Utf8 | DataType::Decimal64(..) if is_numeric(field) => Self::Number,
             DataType::Date32 => Self::Day,
             DataType::Timestamp(..) => Self::Time,
             _ => Self::Other,
@@ -176,6 +177,18 @@ impl Show {
         }
     }
 
+    /// Writes a decimal number of a known scale. Most are shown with the digits they have: those need no rounding.
+    fn write_decimal(&self, out: &mut Vec<u8>, value: i64, scale: usize) {
+        match self {
+            Self::Number { decimals } if usize::from(*decimals) == scale => write_grouped(out, value, scale),
+            _ => {
+                let mut text = Vec::with_capacity(24);
+                write_decimal(&mut text, value, scale);
+                self.write_number(out, std::str::from_utf8(&text).unwrap_or_default());
+            }
+        }
+    }
+
     fn write_day(&self, out: &mut Vec<u8>, days: i32) {
         write_date(out, i64::from(days));
         if *self == Self::Datetime && !matches!(days, i32::MIN | i32::MAX) {
@@ -210,6 +223,19 @@ fn write_short(out: &mut Vec<u8>, text: &str) {
         &kept
     };
     out.extend_from_slice(kept);
+}
+
+/// Writes a number with groups of thousands before the point and `scale` digits behind it.
+fn write_grouped(out: &mut Vec<u8>, value: i64, scale: usize) {
+    let start = out.len();
+    write_decimal(out, value, scale);
+    let first = start + usize::from(value < 0);
+    let behind = if scale == 0 { 0 } else { scale + 1 };
+    let mut at = out.len() - behind;
+    while at > first + 3 {
+        at -= 3;
+        out.insert(at, b',');
+    }
 }
 
 /// Writes a number with `unit` before it, groups of thousands, `decimals` digits behind the point and the point moved `shift`
@@ -281,6 +307,22 @@ mod tests {
             assert_eq!(shown(&cents, text), expected, "{text}");
         }
         assert_eq!(shown(&Show::Number { decimals: 0 }, "99.5"), "100");
+    }
+
+    #[test]
+    fn decimals_are_shown_as_their_text_is() {
+        for (value, scale) in
+            [(0, 2), (-5, 2), (123_456, 2), (-100_000, 2), (999_999, 0), (1_000_000, 0), (i64::MIN, 3)]
+        {
+            let mut text = Vec::new();
+            super::write_decimal(&mut text, value, scale);
+            let text = String::from_utf8(text).expect("UTF-8");
+            for decimals in [0, 2, 3] {
+                let (show, mut out) = (Show::Number { decimals }, Vec::new());
+                show.write_decimal(&mut out, value, scale);
+                assert_eq!(String::from_utf8(out).expect("UTF-8"), shown(&show, &text), "{text} to {decimals}");
+            }
+        }
     }
 
     #[test]

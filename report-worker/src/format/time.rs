@@ -30,16 +30,16 @@ pub(crate) fn write_date(out: &mut Vec<u8>, days: i64) {
         return;
     }
     let (year, month, day) = civil(days);
+    let ([m0, m1], [d0, d1]) = (pair(month), pair(day));
     if (0..=9999).contains(&year) {
-        write_digits(out, year.unsigned_abs(), 4);
+        let year = year.unsigned_abs();
+        let ([c0, c1], [y0, y1]) = (pair(year / 100), pair(year % 100));
+        out.extend_from_slice(&[c0, c1, y0, y1, b'-', m0, m1, b'-', d0, d1]);
     } else {
         out.push(if year < 0 { b'-' } else { b'+' });
         write_digits(out, year.unsigned_abs(), 6);
+        out.extend_from_slice(&[b'-', m0, m1, b'-', d0, d1]);
     }
-    out.push(b'-');
-    write_digits(out, month, 2);
-    out.push(b'-');
-    write_digits(out, day, 2);
 }
 
 /// Writes date and time with `between` between them. `micros` count from 1970-01-01T00:00:00.
@@ -64,15 +64,18 @@ pub(crate) fn write_instant(out: &mut Vec<u8>, micros: i64) {
 /// Writes `HH:MM:SS`, and six digits of fraction where there is one. `micros` count from midnight.
 pub(crate) fn write_time(out: &mut Vec<u8>, micros: u64) {
     let (seconds, fraction) = (micros / 1_000_000, micros % 1_000_000);
-    write_digits(out, seconds / 3600, 2);
-    out.push(b':');
-    write_digits(out, seconds / 60 % 60, 2);
-    out.push(b':');
-    write_digits(out, seconds % 60, 2);
+    let ([h0, h1], [m0, m1], [s0, s1]) = (pair(seconds / 3600), pair(seconds / 60 % 60), pair(seconds % 60));
+    out.extend_from_slice(&[h0, h1, b':', m0, m1, b':', s0, s1]);
     if fraction > 0 {
         out.push(b'.');
         write_digits(out, fraction, 6);
     }
+}
+
+/// Returns the digits of a number below 100.
+#[inline]
+const fn pair(value: u64) -> [u8; 2] {
+    [b'0' + (value / 10 % 10) as u8, b'0' + (value % 10) as u8]
 }
 
 /// Writes at least `width` digits.

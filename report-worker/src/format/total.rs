@@ -10,7 +10,7 @@ use shared::report::ColumnTotal;
 use super::About;
 use super::cell::{Cells, cells};
 use super::digits::{self, Sum};
-use super::number::{f32_text, f64_text};
+use super::number::{f32_text, f64_text, write_decimal};
 
 /// The totals of a report's columns while its rows go by.
 #[derive(Debug)]
@@ -152,6 +152,7 @@ fn add_numbers(sum: &mut Sum, cells: &Cells<'_>) -> bool {
             array.iter().flatten().for_each(|value| sum.add_text(f64_text(&mut buffer, value)));
         }
         Cells::Numeric(array) => array.iter().flatten().for_each(|text| sum.add_text(text)),
+        Cells::Decimal(array, scale) => array.iter().flatten().for_each(|value| sum.add_decimal(value, *scale)),
         _ => return false,
     }
     true
@@ -173,6 +174,11 @@ fn extreme(cells: &Cells<'_>, order: Ordering) -> Result<Option<TotalValue>, NoO
         Cells::Float64(array) => best(array.iter().flatten(), |a, b| nan_last(*a, *b), order)
             .map(|value| TotalValue::Number(digits::plain(f64_text(&mut buffer, value)).into_owned())),
         Cells::Numeric(array) => best_number(array, order),
+        Cells::Decimal(array, scale) => best(array.iter().flatten(), Ord::cmp, order).map(|value| {
+            let mut text = Vec::new();
+            write_decimal(&mut text, value, *scale);
+            TotalValue::Number(String::from_utf8_lossy(&text).into_owned())
+        }),
         Cells::Date(array) => best(array.iter().flatten(), Ord::cmp, order).map(TotalValue::Date),
         Cells::Timestamp(array) => best(array.iter().flatten(), Ord::cmp, order).map(TotalValue::Timestamp),
         Cells::Instant(array) => best(array.iter().flatten(), Ord::cmp, order).map(TotalValue::Instant),

@@ -11,7 +11,7 @@ use super::text::{check_length, has_outer_space, write_text};
 use super::value::{is_exact, is_exact_integer, is_in_range, serial_day, serial_time};
 use crate::format::About;
 use crate::format::cell::Cells;
-use crate::format::number::{f32_text, f64_text};
+use crate::format::number::{f32_text, f64_text, write_decimal};
 use crate::format::presentation::{Presentation, Show};
 use crate::source::is_numeric;
 
@@ -121,6 +121,7 @@ impl Column {
                 let text = array.value(at);
                 is_exact(text) && self.write_number(xml, text)
             }
+            Cells::Decimal(array, scale) => self.write_decimal(xml, array.value(at), *scale),
             Cells::Date(array) => serial_day(array.value(at)).is_some_and(|serial| self.write_integer(xml, serial)),
             Cells::Timestamp(array) | Cells::Instant(array) => {
                 serial_time(array.value(at)).is_some_and(|serial| self.write_float(xml, serial))
@@ -136,6 +137,21 @@ impl Column {
 
     fn write_integer(&self, xml: &mut Vec<u8>, value: i64) -> bool {
         is_exact_integer(value) && self.write_number(xml, itoa::Buffer::new().format(value))
+    }
+
+    fn write_decimal(&self, xml: &mut Vec<u8>, value: i64, scale: usize) -> bool {
+        let start = xml.len();
+        xml.extend_from_slice(&self.number);
+        let digits = xml.len();
+        write_decimal(xml, value, scale);
+        // Zeros at the end may be beyond what is kept, and then say nothing.
+        let exact = is_exact_integer(value) || std::str::from_utf8(&xml[digits..]).is_ok_and(is_exact);
+        if exact {
+            xml.extend_from_slice(b"</v></c>");
+        } else {
+            xml.truncate(start);
+        }
+        exact
     }
 
     fn write_float(&self, xml: &mut Vec<u8>, value: f64) -> bool {

@@ -94,7 +94,12 @@ impl XlsxWriter {
         for (index, field) in schema.fields().iter().enumerate() {
             match self.columns.get_mut(index) {
                 Some(column) if column.kind == *field.data_type() => {}
-                Some(column) => *column = Column::new(&self.about, field, index, &mut self.styles),
+                // What stands as text already does so whatever the rest is.
+                Some(column) => {
+                    let texts = column.texts;
+                    *column = Column::new(&self.about, field, index, &mut self.styles);
+                    column.texts = texts;
+                }
                 None => self.columns.push(Column::new(&self.about, field, index, &mut self.styles)),
             }
         }

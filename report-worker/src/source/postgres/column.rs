@@ -1,5 +1,6 @@
 //! Columns of a result: from wire form to Arrow, each by its type.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
@@ -11,9 +12,10 @@ use arrow_schema::{DataType, Field, TimeUnit};
 use shared::problem::{Problem, ProblemKind};
 use tokio_postgres::types::{Kind, Type};
 
+use super::decimal::Decimals;
 use super::scalar::{Malformed, Scalar, days, exactly, flag, json_text, micros};
 use crate::source::text::{NoText, Texts};
-use crate::source::{json_field, numeric_field};
+use crate::source::{NUMERIC, PRECISION, SCALE, VALUE_KIND};
 
 /// One column and its values of the batch being filled.
 pub(super) struct Column {
@@ -40,6 +42,8 @@ enum Values {
     /// As it comes.
     Text(Texts),
     Jsonb(Texts),
+    /// Numbers of few digits.
+    Decimal(Decimals),
     Written(Scalar, Texts),
     /// A JSON array of such.
     List(Scalar, Texts),
@@ -65,7 +69,9 @@ impl Column {
     /// # Errors
     /// Names the column where its type is not read here.
     pub(super) fn new(name: &str, kind: &Type, modifier: i32) -> Result<Self, Problem> {
-        let values = Values::of(kind).ok_or_else(|| {
+        let digits = digits(kind, modifier);
+        let decimals = digits.and_then(Decimals::new).map(Values::Decimal);
+        let values = decimals.or_else(|| Values::of(kind)).ok_or_else(|| {
             Problem::new(
                 ProblemKind::UnsupportedColumn,
                 format!(
@@ -73,13 +79,7 @@ impl Column {
                 ),
             )
         })?;
-        Ok(Self {
-            name: name.to_owned(),
-            kind: kind.clone(),
-            digits: digits(kind, modifier),
-            values,
-            scratch: Vec::new(),
-        })
+        Ok(Self { name: name.to_owned(), kind: kind.clone(), digits, values, scratch: Vec::new() })
     }
 
     /// Describes the column.
@@ -94,15 +94,19 @@ impl Column {
             Values::Date(_) => DataType::Date32,
             Values::Timestamp(_) => DataType::Timestamp(TimeUnit::Microsecond, None),
             Values::Instant(_) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            Values::Decimal(decimals) => decimals.data_type(),
             Values::Text(_) | Values::Jsonb(_) | Values::Written(..) | Values::List(..) => DataType::Utf8,
         };
-        match (&self.values, Scalar::of(&self.kind)) {
-            (Values::Written(Scalar::Numeric, _), _) => {
-                numeric_field(&self.name, self.digits.map(|(precision, scale)| (precision.into(), scale.into())))
-            }
-            (Values::List(..), _) | (_, Some(Scalar::Json | Scalar::Jsonb)) => json_field(&self.name),
-            _ => Field::new(&self.name, kind, true),
+        let field = Field::new(&self.name, kind, true);
+        if !matches!(self.values, Values::Written(Scalar::Numeric, _) | Values::Decimal(_)) {
+            return field;
         }
+        let mut about = HashMap::from([(VALUE_KIND.to_owned(), NUMERIC.to_owned())]);
+        if let Some((precision, scale)) = self.digits {
+            about.insert(PRECISION.to_owned(), precision.to_string());
+            about.insert(SCALE.to_owned(), scale.to_string());
+        }
+        field.with_metadata(about)
     }
 
     /// Adds a value and returns about how many bytes it takes.
@@ -113,13 +117,12 @@ impl Column {
             return Ok(4);
         };
         match self.values.push(raw, &mut self.scratch) {
-            // Few bytes may be many digits.
-            Ok(()) => Ok(raw.len().max(self.scratch.len()) + 4),
+            Ok(()) => Ok(raw.len() + 4),
             Err(Malformed) => Err(self.unwritable("a value")),
         }
     }
 
-    /// Takes the values and starts the next batch.
+    /// Takes the values and starts the next batch. Decimals may come as text: see [`Decimals`].
     ///
     /// # Errors
     /// Names the column where its text is not UTF-8.
@@ -134,6 +137,7 @@ impl Column {
             Values::Date(builder) => Arc::new(builder.finish()),
             Values::Timestamp(builder) => Arc::new(builder.finish()),
             Values::Instant(builder) => ArrayBuilder::finish(builder),
+            Values::Decimal(decimals) => decimals.take().map_err(|NoText| self.unwritable("a value"))?,
             Values::Text(texts) | Values::Jsonb(texts) | Values::Written(_, texts) | Values::List(_, texts) => {
                 texts.take().map_err(|NoText| self.unwritable("text that is not UTF-8, or a value"))?
             }
@@ -202,6 +206,7 @@ impl Values {
             Self::Timestamp(builder) | Self::Instant(builder) => builder.append_value(micros(raw)?),
             Self::Text(texts) => texts.push(raw)?,
             Self::Jsonb(texts) => texts.push(json_text(raw)?)?,
+            Self::Decimal(decimals) => decimals.push(raw, scratch)?,
             Self::Written(scalar, texts) => {
                 scratch.clear();
                 scalar.write(raw, scratch)?;
@@ -226,6 +231,7 @@ impl Values {
             Self::Float64(builder) => builder.append_null(),
             Self::Date(builder) => builder.append_null(),
             Self::Timestamp(builder) | Self::Instant(builder) => builder.append_null(),
+            Self::Decimal(decimals) => decimals.push_null(),
             Self::Text(texts) | Self::Jsonb(texts) | Self::Written(_, texts) | Self::List(_, texts) => {
                 texts.push_null();
             }

@@ -3,8 +3,8 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
-use arrow_schema::{Schema, SchemaRef};
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_schema::{Field, Schema, SchemaRef};
 use futures_util::{Stream, StreamExt as _};
 use shared::problem::{Problem, ProblemKind};
 use tokio::sync::mpsc;
@@ -91,10 +91,21 @@ impl Filling {
         Ok(bytes)
     }
 
+    /// Returns the schema of a batch: decimals may have come as text.
+    fn schema_of(&self, arrays: &[ArrayRef]) -> SchemaRef {
+        let columns = || self.schema.fields().iter().zip(arrays);
+        if columns().all(|(field, array)| field.data_type() == array.data_type()) {
+            return Arc::clone(&self.schema);
+        }
+        let as_it_came =
+            |(field, array): (&Arc<Field>, &ArrayRef)| field.as_ref().clone().with_data_type(array.data_type().clone());
+        Arc::new(Schema::new(columns().map(as_it_came).collect::<Vec<_>>()))
+    }
+
     /// Waits for the encoder: this is where a slow upload slows the query.
     async fn send(&mut self) -> Result<(), Fault> {
-        let arrays = self.columns.iter_mut().map(Column::take).collect::<Result<_, _>>()?;
-        let batch = RecordBatch::try_new(Arc::clone(&self.schema), arrays)
+        let arrays = self.columns.iter_mut().map(Column::take).collect::<Result<Vec<_>, _>>()?;
+        let batch = RecordBatch::try_new(self.schema_of(&arrays), arrays)
             .map_err(|error| Problem::new(ProblemKind::Internal, format!("rows do not make a batch: {error}")))?;
         self.batches.send(batch).await.map_err(|_| Fault::Stopped)?;
         (self.rows, self.bytes) = (0, 0);

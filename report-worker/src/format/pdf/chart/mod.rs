@@ -204,6 +204,7 @@ fn value_of(cells: &Cells<'_>, row: usize) -> Option<f64> {
         Cells::Float32(array) => f64::from(array.value(row)),
         Cells::Float64(array) => array.value(row),
         Cells::Numeric(array) => array.value(row).parse().unwrap_or(f64::NAN),
+        Cells::Decimal(array, scale) => array.value(row) as f64 / 10_f64.powi(*scale as i32),
         _ => return None,
     })
 }
