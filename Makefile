@@ -3,9 +3,10 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo run test check lint deploy-check bench bench-core bench-formats e2e
+.PHONY: help demo run test check lint deploy-check bench bench-core bench-formats fuzz e2e
 
 CARGO ?= cargo
+SECONDS ?= 60
 
 help: ## Say what there is
 	@echo "Waitless: any slow report becomes a job, and nobody waits."
@@ -41,6 +42,9 @@ bench-formats: ## Run the benchmarks of files: speed and memory of every format,
 	@scripts/install-bench-peers
 	@$(CARGO) build --release --workspace --bins
 	@WAITLESS_TEST_BUILT=1 $(CARGO) run --release -p bench --bin bench -- formats
+
+fuzz: ## Fuzz what reads strangers' bytes, each target for a minute (SECONDS=60)
+	@scripts/fuzz $(SECONDS)
 
 e2e: ## Run the tests of whole systems: real processes, real faults
 	@scripts/test -p e2e

@@ -72,17 +72,21 @@ impl Column {
         }
     }
 
-    fn convert(self, wanted: &DataType, field: &Field, array: &ArrayRef) -> Result<ArrayRef, Problem> {
+    /// `before`: the rows written before these.
+    fn convert(self, wanted: &DataType, field: &Field, array: &ArrayRef, before: usize) -> Result<ArrayRef, Problem> {
         match (self, array.data_type()) {
             (_, DataType::Null) => Ok(new_null_array(wanted, array.len())),
             (Self::Decimal(_), found) if found == wanted => Ok(Arc::clone(array)),
             (Self::Decimal(size), DataType::Utf8) => {
-                let read = size.read(array.as_string());
-                read.map_err(|text| not_held(field, wanted, text))
+                let texts: &StringArray = array.as_string();
+                size.read(texts).map_err(|text| {
+                    let row = texts.iter().position(|found| found == Some(text)).unwrap_or_default();
+                    not_held(field, wanted, text, before + row)
+                })
             }
             (Self::Text | Self::AsItIs, found) if found == wanted => match infinite(array) {
                 None => Ok(Arc::clone(array)),
-                Some(word) => Err(not_held(field, wanted, word)),
+                Some((row, word)) => Err(not_held(field, wanted, word, before + row)),
             },
             (Self::Text, _) => Ok(Arc::new(as_text(&cells_of(field, array)?, array.len()))),
             (_, found) => Err(unsupported(field, found)),
@@ -90,26 +94,31 @@ impl Column {
     }
 }
 
-fn not_held(field: &Field, wanted: &DataType, text: &str) -> Problem {
-    let name = field.name();
+/// `row` counts from 0.
+fn not_held(field: &Field, wanted: &DataType, text: &str, row: usize) -> Problem {
+    let (name, row) = (field.name(), row + 1);
     let shown: String = text.chars().take(40).collect();
+    // A word in place of a number or a day: most likely nobody would miss it.
+    let is_word = text.ends_with(|last: char| last.is_ascii_alphabetic());
+    let or = if is_word { format!("write nullif({name}, '{shown}') as {name}, or ") } else { String::new() };
     Problem::new(
         ProblemKind::UnsupportedColumn,
-        format!("column `{name}` holds {shown}, which {wanted} cannot say; for Parquet, cast the column to text"),
+        format!(
+            "column `{name}` holds {shown} in row {row}, which {wanted} cannot say; for Parquet, {or}cast the column to text"
+        ),
     )
 }
 
-/// Returns the word for a date or time without end, if there is one: readers would take it for a day far off.
-fn infinite(array: &ArrayRef) -> Option<&'static str> {
-    match array.data_type() {
-        DataType::Date32 => {
-            array.as_primitive::<Date32Type>().iter().flatten().find_map(|days| infinite_date(days.into()))
-        }
+/// Returns row and word of the first date or time without end: readers would take it for a day far off.
+fn infinite(array: &ArrayRef) -> Option<(usize, &'static str)> {
+    let words: &mut dyn Iterator<Item = Option<&'static str>> = match array.data_type() {
+        DataType::Date32 => &mut array.as_primitive::<Date32Type>().iter().map(|days| infinite_date(days?.into())),
         DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            array.as_primitive::<TimestampMicrosecondType>().iter().flatten().find_map(infinite_timestamp)
+            &mut array.as_primitive::<TimestampMicrosecondType>().iter().map(|micros| infinite_timestamp(micros?))
         }
-        _ => None,
-    }
+        _ => return None,
+    };
+    words.enumerate().find_map(|(row, word)| Some((row, word?)))
 }
 
 fn as_text(cells: &Cells<'_>, rows: usize) -> StringArray {
@@ -142,6 +151,8 @@ struct Begun {
     writer: Option<ArrowWriter<Vec<u8>>>,
     /// Bytes of values in the row group under way.
     values: usize,
+    /// Rows so far.
+    rows: usize,
 }
 
 impl ParquetWriter {
@@ -158,7 +169,7 @@ impl RowWriter for ParquetWriter {
             |(field, column): (&Arc<Field>, &Column)| Field::new(field.name(), column.data_type(field), true);
         let written = Arc::new(Schema::new(schema.fields().iter().zip(&columns).map(described).collect::<Vec<_>>()));
         let described = annotate(schema, &written).map_err(|error| not_encoded(&error))?;
-        self.begun = Some(Begun { schema: written, columns, described, writer: None, values: 0 });
+        self.begun = Some(Begun { schema: written, columns, described, writer: None, values: 0, rows: 0 });
         Ok(())
     }
 
@@ -168,7 +179,7 @@ impl RowWriter for ParquetWriter {
         let arrays = fields
             .zip(batch.columns())
             .zip(begun.columns.iter().zip(begun.schema.fields()))
-            .map(|((field, array), (column, wanted))| column.convert(wanted.data_type(), field, array))
+            .map(|((field, array), (column, wanted))| column.convert(wanted.data_type(), field, array, begun.rows))
             .collect::<Result<Vec<_>, _>>()?;
         let batch = RecordBatch::try_new(Arc::clone(&begun.schema), arrays)
             .map_err(|error| Problem::new(ProblemKind::Internal, format!("the columns changed: {error}")))?;
@@ -251,6 +262,7 @@ impl Begun {
 
     fn add(&mut self, writer: &mut ArrowWriter<Vec<u8>>, batch: &RecordBatch) -> Result<(), ParquetError> {
         writer.write(batch)?;
+        self.rows += batch.num_rows();
         self.values += batch.get_array_memory_size();
         let full =
             self.values >= GROUP_BYTES || writer.in_progress_rows() >= GROUP_ROWS || writer.memory_size() >= HELD;

@@ -23,6 +23,8 @@ use crate::definition::Report;
 
 pub use catalog::Sources;
 pub use meaning::{JSON, is_json, json_field, numeric_field};
+#[cfg(any(test, feature = "fuzzing"))]
+pub use postgres::decode_copy;
 pub use reading::{NUMERIC, PRECISION, Reading, SCALE, Total, VALUE_KIND, declared_digits, is_numeric};
 
 /// One wish to read a report's rows.

@@ -8,7 +8,7 @@ use arrow_array::{Array as _, ArrayRef, StringArray};
 use super::reading::{BATCH_BYTES, BATCH_ROWS};
 
 /// A longer text would not fit into a batch beside what is there already.
-const LONGEST: usize = 1 << 30;
+pub(super) const LONGEST: usize = 1 << 30;
 
 /// What cannot be kept: text longer than a gigabyte, or bytes that are not UTF-8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

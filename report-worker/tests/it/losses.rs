@@ -14,7 +14,7 @@ use crate::source::running;
 use crate::stack::{SOON, Stack, report};
 
 /// A worker as a process of its own, on the places of the stack.
-fn worker_process(stack: &Stack, source: &Ground) -> testing::process::Builder {
+pub(crate) fn worker_process(stack: &Stack, source: &Ground) -> testing::process::Builder {
     let config = &stack.config;
     testing::process::binary("report-worker")
         .env("WAITLESS_DATABASE__URL", config.database.url.expose())

@@ -50,7 +50,7 @@ async fn need_no_more_memory(formats: &[Format]) {
 }
 
 /// Reads the most memory this process ever had.
-fn peak_mb() -> u64 {
+pub(crate) fn peak_mb() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
     let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();

@@ -6,6 +6,7 @@ pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod rabbitmq;
+pub mod readers;
 pub mod s3;
 pub mod smtp;
 pub mod store_conformance;

@@ -15,6 +15,7 @@ pub struct Builder {
     name: String,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
+    largest_file: Option<u64>,
 }
 
 /// A running process of ours. Killed when dropped, also when the test is killed.
@@ -28,7 +29,7 @@ pub struct Process {
 
 /// Prepares one of the workspace's binaries: `waitless`, `api`, `report-worker` or `notifier`. Its failpoints are compiled in.
 pub fn binary(name: &str) -> Builder {
-    Builder { name: name.to_owned(), arguments: Vec::new(), environment: Vec::new() }
+    Builder { name: name.to_owned(), arguments: Vec::new(), environment: Vec::new(), largest_file: None }
 }
 
 impl Builder {
@@ -46,6 +47,13 @@ impl Builder {
         self
     }
 
+    /// Lets it write no file of more than so many bytes (whole kibibytes): to the process the disk is full then.
+    #[must_use]
+    pub fn largest_file(mut self, bytes: u64) -> Builder {
+        self.largest_file = Some(bytes);
+        self
+    }
+
     /// Starts it in a temporary folder of its own, with nothing of Waitless in its environment but what was set, and
     /// `WAITLESS_HTTP__LISTEN` on a free port. Does not wait for anything.
     ///
@@ -54,7 +62,7 @@ impl Builder {
     pub async fn start(self) -> anyhow::Result<Process> {
         let program = built(&self.name).await?;
         let (port, folder) = (Port::reserve()?, crate::run::own_folder(&self.name)?);
-        let mut command = Command::new(program);
+        let mut command = limited(program, self.largest_file);
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("WAITLESS_")) {
             command.env_remove(name);
         }
@@ -185,6 +193,15 @@ impl Process {
             status.lines().find_map(|line| line.strip_prefix(field)).context("the memory of a process in /proc")?;
         Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
     }
+}
+
+/// Prepares a program, by a shell where it is limited in what it may write: without the signal it is told by an error.
+fn limited(program: PathBuf, largest_file: Option<u64>) -> Command {
+    let Some(bytes) = largest_file else { return Command::new(program) };
+    let mut command = Command::new("/bin/sh");
+    let blocks = bytes / 512;
+    command.args(["-c", &format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"")]).arg(program);
+    command
 }
 
 /// Returns the path of a binary, built by this run if nobody has: cargo builds those of the package under test only.

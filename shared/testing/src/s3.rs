@@ -52,9 +52,18 @@ pub enum Fault {
     Silence,
 }
 
+/// A fault, after how many requests it comes, and how often.
+#[derive(Debug)]
+struct Planned {
+    on: On,
+    fault: Fault,
+    after: usize,
+    left: usize,
+}
+
 #[derive(Debug, Default)]
 struct State {
-    faults: Vec<(On, Fault, usize)>,
+    faults: Vec<Planned>,
     requests: Vec<On>,
 }
 
@@ -108,7 +117,12 @@ impl S3 {
 
     /// Lets the next `times` requests of one kind fail.
     pub fn fail_next(&self, times: usize, on: On, fault: Fault) {
-        self.lock().faults.push((on, fault, times));
+        self.lock().faults.push(Planned { on, fault, after: 0, left: times });
+    }
+
+    /// Lets every request of one kind fail after the next `good` ones, until healed.
+    pub fn fail_after(&self, good: usize, on: On, fault: Fault) {
+        self.lock().faults.push(Planned { on, fault, after: good, left: usize::MAX });
     }
 
     /// Lets every request of one kind fail, until healed.
@@ -224,10 +238,14 @@ async fn handle(
 fn next_fault(state: &Mutex<State>, kind: On) -> Option<Fault> {
     let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
     state.requests.push(kind);
-    let at = state.faults.iter().position(|(on, _, left)| *left > 0 && (*on == On::Any || *on == kind))?;
-    let (_, fault, left) = &mut state.faults[at];
-    *left -= 1;
-    Some(*fault)
+    let meant = |planned: &&mut Planned| planned.left > 0 && (planned.on == On::Any || planned.on == kind);
+    let planned = state.faults.iter_mut().find(meant)?;
+    if planned.after > 0 {
+        planned.after -= 1;
+        return None;
+    }
+    planned.left -= 1;
+    Some(planned.fault)
 }
 
 fn kind(request: &Request<Incoming>) -> On {

@@ -57,10 +57,13 @@ async fn prepare(config: &Config, report: &ReportDefinition) -> Result<(), Defin
     };
     let prepared = report_worker::source::explain(source, report).await;
     let columns = prepared.map_err(|problem| fault("sql", problem.detail))?;
-    match report.columns.iter().find(|column| !columns.contains(&column.name)) {
-        Some(column) => {
-            let message = format!("[[columns]] names `{}`, but the query returns {}", column.name, columns.join(", "));
-            Err(fault("columns", message))
+    let shown = report.columns.iter().map(|column| ("columns", "[[columns]]", &column.name));
+    let drawn = report.chart.iter().flat_map(|chart| std::iter::once(&chart.x).chain(&chart.y));
+    let drawn = drawn.map(|name| ("chart", "[chart]", name));
+    match shown.chain(drawn).find(|(.., name)| !columns.contains(name)) {
+        Some((key, place, name)) => {
+            let message = format!("{place} names `{name}`, but the query returns {}", columns.join(", "));
+            Err(fault(key, message))
         }
         None => Ok(()),
     }

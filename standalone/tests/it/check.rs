@@ -29,6 +29,10 @@ async fn with_connect_each_query_is_prepared_at_its_source() {
         "catalogue/column.toml",
         "title = \"T\"\nsource = \"numbers\"\nsql = \"select 1 as a\"\n[[columns]]\nname = \"b\"\n",
     );
+    place.write(
+        "catalogue/chart.toml",
+        "title = \"T\"\nsource = \"numbers\"\nsql = \"select 1 as a\"\n[chart]\nkind = \"bar\"\nx = \"a\"\ny = [\"c\"]\n",
+    );
     let output = place.output(&["check", "--connect"]).await;
     assert_eq!(output.status.code(), Some(1));
     let folder = format!("{}/", place.path("catalogue").display());

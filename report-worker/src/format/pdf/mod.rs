@@ -35,7 +35,7 @@ use self::chart::Chart;
 use self::columns::{Layout, Measured};
 use self::document::Document;
 use self::fonts::Fonts;
-use self::row::text_of;
+use self::row::{refuse_endless_text, text_of};
 use self::table::Table;
 use super::cell::cells;
 use super::total::Totals;
@@ -50,6 +50,8 @@ pub(super) struct PdfWriter {
     about: Arc<About>,
     schema: Option<SchemaRef>,
     open: Option<Open>,
+    /// Rows so far.
+    rows: u64,
 }
 
 /// A file whose first page is laid out.
@@ -63,7 +65,7 @@ struct Open {
 
 impl PdfWriter {
     pub(super) fn new(about: &Arc<About>) -> Self {
-        Self { about: Arc::clone(about), schema: None, open: None }
+        Self { about: Arc::clone(about), schema: None, open: None, rows: 0 }
     }
 
     /// Lays out the first page, with the first rows if there are any.
@@ -114,11 +116,13 @@ impl RowWriter for PdfWriter {
     }
 
     fn write(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), Problem> {
+        let cells = cells(batch)?;
+        refuse_endless_text(batch.schema_ref(), &cells, self.rows)?;
+        self.rows += batch.num_rows() as u64;
         let mut open = match self.open.take() {
             Some(open) => open,
             None => self.open(batch.schema_ref(), Some(batch), out)?,
         };
-        let cells = cells(batch)?;
         for row in 0..batch.num_rows() {
             open.table.write_row(&mut open.document, &cells, row, out)?;
         }

@@ -1,5 +1,8 @@
 //! Values of a row as text.
 
+use arrow_schema::Schema;
+use shared::problem::{Problem, ProblemKind};
+
 use crate::format::cell::Cells;
 use crate::format::presentation::Presentation;
 
@@ -22,4 +25,28 @@ pub(super) fn text_of<'a>(
     buffer.clear();
     presentation.write(buffer, cells, row);
     Some(std::str::from_utf8(buffer).unwrap_or_default())
+}
+
+/// Bytes of the longest text that is set: some 300 pages of a column.
+const MOST_TEXT: usize = 1 << 20;
+
+/// Refuses a text that nobody would read on paper, before anybody measures it. `before`: the rows written before these.
+pub(super) fn refuse_endless_text(schema: &Schema, cells: &[Cells<'_>], before: u64) -> Result<(), Problem> {
+    for (field, cells) in schema.fields().iter().zip(cells) {
+        let Cells::Text(array) = cells else { continue };
+        if array.value_data().len() <= MOST_TEXT {
+            continue;
+        }
+        if let Some(row) = array.iter().position(|text| text.is_some_and(|text| text.len() > MOST_TEXT)) {
+            let (name, row) = (field.name(), before + row as u64 + 1);
+            return Err(Problem::new(
+                ProblemKind::UnsupportedColumn,
+                format!(
+                    "column `{name}` holds a text of more than {MOST_TEXT} bytes in row {row}, which no page should; shorten it in the \
+                     query, for example left({name}, 1000), or take another format"
+                ),
+            ));
+        }
+    }
+    Ok(())
 }

@@ -87,15 +87,15 @@ pub(super) fn check_length(text: &str, column: &str, row: u64) -> Result<(), Pro
     if text.len() <= MOST_UNITS {
         return Ok(());
     }
-    let units = text.encode_utf16().count();
-    if units <= MOST_UNITS {
+    // No further than that: a text may be of any length.
+    if text.encode_utf16().nth(MOST_UNITS).is_none() {
         return Ok(());
     }
     Err(Problem::new(
         ProblemKind::UnsupportedColumn,
         format!(
-            "column `{column}` has a text of {units} characters in row {row}; a cell of a spreadsheet holds {MOST_UNITS}; cut it \
-             in the query, or take another format"
+            "column `{column}` has a text of more than {MOST_UNITS} characters in row {row}, and no cell of a spreadsheet holds \
+             that; cut it in the query, for example left({column}, {MOST_UNITS}), or take another format"
         ),
     ))
 }
@@ -133,6 +133,6 @@ mod tests {
         assert!(check_length(&"a".repeat(32_767), "x", 1).is_ok());
         assert!(check_length(&"€".repeat(32_767), "x", 1).is_ok());
         let message = check_length(&"😀".repeat(16_384), "x", 7).expect_err("too long").detail;
-        assert!(message.contains("`x`") && message.contains("32768") && message.contains("row 7"), "{message}");
+        assert!(message.contains("`x`") && message.contains("32767") && message.contains("row 7"), "{message}");
     }
 }

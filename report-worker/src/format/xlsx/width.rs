@@ -60,9 +60,10 @@ pub(super) fn widths(
     Ok(widths)
 }
 
-/// Counts characters, wide ones twice.
+/// Counts characters, wide ones twice, as far as a column can become wide.
 fn extent(text: &[u8]) -> usize {
-    String::from_utf8_lossy(text).chars().map(|char| if is_wide(char) { 2 } else { 1 }).sum()
+    let (seen, _) = text.split_at(text.len().min(4 * WIDEST));
+    String::from_utf8_lossy(seen).chars().map(|char| if is_wide(char) { 2 } else { 1 }).sum()
 }
 
 /// Tells whether a character is of a script whose characters are twice as wide.

@@ -1,6 +1,5 @@
 //! Columns of a result: from the driver's values to Arrow, each by its type.
 
-use std::collections::HashMap;
 use std::io::Write as _;
 use std::sync::Arc;
 
@@ -16,7 +15,7 @@ use mysql_async::{Column as Described, Value};
 use shared::problem::{Problem, ProblemKind};
 
 use crate::source::text::Texts;
-use crate::source::{NUMERIC, PRECISION, SCALE, VALUE_KIND};
+use crate::source::{json_field, numeric_field};
 
 /// The character set of bytes that are no text.
 const BINARY: u16 = 63;
@@ -42,6 +41,7 @@ enum Values {
     /// Decimals, and integers of 64 bits without sign.
     Number(Texts),
     Text(Texts),
+    Json(Texts),
     Bytes(Texts),
     Bits(Int64Builder),
     /// With as many digits of fraction.
@@ -92,18 +92,15 @@ impl Column {
             Values::Date(_) => DataType::Date32,
             Values::Timestamp(_) => DataType::Timestamp(TimeUnit::Microsecond, None),
             Values::Instant(_) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-            Values::Number(_) | Values::Text(_) | Values::Bytes(_) | Values::Time(..) => DataType::Utf8,
+            Values::Number(_) | Values::Text(_) | Values::Json(_) | Values::Bytes(_) | Values::Time(..) => {
+                DataType::Utf8
+            }
         };
-        let field = Field::new(&self.name, kind, true);
-        if !matches!(self.values, Values::Number(_)) {
-            return field;
+        match self.values {
+            Values::Number(_) => numeric_field(&self.name, self.digits),
+            Values::Json(_) => json_field(&self.name),
+            _ => Field::new(&self.name, kind, true),
         }
-        let mut about = HashMap::from([(VALUE_KIND.to_owned(), NUMERIC.to_owned())]);
-        if let Some((precision, scale)) = self.digits {
-            about.insert(PRECISION.to_owned(), precision.to_string());
-            about.insert(SCALE.to_owned(), scale.to_string());
-        }
-        field.with_metadata(about)
     }
 
     /// Adds the value of row `row` and returns about how many bytes it takes.
@@ -142,15 +139,17 @@ impl Column {
             Values::Date(builder) => Arc::new(builder.finish()),
             Values::Timestamp(builder) => Arc::new(builder.finish()),
             Values::Instant(builder) => ArrayBuilder::finish(builder),
-            Values::Number(texts) | Values::Text(texts) | Values::Bytes(texts) | Values::Time(texts, _) => {
-                texts.take().map_err(|_| {
-                    let name = &self.name;
-                    Problem::new(
-                        ProblemKind::UnsupportedColumn,
-                        format!("column `{name}` holds text that is not UTF-8; write hex({name}) as {name}"),
-                    )
-                })?
-            }
+            Values::Number(texts)
+            | Values::Text(texts)
+            | Values::Json(texts)
+            | Values::Bytes(texts)
+            | Values::Time(texts, _) => texts.take().map_err(|_| {
+                let name = &self.name;
+                Problem::new(
+                    ProblemKind::UnsupportedColumn,
+                    format!("column `{name}` holds text that is not UTF-8; write hex({name}) as {name}"),
+                )
+            })?,
         })
     }
 }
@@ -193,9 +192,8 @@ impl Values {
                 T::MYSQL_TYPE_LONGLONG | T::MYSQL_TYPE_BIT => {
                     return Ok((Self::Number(Texts::default()), Some((20, 0))));
                 }
-                T::MYSQL_TYPE_JSON | T::MYSQL_TYPE_NULL | T::MYSQL_TYPE_ENUM | T::MYSQL_TYPE_SET => {
-                    Self::Text(Texts::default())
-                }
+                T::MYSQL_TYPE_JSON => Self::Json(Texts::default()),
+                T::MYSQL_TYPE_NULL | T::MYSQL_TYPE_ENUM | T::MYSQL_TYPE_SET => Self::Text(Texts::default()),
                 T::MYSQL_TYPE_VARCHAR
                 | T::MYSQL_TYPE_VAR_STRING
                 | T::MYSQL_TYPE_STRING
@@ -246,7 +244,7 @@ impl Values {
                 let _ = write!(scratch, "{}", whole()?);
                 texts.push(scratch).map_err(|_| Fault::Unwritable)?;
             }
-            (Self::Text(texts), Value::Bytes(text)) => {
+            (Self::Text(texts) | Self::Json(texts), Value::Bytes(text)) => {
                 texts.push(text).map_err(|_| Fault::Unwritable)?;
                 return Ok(text.len() + 4);
             }
@@ -280,7 +278,9 @@ impl Values {
             Self::Float64(builder) => builder.append_null(),
             Self::Date(builder) => builder.append_null(),
             Self::Timestamp(builder) | Self::Instant(builder) => builder.append_null(),
-            Self::Number(texts) | Self::Text(texts) | Self::Bytes(texts) | Self::Time(texts, _) => texts.push_null(),
+            Self::Number(texts) | Self::Text(texts) | Self::Json(texts) | Self::Bytes(texts) | Self::Time(texts, _) => {
+                texts.push_null();
+            }
         }
     }
 }

@@ -1,6 +1,5 @@
 //! Columns of a result: from wire form to Arrow, each by its type.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
@@ -15,7 +14,7 @@ use tokio_postgres::types::{Kind, Type};
 use super::decimal::Decimals;
 use super::scalar::{Malformed, Scalar, days, exactly, flag, json_text, micros};
 use crate::source::text::{NoText, Texts};
-use crate::source::{NUMERIC, PRECISION, SCALE, VALUE_KIND};
+use crate::source::{json_field, numeric_field};
 
 /// One column and its values of the batch being filled.
 pub(super) struct Column {
@@ -97,16 +96,17 @@ impl Column {
             Values::Decimal(decimals) => decimals.data_type(),
             Values::Text(_) | Values::Jsonb(_) | Values::Written(..) | Values::List(..) => DataType::Utf8,
         };
-        let field = Field::new(&self.name, kind, true);
-        if !matches!(self.values, Values::Written(Scalar::Numeric, _) | Values::Decimal(_)) {
-            return field;
+        match (&self.values, Scalar::of(&self.kind)) {
+            (Values::Written(Scalar::Numeric, _), _) => {
+                numeric_field(&self.name, self.digits.map(|(precision, scale)| (precision.into(), scale.into())))
+            }
+            (Values::Decimal(_), _) => {
+                let digits = self.digits.map(|(precision, scale)| (precision.into(), scale.into()));
+                numeric_field(&self.name, digits).with_data_type(kind)
+            }
+            (Values::List(..), _) | (_, Some(Scalar::Json | Scalar::Jsonb)) => json_field(&self.name),
+            _ => Field::new(&self.name, kind, true),
         }
-        let mut about = HashMap::from([(VALUE_KIND.to_owned(), NUMERIC.to_owned())]);
-        if let Some((precision, scale)) = self.digits {
-            about.insert(PRECISION.to_owned(), precision.to_string());
-            about.insert(SCALE.to_owned(), scale.to_string());
-        }
-        field.with_metadata(about)
     }
 
     /// Adds a value and returns about how many bytes it takes.
@@ -117,7 +117,8 @@ impl Column {
             return Ok(4);
         };
         match self.values.push(raw, &mut self.scratch) {
-            Ok(()) => Ok(raw.len() + 4),
+            // Few bytes may be many digits.
+            Ok(()) => Ok(raw.len().max(self.scratch.len()) + 4),
             Err(Malformed) => Err(self.unwritable("a value")),
         }
     }

@@ -4,33 +4,7 @@ use tokio_postgres::types::Type;
 
 use super::Decoder;
 use crate::source::postgres::column::Column;
-
-const KINDS: &[Type] = &[
-    Type::BOOL,
-    Type::INT2,
-    Type::INT4,
-    Type::INT8,
-    Type::OID,
-    Type::FLOAT4,
-    Type::FLOAT8,
-    Type::NUMERIC,
-    Type::TEXT,
-    Type::JSON,
-    Type::JSONB,
-    Type::UUID,
-    Type::BYTEA,
-    Type::DATE,
-    Type::TIME,
-    Type::TIMETZ,
-    Type::TIMESTAMP,
-    Type::TIMESTAMPTZ,
-    Type::INTERVAL,
-    Type::INT4_ARRAY,
-    Type::NUMERIC_ARRAY,
-    Type::TEXT_ARRAY,
-    Type::JSONB_ARRAY,
-    Type::DATE_ARRAY,
-];
+use crate::source::postgres::fuzz::KINDS;
 
 fn columns(kinds: &[Type]) -> Vec<Column> {
     kinds.iter().map(|kind| Column::new("c", kind, -1).unwrap()).collect()

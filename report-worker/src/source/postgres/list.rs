@@ -1,6 +1,7 @@
 //! Arrays as JSON text, from their wire form.
 
 use super::scalar::{Malformed, Scalar};
+use crate::source::text::LONGEST;
 
 /// PostgreSQL allows no more.
 const DIMENSIONS: usize = 6;
@@ -49,6 +50,10 @@ fn write_dimension(
             out.push(b',');
         }
         write_dimension(scalar, inner, rest, out)?;
+        // Short numbers may have many digits: a list that would not fit into a batch ends here.
+        if out.len() > LONGEST {
+            return Err(Malformed);
+        }
     }
     out.push(b']');
     Ok(())

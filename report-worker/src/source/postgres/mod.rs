@@ -5,6 +5,8 @@ mod connect;
 mod copy;
 mod decimal;
 mod fault;
+#[cfg(any(test, feature = "fuzzing"))]
+mod fuzz;
 mod interval;
 mod list;
 mod literal;
@@ -17,6 +19,9 @@ mod shape;
 mod start;
 mod stop;
 mod wire;
+
+#[cfg(any(test, feature = "fuzzing"))]
+pub use self::fuzz::decode_copy;
 
 use std::sync::Arc;
 use std::time::Duration;
