@@ -11,7 +11,7 @@ use crate::gateway::Gateway;
 
 const METHODS: &str = "GET, HEAD, POST";
 const REQUEST_HEADERS: &str = "Authorization, Content-Type, Idempotency-Key, If-None-Match, If-Range, Last-Event-ID, Prefer, Range, X-Request-Id, traceparent, tracestate";
-const ANSWER_HEADERS: &str = "Accept-Ranges, Content-Disposition, Content-Range, ETag, Idempotent-Replayed, Link, Location, Preference-Applied, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id";
+const ANSWER_HEADERS: &str = "Accept-Ranges, Cache-Status, Content-Disposition, Content-Range, ETag, Idempotent-Replayed, Link, Location, Preference-Applied, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id";
 
 /// Answers preflight requests, and marks answers to allowed origins.
 ///

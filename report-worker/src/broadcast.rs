@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use shared::event::{Broadcast, EventKind};
+use shared::job::JobState;
 use shared::progress::Progress;
 use tokio::sync::broadcast::error::RecvError;
 use uuid::Uuid;
 
-use crate::running::StopReason;
+use crate::running::{Attempt, StopReason};
 use crate::worker::Worker;
 
 /// Broadcasts progress that changed, of every job that runs for longer than one interval.
@@ -45,11 +46,25 @@ pub(crate) async fn listen_for_cancels(worker: Arc<Worker>) {
                 if let Broadcast::Event(event) = message.as_ref()
                     && event.kind == EventKind::Cancelled
                 {
-                    worker.running.stop(event.job_id, event.attempt, StopReason::Cancelled);
+                    match worker.running.find(event.job_id).filter(|attempt| attempt.may_be_joined) {
+                        Some(attempt) => drop(tokio::spawn(stop_unless_wanted(Arc::clone(&worker), attempt))),
+                        None => worker.running.stop(event.job_id, event.attempt, StopReason::Cancelled),
+                    }
                 }
             }
             Err(RecvError::Lagged(_)) => {}
             Err(RecvError::Closed) => return,
         }
+    }
+}
+
+/// Stops an attempt whose job was cancelled, unless others wait for its run. Where the store does not say, the next heartbeat will.
+async fn stop_unless_wanted(worker: Arc<Worker>, attempt: Arc<Attempt>) {
+    match worker.places.store.job_by_id(attempt.job_id).await {
+        Ok(Some(job)) if (job.state, job.attempt) == (JobState::Processing, attempt.attempt) => {
+            tracing::info!(job = %job.id, attempt = job.attempt, "a job was cancelled; others wait for its run");
+        }
+        Ok(_) => attempt.stop(StopReason::Cancelled),
+        Err(error) => tracing::warn!(job = %attempt.job_id, %error, "nobody can say yet whether a run is still wanted"),
     }
 }

@@ -31,6 +31,8 @@ pub(crate) struct Attempt {
     pub(crate) job_id: Uuid,
     pub(crate) attempt: i32,
     pub(crate) caller: Caller,
+    /// Others may wait for this run too: it may go on although the job was cancelled.
+    pub(crate) may_be_joined: bool,
     pub(crate) since: Instant,
     /// Cancelled when the attempt is to stop; see [`Attempt::stopped`].
     pub(crate) stop: CancellationToken,
@@ -47,6 +49,7 @@ impl Attempt {
             job_id: job.id,
             attempt: job.attempt,
             caller: job.caller.clone(),
+            may_be_joined: job.sharing.joined.is_some(),
             since: Instant::now(),
             stop: CancellationToken::new(),
             reason: OnceLock::new(),
@@ -141,6 +144,11 @@ impl Running {
         if let Some(attempt) = found {
             attempt.stop(reason);
         }
+    }
+
+    /// Finds the attempt of a job.
+    pub(crate) fn find(&self, job_id: Uuid) -> Option<Arc<Attempt>> {
+        self.lock().get(&job_id).cloned()
     }
 
     /// Stops every attempt.

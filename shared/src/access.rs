@@ -1,5 +1,5 @@
 //! What opens doors: API keys and link tokens, both kept as hashes only, and sealed sessions. Also cursors and what makes two
-//! requests the same.
+//! requests the same, or two jobs identical.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::job::Caller;
+use crate::job::{Caller, Params};
 
 /// Returns the SHA-256 of a key or token, as the store keeps it.
 #[must_use]
@@ -53,6 +53,18 @@ pub fn hash_request(caller: &Caller, body: &Value) -> [u8; 32] {
     hash.finalize().into()
 }
 
+/// Returns what makes two jobs identical: SHA-256 over the texts, in their order, and the parameters, in any order.
+#[must_use]
+pub fn hash_run<'a>(texts: impl IntoIterator<Item = &'a str>, params: &Params) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(b"waitless run v1");
+    for text in texts {
+        hash_text(&mut hash, text);
+    }
+    hash_fields(&mut hash, params);
+    hash.finalize().into()
+}
+
 /// Lengths go in front, so that no two different sequences of texts make the same bytes.
 fn hash_text(hash: &mut Sha256, text: &str) {
     hash.update((text.len() as u64).to_be_bytes());
@@ -79,16 +91,18 @@ fn hash_value(hash: &mut Sha256, value: &Value) {
                 hash_value(hash, item);
             }
         }
-        Value::Object(fields) => {
-            hash.update(b"o");
-            hash.update((fields.len() as u64).to_be_bytes());
-            let mut sorted: Vec<_> = fields.iter().collect();
-            sorted.sort_unstable_by_key(|(name, _)| *name);
-            for (name, field) in sorted {
-                hash_text(hash, name);
-                hash_value(hash, field);
-            }
-        }
+        Value::Object(fields) => hash_fields(hash, fields),
+    }
+}
+
+fn hash_fields(hash: &mut Sha256, fields: &Params) {
+    hash.update(b"o");
+    hash.update((fields.len() as u64).to_be_bytes());
+    let mut sorted: Vec<_> = fields.iter().collect();
+    sorted.sort_unstable_by_key(|(name, _)| *name);
+    for (name, field) in sorted {
+        hash_text(hash, name);
+        hash_value(hash, field);
     }
 }
 

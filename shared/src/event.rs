@@ -99,6 +99,10 @@ pub struct Event {
     pub next_attempt_at: Option<DateTime<Utc>>,
     /// Database time.
     pub at: DateTime<Utc>,
+    /// The job whose run this one shares, in broadcasts about a job that follows another: progress is told of the leader only. The
+    /// store does not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leader: Option<Uuid>,
 }
 
 /// What goes to every gateway and worker at once. Missing one costs nothing: the store has it.

@@ -8,6 +8,7 @@ use crate::artifact::{Artifact, Format};
 use crate::delivery::Notify;
 use crate::problem::Problem;
 use crate::progress::Progress;
+use crate::reuse::{Reuse, Served, Sharing};
 
 /// The validated parameters of a job: name to JSON value, in the canonical form of the parameter's type.
 pub type Params = serde_json::Map<String, serde_json::Value>;
@@ -188,6 +189,8 @@ pub struct Job {
     pub traceparent: Option<String>,
     /// Empty until `done`.
     pub artifacts: Vec<Artifact>,
+    /// Whose run it is, and who else waits for it.
+    pub sharing: Sharing,
 }
 
 impl Job {
@@ -197,9 +200,28 @@ impl Job {
         self.crashes >= crate::transitions::ALONE_FROM_CRASHES
     }
 
-    /// Returns the job as it was when it was submitted: the answer every replay of the same idempotency key gets.
+    /// Returns the job as its submitter sees it: one that was withdrawn is cancelled, whatever becomes of its run.
+    #[must_use]
+    pub fn as_seen(mut self) -> Self {
+        if let Some(withdrawn_at) = self.sharing.withdrawn_at {
+            self.state = JobState::Cancelled;
+            self.finished_at = Some(withdrawn_at);
+            self.worker_id = None;
+            self.progress = Progress::default();
+            self.next_attempt_at = None;
+            self.error = None;
+            self.artifacts = Vec::new();
+        }
+        self
+    }
+
+    /// Returns the job as it was when it was submitted: the answer every replay of the same idempotency key gets. A job that was
+    /// answered from the files of another one was never anything but done.
     #[must_use]
     pub fn as_submitted(mut self) -> Self {
+        if self.sharing.served == Served::Warm {
+            return self;
+        }
         self.state = JobState::Pending;
         self.attempt = 0;
         self.errors = 0;
@@ -246,6 +268,8 @@ pub struct NewJob {
     pub traceparent: Option<String>,
     /// Present when the request had an `Idempotency-Key`.
     pub idempotency: Option<Idempotency>,
+    /// Present when an identical job may answer it.
+    pub reuse: Option<Reuse>,
 }
 
 /// What makes two requests the same: equal keys of one tenant and principal, and equal bodies.

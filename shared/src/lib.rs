@@ -12,6 +12,7 @@ pub mod message;
 pub mod problem;
 pub mod progress;
 pub mod report;
+pub mod reuse;
 pub mod trace;
 pub mod transitions;
 

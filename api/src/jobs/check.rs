@@ -1,6 +1,7 @@
 //! The body of a submit is checked: everything that is wrong is told at once, each with its JSON pointer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -36,6 +37,19 @@ pub struct SubmitBody {
     formats: Option<Vec<Format>>,
     /// Who is told when the job ends.
     notify: Option<Vec<NotifyBody>>,
+    /// Whether an identical job may be the answer; as the report says when absent.
+    reuse: Option<ReuseBody>,
+}
+
+/// Whether an identical job may be the answer.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(dead_code, reason = "describes the body in the OpenAPI document")]
+#[schema(as = Reuse)]
+#[serde(deny_unknown_fields)]
+pub struct ReuseBody {
+    /// Seconds since it finished, at most. 0: a run of its own.
+    #[schema(minimum = 0, maximum = 31_536_000)]
+    max_age: u64,
 }
 
 /// A wish to be told.
@@ -65,6 +79,8 @@ pub struct Wanted {
     pub formats: Vec<Format>,
     /// Distinct.
     pub notify: Vec<Notify>,
+    /// How long ago an identical job may have finished to be the answer. Zero: a run of its own, though the report reuses.
+    pub max_age: Option<Duration>,
 }
 
 impl Wanted {
@@ -98,14 +114,15 @@ pub fn check(gateway: &Gateway, body: Value) -> Result<Wanted, Fault> {
     };
     let formats = check_formats(report.as_deref(), fields.remove("formats"), &mut errors);
     let notify = check_notify(&gateway.mail_allow, fields.remove("notify"), &mut errors);
-    refuse_unknown(&fields, "", "report, params, formats and notify", &mut errors);
+    let max_age = check_reuse(report.as_deref(), fields.remove("reuse"), &mut errors);
+    refuse_unknown(&fields, "", "report, params, formats, notify and reuse", &mut errors);
     if unknown_report {
         errors.insert(0, wrong("/report", "is not in the catalogue"));
         return Err(Fault::with_fields(ProblemKind::ReportNotFound, no_such_report().detail(), errors));
     }
     match (report, params, formats, notify) {
         (Some(report), Some(params), Some(formats), Some(notify)) if errors.is_empty() => {
-            Ok(Wanted { report, params, formats, notify })
+            Ok(Wanted { report, params, formats, notify, max_age })
         }
         _ => Err(Problem::invalid(errors).into()),
     }
@@ -204,6 +221,32 @@ fn check_notify(allow: &[String], given: Option<Value>, errors: &mut Vec<FieldEr
         }
     }
     Some(notify)
+}
+
+/// Longest age that may be asked for: a year.
+const MAX_AGE: u64 = 365 * 86_400;
+
+/// Returns what was asked for, else what the report says. Zero is only worth a thought where the report reuses.
+fn check_reuse(
+    report: Option<&ReportDefinition>,
+    given: Option<Value>,
+    errors: &mut Vec<FieldError>,
+) -> Option<Duration> {
+    let default = report.and_then(|report| report.reuse);
+    let mut fields = match given {
+        None => return default,
+        Some(Value::Object(fields)) => fields,
+        Some(_) => {
+            errors.push(wrong("/reuse", "must be an object with max_age"));
+            return None;
+        }
+    };
+    let asked = fields.remove("max_age").and_then(|seconds| seconds.as_u64()).filter(|seconds| *seconds <= MAX_AGE);
+    if asked.is_none() {
+        errors.push(wrong("/reuse/max_age", format!("must be a whole number of seconds from 0 to {MAX_AGE}")));
+    }
+    refuse_unknown(&fields, "/reuse", "max_age", errors);
+    asked.map(Duration::from_secs).filter(|age| default.is_some() || !age.is_zero())
 }
 
 fn check_recipient(allow: &[String], item: Value, pointer: &str, errors: &mut Vec<FieldError>) -> Option<Notify> {

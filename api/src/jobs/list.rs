@@ -150,6 +150,7 @@ impl Page {
         let mut views = Vec::with_capacity(jobs.len());
         for job in &jobs {
             let hidden = gateway.versions.hidden(job).await?;
+            gateway.hub.note(job);
             views.push(viewer.view(job, &hidden));
         }
         let last = jobs.last().filter(|_| more);

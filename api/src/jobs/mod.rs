@@ -10,6 +10,7 @@ pub mod read;
 pub mod replay;
 pub mod submit;
 pub mod view;
+pub mod wait;
 pub mod watch;
 
 use shared::problem::ProblemKind;

@@ -33,6 +33,7 @@ pub async fn read(
     request: HttpRequest,
 ) -> Answer {
     let job = gateway.store.job(&identity, parse_id(&id)?).await?.ok_or_else(Fault::no_such_job)?;
+    gateway.hub.note(&job);
     let tag = entity_tag(&job);
     let same =
         request.headers().get_all(IF_NONE_MATCH).any(|given| given.to_str().is_ok_and(|given| matches(given, &tag)));

@@ -6,11 +6,13 @@ use serde_json::Value;
 use shared::access::hash_request;
 use shared::job::{Caller, Idempotency, Job, NewJob};
 use shared::problem::{ProblemKind, StoredProblem};
+use shared::reuse::{LinkSeed, Reuse, Served, fingerprint};
 use shared::store::Submitted;
 use uuid::Uuid;
 
 use super::check::{SubmitBody, Wanted, check};
 use super::view::{JobView, Viewer, retry_after};
+use super::wait::{Preference, Waiting};
 use crate::auth::Identity;
 use crate::body::read_json;
 use crate::gateway::Gateway;
@@ -20,16 +22,32 @@ use crate::reports::Hidden;
 use crate::trace::{AboutJob, Trace};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-/// Accepts a job. `202` is sent after the job is committed, never before.
+/// Accepts a job. `202` is sent after the job is committed, never before. `200`: it is done already, from the files of an identical
+/// job, or it has ended within the time that the client said it would wait.
 #[utoipa::path(post, path = "/v1/jobs", tag = "jobs", request_body = SubmitBody,
-    params(("Idempotency-Key" = Option<String>, Header,
-        description = "1 to 255 visible ASCII characters. The same key with the same body answers the same job, with another body 422.")),
+    params(
+        ("Idempotency-Key" = Option<String>, Header,
+            description = "1 to 255 visible ASCII characters. The same key with the same body answers the same job, with another body 422."),
+        ("Prefer" = Option<String>, Header,
+            description = "`wait=N`: answer when the job has ended, after N seconds at the latest; `respond-async`: answer at once"),
+    ),
     responses(
+        (status = 200, description = "The job, which has ended: done, failed or cancelled", body = JobView, headers(
+            ("Location" = String, description = "The job's address"),
+            ("Cache-Status" = String, description = "`waitless; hit`: from the files of an identical job"),
+            ("Preference-Applied" = String, description = "What was applied of `Prefer`"),
+            ("Idempotent-Replayed" = bool, description = "Set when the key came before"),
+        )),
         (status = 202, description = "The job", body = JobView, headers(
             ("Location" = String, description = "The job's address"),
             ("Retry-After" = u32, description = "Seconds until it is worth asking"),
+            ("Cache-Status" = String,
+                description = "Where an identical job might have been the answer: `waitless; fwd=miss`, and `collapsed` when it joined one"),
+            ("Preference-Applied" = String, description = "What was applied of `Prefer`"),
             ("Idempotent-Replayed" = bool, description = "Set when the key came before"),
         )),
         (status = 400, description = "invalid-body, invalid-idempotency-key", body = StoredProblem),
@@ -48,19 +66,60 @@ pub async fn submit(
     payload: web::Payload,
 ) -> Answer {
     let key = idempotency_key(&request)?;
+    let prefer = Preference::of(&request, gateway.http.max_wait);
     let body = read_json(&request, payload, gateway.http.max_body.0).await?;
     let idempotency = key.map(|key| Idempotency { key, body_hash: hash_request(&identity, &body) });
-    let (standing, outcome) = match admit(&gateway, &identity, body).await {
+    let mut said = Said::default();
+    let mut waiting = None;
+    let outcome = match admit(&gateway, &identity, body).await {
         Ok((mut wanted, standing)) => {
             wanted.prefer_language(request.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()));
-            let job = new_job(wanted, Caller::clone(&identity), &trace.0.to_string(), idempotency);
-            (standing, gateway.jobs.submit(job).await?)
+            (said.standing, said.looked_for_another) = (standing, wanted.max_age.is_some());
+            let job = new_job(&gateway, wanted, Caller::clone(&identity), &trace.0.to_string(), idempotency);
+            // First the ears, then the store: what happens in between is heard.
+            waiting = prefer.listen(&gateway, &identity, job.id);
+            gateway.jobs.submit(job).await?
         }
-        Err(fault) => (None, answer_before(&gateway, &identity, idempotency.as_ref()).await.ok_or(fault)?),
+        Err(fault) => answer_before(&gateway, &identity, idempotency.as_ref()).await.ok_or(fault)?,
     };
-    let (job, replayed) = match outcome {
-        Submitted::Created(job) => (job, false),
-        Submitted::Replayed(job) => (job, true),
+    let job = accept(outcome, &mut said)?;
+    request.extensions_mut().insert(AboutJob(job.id));
+    // Of the version the job has, which a replay may have from long ago.
+    let hidden = gateway.versions.hidden(&job).await?;
+    let ended = if job.state.is_final() {
+        None
+    } else {
+        // A repeat is about another job than the one that was made for it.
+        let waiting = waiting
+            .filter(|waiting| waiting.id() == job.id)
+            .or_else(|| prefer.listen(&gateway, &identity, job.id).map(Waiting::that_looks_first));
+        said.waited = waiting.is_some();
+        match waiting {
+            Some(waiting) => waiting.for_the_end(&gateway, &identity).await,
+            None => None,
+        }
+    };
+    Ok(answer(&Viewer::new(&gateway, &request), &ended.unwrap_or(*job), &hidden, prefer, &said))
+}
+
+/// What the headers of an answer say besides the job.
+#[derive(Default)]
+struct Said {
+    standing: Option<Standing>,
+    /// An identical job might have been the answer.
+    looked_for_another: bool,
+    replayed: bool,
+    waited: bool,
+}
+
+/// Takes the job out of what the store answered.
+fn accept(outcome: Submitted, said: &mut Said) -> Result<Box<Job>, Fault> {
+    let job = match outcome {
+        Submitted::Created(job) => job,
+        Submitted::Replayed(job) => {
+            said.replayed = true;
+            job
+        }
         Submitted::KeyReused => {
             count("key-reused");
             return Err(Fault::new(
@@ -73,11 +132,11 @@ pub async fn submit(
             return Err(Fault::internal("write a job", &why));
         }
     };
-    count(if replayed { "replayed" } else { "created" });
-    request.extensions_mut().insert(AboutJob(job.id));
-    // Of the version the job has, which a replay may have from long ago.
-    let hidden = gateway.versions.hidden(&job).await?;
-    Ok(accepted(&Viewer::new(&gateway, &request), &job, &hidden, standing, replayed))
+    count(if said.replayed { "replayed" } else { "created" });
+    if !said.replayed {
+        metrics::counter!("waitless_served_total", "served" => job.sharing.served.as_str()).increment(1);
+    }
+    Ok(job)
 }
 
 /// Checks a submit and lets it in.
@@ -104,42 +163,67 @@ fn count(outcome: &'static str) {
     metrics::counter!("waitless_submits_total", "outcome" => outcome).increment(1);
 }
 
-/// Answers `202`. A replay's body is the same to the byte, as long as the request reached us under the same address.
-fn accepted(
-    viewer: &Viewer<'_>,
-    job: &Job,
-    hidden: &Hidden,
-    standing: Option<Standing>,
-    replayed: bool,
-) -> HttpResponse {
-    let mut answer = HttpResponse::Accepted();
+/// Answers `200` with a job that has ended, else `202`. A replay's body is the same to the byte, as long as nobody waited and the
+/// request reached us under the same address.
+fn answer(viewer: &Viewer<'_>, job: &Job, hidden: &Hidden, prefer: Preference, said: &Said) -> HttpResponse {
+    let over = job.state.is_final();
+    let mut answer = if over { HttpResponse::Ok() } else { HttpResponse::Accepted() };
     answer.insert_header((LOCATION, viewer.job_url(job.id))).insert_header(ContentType::json());
-    answer.insert_header((RETRY_AFTER, retry_after(job).unwrap_or(1)));
-    if let Some(standing) = standing {
+    if !over {
+        answer.insert_header((RETRY_AFTER, retry_after(job).unwrap_or(1)));
+    }
+    if let Some(applied) = prefer.applied(said.waited, !over) {
+        answer.insert_header((PREFERENCE_APPLIED, applied));
+    }
+    if let Some(status) = cache_status(job.sharing.served, said.looked_for_another) {
+        answer.insert_header((CACHE_STATUS, status));
+    }
+    if let Some(standing) = &said.standing {
         standing.mark(&mut answer);
     }
-    if replayed {
+    if said.replayed {
         answer.insert_header((IDEMPOTENT_REPLAYED, "true"));
     }
     answer.body(viewer.write_with(job, hidden))
 }
 
-fn new_job(wanted: Wanted, caller: Caller, traceparent: &str, idempotency: Option<Idempotency>) -> NewJob {
-    let report = wanted.report;
+/// Says in the words of RFC 9211 how a submit was served, where an identical job might have been the answer.
+fn cache_status(served: Served, looked_for_another: bool) -> Option<&'static str> {
+    match served {
+        Served::Warm => Some("waitless; hit"),
+        Served::Joined => Some("waitless; fwd=miss; collapsed"),
+        Served::Cold => looked_for_another.then_some("waitless; fwd=miss"),
+    }
+}
+
+fn new_job(
+    gateway: &Gateway,
+    wanted: Wanted,
+    caller: Caller,
+    traceparent: &str,
+    idempotency: Option<Idempotency>,
+) -> NewJob {
+    let report = &wanted.report;
+    let reuse = wanted.max_age.map(|max_age| Reuse {
+        fingerprint: fingerprint(report, &caller, &wanted.params, &wanted.formats),
+        max_age,
+        links: wanted.formats.iter().map(|format| LinkSeed::new(gateway.link_secret.expose(), *format)).collect(),
+    });
     NewJob {
         id: Uuid::now_v7(),
         caller,
         report: report.name.clone(),
         report_version: report.version.clone(),
         lane: report.lane,
-        params: wanted.params,
-        formats: wanted.formats,
-        notify: wanted.notify,
         max_attempts: report.max_attempts,
         timeout_ms: i64::try_from(report.timeout.as_millis()).unwrap_or(i64::MAX),
         retention_ms: i64::try_from(report.retention.as_millis()).unwrap_or(i64::MAX),
+        params: wanted.params,
+        formats: wanted.formats,
+        notify: wanted.notify,
         traceparent: Some(traceparent.to_owned()),
         idempotency,
+        reuse,
     }
 }
 

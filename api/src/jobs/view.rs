@@ -10,6 +10,7 @@ use shared::artifact::{Artifact, Format};
 use shared::job::{Job, JobState, Lane, Params};
 use shared::problem::{Problem, StoredProblem};
 use shared::progress::{Phase, Progress};
+use shared::reuse::Served;
 use shared::store::StoreError;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -33,6 +34,10 @@ pub struct JobView<'a> {
     /// The formats that are made.
     #[schema(value_type = Vec<String>)]
     formats: &'a [Format],
+    /// `cold`: by a run of its own; `warm`: at once, from the files of an identical job; `joined`: by the run of an identical job
+    /// that was under way.
+    #[schema(value_type = String)]
+    served: Served,
     /// `pending`, `processing`, `retrying`, `done`, `failed` or `cancelled`.
     #[schema(value_type = String)]
     state: JobState,
@@ -192,6 +197,7 @@ impl<'a> Viewer<'a> {
             report_version: &job.report_version,
             params: hidden.cover(&job.params),
             formats: &job.formats,
+            served: job.sharing.served,
             state: job.state,
             attempt: job.attempt,
             progress: job.progress.into(),

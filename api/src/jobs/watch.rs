@@ -52,6 +52,7 @@ pub async fn watch(
     // First the ears, then the store: what happens in between is heard.
     let ears = Ears::open(&gateway, &identity, Subject::Job(id))?;
     let job = gateway.store.job(&identity, id).await?.ok_or_else(Fault::no_such_job)?;
+    gateway.hub.note(&job);
     let last = match given {
         None => None,
         Some(Some(last)) if (0..=job.seq).contains(&last) => Some(last),

@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use shared::broker::{Broker, Listening};
 use shared::event::Broadcast;
-use shared::job::Caller;
+use shared::job::{Caller, Job};
 use shared::problem::ProblemKind;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::followers::Followers;
 use crate::problem::Fault;
 
 /// A gateway where nobody watches takes no broadcasts. Whoever watches now and then should not have it begin anew each time.
@@ -48,6 +49,7 @@ pub struct Hub {
     seats: Mutex<Seats>,
     /// How many watch.
     watched: watch::Sender<usize>,
+    followers: Mutex<Followers>,
     /// Grows when broadcasts were lost before they reached the hub: everybody should look at the store.
     lost: watch::Sender<u64>,
 }
@@ -88,7 +90,7 @@ impl Hub {
     #[must_use]
     pub fn new(max: usize, max_per_principal: usize) -> Self {
         let (watched, lost) = (watch::Sender::new(0), watch::Sender::new(0));
-        Self { max, max_per_principal, seats: Mutex::default(), watched, lost }
+        Self { max, max_per_principal, seats: Mutex::default(), watched, followers: Mutex::default(), lost }
     }
 
     /// Gives a watcher a place. What is broadcast from now on reaches it, so that reading the store afterwards leaves no gap.
@@ -136,6 +138,8 @@ impl Hub {
                 () = stop.cancelled() => return,
                 () = self.hand_on(broadcasts) => {}
             }
+            // Who follows whom is not heard any more either.
+            *self.followers() = Followers::default();
         }
     }
 
@@ -190,20 +194,54 @@ impl Hub {
         share.mul_f64(rand::random::<f64>())
     }
 
+    /// Remembers a job that was read and shares the run of another one.
+    pub fn note(&self, job: &Job) {
+        if job.sharing.follows().is_some() {
+            self.followers().note(job);
+        }
+    }
+
     fn ring(&self, broadcast: &Arc<Broadcast>) {
+        let mut followers = self.followers();
+        followers.hear(broadcast);
         let seats = self.seats();
-        let of_job = seats.by_job.get(&broadcast.job_id());
-        let of_caller = seats.by_caller.get(broadcast.caller());
+        let Broadcast::Progress { job_id, attempt, progress, .. } = broadcast.as_ref() else {
+            seats.ring(broadcast);
+            return;
+        };
+        if !followers.is_withdrawn(*job_id) {
+            seats.ring(broadcast);
+        }
+        for (follower, caller) in followers.of(*job_id).filter(|(id, caller)| seats.watch(**id, caller)) {
+            let (job_id, caller) = (*follower, caller.clone());
+            seats.ring(&Arc::new(Broadcast::Progress { job_id, caller, attempt: *attempt, progress: *progress }));
+        }
+    }
+
+    fn followers(&self) -> MutexGuard<'_, Followers> {
+        self.followers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn seats(&self) -> MutexGuard<'_, Seats> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seats {
+    /// Tells whether anybody watches the job.
+    fn watch(&self, job: Uuid, caller: &Caller) -> bool {
+        self.by_job.contains_key(&job) || self.by_caller.contains_key(caller)
+    }
+
+    fn ring(&self, broadcast: &Arc<Broadcast>) {
+        let of_job = self.by_job.get(&broadcast.job_id());
+        let of_caller = self.by_caller.get(broadcast.caller());
         for seat in of_job.into_iter().chain(of_caller).flatten() {
             // Closed: it is about to give its place back.
             if let Err(mpsc::error::TrySendError::Full(_)) = seat.bell.try_send(Arc::clone(broadcast)) {
                 seat.missed.store(true, Ordering::Release);
             }
         }
-    }
-
-    fn seats(&self) -> MutexGuard<'_, Seats> {
-        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -245,6 +283,8 @@ fn leave<K: std::hash::Hash + Eq>(seats: &mut HashMap<K, Vec<Seat>>, subject: &K
 
 #[cfg(test)]
 mod tests {
+    use shared::event::{Event, EventKind};
+    use shared::job::JobState;
     use shared::progress::Progress;
 
     use super::*;
@@ -282,6 +322,45 @@ mod tests {
         assert!(all.mailbox.try_recv().is_ok());
         assert!(other.mailbox.try_recv().is_err());
         assert!(foreign.mailbox.try_recv().is_err());
+    }
+
+    #[test]
+    fn whoever_follows_a_job_sees_its_progress_as_their_own() {
+        let (hub, leader, follower) = (Arc::new(Hub::new(10, 10)), Uuid::now_v7(), Uuid::now_v7());
+        let eve = Caller { tenant: "acme".into(), principal: "eve".into() };
+        let told = |kind: EventKind, job_id, caller: &Caller, leader| {
+            let event = Event {
+                job_id,
+                seq: 1,
+                caller: caller.clone(),
+                kind,
+                state: JobState::Pending,
+                attempt: 0,
+                error: None,
+                next_attempt_at: None,
+                at: chrono::DateTime::UNIX_EPOCH,
+                leader,
+            };
+            Arc::new(Broadcast::Event(event))
+        };
+        let progress_of = |watcher: &mut Watcher| {
+            let heard = std::iter::from_fn(|| watcher.mailbox.try_recv().ok());
+            let progress = heard.filter(|heard| matches!(heard.as_ref(), Broadcast::Progress { .. }));
+            progress.map(|heard| (heard.job_id(), heard.caller().clone())).collect::<Vec<_>>()
+        };
+        let mut ana_s = hub.watch(&ana(), Subject::Caller(ana())).unwrap();
+        let mut eve_s = hub.watch(&eve, Subject::Caller(eve.clone())).unwrap();
+        hub.ring(&told(EventKind::Submitted, follower, &eve, Some(leader)));
+        hub.ring(&progress(leader));
+        assert_eq!(progress_of(&mut ana_s), [(leader, ana())]);
+        assert_eq!(progress_of(&mut eve_s), [(follower, eve.clone())]);
+        hub.ring(&told(EventKind::Cancelled, leader, &ana(), None));
+        hub.ring(&progress(leader));
+        assert_eq!(progress_of(&mut ana_s), [], "who has left sees nothing of it any more");
+        assert_eq!(progress_of(&mut eve_s), [(follower, eve.clone())]);
+        hub.ring(&told(EventKind::Done, follower, &eve, Some(leader)));
+        hub.ring(&progress(leader));
+        assert_eq!(progress_of(&mut eve_s), []);
     }
 
     #[test]

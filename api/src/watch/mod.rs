@@ -2,6 +2,7 @@
 
 pub mod ears;
 pub mod feed;
+mod followers;
 pub mod frame;
 mod hub;
 

@@ -301,6 +301,10 @@ fn write_reports(folder: &Path) {
     std::fs::write(folder.join("numbers.toml"), REPORT).unwrap();
     let fleeting = REPORT.replace("30d", "1s").replace("Numbers", "Fleeting");
     std::fs::write(folder.join("fleeting.toml"), fleeting).unwrap();
+    let lasting = REPORT.replace("Numbers", "Lasting").replace("retention", "reuse = \"1h\"\nretention");
+    std::fs::write(folder.join("lasting.toml"), lasting).unwrap();
+    let own = "title = \"Own\"\nsource = \"demo\"\nformats = [\"csv\"]\nsql = \"select :principal as who\"\n";
+    std::fs::write(folder.join("own.toml"), own).unwrap();
     let strict = "title = \"Strict\"\nsource = \"demo\"\nformats = [\"csv\"]\nlane = \"bulk\"\n\
                   sql = \"select :choice, :many\"\n[params.choice]\ntype = \"choice\"\nchoices = [\"a\", \"b\"]\n\
                   [params.many]\ntype = \"decimal\"\nlist = true\nmax_items = 2\n";

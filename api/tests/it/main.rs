@@ -18,6 +18,7 @@ mod document;
 mod faults;
 mod heads;
 mod jobs;
+mod reuse;
 mod session;
 mod submit;
 mod watch;

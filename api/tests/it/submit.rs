@@ -83,7 +83,7 @@ async fn a_submit_says_everything_that_is_wrong_at_once(stack: Stack) {
     let wrong = [
         json!({}),
         json!({"report": 7, "formats": "csv", "params": [], "notify": {}}),
-        json!({"report": "numbers", "reuse": {"max_age": 60}, "a/b~c": 1}),
+        json!({"report": "numbers", "again": {"max_age": 60}, "a/b~c": 1}),
         json!({"report": "numbers", "params": {"day": "31.1.2026", "amount": 101, "secret": "x".repeat(41), "tenant": "other"}}),
         json!({"report": "numbers", "params": {"amount": "seven", "nonsense": true}}),
         json!({"report": "numbers", "params": {"secret": "a\u{0}b"}}),

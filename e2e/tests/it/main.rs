@@ -18,3 +18,4 @@ mod faults;
 mod isolation;
 mod memory;
 mod secrets;
+mod sharing;

@@ -213,7 +213,12 @@ impl Stack {
 
     /// Every file in the storage, as a key.
     pub(crate) fn stored_keys(&self) -> Vec<String> {
-        history::stored_keys(&artifacts(self.folder.path()))
+        history::stored_keys(&self.artifacts())
+    }
+
+    /// Where files are stored.
+    pub(crate) fn artifacts(&self) -> PathBuf {
+        artifacts(self.folder.path())
     }
 
     /// Rings for jobs, `times` for each, in random order, as a broker that duplicates and shuffles would.

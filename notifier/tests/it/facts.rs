@@ -115,6 +115,7 @@ fn job() -> Job {
         error: None,
         traceparent: None,
         artifacts: Vec::new(),
+        sharing: shared::reuse::Sharing::default(),
     }
 }
 

@@ -130,6 +130,7 @@ impl Stage {
             retention_ms: 86_400_000,
             traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
             idempotency: None,
+            reuse: None,
         };
         match self.places.store.submit(vec![job]).await.unwrap().remove(0) {
             Submitted::Created(job) => *job,

@@ -112,6 +112,7 @@ impl Stack {
             retention_ms: i64::try_from(definition.retention.as_millis()).unwrap(),
             traceparent: None,
             idempotency: None,
+            reuse: None,
         };
         assert!(matches!(self.places.jobs.submit(new).await.unwrap(), Submitted::Created(_)));
         id

@@ -76,6 +76,7 @@ impl Reader {
             max_watchers: self.number("http.max_watchers", 1),
             ping_every: self.duration("http.ping_every"),
             max_page: self.number("http.max_page", 1),
+            max_wait: self.duration("http.max_wait"),
         }
     }
 

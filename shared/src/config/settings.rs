@@ -108,6 +108,7 @@ pub struct Http {
     pub max_watchers: usize,
     pub ping_every: Duration,
     pub max_page: u32,
+    pub max_wait: Duration,
 }
 
 /// `[database]`

@@ -9,7 +9,7 @@ use super::ColumnSpec;
 use crate::artifact::Format;
 use crate::job::Lane;
 
-use super::{CsvOptions, JsonlOptions, OnLimit};
+use super::{CsvOptions, JsonlOptions, OnLimit, Query};
 
 /// A report as the catalogue describes it, parsed and checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,6 +62,14 @@ pub struct ReportDefinition {
     pub page: PageSpec,
     /// A picture of the rows, for formats that have a place for one.
     pub chart: Option<ChartSpec>,
+}
+
+impl ReportDefinition {
+    /// Tells whether the rows may differ from one principal of a tenant to the next. A query that cannot be read may do anything.
+    #[must_use]
+    pub fn reads_principal(&self) -> bool {
+        Query::parse(&self.sql).map_or(true, |query| query.placeholders().iter().any(|name| name == "principal"))
+    }
 }
 
 /// Who may open the links to a report's files.

@@ -105,7 +105,9 @@ pub struct FeedCursor {
 /// Jobs, their events and artifacts, as the gateway sees them.
 #[async_trait]
 pub trait JobStore: Send + Sync {
-    /// Writes job, idempotency, event (`submitted`, seq 1) and outbox rows (route: the job's lane) in one transaction.
+    /// Writes job, idempotency, event (`submitted`, seq 1) and outbox rows (route: the job's lane) in one transaction. A job with a
+    /// wish to reuse is answered from the files of an identical one, else it joins the run of one that is under way, else others
+    /// may join it: however many are submitted at once, there is one run.
     async fn submit(&self, jobs: Vec<NewJob>) -> Result<Vec<Submitted>>;
     /// Finds what a submit under this key would be answered: `Replayed`, or `KeyReused` where the body differs. `None`: the key
     /// is free.
@@ -129,7 +131,9 @@ pub trait JobStore: Send + Sync {
     ) -> Result<Vec<(FeedCursor, Event)>>;
     /// Returns the cursor behind which nothing has been committed yet: where a feed without `Last-Event-ID` starts.
     async fn feed_end(&self) -> Result<FeedCursor>;
-    /// `pending`, `processing` or `retrying` → `cancelled`, at once; a running attempt is fenced from that moment.
+    /// `pending`, `processing` or `retrying` → `cancelled`, at once; a running attempt is fenced from that moment. A job whose run
+    /// others wait for is only withdrawn: cancelled for its submitter, while the run goes on. It ends when the last one who waits
+    /// for it cancels; the event then told of the withdrawn job is for its worker, and is not kept.
     async fn cancel(&self, caller: &Caller, id: Uuid) -> Result<Changed>;
     /// `failed` → `pending`: counters back to zero, `attempt` and `seq` go on, an outbox row rings the lane.
     async fn replay(&self, caller: &Caller, id: Uuid) -> Result<Changed>;
@@ -334,6 +338,9 @@ pub trait SweepStore: Send + Sync {
     async fn mark_deleted(&self, artifacts: Vec<Uuid>) -> Result<()>;
     /// Of `keys`, returns those that no artifact row refers to and no running attempt may still be writing.
     async fn unreferenced_keys(&self, keys: Vec<String>) -> Result<Vec<String>>;
+    /// Brings jobs that follow another one up to it, at most `limit` leaders' at a time: a crash may have come between a leader's
+    /// change and theirs. Returns how many changes it made; none where both are one transaction.
+    async fn lead_followers(&self, limit: u32) -> Result<u32>;
     /// Removes idempotency rows older than `age`.
     async fn forget_idempotency(&self, age: Duration) -> Result<u64>;
     /// Jobs that are not final and covered by nothing: no unsent outbox row, no live worker, no due time, not `pending`

@@ -81,6 +81,7 @@ impl Sweeper {
     pub async fn sweep(&mut self) {
         let Self { places, settings, faults, ringer, looked, .. } = self;
         faults.note("release jobs of lost workers", rescue::release_lost_jobs(places, settings.silence).await);
+        faults.note("bring followers up to their leaders", rescue::lead_followers(places).await);
         faults.note("ring overdue retries", rescue::ring_overdue_retries(places, *settings).await);
         faults.note("ring pending jobs", ringer.ring_lanes(places, settings.grace).await);
         faults.note("ring due deliveries", ringer.ring_deliveries(places, settings.grace).await);

@@ -7,6 +7,9 @@ use crate::store::StoreError;
 
 use super::Settings;
 
+/// Leaders whose followers are looked after in one go.
+const LEADERS_AT_ONCE: u32 = 100;
+
 pub(super) async fn release_lost_jobs(places: &Places, silence: Duration) -> Result<(), StoreError> {
     let lost = places.store.release_lost_jobs(silence).await?;
     for job in &lost {
@@ -21,6 +24,13 @@ pub(super) async fn ring_overdue_retries(places: &Places, settings: Settings) ->
     let limit = (f64::from(settings.ring_rate) * settings.every.as_secs_f64()).ceil().max(1.0);
     let rung = places.store.ring_overdue_retries(settings.grace, limit as u32).await?;
     metrics::counter!("waitless_rung_again_total", "what" => "retry").increment(u64::from(rung));
+    Ok(())
+}
+
+/// Jobs that share a run and were left behind by a crash.
+pub(super) async fn lead_followers(places: &Places) -> Result<(), StoreError> {
+    let led = places.store.lead_followers(LEADERS_AT_ONCE).await?;
+    metrics::counter!("waitless_followers_led_again_total").increment(u64::from(led));
     Ok(())
 }
 

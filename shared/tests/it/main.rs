@@ -12,6 +12,7 @@ mod query;
 mod relay;
 mod rules;
 mod storage;
+mod store_follow;
 mod store_postgres;
 mod store_sqlite;
 mod sweep;

@@ -130,6 +130,7 @@ fn lower_layers_import_nothing_of_higher_ones() {
         "message",
         "problem",
         "progress",
+        "reuse",
         "trace",
         "transitions",
     ];

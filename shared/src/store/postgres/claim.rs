@@ -25,13 +25,15 @@ use crate::transitions::ALONE_FROM_CRASHES;
 /// ids everywhere, so that two batches never wait for each other in a circle.
 const CLAIM: &str = concat!(
     "with locked as materialized (
-        select id, state, next_attempt_at, crashes from jobs where id = any($1) order by id for no key update
+        select id, state, next_attempt_at, crashes, leader_id from jobs where id = any($1) order by id for no key update
     ), free as materialized (
         select id from locked
         where (state = 'pending' or (state = 'retrying' and next_attempt_at <= now())) and (crashes < 2 or id = any($3))
+          and leader_id is null
     ), changed as (
         update jobs j
-        set state = 'processing', attempt = j.attempt + 1, worker_id = $2, seq = j.seq + 1, started_at = now(),
+        set state = 'processing', attempt = j.attempt + 1, worker_id = $2,
+            seq = j.seq + (j.withdrawn_at is null)::int, started_at = now(),
             next_attempt_at = null, phase = case when j.crashes < 2 then 'starting' else 'waiting' end, rows_read = 0, total_rows = null,
             total_is_estimate = false, bytes_written = 0
         from free where j.id = any(array[free.id])
@@ -39,7 +41,7 @@ const CLAIM: &str = concat!(
     job_columns!(),
     "), event as (
         insert into events (job_id, seq, tenant, principal, kind, state, attempt)
-        select id, seq, tenant, principal, 'started', 'processing', attempt from changed
+        select id, seq, tenant, principal, 'started', 'processing', attempt from changed where withdrawn_at is null
     )
     select *, null::text as artifacts from changed"
 );
@@ -132,7 +134,8 @@ async fn claim_all(
             break;
         }
         let mut claimed = claim_free(connection, worker_id, &open).await?;
-        effects.events.extend(claimed.values().map(started));
+        effects.events.extend(claimed.values().filter(|job| job.sharing.withdrawn_at.is_none()).map(started));
+        effects.led.extend(claimed.values().filter(|job| job.sharing.is_followed()).map(|job| job.id));
         let unanswered = |outcomes: &[Option<Found>]| outcomes.iter().any(Option::is_none);
         for (request, outcome) in requests.iter().zip(&mut outcomes).filter(|(_, outcome)| outcome.is_none()) {
             *outcome = claimed.remove(&request.job_id).map(|job| Found::Claimed(Claimed::Yes(Box::new(job))));
@@ -223,5 +226,6 @@ fn started(job: &Job) -> Event {
         error: None,
         next_attempt_at: None,
         at: job.started_at.unwrap_or(job.created_at),
+        leader: None,
     }
 }

@@ -2,20 +2,22 @@
 
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
-use diesel::sql_types::{BigInt, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::errors::{Failure, unreadable};
 use super::rows::read_message;
-use crate::event::Event;
+use crate::event::{Event, EventKind};
 use crate::job::Caller;
 use crate::message::OutboxMessage;
 use crate::store::OUTBOX_LEASE;
 
 /// Completes a statement whose part `changed` holds one row a changed job with the columns
 /// `id, seq, tenant, principal, kind, state, attempt, event_error, next_attempt_at, notify, lane, report, traceparent,
-/// delay_ms, ring`: writes the event; for `done` and `failed` the deliveries and their doorbells; for `pending` and `retrying`
-/// the doorbell of the lane where `ring` says so; for `failed` the dead letter. Answers rows for [`EffectRow`].
+/// delay_ms, ring, led, quiet, leader_id`: writes the event; for `done` and `failed` the deliveries and their doorbells; for `pending` and `retrying`
+/// the doorbell of the lane where `ring` says so; for `failed` the dead letter. Where it is `quiet`, only the run is left of a job
+/// that was withdrawn, and nothing but its lane hears of it. Those that are `led` have followers, which are to be brought up to
+/// them. Answers rows for [`EffectRow`].
 macro_rules! with_effects {
     ($changed:literal) => {
         concat!(
@@ -23,12 +25,12 @@ macro_rules! with_effects {
             ", event as (
                 insert into events (job_id, seq, tenant, principal, kind, state, attempt, error, next_attempt_at)
                 select id, seq, tenant, principal, kind, state, attempt, event_error, next_attempt_at from changed
-                returning job_id, seq, tenant, principal, kind, state, attempt, error, next_attempt_at, at
+                where not quiet
             ), delivery as (
                 insert into deliveries (id, job_id, tenant, event, seq, channel, recipient)
                 select waitless_uuid_v7(), c.id, c.tenant, c.kind, c.seq, n->>'channel', n->>'to'
                 from changed c cross join lateral json_array_elements(c.notify) n
-                where c.state in ('done', 'failed')
+                where c.state in ('done', 'failed') and not c.quiet
                 on conflict do nothing
                 returning id, job_id, channel
             ), rung as (
@@ -44,15 +46,16 @@ macro_rules! with_effects {
                 select waitless_uuid_v7(), 'dead-job', c.id, 'dead', null,
                        json_build_object('tenant', c.tenant, 'report', c.report, 'error', c.event_error), c.traceparent,
                        now() + interval '5 seconds'
-                from changed c where c.state = 'failed'
+                from changed c where c.state = 'failed' and not c.quiet
                 returning id, kind, subject, queue, delay_ms, detail, traceparent
             )
-            select job_id as subject, kind, seq, tenant, principal, state, attempt, error::text as detail,
-                   next_attempt_at, at, null::uuid as outbox_id, null::text as queue, null::bigint as delay_ms,
-                   null::text as traceparent
-            from event
+            select id as subject, kind, seq, tenant, principal, state, attempt, event_error::text as detail,
+                   next_attempt_at, now() as at, null::uuid as outbox_id, null::text as queue, null::bigint as delay_ms,
+                   null::text as traceparent, led, quiet, leader_id
+            from changed
             union all
-            select subject, kind, null, null, null, null, null, detail::text, null, null, id, queue, delay_ms, traceparent
+            select subject, kind, null, null, null, null, null, detail::text, null, null, id, queue, delay_ms, traceparent,
+                   false, false, null
             from rung"
         )
     };
@@ -93,6 +96,12 @@ pub(super) struct EffectRow {
     delay_ms: Option<i64>,
     #[diesel(sql_type = Nullable<Text>)]
     traceparent: Option<String>,
+    #[diesel(sql_type = Bool)]
+    led: bool,
+    #[diesel(sql_type = Bool)]
+    quiet: bool,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    leader_id: Option<Uuid>,
 }
 
 /// What a commit is told of.
@@ -100,6 +109,10 @@ pub(super) struct EffectRow {
 pub(super) struct Effects {
     pub(super) events: Vec<Event>,
     pub(super) outbox: Vec<OutboxMessage>,
+    /// Changes of jobs that were withdrawn: nobody is told.
+    pub(super) silent: Vec<Event>,
+    /// Changed jobs whose followers are to be brought up to them.
+    pub(super) led: Vec<Uuid>,
 }
 
 impl Effects {
@@ -112,20 +125,38 @@ impl Effects {
                     read_message(&row.kind, row.subject, (&queue, row.delay_ms), row.detail.as_deref())?;
                 effects.outbox.push(OutboxMessage { id, route, message, traceparent: row.traceparent });
             } else {
-                effects.events.push(row.event()?);
+                if row.led {
+                    effects.led.push(row.subject);
+                }
+                let quiet = row.quiet;
+                let event = row.event()?;
+                // That nobody waits for its run any more is for its worker to hear.
+                if quiet && event.kind != EventKind::Cancelled {
+                    effects.silent.push(event);
+                } else {
+                    effects.events.push(event);
+                }
             }
         }
         effects.outbox.sort_unstable_by_key(|message| message.id);
         Ok(effects)
     }
 
+    /// Tells whether there is nothing to tell.
     pub(super) const fn is_empty(&self) -> bool {
         self.events.is_empty() && self.outbox.is_empty()
+    }
+
+    /// Returns every change, also those nobody is told of.
+    pub(super) fn changes(&self) -> impl Iterator<Item = &Event> {
+        self.events.iter().chain(&self.silent)
     }
 
     pub(super) fn append(&mut self, mut later: Self) {
         self.events.append(&mut later.events);
         self.outbox.append(&mut later.outbox);
+        self.silent.append(&mut later.silent);
+        self.led.append(&mut later.led);
     }
 }
 
@@ -160,6 +191,7 @@ impl EffectRow {
             error: self.detail.as_deref().map(serde_json::from_str).transpose().map_err(unreadable)?,
             next_attempt_at: self.next_attempt_at,
             at,
+            leader: self.leader_id,
         })
     }
 }

@@ -72,6 +72,7 @@ impl EventRow {
             error: self.error.as_deref().map(from_json).transpose()?,
             next_attempt_at: self.next_attempt_at,
             at: self.at,
+            leader: None,
         };
         Ok((FeedCursor { transaction: self.transaction, position: self.position }, event))
     }

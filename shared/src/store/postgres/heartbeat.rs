@@ -54,7 +54,7 @@ const BEAT: &str = "
     select null, null where not exists (select from worker)
     union all
     select j.id, null from jobs j
-    where j.state = 'processing' and j.worker_id = $1 and j.id <> all($2) and j.started_at < now() - interval '15 seconds'";
+    where j.state = 'processing' and j.worker_id = $1 and j.leader_id is null and j.id <> all($2) and j.started_at < now() - interval '15 seconds'";
 
 /// Claims whose answer never reached the worker: nobody runs them, and nobody else may. They were no errors.
 const GIVE_BACK: &str = with_effects!(
@@ -64,10 +64,12 @@ const GIVE_BACK: &str = with_effects!(
         order by id for no key update
     ), changed as (
         update jobs j
-        set state = 'pending', worker_id = null, interruptions = j.interruptions + 1, seq = j.seq + 1, rung_at = now()
+        set state = 'pending', worker_id = null, interruptions = j.interruptions + 1,
+            seq = j.seq + (j.withdrawn_at is null)::int, rung_at = now()
         from strays where j.id = any(array[strays.id])
         returning j.id, j.seq, j.tenant, j.principal, 'handed_back' as kind, j.state, j.attempt, null::json as event_error,
-                  j.next_attempt_at, j.notify, j.lane, j.report, j.traceparent, null::bigint as delay_ms, true as ring
+                  j.next_attempt_at, j.notify, j.lane, j.report, j.traceparent, null::bigint as delay_ms, true as ring,
+                  coalesce(j.joined > 0, false) as led, j.withdrawn_at is not null as quiet, j.leader_id
     )"
 );
 

@@ -34,7 +34,7 @@ const LOSE: &str = with_effects!(
         delete from workers where id = any($1)
     ), held as materialized (
         select id, crashes, phase <> 'waiting' and not $6 as crashed from jobs
-        where state = 'processing' and worker_id = any($1)
+        where state = 'processing' and worker_id = any($1) and leader_id is null
         order by id for no key update
     ), lost as materialized (
         select id, crashed, crashed and crashes + 1 >= $2 as ends from held
@@ -42,14 +42,15 @@ const LOSE: &str = with_effects!(
         update jobs j
         set state = case when lost.ends then 'failed' else 'pending' end, worker_id = null,
             crashes = j.crashes + lost.crashed::int, interruptions = j.interruptions + (not lost.crashed)::int,
-            seq = j.seq + 1, rung_at = now(), finished_at = case when lost.ends then now() end,
+            seq = j.seq + (j.withdrawn_at is null)::int, rung_at = now(), finished_at = case when lost.ends then now() end,
             error = case when lost.ends then $4::json when lost.crashed then $3::json else j.error end
         from lost where j.id = any(array[lost.id])
         returning j.id, j.seq, j.tenant, j.principal,
                   case when lost.ends then 'failed' when lost.crashed then 'worker_lost' else 'handed_back' end as kind,
                   j.state, j.attempt, case when lost.ends then $4::json when lost.crashed then $3::json end as event_error,
                   j.next_attempt_at, j.notify, j.lane, j.report, j.traceparent, null::bigint as delay_ms,
-                  j.id <> all($5::uuid[]) as ring
+                  j.id <> all($5::uuid[]) as ring,
+                  coalesce(j.joined > 0, false) as led, j.withdrawn_at is not null as quiet, j.leader_id
     )"
 );
 
@@ -77,7 +78,7 @@ const GONE_WORKERS: &str = "
         order by id for update
     ), nameless as materialized (
         select j.worker_id as id, min(j.started_at) as since from jobs j
-        where j.state = 'processing' and not exists (select from workers w where w.id = j.worker_id)
+        where j.state = 'processing' and j.leader_id is null and not exists (select from workers w where w.id = j.worker_id)
         group by j.worker_id
     )
     select id from silent

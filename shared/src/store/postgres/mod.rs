@@ -7,12 +7,14 @@
 //! Operations run in tasks of the runtime the store was opened in. A caller that goes away does not stop them half way.
 
 mod access;
+mod cancel;
 mod claim;
 mod connect;
 mod deliveries;
 mod effects;
 mod errors;
 mod events;
+mod follow;
 mod heartbeat;
 mod jobs;
 mod lose;
@@ -20,6 +22,7 @@ mod migrate;
 mod outbox;
 mod previews;
 mod reports;
+mod reuse;
 mod rows;
 mod run;
 mod settle;

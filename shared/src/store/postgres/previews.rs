@@ -21,8 +21,8 @@ const SAVE: &str = "
     where previews.attempt <= excluded.attempt";
 
 const READ: &str = "
-    select p.body from previews p join jobs j on j.id = p.job_id
-    where p.job_id = $1 and j.tenant = $2 and j.principal = $3 and p.attempt = j.attempt and p.expires_at > now()";
+    select p.body from previews p join jobs j on p.job_id = coalesce(j.leader_id, j.id)
+    where j.id = $1 and j.tenant = $2 and j.principal = $3 and p.attempt = j.attempt and p.expires_at > now()";
 
 const FORGET: &str = "
     with old as materialized (

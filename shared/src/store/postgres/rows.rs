@@ -18,6 +18,7 @@ use crate::job::{Caller, Job};
 use crate::message::{Message, Queue, Route};
 use crate::problem::Problem;
 use crate::progress::Progress;
+use crate::reuse::{Served, Sharing};
 
 /// The columns of [`JobRow`], artifacts apart, of a table or part named `j`.
 macro_rules! job_columns {
@@ -26,7 +27,7 @@ macro_rules! job_columns {
          j.formats::text as formats, j.notify::text as notify, j.state, j.attempt, j.errors, j.crashes, j.interruptions, \
          j.max_attempts, j.timeout_ms, j.retention_ms, j.worker_id, j.phase, j.rows_read, j.total_rows, \
          j.total_is_estimate, j.bytes_written, j.seq, j.created_at, j.started_at, j.finished_at, j.next_attempt_at, \
-         j.error::text as error, j.traceparent"
+         j.error::text as error, j.traceparent, j.served, j.leader_id, j.joined, j.withdrawn_at"
     };
 }
 pub(super) use job_columns;
@@ -106,6 +107,14 @@ pub(super) struct JobRow {
     #[diesel(sql_type = Nullable<Text>)]
     traceparent: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
+    served: Option<String>,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    leader_id: Option<Uuid>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    joined: Option<i32>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    withdrawn_at: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Nullable<Text>)]
     artifacts: Option<String>,
 }
 
@@ -145,6 +154,12 @@ impl JobRow {
             error: self.error.as_deref().map(from_json).transpose()?,
             traceparent: self.traceparent,
             artifacts: self.artifacts.as_deref().map_or_else(|| Ok(Vec::new()), from_json)?,
+            sharing: Sharing {
+                served: self.served.as_deref().map_or(Ok(Served::Cold), str::parse).map_err(unreadable)?,
+                leader: self.leader_id,
+                joined: self.joined,
+                withdrawn_at: self.withdrawn_at,
+            },
         })
     }
 }

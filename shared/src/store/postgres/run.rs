@@ -71,12 +71,15 @@ impl PostgresStore {
             if !effects.is_empty() {
                 store.after.committed(effects.outbox, effects.events);
             }
+            if !effects.led.is_empty() {
+                store.lead(effects.led).await;
+            }
             Ok(answer)
         });
         task.await.unwrap_or_else(|error| Err(StoreError::Unavailable(format!("the operation was given up: {error}"))))
     }
 
-    async fn attempt<T, F>(&self, work: F) -> Result<T, StoreError>
+    pub(super) async fn attempt<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         F: for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, Outcome<T>> + Send,
     {

@@ -34,7 +34,7 @@ const SETTLE: &str = with_effects!(
         where l.state = 'processing'
     ), changed as (
         update jobs j
-        set state = h.ends, worker_id = null, seq = j.seq + 1,
+        set state = h.ends, worker_id = null, seq = j.seq + (j.withdrawn_at is null)::int,
             errors = j.errors + (h.ending in ('retrying', 'failed'))::int,
             interruptions = j.interruptions + (h.ending = 'pending')::int,
             phase = h.phase, rows_read = h.rows_read, total_rows = h.total_rows, total_is_estimate = h.total_is_estimate,
@@ -46,7 +46,8 @@ const SETTLE: &str = with_effects!(
         returning j.id, j.seq, j.tenant, j.principal,
                   case when h.ends = 'pending' then 'handed_back' else h.ends end as kind, j.state, j.attempt,
                   h.problem::json as event_error, j.next_attempt_at, j.notify, j.lane, j.report, j.traceparent,
-                  case when h.ends = 'retrying' then h.delay_ms end as delay_ms, true as ring, j.retention_ms
+                  case when h.ends = 'retrying' then h.delay_ms end as delay_ms, true as ring, j.retention_ms,
+                  coalesce(j.joined > 0, false) as led, j.withdrawn_at is not null as quiet, j.leader_id
     ), made as materialized (
         select a.*, c.tenant, now() + c.retention_ms * interval '1 millisecond' as expires_at
         from unnest($13::uuid[], $14::int[], $15::uuid[], $16::text[], $17::text[], $18::text[], $19::bigint[], $20::bigint[],
@@ -92,7 +93,7 @@ async fn settle_all(
         match settle_part(connection, &part).await {
             Ok(done) => {
                 for settlement in &part {
-                    let event = done.events.iter().find(|event| event.job_id == settlement.job_id);
+                    let event = done.changes().find(|event| event.job_id == settlement.job_id);
                     if let Some(event) = event.filter(|event| event.attempt == settlement.attempt) {
                         reached.insert(token(settlement), event.state);
                     }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::effects::Effects;
 use super::errors::Failure;
+use super::reuse::submit_reusing;
 use super::rows::{JobRow, artifacts_column, job_columns, to_json};
 use super::run::Outcome;
 use super::sql::sql;
@@ -19,6 +20,7 @@ use crate::event::{Event, EventKind};
 use crate::job::{Caller, Idempotency, Job, JobState, NewJob};
 use crate::message::{Message, OutboxMessage, Queue, Route};
 use crate::progress::Progress;
+use crate::reuse::Sharing;
 use crate::store::{Result, Submitted};
 
 /// Keys are taken in their order, so that two batches with the same keys never wait for each other in a circle. Who waits for
@@ -113,17 +115,49 @@ impl PostgresStore {
     }
 
     pub(super) async fn submit_batch(&self, jobs: Vec<NewJob>) -> Result<Vec<Submitted>> {
-        self.change(|connection| submit_all(connection, jobs).boxed()).await
+        self.change(|connection| submit_batch(connection, jobs).boxed()).await
     }
 }
 
+/// How the jobs of a batch are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Each with a run of its own: one statement.
+    Plain,
+    /// An identical job may answer.
+    Reusing,
+}
+
+/// Submits jobs with and without a wish to reuse apart: the others do not pay for it.
+async fn submit_batch(connection: &mut AsyncPgConnection, jobs: Vec<NewJob>) -> Outcome<(Vec<Submitted>, Effects)> {
+    if jobs.iter().all(|job| job.reuse.is_none()) {
+        return submit_all(connection, jobs, Way::Plain).await;
+    }
+    let reuses: Vec<bool> = jobs.iter().map(|job| job.reuse.is_some()).collect();
+    let (reusing, plain): (Vec<NewJob>, Vec<NewJob>) = jobs.into_iter().partition(|job| job.reuse.is_some());
+    let (plain, mut effects) = submit_all(connection, plain, Way::Plain).await?;
+    let (reusing, told) = submit_all(connection, reusing, Way::Reusing).await?;
+    effects.append(told);
+    let (mut plain, mut reusing) = (plain.into_iter(), reusing.into_iter());
+    let outcomes = reuses.into_iter().filter_map(|reuses| if reuses { reusing.next() } else { plain.next() });
+    Ok((outcomes.collect(), effects))
+}
+
 /// Submits; where a value cannot be written, halves the batch until the bad element stands alone.
-async fn submit_all(connection: &mut AsyncPgConnection, jobs: Vec<NewJob>) -> Outcome<(Vec<Submitted>, Effects)> {
+async fn submit_all(
+    connection: &mut AsyncPgConnection,
+    jobs: Vec<NewJob>,
+    way: Way,
+) -> Outcome<(Vec<Submitted>, Effects)> {
     let mut effects = Effects::default();
     let mut outcomes = Vec::with_capacity(jobs.len());
     let mut parts = vec![jobs.as_slice()];
     while let Some(part) = parts.pop() {
-        match submit_part(connection, part, &mut effects).await {
+        let done = match way {
+            Way::Plain => submit_part(connection, part, &mut effects).await,
+            Way::Reusing => submit_reusing(connection, part, &mut effects).await,
+        };
+        match done {
             Ok(mut done) => outcomes.append(&mut done),
             Err(Failure::BadData(why)) if part.len() == 1 => outcomes.push(Submitted::Refused(why)),
             Err(Failure::BadData(_)) => {
@@ -202,7 +236,7 @@ async fn insert(
 }
 
 /// Answers for the keys that somebody took before. Returns what is still open.
-async fn recognise(
+pub(super) async fn recognise(
     connection: &mut AsyncPgConnection,
     part: &[NewJob],
     rest: Vec<usize>,
@@ -231,7 +265,7 @@ async fn recognise(
     Ok(rest.into_iter().filter(|index| !answered.contains(index)).collect())
 }
 
-fn created(job: &NewJob, now: DateTime<Utc>) -> Job {
+pub(super) fn created(job: &NewJob, now: DateTime<Utc>) -> Job {
     Job {
         id: job.id,
         caller: job.caller.clone(),
@@ -259,10 +293,11 @@ fn created(job: &NewJob, now: DateTime<Utc>) -> Job {
         error: None,
         traceparent: job.traceparent.clone(),
         artifacts: Vec::new(),
+        sharing: Sharing::default(),
     }
 }
 
-fn submitted(job: &NewJob, now: DateTime<Utc>) -> Event {
+pub(super) fn submitted(job: &NewJob, now: DateTime<Utc>) -> Event {
     Event {
         job_id: job.id,
         seq: 1,
@@ -273,10 +308,11 @@ fn submitted(job: &NewJob, now: DateTime<Utc>) -> Event {
         error: None,
         next_attempt_at: None,
         at: now,
+        leader: None,
     }
 }
 
-fn rung(job: &NewJob, id: Uuid) -> OutboxMessage {
+pub(super) fn rung(job: &NewJob, id: Uuid) -> OutboxMessage {
     OutboxMessage {
         id,
         route: Route::now(Queue::Work(job.lane)),

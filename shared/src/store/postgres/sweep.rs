@@ -33,7 +33,7 @@ macro_rules! ring {
             )
             select subject, kind, null::bigint as seq, null::text as tenant, null::text as principal, null::text as state,
                    null::int as attempt, null::text as detail, null::timestamptz as next_attempt_at, null::timestamptz as at,
-                   id as outbox_id, queue, null::bigint as delay_ms, traceparent
+                   id as outbox_id, queue, null::bigint as delay_ms, traceparent, false as led, false as quiet, null::uuid as leader_id
             from rung"
         )
     };
@@ -42,7 +42,7 @@ macro_rules! ring {
 const RING_RETRIES: &str = ring!(
     "with late as materialized (
         select id from jobs j
-        where state = 'retrying' and next_attempt_at < now() - $1 * interval '1 millisecond'
+        where state = 'retrying' and leader_id is null and next_attempt_at < now() - $1 * interval '1 millisecond'
           and not exists (select from outbox o where o.subject = j.id)
           and rung_at < now() - $1 * interval '1 millisecond'
         order by next_attempt_at limit $2 for no key update skip locked
@@ -56,7 +56,7 @@ const RING_RETRIES: &str = ring!(
 /// that was taken from it. Such jobs are rung again soon, until somebody hears it who is awake.
 const SILENT: &str = "
     select count(*) as count from jobs j
-    where state = 'pending' and lane = $1
+    where state = 'pending' and leader_id is null and lane = $1
           and rung_at < now() - least($2, 300) * interval '1 millisecond'
           and (crashes > 0 or rung_at < now() - $2 * interval '1 millisecond')
       and not exists (select from outbox o where o.subject = j.id)";
@@ -64,7 +64,7 @@ const SILENT: &str = "
 const RING_SILENT: &str = ring!(
     "with silent as materialized (
         select id from jobs j
-        where state = 'pending' and lane = $1
+        where state = 'pending' and leader_id is null and lane = $1
           and rung_at < now() - least($2, 300) * interval '1 millisecond'
           and (crashes > 0 or rung_at < now() - $2 * interval '1 millisecond')
           and not exists (select from outbox o where o.subject = j.id)
@@ -110,17 +110,20 @@ const FORGET: &str = "
     )
     delete from idempotency i using old where i.ctid = old.ctid";
 
-/// Invariant 5, in one query. A worker is alive when its row is; a due time covers a retry; the sweeper rings what is pending.
+/// Invariant 5, in one query. A worker is alive when its row is; a due time covers a retry; the sweeper rings what is pending. A job
+/// that follows another one is covered by it, and by the sweeper for a while after it has ended.
 const UNCOVERED: &str = "
     select id from jobs j
     where state in ('pending', 'processing', 'retrying')
-      and state <> 'pending'
-      and not (state = 'retrying' and next_attempt_at is not null)
-      and not (state = 'processing' and exists (select from workers w where w.id = j.worker_id))
+      and case when leader_id is null then state <> 'pending'
+               else not exists (select from jobs l where l.id = j.leader_id
+                                and coalesce(l.finished_at, now()) > now() - interval '10 seconds') end
+      and not (leader_id is null and state = 'retrying' and next_attempt_at is not null)
+      and not (leader_id is null and state = 'processing' and exists (select from workers w where w.id = j.worker_id))
       and not exists (select from outbox o where o.subject = j.id)";
 
 const COUNTS: &str = "
-    select lane, state, count(*) as count from jobs where state in ('pending', 'processing', 'retrying')
+    select lane, state, count(*) as count from jobs where state in ('pending', 'processing', 'retrying') and leader_id is null
     group by lane, state order by lane, state";
 
 #[derive(QueryableByName)]
@@ -206,6 +209,10 @@ impl SweepStore for PostgresStore {
         self.read(move |connection| unreferenced(connection, keys).boxed()).await
     }
 
+    async fn lead_followers(&self, limit: u32) -> Result<u32> {
+        self.lead_behind(limit).await
+    }
+
     async fn forget_idempotency(&self, age: Duration) -> Result<u64> {
         self.read(move |connection| {
             async move {
@@ -267,7 +274,7 @@ async fn release_lost(connection: &mut AsyncPgConnection, silence_ms: i64) -> Ou
             let gone = gone_workers(connection, silence_ms).await?;
             let effects =
                 if gone.is_empty() { Effects::default() } else { lose(connection, &gone, &[], Lost::Gone).await? };
-            Ok((column(&effects.events, |event| event.job_id), effects))
+            Ok((effects.changes().map(|event| event.job_id).collect(), effects))
         })
         .await
 }

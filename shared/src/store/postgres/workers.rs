@@ -19,7 +19,7 @@ use crate::store::{
 
 const WORKERS: &str = "
     select w.id, w.host, w.pid, w.lanes, w.concurrency, w.started_at, w.heartbeat_at,
-           (select count(*) from jobs j where j.state = 'processing' and j.worker_id = w.id) as running
+           (select count(*) from jobs j where j.state = 'processing' and j.worker_id = w.id and j.leader_id is null) as running
     from workers w order by w.started_at, w.id";
 
 /// A heartbeat may have said so already.

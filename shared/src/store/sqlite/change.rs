@@ -1,5 +1,6 @@
 //! One arrow of the life cycle: the job's row, its event, the deliveries and outbox rows that follow from it.
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::errors::{Outcome, unreadable};
@@ -27,12 +28,36 @@ pub(super) enum Ring {
 /// The update is guarded by the state and the event number the job was read with, so that no change is ever made on top of
 /// one that was not seen.
 pub(super) fn take(transaction: &mut Transaction<'_>, job: &mut Job, arrow: Transition, ring: Ring) -> Outcome<()> {
+    write(transaction, job, arrow, ring)?;
+    if let Ring::Yes(delay) = ring {
+        put(transaction, job_doorbell(job, delay), job.traceparent.as_deref())?;
+    }
+    if job.sharing.withdrawn_at.is_some() {
+        if arrow == Transition::Cancel {
+            // For the worker: nobody else hears anything new.
+            transaction.events.push(event_of(job, arrow.event(), transaction.now));
+        }
+        return Ok(());
+    }
+    tell(transaction, job, arrow.event())?;
+    if matches!(job.state, JobState::Done | JobState::Failed) {
+        deliver(transaction, job, arrow.event())?;
+    }
+    if let (JobState::Failed, Some(error)) = (job.state, &job.error) {
+        let letter = dead_letter(job, error.clone());
+        put(transaction, (Route::now(Queue::Dead), letter), job.traceparent.as_deref())?;
+    }
+    Ok(())
+}
+
+fn write(transaction: &mut Transaction<'_>, job: &mut Job, arrow: Transition, ring: Ring) -> Outcome<()> {
     let (before, seq) = (job.state, job.seq);
     if !arrow.from().contains(&before) {
         return Err(unreadable(format!("{arrow:?} cannot leave {before}")));
     }
     job.state = arrow.to();
-    job.seq += 1;
+    // Of a job that was withdrawn only the run is left: its own story ended with the cancel.
+    job.seq += i64::from(job.sharing.withdrawn_at.is_none());
     if job.state != JobState::Processing {
         job.worker_id = None;
     }
@@ -72,17 +97,6 @@ pub(super) fn take(transaction: &mut Transaction<'_>, job: &mut Job, arrow: Tran
     if changed != 1 {
         return Err(unreadable(format!("job {} changed in the middle of {arrow:?}", job.id)));
     }
-    tell(transaction, job, arrow.event())?;
-    if let Ring::Yes(delay) = ring {
-        put(transaction, job_doorbell(job, delay), job.traceparent.as_deref())?;
-    }
-    if matches!(job.state, JobState::Done | JobState::Failed) {
-        deliver(transaction, job, arrow.event())?;
-    }
-    if let (JobState::Failed, Some(error)) = (job.state, &job.error) {
-        let letter = dead_letter(job, error.clone());
-        put(transaction, (Route::now(Queue::Dead), letter), job.traceparent.as_deref())?;
-    }
     Ok(())
 }
 
@@ -95,10 +109,9 @@ fn dead_letter(job: &Job, error: Problem) -> Message {
     Message::DeadJob { job_id: job.id, tenant: job.caller.tenant.clone(), report: job.report.clone(), error }
 }
 
-/// Writes the event of the state a job is in now.
-pub(super) fn tell(transaction: &mut Transaction<'_>, job: &Job, kind: EventKind) -> Outcome<()> {
+fn event_of(job: &Job, kind: EventKind, now: DateTime<Utc>) -> Event {
     let why = matches!(kind, EventKind::Retrying | EventKind::Failed | EventKind::WorkerLost);
-    let event = Event {
+    Event {
         job_id: job.id,
         seq: job.seq,
         caller: job.caller.clone(),
@@ -107,8 +120,14 @@ pub(super) fn tell(transaction: &mut Transaction<'_>, job: &Job, kind: EventKind
         attempt: job.attempt,
         error: job.error.clone().filter(|_| why),
         next_attempt_at: job.next_attempt_at,
-        at: transaction.now,
-    };
+        at: now,
+        leader: job.sharing.follows(),
+    }
+}
+
+/// Writes the event of the state a job is in now.
+pub(super) fn tell(transaction: &mut Transaction<'_>, job: &Job, kind: EventKind) -> Outcome<()> {
+    let event = event_of(job, kind, transaction.now);
     let error = event.error.as_ref().map(to_json).transpose()?;
     sql!(
         "insert into events (job_id, seq, tenant, principal, kind, state, attempt, error, next_attempt_at, at) \

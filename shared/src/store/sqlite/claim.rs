@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::change::{Ring, take};
 use super::errors::Outcome;
+use super::follow::lead;
 use super::lose::{Lost, take_all_from};
 use super::owner::Owner;
 use super::rows::bare_job;
@@ -40,6 +41,10 @@ fn claim_one(
         let Some(released) = bare_job(transaction.connection, request.job_id)? else { return Ok(Claimed::Gone) };
         job = released;
     }
+    if job.sharing.follows().is_some() {
+        // Somebody else's run is its own.
+        return Ok(if job.state.is_final() { Claimed::Gone } else { Claimed::Held });
+    }
     let must_wait = job.must_run_alone() && !request.alone;
     match job.state {
         JobState::Pending if must_wait => Ok(Claimed::MustRunAlone),
@@ -64,5 +69,6 @@ fn start(transaction: &mut Transaction<'_>, mut job: Job, worker_id: Uuid) -> Ou
     let phase = if job.must_run_alone() { Phase::Waiting } else { Phase::Starting };
     job.progress = Progress { phase, ..Progress::default() };
     take(transaction, &mut job, Transition::Claim, Ring::No)?;
+    lead(transaction, &job)?;
     Ok(Claimed::Yes(Box::new(job)))
 }

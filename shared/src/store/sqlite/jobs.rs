@@ -5,14 +5,16 @@ use diesel::SqliteConnection;
 use uuid::Uuid;
 
 use super::SqliteStore;
-use super::change::{Ring, take};
+use super::change::{Ring, take, tell};
 use super::errors::Outcome;
+use super::follow::{abandon, has_followers, with_progress_of_leader};
 use super::rows::{bare_job, event_columns, job_columns, read_event, read_job, whole_job, with_artifacts};
 use super::sql::{Cells, sql};
 use super::submit;
 use super::writer::Transaction;
-use crate::event::Event;
-use crate::job::{Caller, Idempotency, Job, NewJob};
+use crate::event::{Event, EventKind};
+use crate::job::{Caller, Idempotency, Job, JobState, NewJob};
+use crate::reuse::Sharing;
 use crate::store::{Changed, FeedCursor, JobFilter, JobStore, Result, Submitted};
 use crate::transitions::Transition;
 
@@ -25,7 +27,7 @@ fn list(connection: &mut SqliteConnection, filter: &JobFilter) -> Outcome<Vec<Jo
         let text = concat!(
             "select ",
             job_columns!(),
-            " from jobs where tenant = ?1 and id < coalesce(?2, x'ffffffffffffffffffffffffffffffff') and (?3 is null or state = ?3) \
+            " from jobs where tenant = ?1 and id < coalesce(?2, x'ffffffffffffffffffffffffffffffff') and (?3 is null or case when withdrawn_at is null then state else 'cancelled' end = ?3) \
              and (?4 is null or report = ?4) order by id desc limit ?5"
         );
         sql!(text, tenant, filter.before, state, report, filter.limit).rows(connection, read_job)?
@@ -33,13 +35,52 @@ fn list(connection: &mut SqliteConnection, filter: &JobFilter) -> Outcome<Vec<Jo
         let text = concat!(
             "select ",
             job_columns!(),
-            " from jobs where tenant = ?1 and principal = ?6 and id < coalesce(?2, x'ffffffffffffffffffffffffffffffff') and (?3 is null or state = ?3) \
+            " from jobs where tenant = ?1 and principal = ?6 and id < coalesce(?2, x'ffffffffffffffffffffffffffffffff') and (?3 is null or case when withdrawn_at is null then state else 'cancelled' end = ?3) \
              and (?4 is null or report = ?4) order by id desc limit ?5"
         );
         let principal = &filter.caller.principal;
         sql!(text, tenant, filter.before, state, report, filter.limit, principal).rows(connection, read_job)?
     };
-    found.into_iter().map(|job| with_artifacts(connection, job)).collect()
+    found.into_iter().map(|job| seen(connection, job)).collect()
+}
+
+/// Completes a job as its submitter sees it.
+fn seen(connection: &mut SqliteConnection, job: Job) -> Outcome<Job> {
+    let job = with_artifacts(connection, job)?.as_seen();
+    Ok(match job.sharing.follows().filter(|_| job.state == JobState::Processing) {
+        Some(leader) => with_progress_of_leader(job, bare_job(connection, leader)?),
+        None => job,
+    })
+}
+
+/// Cancels a job of the caller's. One whose run others wait for is only withdrawn: the run goes on for them. With the last one
+/// who waited for the run of a job that was withdrawn, the run ends too.
+fn cancel(transaction: &mut Transaction<'_>, caller: &Caller, id: Uuid) -> Outcome<Changed> {
+    let found = bare_job(transaction.connection, id)?.filter(|job| job.caller == *caller);
+    if let Some(job) = found.filter(|job| job.sharing.is_followed() && job.sharing.withdrawn_at.is_none())
+        && Transition::Cancel.from().contains(&job.state)
+        && has_followers(transaction, id)?
+    {
+        return withdraw(transaction, job);
+    }
+    let changed = change(transaction, caller, id, (Transition::Cancel, Ring::No))?;
+    if let Changed::Yes(job) = &changed
+        && let Some(leader) = job.sharing.follows()
+        && let Some(leader) = bare_job(transaction.connection, leader)?
+    {
+        abandon(transaction, leader)?;
+    }
+    Ok(changed)
+}
+
+fn withdraw(transaction: &mut Transaction<'_>, mut job: Job) -> Outcome<Changed> {
+    let text = "update jobs set withdrawn_at = ?1, seq = seq + 1 where id = ?2";
+    sql!(text, transaction.now, job.id).run(transaction.connection)?;
+    job.seq += 1;
+    job.sharing.withdrawn_at = Some(transaction.now);
+    let job = job.as_seen();
+    tell(transaction, &job, EventKind::Cancelled)?;
+    Ok(Changed::Yes(Box::new(job)))
 }
 
 /// Reads a job of the caller's and takes it along `arrow` where its state allows.
@@ -52,10 +93,14 @@ fn change(
     let Some(mut job) = bare_job(transaction.connection, id)?.filter(|job| job.caller == *caller) else {
         return Ok(Changed::NotFound);
     };
-    if !arrow.from().contains(&job.state) {
-        return Ok(Changed::WrongState(Box::new(with_artifacts(transaction.connection, job)?)));
+    if !arrow.from().contains(&job.state) || job.sharing.withdrawn_at.is_some() {
+        return Ok(Changed::WrongState(Box::new(seen(transaction.connection, job)?)));
     }
     if arrow == Transition::Replay {
+        // From here on it has a run of its own, which nobody joins.
+        let text = "update jobs set fingerprint = null, joined = null, leader_id = null, served = null, link_seeds = null where id = ?1";
+        sql!(text, id).run(transaction.connection)?;
+        job.sharing = Sharing::default();
         (job.errors, job.crashes, job.interruptions) = (0, 0, 0);
         job.error = None;
         job.progress = crate::progress::Progress::default();
@@ -80,7 +125,12 @@ impl JobStore for SqliteStore {
 
     async fn job(&self, caller: &Caller, id: Uuid) -> Result<Option<Job>> {
         let caller = caller.clone();
-        self.readers.read(move |connection| Ok(whole_job(connection, id)?.filter(|job| job.caller == caller))).await
+        self.readers
+            .read(move |connection| {
+                let found = bare_job(connection, id)?.filter(|job| job.caller == caller);
+                found.map(|job| seen(connection, job)).transpose()
+            })
+            .await
     }
 
     async fn job_by_id(&self, id: Uuid) -> Result<Option<Job>> {
@@ -144,8 +194,7 @@ impl JobStore for SqliteStore {
 
     async fn cancel(&self, caller: &Caller, id: Uuid) -> Result<Changed> {
         let caller = caller.clone();
-        let arrow = (Transition::Cancel, Ring::No);
-        self.writer.write(move |transaction| change(transaction, &caller, id, arrow)).await
+        self.writer.write(move |transaction| cancel(transaction, &caller, id)).await
     }
 
     async fn replay(&self, caller: &Caller, id: Uuid) -> Result<Changed> {

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::change::{Ring, take};
 use super::errors::Outcome;
+use super::follow::lead;
 use super::owner::Owner;
 use super::rows::{job_columns, read_job};
 use super::sql::{Cells, earlier, sql};
@@ -46,8 +47,11 @@ pub(super) enum Lost {
 /// Only an attempt that had begun crashed with its worker. One that waited to be alone, and one whose worker lives, was interrupted.
 pub(super) fn take_all_from(transaction: &mut Transaction<'_>, worker_id: Uuid, known: Lost) -> Outcome<Vec<Uuid>> {
     sql!("delete from workers where id = ?1", worker_id).run(transaction.connection)?;
-    let text =
-        concat!("select ", job_columns!(), " from jobs where state = 'processing' and worker_id = ?1 order by id");
+    let text = concat!(
+        "select ",
+        job_columns!(),
+        " from jobs where state = 'processing' and worker_id = ?1 and (served is null or served <> 'joined') order by id"
+    );
     let jobs = sql!(text, worker_id).rows(transaction.connection, read_job)?;
     let mut released = Vec::with_capacity(jobs.len());
     for mut job in jobs {
@@ -55,6 +59,7 @@ pub(super) fn take_all_from(transaction: &mut Transaction<'_>, worker_id: Uuid, 
         if known == Lost::Alive || job.progress.phase == Phase::Waiting {
             job.interruptions += 1;
             take(transaction, &mut job, Transition::HandBack, Ring::Yes(None))?;
+            lead(transaction, &job)?;
             continue;
         }
         job.crashes += 1;
@@ -71,6 +76,7 @@ pub(super) fn take_all_from(transaction: &mut Transaction<'_>, worker_id: Uuid, 
             job.error = Some(Problem::new(ProblemKind::WorkersLost, detail));
             take(transaction, &mut job, Transition::Lose, Ring::Yes(None))?;
         }
+        lead(transaction, &job)?;
     }
     Ok(released)
 }

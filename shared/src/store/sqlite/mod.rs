@@ -10,6 +10,7 @@ mod claim;
 mod connect;
 mod deliveries;
 mod errors;
+mod follow;
 mod jobs;
 mod lose;
 mod outbox;

@@ -29,8 +29,8 @@ impl PreviewStore for SqliteStore {
 
     async fn preview(&self, caller: &Caller, job_id: Uuid) -> Result<Option<String>> {
         let caller = caller.clone();
-        let text = "select p.body from previews p join jobs j on j.id = p.job_id \
-                    where p.job_id = ?1 and j.tenant = ?2 and j.principal = ?3 and p.attempt = j.attempt";
+        let text = "select p.body from previews p join jobs j on p.job_id = coalesce(j.leader_id, j.id) \
+                    where j.id = ?1 and j.tenant = ?2 and j.principal = ?3 and p.attempt = j.attempt";
         self.readers
             .read(move |connection| sql!(text, job_id, &caller.tenant, &caller.principal).row(connection, Cells::text))
             .await

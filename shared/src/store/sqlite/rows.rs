@@ -3,20 +3,22 @@
 use diesel::SqliteConnection;
 use uuid::Uuid;
 
-use super::errors::Outcome;
+use super::errors::{Outcome, unreadable};
 use super::sql::{Cells, sql};
 use crate::artifact::Artifact;
 use crate::delivery::Delivery;
 use crate::event::Event;
 use crate::job::{Caller, Job, JobState};
 use crate::progress::Progress;
+use crate::reuse::Sharing;
 
 /// The columns [`read_job`] reads.
 macro_rules! job_columns {
     () => {
         "id, tenant, principal, report, report_version, lane, params, formats, notify, state, attempt, errors, crashes, \
          interruptions, max_attempts, timeout_ms, retention_ms, worker_id, phase, rows_read, total_rows, \
-         total_is_estimate, bytes_written, seq, created_at, started_at, finished_at, next_attempt_at, error, traceparent"
+         total_is_estimate, bytes_written, seq, created_at, started_at, finished_at, next_attempt_at, error, traceparent, \
+         coalesce(served, 'cold'), leader_id, joined, withdrawn_at"
     };
 }
 pub(super) use job_columns;
@@ -56,6 +58,12 @@ pub(super) fn read_job(cells: &mut Cells) -> Outcome<Job> {
         error: cells.maybe_json()?,
         traceparent: cells.maybe_text()?,
         artifacts: Vec::new(),
+        sharing: Sharing {
+            served: cells.name()?,
+            leader: cells.maybe_id()?,
+            joined: cells.maybe_integer()?.map(i32::try_from).transpose().map_err(unreadable)?,
+            withdrawn_at: cells.maybe_time()?,
+        },
     })
 }
 
@@ -129,6 +137,7 @@ pub(super) fn read_event(cells: &mut Cells) -> Outcome<Event> {
         error: cells.maybe_json()?,
         next_attempt_at: cells.maybe_time()?,
         at: cells.time()?,
+        leader: None,
     })
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::change::{Ring, take};
 use super::errors::{Failure, Outcome};
+use super::follow::lead;
 use super::rows::bare_job;
 use super::sql::{later, sql};
 use super::writer::Transaction;
@@ -67,6 +68,7 @@ fn end(transaction: &mut Transaction<'_>, settlement: &Settlement, ending: Endin
             take(transaction, &mut job, Transition::HandBack, Ring::Yes(None))?;
         }
     }
+    lead(transaction, &job)?;
     Ok(Settled::As(job.state))
 }
 

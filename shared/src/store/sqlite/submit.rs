@@ -5,13 +5,15 @@ use diesel::SqliteConnection;
 
 use super::change::{job_doorbell, tell};
 use super::errors::{Failure, Outcome, unreadable};
+use super::follow::follow;
 use super::outbox::put;
-use super::rows::bare_job;
-use super::sql::{Cells, sql, to_json};
+use super::rows::{job_columns, read_job, whole_job, with_artifacts};
+use super::sql::{Cells, earlier, sql, to_json};
 use super::writer::Transaction;
 use crate::event::EventKind;
 use crate::job::{Caller, Idempotency, Job, JobState, NewJob};
 use crate::progress::Progress;
+use crate::reuse::{Served, Sharing};
 use crate::store::Submitted;
 
 /// Writes a batch. An element that a constraint refuses is undone alone.
@@ -26,7 +28,7 @@ fn submit_one(transaction: &mut Transaction<'_>, job: NewJob) -> Outcome<Submitt
         return Ok(answer);
     }
     match transaction.alone(|transaction| insert(transaction, job)) {
-        Ok(job) => Ok(Submitted::Created(Box::new(job))),
+        Ok(job) => Ok(Submitted::Created(Box::new(job.as_submitted()))),
         Err(Failure::Refused(why)) => Ok(Submitted::Refused(why)),
         Err(broken) => Err(broken),
     }
@@ -49,18 +51,63 @@ pub(super) fn find_key(
     if body_hash != given.body_hash {
         return Ok(Some(Submitted::KeyReused));
     }
-    let before = bare_job(connection, job_id)?;
+    let before = whole_job(connection, job_id)?;
     let before =
         before.ok_or_else(|| unreadable(format!("an idempotency key refers to job {job_id}, which is gone")))?;
     Ok(Some(Submitted::Replayed(Box::new(before.as_submitted()))))
 }
 
+/// Whose run or files answer a new job.
+enum Answer {
+    /// Its own run. Says whether identical jobs may join it.
+    Own { joinable: bool },
+    /// That of an identical job.
+    Of(Box<Job>, Served),
+}
+
+/// Finds what answers a new job: files that are fresh enough, else a run that is under way, else one of its own.
+fn find_answer(transaction: &mut Transaction<'_>, new: &NewJob) -> Outcome<Answer> {
+    let Some(reuse) = new.reuse.as_ref().filter(|reuse| !reuse.max_age.is_zero()) else {
+        return Ok(Answer::Own { joinable: false });
+    };
+    let fresh = concat!(
+        "select ",
+        job_columns!(),
+        " from jobs where fingerprint = ?1 and tenant = ?2 and state = 'done' and finished_at > ?3 \
+         and exists (select 1 from artifacts a where a.job_id = jobs.id) and not exists (select 1 from artifacts a \
+         where a.job_id = jobs.id and (a.expires_at <= ?4 or a.deleted_at is not null)) order by finished_at desc limit 1"
+    );
+    let since = earlier(transaction.now, reuse.max_age);
+    let found = sql!(fresh, &reuse.fingerprint, &new.caller.tenant, since, transaction.now);
+    if let Some(source) = found.row(transaction.connection, read_job)? {
+        return Ok(Answer::Of(Box::new(source), Served::Warm));
+    }
+    let under_way = concat!(
+        "select ",
+        job_columns!(),
+        " from jobs where fingerprint = ?1 and tenant = ?2 and joined is not null \
+         and state in ('pending', 'processing', 'retrying')"
+    );
+    let found = sql!(under_way, &reuse.fingerprint, &new.caller.tenant).row(transaction.connection, read_job)?;
+    let Some(leader) = found else { return Ok(Answer::Own { joinable: true }) };
+    sql!("update jobs set joined = joined + 1 where id = ?1", leader.id).run(transaction.connection)?;
+    Ok(Answer::Of(Box::new(leader), Served::Joined))
+}
+
 fn insert(transaction: &mut Transaction<'_>, new: NewJob) -> Outcome<Job> {
     let now = transaction.now;
+    let answer = find_answer(transaction, &new)?;
+    let sharing = match &answer {
+        Answer::Own { joinable } => Sharing { joined: joinable.then_some(0), ..Sharing::default() },
+        Answer::Of(leader, served) => Sharing { served: *served, leader: Some(leader.id), ..Sharing::default() },
+    };
+    let reuse = new.reuse.as_ref();
+    let own = sharing.leader.is_none();
     sql!(
         "insert into jobs (id, tenant, principal, report, report_version, lane, params, formats, notify, state, \
-         max_attempts, timeout_ms, retention_ms, seq, created_at, rung_at, traceparent) \
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'pending', ?10, ?11, ?12, 1, ?13, ?13, ?14)",
+         max_attempts, timeout_ms, retention_ms, seq, created_at, rung_at, traceparent, fingerprint, joined, leader_id, served, \
+         link_seeds) \
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'pending', ?10, ?11, ?12, 1, ?13, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
         new.id,
         &new.caller.tenant,
         &new.caller.principal,
@@ -75,6 +122,11 @@ fn insert(transaction: &mut Transaction<'_>, new: NewJob) -> Outcome<Job> {
         new.retention_ms,
         now,
         new.traceparent.as_deref(),
+        reuse.filter(|_| own).map(|reuse| &reuse.fingerprint),
+        sharing.joined,
+        sharing.leader,
+        (!own).then(|| sharing.served.as_str()),
+        reuse.filter(|_| !own).map(|reuse| to_json(&reuse.links)).transpose()?,
     )
     .run(transaction.connection)?;
     if let Some(given) = &new.idempotency {
@@ -90,14 +142,17 @@ fn insert(transaction: &mut Transaction<'_>, new: NewJob) -> Outcome<Job> {
         )
         .run(transaction.connection)?;
     }
-    let job = fresh(new, now);
+    let mut job = fresh(new, now, sharing);
     tell(transaction, &job, EventKind::Submitted)?;
-    put(transaction, job_doorbell(&job, None), job.traceparent.as_deref())?;
-    Ok(job)
+    match answer {
+        Answer::Own { .. } => put(transaction, job_doorbell(&job, None), job.traceparent.as_deref())?,
+        Answer::Of(leader, _) => follow(transaction, &leader, &mut job)?,
+    }
+    with_artifacts(transaction.connection, job)
 }
 
 /// The job a new one becomes.
-fn fresh(new: NewJob, now: DateTime<Utc>) -> Job {
+fn fresh(new: NewJob, now: DateTime<Utc>, sharing: Sharing) -> Job {
     Job {
         id: new.id,
         caller: new.caller,
@@ -125,5 +180,6 @@ fn fresh(new: NewJob, now: DateTime<Utc>) -> Job {
         error: None,
         traceparent: new.traceparent,
         artifacts: Vec::new(),
+        sharing,
     }
 }

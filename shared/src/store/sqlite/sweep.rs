@@ -70,7 +70,7 @@ impl SweepStore for SqliteStore {
         let text = concat!(
             "select ",
             job_columns!(),
-            " from jobs where state = 'retrying' and next_attempt_at < ?1 and rung_at < ?1 \
+            " from jobs where state = 'retrying' and leader_id is null and next_attempt_at < ?1 and rung_at < ?1 \
              and not exists (select 1 from outbox o where o.subject = jobs.id) order by next_attempt_at limit ?2"
         );
         self.writer
@@ -82,7 +82,7 @@ impl SweepStore for SqliteStore {
     }
 
     async fn count_silent(&self, lane: Lane, grace: Duration) -> Result<u64> {
-        let text = "select count(*) from jobs where state = 'pending' and lane = ?1 and rung_at < ?2 \
+        let text = "select count(*) from jobs where state = 'pending' and leader_id is null and lane = ?1 and rung_at < ?2 \
                     and not exists (select 1 from outbox o where o.subject = jobs.id)";
         let count = self
             .readers
@@ -98,7 +98,7 @@ impl SweepStore for SqliteStore {
         let text = concat!(
             "select ",
             job_columns!(),
-            " from jobs where state = 'pending' and lane = ?1 and rung_at < ?2 \
+            " from jobs where state = 'pending' and leader_id is null and lane = ?1 and rung_at < ?2 \
              and not exists (select 1 from outbox o where o.subject = jobs.id) order by rung_at, id limit ?3"
         );
         self.writer
@@ -161,6 +161,11 @@ impl SweepStore for SqliteStore {
             .await
     }
 
+    async fn lead_followers(&self, _limit: u32) -> Result<u32> {
+        // A leader and its followers change in one transaction.
+        Ok(0)
+    }
+
     async fn forget_idempotency(&self, age: Duration) -> Result<u64> {
         self.writer
             .write(move |transaction| {
@@ -173,15 +178,17 @@ impl SweepStore for SqliteStore {
     }
 
     async fn uncovered_jobs(&self) -> Result<Vec<Uuid>> {
-        let text = "select id from jobs where state in ('pending', 'processing', 'retrying') and state <> 'pending' \
+        let text = "select id from jobs where state in ('pending', 'processing', 'retrying') and leader_id is null and state <> 'pending' \
                     and not (state = 'retrying' and next_attempt_at is not null) \
                     and not (state = 'processing' and exists (select 1 from workers w where w.id = jobs.worker_id)) \
-                    and not exists (select 1 from outbox o where o.subject = jobs.id)";
+                    and not exists (select 1 from outbox o where o.subject = jobs.id) \
+                    union all select f.id from jobs f where f.state in ('pending', 'processing', 'retrying') and f.leader_id is not null \
+                    and not exists (select 1 from jobs l where l.id = f.leader_id and l.state in ('pending', 'processing', 'retrying'))";
         self.readers.read(move |connection| sql!(text).rows(connection, Cells::id)).await
     }
 
     async fn job_counts(&self) -> Result<Vec<(Lane, JobState, u64)>> {
-        let text = "select lane, state, count(*) from jobs where state in ('pending', 'processing', 'retrying') \
+        let text = "select lane, state, count(*) from jobs where state in ('pending', 'processing', 'retrying') and leader_id is null \
                     group by lane, state";
         let read = |cells: &mut Cells| Ok((cells.name()?, cells.name()?, cells.count()?));
         self.readers.read(move |connection| sql!(text).rows(connection, read)).await

@@ -161,7 +161,7 @@ impl WorkerStore for SqliteStore {
             .read(|connection| {
                 sql!(
                     "select w.id, w.host, w.pid, w.lanes, w.concurrency, w.started_at, w.heartbeat_at, \
-                     (select count(*) from jobs j where j.state = 'processing' and j.worker_id = w.id) \
+                     (select count(*) from jobs j where j.state = 'processing' and j.worker_id = w.id and j.leader_id is null) \
                      from workers w order by w.started_at, w.id"
                 )
                 .rows(connection, read_status)

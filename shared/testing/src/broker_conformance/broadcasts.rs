@@ -89,6 +89,7 @@ pub async fn who_listens_for_cancels_hears_them_and_everything_once_somebody_els
         error: None,
         next_attempt_at: None,
         at: chrono::DateTime::UNIX_EPOCH,
+        leader: None,
     });
     crate::eventually(SOON, "a cancel to arrive", async || {
         stage.here.broadcast(cancelled.clone());

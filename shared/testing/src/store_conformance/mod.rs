@@ -25,6 +25,7 @@ pub mod losses;
 pub mod outbox;
 pub mod previews;
 pub mod reads;
+pub mod reuse;
 pub mod settlements;
 pub mod stage;
 pub mod submits;
@@ -177,6 +178,22 @@ macro_rules! test_store {
                 idempotency_keys_are_forgotten_after_a_time,
                 no_job_is_uncovered_at_any_step,
                 unfinished_jobs_are_counted_by_lane_and_state,
+            ]
+            reuse: [
+                identical_jobs_share_one_run_and_nothing_else,
+                a_thousand_identical_submits_at_once_make_one_run,
+                a_fresh_result_is_the_answer_at_once,
+                a_result_whose_file_has_gone_is_no_answer,
+                whoever_wants_a_run_of_their_own_gets_one,
+                what_differs_is_never_shared,
+                a_follower_that_cancels_leaves_the_others_alone,
+                a_leader_that_cancels_leaves_its_run_to_the_others,
+                a_run_ends_when_the_last_one_who_waits_for_it_cancels,
+                followers_share_every_fate_of_the_run,
+                a_lost_worker_costs_leader_and_followers_the_same,
+                a_follower_is_neither_claimed_nor_rung,
+                repeats_of_joined_and_warm_submits_are_answered_the_same,
+                cancels_joins_and_ends_at_once_leave_nobody_waiting,
             ]
             walk: [
                 random_walks_agree_with_the_model,
