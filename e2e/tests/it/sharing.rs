@@ -90,7 +90,8 @@ async fn expect_one_file(store: &dyn Store, jobs: &[Value], gone: &[Uuid], artif
             if job.state == JobState::Done { Ok(job) } else { Err(format!("{} {}", job.id, job.state)) }
         })
         .await;
-        let [file] = done.artifacts.as_slice() else { panic!("{:?}", done.artifacts) };
+        assert_eq!(done.artifacts.len(), 1, "{:?}", done.artifacts);
+        let file = &done.artifacts[0];
         files.insert(file.object_key.clone());
         assert!(links.insert(file.link_id), "every job has a link of its own");
     }
