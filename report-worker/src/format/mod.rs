@@ -7,6 +7,7 @@ mod csv;
 mod decimal;
 mod dictionary;
 mod digits;
+mod gather;
 pub(crate) mod glimpse;
 mod jsonl;
 pub(crate) mod number;
@@ -25,6 +26,7 @@ use shared::artifact::Format;
 use shared::problem::Problem;
 
 use compress::compressed;
+use gather::gathered;
 
 pub use about::{About, Ending};
 pub use pdf::{FontFile, load_fonts};
@@ -77,8 +79,8 @@ pub fn writer(format: Format, about: &Arc<About>) -> Box<dyn RowWriter> {
         Format::Csv => compressed(Box::new(csv::CsvWriter::new(about.csv)), about.csv.compression),
         Format::Jsonl => compressed(Box::new(jsonl::JsonlWriter::default()), about.jsonl.compression),
         Format::Parquet => Box::new(parquet::ParquetWriter::new(about)),
-        Format::Pdf => Box::new(pdf::PdfWriter::new(about)),
-        Format::Xlsx => Box::new(xlsx::XlsxWriter::new(about, xlsx::SHEET_ROWS)),
+        Format::Pdf => gathered(Box::new(pdf::PdfWriter::new(about))),
+        Format::Xlsx => gathered(Box::new(xlsx::XlsxWriter::new(about, xlsx::SHEET_ROWS))),
     }
 }
 

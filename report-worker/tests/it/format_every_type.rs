@@ -139,3 +139,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_same_rows_make_the_same_file_however_they_come() {
+    let names = ["a", "a much longer name than the first one", "b"];
+    let rows: Vec<Row> = (0..60)
+        .map(|number| Row {
+            flag: Some(number % 2 == 0),
+            small: None,
+            int: Some(number),
+            big: Some(i64::from(number) * 1_000_000),
+            single: None,
+            double: Some(f64::from(number) / 3.0),
+            numeric: Some(format!("{number}.500000")),
+            text: Some(names[usize::try_from(number % 3).unwrap()].to_owned()),
+            day: Some(number * 100),
+            local: None,
+            instant: None,
+        })
+        .collect();
+    let one_by_one: Vec<_> = rows.iter().map(|row| batch(std::slice::from_ref(row))).collect();
+    for format in [Format::Pdf, Format::Xlsx] {
+        let whole = write(format, &schema(), &[batch(&rows)]).unwrap();
+        assert!(whole == write(format, &schema(), &one_by_one).unwrap(), "{format}");
+    }
+}

@@ -101,10 +101,16 @@ impl Chart {
         let widest = widths.fold(0.0, f32::max).min(90.0);
         let each = if self.points.len() > 1 { (at(1) - at(0)).abs() } else { plot.right - plot.left };
         let every = ((widest + 5.0) / each).ceil().max(1.0) as usize;
+        let mut free = 0.0;
         for (index, point) in self.points.iter().enumerate().step_by(every) {
             let label = clipped(fonts, LABEL, &point.label, 90.0);
             let width = LABEL.points(fonts.measure(LABEL.weight, &label));
             let x = (at(index) - width / 2.0).min(plot.right - width).max(0.0);
+            // At the edges labels move inwards, and may meet their neighbours.
+            if x < free {
+                continue;
+            }
+            free = x + width + 4.0;
             canvas.text(fonts, LABEL, (x, plot.bottom - 10.0), &label);
         }
     }
