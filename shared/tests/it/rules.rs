@@ -30,7 +30,7 @@ fn root() -> PathBuf {
 
 fn sources() -> Vec<Source> {
     let mut found = Vec::new();
-    let folders = ["shared", "api", "report-worker", "notifier", "standalone", "bench", "e2e"];
+    let folders = ["shared", "api", "report-worker", "notifier", "standalone", "bench", "e2e", "fuzz"];
     for folder in folders {
         walk(&root().join(folder), &mut found);
     }
