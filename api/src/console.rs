@@ -35,9 +35,11 @@ const FILES: &[(&str, &str)] = files![
     "console/pages/jobs.js",
     "console/pages/login.js",
     "console/pages/operations.js",
+    "console/pages/preview.js",
     "console/pages/report.js",
     "console/theme.js",
     "console/words.js",
+    "link.js",
     "sdk/client.js",
     "sdk/index.js",
     "sdk/jobs.js",
@@ -85,6 +87,11 @@ static BUNDLE: LazyLock<(String, String)> = LazyLock::new(|| {
     let tag = format!("\"{}\"", short_hash(&script));
     (script, tag)
 });
+
+/// Returns the address of a file for pages outside of the console.
+pub(crate) fn asset_path(path: &str) -> String {
+    format!("/assets/{}/{path}", CONSOLE.version)
+}
 
 fn short_hash(text: &str) -> String {
     hash_token(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()

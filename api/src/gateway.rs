@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::Keys;
 use crate::limits::Limits;
+use crate::links::Remakes;
 use crate::reports::Versions;
 use crate::session::Sessions;
 use crate::under_way::UnderWay;
@@ -38,6 +39,8 @@ pub struct Gateway {
     pub sessions: Sessions,
     /// How much each tenant may do.
     pub limits: Limits,
+    /// Reports that were made again for whoever held an expired link.
+    pub remakes: Remakes,
     /// Who watches what.
     pub hub: Arc<Hub>,
     /// `[http]`
@@ -74,6 +77,7 @@ impl Gateway {
             storage: places.storage,
             catalogue,
             limits,
+            remakes: Remakes::default(),
             hub: Arc::new(hub),
             http: config.http.clone(),
             public_url: config.service.public_url.clone(),

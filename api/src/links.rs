@@ -1,16 +1,31 @@
-//! `GET /d/{token}`: the link in the mail. It works any number of times, so that mail scanners do not use it up.
+//! `/d/{token}`: the link in the mail.
+//!
+//! It works any number of times, so that mail scanners do not use it up; when its file has gone, one button makes the report again,
+//! and from then on the same link leads to the new file.
 
+mod again;
+mod agent;
 mod page;
+mod resolve;
+mod status;
 
-use actix_web::http::header::{ACCEPT, RANGE};
-use actix_web::{HttpRequest, web};
-use shared::access::hash_token;
-use shared::artifact::{Artifact, Link};
+use actix_web::http::Method;
+use actix_web::http::header::{ACCEPT, AUTHORIZATION, RANGE};
+use actix_web::{HttpRequest, HttpResponse, web};
+use shared::artifact::{Artifact, ClickKind, NewClick};
 use shared::problem::{ProblemKind, StoredProblem};
+use shared::report::{LinkAccess, parse_definition};
+use shared::store::Scope;
 
+use crate::auth::Identity;
 use crate::download::answer_file;
 use crate::gateway::Gateway;
 use crate::problem::{Answer, Fault};
+
+pub use again::{__path_again, Remakes, again};
+pub use status::{__path_status, LinkProgress, status};
+
+use resolve::{Found, Standing};
 
 /// Follows a link to its file; signed anew at each click. Browsers get a page with a button first.
 #[utoipa::path(get, path = "/d/{token}", tag = "links", security(()),
@@ -20,59 +35,137 @@ use crate::problem::{Answer, Fault};
     ),
     responses(
         (status = 200, description = "The file; a page about it where `Accept` names HTML"),
+        (status = 206, description = "The range of the file"),
         (status = 302, description = "The file is at `Location`, for a few minutes"),
+        (status = 401, description = "unauthorized: the report demands that whoever opens the link is signed in", body = StoredProblem),
+        (status = 403, description = "forbidden: signed in as somebody of another tenant", body = StoredProblem),
         (status = 404, description = "link-not-found", body = StoredProblem),
         (status = 410, description = "link-expired, link-revoked, artifact-expired", body = StoredProblem),
     )
 )]
 pub async fn follow(gateway: web::Data<Gateway>, token: web::Path<String>, request: HttpRequest) -> Answer {
     let person = wants_page(&request);
-    let (answer, job) = match find(&gateway, &token).await {
-        Ok(link) => (open(&gateway, &link, person, &request).await, Some(link.artifact.job_id)),
-        Err(fault) => (Err(fault), None),
+    let found = match resolve::find(&gateway, &token).await {
+        Ok(found) => found,
+        Err(fault) if person => return Ok(page::refuse(&fault)),
+        Err(fault) => return Err(fault),
     };
-    match answer {
-        Err(fault) if person => Ok(page::refuse(&fault, job)),
+    match open(&gateway, &found, person, &request).await {
+        Err(fault) if person => Ok(match fault.kind() {
+            ProblemKind::LinkExpired | ProblemKind::ArtifactExpired => page::expired(&token, &fault),
+            ProblemKind::Unauthorized => page::sign_in(&token),
+            _ => page::refuse(&fault),
+        }),
         answer => answer,
     }
 }
 
-async fn find(gateway: &Gateway, token: &str) -> Result<Link, Fault> {
-    gateway.store.open_link(hash_token(token)).await?.ok_or_else(|| {
-        Fault::new(
-            ProblemKind::LinkNotFound,
-            "This link leads nowhere. Make sure that the whole address from the mail was copied.",
-        )
-    })
-}
-
-async fn open(gateway: &Gateway, link: &Link, person: bool, request: &HttpRequest) -> Answer {
-    if link.revoked_at.is_some() {
+async fn open(gateway: &Gateway, found: &Found, person: bool, request: &HttpRequest) -> Answer {
+    if matches!(found.standing, Standing::Revoked) {
         return Err(Fault::new(ProblemKind::LinkRevoked, "The sender has revoked this link. Ask them for the report."));
     }
-    if link.expired {
-        return Err(Fault::new(
-            ProblemKind::LinkExpired,
-            "This link has expired and the file is no longer kept. Ask for the report to be made again.",
-        ));
-    }
+    let visitor = admit(gateway, found, request).await?;
+    let (hash, link) = match &found.standing {
+        Standing::Works(hash, link) => (*hash, link),
+        Standing::Making(job) if person => return Ok(page::making(job, &title(gateway, &job.report))),
+        Standing::Failed(job) if person => return Ok(page::failed(&found.token, job, &title(gateway, &job.report))),
+        _ => return Err(gone(found)),
+    };
+    let artifact = &link.artifact;
+    let click = |kind| NewClick {
+        kind,
+        agent: agent::classify(request, person),
+        principal: visitor.as_ref().map(|visitor| visitor.principal.clone()),
+    };
     if person && !wants_file(request) {
-        return show(gateway, &link.artifact).await;
+        let answer = show(gateway, artifact).await?;
+        record(gateway, hash, click(ClickKind::View)).await;
+        return Ok(answer);
     }
-    answer_file(gateway, request, &link.artifact).await
+    let answer = answer_file(gateway, request, artifact).await?;
+    // Asked whether it is there or has changed, or going on where it broke off: no download of its own.
+    if *request.method() == Method::GET && (answer.status().is_success() || answer.status() == 302) && !resumes(request)
+    {
+        record(gateway, hash, click(ClickKind::Download)).await;
+    }
+    Ok(answer)
 }
 
-async fn show(gateway: &Gateway, artifact: &Artifact) -> Answer {
+/// Says why a program gets no file.
+fn gone(found: &Found) -> Fault {
+    let said = match &found.standing {
+        Standing::Making(_) => "This link has expired, and its report is being made again. Try again in a while.",
+        Standing::Failed(_) => "This link has expired, and its report could not be made again. Ask for it anew.",
+        _ => {
+            "This link has expired and the file is no longer kept. Opened in a browser, it can be made again with one click."
+        }
+    };
+    Fault::new(ProblemKind::LinkExpired, said)
+}
+
+/// A log that cannot be written keeps nobody from their file.
+async fn record(gateway: &Gateway, hash: [u8; 32], click: NewClick) {
+    metrics::counter!("waitless_link_clicks_total", "kind" => click.kind.as_str(), "agent" => click.agent.as_str())
+        .increment(1);
+    if let Err(error) = gateway.store.record_click(hash, click).await {
+        tracing::warn!(%error, "a click on a link was not counted");
+    }
+}
+
+/// Finds out who opens the link, where they say so, and lets them in: anybody, or whoever is signed in as somebody of the
+/// tenant, where the report demands that.
+async fn admit(gateway: &Gateway, found: &Found, request: &HttpRequest) -> Result<Option<Identity>, Fault> {
+    let asked = gateway.keys.admit(request, &gateway.sessions, Scope::Read).await;
+    if access(gateway, found).await? == LinkAccess::Anyone {
+        return Ok(asked.ok().filter(|visitor| visitor.tenant == found.link.tenant));
+    }
+    match asked {
+        Ok(visitor) if visitor.tenant == found.link.tenant => Ok(Some(visitor)),
+        Ok(_) => Err(Fault::new(
+            ProblemKind::Forbidden,
+            "This link is for people of the organisation it was made for. You are signed in as somebody of another one.",
+        )),
+        Err(fault) if fault.kind() == ProblemKind::Unauthorized && !request.headers().contains_key(AUTHORIZATION) => {
+            Err(Fault::new(
+                ProblemKind::Unauthorized,
+                "This link works for people who are signed in only. Send an API key.",
+            ))
+        }
+        Err(fault) => Err(fault),
+    }
+}
+
+/// The stricter of what the report says now and what it said when the job was submitted.
+async fn access(gateway: &Gateway, found: &Found) -> Result<LinkAccess, Fault> {
+    let now = gateway.catalogue.report(&found.job.report).map(|report| report.links);
+    if now == Some(LinkAccess::Tenant) {
+        return Ok(LinkAccess::Tenant);
+    }
+    let kept = gateway.store.report_version(&found.job.report_version).await?;
+    let then = kept.and_then(|(name, text)| parse_definition(&name, &text).ok()).map(|report| report.links);
+    // Of a definition that nobody can read any more, nobody knows what it demanded.
+    Ok(then.or(now).unwrap_or(LinkAccess::Tenant))
+}
+
+async fn show(gateway: &Gateway, artifact: &Artifact) -> Result<HttpResponse, Fault> {
     let job = gateway.store.job_by_id(artifact.job_id).await?;
-    let name = job.map(|job| job.report).unwrap_or_default();
-    let title = gateway.catalogue.report(&name).map(|report| report.title.clone());
-    Ok(page::show(artifact, &title.unwrap_or(name)))
+    Ok(page::show(artifact, &title(gateway, &job.map(|job| job.report).unwrap_or_default())))
+}
+
+/// The report's title, or its name where it has left the catalogue.
+fn title(gateway: &Gateway, name: &str) -> String {
+    gateway.catalogue.report(name).map_or_else(|| name.to_owned(), |report| report.title.clone())
 }
 
 /// The button of the page asks so, and a download that goes on where it broke off.
 fn wants_file(request: &HttpRequest) -> bool {
     let asked = request.query_string().split('&').any(|pair| pair.split('=').next() == Some(page::DOWNLOAD));
     asked || request.headers().contains_key(RANGE)
+}
+
+fn resumes(request: &HttpRequest) -> bool {
+    let range = request.headers().get(RANGE).and_then(|value| value.to_str().ok());
+    range.is_some_and(|range| !range.trim_start_matches("bytes=").starts_with("0-"))
 }
 
 /// Browsers ask for HTML by name; programs do not.

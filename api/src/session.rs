@@ -114,7 +114,7 @@ impl Sessions {
     }
 
     /// Browsers say where a request comes from; programs do not have to, unless a cookie speaks for them.
-    fn expect_own_page(&self, request: &HttpRequest, programs_too: bool) -> Result<(), Fault> {
+    pub(crate) fn expect_own_page(&self, request: &HttpRequest, programs_too: bool) -> Result<(), Fault> {
         let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
         let from_here = match text(ORIGIN) {
             Some(origin) => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Stage, openBrowser, signIn, someone } from './stage.js';
+import { Stage, download, openBrowser, signIn, someone } from './stage.js';
 
 const stage = new Stage();
 /** @type {import('playwright-core').Browser} */
@@ -118,19 +118,32 @@ test('a failed report says why, can be tried again, and lies with the dead lette
     await page.getByText('1 job run again').waitFor();
   }));
 
-test('an expired link leads to the job, where one click makes the report again', () =>
+test('an expired link makes its report again with one click, tells when it is ready, and leads to the new file', () =>
   signedIn(async (page) => {
     const { id } = await stage.call('/v1/jobs', { report: 'fleeting' });
     await page.goto(`${stage.url}/jobs/${id}`);
     await page.getByRole('heading', { name: /fleeting.*csv/ }).waitFor();
     const { artifacts } = await stage.call(`/v1/jobs/${id}`);
     await page.goto(artifacts[0].link);
-    while ((await page.getByRole('link', { name: 'Make it again' }).count()) === 0) await page.reload();
-    await page.getByRole('link', { name: 'Make it again' }).click();
-    await page.getByText('no longer kept').waitFor();
-    await page.getByRole('button', { name: 'Make again' }).click();
-    await page.waitForURL((url) => url.pathname.startsWith('/jobs/') && !url.pathname.endsWith(id));
-    await page.getByRole('heading', { name: /fleeting.*csv/ }).waitFor();
+    const again = page.getByRole('button', { name: 'Make it again' });
+    while ((await again.count()) === 0) await page.reload();
+    await stage.rewrite('fleeting', (text) => text.replace('"1s"', '"1h"'));
+    await again.click();
+    const link = page.getByRole('link', { name: 'Download' });
+    await link.waitFor();
+    assert.equal(page.url(), artifacts[0].link);
+    assert.match((await download(page, link)).text, /^one\s+1\s*$/);
+  }));
+
+test('the first rows are shown while a report is being made', () =>
+  signedIn(async (page) => {
+    const job = await running({ ...ENDLESS, note: 'hello' });
+    await page.goto(job.address);
+    const rows = page.getByRole('region', { name: 'Table of the first rows' });
+    await rows.getByRole('columnheader', { name: 'number' }).waitFor();
+    await rows.getByRole('cell', { name: 'hello' }).first().waitFor();
+    await job.cancel();
+    await rows.waitFor({ state: 'hidden' });
   }));
 
 test('a session that has ended asks to sign in again and comes back to the page', () =>

@@ -3,7 +3,7 @@ import { webcrypto } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, extname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 
@@ -108,6 +108,18 @@ export class Stage {
     this.#port = Number(new URL(this.url).port);
   }
 
+  /**
+   * Changes a report of the catalogue, and waits until the service has read it.
+   * @param {keyof typeof REPORTS} name
+   * @param {(text: string) => string} change
+   */
+  async rewrite(name, change) {
+    const file = join(this.#folder, 'catalogue', `${name}.toml`);
+    const { version } = await this.call(`/v1/reports/${name}`);
+    writeFileSync(file, change(readFileSync(file, 'utf8')));
+    while ((await this.call(`/v1/reports/${name}`)).version === version) await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+
   get key() {
     return readFileSync(join(this.#folder, 'data/api-key'), 'utf8').trim();
   }
@@ -196,4 +208,24 @@ export async function serve(html) {
   const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
   const url = `http://127.0.0.1:${port}`;
   return { url, server, close: () => server.close() };
+}
+
+/** What a browser must know of a file. */
+const KINDS = { '.html': 'text/html', '.js': 'text/javascript' };
+
+/**
+ * Serves a folder from an origin of its own.
+ * @param {URL} folder
+ */
+export async function serveFolder(folder) {
+  const server = createServer((request, response) => {
+    const { pathname } = new URL(request.url ?? '/', 'http://localhost');
+    const kind = KINDS[/** @type {keyof typeof KINDS} */ (extname(pathname))];
+    const file = fileURLToPath(new URL(`.${pathname}`, folder));
+    if (kind && existsSync(file)) response.writeHead(200, { 'content-type': kind }).end(readFileSync(file));
+    else response.writeHead(404).end();
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(null)));
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+  return { url: `http://127.0.0.1:${port}`, close: () => server.close() };
 }

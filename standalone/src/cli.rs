@@ -35,6 +35,10 @@ pub(crate) enum Command {
     Jobs(Jobs),
     /// Show one job: progress, files, receipts, error
     Show(Show),
+    /// Follow a job to its end
+    Watch(OneJob),
+    /// List the links to a job's files and who opened them, or revoke one
+    Links(Links),
     /// Cancel a job; a running query is stopped
     Cancel(OneJob),
     /// Run a failed job again
@@ -46,9 +50,14 @@ pub(crate) enum Command {
     /// Make, list and revoke API keys, directly on the configured database
     Keys(Keys),
     /// Bring the configured database to this version and end
-    Migrate(Configured),
+    Migrate(Migrate),
     /// Print the effective configuration, secrets hidden
-    Config(Configured),
+    Config(ConfigArgs),
+    /// Print a script that completes commands and options in a shell
+    Completion {
+        /// bash, zsh or fish, among others
+        shell: clap_complete::Shell,
+    },
 }
 
 /// Where the configuration comes from.
@@ -109,11 +118,16 @@ pub(crate) struct Run {
     #[arg(long = "email", value_name = "ADDRESS")]
     pub(crate) emails: Vec<String>,
     /// Only submit: print the job's id and end
-    #[arg(long, conflicts_with = "out")]
+    #[arg(long, conflicts_with_all = ["out", "wait"])]
     pub(crate) detach: bool,
+    /// Wait for the job to end, and fetch no file
+    #[arg(long, conflicts_with = "out")]
+    pub(crate) wait: bool,
     /// The same key with the same request is the same job [default: a new one]
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: Output,
     #[command(flatten)]
     pub(crate) server: Server,
 }
@@ -150,7 +164,38 @@ pub(crate) struct OneJob {
     /// The job's id
     pub(crate) id: Uuid,
     #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
     pub(crate) server: Server,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Links {
+    /// The job's id
+    pub(crate) id: Uuid,
+    /// Revoke the link to the file of this format; "all" revokes every one
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) revoke: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Migrate {
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) configured: Configured,
 }
 
 #[derive(Debug, Args)]
@@ -166,7 +211,7 @@ pub(crate) struct Reports {
 /// For people or for programs.
 #[derive(Debug, Args)]
 pub(crate) struct Output {
-    /// Print the gateway's answer as JSON
+    /// Print JSON, for programs
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -179,6 +224,8 @@ pub(crate) struct Check {
     #[arg(long)]
     pub(crate) connect: bool,
     #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
     pub(crate) configured: Configured,
 }
 
@@ -186,6 +233,9 @@ pub(crate) struct Check {
 pub(crate) struct Keys {
     #[command(subcommand)]
     pub(crate) command: KeysCommand,
+    /// Print JSON, for programs
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) configured: Configured,
 }

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use cli::{Cli, Command};
-use commands::{Outcome, check, config, jobs, keys, migrate, reports, run, show, up};
+use commands::{Outcome, check, completion, config, jobs, keys, links, migrate, reports, run, show, up, watch};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -34,6 +34,8 @@ async fn execute(command: Command) -> Outcome {
         Command::Run(args) => run::run(args).await,
         Command::Jobs(args) => jobs::jobs(args).await,
         Command::Show(args) => show::show(args).await,
+        Command::Watch(args) => watch::watch(args).await,
+        Command::Links(args) => links::links(args).await,
         Command::Cancel(args) => jobs::cancel(args).await,
         Command::Replay(args) => jobs::replay(args).await,
         Command::Reports(args) => reports::reports(args).await,
@@ -41,5 +43,6 @@ async fn execute(command: Command) -> Outcome {
         Command::Keys(args) => keys::keys(args).await,
         Command::Migrate(args) => migrate::migrate(args).await,
         Command::Config(args) => config::config(&args),
+        Command::Completion { shell } => Ok(completion::completion(shell)),
     }
 }

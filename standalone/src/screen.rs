@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use chrono::{DateTime, Local, Utc};
+use shared::job::JobState;
 
 /// Prints a line. Whoever reads may be gone (`… | head`): then there is nothing left to do.
 pub(crate) fn line(text: impl Display) {
@@ -18,10 +19,29 @@ pub(crate) fn note(text: impl Display) {
     let _unseen = writeln!(std::io::stderr().lock(), "{text}");
 }
 
+/// Prints JSON for programs.
+pub(crate) fn json(value: &serde_json::Value) -> anyhow::Result<()> {
+    line(serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+/// Names a state, in its colour where standard output is a terminal with colours and `NO_COLOR` is not set.
+pub(crate) fn state(state: JobState) -> String {
+    let name = console::style(state.as_str());
+    let painted = match state {
+        JobState::Done => name.green(),
+        JobState::Failed => name.red(),
+        JobState::Retrying => name.yellow(),
+        JobState::Processing => name.cyan(),
+        JobState::Pending | JobState::Cancelled => name.dim(),
+    };
+    painted.to_string()
+}
+
 /// Lays out rows in columns that line up; `right` tells which columns are numbers.
 pub(crate) fn table(header: &[&str], right: &[bool], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| console::measure_text_width(cell));
         cells.chain(header.get(column).map(|cell| cell.chars().count())).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..header.len()).map(width).collect();
@@ -30,8 +50,9 @@ pub(crate) fn table(header: &[&str], right: &[bool], rows: &[Vec<String>]) -> St
     for row in std::iter::once(&header).chain(rows) {
         let mut line = String::new();
         for ((cell, width), right) in row.iter().zip(&widths).zip(right) {
-            let padded = if *right { format!("{cell:>width$}") } else { format!("{cell:<width$}") };
-            line.push_str(&padded);
+            // Colours take no room.
+            let gap = " ".repeat(width.saturating_sub(console::measure_text_width(cell)));
+            line.push_str(&if *right { format!("{gap}{cell}") } else { format!("{cell}{gap}") });
             line.push_str("  ");
         }
         text.push_str(line.trim_end());

@@ -18,6 +18,7 @@ mod document;
 mod faults;
 mod heads;
 mod jobs;
+mod links;
 mod reuse;
 mod session;
 mod submit;

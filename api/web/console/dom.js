@@ -20,7 +20,7 @@ export function h(name, properties, ...children) {
     if (value === undefined || value === null || value === false) continue;
     if (key.startsWith('on')) element.addEventListener(key.slice(2), value);
     else if (key === 'css') for (const [variable, set] of Object.entries(value)) element.style.setProperty(variable, set);
-    else if (key === 'class') element.classList.add(...value.split(' '));
+    else if (key === 'class') element.classList.add(...value.split(' ').filter(Boolean));
     else element.setAttribute(key, value === true ? '' : String(value));
   }
   fill(element, ...children);

@@ -1,5 +1,5 @@
 /**
- * @import { Delivery, Job, JobPage, JobRequest, JobState, Queue, Receipt, Report, Worker } from './shapes.js'
+ * @import { Delivery, Job, JobPage, JobRequest, JobState, Link, Preview, Queue, Receipt, Report, Worker } from './shapes.js'
  * @import { FollowOptions } from './jobs.js'
  * @import { Caller, ClientOptions } from './request.js'
  * @import { StreamOptions } from './stream.js'
@@ -72,6 +72,21 @@ export class Waitless extends Jobs {
   /** @param {string} id @param {string} format @returns {Promise<Receipt>} */
   receipt(id, format) {
     return this.caller.json('GET', `/v1/jobs/${id}/artifacts/${format}/receipt`);
+  }
+
+  /**
+   * The first rows of a job, also while it runs.
+   * @param {string} id
+   * @param {{signal?: AbortSignal}} [options]
+   * @returns {Promise<Preview>}
+   */
+  preview(id, { signal } = {}) {
+    return this.caller.json('GET', `/v1/jobs/${id}/preview`, { signal });
+  }
+
+  /** The links to a job's files, and who opened them. @param {string} id @returns {Promise<Link[]>} */
+  async links(id) {
+    return (await this.caller.json('GET', `/v1/jobs/${id}/links`)).links;
   }
 
   /** @param {string} id @param {string} format @returns {Promise<{revoked: boolean}>} */

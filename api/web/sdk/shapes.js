@@ -59,7 +59,26 @@
  * @property {string} report
  * @property {Record<string, unknown>} [params]
  * @property {string[]} [formats]
- * @property {{channel: string, to: string}[]} [notify]
+ * @property {{channel: string, to: string, language?: string, time_zone?: string}[]} [notify]
+ *
+ * @typedef {object} Preview
+ * @property {{name: string, type: string}[]} columns
+ * @property {unknown[][]} rows At most 50.
+ * @property {boolean} complete Whether these are all the rows.
+ *
+ * @typedef {object} Link
+ * @property {string} format
+ * @property {string} filename
+ * @property {string} link
+ * @property {'works' | 'expired' | 'revoked'} state
+ * @property {string} created_at
+ * @property {string} expires_at
+ * @property {string | null} revoked_at
+ * @property {number} views
+ * @property {number} downloads
+ * @property {string | null} last_download_at
+ * @property {string | null} again_job_id
+ * @property {{at: string, kind: string, agent: string, principal: string | null}[]} clicks Newest first.
  *
  * @typedef {object} ParamSchema One property of a report's JSON Schema.
  * @property {string} [type]

@@ -50,3 +50,8 @@ async fn the_widget_works_on_a_page_of_another_origin() {
 async fn every_page_is_accessible_in_both_themes_and_widths() {
     node(&folder(), &["--test", "pages.test.js"]).await;
 }
+
+#[tokio::test]
+async fn the_examples_in_plain_html_and_in_react_work() {
+    node(&folder(), &["--test", "examples.test.js"]).await;
+}

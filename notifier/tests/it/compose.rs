@@ -158,7 +158,7 @@ fn a_tenant_s_mails_have_its_name_colour_and_logo() {
     assert!(mail.html().contains("<img src=\"https://cdn.example.com/logo.png?a=1&b=2\" alt=\"Acme &amp; Söhne\""));
 
     acme.logo = Some(Logo::File(file.clone()));
-    config.tenants.insert("acme".to_owned(), acme.clone());
+    config.tenants.insert("acme".to_owned(), acme);
     let mail = compose_with(&config, "brand-file", EventKind::Done, &facts);
     assert!(mail.html().contains("src=\"cid:logo@waitless\"") && mail.source.contains("Content-ID: <logo@waitless>"));
     let again = compose_with(&config, "brand-file", EventKind::Done, &facts);

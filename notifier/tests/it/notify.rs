@@ -73,7 +73,7 @@ async fn a_finished_report_is_mailed_once_however_often_it_is_rung(stack: Stack)
     // The link in it opens the artifact.
     let text = mail.text();
     let token = text.split("https://reports.example.com/d/").nth(1).unwrap().split_whitespace().next().unwrap();
-    let link = stage.places.store.open_link(hash_token(token)).await.unwrap().unwrap();
+    let link = stage.places.store.find_link(hash_token(token)).await.unwrap().unwrap();
     assert_eq!(link.artifact, job.artifacts[0]);
 }
 

@@ -100,7 +100,7 @@ async fn a_link_opens_with_the_token_derived_from_it(mut stack: Stack) {
     let id = stack.submit(&quick()).await;
     let job = stack.wait_for(id, JobState::Done).await;
     let token = shared::access::link_token(stack.config.service.link_secret.expose(), job.artifacts[0].link_id);
-    let link = stack.places.store.open_link(shared::access::hash_token(&token)).await.unwrap().unwrap();
+    let link = stack.places.store.find_link(shared::access::hash_token(&token)).await.unwrap().unwrap();
     assert_eq!(link.artifact.id, job.artifacts[0].id);
     worker.stop().await;
 }

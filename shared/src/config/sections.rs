@@ -182,6 +182,7 @@ impl Reader {
             ring_rate: self.number("sweeper.ring_rate", 1),
             orphan_grace: self.duration("sweeper.orphan_grace"),
             idempotency_retention: self.duration("sweeper.idempotency_retention"),
+            click_retention: self.duration("sweeper.click_retention"),
         }
     }
 

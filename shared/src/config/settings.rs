@@ -195,6 +195,7 @@ pub struct Sweeper {
     pub ring_rate: u32,
     pub orphan_grace: Duration,
     pub idempotency_retention: Duration,
+    pub click_retention: Duration,
 }
 
 /// `[catalogue]`

@@ -27,7 +27,7 @@ use crate::progress::Progress;
 
 use super::previews::PreviewStore;
 
-pub use super::doors::{AccessStore, ApiKey, NewApiKey, Scope};
+pub use super::doors::{AccessStore, ApiKey, CLICKS_AN_HOUR, CLICKS_SHOWN, NewApiKey, Scope};
 
 /// How long a committed outbox row belongs to its writer before any relay may publish it.
 pub const OUTBOX_LEASE: Duration = Duration::from_secs(5);

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::Result;
-use crate::artifact::Link;
+use crate::artifact::{Link, LinkStatus, NewClick};
 use crate::job::Caller;
 
 /// What an API key may do.
@@ -85,6 +85,12 @@ pub struct NewApiKey {
     pub valid_for: Option<Duration>,
 }
 
+/// Clicks on one link that are logged in an hour. All are counted; whoever sends more fills no table.
+pub const CLICKS_AN_HOUR: u32 = 100;
+
+/// Clicks of one link that are shown.
+pub const CLICKS_SHOWN: u32 = 50;
+
 /// Keys and links: what opens doors.
 #[async_trait]
 pub trait AccessStore: Send + Sync {
@@ -96,8 +102,16 @@ pub trait AccessStore: Send + Sync {
     async fn api_keys(&self, tenant: Option<&str>) -> Result<Vec<ApiKey>>;
     /// Revokes a key. False: no such key, or revoked before.
     async fn revoke_api_key(&self, id: Uuid) -> Result<bool>;
-    /// Finds a link by the hash of its token and counts a click when it works.
-    async fn open_link(&self, hash: [u8; 32]) -> Result<Option<Link>>;
+    /// Finds a link by the hash of its token, also one that works no more. Counts nothing.
+    async fn find_link(&self, hash: [u8; 32]) -> Result<Option<Link>>;
+    /// Counts what somebody did with a link, unless a scanner did, and keeps it in the link's log, at most [`CLICKS_AN_HOUR`].
+    async fn record_click(&self, hash: [u8; 32], click: NewClick) -> Result<()>;
+    /// Remembers the job that makes a link's report again.
+    async fn remember_again(&self, hash: [u8; 32], job_id: Uuid) -> Result<()>;
+    /// Lists the links of one of the caller's jobs, each with its newest clicks, in the order of formats.
+    async fn links_of_job(&self, caller: &Caller, job_id: Uuid) -> Result<Vec<LinkStatus>>;
+    /// Removes clicks older than `age` from the logs; counts stay. Returns how many.
+    async fn forget_clicks(&self, age: Duration) -> Result<u64>;
     /// Revokes the links of an artifact of the caller's. False: none.
     async fn revoke_links(&self, caller: &Caller, artifact_id: Uuid) -> Result<bool>;
 }

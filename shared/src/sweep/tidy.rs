@@ -30,6 +30,7 @@ pub struct Tidy {
     places: Places,
     orphan_grace: Duration,
     idempotency_retention: Duration,
+    click_retention: Duration,
     faults: Faults,
     /// Where the walk over the objects goes on.
     looked_up_to: String,
@@ -43,6 +44,7 @@ impl Tidy {
             places,
             orphan_grace: config.orphan_grace,
             idempotency_retention: config.idempotency_retention,
+            click_retention: config.click_retention,
             faults: Faults::default(),
             looked_up_to: String::new(),
         }
@@ -76,6 +78,8 @@ impl Tidy {
         self.faults.note("forget idempotency keys", outcome);
         let outcome = self.places.store.forget_previews().await;
         self.faults.note("forget previews", outcome);
+        let outcome = self.places.store.forget_clicks(self.click_retention).await;
+        self.faults.note("forget clicks", outcome);
     }
 
     /// The object goes first: a crash in between deletes it again, which is no error; the other order would leave it for ever.

@@ -64,6 +64,23 @@ pub(crate) struct JobsAnswer {
 }
 
 #[derive(Debug, Deserialize)]
+pub(crate) struct LinksAnswer {
+    pub(crate) links: Vec<LinkAnswer>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct LinkAnswer {
+    pub(crate) format: String,
+    pub(crate) filename: String,
+    pub(crate) link: String,
+    pub(crate) state: String,
+    pub(crate) views: u64,
+    pub(crate) downloads: u64,
+    pub(crate) last_download_at: Option<DateTime<Utc>>,
+    pub(crate) expires_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Deserialize)]
 pub(crate) struct ReportsAnswer {
     pub(crate) reports: Vec<ReportAnswer>,
 }

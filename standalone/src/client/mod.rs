@@ -8,7 +8,8 @@ mod frames;
 mod submit;
 
 pub(crate) use answers::{
-    ArtifactAnswer, JobAnswer, JobsAnswer, ProgressAnswer, ReceiptAnswer, ReportAnswer, ReportsAnswer,
+    ArtifactAnswer, JobAnswer, JobsAnswer, LinkAnswer, LinksAnswer, ProgressAnswer, ReceiptAnswer, ReportAnswer,
+    ReportsAnswer,
 };
 pub(crate) use call::{CallError, Gateway};
 pub(crate) use follow::{Follower, Watcher};

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use serde_json::json;
 use shared::config::{self, Config, Role};
 use shared::report::{Catalogue, DefinitionFault, ReportDefinition};
 
@@ -26,11 +27,18 @@ pub(crate) async fn check(args: Check) -> Outcome {
         }
     }
     faults.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    let is_good = |name: &&String| faults.iter().all(|fault| fault.file != format!("{name}.toml"));
+    let good: Vec<&String> = snapshot.reports.keys().filter(is_good).collect();
+    if args.output.json {
+        let told =
+            |fault: &DefinitionFault| json!({ "file": fault.file, "line": fault.line, "message": fault.message });
+        screen::json(&json!({ "good": good, "faults": faults.iter().map(told).collect::<Vec<_>>() }))?;
+        return Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
     for fault in &faults {
         screen::line(in_folder(folder.as_deref(), fault));
     }
-    let good = snapshot.reports.keys().filter(|name| faults.iter().all(|fault| fault.file != format!("{name}.toml")));
-    let summary = format!("{} good, {} with faults", good.count(), faults.len());
+    let summary = format!("{} good, {} with faults", good.len(), faults.len());
     if faults.is_empty() {
         screen::line(summary);
         return Ok(ExitCode::SUCCESS);

@@ -8,11 +8,17 @@ use shared::config::{Brand, Config, LogFormat, Logo, Mode, Role, Secret};
 use url::Url;
 
 use super::{Outcome, load};
-use crate::cli::Configured;
+use crate::cli::ConfigArgs;
 use crate::screen;
 
-pub(crate) fn config(configured: &Configured) -> Outcome {
-    screen::line(write(&load(Role::AllInOne, configured)?));
+pub(crate) fn config(args: &ConfigArgs) -> Outcome {
+    let text = write(&load(Role::AllInOne, &args.configured)?);
+    if args.output.json {
+        // What is written can be read again; a test holds it.
+        screen::json(&toml::from_str::<Value>(&text)?)?;
+    } else {
+        screen::line(text);
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -189,6 +195,7 @@ fn sweeper(config: &Config) -> Settings {
         ("ring_rate", json!(sweeper.ring_rate)),
         ("orphan_grace", time(sweeper.orphan_grace)),
         ("idempotency_retention", time(sweeper.idempotency_retention)),
+        ("click_retention", time(sweeper.click_retention)),
     ]
 }
 

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use reqwest::Method;
 use serde_json::Value;
 
@@ -19,7 +20,7 @@ pub(crate) async fn jobs(args: Jobs) -> Outcome {
     let path = format!("v1/jobs?{query}");
     if args.output.json {
         let answer: Value = gateway.get(&path).await?;
-        screen::line(serde_json::to_string_pretty(&answer)?);
+        screen::json(&answer)?;
         return Ok(ExitCode::SUCCESS);
     }
     let jobs = gateway.get::<JobsAnswer>(&path).await?.jobs;
@@ -38,7 +39,7 @@ fn row(job: &JobAnswer) -> Vec<String> {
     vec![
         job.id.to_string(),
         job.report.clone(),
-        job.state.to_string(),
+        screen::state(job.state),
         screen::count(rows),
         job.progress.percent.map(|percent| format!("{percent:.0} %")).unwrap_or_default(),
         screen::when(job.created_at),
@@ -47,15 +48,29 @@ fn row(job: &JobAnswer) -> Vec<String> {
 }
 
 pub(crate) async fn cancel(args: OneJob) -> Outcome {
-    let gateway = connect(&args.server)?;
-    let job: JobAnswer = gateway.answer(gateway.call(Method::POST, &format!("v1/jobs/{}/cancel", args.id))).await?;
-    screen::line(format!("Job {} ({}) is {}.", job.id, job.report, job.state));
+    let job = change(&args, "cancel").await?;
+    if let Some(job) = job {
+        screen::line(format!("Job {} ({}) is {}.", job.id, job.report, screen::state(job.state)));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 pub(crate) async fn replay(args: OneJob) -> Outcome {
-    let gateway = connect(&args.server)?;
-    let job: JobAnswer = gateway.answer(gateway.call(Method::POST, &format!("v1/jobs/{}/replay", args.id))).await?;
-    screen::line(format!("Job {} ({}) is {} again. `waitless show {0}` shows it.", job.id, job.report, job.state));
+    let job = change(&args, "replay").await?;
+    if let Some(job) = job {
+        let state = screen::state(job.state);
+        screen::line(format!("Job {} ({}) is {state} again. `waitless show {0}` shows it.", job.id, job.report));
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Asks for a change. Returns the job after it, where there is something left to say.
+async fn change(args: &OneJob, what: &str) -> anyhow::Result<Option<JobAnswer>> {
+    let gateway = connect(&args.server)?;
+    let answer: Value = gateway.answer(gateway.call(Method::POST, &format!("v1/jobs/{}/{what}", args.id))).await?;
+    if args.output.json {
+        screen::json(&answer)?;
+        return Ok(None);
+    }
+    Ok(Some(serde_json::from_value(answer).context("read the gateway's answer")?))
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use serde_json::{Value, json};
 use shared::access::{hash_token, key_prefix, make_api_key};
 use shared::config::{Config, Mode, Role};
 use shared::event::Event;
@@ -21,9 +22,9 @@ pub(crate) async fn keys(args: Keys) -> Outcome {
     let config = load(Role::DatabaseOnly, &args.configured)?;
     let store = open_store(&config).await?;
     match args.command {
-        KeysCommand::Create(wanted) => create(store.as_ref(), wanted).await,
-        KeysCommand::List { tenant } => list(store.as_ref(), tenant.as_deref()).await,
-        KeysCommand::Revoke { id } => revoke(store.as_ref(), id).await,
+        KeysCommand::Create(wanted) => create(store.as_ref(), wanted, args.json).await,
+        KeysCommand::List { tenant } => list(store.as_ref(), tenant.as_deref(), args.json).await,
+        KeysCommand::Revoke { id } => revoke(store.as_ref(), id, args.json).await,
     }
 }
 
@@ -43,7 +44,7 @@ pub(crate) async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>
     open(&config.database, Arc::new(Nobody)).await.context("open the database of the configuration")
 }
 
-async fn create(store: &dyn Store, wanted: CreateKey) -> Outcome {
+async fn create(store: &dyn Store, wanted: CreateKey, json: bool) -> Outcome {
     let key = make_api_key();
     let mut scopes = wanted.scopes;
     scopes.dedup();
@@ -57,6 +58,12 @@ async fn create(store: &dyn Store, wanted: CreateKey) -> Outcome {
             valid_for: wanted.expires,
         })
         .await?;
+    if json {
+        let mut told = tell(&made);
+        told["key"] = key.into();
+        screen::json(&told)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     // The key alone on standard output, so that a script can take it.
     screen::line(&key);
     let expires =
@@ -70,8 +77,20 @@ async fn create(store: &dyn Store, wanted: CreateKey) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn list(store: &dyn Store, tenant: Option<&str>) -> Outcome {
+/// What programs are told of a key: never the key itself.
+fn tell(key: &ApiKey) -> Value {
+    json!({
+        "id": key.id, "prefix": key.prefix, "tenant": key.caller.tenant, "principal": key.caller.principal, "scopes": key.scopes,
+        "created_at": key.created_at, "expires_at": key.expires_at, "revoked_at": key.revoked_at, "expired": key.expired,
+    })
+}
+
+async fn list(store: &dyn Store, tenant: Option<&str>, json: bool) -> Outcome {
     let keys = store.api_keys(tenant).await?;
+    if json {
+        screen::json(&json!({ "keys": keys.iter().map(tell).collect::<Vec<_>>() }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let rows: Vec<Vec<String>> = keys
         .iter()
         .map(|key| {
@@ -104,8 +123,12 @@ fn scope_names(key: &ApiKey) -> String {
     key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(",")
 }
 
-async fn revoke(store: &dyn Store, id: Uuid) -> Outcome {
+async fn revoke(store: &dyn Store, id: Uuid, json: bool) -> Outcome {
     if store.revoke_api_key(id).await? {
+        if json {
+            screen::json(&json!({ "id": id, "revoked": true }))?;
+            return Ok(ExitCode::SUCCESS);
+        }
         screen::line(format!("Key {id} is revoked; gateways refuse it within seconds."));
         return Ok(ExitCode::SUCCESS);
     }

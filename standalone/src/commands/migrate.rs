@@ -9,17 +9,21 @@ use shared::store::PostgresStore;
 
 use super::keys::open_store;
 use super::{Outcome, load};
-use crate::cli::Configured;
+use crate::cli::Migrate;
 use crate::screen;
 
-pub(crate) async fn migrate(configured: Configured) -> Outcome {
-    let config = load(Role::DatabaseOnly, &configured)?;
+pub(crate) async fn migrate(args: Migrate) -> Outcome {
+    let config = load(Role::DatabaseOnly, &args.configured)?;
     let started = Instant::now();
     if config.database.url.expose().starts_with("postgres") {
         PostgresStore::migrate(&config.database).await.context("migrate the database of the configuration")?;
     } else {
         // SQLite is brought up to date whenever it is opened.
         open_store(&config).await?;
+    }
+    if args.output.json {
+        screen::json(&serde_json::json!({ "up_to_date": true }))?;
+        return Ok(ExitCode::SUCCESS);
     }
     screen::line(format!("The database is up to date ({}).", screen::how_long(started.elapsed())));
     Ok(ExitCode::SUCCESS)

@@ -1,14 +1,17 @@
 //! One file a command.
 
 pub(crate) mod check;
+pub(crate) mod completion;
 pub(crate) mod config;
 pub(crate) mod jobs;
 pub(crate) mod keys;
+pub(crate) mod links;
 pub(crate) mod migrate;
 pub(crate) mod reports;
 pub(crate) mod run;
 pub(crate) mod show;
 pub(crate) mod up;
+pub(crate) mod watch;
 
 use std::process::ExitCode;
 

@@ -15,7 +15,7 @@ pub(crate) async fn reports(args: Reports) -> Outcome {
     let path = args.name.as_ref().map_or_else(|| "v1/reports".to_owned(), |name| report_path(name));
     if args.output.json {
         let answer: Value = gateway.get(&path).await?;
-        screen::line(serde_json::to_string_pretty(&answer)?);
+        screen::json(&answer)?;
         return Ok(ExitCode::SUCCESS);
     }
     if args.name.is_some() {

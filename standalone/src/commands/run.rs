@@ -10,10 +10,11 @@ use uuid::Uuid;
 
 use super::reports::read_report;
 use super::show::{describe_file, facts};
-use super::{CANCELLED, FAILED, INTERRUPTED, Outcome, UNREACHABLE, connect};
+use super::watch::{follow, judge};
+use super::{Outcome, connect};
 use crate::bar::Bar;
 use crate::cli::Run;
-use crate::client::{Follower, Gateway, JobAnswer, Submission};
+use crate::client::{Gateway, Submission};
 use crate::screen;
 
 pub(crate) async fn run(args: Run) -> Outcome {
@@ -34,49 +35,41 @@ pub(crate) async fn run(args: Run) -> Outcome {
     let job = submitted.job;
     if args.detach {
         bar.clear();
-        screen::line(job.id);
+        if args.output.json {
+            screen::json(&read(&gateway, job.id).await?)?;
+        } else {
+            screen::line(job.id);
+        }
         return Ok(ExitCode::SUCCESS);
     }
     bar.say(&format!("Job {} was accepted in {}.", job.id, screen::how_long(submitted.took)));
-    let ended = tokio::select! {
-        ended = Follower::new(&gateway, job.id).follow(&mut bar) => ended,
-        _ = tokio::signal::ctrl_c() => {
-            bar.clear();
-            screen::note(format!("The job goes on. `waitless show {0}` shows it, `waitless cancel {0}` ends it.", job.id));
-            return Ok(ExitCode::from(INTERRUPTED));
-        }
+    let job = match follow(&gateway, job.id, &mut bar).await? {
+        Ok(job) => job,
+        Err(code) => return Ok(code),
     };
-    bar.clear();
-    match ended {
-        Ok(job) => finish(&gateway, &job, args.out.as_deref()).await,
-        Err(error) if error.may_pass() => {
-            screen::note(format!("{error}\nThe job may go on all the same; `waitless show {}` shows it.", job.id));
-            Ok(ExitCode::from(UNREACHABLE))
+    let mut saved = Vec::new();
+    if job.state == JobState::Done && !args.wait {
+        for artifact in &job.artifacts {
+            let path = place(args.out.as_deref(), &artifact.filename)?;
+            let receipt = gateway.download(job.id, &artifact.format, &path).await?;
+            if !args.output.json {
+                screen::line(facts(&describe_file(artifact, &receipt)));
+                screen::line(format!("Saved to {}, and its SHA-256 is the receipt's.", path.display()));
+            }
+            saved.push(json!({ "format": artifact.format, "path": path }));
         }
-        Err(error) => Err(error.into()),
     }
+    if args.output.json {
+        screen::json(&json!({ "job": read(&gateway, job.id).await?, "saved": saved }))?;
+    } else if job.state == JobState::Done && args.wait {
+        screen::line(job.id);
+    }
+    Ok(judge(&job))
 }
 
-async fn finish(gateway: &Gateway, job: &JobAnswer, out: Option<&Path>) -> Outcome {
-    match job.state {
-        JobState::Done => {}
-        JobState::Cancelled => {
-            screen::note(format!("Job {} was cancelled.", job.id));
-            return Ok(ExitCode::from(CANCELLED));
-        }
-        _ => {
-            let why = job.error.as_ref().map(|error| format!("{}: {}", error.title, error.detail)).unwrap_or_default();
-            screen::note(format!("Job {0} failed. {why}\n`waitless replay {0}` runs it again.", job.id));
-            return Ok(ExitCode::from(FAILED));
-        }
-    }
-    for artifact in &job.artifacts {
-        let path = place(out, &artifact.filename)?;
-        let receipt = gateway.download(job.id, &artifact.format, &path).await?;
-        screen::line(facts(&describe_file(artifact, &receipt)));
-        screen::line(format!("Saved to {}, and its SHA-256 is the receipt's.", path.display()));
-    }
-    Ok(ExitCode::SUCCESS)
+/// Reads a job as the gateway shows it.
+async fn read(gateway: &Gateway, id: Uuid) -> anyhow::Result<Value> {
+    Ok(gateway.get(&format!("v1/jobs/{id}")).await?)
 }
 
 /// Decides where a file goes. A file that nobody named is never replaced.

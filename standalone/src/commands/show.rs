@@ -14,7 +14,7 @@ pub(crate) async fn show(args: Show) -> Outcome {
     let path = format!("v1/jobs/{}", args.id);
     if args.output.json {
         let answer: Value = gateway.get(&path).await?;
-        screen::line(serde_json::to_string_pretty(&answer)?);
+        screen::json(&answer)?;
         return Ok(ExitCode::SUCCESS);
     }
     let job: JobAnswer = gateway.get(&path).await?;
@@ -41,7 +41,7 @@ fn describe(job: &JobAnswer) -> Vec<(&'static str, String)> {
         ("Version", job.report_version.clone()),
         ("Parameters", Value::Object(job.params.clone()).to_string()),
         ("Formats", job.formats.join(", ")),
-        ("State", job.state.to_string()),
+        ("State", screen::state(job.state)),
         ("Attempt", job.attempt.to_string()),
         ("Submitted", screen::when(job.created_at)),
     ];

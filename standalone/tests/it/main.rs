@@ -6,5 +6,6 @@ mod demo;
 mod errors;
 mod keys;
 mod run;
+mod scripts;
 mod service;
 mod up;

@@ -6,6 +6,7 @@ import { Problem, isFinal } from '../../sdk/index.js';
 import { fill, h, icon } from '../dom.js';
 import { badge, bar, fileAddress, isExpired, setBar } from '../job_line.js';
 import { ask, complain, copy, failure, loading, nothing, notify } from '../notice.js';
+import { PreviewView } from './preview.js';
 import { EVENTS, ago, bytes, count, doing, duration, exactly, fromSnake, plural, rowsOf, shown, took, when } from '../words.js';
 
 /**
@@ -45,6 +46,7 @@ class JobPage {
   #acting = '';
   #timeline = new Timeline();
   #progress;
+  #preview;
   #result = h('div', { 'aria-live': 'polite' });
   #badge = h('span');
   #times = h('p.quiet');
@@ -59,10 +61,11 @@ class JobPage {
     this.report = context.reports.get(job.report);
     this.title = this.report?.title ?? fromSnake(job.report.replaceAll('-', '_'));
     this.#progress = new ProgressView(this.title);
+    this.#preview = new PreviewView(job.id, context);
     this.element = h('div', null,
       h('nav.crumbs', { 'aria-label': 'Where you are' }, h('a', { href: '/jobs' }, 'Jobs'), h('span', { 'aria-hidden': 'true' }, '/'), h('span', { 'aria-current': 'page' }, this.title)),
       h('div.head', null, h('div', null, h('h1', null, this.title), h('p.under', null, this.#badge, this.#times)), this.#buttons),
-      h('div.columns', null, h('div', null, this.#progress.element, this.#result, params(job, this.report)),
+      h('div.columns', null, h('div', null, this.#progress.element, this.#result, this.#preview.element, params(job, this.report)),
         h('aside', null, h('section.panel', null, h('h2', null, 'What happened'), this.#timeline.element), about(job))));
     this.show(job);
     this.#history(job.id);
@@ -94,6 +97,7 @@ class JobPage {
   /** @param {Job} job */
   show(job) {
     this.#progress.show(job);
+    this.#preview.show(job);
     const percent = job.state === 'processing' && job.progress.percent !== null ? `${Math.floor(job.progress.percent)} % · ` : '';
     this.context.title(job.state === 'done' ? `✓ ${this.title}` : `${percent}${this.title}`);
     const state = `${job.state} ${job.attempt}`;

@@ -10,6 +10,9 @@ import { explain } from '../notice.js';
  */
 export function login(context) {
   context.title('Sign in');
+  const link = linkedFrom();
+  // Signed in already: a link that was followed from a mail arrives without the cookie, and this page does not.
+  if (link && context.session.signed_in) location.replace(link);
   const once = /^#once=(.+)$/.exec(location.hash)?.[1];
   // Neither the history nor a screenshot of the address bar shall hold it.
   if (once) history.replaceState(null, '', location.pathname + location.search);
@@ -27,7 +30,8 @@ export function login(context) {
     try {
       const session = await signIn(body, context.signal);
       await context.signedIn(session);
-      context.go(nextPath(), true);
+      if (link) location.assign(link);
+      else context.go(nextPath(), true);
     } catch (error) {
       if (context.signal.aborted) return;
       field.complain(explain(error).text);
@@ -50,6 +54,12 @@ export function login(context) {
   return h('section.enter', null, h('h1', null, 'Nobody waits here'),
     h('p.lead', null, 'Ask for a report, go on working, fetch the file when it is ready.'), form,
     h('p.quiet', null, 'The key stays out of this page: your browser gets a cookie that no script can read, and that ends with the key.'));
+}
+
+/** A link to a file that may be opened only by people who are signed in: no page of the console. */
+function linkedFrom() {
+  const next = new URLSearchParams(location.search).get('next') ?? '';
+  return location.pathname === '/login' && /^\/d\/[\w-]+$/.test(next) ? next : undefined;
 }
 
 /** After signing in, people land where they wanted to go. */

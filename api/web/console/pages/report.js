@@ -136,7 +136,13 @@ function read(report, fields, formats, address) {
     if (value !== undefined) params[name] = value;
   }
   const to = address.value.trim();
-  return { report, params, formats: /** @type {string[]} */ (formats.read()), ...(to && { notify: [{ channel: 'email', to }] }) };
+  return { report, params, formats: /** @type {string[]} */ (formats.read()), ...(to && { notify: [{ channel: 'email', to, ...zone() }] }) };
+}
+
+/** The mail tells times by this clock. Some browsers keep theirs to themselves. */
+function zone() {
+  const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+  return /^[A-Z][a-z]+\/(?!Unknown)/.test(timeZone ?? '') ? { time_zone: timeZone } : {};
 }
 
 /**

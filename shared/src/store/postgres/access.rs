@@ -1,5 +1,7 @@
 //! API keys and links: what opens doors.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
@@ -9,11 +11,11 @@ use futures_util::FutureExt as _;
 use uuid::Uuid;
 
 use super::errors::unreadable;
-use super::rows::from_json;
+use super::links;
 use super::run::Outcome;
 use super::sql::sql;
 use super::{PostgresStore, column, millis};
-use crate::artifact::Link;
+use crate::artifact::{Link, LinkStatus, NewClick};
 use crate::job::Caller;
 use crate::store::{AccessStore, ApiKey, NewApiKey, Result};
 
@@ -39,20 +41,6 @@ const KEYS: &str = concat!(
 );
 
 const REVOKE: &str = "update api_keys set revoked_at = now() where id = $1 and revoked_at is null";
-
-/// A link that works is counted; one that does not is still found, so that the answer can say why.
-const OPEN: &str = "
-    with click as (
-        update links set clicks = clicks + 1, last_click_at = now()
-        where token_hash = $1 and revoked_at is null and expires_at > now()
-    )
-    select json_build_object('id', a.id, 'job_id', a.job_id, 'attempt', a.attempt, 'format', a.format,
-               'object_key', a.object_key, 'filename', a.filename, 'bytes', a.bytes, 'rows', a.rows, 'sha256', a.sha256,
-               'complete', a.complete, 'snapshot_at', a.snapshot_at, 'created_at', a.created_at, 'expires_at', a.expires_at,
-               'link_id', a.link_id)::text as artifact,
-           l.tenant, l.expires_at, l.revoked_at, l.expires_at <= now() as expired
-    from links l join artifacts a on a.id = l.artifact_id
-    where l.token_hash = $1";
 
 const REVOKE_LINKS: &str = "
     update links l set revoked_at = now()
@@ -100,20 +88,6 @@ impl KeyRow {
     }
 }
 
-#[derive(QueryableByName)]
-struct LinkRow {
-    #[diesel(sql_type = Text)]
-    artifact: String,
-    #[diesel(sql_type = Text)]
-    tenant: String,
-    #[diesel(sql_type = Timestamptz)]
-    expires_at: DateTime<Utc>,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
-    revoked_at: Option<DateTime<Utc>>,
-    #[diesel(sql_type = Bool)]
-    expired: bool,
-}
-
 #[async_trait]
 impl AccessStore for PostgresStore {
     async fn create_api_key(&self, key: NewApiKey) -> Result<ApiKey> {
@@ -151,8 +125,25 @@ impl AccessStore for PostgresStore {
         .await
     }
 
-    async fn open_link(&self, hash: [u8; 32]) -> Result<Option<Link>> {
-        self.read(move |connection| open(connection, hash).boxed()).await
+    async fn find_link(&self, hash: [u8; 32]) -> Result<Option<Link>> {
+        self.read(move |connection| links::find(connection, hash).boxed()).await
+    }
+
+    async fn record_click(&self, hash: [u8; 32], click: NewClick) -> Result<()> {
+        self.read(move |connection| links::record(connection, hash, click).boxed()).await
+    }
+
+    async fn remember_again(&self, hash: [u8; 32], job_id: Uuid) -> Result<()> {
+        self.read(move |connection| links::remember_again(connection, hash, job_id).boxed()).await
+    }
+
+    async fn links_of_job(&self, caller: &Caller, job_id: Uuid) -> Result<Vec<LinkStatus>> {
+        let caller = caller.clone();
+        self.read(move |connection| links::of_job(connection, caller, job_id).boxed()).await
+    }
+
+    async fn forget_clicks(&self, age: Duration) -> Result<u64> {
+        self.read(move |connection| links::forget(connection, age).boxed()).await
     }
 
     async fn revoke_links(&self, caller: &Caller, artifact_id: Uuid) -> Result<bool> {
@@ -185,18 +176,4 @@ async fn create(connection: &mut AsyncPgConnection, key: NewApiKey) -> Outcome<A
         .get_result(connection)
         .await?;
     row.read()
-}
-
-async fn open(connection: &mut AsyncPgConnection, hash: [u8; 32]) -> Outcome<Option<Link>> {
-    let row: Option<LinkRow> = sql(OPEN).bind::<Binary, _>(hash.to_vec()).get_result(connection).await.optional()?;
-    row.map(|row| {
-        Ok(Link {
-            artifact: from_json(&row.artifact)?,
-            tenant: row.tenant,
-            expires_at: row.expires_at,
-            revoked_at: row.revoked_at,
-            expired: row.expired,
-        })
-    })
-    .transpose()
 }

@@ -17,6 +17,7 @@ mod events;
 mod follow;
 mod heartbeat;
 mod jobs;
+mod links;
 mod lose;
 mod migrate;
 mod outbox;

@@ -1,5 +1,7 @@
 //! API keys and links.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use diesel::SqliteConnection;
@@ -7,10 +9,11 @@ use uuid::Uuid;
 
 use super::SqliteStore;
 use super::errors::{Outcome, unreadable};
-use super::rows::{artifact_columns, read_artifact, read_caller};
-use super::sql::{Cells, later, now, sql, to_json};
+use super::links;
+use super::rows::read_caller;
+use super::sql::{Cells, earlier, later, now, sql, to_json};
 use super::writer::Transaction;
-use crate::artifact::Link;
+use crate::artifact::{Link, LinkStatus, NewClick};
 use crate::job::Caller;
 use crate::store::{AccessStore, ApiKey, NewApiKey, Result, Scope};
 
@@ -56,28 +59,6 @@ fn create_key(transaction: &mut Transaction<'_>, key: &NewApiKey) -> Outcome<Api
     key_by_hash(transaction.connection, &key.hash)?.ok_or_else(|| unreadable("a key is gone that was just made"))
 }
 
-fn read_link(cells: &mut Cells) -> Outcome<Link> {
-    let artifact = read_artifact(cells)?;
-    let (tenant, expires_at, revoked_at) = (cells.text()?, cells.time()?, cells.maybe_time()?);
-    Ok(Link { artifact, tenant, expires_at, revoked_at, expired: false })
-}
-
-fn open_link(transaction: &mut Transaction<'_>, hash: &[u8; 32]) -> Outcome<Option<Link>> {
-    let text = concat!(
-        "select ",
-        artifact_columns!(),
-        ", l.tenant, l.expires_at, l.revoked_at from links l join artifacts a on a.id = l.artifact_id \
-         where l.token_hash = ?1"
-    );
-    let Some(link) = sql!(text, hash).row(transaction.connection, read_link)? else { return Ok(None) };
-    let expired = link.expires_at <= transaction.now;
-    if !expired && link.revoked_at.is_none() {
-        let count = "update links set clicks = clicks + 1, last_click_at = ?1 where token_hash = ?2";
-        sql!(count, transaction.now, hash).run(transaction.connection)?;
-    }
-    Ok(Some(Link { expired, ..link }))
-}
-
 #[async_trait]
 impl AccessStore for SqliteStore {
     async fn create_api_key(&self, key: NewApiKey) -> Result<ApiKey> {
@@ -108,8 +89,29 @@ impl AccessStore for SqliteStore {
             .await
     }
 
-    async fn open_link(&self, hash: [u8; 32]) -> Result<Option<Link>> {
-        self.writer.write(move |transaction| open_link(transaction, &hash)).await
+    async fn find_link(&self, hash: [u8; 32]) -> Result<Option<Link>> {
+        self.readers.read(move |connection| links::find(connection, &hash)).await
+    }
+
+    async fn record_click(&self, hash: [u8; 32], click: NewClick) -> Result<()> {
+        self.writer.write(move |transaction| links::record(transaction, &hash, &click)).await
+    }
+
+    async fn remember_again(&self, hash: [u8; 32], job_id: Uuid) -> Result<()> {
+        let text = "update links set again_job_id = ?1 where token_hash = ?2";
+        self.writer.write(move |transaction| sql!(text, job_id, &hash).run(transaction.connection).map(drop)).await
+    }
+
+    async fn links_of_job(&self, caller: &Caller, job_id: Uuid) -> Result<Vec<LinkStatus>> {
+        let caller = caller.clone();
+        self.readers.read(move |connection| links::of_job(connection, &caller, job_id)).await
+    }
+
+    async fn forget_clicks(&self, age: Duration) -> Result<u64> {
+        let text = "delete from clicks where at < ?1";
+        self.writer
+            .write(move |transaction| Ok(sql!(text, earlier(transaction.now, age)).run(transaction.connection)? as u64))
+            .await
     }
 
     async fn revoke_links(&self, caller: &Caller, artifact_id: Uuid) -> Result<bool> {

@@ -12,6 +12,7 @@ mod deliveries;
 mod errors;
 mod follow;
 mod jobs;
+mod links;
 mod lose;
 mod outbox;
 mod owner;

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use shared::access::{hash_token, key_prefix, make_api_key};
+use shared::artifact::{Agent, ClickKind, NewClick};
 use shared::job::{Caller, Job, NewJob};
-use shared::store::{Ending, NewApiKey, Scope};
+use shared::store::{CLICKS_AN_HOUR, CLICKS_SHOWN, Ending, NewApiKey, Scope};
 use uuid::Uuid;
 
 use super::stage::{Stage, ana, artifact, caller, link_hash, new_job, until};
@@ -75,17 +76,84 @@ pub async fn a_link_opens_its_artifact(stage: Stage) {
     let job = done_for(&stage, 86_400_000).await;
     let hash = link_hash(job.artifacts[0].link_id);
     for _ in 0..3 {
-        let link = stage.store.open_link(hash).await.unwrap().expect("the link works");
+        let link = stage.store.find_link(hash).await.unwrap().expect("the link works");
         assert_eq!((&link.artifact, link.tenant.as_str()), (&job.artifacts[0], "acme"));
         assert_eq!((link.expires_at, link.expired, link.revoked_at), (job.artifacts[0].expires_at, false, None));
     }
+}
+
+pub async fn clicks_on_a_link_are_counted_and_logged(stage: Stage) {
+    let job = done_for(&stage, 86_400_000).await;
+    let hash = link_hash(job.artifacts[0].link_id);
+    let click =
+        |kind, agent, principal: Option<&str>| NewClick { kind, agent, principal: principal.map(str::to_owned) };
+    for click in [
+        click(ClickKind::View, Agent::Scanner, None),
+        click(ClickKind::View, Agent::Browser, Some("bob")),
+        click(ClickKind::Download, Agent::Browser, Some("bob")),
+        click(ClickKind::Download, Agent::Program, None),
+        click(ClickKind::Download, Agent::Scanner, None),
+    ] {
+        stage.store.record_click(hash, click).await.unwrap();
+    }
+    stage.store.record_click(hash_token("altered"), click(ClickKind::View, Agent::Browser, None)).await.unwrap();
+    let status = stage.store.links_of_job(&ana(), job.id).await.unwrap().remove(0);
+    assert_eq!(
+        (status.format, &status.filename, status.link_id),
+        (job.artifacts[0].format, &job.artifacts[0].filename, job.artifacts[0].link_id)
+    );
+    assert_eq!((status.views, status.downloads, status.expired, status.revoked_at), (1, 2, false, None));
+    assert!(status.last_download_at.is_some_and(|at| at >= status.created_at));
+    let log: Vec<_> = status.clicks.iter().map(|click| (click.kind, click.agent, click.principal.as_deref())).collect();
+    assert_eq!(
+        log,
+        [
+            (ClickKind::Download, Agent::Scanner, None),
+            (ClickKind::Download, Agent::Program, None),
+            (ClickKind::Download, Agent::Browser, Some("bob")),
+            (ClickKind::View, Agent::Browser, Some("bob")),
+            (ClickKind::View, Agent::Scanner, None),
+        ]
+    );
+    for stranger in [caller("acme", "bob"), caller("globex", "ana")] {
+        assert_eq!(stage.store.links_of_job(&stranger, job.id).await.unwrap(), []);
+    }
+}
+
+pub async fn a_click_log_is_bounded_and_forgotten_and_the_counts_stay(stage: Stage) {
+    let job = done_for(&stage, 86_400_000).await;
+    let hash = link_hash(job.artifacts[0].link_id);
+    let click = || NewClick { kind: ClickKind::Download, agent: Agent::Program, principal: None };
+    for _ in 0..CLICKS_AN_HOUR + 5 {
+        stage.store.record_click(hash, click()).await.unwrap();
+    }
+    let read = async || stage.store.links_of_job(&ana(), job.id).await.unwrap().remove(0);
+    let status = read().await;
+    assert_eq!((status.downloads, status.clicks.len()), (u64::from(CLICKS_AN_HOUR) + 5, CLICKS_SHOWN as usize));
+    assert_eq!(stage.store.forget_clicks(Duration::from_secs(3600)).await.unwrap(), 0);
+    let mut forgotten = 0;
+    until("the clicks to be old enough", async || {
+        forgotten += stage.store.forget_clicks(Duration::from_millis(1)).await.unwrap();
+        read().await.clicks.is_empty().then_some(())
+    })
+    .await;
+    assert_eq!((forgotten, read().await.downloads), (u64::from(CLICKS_AN_HOUR), u64::from(CLICKS_AN_HOUR) + 5));
+}
+
+pub async fn a_link_remembers_the_job_that_made_its_report_again(stage: Stage) {
+    let (job, again) = (done_for(&stage, 86_400_000).await, done_for(&stage, 86_400_000).await);
+    let hash = link_hash(job.artifacts[0].link_id);
+    assert_eq!(stage.store.find_link(hash).await.unwrap().unwrap().again_job_id, None);
+    stage.store.remember_again(hash, again.id).await.unwrap();
+    assert_eq!(stage.store.find_link(hash).await.unwrap().unwrap().again_job_id, Some(again.id));
+    assert_eq!(stage.store.links_of_job(&ana(), job.id).await.unwrap()[0].again_job_id, Some(again.id));
 }
 
 pub async fn a_link_expires(stage: Stage) {
     let job = done_for(&stage, 20).await;
     let hash = link_hash(job.artifacts[0].link_id);
     let link =
-        until("the link to expire", async || stage.store.open_link(hash).await.unwrap().filter(|link| link.expired))
+        until("the link to expire", async || stage.store.find_link(hash).await.unwrap().filter(|link| link.expired))
             .await;
     assert_eq!(link.artifact.id, job.artifacts[0].id);
 }
@@ -97,7 +165,7 @@ pub async fn a_link_is_revoked_by_its_owner_only(stage: Stage) {
         assert!(!stage.store.revoke_links(&stranger, id).await.unwrap());
     }
     assert!(!stage.store.revoke_links(&ana(), Uuid::now_v7()).await.unwrap());
-    let open = async |job: &Job| stage.store.open_link(link_hash(job.artifacts[0].link_id)).await.unwrap().unwrap();
+    let open = async |job: &Job| stage.store.find_link(link_hash(job.artifacts[0].link_id)).await.unwrap().unwrap();
     assert_eq!(open(&job).await.revoked_at, None);
     assert!(stage.store.revoke_links(&ana(), id).await.unwrap());
     assert!(open(&job).await.revoked_at.is_some());
@@ -106,6 +174,6 @@ pub async fn a_link_is_revoked_by_its_owner_only(stage: Stage) {
 
 pub async fn an_unknown_hash_opens_nothing(stage: Stage) {
     done_for(&stage, 86_400_000).await;
-    assert_eq!(stage.store.open_link(hash_token("altered")).await.unwrap(), None);
+    assert_eq!(stage.store.find_link(hash_token("altered")).await.unwrap(), None);
     assert_eq!(stage.store.api_key_by_hash(hash_token("altered")).await.unwrap(), None);
 }

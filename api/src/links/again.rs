@@ -1,0 +1,171 @@
+//! `POST /d/{token}/again`: whoever holds a link whose file has gone has the report made again, with the same parameters.
+//!
+//! The job is of the owner of the first one and sees what they may see. The token is what lets somebody do that; so it is only
+//! done while the report is offered, its owner may still submit, and not more often than a few times an hour.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use actix_web::http::header::{HeaderValue, LOCATION, RETRY_AFTER};
+use actix_web::{HttpRequest, HttpResponse, web};
+use shared::access::hash_token;
+use shared::job::{Caller, Idempotency, Job, NewJob, Params};
+use shared::problem::{ProblemKind, StoredProblem};
+use shared::report::{ReportDefinition, validate_params};
+use shared::store::{Scope, Submitted};
+use uuid::Uuid;
+
+use super::resolve::{self, Found, Standing};
+use super::{page, wants_page};
+use crate::gateway::Gateway;
+use crate::problem::{Answer, Fault};
+use crate::trace::Trace;
+
+/// How often one file may be made again.
+const AN_HOUR: usize = 4;
+const HOUR: Duration = Duration::from_secs(60 * 60);
+/// Files remembered; when there are more, all are forgotten, so that memory is bounded.
+const REMEMBERED: usize = 10_000;
+
+/// How often files were made again in the last hour, by this gateway.
+#[derive(Debug, Default)]
+pub struct Remakes(Mutex<HashMap<Uuid, Vec<Instant>>>);
+
+impl Remakes {
+    /// Takes one of the tries that an artifact has.
+    fn take(&self, artifact: Uuid) -> Result<(), Fault> {
+        let mut tries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if tries.len() >= REMEMBERED && !tries.contains_key(&artifact) {
+            tries.clear();
+        }
+        let tries = tries.entry(artifact).or_default();
+        tries.retain(|at| at.elapsed() < HOUR);
+        if tries.len() >= AN_HOUR {
+            let detail =
+                "This report was made again several times in the last hour. Try again later, or ask for it anew.";
+            let fault = Fault::new(ProblemKind::TooManyRequests, detail);
+            return Err(fault.header(RETRY_AFTER, HeaderValue::from_static("900")));
+        }
+        tries.push(Instant::now());
+        Ok(())
+    }
+}
+
+/// Makes the report of an expired link again, and sends whoever asked back to the link, which shows how far it is.
+#[utoipa::path(post, path = "/d/{token}/again", tag = "links", security(()),
+    params(("token" = String, Path, description = "From the mail, or from `link` of an artifact")),
+    responses(
+        (status = 303, description = "Back to the link, which leads to the new file once it is made"),
+        (status = 401, description = "unauthorized: the report demands that whoever opens the link is signed in", body = StoredProblem),
+        (status = 403, description = "forbidden: from another site's page, or its owner may not submit any more", body = StoredProblem),
+        (status = 404, description = "link-not-found, report-not-found", body = StoredProblem),
+        (status = 410, description = "link-revoked", body = StoredProblem),
+        (status = 422, description = "validation-failed: the report has changed and does not take these parameters", body = StoredProblem),
+        (status = 429, description = "too-many-requests", body = StoredProblem),
+    )
+)]
+pub async fn again(
+    gateway: web::Data<Gateway>,
+    token: web::Path<String>,
+    trace: web::ReqData<Trace>,
+    request: HttpRequest,
+) -> Answer {
+    let answer = make(&gateway, &token, &trace.0.to_string(), &request).await;
+    match answer {
+        Err(fault) if wants_page(&request) && fault.kind() == ProblemKind::Unauthorized => Ok(page::sign_in(&token)),
+        Err(fault) if wants_page(&request) => Ok(page::refuse(&fault)),
+        answer => answer,
+    }
+}
+
+async fn make(gateway: &Gateway, token: &str, trace: &str, request: &HttpRequest) -> Answer {
+    // A page of another site must not start jobs through the browser of whoever has a link.
+    gateway.sessions.expect_own_page(request, true)?;
+    let found = resolve::find(gateway, token).await?;
+    if matches!(found.standing, Standing::Revoked) {
+        return Err(Fault::new(ProblemKind::LinkRevoked, "The sender has revoked this link. Ask them for the report."));
+    }
+    super::admit(gateway, &found, request).await?;
+    if matches!(found.standing, Standing::Gone | Standing::Failed(_)) {
+        submit(gateway, &found, trace).await?;
+    }
+    // The token is one that was found, so that it is made of letters, digits, hyphens and underscores.
+    Ok(HttpResponse::SeeOther().insert_header((LOCATION, format!("/d/{token}"))).finish())
+}
+
+async fn submit(gateway: &Gateway, found: &Found, trace: &str) -> Result<(), Fault> {
+    let report = gateway.catalogue.report(&found.job.report).ok_or_else(|| {
+        Fault::new(
+            ProblemKind::ReportNotFound,
+            "This report is no longer offered. Ask the people who run this service.",
+        )
+    })?;
+    let params = same_params(&report, &found.job, found)?;
+    may_submit(gateway, &found.job.caller).await?;
+    gateway.remakes.take(found.link.artifact.id)?;
+    gateway.versions.keep(&report).await?;
+    gateway.limits.admit(&found.job.caller.tenant).await?;
+    let job = new_job(&report, params, found, trace);
+    match gateway.jobs.submit(job).await? {
+        Submitted::Created(job) | Submitted::Replayed(job) => {
+            tracing::info!(job = %job.id, tenant = %job.caller.tenant, "a report is made again for an expired link");
+            metrics::counter!("waitless_links_made_again_total").increment(1);
+            Ok(gateway.store.remember_again(found.hash, job.id).await?)
+        }
+        other => Err(Fault::internal("make a report again", &format!("{other:?}"))),
+    }
+}
+
+/// Returns the parameters of the first job, if the report still takes them.
+fn same_params(report: &ReportDefinition, job: &Job, found: &Found) -> Result<Params, Fault> {
+    let changed = || {
+        Fault::new(
+            ProblemKind::ValidationFailed,
+            "The report has changed since: it cannot be made again as it was. Ask for it anew.",
+        )
+    };
+    if !report.formats.contains(&found.link.artifact.format) {
+        return Err(changed());
+    }
+    let given = job.params.iter().filter(|(_, value)| !value.is_null());
+    let given: Params = given.map(|(name, value)| (name.clone(), value.clone())).collect();
+    validate_params(report, &given).map_err(|_| changed())
+}
+
+/// Nobody runs reports in the name of somebody who may not any more.
+async fn may_submit(gateway: &Gateway, owner: &Caller) -> Result<(), Fault> {
+    let keys = gateway.store.api_keys(Some(&owner.tenant)).await?;
+    let good = keys.iter().any(|key| {
+        key.caller == *owner && key.revoked_at.is_none() && !key.expired && key.scopes.contains(&Scope::Write)
+    });
+    if good {
+        return Ok(());
+    }
+    let detail = "Whoever asked for this report may not run reports any more. Ask for it anew, in your own name.";
+    Err(Fault::new(ProblemKind::Forbidden, detail))
+}
+
+/// Two clicks at once are one job: the key is made of the job whose file has gone, or which failed.
+fn new_job(report: &ReportDefinition, params: Params, found: &Found, trace: &str) -> NewJob {
+    let before = match &found.standing {
+        Standing::Failed(job) => job.id,
+        _ => found.link.again_job_id.unwrap_or(found.job.id),
+    };
+    let key = format!("again:{}:{before}", found.link.artifact.id);
+    NewJob {
+        id: Uuid::now_v7(),
+        caller: found.job.caller.clone(),
+        report: report.name.clone(),
+        report_version: report.version.clone(),
+        lane: report.lane,
+        params,
+        formats: vec![found.link.artifact.format],
+        notify: Vec::new(),
+        max_attempts: report.max_attempts,
+        timeout_ms: i64::try_from(report.timeout.as_millis()).unwrap_or(i64::MAX),
+        retention_ms: i64::try_from(report.retention.as_millis()).unwrap_or(i64::MAX),
+        traceparent: Some(trace.to_owned()),
+        idempotency: Some(Idempotency { body_hash: hash_token(&key), key }),
+    }
+}

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Stage, download, openBrowser, serveFolder, someone } from './stage.js';
+
+/** @type {Stage} */
+let stage;
+/** @type {import('playwright-core').Browser} */
+let browser;
+/** @type {Awaited<ReturnType<typeof serveFolder>>} */
+let files;
+
+before(async () => {
+  files = await serveFolder(new URL('../..', import.meta.url));
+  stage = new Stage({ settings: `[http]\ncors_origins = ["${files.url}"]\n` });
+  browser = await openBrowser();
+  await stage.up();
+});
+after(async () => {
+  await browser?.close();
+  await stage?.close();
+  files?.close();
+});
+
+for (const name of ['plain', 'react']) {
+  const address = () => `${files.url}/examples/${name}.html?${new URLSearchParams({ gateway: stage.url, key: stage.key })}`;
+
+  test(`the example in ${name} makes a report, and shows it again after a reload`, async () => {
+    const { context, faults } = await someone(browser);
+    const page = await context.newPage();
+    await page.goto(address());
+    await page.getByLabel('Rows').fill('7');
+    await page.getByRole('button', { name: 'Export' }).click();
+    const link = page.getByRole('link', { name: /counting.*csv/ });
+    await link.waitFor();
+    await page.getByText('7 rows').waitFor();
+    const file = await download(page, link);
+    assert.equal(file.text.trim().split('\n').length, 8);
+    await page.reload();
+    await link.waitFor();
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+
+  test(`the example in ${name} shows progress and cancels, and says what is wrong`, async () => {
+    const { context, faults } = await someone(browser);
+    const page = await context.newPage();
+    await page.goto(address());
+    await page.getByLabel('Rows').fill('1000000000');
+    await page.getByRole('button', { name: 'Export' }).click();
+    await page.getByRole('progressbar', { name: 'Progress' }).waitFor();
+    await page.getByText(/[1-9]\d* rows read/).waitFor();
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    await page.getByText(/^cancelled$/i).waitFor();
+    await page.getByLabel('Rows').fill('2000000000');
+    await page.getByRole('button', { name: 'Export' }).click();
+    await page.getByRole('alert').filter({ hasText: 'rows' }).waitFor();
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+}

@@ -1,0 +1,3 @@
+drop table clicks;
+alter table links drop column again_job_id;
+alter table links drop column views;

@@ -1,0 +1,17 @@
+-- Who opened which link, when and with what kind of program. Looking at a link's page is a view, fetching its file a download; what
+-- scanners of mails do is kept and not counted.
+alter table links add column views bigint not null default 0 check (views >= 0);
+-- The job that made the report again after the link's file had gone.
+alter table links add column again_job_id uuid;
+
+create table clicks (
+    id         bigint generated always as identity primary key,
+    token_hash bytea not null references links (token_hash),
+    at         timestamptz not null default now(),
+    kind       text not null check (kind in ('view', 'download')),
+    agent      text not null check (agent in ('browser', 'program', 'scanner')),
+    -- Who was signed in; null: nobody.
+    principal  text
+);
+create index clicks_of_link on clicks (token_hash, id);
+create index clicks_by_age on clicks (at);
