@@ -8,8 +8,9 @@ const PURPOSES: [HeaderName; 2] = [HeaderName::from_static("sec-purpose"), Heade
 
 /// Parts of the names under which scanners of mails, link previews and crawlers introduce themselves. Those that call themselves
 /// browsers cannot be told from people: what they look at is counted, and nothing is used up.
-const SCANNERS: [&str; 16] = [
+const SCANNERS: [&str; 17] = [
     "bot/",
+    "bot-",
     "bot;",
     "bot)",
     "crawler",
@@ -60,6 +61,7 @@ mod tests {
             ("Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)", true, Agent::Scanner),
             ("Mozilla/5.0 (Windows NT 10.0) BingPreview/1.0b", true, Agent::Scanner),
             ("Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots); Slackbot 1.0(bot;)", false, Agent::Scanner),
+            ("Slackbot-LinkExpanding 1.0", true, Agent::Scanner),
             ("WhatsApp/2.23", false, Agent::Scanner),
         ] {
             assert_eq!(name_of(name, person), expected, "{name}");
