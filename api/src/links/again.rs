@@ -167,5 +167,7 @@ fn new_job(report: &ReportDefinition, params: Params, found: &Found, trace: &str
         retention_ms: i64::try_from(report.retention.as_millis()).unwrap_or(i64::MAX),
         traceparent: Some(trace.to_owned()),
         idempotency: Some(Idempotency { body_hash: hash_token(&key), key }),
+        // The data of today are what the button promises.
+        reuse: None,
     }
 }
