@@ -79,7 +79,7 @@ pub async fn identical_jobs_share_one_run_and_nothing_else(stage: Stage) {
         let told = stage.store.deliveries_of_job(job.id).await.unwrap();
         assert_eq!(told.len(), 1, "each has recipients of its own");
         let hash = super::stage::link_hash(file.link_id);
-        let opened = stage.store.open_link(hash).await.unwrap().expect("the link works");
+        let opened = stage.store.find_link(hash).await.unwrap().expect("the link works");
         assert_eq!(opened.artifact.id, file.id);
     }
     let (outbox, events) = stage.recorder.take();
@@ -132,7 +132,7 @@ pub async fn a_fresh_result_is_the_answer_at_once(stage: Stage) {
     assert_eq!(stage.store.deliveries_of_job(warm.id).await.unwrap().len(), 1, "recipients are told all the same");
     let rung = stage.empty_outbox().await;
     assert!(rung.iter().all(|row| matches!(row.message, Message::SendDelivery { .. })), "no worker hears of it");
-    let own = stage.store.open_link(super::stage::link_hash(warm.artifacts[0].link_id)).await.unwrap();
+    let own = stage.store.find_link(super::stage::link_hash(warm.artifacts[0].link_id)).await.unwrap();
     assert_eq!(own.expect("the link works").artifact.job_id, warm.id);
     let finished = stage.job(leader.id).await.finished_at.unwrap();
     until("a moment to pass", async || {
