@@ -22,11 +22,21 @@ impl Request {
     /// Prepares a submit of a report with its parameters, as JSON, in a format.
     pub(crate) fn submit_as(address: &str, key: &str, (report, params, format): (&str, &str, &str)) -> Self {
         let body = format!(r#"{{"report":"{report}","params":{params},"formats":["{format}"]}}"#);
+        Self::with_body(address, key, &body)
+    }
+
+    /// Prepares a submit of any body.
+    pub(crate) fn with_body(address: &str, key: &str, body: &str) -> Self {
         let head = format!(
             "POST /v1/jobs HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
         Self { address: address.to_owned(), bytes: format!("{head}{body}").into_bytes() }
+    }
+
+    /// Where it goes.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 }
 

@@ -63,6 +63,13 @@ impl Stack {
         Ok(Request::submit_as(url.trim_start_matches("http://"), &self.key, (report, params, format)))
     }
 
+    /// Prepares a submit of a report that an identical job of the last `max_age` seconds may answer.
+    pub(crate) fn submit_reusing(&self, report: &str, max_age: u32) -> anyhow::Result<Request> {
+        let url = self.gateway()?.url();
+        let body = format!(r#"{{"report":"{report}","formats":["csv"],"reuse":{{"max_age":{max_age}}}}}"#);
+        Ok(Request::with_body(url.trim_start_matches("http://"), &self.key, &body))
+    }
+
     /// A folder for files, on the same disk as the storage.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()

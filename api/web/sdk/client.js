@@ -1,10 +1,10 @@
 /**
  * @import { Delivery, Job, JobPage, JobRequest, JobState, Link, Preview, Queue, Receipt, Report, Worker } from './shapes.js'
- * @import { FollowOptions } from './jobs.js'
+ * @import { FollowOptions, SubmitOptions } from './jobs.js'
  * @import { Caller, ClientOptions } from './request.js'
  * @import { StreamOptions } from './stream.js'
  */
-import { Jobs } from './jobs.js';
+import { Jobs, isFinal } from './jobs.js';
 
 /** A gateway, for one caller. */
 export class Waitless extends Jobs {
@@ -28,13 +28,13 @@ export class Waitless extends Jobs {
   /**
    * Submits a job and follows it to its end.
    * @param {JobRequest} request
-   * @param {FollowOptions & {idempotencyKey?: string}} [options]
+   * @param {FollowOptions & SubmitOptions} [options]
    * @returns {Promise<Job>}
    */
   async run(request, options = {}) {
     const job = await this.submit(request, options);
     options.onJob?.(job);
-    return this.follow(job.id, options);
+    return isFinal(job) ? job : this.follow(job.id, options);
   }
 
   /**

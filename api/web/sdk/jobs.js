@@ -25,6 +25,13 @@ export function isFinal(job) {
  * @property {(connection: 'open' | 'lost') => void} [onConnection]
  */
 
+/**
+ * @typedef {object} SubmitOptions
+ * @property {string} [idempotencyKey]
+ * @property {number} [wait] Seconds that the answer may take, so that a quick job is there at once.
+ * @property {AbortSignal} [signal]
+ */
+
 /** What is needed to make one report and follow it: submit, watch, cancel. */
 export class Jobs {
   /** Sends requests; for what builds on this. */
@@ -38,15 +45,14 @@ export class Jobs {
   /**
    * Submits a job: once, however often it has to be sent.
    * @param {JobRequest} request
-   * @param {{idempotencyKey?: string, signal?: AbortSignal}} [options]
-   * @returns {Promise<Job>}
+   * @param {SubmitOptions} [options]
+   * @returns {Promise<Job>} Final already, when an identical job was the answer or it has ended within `wait` seconds.
    */
-  submit(request, { idempotencyKey = newKey(), signal } = {}) {
-    return this.caller.json('POST', '/v1/jobs', {
-      body: request,
-      headers: { 'idempotency-key': idempotencyKey },
-      signal,
-    });
+  submit(request, { idempotencyKey = newKey(), wait, signal } = {}) {
+    /** @type {Record<string, string>} */
+    const headers = { 'idempotency-key': idempotencyKey };
+    if (wait) headers.prefer = `wait=${Math.ceil(wait)}`;
+    return this.caller.json('POST', '/v1/jobs', { body: request, headers, signal });
   }
 
   /** @param {string} id @param {{signal?: AbortSignal}} [options] @returns {Promise<Job>} */

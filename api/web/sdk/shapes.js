@@ -39,6 +39,7 @@
  * @property {string} report_version
  * @property {Record<string, unknown>} params
  * @property {string[]} formats
+ * @property {'cold' | 'warm' | 'joined'} served By a run of its own, from the files of an identical job, or by its run under way.
  * @property {JobState} state
  * @property {number} attempt
  * @property {Progress} progress
@@ -60,6 +61,7 @@
  * @property {Record<string, unknown>} [params]
  * @property {string[]} [formats]
  * @property {{channel: string, to: string, language?: string, time_zone?: string}[]} [notify]
+ * @property {{max_age: number}} [reuse] How many seconds ago an identical job may have finished to be the answer; 0: a run of its own.
  *
  * @typedef {object} Preview
  * @property {{name: string, type: string}[]} columns

@@ -1,7 +1,8 @@
-//! The path of a job: submit, throughput, backlog, latency, memory, rescue, start.
+//! The path of a job: submit, throughput, backlog, latency, reuse, memory, rescue, start.
 
 mod memory;
 mod rescue;
+mod reuse;
 mod start;
 mod submit;
 mod throughput;
@@ -12,7 +13,8 @@ use crate::figures::say;
 use crate::stack::Stack;
 
 /// What can be measured on its own.
-pub(crate) const PARTS: [&str; 7] = ["submit", "throughput", "backlog", "latency", "memory", "rescue", "start"];
+pub(crate) const PARTS: [&str; 8] =
+    ["submit", "throughput", "backlog", "latency", "reuse", "memory", "rescue", "start"];
 
 /// Runs the named parts of the group, or all of them. A part that fails does not keep the others from being measured.
 pub(crate) async fn measure(parts: &[String]) -> anyhow::Result<()> {
@@ -49,6 +51,7 @@ async fn measure_part(part: &str, kept: &mut Option<Stack>) -> anyhow::Result<()
         "throughput" => throughput::measure(stack).await,
         "backlog" => throughput::measure_backlog(stack).await,
         "latency" => throughput::measure_latency(stack).await,
+        "reuse" => reuse::measure(stack).await,
         "memory" => memory::measure(stack).await,
         _ => rescue::measure(stack).await,
     }

@@ -50,7 +50,7 @@ pub(crate) async fn measure() -> anyhow::Result<()> {
 
 async fn accepted(address: &str, request: &Request) -> bool {
     let Ok(mut connection) = Connection::open(address).await else { return false };
-    matches!(connection.send(request).await, Ok((202, _)))
+    matches!(connection.send(request).await, Ok((200 | 202, _)))
 }
 
 async fn stop(mut process: Process) -> anyhow::Result<()> {

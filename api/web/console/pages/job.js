@@ -147,7 +147,7 @@ class JobPage {
   /** @param {Job} job */
   async #again(job) {
     try {
-      const again = await this.context.client.submit({ report: job.report, params: job.params, formats: job.formats });
+      const again = await this.context.client.submit({ report: job.report, params: job.params, formats: job.formats, reuse: { max_age: 0 } });
       this.context.live.put(again);
       this.context.go(`/jobs/${again.id}`);
     } catch (error) {
@@ -252,8 +252,15 @@ function about(job) {
     h('div', null, h('dt', null, 'Id'), h('dd', null, h('code', null, job.id), ' ', id)),
     h('div', null, h('dt', null, 'Report'), h('dd', null, h('a', { href: `/reports/${encodeURIComponent(job.report)}` }, job.report))),
     h('div', null, h('dt', null, 'Version'), h('dd', null, h('code', { title: job.report_version }, job.report_version.replace('sha256:', '').slice(0, 12)))),
-    h('div', null, h('dt', null, 'Formats'), h('dd', null, job.formats.join(', ')))));
+    h('div', null, h('dt', null, 'Formats'), h('dd', null, job.formats.join(', '))),
+    SERVED[job.served] ? h('div', null, h('dt', null, 'Run'), h('dd', null, SERVED[job.served])) : null));
 }
+
+/** @type {Record<string, string>} */
+const SERVED = {
+  warm: 'None: the files of an identical job were fresh enough',
+  joined: 'Shared with an identical job that was under way',
+};
 
 /**
  * One file, what can be done with it, and its receipt.

@@ -32,6 +32,19 @@ test('a submit whose answer is lost is repeated under the same key', () =>
     },
   ));
 
+test('a quick job is waited for, and one that has ended is not followed', () =>
+  against(
+    { 'POST /v1/jobs': [json(job('done'), 200), json(job('pending'), 202)] },
+    async (gateway, waitless) => {
+      assert.equal((await waitless.run({ report: 'r', reuse: { max_age: 60 } }, { wait: 9.5 })).state, 'done');
+      assert.equal(gateway.requests[0].headers.prefer, 'wait=10');
+      assert.equal(gateway.requests[0].body, '{"report":"r","reuse":{"max_age":60}}');
+      assert.equal((await waitless.submit({ report: 'r' })).state, 'pending');
+      assert.equal(gateway.requests[1].headers.prefer, undefined);
+      assert.equal(gateway.requests.length, 2);
+    },
+  ));
+
 test('what is wrong is thrown at once, with its fields', () =>
   against(
     { 'POST /v1/jobs': [problem(422, 'validation-failed', {}, { errors: [{ pointer: '/params/day', detail: 'is required' }] })] },
