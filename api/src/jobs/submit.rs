@@ -7,7 +7,7 @@ use shared::access::hash_request;
 use shared::job::{Caller, Idempotency, Job, NewJob};
 use shared::problem::{ProblemKind, StoredProblem};
 use shared::reuse::{LinkSeed, Reuse, Served, fingerprint};
-use shared::store::Submitted;
+use shared::store::{Scope, Submitted};
 use uuid::Uuid;
 
 use super::check::{SubmitBody, Wanted, check};
@@ -66,7 +66,9 @@ pub async fn submit(
     payload: web::Payload,
 ) -> Answer {
     let key = idempotency_key(&request)?;
-    let prefer = Preference::of(&request, gateway.http.max_wait);
+    // How a job ends, and its files, are for keys that may read.
+    let may_read = identity.scopes().contains(&Scope::Read);
+    let prefer = if may_read { Preference::of(&request, gateway.http.max_wait) } else { Preference::default() };
     let body = read_json(&request, payload, gateway.http.max_body.0).await?;
     let idempotency = key.map(|key| Idempotency { key, body_hash: hash_request(&identity, &body) });
     let mut said = Said::default();
@@ -82,7 +84,10 @@ pub async fn submit(
         }
         Err(fault) => answer_before(&gateway, &identity, idempotency.as_ref()).await.ok_or(fault)?,
     };
-    let job = accept(outcome, &mut said)?;
+    let mut job = accept(outcome, &mut said)?;
+    if !may_read {
+        job.artifacts.clear();
+    }
     request.extensions_mut().insert(AboutJob(job.id));
     // Of the version the job has, which a replay may have from long ago.
     let hidden = gateway.versions.hidden(&job).await?;

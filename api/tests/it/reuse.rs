@@ -22,6 +22,7 @@ on_both_stacks!(
     identical_jobs_under_way_are_joined_and_cancelled_apart,
     the_report_says_what_happens_when_the_request_does_not,
     tenants_and_principals_share_no_more_than_they_may,
+    a_key_that_may_not_read_is_given_no_files,
     what_is_wrong_with_a_wish_to_reuse_is_said,
 );
 
@@ -244,6 +245,21 @@ async fn tenants_and_principals_share_no_more_than_they_may(stack: Stack) {
         let peek = api.get(&format!("/v1/jobs/{}", id_of(&hers)));
         assert_eq!(peek.send().await.unwrap().status(), StatusCode::NOT_FOUND);
     }
+    api.stop().await;
+}
+
+async fn a_key_that_may_not_read_is_given_no_files(stack: Stack) {
+    let api = Api::start(stack).await;
+    let writes = api.make_key(&caller("acme", "ana"), &[Scope::Write]).await;
+    let first = id_of(&body(api.submit(&reusing(7)).await).await);
+    api.finish(first, b"the file").await;
+    let warm = submit(&api, &writes, &reusing(7), Some("wait=30")).await;
+    assert_eq!((warm.status(), header(&warm, "preference-applied")), (StatusCode::OK, None));
+    let warm = body(warm).await;
+    assert_eq!((&warm["served"], &warm["artifacts"]), (&json!("warm"), &json!([])));
+    assert_eq!(api.read(id_of(&warm)).await["artifacts"].as_array().unwrap().len(), 1);
+    let waits = submit(&api, &writes, &json!({"report": "numbers"}), Some("wait=30")).await;
+    assert_eq!(waits.status(), StatusCode::ACCEPTED);
     api.stop().await;
 }
 
