@@ -41,7 +41,7 @@ bench-formats: ## Run the benchmarks of files: speed and memory of every format,
 	@scripts/install-test-services
 	@scripts/install-bench-peers
 	@$(CARGO) build --release --workspace --bins
-	@WAITLESS_TEST_BUILT=1 $(CARGO) run --release -p bench --bin bench -- formats
+	@WAITLESS_TEST_BUILT=1 "$${CARGO_TARGET_DIR:-target}/release/bench" formats $(PARTS)
 
 fuzz: ## Fuzz what reads strangers' bytes, each target for a minute (SECONDS=60)
 	@scripts/fuzz $(SECONDS)
