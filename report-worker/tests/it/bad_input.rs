@@ -157,7 +157,7 @@ const HUGE: &str = "select n, case when n = 2 then repeat('0123456789', 30000000
     from generate_series(1, 3) as n";
 const HUGE_BYTES: usize = 300_000_000;
 /// How often a value is in memory at once, at most: as it comes from the wire, in its batch, and encoded, each while it grows.
-const COPIES: u64 = 6;
+const COPIES: u64 = 4;
 
 async fn write_huge(formats: &[Format]) -> Result<Vec<Vec<u8>>, Problem> {
     let (stack, _ground) = shop().await;

@@ -116,7 +116,8 @@ fn a_date_without_end_is_told_and_not_written_as_a_day_far_off() {
     let days = Arc::new(Date32Array::from(vec![Some(0), Some(i32::MAX)]));
     let written = one_column(Field::new("until", DataType::Date32, true), days);
     let problem = write(Format::Parquet, &written.schema(), std::slice::from_ref(&written)).unwrap_err();
-    assert!(problem.detail.contains("`until` holds infinity"), "{}", problem.detail);
+    assert!(problem.detail.contains("`until` holds infinity in row 2"), "{}", problem.detail);
+    assert!(problem.detail.contains("nullif(until, 'infinity') as until"), "{}", problem.detail);
 }
 
 #[test]

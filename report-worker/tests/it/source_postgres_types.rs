@@ -4,7 +4,7 @@ use arrow_array::cast::AsArray as _;
 use arrow_array::types::Decimal64Type;
 use arrow_array::{Array as _, ArrayRef};
 use arrow_schema::DataType;
-use report_worker::source::declared_digits;
+use report_worker::source::{declared_digits, is_json};
 
 use crate::ground::{Ground, report};
 
@@ -192,6 +192,25 @@ async fn digits_that_the_server_declares_are_told() {
         .unwrap();
     let digits: Vec<_> = rows.schema.fields().iter().map(|field| declared_digits(field)).collect();
     assert_eq!(digits, [Some((12, 2)), None, None, None]);
+}
+
+#[tokio::test]
+async fn json_and_lists_are_told_from_text() {
+    let ground = Ground::postgres("create domain document as jsonb").await;
+    let sql = "select json '1' as a, jsonb '1' as b, '1'::document as c, array[1] as d, '1'::text as e, array[inet '::1'] as f";
+    let rows = ground.read(sql).await.unwrap();
+    let told: Vec<bool> = rows.schema.fields().iter().map(|field| is_json(field)).collect();
+    assert_eq!(told, [true, true, true, true, false, false]);
+}
+
+#[tokio::test]
+async fn batches_are_bounded_by_the_digits_of_numbers() {
+    let ground = Ground::postgres("").await;
+    // Ten bytes on the wire each, and 131 kB as text.
+    let rows = ground.read("select 1e131000::numeric as n from generate_series(1, 100)").await.unwrap();
+    let largest = rows.batches.iter().map(|batch| batch.get_array_memory_size()).max().unwrap();
+    assert!(largest < 4 << 20, "{largest} bytes at once");
+    assert_eq!(rows.count(), 100);
 }
 
 #[tokio::test]
