@@ -12,7 +12,7 @@ use crate::stack::{SOON, Stack, report};
 use crate::workbook::{Cell, Workbook};
 
 /// Time that a value of 300 MB, or five million rows, take without optimisation beside other tests.
-const LONG: std::time::Duration = std::time::Duration::from_secs(120);
+const LONG: std::time::Duration = std::time::Duration::from_secs(240);
 
 /// A worker and a PostgreSQL source named `shop`.
 async fn shop() -> (Stack, Ground) {

@@ -10,7 +10,7 @@ use crate::stack::{SOON, Stack, report};
 
 const ROWS: u64 = 5_000_000;
 /// So many rows take their time without optimisation.
-const PATIENCE: Duration = Duration::from_secs(150);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Nothing of an attempt is left.
 async fn find_nothing(stack: &Stack) {
