@@ -1,6 +1,6 @@
 //! The objects of the file: each goes out as soon as it is whole, and only its length is kept.
 //!
-//! Ids are laid out so that nobody has to look ahead. The first ones, [`FIXED`] of them, belong to what is known at the end:
+//! Ids are laid out so that nobody has to look ahead. The first ones, [`Fixed`] and fonts, belong to what is known at the end:
 //! catalogue, fonts, resources. Then come groups of pages: content and page by turns, and after a full group its node of the page
 //! tree, whose id follows from the group's number. Objects of pages are written in the order of their ids, so lengths are enough
 //! to find them again: some five bytes a page.

@@ -2,7 +2,7 @@
 //! broker that blocks publishers still takes acknowledgements, and a queue that does not answer costs only its own consumer.
 //!
 //! `lapin`'s own recovery stays off: after a channel error its consumers are silent for ever. Any error drops the connection,
-//! and [`line`] builds it anew, with everything on it. Queues that do not answer while the broker does are seen to by [`mend`].
+//! and [`mod@line`] builds it anew, with everything on it. Queues that do not answer while the broker does are seen to by [`mend`].
 
 mod connect;
 mod consume;
