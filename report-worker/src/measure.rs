@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::job::Lane;
+use shared::job::{Job, Lane};
 use shared::progress::Progress;
 
 /// Counts an attempt as running until it is dropped.
@@ -29,4 +29,16 @@ pub(crate) fn attempt_ended(lane: Lane, outcome: &'static str, took: Duration, p
     metrics::histogram!("waitless_worker_attempt_seconds", "lane" => lane.as_str()).record(took.as_secs_f64());
     metrics::counter!("waitless_worker_rows_total").increment(progress.rows);
     metrics::counter!("waitless_worker_bytes_total").increment(progress.bytes);
+}
+
+/// Counts where the end of a job fell in the range its submit was told. From the claim on it is measured here; what went before is
+/// the database's time alone.
+pub(crate) fn forecast_met(job: &Job, took: Duration) {
+    let told = job.forecast.and_then(|forecast| forecast.eta);
+    let waited = job.started_at.and_then(|started| (started - job.created_at).to_std().ok());
+    if let (Some(eta), Some(waited)) = (told, waited) {
+        let ms = u64::try_from((waited + took).as_millis()).unwrap_or(u64::MAX);
+        let (report, fell) = (job.report.clone(), eta.judge(ms).as_str());
+        metrics::counter!("waitless_forecasts_total", "report" => report, "fell" => fell).increment(1);
+    }
 }

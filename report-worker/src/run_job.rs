@@ -23,7 +23,7 @@ use crate::discard::discard_files;
 use crate::failpoint::fail_here;
 use crate::format::About;
 use crate::limits::{self, Limits};
-use crate::measure::{RunningGauge, attempt_ended};
+use crate::measure::{RunningGauge, attempt_ended, forecast_met};
 use crate::preview::Preview;
 use crate::running::{Attempt, StopReason};
 use crate::settle::{Word, settle};
@@ -103,6 +103,9 @@ async fn run_attempt(worker: &Worker, job: &Job, attempt: &Arc<Attempt>) -> Hand
     fail_here!("after_settle");
     let progress = attempt.progress();
     attempt_ended(job.lane, name, attempt.since.elapsed(), &progress);
+    if word == Word::As(JobState::Done) {
+        forecast_met(job, attempt.since.elapsed());
+    }
     tracing::info!(outcome = name, ?word, rows = progress.rows, bytes = progress.bytes, "an attempt ended");
     // With the word unknown, files that were offered as the result may be the job's.
     if word != Word::As(JobState::Done) && !(word == Word::Unknown && name == "done") {

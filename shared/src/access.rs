@@ -118,28 +118,51 @@ pub struct Session {
 /// Makes the token of a session. It holds no key, and nobody can make one without the secret.
 #[must_use]
 pub fn seal_session(secret: &str, session: Session) -> String {
-    let mut bytes = session.key_hash.to_vec();
-    bytes.extend_from_slice(&session.until.to_be_bytes());
-    let Some(mac) = session_mac(secret, &bytes) else { return String::new() };
-    bytes.extend_from_slice(&mac.finalize().into_bytes());
-    URL_SAFE_NO_PAD.encode(bytes)
+    seal(secret, SESSION, session)
 }
 
 /// Reads back what [`seal_session`] made. `None` when it was altered or sealed with another secret; whether it is over is for
 /// the caller to see.
 #[must_use]
 pub fn open_session(secret: &str, token: &str) -> Option<Session> {
+    open(secret, SESSION, token)
+}
+
+/// Makes a ticket: like a session, and good for nothing that a session is good for.
+#[must_use]
+pub fn seal_ticket(secret: &str, session: Session) -> String {
+    seal(secret, TICKET, session)
+}
+
+/// Reads back what [`seal_ticket`] made, as [`open_session`] does.
+#[must_use]
+pub fn open_ticket(secret: &str, token: &str) -> Option<Session> {
+    open(secret, TICKET, token)
+}
+
+const SESSION: &[u8] = b"waitless session v1";
+const TICKET: &[u8] = b"waitless ticket v1";
+
+fn seal(secret: &str, purpose: &[u8], session: Session) -> String {
+    let mut bytes = session.key_hash.to_vec();
+    bytes.extend_from_slice(&session.until.to_be_bytes());
+    let Some(mac) = session_mac(secret, purpose, &bytes) else { return String::new() };
+    bytes.extend_from_slice(&mac.finalize().into_bytes());
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn open(secret: &str, purpose: &[u8], token: &str) -> Option<Session> {
     let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
     let (body, mark) = bytes.split_at_checked(40)?;
-    session_mac(secret, body)?.verify_slice(mark).ok()?;
+    session_mac(secret, purpose, body)?.verify_slice(mark).ok()?;
     let (key_hash, until) = body.split_first_chunk::<32>()?;
     Some(Session { key_hash: *key_hash, until: i64::from_be_bytes(<[u8; 8]>::try_from(until).ok()?) })
 }
 
 /// HMAC takes keys of any length, so this is never `None`.
-fn session_mac(secret: &str, body: &[u8]) -> Option<Hmac<Sha256>> {
+fn session_mac(secret: &str, purpose: &[u8], body: &[u8]) -> Option<Hmac<Sha256>> {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok()?;
-    mac.update(b"waitless session v1");
+    mac.update(purpose);
     mac.update(body);
     Some(mac)
 }
@@ -224,6 +247,14 @@ mod tests {
         for none in ["", "A", &token[..60], &format!("{token}AAAA")] {
             assert_eq!(open_session("secret", none), None, "{none}");
         }
+    }
+
+    #[test]
+    fn a_ticket_is_no_session_and_a_session_no_ticket() {
+        let session = Session { key_hash: hash_token("wl_test"), until: 1_900_000_000 };
+        let (ticket, cookie) = (seal_ticket("secret", session), seal_session("secret", session));
+        assert_eq!(open_ticket("secret", &ticket), Some(session));
+        assert_eq!((open_session("secret", &ticket), open_ticket("secret", &cookie)), (None, None));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::arrival::Forecast;
 use crate::artifact::{Artifact, Format};
 use crate::delivery::Notify;
 use crate::problem::Problem;
@@ -187,6 +188,9 @@ pub struct Job {
     pub error: Option<Problem>,
     /// W3C trace context of the submit, handed on through messages to worker and mail.
     pub traceparent: Option<String>,
+    /// What the submit was told about its arrival.
+    #[serde(default)]
+    pub forecast: Option<Forecast>,
     /// Empty until `done`.
     pub artifacts: Vec<Artifact>,
     /// Whose run it is, and who else waits for it.
@@ -266,6 +270,8 @@ pub struct NewJob {
     pub retention_ms: i64,
     /// From the request, or made by the gateway.
     pub traceparent: Option<String>,
+    /// What the caller is told about its arrival.
+    pub forecast: Option<Forecast>,
     /// Present when the request had an `Idempotency-Key`.
     pub idempotency: Option<Idempotency>,
     /// Present when an identical job may answer it.

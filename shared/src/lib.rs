@@ -2,6 +2,7 @@
 
 // Pure: no input or output.
 pub mod access;
+pub mod arrival;
 pub mod artifact;
 pub mod backoff;
 pub mod delivery;

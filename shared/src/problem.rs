@@ -22,6 +22,8 @@ pub enum ProblemKind {
     IdempotencyKeyReused,
     /// `Last-Event-ID` is not one of ours.
     InvalidEventId,
+    /// The address takes nothing but the handshake of a WebSocket.
+    UpgradeRequired,
     /// No credentials, or unknown ones.
     Unauthorized,
     /// The key has expired.
@@ -99,6 +101,7 @@ impl ProblemKind {
                 ("idempotency-key-reused", "The Idempotency-Key came with another body before", 422)
             }
             Self::InvalidEventId => ("invalid-event-id", "The Last-Event-ID is not valid", 400),
+            Self::UpgradeRequired => ("upgrade-required", "This address speaks WebSocket", 426),
             Self::Unauthorized => ("unauthorized", "Credentials are missing or unknown", 401),
             Self::KeyExpired => ("key-expired", "The API key has expired", 401),
             Self::Forbidden => ("forbidden", "The API key lacks a scope", 403),

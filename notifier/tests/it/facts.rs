@@ -114,6 +114,7 @@ fn job() -> Job {
         next_attempt_at: None,
         error: None,
         traceparent: None,
+        forecast: None,
         artifacts: Vec::new(),
         sharing: shared::reuse::Sharing::default(),
     }

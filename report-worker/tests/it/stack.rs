@@ -111,6 +111,7 @@ impl Stack {
             timeout_ms: i64::try_from(definition.timeout.as_millis()).unwrap(),
             retention_ms: i64::try_from(definition.retention.as_millis()).unwrap(),
             traceparent: None,
+            forecast: None,
             idempotency: None,
             reuse: None,
         };

@@ -25,6 +25,7 @@ use crate::message::OutboxMessage;
 use crate::problem::Problem;
 use crate::progress::Progress;
 
+use super::arrivals::ArrivalStore;
 use super::previews::PreviewStore;
 
 pub use super::doors::{AccessStore, ApiKey, CLICKS_AN_HOUR, CLICKS_SHOWN, NewApiKey, Scope};
@@ -353,7 +354,15 @@ pub trait SweepStore: Send + Sync {
 /// The truth.
 #[async_trait]
 pub trait Store:
-    JobStore + WorkerStore + DeliveryStore + OutboxStore + SweepStore + AccessStore + PreviewStore + std::fmt::Debug
+    JobStore
+    + WorkerStore
+    + DeliveryStore
+    + OutboxStore
+    + SweepStore
+    + AccessStore
+    + PreviewStore
+    + ArrivalStore
+    + std::fmt::Debug
 {
     /// Answers when the database does.
     async fn check(&self) -> Result<()>;

@@ -1,5 +1,6 @@
 //! The store: the truth. [`contract`] says what it does; `postgres` and `sqlite` do it.
 
+mod arrivals;
 mod coalesce;
 mod contract;
 mod doors;
@@ -8,6 +9,7 @@ mod postgres;
 mod previews;
 mod sqlite;
 
+pub use arrivals::{ArrivalStore, InLine, Lineup, RunsOf};
 pub use coalesce::Coalesced;
 pub use contract::*;
 pub use open::open;

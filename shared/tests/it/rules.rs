@@ -122,6 +122,7 @@ fn nothing_outside_the_tests_is_allowed_to_be_wrong_silently() {
 fn lower_layers_import_nothing_of_higher_ones() {
     let pure = [
         "access",
+        "arrival",
         "artifact",
         "backoff",
         "delivery",

@@ -8,10 +8,11 @@ use super::errors::Failure;
 use crate::store::StoreError;
 
 /// Version and text, oldest first.
-const MIGRATIONS: [(&str, &str); 4] = [
+const MIGRATIONS: [(&str, &str); 5] = [
     ("20260101000000", include_str!("../../../migrations/postgres/2026-01-01-000000_first/up.sql")),
     ("20260102000000", include_str!("../../../migrations/postgres/2026-01-02-000000_previews/up.sql")),
     ("20260201000000", include_str!("../../../migrations/postgres/2026-02-01-000000_reuse/up.sql")),
+    ("20260202000000", include_str!("../../../migrations/postgres/2026-02-02-000000_arrivals/up.sql")),
     ("20260203000000", include_str!("../../../migrations/postgres/2026-02-03-000000_clicks/up.sql")),
 ];
 

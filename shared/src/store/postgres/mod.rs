@@ -7,6 +7,7 @@
 //! Operations run in tasks of the runtime the store was opened in. A caller that goes away does not stop them half way.
 
 mod access;
+mod arrivals;
 mod cancel;
 mod claim;
 mod connect;

@@ -27,7 +27,7 @@ macro_rules! job_columns {
          j.formats::text as formats, j.notify::text as notify, j.state, j.attempt, j.errors, j.crashes, j.interruptions, \
          j.max_attempts, j.timeout_ms, j.retention_ms, j.worker_id, j.phase, j.rows_read, j.total_rows, \
          j.total_is_estimate, j.bytes_written, j.seq, j.created_at, j.started_at, j.finished_at, j.next_attempt_at, \
-         j.error::text as error, j.traceparent, j.served, j.leader_id, j.joined, j.withdrawn_at"
+         j.error::text as error, j.traceparent, j.forecast::text as forecast, j.served, j.leader_id, j.joined, j.withdrawn_at"
     };
 }
 pub(super) use job_columns;
@@ -107,6 +107,8 @@ pub(super) struct JobRow {
     #[diesel(sql_type = Nullable<Text>)]
     traceparent: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
+    forecast: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
     served: Option<String>,
     #[diesel(sql_type = Nullable<SqlUuid>)]
     leader_id: Option<Uuid>,
@@ -153,6 +155,7 @@ impl JobRow {
             next_attempt_at: self.next_attempt_at,
             error: self.error.as_deref().map(from_json).transpose()?,
             traceparent: self.traceparent,
+            forecast: self.forecast.as_deref().map(from_json).transpose()?,
             artifacts: self.artifacts.as_deref().map_or_else(|| Ok(Vec::new()), from_json)?,
             sharing: Sharing {
                 served: self.served.as_deref().map_or(Ok(Served::Cold), str::parse).map_err(unreadable)?,

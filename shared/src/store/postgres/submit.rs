@@ -29,9 +29,9 @@ const SUBMIT: &str = "
     with input as (
         select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                              $9::text[], $10::int[], $11::bigint[], $12::bigint[], $13::text[], $14::uuid[], $15::text[],
-                             $16::bytea[]) with ordinality
+                             $16::bytea[], $17::text[]) with ordinality
         as i(id, tenant, principal, report, report_version, lane, params, formats, notify, max_attempts, timeout_ms,
-             retention_ms, traceparent, outbox_id, key, body_hash, place)
+             retention_ms, traceparent, outbox_id, key, body_hash, forecast, place)
     ), keyed as (
         insert into idempotency (tenant, principal, key, body_hash, job_id)
         select tenant, principal, key, body_hash, id from input where key is not null
@@ -42,9 +42,9 @@ const SUBMIT: &str = "
         select * from input where key is null or id in (select job_id from keyed)
     ), job as (
         insert into jobs (id, tenant, principal, report, report_version, lane, params, formats, notify, max_attempts,
-                          timeout_ms, retention_ms, traceparent)
+                          timeout_ms, retention_ms, traceparent, forecast)
         select id, tenant, principal, report, report_version, lane, params::json, formats::json, notify::json, max_attempts,
-               timeout_ms, retention_ms, traceparent
+               timeout_ms, retention_ms, traceparent, forecast::json
         from accepted
     ), event as (
         insert into events (job_id, seq, tenant, principal, kind, state, attempt)
@@ -211,6 +211,10 @@ async fn insert(
     let params = batch.iter().map(|job| to_json(&job.params)).collect::<Outcome<Vec<_>>>()?;
     let formats = batch.iter().map(|job| to_json(&job.formats)).collect::<Outcome<Vec<_>>>()?;
     let notify = batch.iter().map(|job| to_json(&job.notify)).collect::<Outcome<Vec<_>>>()?;
+    let forecasts = batch
+        .iter()
+        .map(|job| job.forecast.as_ref().map(to_json).transpose())
+        .collect::<Outcome<Vec<Option<String>>>>()?;
     let rows: Vec<AcceptedRow> = sql(SUBMIT)
         .bind::<Array<SqlUuid>, _>(column(batch, |job| job.id))
         .bind::<Array<Text>, _>(column(batch, |job| job.caller.tenant.as_str()))
@@ -230,6 +234,7 @@ async fn insert(
         .bind::<Array<Nullable<Binary>>, _>(column(batch, |job| {
             job.idempotency.as_ref().map(|i| i.body_hash.as_slice())
         }))
+        .bind::<Array<Nullable<Text>>, _>(forecasts)
         .load(connection)
         .await?;
     Ok(rows.into_iter().map(|row| (row.id, row.now)).collect())
@@ -292,6 +297,7 @@ pub(super) fn created(job: &NewJob, now: DateTime<Utc>) -> Job {
         next_attempt_at: None,
         error: None,
         traceparent: job.traceparent.clone(),
+        forecast: job.forecast,
         artifacts: Vec::new(),
         sharing: Sharing::default(),
     }

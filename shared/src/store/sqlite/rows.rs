@@ -18,7 +18,7 @@ macro_rules! job_columns {
         "id, tenant, principal, report, report_version, lane, params, formats, notify, state, attempt, errors, crashes, \
          interruptions, max_attempts, timeout_ms, retention_ms, worker_id, phase, rows_read, total_rows, \
          total_is_estimate, bytes_written, seq, created_at, started_at, finished_at, next_attempt_at, error, traceparent, \
-         coalesce(served, 'cold'), leader_id, joined, withdrawn_at"
+         forecast, coalesce(served, 'cold'), leader_id, joined, withdrawn_at"
     };
 }
 pub(super) use job_columns;
@@ -57,6 +57,7 @@ pub(super) fn read_job(cells: &mut Cells) -> Outcome<Job> {
         next_attempt_at: cells.maybe_time()?,
         error: cells.maybe_json()?,
         traceparent: cells.maybe_text()?,
+        forecast: cells.maybe_json()?,
         artifacts: Vec::new(),
         sharing: Sharing {
             served: cells.name()?,

@@ -106,8 +106,8 @@ fn insert(transaction: &mut Transaction<'_>, new: NewJob) -> Outcome<Job> {
     sql!(
         "insert into jobs (id, tenant, principal, report, report_version, lane, params, formats, notify, state, \
          max_attempts, timeout_ms, retention_ms, seq, created_at, rung_at, traceparent, fingerprint, joined, leader_id, served, \
-         link_seeds) \
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'pending', ?10, ?11, ?12, 1, ?13, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+         link_seeds, forecast) \
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'pending', ?10, ?11, ?12, 1, ?13, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
         new.id,
         &new.caller.tenant,
         &new.caller.principal,
@@ -127,6 +127,7 @@ fn insert(transaction: &mut Transaction<'_>, new: NewJob) -> Outcome<Job> {
         sharing.leader,
         (!own).then(|| sharing.served.as_str()),
         reuse.filter(|_| !own).map(|reuse| to_json(&reuse.links)).transpose()?,
+        new.forecast.as_ref().map(to_json).transpose()?,
     )
     .run(transaction.connection)?;
     if let Some(given) = &new.idempotency {
@@ -179,6 +180,7 @@ fn fresh(new: NewJob, now: DateTime<Utc>, sharing: Sharing) -> Job {
         next_attempt_at: None,
         error: None,
         traceparent: new.traceparent,
+        forecast: new.forecast,
         artifacts: Vec::new(),
         sharing,
     }

@@ -15,6 +15,7 @@
 )]
 
 pub mod access;
+pub mod arrivals;
 pub mod cancels;
 pub mod claims;
 pub mod commits;
@@ -55,6 +56,12 @@ macro_rules! test_store {
                 a_batch_is_answered_in_order,
                 an_empty_batch_is_no_error,
                 report_versions_are_kept_once,
+            ]
+            arrivals: [
+                a_forecast_is_kept_with_its_job_and_told_again_to_a_repeat,
+                runs_are_told_by_tenant_and_report_oldest_first,
+                a_run_that_was_put_back_has_no_time_from_its_submit,
+                the_line_holds_who_waits_and_who_runs,
             ]
             previews: [
                 a_preview_is_read_by_the_jobs_caller_and_by_nobody_else,

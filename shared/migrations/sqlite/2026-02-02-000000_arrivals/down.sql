@@ -1,0 +1,2 @@
+drop index jobs_done;
+alter table jobs drop column forecast;

@@ -1,0 +1,95 @@
+//! How long runs took, and who is in line.
+
+use async_trait::async_trait;
+use diesel::SqliteConnection;
+
+use super::SqliteStore;
+use super::errors::Outcome;
+use super::rows::read_caller;
+use super::sql::{self, Cells, earlier, sql};
+use crate::arrival::{FinishedRun, Likeness};
+use crate::job::Lane;
+use crate::store::arrivals::{Times, full_lanes};
+use crate::store::{ArrivalStore, InLine, Lineup, Result, RunsOf};
+
+fn read_run(cells: &mut Cells) -> Outcome<FinishedRun> {
+    let likeness = Likeness::of(&cells.text()?, &cells.text()?, &cells.text()?);
+    let rows = cells.count()?;
+    let times = Times {
+        created_at: cells.time()?,
+        started_at: cells.time()?,
+        finished_at: cells.time()?,
+        attempt: cells.small()?,
+        lost: cells.small()?,
+    };
+    let (waited_ms, took_ms, total_ms) = times.spans();
+    let forecast = cells.maybe_json()?;
+    Ok(FinishedRun { likeness, rows, waited_ms, took_ms, total_ms, forecast, finished_at: times.finished_at })
+}
+
+fn runs(connection: &mut SqliteConnection, of: &RunsOf, limit: u32) -> Outcome<Vec<FinishedRun>> {
+    let text = "select report_version, params, formats, rows_read, created_at, started_at, finished_at, attempt, \
+                errors + crashes + interruptions, forecast from jobs \
+                where tenant = ?1 and report = ?2 and state = 'done' and finished_at > ?3 and started_at >= created_at and leader_id is null \
+                order by finished_at desc, id desc limit ?4";
+    let after = of.after.map_or(i64::MIN, |after| after.timestamp_micros());
+    let mut runs = sql!(text, &of.tenant, &of.report, after, limit).rows(connection, read_run)?;
+    runs.reverse();
+    Ok(runs)
+}
+
+fn read_in_line(cells: &mut Cells) -> Outcome<InLine> {
+    Ok(InLine {
+        id: cells.id()?,
+        caller: read_caller(cells)?,
+        report: cells.text()?,
+        lane: cells.name()?,
+        likeness: Likeness::of(&cells.text()?, &cells.text()?, &cells.text()?),
+        attempt: cells.small()?,
+        started_at: cells.maybe_time()?,
+    })
+}
+
+fn line(connection: &mut SqliteConnection, limit: u32) -> Outcome<Lineup> {
+    let mut waiting = Vec::new();
+    for lane in Lane::ALL {
+        let text = "select id, tenant, principal, report, lane, report_version, params, formats, attempt, null from jobs \
+                    where state = 'pending' and lane = ?1 and leader_id is null order by rung_at, id limit ?2";
+        waiting.append(&mut sql!(text, lane.as_str(), limit).rows(connection, read_in_line)?);
+    }
+    let mut beyond = Vec::new();
+    for lane in full_lanes(&waiting, limit) {
+        let text = "select count(*) from (select 1 from jobs where state = 'pending' and lane = ?1 and leader_id is null limit 100000)";
+        let count = sql!(text, lane.as_str()).number(connection)?.unsigned_abs();
+        beyond.push((lane, count.saturating_sub(limit.into())));
+    }
+    let text = "select id, tenant, principal, report, lane, report_version, params, formats, attempt, started_at from jobs \
+                where state = 'processing' and leader_id is null limit ?1";
+    let running = sql!(text, limit).rows(connection, read_in_line)?;
+    let now = sql::now(connection)?;
+    let mut places: Vec<(Lane, u32)> = Lane::ALL.into_iter().map(|lane| (lane, 0)).collect();
+    let text = "select lanes, concurrency from workers where heartbeat_at > ?1";
+    let read = |cells: &mut Cells| Ok((cells.json::<Vec<Lane>>()?, cells.integer()?));
+    for (lanes, concurrency) in sql!(text, earlier(now, SILENT)).rows(connection, read)? {
+        let more = u32::try_from(concurrency).unwrap_or_default();
+        for (_, places) in places.iter_mut().filter(|(lane, _)| lanes.contains(lane)) {
+            *places = places.saturating_add(more);
+        }
+    }
+    places.retain(|(_, places)| *places > 0);
+    Ok(Lineup { now, waiting, beyond, running, places })
+}
+
+/// A worker that was silent for this long runs nothing new.
+const SILENT: std::time::Duration = std::time::Duration::from_secs(5);
+
+#[async_trait]
+impl ArrivalStore for SqliteStore {
+    async fn finished_runs(&self, of: Vec<RunsOf>, limit: u32) -> Result<Vec<Vec<FinishedRun>>> {
+        self.readers.read(move |connection| of.iter().map(|of| runs(connection, of, limit)).collect()).await
+    }
+
+    async fn lineup(&self, limit: u32) -> Result<Lineup> {
+        self.readers.read(move |connection| line(connection, limit)).await
+    }
+}

@@ -1,0 +1,121 @@
+//! What arrival times are learned from: runs that ended, and who is in line.
+
+use chrono::{DateTime, Utc};
+use shared::arrival::{Eta, Forecast, Likeness};
+use shared::job::{Job, Lane, NewJob};
+use shared::store::{Ending, InLine, RunsOf, Submitted};
+
+use super::stage::{Stage, TestWorker, ana, artifact, caller, keyed_job, new_job};
+
+fn runs_of(tenant: &str, report: &str) -> RunsOf {
+    RunsOf { tenant: tenant.to_owned(), report: report.to_owned(), after: None }
+}
+
+async fn done(stage: &Stage, worker: &TestWorker, job: NewJob) -> Job {
+    let job = stage.submit(job).await;
+    let job = stage.claim(worker, job.id).await;
+    stage.settle(&job, Ending::Done(vec![artifact(&job)])).await;
+    stage.job(job.id).await
+}
+
+fn likeness(job: &Job) -> Likeness {
+    Likeness::of_job(&job.report_version, &job.params, &job.formats)
+}
+
+pub async fn a_forecast_is_kept_with_its_job_and_told_again_to_a_repeat(stage: Stage) {
+    let eta = Eta { p10: 10, p50: 20, p90: 30, runs: 9 };
+    for forecast in [None, Some(Forecast { position: 3, eta: None }), Some(Forecast { position: 1, eta: Some(eta) })] {
+        let key = format!("{forecast:?}");
+        let job = stage.submit(NewJob { forecast, ..keyed_job(&ana(), &key, "body") }).await;
+        assert_eq!((job.forecast, stage.job(job.id).await.forecast), (forecast, forecast));
+        let other = Some(Forecast { position: 9, eta: None });
+        let repeat = NewJob { forecast: other, ..keyed_job(&ana(), &key, "body") };
+        let Submitted::Replayed(again) = stage.store.submit(vec![repeat]).await.unwrap().remove(0) else {
+            panic!("not replayed")
+        };
+        assert_eq!(*again, job);
+    }
+}
+
+pub async fn runs_are_told_by_tenant_and_report_oldest_first(stage: Stage) {
+    let worker = stage.worker().await;
+    let first = done(&stage, &worker, new_job(&ana())).await;
+    let second = done(&stage, &worker, new_job(&ana())).await;
+    let third = done(&stage, &worker, new_job(&ana())).await;
+    done(&stage, &worker, NewJob { report: "top-customers".to_owned(), ..new_job(&ana()) }).await;
+    done(&stage, &worker, new_job(&caller("globex", "ana"))).await;
+    stage.failed(&worker).await;
+    stage.pending().await;
+    let report = &first.report;
+    let wanted = vec![runs_of("acme", report), runs_of("acme", "nothing"), runs_of("globex", report)];
+    let told = stage.store.finished_runs(wanted, 10).await.unwrap();
+    assert_eq!(told.iter().map(Vec::len).collect::<Vec<_>>(), [3, 0, 1]);
+    for (run, job) in told[0].iter().zip([&first, &second, &third]) {
+        let (started, finished) = (job.started_at.unwrap(), job.finished_at.unwrap());
+        let ms = |from: DateTime<Utc>, to: DateTime<Utc>| (to - from).num_milliseconds().unsigned_abs();
+        assert_eq!(run.finished_at, finished);
+        assert_eq!(run.took_ms, ms(started, finished));
+        assert_eq!(run.waited_ms, Some(ms(job.created_at, started)));
+        assert_eq!(run.total_ms, Some(ms(job.created_at, finished)));
+        assert_eq!((run.likeness, run.rows, run.forecast), (likeness(job), job.progress.rows, None));
+    }
+    let newest = stage.store.finished_runs(vec![runs_of("acme", report)], 2).await.unwrap().remove(0);
+    assert_eq!(newest, told[0][1..]);
+    let after = RunsOf { after: Some(told[0][1].finished_at), ..runs_of("acme", report) };
+    let later = stage.store.finished_runs(vec![after], 10).await.unwrap().remove(0);
+    assert!(later.iter().all(|run| run.finished_at > told[0][1].finished_at));
+    assert!(stage.store.finished_runs(Vec::new(), 10).await.unwrap().is_empty());
+}
+
+pub async fn a_run_that_was_put_back_has_no_time_from_its_submit(stage: Stage) {
+    let worker = stage.worker().await;
+    let failed = stage.failed(&worker).await;
+    stage.store.replay(&ana(), failed.id).await.unwrap();
+    let again = stage.claim(&worker, failed.id).await;
+    stage.settle(&again, Ending::Done(vec![artifact(&again)])).await;
+    let handed_back = stage.processing(&worker).await;
+    stage.settle(&handed_back, Ending::HandBack).await;
+    let second = stage.claim(&worker, handed_back.id).await;
+    stage.settle(&second, Ending::Done(vec![artifact(&second)])).await;
+    let runs = stage.store.finished_runs(vec![runs_of("acme", &failed.report)], 10).await.unwrap().remove(0);
+    let spans: Vec<_> = runs.iter().map(|run| (run.waited_ms.is_some(), run.total_ms.is_some())).collect();
+    assert_eq!(spans, [(false, false), (false, true)]);
+}
+
+pub async fn the_line_holds_who_waits_and_who_runs(stage: Stage) {
+    let empty = stage.store.lineup(10).await.unwrap();
+    assert!(empty.waiting.is_empty() && empty.running.is_empty() && empty.places.is_empty());
+    let worker = stage.worker().await;
+    let running = stage.processing(&worker).await;
+    let mut waiting = Vec::new();
+    for _ in 0..3 {
+        waiting.push(stage.pending().await);
+    }
+    let bulk = stage.submit(NewJob { lane: Lane::Bulk, ..new_job(&ana()) }).await;
+    stage.done(&worker).await;
+    let line = stage.store.lineup(10).await.unwrap();
+    assert_eq!(line.running, [in_line(&stage.job(running.id).await)]);
+    let of = |lane| line.waiting.iter().filter(|job| job.lane == lane).cloned().collect::<Vec<_>>();
+    assert_eq!(of(Lane::Interactive), waiting.iter().map(in_line).collect::<Vec<_>>());
+    assert_eq!(of(Lane::Bulk), [in_line(&bulk)]);
+    let mut places = line.places.clone();
+    places.sort_unstable();
+    let info = stage.store.workers().await.unwrap().remove(0).info;
+    assert_eq!(places, info.lanes.iter().map(|lane| (*lane, info.concurrency)).collect::<Vec<_>>());
+    assert!(line.beyond.iter().all(|(_, more)| *more == 0));
+    let short = stage.store.lineup(2).await.unwrap();
+    assert_eq!(short.waiting.iter().filter(|job| job.lane == Lane::Interactive).count(), 2);
+    assert_eq!(short.beyond, [(Lane::Interactive, 1)]);
+}
+
+fn in_line(job: &Job) -> InLine {
+    InLine {
+        id: job.id,
+        caller: job.caller.clone(),
+        report: job.report.clone(),
+        lane: job.lane,
+        likeness: likeness(job),
+        attempt: job.attempt,
+        started_at: job.started_at,
+    }
+}
