@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo run test check lint deploy-check bench bench-core bench-formats fuzz e2e
+.PHONY: help demo run test check lint deploy-check bench bench-core bench-formats bench-experience fuzz e2e
 
 CARGO ?= cargo
 SECONDS ?= 60
@@ -30,7 +30,7 @@ lint: ## Formatting, clippy, and cargo-deny where it is installed
 deploy-check: ## Render and validate deploy/
 	@deploy/validate/run
 
-bench: bench-core bench-formats ## Run all benchmarks; each figure is a line `bench <name> <value> <unit>`
+bench: bench-core bench-formats bench-experience ## Run all benchmarks; each figure is a line `bench <name> <value> <unit>`
 
 bench-core: ## Run the benchmarks of the job path
 	@scripts/install-test-services
@@ -45,6 +45,10 @@ bench-formats: ## Run the benchmarks of files: speed and memory of every format,
 
 fuzz: ## Fuzz what reads strangers' bytes, each target for a minute (SECONDS=60)
 	@scripts/fuzz $(SECONDS)
+
+bench-experience: ## Run the benchmarks of what whoever waits sees
+	@$(CARGO) build --release --workspace --bins
+	@WAITLESS_TEST_BUILT=1 $(CARGO) run --release -p bench --bin bench -- experience
 
 e2e: ## Run the tests of whole systems: real processes, real faults
 	@scripts/test -p e2e

@@ -65,6 +65,9 @@ impl Application {
         let _ends_with_us = ended.clone().drop_guard();
         let gateway = self.gateway.clone();
         let (hub, catalogue) = (gateway.hub.clone(), gateway.catalogue.clone());
+        let arrivals = gateway.arrivals.clone();
+        arrivals.look_first().await;
+        tokio::spawn(arrivals.run_until_stopped(gateway.broker.clone(), hub.clone(), ended.clone()));
         tokio::spawn(hub.run_until_stopped(gateway.broker.clone(), ended.clone()));
         tokio::spawn(catalogue.keep_fresh(ended));
         let grace = self.grace;

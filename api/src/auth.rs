@@ -31,6 +31,12 @@ pub enum Access {
 pub struct Identity(Arc<Known>);
 
 impl Identity {
+    /// Returns the hash that the key is kept under.
+    #[must_use]
+    pub fn key_hash(&self) -> [u8; 32] {
+        self.0.key_hash
+    }
+
     /// Returns what the key may do.
     #[must_use]
     pub fn scopes(&self) -> &[Scope] {
@@ -40,6 +46,7 @@ impl Identity {
 
 #[derive(Debug)]
 struct Known {
+    key_hash: [u8; 32],
     caller: Caller,
     scopes: Vec<Scope>,
     expired: bool,
@@ -83,13 +90,16 @@ impl Keys {
         Self { store, remembered: RwLock::default() }
     }
 
-    /// Finds out who asks and whether they may: by the key they send, else by the session of their browser.
+    /// Finds out who asks and whether they may: by the key they send, else by the ticket of a WebSocket, else by the session of
+    /// their browser.
     ///
     /// # Errors
     /// `unauthorized`, `key-expired`, `forbidden`; `unavailable` when the store cannot say.
     pub async fn admit(&self, request: &HttpRequest, sessions: &Sessions, scope: Scope) -> Result<Identity, Fault> {
         let hash = if request.headers().contains_key(AUTHORIZATION) {
             hash_token(bearer(request)?)
+        } else if let Some(hash) = sessions.ticket_of(request) {
+            hash
         } else {
             sessions.of(request)?.ok_or_else(unauthorized)?.key_hash
         };
@@ -122,6 +132,7 @@ impl Keys {
         }
         let found = self.store.api_key_by_hash(hash).await?.ok_or_else(unauthorized)?;
         let known = Known {
+            key_hash: hash,
             caller: found.caller,
             scopes: found.scopes,
             expired: found.expired,

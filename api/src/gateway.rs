@@ -10,6 +10,7 @@ use shared::storage::Storage;
 use shared::store::{Coalesced, Store};
 use tokio_util::sync::CancellationToken;
 
+use crate::arrival::Arrivals;
 use crate::auth::Keys;
 use crate::limits::Limits;
 use crate::links::Remakes;
@@ -41,6 +42,8 @@ pub struct Gateway {
     pub limits: Limits,
     /// Reports that were made again for whoever held an expired link.
     pub remakes: Remakes,
+    /// When jobs will be ready.
+    pub arrivals: Arc<Arrivals>,
     /// Who watches what.
     pub hub: Arc<Hub>,
     /// `[http]`
@@ -67,6 +70,7 @@ impl Gateway {
     pub fn new(config: &Config, places: Places, catalogue: Arc<Catalogue>) -> Self {
         let limits = Limits::new(&config.http, Arc::clone(&places.store));
         let hub = Hub::new(config.http.max_watchers, config.http.max_watchers_per_principal);
+        let arrivals = Arc::new(Arrivals::new(Arc::clone(&places.store)));
         Self {
             keys: Keys::new(Arc::clone(&places.store)),
             sessions: Sessions::new(&config.service),
@@ -78,6 +82,7 @@ impl Gateway {
             catalogue,
             limits,
             remakes: Remakes::default(),
+            arrivals,
             hub: Arc::new(hub),
             http: config.http.clone(),
             public_url: config.service.public_url.clone(),

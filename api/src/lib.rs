@@ -2,6 +2,8 @@
 
 pub mod admin;
 pub mod application;
+pub mod arrival;
+pub mod asyncapi;
 pub mod auth;
 pub mod body;
 pub mod console;

@@ -1,4 +1,4 @@
-//! `/livez`, `/readyz`, `/metrics`, `/openapi.json`: for those who run the service.
+//! `/livez`, `/readyz`, `/metrics`, `/openapi.json`, `/asyncapi.json`: for those who run the service.
 
 use std::time::Duration;
 
@@ -82,4 +82,12 @@ pub async fn metrics() -> Answer {
 )]
 pub async fn openapi() -> Answer {
     Ok(HttpResponse::Ok().json(Document::openapi()))
+}
+
+/// Shows the document of what is sent without being asked for: events, and messages between processes.
+#[utoipa::path(get, path = "/asyncapi.json", tag = "operations", security(()),
+    responses((status = 200, description = "AsyncAPI", body = Object))
+)]
+pub async fn asyncapi() -> Answer {
+    Ok(HttpResponse::Ok().json(crate::asyncapi::document()))
 }

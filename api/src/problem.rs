@@ -122,6 +122,7 @@ fn headers_of(kind: ProblemKind) -> Option<(HeaderName, &'static str)> {
         | ProblemKind::InvalidIdempotencyKey
         | ProblemKind::IdempotencyKeyReused
         | ProblemKind::InvalidEventId
+        | ProblemKind::UpgradeRequired
         | ProblemKind::NotFound
         | ProblemKind::MethodNotAllowed
         | ProblemKind::JobNotFound

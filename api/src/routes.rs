@@ -61,8 +61,11 @@ pub fn table() -> Vec<Row> {
         get("/v1/jobs/{id}/artifacts/{format}/receipt", READ, || web::to(jobs::artifact::receipt)),
         post("/v1/jobs/{id}/artifacts/{format}/revoke-link", WRITE, || web::to(jobs::artifact::revoke_link)),
         stream("/v1/events", READ, || web::to(watch::feed::watch)),
+        stream("/v1/ws", READ, || web::to(watch::socket::open)),
+        post("/v1/ws/ticket", READ, || web::to(watch::ticket::make)),
         get("/v1/admin/queues", ADMIN, || web::to(admin::queues::list)),
         get("/v1/admin/workers", ADMIN, || web::to(admin::workers::list)),
+        get("/v1/admin/calibration", ADMIN, || web::to(admin::calibration::read)),
         get("/v1/admin/deliveries", ADMIN, || web::to(admin::deliveries::list)),
         get("/v1/admin/dead-letters", ADMIN, || web::to(admin::dead_letters::list)),
         post("/v1/admin/dead-letters/replay", ADMIN, || web::to(admin::dead_letters::replay_many)),
@@ -77,6 +80,7 @@ pub fn table() -> Vec<Row> {
         get("/readyz", Access::Public, || web::to(operations::readyz)),
         get("/metrics", Access::Public, || web::to(operations::metrics)),
         get("/openapi.json", Access::Public, || web::to(operations::openapi)),
+        get("/asyncapi.json", Access::Public, || web::to(operations::asyncapi)),
     ]
 }
 

@@ -24,6 +24,7 @@ use crate::auth::{Identity, is_shaped};
 use crate::body::read_json;
 use crate::gateway::Gateway;
 use crate::problem::{Answer, Fault};
+use crate::watch::ticket::ticket_of;
 
 /// A browser stays signed in this long after the console was last opened.
 const LASTS: i64 = 12 * 60 * 60;
@@ -111,6 +112,13 @@ impl Sessions {
             self.expect_own_page(request, false)?;
         }
         Ok(session)
+    }
+
+    /// Returns the hash of the key whose ticket opens this WebSocket. It needs no look at the `Origin`: no browser sends it unless
+    /// a page that holds it says so.
+    #[must_use]
+    pub fn ticket_of(&self, request: &HttpRequest) -> Option<[u8; 32]> {
+        ticket_of(request, self.secret.expose())
     }
 
     /// Browsers say where a request comes from; programs do not have to, unless a cookie speaks for them.

@@ -27,8 +27,13 @@ impl Request {
 
     /// Prepares a submit of any body.
     pub(crate) fn with_body(address: &str, key: &str, body: &str) -> Self {
+        Self::new(address, key, "POST /v1/jobs", body)
+    }
+
+    /// Prepares any request with a JSON body; `target` is method and path.
+    pub(crate) fn new(address: &str, key: &str, target: &str, body: &str) -> Self {
         let head = format!(
-            "POST /v1/jobs HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            "{target} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
         Self { address: address.to_owned(), bytes: format!("{head}{body}").into_bytes() }

@@ -8,6 +8,7 @@
     reason = "figures go to standard output, progress to standard error"
 )]
 
+mod experience;
 mod figures;
 mod formats;
 mod job_path;
@@ -26,9 +27,11 @@ async fn main() -> ExitCode {
     let outcome = match group.as_deref() {
         Some("core") if knows(&job_path::PARTS) => job_path::measure(&parts).await,
         Some("formats") if knows(&formats::PARTS) => formats::measure(&parts).await,
+        Some("experience") if knows(&experience::PARTS) => experience::measure(&parts).await,
         _ => {
             eprintln!("usage: bench core [{}]…", job_path::PARTS.join("|"));
-            eprintln!("       bench formats [{}]…; all parts when none is named", formats::PARTS.join("|"));
+            eprintln!("       bench formats [{}]…", formats::PARTS.join("|"));
+            eprintln!("       bench experience [{}]…; all parts when none is named", experience::PARTS.join("|"));
             return ExitCode::from(2);
         }
     };

@@ -1,5 +1,6 @@
 //! Everything under `/v1/admin`: for operators of one tenant. Needs the scope `admin`, which implies no other.
 
+pub mod calibration;
 pub mod dead_letters;
 pub mod deliveries;
 pub mod queues;

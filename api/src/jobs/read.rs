@@ -7,6 +7,7 @@ use shared::problem::StoredProblem;
 
 use super::parse_id;
 use super::view::{JobView, Viewer, retry_after};
+use crate::arrival::Standing;
 use crate::auth::Identity;
 use crate::gateway::Gateway;
 use crate::problem::{Answer, Fault};
@@ -34,7 +35,8 @@ pub async fn read(
 ) -> Answer {
     let job = gateway.store.job(&identity, parse_id(&id)?).await?.ok_or_else(Fault::no_such_job)?;
     gateway.hub.note(&job);
-    let tag = entity_tag(&job);
+    let standing = gateway.arrivals.standing(&job);
+    let tag = entity_tag(&job, standing);
     let same =
         request.headers().get_all(IF_NONE_MATCH).any(|given| given.to_str().is_ok_and(|given| matches(given, &tag)));
     let mut answer = if same { HttpResponse::NotModified() } else { HttpResponse::Ok() };
@@ -45,16 +47,19 @@ pub async fn read(
     if same {
         return Ok(answer.finish());
     }
-    let body = Viewer::new(&gateway, &request).write(&job).await?;
+    let hidden = gateway.versions.hidden(&job).await?;
+    let body = Viewer::new(&gateway, &request).write_at(&job, &hidden, standing);
     Ok(answer.insert_header(ContentType::json()).body(body))
 }
 
-/// Everything about a job that changes without a new event is its progress.
-fn entity_tag(job: &Job) -> String {
+/// What changes about a job without a new event is its progress, and where it stands; seconds are enough of that.
+fn entity_tag(job: &Job, standing: Standing) -> String {
     let progress = &job.progress;
     let total = progress.total_rows.map_or_else(String::new, |total| total.to_string());
     let (attempt, phase) = (job.attempt, progress.phase.as_str());
-    format!("W/\"{}-{attempt}-{phase}-{}-{total}-{}\"", job.seq, progress.rows, progress.bytes)
+    let position = standing.position.unwrap_or_default();
+    let second = standing.eta().map(|eta| eta.second()).unwrap_or_default();
+    format!("W/\"{}-{attempt}-{phase}-{}-{total}-{}-{position}-{second}\"", job.seq, progress.rows, progress.bytes)
 }
 
 /// Weak comparison, as `If-None-Match` asks for.

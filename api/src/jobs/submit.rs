@@ -4,7 +4,7 @@ use actix_web::http::header::{ACCEPT_LANGUAGE, ContentType, HeaderName, LOCATION
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use serde_json::Value;
 use shared::access::hash_request;
-use shared::job::{Caller, Idempotency, Job, NewJob};
+use shared::job::{Caller, Idempotency, Job, JobState, NewJob};
 use shared::problem::{ProblemKind, StoredProblem};
 use shared::reuse::{LinkSeed, Reuse, Served, fingerprint};
 use shared::store::{Scope, Submitted};
@@ -80,7 +80,7 @@ pub async fn submit(
             let job = new_job(&gateway, wanted, Caller::clone(&identity), &trace.0.to_string(), idempotency);
             // First the ears, then the store: what happens in between is heard.
             waiting = prefer.listen(&gateway, &identity, job.id);
-            gateway.jobs.submit(job).await?
+            submit_in_line(&gateway, job).await?
         }
         Err(fault) => answer_before(&gateway, &identity, idempotency.as_ref()).await.ok_or(fault)?,
     };
@@ -144,6 +144,19 @@ fn accept(outcome: Submitted, said: &mut Said) -> Result<Box<Job>, Fault> {
     Ok(job)
 }
 
+/// Writes a job with what it is told about its arrival, which counts it among those in line.
+async fn submit_in_line(gateway: &Gateway, mut job: NewJob) -> Result<Submitted, Fault> {
+    let id = job.id;
+    job.forecast = gateway.arrivals.expect(&job);
+    let submitted = gateway.jobs.submit(job).await;
+    // What another run answers takes no place in line.
+    if !matches!(&submitted, Ok(Submitted::Created(job)) if job.state == JobState::Pending && job.sharing.leader.is_none())
+    {
+        gateway.arrivals.forget(id);
+    }
+    Ok(submitted?)
+}
+
 /// Checks a submit and lets it in.
 async fn admit(gateway: &Gateway, identity: &Identity, body: Value) -> Result<(Wanted, Option<Standing>), Fault> {
     let wanted = check(gateway, body)?;
@@ -189,7 +202,7 @@ fn answer(viewer: &Viewer<'_>, job: &Job, hidden: &Hidden, prefer: Preference, s
     if said.replayed {
         answer.insert_header((IDEMPOTENT_REPLAYED, "true"));
     }
-    answer.body(viewer.write_with(job, hidden))
+    answer.body(if over { viewer.write_with(job, hidden) } else { viewer.write_submitted(job, hidden) })
 }
 
 /// Says in the words of RFC 9211 how a submit was served, where an identical job might have been the answer.
@@ -227,6 +240,7 @@ fn new_job(
         formats: wanted.formats,
         notify: wanted.notify,
         traceparent: Some(traceparent.to_owned()),
+        forecast: None,
         idempotency,
         reuse,
     }

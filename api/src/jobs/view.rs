@@ -15,6 +15,8 @@ use shared::store::StoreError;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::arrival::Standing;
+use crate::arrival::view::{EtaView, QueueView};
 use crate::gateway::Gateway;
 use crate::reports::Hidden;
 
@@ -45,9 +47,10 @@ pub struct JobView<'a> {
     attempt: i32,
     /// How far the running or last attempt is.
     progress: ProgressView,
-    /// Reserved for the position in the queue; null.
-    #[schema(value_type = Option<Object>)]
-    queue: (),
+    /// Where it stands in its lane's queue, while it waits.
+    queue: Option<QueueView>,
+    /// When it will be ready, learned from runs before; null while there are too few, or when it takes longer than they did.
+    eta: Option<EtaView>,
     /// When it was submitted.
     created_at: DateTime<Utc>,
     /// When the latest attempt started.
@@ -187,9 +190,25 @@ impl<'a> Viewer<'a> {
         serde_json::to_vec(&self.view(job, hidden)).unwrap_or_default()
     }
 
+    /// Writes a job as JSON, where it stands being known too.
+    #[must_use]
+    pub fn write_at(&self, job: &Job, hidden: &Hidden, standing: Standing) -> Vec<u8> {
+        serde_json::to_vec(&self.view_at(job, hidden, standing)).unwrap_or_default()
+    }
+
+    /// Writes a job as it was when it was submitted, with what was foretold then: each repeat is told the same.
+    #[must_use]
+    pub fn write_submitted(&self, job: &Job, hidden: &Hidden) -> Vec<u8> {
+        self.write_at(job, hidden, Standing::at_submit(job))
+    }
+
     /// Shows a job.
     #[must_use]
     pub fn view<'j>(&self, job: &'j Job, hidden: &Hidden) -> JobView<'j> {
+        self.view_at(job, hidden, self.gateway.arrivals.standing(job))
+    }
+
+    fn view_at<'j>(&self, job: &'j Job, hidden: &Hidden, standing: Standing) -> JobView<'j> {
         let this = self.job_url(job.id);
         JobView {
             id: job.id,
@@ -201,7 +220,8 @@ impl<'a> Viewer<'a> {
             state: job.state,
             attempt: job.attempt,
             progress: job.progress.into(),
-            queue: (),
+            queue: standing.queue(),
+            eta: standing.eta(),
             created_at: job.created_at,
             started_at: job.started_at,
             finished_at: job.finished_at,

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
 use crate::gateway::Gateway;
-use crate::watch::{Ears, Heard, Subject};
+use crate::watch::{Ears, Heard, Subject, Word};
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 
@@ -122,11 +122,11 @@ impl Waiting {
             tokio::select! {
                 biased;
                 heard = self.ears.hear() => match heard {
-                    Heard::Rang(broadcast) => {
+                    Heard::Said(Word::Broadcast(broadcast)) => {
                         self.look = matches!(broadcast.as_ref(), Broadcast::Event(event) if event.kind.is_final());
                     }
                     Heard::Look => self.look = true,
-                    Heard::Ping => {}
+                    Heard::Ping | Heard::Said(Word::Moved { .. }) => {}
                     Heard::Stop => return None,
                 },
                 () = sleep_until(self.until) => return None,

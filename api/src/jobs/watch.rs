@@ -6,8 +6,7 @@
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{Stream, stream};
 use shared::event::{Broadcast, Event, EventKind};
 use shared::job::{Caller, Job, JobState};
 use shared::problem::{ProblemKind, StoredProblem};
@@ -19,8 +18,8 @@ use super::parse_id;
 use crate::auth::Identity;
 use crate::gateway::Gateway;
 use crate::problem::{Answer, Fault};
-use crate::watch::frame::{HELLO, PING, answer_stream, write_event, write_progress};
-use crate::watch::{Ears, Heard, Subject};
+use crate::watch::frame::{Frame, answer_stream, event_frame, progress_frame};
+use crate::watch::{Ears, Heard, Subject, Word};
 
 /// Events read at once.
 const PAGE: u32 = 100;
@@ -47,29 +46,11 @@ pub async fn watch(
     id: web::Path<String>,
     request: HttpRequest,
 ) -> Answer {
-    let id = parse_id(&id)?;
-    let given = request.headers().get("last-event-id").map(|given| parse_event_id(given.to_str().ok()?));
-    // First the ears, then the store: what happens in between is heard.
-    let ears = Ears::open(&gateway, &identity, Subject::Job(id))?;
-    let job = gateway.store.job(&identity, id).await?.ok_or_else(Fault::no_such_job)?;
-    gateway.hub.note(&job);
-    let last = match given {
-        None => None,
-        Some(Some(last)) if (0..=job.seq).contains(&last) => Some(last),
-        Some(_) => {
-            let detail =
-                "This Last-Event-ID is not one of this job's. Connect without it to see the job from its start.";
-            return Err(Fault::new(ProblemKind::InvalidEventId, detail));
-        }
-    };
-    if last == Some(job.seq) && job.state.is_final() {
-        return Ok(HttpResponse::NoContent().finish());
-    }
-    let watch = JobWatch::new(gateway, Caller::clone(&identity), &job, last, ears);
-    Ok(answer_stream(stream::unfold(
-        watch,
-        |mut watch| async move { watch.next().await.map(|chunk| (Ok(chunk), watch)) },
-    )))
+    let given = request.headers().get("last-event-id").map(|given| given.to_str().unwrap_or("-"));
+    Ok(match JobWatch::open(gateway, &identity, parse_id(&id)?, given).await? {
+        Some(watch) => answer_stream(watch.frames()),
+        None => HttpResponse::NoContent().finish(),
+    })
 }
 
 /// Plain digits only: that is what was sent.
@@ -77,8 +58,9 @@ fn parse_event_id(text: &str) -> Option<i64> {
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
-/// One open stream.
-struct JobWatch {
+/// One open watch over one job.
+#[derive(Debug)]
+pub struct JobWatch {
     gateway: web::Data<Gateway>,
     caller: Caller,
     job_id: Uuid,
@@ -93,11 +75,44 @@ struct JobWatch {
     look: bool,
     /// Whether the final event was sent.
     over: bool,
-    /// What goes out with the next chunk.
-    out: Vec<u8>,
+    /// What goes out next.
+    out: Vec<Frame>,
 }
 
 impl JobWatch {
+    /// Opens a watch over a job of the caller's, from its start or behind the event numbered `given`. `None`: that was the final
+    /// event, and nothing more will come.
+    ///
+    /// # Errors
+    /// `job-not-found`, `invalid-event-id`, `too-many-requests`, and the store's.
+    pub async fn open(
+        gateway: web::Data<Gateway>,
+        caller: &Caller,
+        id: Uuid,
+        given: Option<&str>,
+    ) -> Result<Option<Self>, Fault> {
+        // First the ears, then the store: what happens in between is heard.
+        let ears = Ears::open(&gateway, caller, Subject::Job(id))?;
+        let job = gateway.store.job(caller, id).await?.ok_or_else(Fault::no_such_job)?;
+        gateway.hub.note(&job);
+        let last = match given.map(parse_event_id) {
+            None => None,
+            Some(Some(last)) if (0..=job.seq).contains(&last) => Some(last),
+            Some(_) => {
+                let detail =
+                    "This Last-Event-ID is not one of this job's. Connect without it to see the job from its start.";
+                return Err(Fault::new(ProblemKind::InvalidEventId, detail));
+            }
+        };
+        let over = last == Some(job.seq) && job.state.is_final();
+        Ok((!over).then(|| Self::new(gateway, caller.clone(), &job, last, ears)))
+    }
+
+    /// Returns what happens, as it happens, until the final event or until the gateway stops.
+    pub fn frames(self) -> impl Stream<Item = Vec<Frame>> + 'static {
+        stream::unfold(self, |mut watch| async move { watch.next().await.map(|frames| (frames, watch)) })
+    }
+
     fn new(gateway: web::Data<Gateway>, caller: Caller, job: &Job, last: Option<i64>, ears: Ears) -> Self {
         Self {
             gateway,
@@ -110,17 +125,17 @@ impl JobWatch {
             snapshot: (job.state == JobState::Processing).then_some((job.attempt, job.progress)),
             look: true,
             over: false,
-            out: HELLO.to_vec(),
+            out: Vec::new(),
         }
     }
 
-    async fn next(&mut self) -> Option<Bytes> {
+    async fn next(&mut self) -> Option<Vec<Frame>> {
         loop {
             if self.look && !self.over {
                 self.read().await;
             }
             if !self.out.is_empty() {
-                return Some(std::mem::take(&mut self.out).into());
+                return Some(std::mem::take(&mut self.out));
             }
             if self.over {
                 return None;
@@ -129,9 +144,9 @@ impl JobWatch {
                 continue;
             }
             match self.ears.hear().await {
-                Heard::Rang(broadcast) => self.rang(&broadcast),
+                Heard::Said(word) => self.hear(&word),
                 Heard::Look => self.look = true,
-                Heard::Ping => return Some(PING),
+                Heard::Ping => return Some(vec![Frame::Ping]),
                 Heard::Stop => return None,
             }
         }
@@ -161,7 +176,7 @@ impl JobWatch {
         if let Some((attempt, progress)) = self.snapshot.take_if(|_| !self.look)
             && (self.state, self.attempt) == (JobState::Processing, attempt)
         {
-            write_progress(&mut self.out, self.job_id, attempt, progress);
+            self.progress(attempt, progress);
         }
     }
 
@@ -186,9 +201,25 @@ impl JobWatch {
     }
 
     fn send(&mut self, event: &Event) {
-        write_event(&mut self.out, &event.seq.to_string(), event);
+        self.out.push(event_frame(event.seq.to_string(), event));
         self.last = Some(event.seq);
         (self.state, self.attempt) = (event.state, event.attempt);
+    }
+
+    fn hear(&mut self, word: &Word) {
+        match word {
+            Word::Broadcast(broadcast) => self.rang(broadcast),
+            Word::Moved { attempt, standing, .. } => {
+                if *attempt == self.attempt && self.state == JobState::Pending {
+                    self.out.push(progress_frame(self.job_id, *attempt, Progress::default(), *standing));
+                }
+            }
+        }
+    }
+
+    fn progress(&mut self, attempt: i32, progress: Progress) {
+        let standing = self.gateway.arrivals.standing_of(self.job_id, attempt, progress);
+        self.out.push(progress_frame(self.job_id, attempt, progress, standing));
     }
 
     fn rang(&mut self, broadcast: &Broadcast) {
@@ -201,7 +232,7 @@ impl JobWatch {
             Broadcast::Event(event) => self.look |= event.seq > last,
             Broadcast::Progress { attempt, progress, .. } => {
                 if *attempt == self.attempt && self.state == JobState::Processing {
-                    write_progress(&mut self.out, self.job_id, *attempt, *progress);
+                    self.progress(*attempt, *progress);
                 } else {
                     self.look |= *attempt > self.attempt;
                 }

@@ -1,23 +1,21 @@
 //! What one watcher waits for: broadcasts, the next ping, the next look at the store, the end.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use shared::event::Broadcast;
 use shared::job::Caller;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::hub::{Subject, Watcher};
+use super::hub::{Subject, Watcher, Word};
 use crate::gateway::Gateway;
 use crate::problem::Fault;
 
 /// Something that happened to a watcher.
 #[derive(Debug)]
 pub enum Heard {
-    /// A doorbell.
-    Rang(Arc<Broadcast>),
+    /// Something that may be worth telling.
+    Said(Word),
     /// Time to look at the store: something may have been missed.
     Look,
     /// Nothing was said for a while: the client must get a sign of life.
@@ -72,7 +70,7 @@ impl Ears {
             tokio::select! {
                 biased;
                 () = self.draining.cancelled() => return Heard::Stop,
-                rang = self.watcher.mailbox.recv() => return rang.map_or(Heard::Stop, Heard::Rang),
+                said = self.watcher.mailbox.recv() => return said.map_or(Heard::Stop, Heard::Said),
                 changed = self.watcher.lost.changed() => {
                     if changed.is_err() {
                         return Heard::Stop;
@@ -92,8 +90,8 @@ impl Ears {
         }
     }
 
-    /// Returns a broadcast that is already there.
-    pub fn hear_now(&mut self) -> Option<Arc<Broadcast>> {
+    /// Returns what was said already.
+    pub fn hear_now(&mut self) -> Option<Word> {
         self.watcher.mailbox.try_recv().ok()
     }
 }

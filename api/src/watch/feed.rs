@@ -7,17 +7,17 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use actix_web::{HttpRequest, web};
-use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{Stream, stream};
 use shared::access::{open_cursor, seal_cursor};
 use shared::event::{Broadcast, Event};
 use shared::job::Caller;
 use shared::problem::{ProblemKind, StoredProblem};
+use shared::progress::Progress;
 use shared::store::FeedCursor;
 use uuid::Uuid;
 
-use super::frame::{HELLO, PING, answer_stream, write_event, write_position, write_progress};
-use super::{Ears, Heard, Subject};
+use super::frame::{Frame, answer_stream, event_frame, progress_frame};
+use super::{Ears, Heard, Subject, Word};
 use crate::auth::Identity;
 use crate::gateway::Gateway;
 use crate::problem::{Answer, Fault};
@@ -42,34 +42,8 @@ const TRIES: u32 = 9;
     )
 )]
 pub async fn watch(gateway: web::Data<Gateway>, identity: Identity, request: HttpRequest) -> Answer {
-    let caller = Caller::clone(&identity);
-    let purpose = format!("feed\n{}\n{}", caller.tenant, caller.principal);
-    let ears = Ears::open(&gateway, &caller, Subject::Caller(caller.clone()))?;
-    let mut hello = HELLO.to_vec();
-    let cursor = match request.headers().get("last-event-id") {
-        Some(given) => {
-            let given = given.to_str().unwrap_or_default();
-            read_cursor(gateway.link_secret.expose(), &purpose, given).ok_or_else(not_ours)?
-        }
-        None => {
-            let cursor = gateway.store.feed_end().await?;
-            write_position(&mut hello, &seal(&gateway, &purpose, cursor));
-            cursor
-        }
-    };
-    let feed = Feed {
-        gateway,
-        caller,
-        purpose,
-        ears,
-        cursor,
-        look: true,
-        rang: Vec::new(),
-        tries: 0,
-        sent: VecDeque::new(),
-        out: hello,
-    };
-    Ok(answer_stream(stream::unfold(feed, |mut feed| async move { feed.next().await.map(|chunk| (Ok(chunk), feed)) })))
+    let given = request.headers().get("last-event-id").map(|given| given.to_str().unwrap_or_default());
+    Ok(answer_stream(Feed::open(gateway, &identity, given).await?.frames()))
 }
 
 fn not_ours() -> Fault {
@@ -96,7 +70,8 @@ fn seal(gateway: &Gateway, purpose: &str, cursor: FeedCursor) -> String {
 }
 
 /// One open feed.
-struct Feed {
+#[derive(Debug)]
+pub struct Feed {
     gateway: web::Data<Gateway>,
     caller: Caller,
     purpose: String,
@@ -109,31 +84,57 @@ struct Feed {
     tries: u32,
     /// Events sent lately, and whether they were final.
     sent: VecDeque<(Uuid, i64, bool)>,
-    /// What goes out with the next chunk.
-    out: Vec<u8>,
+    /// What goes out next.
+    out: Vec<Frame>,
 }
 
 impl Feed {
-    async fn next(&mut self) -> Option<Bytes> {
+    /// Opens a feed that begins now, or behind the event `given`.
+    ///
+    /// # Errors
+    /// `invalid-event-id`, `too-many-requests`, and the store's.
+    pub async fn open(gateway: web::Data<Gateway>, caller: &Caller, given: Option<&str>) -> Result<Self, Fault> {
+        let caller = caller.clone();
+        let purpose = format!("feed\n{}\n{}", caller.tenant, caller.principal);
+        let ears = Ears::open(&gateway, &caller, Subject::Caller(caller.clone()))?;
+        let mut out = Vec::new();
+        let cursor = match given {
+            Some(given) => read_cursor(gateway.link_secret.expose(), &purpose, given).ok_or_else(not_ours)?,
+            None => {
+                let cursor = gateway.store.feed_end().await?;
+                out.push(Frame::Position(seal(&gateway, &purpose, cursor)));
+                cursor
+            }
+        };
+        let (rang, sent) = (Vec::new(), VecDeque::new());
+        Ok(Self { gateway, caller, purpose, ears, cursor, look: true, rang, tries: 0, sent, out })
+    }
+
+    /// Returns what happens, as it happens, until the gateway stops.
+    pub fn frames(self) -> impl Stream<Item = Vec<Frame>> + 'static {
+        stream::unfold(self, |mut feed| async move { feed.next().await.map(|frames| (frames, feed)) })
+    }
+
+    async fn next(&mut self) -> Option<Vec<Frame>> {
         loop {
             if self.look {
                 self.read().await;
             }
             if !self.out.is_empty() {
-                return Some(std::mem::take(&mut self.out).into());
+                return Some(std::mem::take(&mut self.out));
             }
             if self.look {
                 continue;
             }
             match self.ears.hear().await {
-                Heard::Rang(broadcast) => {
-                    self.rang(&broadcast);
-                    while let Some(broadcast) = self.ears.hear_now() {
-                        self.rang(&broadcast);
+                Heard::Said(word) => {
+                    self.hear(&word);
+                    while let Some(word) = self.ears.hear_now() {
+                        self.hear(&word);
                     }
                 }
                 Heard::Look => self.look = true,
-                Heard::Ping => return Some(PING),
+                Heard::Ping => return Some(vec![Frame::Ping]),
                 Heard::Stop => return None,
             }
         }
@@ -153,7 +154,7 @@ impl Feed {
         for (cursor, event) in events {
             self.cursor = cursor;
             let id = seal(&self.gateway, &self.purpose, cursor);
-            write_event(&mut self.out, &id, &event);
+            self.out.push(event_frame(id, &event));
             self.remember(&event);
         }
         if self.look {
@@ -177,6 +178,15 @@ impl Feed {
         self.sent.push_back((event.job_id, event.seq, event.kind.is_final()));
     }
 
+    fn hear(&mut self, word: &Word) {
+        match word {
+            Word::Broadcast(broadcast) => self.rang(broadcast),
+            Word::Moved { job_id, attempt, standing } => {
+                self.out.push(progress_frame(*job_id, *attempt, Progress::default(), *standing));
+            }
+        }
+    }
+
     fn rang(&mut self, broadcast: &Broadcast) {
         match broadcast {
             Broadcast::Event(event) => {
@@ -192,7 +202,8 @@ impl Feed {
             Broadcast::Progress { job_id, attempt, progress, .. } => {
                 let newest = self.sent.iter().rev().find(|(job, ..)| job == job_id);
                 if newest.is_none_or(|(.., ended)| !ended) {
-                    write_progress(&mut self.out, *job_id, *attempt, *progress);
+                    let standing = self.gateway.arrivals.standing_of(*job_id, *attempt, *progress);
+                    self.out.push(progress_frame(*job_id, *attempt, *progress, standing));
                 }
             }
         }

@@ -1,24 +1,68 @@
-//! Frames of an event stream: CloudEvents 1.0 in the data of server-sent events.
+//! What watchers are told: CloudEvents 1.0, and how they are written for server-sent events and for a WebSocket.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt as _, stream};
 use serde::Serialize;
 use shared::event::{Event, EventKind};
 use shared::job::JobState;
-use shared::problem::Problem;
+use shared::problem::{Problem, StoredProblem};
 use shared::progress::Progress;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::arrival::Standing;
+use crate::arrival::view::{EtaView, QueueView};
 use crate::jobs::view::ProgressView;
 
-/// A comment: keeps the connection open and finds out whether the client is still there.
-pub const PING: Bytes = Bytes::from_static(b": ping\n\n");
+/// The first frame of a stream: a client that lost its connection comes back after this many milliseconds.
+const HELLO: Bytes = Bytes::from_static(b"retry: 2000\n\n");
 
-/// The first frame: a client that lost its connection comes back after this many milliseconds.
-pub const HELLO: &[u8] = b"retry: 2000\n\n";
+/// One thing a watcher is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Frame {
+    /// Where the watcher is, and no more.
+    Position(String),
+    /// An event, with what the watcher resumes from; or progress, which has no id, so that resuming goes by events.
+    Event {
+        /// What to resume from.
+        id: Option<String>,
+        /// The event's kind, or `progress`.
+        name: &'static str,
+        /// A CloudEvent in one line: JSON escapes line breaks.
+        data: String,
+    },
+    /// Keeps the connection open and finds out whether the client is still there.
+    Ping,
+}
+
+impl Frame {
+    fn write_sse(&self, out: &mut Vec<u8>) {
+        let text = match self {
+            Self::Position(id) => format!("id: {id}\n\n"),
+            Self::Event { id: Some(id), name, data } => format!("id: {id}\nevent: {name}\ndata: {data}\n\n"),
+            Self::Event { id: None, name, data } => format!("event: {name}\ndata: {data}\n\n"),
+            Self::Ping => ": ping\n\n".to_owned(),
+        };
+        out.extend_from_slice(text.as_bytes());
+    }
+
+    /// Writes the message of a WebSocket: what an event stream says in the fields `id`, `event` and `data`. `None` for a ping,
+    /// which has a frame of its own there. Ids are digits, UUIDs or base64url, which JSON does not escape.
+    #[must_use]
+    pub fn to_message(&self) -> Option<String> {
+        match self {
+            Self::Position(id) => Some(format!(r#"{{"id":"{id}","event":"position","data":null}}"#)),
+            Self::Event { id: Some(id), name, data } => {
+                Some(format!(r#"{{"id":"{id}","event":"{name}","data":{data}}}"#))
+            }
+            Self::Event { id: None, name, data } => Some(format!(r#"{{"id":null,"event":"{name}","data":{data}}}"#)),
+            Self::Ping => None,
+        }
+    }
+}
 
 #[derive(Serialize)]
 struct CloudEvent<'a, D> {
@@ -32,26 +76,46 @@ struct CloudEvent<'a, D> {
     data: D,
 }
 
-#[derive(Serialize)]
-struct EventData<'a> {
+/// What an event says.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EventData<'a> {
+    /// The job.
     job_id: Uuid,
+    /// 1 for `submitted`, then one more each, without gap.
     seq: i64,
+    /// What happened.
+    #[schema(value_type = String)]
     kind: EventKind,
+    /// The job's state after it.
+    #[schema(value_type = String)]
     state: JobState,
+    /// Number of the running or last attempt.
     attempt: i32,
+    /// Why, for `retrying`, `failed` and `worker_lost`.
+    #[schema(value_type = Option<StoredProblem>)]
     error: Option<&'a Problem>,
+    /// For `retrying`.
     next_attempt_at: Option<DateTime<Utc>>,
 }
 
-#[derive(Serialize)]
-struct ProgressData {
+/// What a progress says.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProgressData {
+    /// The job.
     job_id: Uuid,
+    /// The attempt that made it.
     attempt: i32,
+    /// How far it is.
     progress: ProgressView,
+    /// Where the job stands while it waits.
+    queue: Option<QueueView>,
+    /// When it will be ready, where that can be told.
+    eta: Option<EtaView>,
 }
 
-/// Appends the frame of an event. `id` is what the client sends back as `Last-Event-ID`.
-pub fn write_event(out: &mut Vec<u8>, id: &str, event: &Event) {
+/// Makes the frame of an event. `id` is what the client sends back to resume.
+#[must_use]
+pub fn event_frame(id: String, event: &Event) -> Frame {
     let data = EventData {
         job_id: event.job_id,
         seq: event.seq,
@@ -62,22 +126,20 @@ pub fn write_event(out: &mut Vec<u8>, id: &str, event: &Event) {
         next_attempt_at: event.next_attempt_at,
     };
     let own_id = format!("{}/{}", event.job_id, event.seq);
-    out.extend_from_slice(format!("id: {id}\n").as_bytes());
-    write(out, event.kind.as_str(), &own_id, event.job_id, event.at, data);
+    let name = event.kind.as_str();
+    Frame::Event { id: Some(id), name, data: cloud_event(name, &own_id, event.job_id, event.at, data) }
 }
 
-/// Appends the frame of a progress. It has no id, so that resuming goes by events.
-pub fn write_progress(out: &mut Vec<u8>, job_id: Uuid, attempt: i32, progress: Progress) {
-    let data = ProgressData { job_id, attempt, progress: progress.into() };
-    write(out, "progress", &Uuid::now_v7().to_string(), job_id, Utc::now(), data);
+/// Makes the frame of a progress, and of where the job stands; one that waits makes the latter only.
+#[must_use]
+pub fn progress_frame(job_id: Uuid, attempt: i32, progress: Progress, standing: Standing) -> Frame {
+    let (queue, eta) = (standing.queue(), standing.eta());
+    let data = ProgressData { job_id, attempt, progress: progress.into(), queue, eta };
+    let data = cloud_event("progress", &Uuid::now_v7().to_string(), job_id, Utc::now(), data);
+    Frame::Event { id: None, name: "progress", data }
 }
 
-/// Appends a frame that only tells the client where it is.
-pub fn write_position(out: &mut Vec<u8>, id: &str) {
-    out.extend_from_slice(format!("id: {id}\n\n").as_bytes());
-}
-
-fn write<D: Serialize>(out: &mut Vec<u8>, name: &str, id: &str, job_id: Uuid, at: DateTime<Utc>, data: D) {
+fn cloud_event<D: Serialize>(name: &str, id: &str, job_id: Uuid, at: DateTime<Utc>, data: D) -> String {
     let event = CloudEvent {
         specversion: "1.0",
         id,
@@ -88,17 +150,22 @@ fn write<D: Serialize>(out: &mut Vec<u8>, name: &str, id: &str, job_id: Uuid, at
         datacontenttype: "application/json",
         data,
     };
-    out.extend_from_slice(format!("event: {name}\ndata: ").as_bytes());
-    // One line: JSON escapes line breaks. Made of strings, numbers and times, so that writing it cannot fail.
-    out.extend_from_slice(&serde_json::to_vec(&event).unwrap_or_default());
-    out.extend_from_slice(b"\n\n");
+    // Made of strings, numbers and times, so that writing it cannot fail.
+    serde_json::to_string(&event).unwrap_or_default()
 }
 
 /// Answers with an event stream that no proxy on the way holds back.
-pub fn answer_stream(frames: impl Stream<Item = Result<Bytes, std::convert::Infallible>> + 'static) -> HttpResponse {
+pub fn answer_stream(frames: impl Stream<Item = Vec<Frame>> + 'static) -> HttpResponse {
+    let chunks = frames.map(|frames| {
+        let mut out = Vec::new();
+        for frame in &frames {
+            frame.write_sse(&mut out);
+        }
+        Ok::<_, std::convert::Infallible>(Bytes::from(out))
+    });
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/event-stream; charset=utf-8"))
         .insert_header((CACHE_CONTROL, "no-cache, no-transform"))
         .insert_header((HeaderName::from_static("x-accel-buffering"), "no"))
-        .streaming(frames)
+        .streaming(stream::once(std::future::ready(Ok(HELLO))).chain(chunks))
 }

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::followers::Followers;
+use crate::arrival::Standing;
 use crate::problem::Fault;
 
 /// A gateway where nobody watches takes no broadcasts. Whoever watches now and then should not have it begin anew each time.
@@ -39,6 +40,22 @@ pub enum Subject {
     Job(Uuid),
     /// All jobs of one caller.
     Caller(Caller),
+}
+
+/// What reaches a watcher.
+#[derive(Debug, Clone)]
+pub enum Word {
+    /// A process said it to all.
+    Broadcast(Arc<Broadcast>),
+    /// A waiting job moved up; this gateway noticed it.
+    Moved {
+        /// The job.
+        job_id: Uuid,
+        /// Its fencing token.
+        attempt: i32,
+        /// Where it stands.
+        standing: Standing,
+    },
 }
 
 /// Who watches what.
@@ -66,7 +83,7 @@ struct Seats {
 #[derive(Debug)]
 struct Seat {
     number: u64,
-    bell: mpsc::Sender<Arc<Broadcast>>,
+    bell: mpsc::Sender<Word>,
     missed: Arc<AtomicBool>,
 }
 
@@ -77,8 +94,8 @@ pub struct Watcher {
     number: u64,
     subject: Subject,
     caller: Caller,
-    /// Where broadcasts arrive.
-    pub mailbox: mpsc::Receiver<Arc<Broadcast>>,
+    /// Where words arrive.
+    pub mailbox: mpsc::Receiver<Word>,
     /// Set when one did not fit.
     pub missed: Arc<AtomicBool>,
     /// Changes when some were lost for everybody.
@@ -201,6 +218,29 @@ impl Hub {
         }
     }
 
+    /// Tells whether anybody watches anything.
+    #[must_use]
+    pub fn has_watchers(&self) -> bool {
+        self.seats().total > 0
+    }
+
+    /// Tells whether anybody watches this job of this caller's.
+    #[must_use]
+    pub fn is_watched(&self, job_id: Uuid, caller: &Caller) -> bool {
+        let seats = self.seats();
+        seats.total > 0 && (seats.by_job.contains_key(&job_id) || seats.by_caller.contains_key(caller))
+    }
+
+    /// Tells watchers where a waiting job stands. Whoever has no room for it hears of the next change.
+    pub fn tell(&self, caller: &Caller, job_id: Uuid, attempt: i32, standing: Standing) {
+        let seats = self.seats();
+        let of_job = seats.by_job.get(&job_id);
+        let of_caller = seats.by_caller.get(caller);
+        for seat in of_job.into_iter().chain(of_caller).flatten() {
+            drop(seat.bell.try_send(Word::Moved { job_id, attempt, standing }));
+        }
+    }
+
     fn ring(&self, broadcast: &Arc<Broadcast>) {
         let mut followers = self.followers();
         followers.hear(broadcast);
@@ -238,7 +278,8 @@ impl Seats {
         let of_caller = self.by_caller.get(broadcast.caller());
         for seat in of_job.into_iter().chain(of_caller).flatten() {
             // Closed: it is about to give its place back.
-            if let Err(mpsc::error::TrySendError::Full(_)) = seat.bell.try_send(Arc::clone(broadcast)) {
+            if let Err(mpsc::error::TrySendError::Full(_)) = seat.bell.try_send(Word::Broadcast(Arc::clone(broadcast)))
+            {
                 seat.missed.store(true, Ordering::Release);
             }
         }

@@ -15,9 +15,18 @@ on_both_stacks!(
 
 async fn unknown_addresses_and_methods_are_answered_with_problems(stack: Stack) {
     let api = Api::start(stack).await;
-    for path in
-        ["/v1", "/console", "/v1/nothing", "/v2/jobs", "/v1/jobs/", "/d/", "/d/a/b", "/v1/ws", "/asyncapi.json", "/%00"]
-    {
+    for path in [
+        "/v1",
+        "/console",
+        "/v1/nothing",
+        "/v2/jobs",
+        "/v1/jobs/",
+        "/d/",
+        "/d/a/b",
+        "/v1/sockets",
+        "/asyncapi.yaml",
+        "/%00",
+    ] {
         let (status, kind, _) = problem(api.get(path).send().await.unwrap()).await;
         assert_eq!((status, kind.as_str()), (404, "not-found"), "{path}");
     }

@@ -9,10 +9,13 @@
 
 mod api;
 mod sse;
+mod ws;
 
 mod access;
 mod admin;
+mod arrival;
 mod artifact;
+mod asyncapi;
 mod console;
 mod document;
 mod faults;
@@ -21,5 +24,6 @@ mod jobs;
 mod links;
 mod reuse;
 mod session;
+mod socket;
 mod submit;
 mod watch;

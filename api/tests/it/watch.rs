@@ -181,7 +181,7 @@ async fn events_whose_broadcast_was_lost_come_all_the_same(stack: Stack) {
     let (outbox, _unheard) = shared::outbox::Outbox::new();
     let elsewhere = shared::store::open(&api.config.database, outbox).await.unwrap();
     elsewhere.cancel(&ana(), id).await.unwrap();
-    let last = stream.next_event().await.unwrap();
+    let last = stream.next_state().await.unwrap();
     assert_eq!((last.id.as_deref(), last.name.as_deref()), (Some("2"), Some("cancelled")));
     assert_eq!(stream.next().await, None);
     api.stop().await;

@@ -1,5 +1,5 @@
 /** @import { Job, JobEvent } from '../sdk/shapes.js' */
-import { Problem, isFinal } from '../sdk/index.js';
+import { Problem, isFinal, moved, moves } from '../sdk/index.js';
 
 /** A page that nobody has looked at for this long lets go of its stream, and catches up when it is looked at again. */
 const UNSEEN = 60_000;
@@ -107,12 +107,12 @@ export class Live {
       },
     });
     for await (const event of feed) {
-      const { job_id: id, progress, attempt } = event.data;
+      const { job_id: id } = event.data;
       const job = this.#jobs.get(id);
       if (event.name !== 'progress') {
         for (const listener of this.#hearers) listener(event);
         this.refresh(id, event);
-      } else if (job?.state === 'processing' && job.attempt === attempt && progress) this.put({ ...job, progress }, event);
+      } else if (job && moves(job, event.data)) this.put(moved(job, event.data), event);
     }
     clearTimeout(telling);
   }

@@ -99,6 +99,21 @@ export function took(job) {
   return duration(Date.parse(job.finished_at) - Date.parse(job.started_at));
 }
 
+/**
+ * When a job will be ready, as far as anybody knows: its place in line, how long it takes, and when nine in ten are ready.
+ * @param {Job} job
+ */
+export function arriving({ state, queue, eta }) {
+  if (state !== 'pending' && state !== 'processing') return '';
+  const ahead = queue ? (queue.position === 1 ? 'next in line' : `${count(queue.position - 1)} ahead`) : '';
+  const now = Date.now();
+  // What was foretold is over: nobody knows any more.
+  if (!eta || Date.parse(eta.p90) <= now) return ahead;
+  const left = Date.parse(eta.p50) - now;
+  const soon = left < 1000 ? 'any moment' : left < 60_000 ? `about ${Math.ceil(left / 1000)} s` : `about ${plural(Math.ceil(left / 60_000), 'minute')}`;
+  return [ahead, `${soon} (until ${when(eta.p90)})`].filter(Boolean).join(' · ');
+}
+
 /** @param {Progress} progress */
 export function rowsOf(progress) {
   if (progress.total_rows === null) return plural(progress.rows, 'row');

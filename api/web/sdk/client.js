@@ -45,6 +45,14 @@ export class Waitless extends Jobs {
     return this.caller.json('GET', `/v1/jobs${query(filter)}`);
   }
 
+  /**
+   * What opens a WebSocket on `/v1/ws`: `new WebSocket(url, (await waitless.ticket()).protocols)`.
+   * @returns {Promise<{protocols: string[], expires_at: string}>}
+   */
+  ticket() {
+    return this.caller.json('POST', '/v1/ws/ticket');
+  }
+
   /** @param {string} id @returns {Promise<Job>} */
   replay(id) {
     return this.caller.json('POST', `/v1/jobs/${id}/replay`, { once: true });

@@ -1,5 +1,5 @@
 /**
- * @import { Job, JobEvent, JobRequest, JobState } from './shapes.js'
+ * @import { EventData, Job, JobEvent, JobRequest, JobState } from './shapes.js'
  * @import { ClientOptions } from './request.js'
  * @import { StreamOptions } from './stream.js'
  */
@@ -15,6 +15,25 @@ const FINAL = ['done', 'failed', 'cancelled'];
  */
 export function isFinal(job) {
   return FINAL.includes(job.state);
+}
+
+/**
+ * Whether a `progress` is news of a job as it is known.
+ * @param {Job} job
+ * @param {EventData} data
+ */
+export function moves({ state, attempt }, data) {
+  return attempt === data.attempt && state === (data.queue ? 'pending' : 'processing');
+}
+
+/**
+ * A job after a `progress`.
+ * @param {Job} job
+ * @param {EventData} data
+ * @returns {Job}
+ */
+export function moved(job, { progress = job.progress, queue = null, eta = null }) {
+  return { ...job, progress, queue, eta };
 }
 
 /**
@@ -116,8 +135,8 @@ export class Jobs {
       if (name !== 'progress') {
         onEvent?.({ name, data, ...rest });
         look().catch(() => {});
-      } else if (known?.state === 'processing' && known.attempt === data.attempt && data.progress) {
-        job = { ...known, progress: data.progress };
+      } else if (known && moves(known, data)) {
+        job = moved(known, data);
         onJob?.(job);
       }
     }

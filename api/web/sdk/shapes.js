@@ -20,6 +20,14 @@
  * @property {number} bytes
  * @property {number | null} percent
  *
+ * @typedef {{position: number}} QueuePosition 1 is next.
+ *
+ * @typedef {object} Eta A range, learned from runs before; times by the gateway's clock.
+ * @property {string} p10 One in ten is ready earlier.
+ * @property {string} p50 Half are ready earlier.
+ * @property {string} p90 One in ten is ready later.
+ * @property {number} runs Finished runs it was learned from.
+ *
  * @typedef {object} Artifact
  * @property {string} format
  * @property {string} filename
@@ -43,7 +51,8 @@
  * @property {JobState} state
  * @property {number} attempt
  * @property {Progress} progress
- * @property {unknown} queue
+ * @property {QueuePosition | null} queue Where it stands in line, while it waits.
+ * @property {Eta | null} eta When it will be ready, where that can be told.
  * @property {string} created_at
  * @property {string | null} started_at
  * @property {string | null} finished_at
@@ -140,6 +149,8 @@
  * @property {ProblemBody | null} [error]
  * @property {string | null} [next_attempt_at]
  * @property {Progress} [progress] Of `progress` only.
+ * @property {QueuePosition | null} [queue] Of `progress` only.
+ * @property {Eta | null} [eta] Of `progress` only.
  *
  * @typedef {object} Session
  * @property {boolean} signed_in

@@ -7,7 +7,7 @@ import { fill, h, icon } from '../dom.js';
 import { badge, bar, fileAddress, isExpired, setBar } from '../job_line.js';
 import { ask, complain, copy, failure, loading, nothing, notify } from '../notice.js';
 import { PreviewView } from './preview.js';
-import { EVENTS, ago, bytes, count, doing, duration, exactly, fromSnake, plural, rowsOf, shown, took, when } from '../words.js';
+import { EVENTS, ago, arriving, bytes, count, doing, duration, exactly, fromSnake, plural, rowsOf, shown, took, when } from '../words.js';
 
 /**
  * One job: how far it is, what came of it, and how it got there.
@@ -42,6 +42,7 @@ export function job(context) {
 }
 
 class JobPage {
+  #now = /** @type {Job | null} */ (null);
   #state = '';
   #acting = '';
   #timeline = new Timeline();
@@ -69,6 +70,9 @@ class JobPage {
         h('aside', null, h('section.panel', null, h('h2', null, 'What happened'), this.#timeline.element), about(job))));
     this.show(job);
     this.#history(job.id);
+    // Times come nearer although nothing is said.
+    const timer = setInterval(() => this.#now && !isFinal(this.#now) && this.#progress.show(this.#now), 1000);
+    context.signal.addEventListener('abort', () => clearInterval(timer));
   }
 
   /** Reads what happened before this page was there; what happens from now on comes by the feed. @param {string} id */
@@ -96,6 +100,7 @@ class JobPage {
 
   /** @param {Job} job */
   show(job) {
+    this.#now = job;
     this.#progress.show(job);
     this.#preview.show(job);
     const percent = job.state === 'processing' && job.progress.percent !== null ? `${Math.floor(job.progress.percent)} % · ` : '';
@@ -197,7 +202,7 @@ class ProgressView {
       else step.removeAttribute('aria-current');
     }
     this.#said.textContent = job.state === 'processing' && job.progress.phase === 'reading' ? rowsOf(job.progress) : doing(job);
-    this.#left.textContent = [job.progress.bytes > 0 && now > 1 ? bytes(job.progress.bytes) : '', this.#timeLeft(job)].filter(Boolean).join(' · ');
+    this.#left.textContent = [job.progress.bytes > 0 && now > 1 ? bytes(job.progress.bytes) : '', arriving(job) || this.#timeLeft(job)].filter(Boolean).join(' · ');
   }
 
   /**

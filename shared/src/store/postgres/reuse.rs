@@ -65,14 +65,14 @@ const INSERT: &str = "
     with input as (
         select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                              $9::text[], $10::int[], $11::bigint[], $12::bigint[], $13::text[], $14::uuid[], $15::bytea[],
-                             $16::int[], $17::uuid[], $18::text[], $19::text[])
+                             $16::int[], $17::uuid[], $18::text[], $19::text[], $20::text[])
         as i(id, tenant, principal, report, report_version, lane, params, formats, notify, max_attempts, timeout_ms,
-             retention_ms, traceparent, outbox_id, fingerprint, joined, leader_id, served, link_seeds)
+             retention_ms, traceparent, outbox_id, fingerprint, joined, leader_id, served, link_seeds, forecast)
     ), job as (
         insert into jobs (id, tenant, principal, report, report_version, lane, params, formats, notify, max_attempts,
-                          timeout_ms, retention_ms, traceparent, fingerprint, joined, leader_id, served, link_seeds)
+                          timeout_ms, retention_ms, traceparent, fingerprint, joined, leader_id, served, link_seeds, forecast)
         select id, tenant, principal, report, report_version, lane, params::json, formats::json, notify::json, max_attempts,
-               timeout_ms, retention_ms, traceparent, fingerprint, joined, leader_id, served, link_seeds::json
+               timeout_ms, retention_ms, traceparent, fingerprint, joined, leader_id, served, link_seeds::json, forecast::json
         from input
     ), event as (
         insert into events (job_id, seq, tenant, principal, kind, state, attempt)
@@ -292,6 +292,8 @@ async fn insert(connection: &mut AsyncPgConnection, seats: &[Seat<'_>]) -> Outco
     let json = |write: fn(&Seat<'_>) -> Outcome<String>| seats.iter().map(write).collect::<Outcome<Vec<_>>>();
     let seeds = seats.iter().map(|seat| seat.sharing.leader.map(|_| to_json(&seat.reuse.links)).transpose());
     let seeds = seeds.collect::<Outcome<Vec<Option<String>>>>()?;
+    let forecasts = seats.iter().map(|seat| seat.job.forecast.as_ref().map(to_json).transpose());
+    let forecasts = forecasts.collect::<Outcome<Vec<Option<String>>>>()?;
     let served = |seat: &Seat<'_>| seat.sharing.leader.map(|_| seat.sharing.served.as_str());
     let row: NowRow = sql(INSERT)
         .bind::<Array<SqlUuid>, _>(column(seats, |seat| seat.job.id))
@@ -313,6 +315,7 @@ async fn insert(connection: &mut AsyncPgConnection, seats: &[Seat<'_>]) -> Outco
         .bind::<Array<Nullable<SqlUuid>>, _>(column(seats, |seat| seat.sharing.leader))
         .bind::<Array<Nullable<Text>>, _>(column(seats, served))
         .bind::<Array<Nullable<Text>>, _>(seeds)
+        .bind::<Array<Nullable<Text>>, _>(forecasts)
         .get_result(connection)
         .await?;
     Ok(row.now)

@@ -1,0 +1,245 @@
+//! Who waits and who runs, as this gateway knows it between two looks at the store.
+//!
+//! Once a second the store says how it is. In between, what this gateway lets in is added, and what starts or ends, as every
+//! process broadcasts it, moves on: so a burst of submits does not tell everybody in it that they are next.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Instant;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use shared::arrival::{Crowd, Likeness, Line, Range};
+use shared::event::{Event, EventKind};
+use shared::job::{Lane, NewJob};
+use shared::store::{InLine, Lineup};
+use uuid::Uuid;
+
+/// Jobs ahead that are looked at one by one; beyond, they are a crowd.
+const ONE_BY_ONE: usize = 64;
+
+/// A board older than this says nothing: the store does not answer.
+const STALE_SECONDS: u64 = 20;
+
+/// A job on the board.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    pub(super) job: InLine,
+    /// How long runs of its report take.
+    pub(super) typical: Option<Range>,
+    /// Its number in the lane's line, while it waits.
+    place: Option<u64>,
+}
+
+/// What happens while the store is being asked, to be done again on its answer.
+#[derive(Debug, Clone)]
+enum Change {
+    Entered(Box<Entry>),
+    Left(Uuid),
+    Started(Uuid, i32, DateTime<Utc>),
+}
+
+#[derive(Debug, Default)]
+struct LaneLine {
+    places: usize,
+    waiting: BTreeMap<u64, Uuid>,
+    /// The work of all that wait.
+    crowd: Crowd,
+    running: HashSet<Uuid>,
+}
+
+/// The board.
+#[derive(Debug, Default)]
+pub(super) struct Board {
+    /// When the store was asked, here and there.
+    asked: Option<(Instant, DateTime<Utc>)>,
+    known: HashMap<Uuid, Entry>,
+    lanes: HashMap<Lane, LaneLine>,
+    next_place: u64,
+    log: Option<Vec<Change>>,
+}
+
+impl Board {
+    /// Returns database time, as far as it can be told without asking; `None` when nobody has asked for too long.
+    pub(super) fn now(&self) -> Option<DateTime<Utc>> {
+        let (asked, then) = self.asked?;
+        let passed = asked.elapsed();
+        (passed.as_secs() < STALE_SECONDS).then(|| then + TimeDelta::from_std(passed).unwrap_or_default())
+    }
+
+    /// From now on changes are kept, to be done again on the answer that [`Board::replace`] takes.
+    pub(super) fn begin(&mut self) {
+        self.log = Some(Vec::new());
+    }
+
+    /// Takes what the store said.
+    pub(super) fn replace(
+        &mut self,
+        lineup: Lineup,
+        asked: Instant,
+        mut typical: impl FnMut(&InLine) -> Option<Range>,
+    ) {
+        let log = self.log.take().unwrap_or_default();
+        self.asked = Some((asked, lineup.now));
+        self.known.clear();
+        self.lanes.clear();
+        self.next_place = 0;
+        for (lane, places) in lineup.places {
+            self.line(lane).places = usize::try_from(places).unwrap_or(usize::MAX);
+        }
+        for job in lineup.running.into_iter().chain(lineup.waiting) {
+            let typical = typical(&job);
+            self.put(Entry { job, typical, place: None });
+        }
+        for (lane, waiting) in lineup.beyond {
+            let line = self.line(lane);
+            line.crowd.grow_by(waiting);
+            self.next_place += waiting;
+        }
+        for change in log {
+            match change {
+                Change::Entered(entry) => self.put(*entry),
+                Change::Left(id) => drop(self.take(id)),
+                Change::Started(id, attempt, at) => self.start(id, attempt, at),
+            }
+        }
+    }
+
+    /// Puts a job that is about to be submitted at the end of its lane's line.
+    pub(super) fn enter(&mut self, job: InLine, typical: Option<Range>) {
+        let entry = Entry { job, typical, place: None };
+        self.note(|| Change::Entered(Box::new(entry.clone())));
+        self.put(entry);
+    }
+
+    /// Takes a job off.
+    pub(super) fn leave(&mut self, id: Uuid) {
+        self.note(|| Change::Left(id));
+        self.take(id);
+    }
+
+    /// Hears what a process broadcast.
+    pub(super) fn hear(&mut self, event: &Event) {
+        match event.kind {
+            EventKind::Started => {
+                self.note(|| Change::Started(event.job_id, event.attempt, event.at));
+                self.start(event.job_id, event.attempt, event.at);
+            }
+            // What goes back into the line is found there by the next look.
+            EventKind::Retrying
+            | EventKind::HandedBack
+            | EventKind::WorkerLost
+            | EventKind::Done
+            | EventKind::Failed
+            | EventKind::Cancelled => self.leave(event.job_id),
+            EventKind::Submitted | EventKind::Replayed => {}
+        }
+    }
+
+    /// Returns a job.
+    pub(super) fn find(&self, id: Uuid) -> Option<&Entry> {
+        self.known.get(&id)
+    }
+
+    /// Returns how many come before a job that would enter its lane's line now, and what it would wait for.
+    pub(super) fn end_of(&self, lane: Lane, remaining: impl Fn(&Entry) -> Option<Range>) -> (usize, Line) {
+        let Some(line) = self.lanes.get(&lane) else { return (0, Line::default()) };
+        let ahead = line.crowd.count();
+        if ahead > ONE_BY_ONE {
+            // Exact to the job would be too dear, and lost in what nobody can know anyway.
+            let running = line.running.iter().map(|id| Some(self.known.get(id)?.typical?.scaled(0.5))).collect();
+            return (ahead, Line { places: line.places, running, crowd: line.crowd, ahead: Vec::new() });
+        }
+        let before = line.waiting.values();
+        (ahead, self.line_of(line, before.map(|id| self.typical_of(id)).collect(), remaining))
+    }
+
+    /// Returns how many come before a job that waits, and what it waits for. `None`: it does not wait, or is too far behind.
+    pub(super) fn before(&self, id: Uuid, remaining: impl Fn(&Entry) -> Option<Range>) -> Option<(usize, Line)> {
+        let entry = self.known.get(&id)?;
+        let (lane, place) = (entry.job.lane, entry.place?);
+        let line = self.lanes.get(&lane)?;
+        let ahead: Vec<Option<Range>> = line.waiting.range(..place).map(|(_, id)| self.typical_of(id)).collect();
+        Some((ahead.len(), self.line_of(line, ahead, remaining)))
+    }
+
+    /// Returns jobs that wait, each with its position, lane by lane.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = (usize, &Entry)> {
+        self.lanes.values().flat_map(|line| {
+            let ids = line.waiting.values().enumerate();
+            ids.filter_map(|(ahead, id)| Some((ahead + 1, self.known.get(id)?)))
+        })
+    }
+
+    /// Who runs matters only when no place is free.
+    fn line_of(&self, line: &LaneLine, ahead: Vec<Option<Range>>, remaining: impl Fn(&Entry) -> Option<Range>) -> Line {
+        let free = line.running.len() + ahead.len() < line.places;
+        let left = |id| if free { None } else { self.known.get(id).and_then(&remaining) };
+        Line { places: line.places, running: line.running.iter().map(left).collect(), ahead, ..Line::default() }
+    }
+
+    fn typical_of(&self, id: &Uuid) -> Option<Range> {
+        self.known.get(id).and_then(|entry| entry.typical)
+    }
+
+    fn line(&mut self, lane: Lane) -> &mut LaneLine {
+        self.lanes.entry(lane).or_default()
+    }
+
+    fn note(&mut self, change: impl FnOnce() -> Change) {
+        if let Some(log) = &mut self.log {
+            log.push(change());
+        }
+    }
+
+    fn put(&mut self, mut entry: Entry) {
+        let (id, lane, typical) = (entry.job.id, entry.job.lane, entry.typical);
+        if self.known.contains_key(&id) {
+            return;
+        }
+        if entry.job.started_at.is_none() {
+            let place = self.next_place;
+            self.next_place += 1;
+            entry.place = Some(place);
+            let line = self.line(lane);
+            line.waiting.insert(place, id);
+            line.crowd.add(typical);
+        } else {
+            self.line(lane).running.insert(id);
+        }
+        self.known.insert(id, entry);
+    }
+
+    fn take(&mut self, id: Uuid) -> Option<Entry> {
+        let entry = self.known.remove(&id)?;
+        let line = self.line(entry.job.lane);
+        match entry.place {
+            Some(place) => {
+                line.waiting.remove(&place);
+                line.crowd.remove(entry.typical);
+            }
+            None => drop(line.running.remove(&id)),
+        }
+        Some(entry)
+    }
+
+    fn start(&mut self, id: Uuid, attempt: i32, at: DateTime<Utc>) {
+        if let Some(mut entry) = self.take(id) {
+            entry.place = None;
+            entry.job.attempt = attempt;
+            entry.job.started_at = Some(at);
+            self.put(entry);
+        }
+    }
+}
+
+/// Makes the board's view of a job that is about to be submitted.
+pub(super) fn newcomer(job: &NewJob) -> InLine {
+    InLine {
+        id: job.id,
+        caller: job.caller.clone(),
+        report: job.report.clone(),
+        lane: job.lane,
+        likeness: Likeness::of_job(&job.report_version, &job.params, &job.formats),
+        attempt: 0,
+        started_at: None,
+    }
+}

@@ -1,0 +1,106 @@
+//! Histories of the reports that somebody asked for lately, one a tenant and report.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use shared::arrival::{FinishedRun, History, Range};
+use shared::store::{InLine, RunsOf};
+
+/// Runs read of one report at once.
+pub(super) const RUNS: u32 = 120;
+
+/// Reports asked for in one statement.
+pub(super) const AT_ONCE: usize = 50;
+
+/// A history that nobody asked for this long is not kept up to date, and is read again when somebody does.
+const KEPT: Duration = Duration::from_secs(60);
+
+/// Histories kept at most; about 15 kB each.
+const MOST: usize = 2000;
+
+/// What is known of runs before.
+#[derive(Debug, Default)]
+pub(super) struct Histories {
+    by_report: HashMap<String, Vec<Kept>>,
+    count: usize,
+}
+
+/// The history of one report for one tenant.
+#[derive(Debug)]
+struct Kept {
+    tenant: String,
+    history: History,
+    wanted: Instant,
+    read: bool,
+}
+
+impl Histories {
+    /// Notes that a job's report is of interest. True: nothing was read of it yet.
+    pub(super) fn want(&mut self, job: &InLine) -> bool {
+        if let Some(kept) = self.find_mut(&job.caller.tenant, &job.report) {
+            kept.wanted = Instant::now();
+            return !kept.read;
+        }
+        if self.count >= MOST {
+            self.forget();
+        }
+        let tenant = job.caller.tenant.clone();
+        let kept = Kept { tenant, history: History::default(), wanted: Instant::now(), read: false };
+        self.by_report.entry(job.report.clone()).or_default().push(kept);
+        self.count += 1;
+        true
+    }
+
+    /// Returns the history of a job's report.
+    pub(super) fn of(&self, job: &InLine) -> Option<&History> {
+        let kept = self.by_report.get(&job.report)?.iter().find(|kept| kept.tenant == job.caller.tenant)?;
+        Some(&kept.history)
+    }
+
+    /// Returns how long runs of a job's report usually take, and sees to it that this is known next time.
+    pub(super) fn typical_of(&mut self, job: &InLine) -> Option<Range> {
+        self.want(job);
+        self.of(job)?.typical()
+    }
+
+    /// Returns what is to be read: what was never read, and what somebody wants to know.
+    pub(super) fn unread(&self) -> Vec<RunsOf> {
+        let mut asked = Vec::new();
+        for (report, all) in &self.by_report {
+            for kept in all {
+                if kept.wanted.elapsed() < KEPT || !kept.read {
+                    let (tenant, after) = (kept.tenant.clone(), kept.history.newest());
+                    asked.push(RunsOf { tenant, report: report.clone(), after });
+                }
+            }
+        }
+        asked
+    }
+
+    /// Takes in what was read.
+    pub(super) fn add(&mut self, of: &RunsOf, runs: Vec<FinishedRun>) {
+        if let Some(kept) = self.find_mut(&of.tenant, &of.report) {
+            kept.read = true;
+            if !runs.is_empty() {
+                kept.history.add(runs);
+            }
+        }
+    }
+
+    fn find_mut(&mut self, tenant: &str, report: &str) -> Option<&mut Kept> {
+        self.by_report.get_mut(report)?.iter_mut().find(|kept| kept.tenant == tenant)
+    }
+
+    /// Drops what nobody asked for lately, or else everything: it can be read again.
+    fn forget(&mut self) {
+        self.by_report.retain(|_, all| {
+            all.retain(|kept| kept.wanted.elapsed() < KEPT);
+            !all.is_empty()
+        });
+        self.count = self.by_report.values().map(Vec::len).sum();
+        if self.count >= MOST {
+            self.by_report.clear();
+            self.count = 0;
+        }
+    }
+}

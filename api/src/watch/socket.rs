@@ -1,0 +1,267 @@
+//! `GET /v1/ws`: the same events over a WebSocket, for clients that prefer one to a stream.
+//!
+//! What is sent are the frames of [`super::feed`] and [`crate::jobs::watch`], one message each. A client that does not read fills
+//! a short queue and then holds up its own watch, whose broadcasts go by: it reads the store later, as a stream does.
+
+use std::time::Duration;
+
+use actix_web::{HttpRequest, rt, web};
+use actix_ws::{CloseCode, CloseReason, Closed, Message, MessageStream, ProtocolError, Session};
+use futures_util::stream::{LocalBoxStream, SelectAll, StreamExt as _};
+use shared::problem::{ProblemKind, StoredProblem};
+use tokio::time::{Instant, sleep_until, timeout};
+use uuid::Uuid;
+
+use super::feed::Feed;
+use super::frame::Frame;
+use super::ticket::PROTOCOL;
+use crate::auth::Identity;
+use crate::gateway::Gateway;
+use crate::jobs::watch::JobWatch;
+use crate::problem::{Answer, Fault};
+
+/// Jobs that one connection watches at most.
+const MAX_JOBS: usize = 50;
+
+/// Nothing is expected from the client but control frames.
+const MAX_FRAME: usize = 1024;
+
+/// A client that answers nothing and takes no message for as long as two pings, and at least for this long, is gone.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What is to be sent, from every watch of one connection.
+type Frames = SelectAll<LocalBoxStream<'static, Vec<Frame>>>;
+
+/// Opens a WebSocket over all of the caller's jobs, or over those that `job` names.
+#[utoipa::path(get, path = "/v1/ws", tag = "events",
+    params(
+        ("job" = Option<Vec<String>>, Query, description = "Watch this job, from its submit on; or, given the `id` of an event's CloudEvent (`<job>/<seq>`), from behind that event on. May be repeated up to 50 times"),
+        ("last_event_id" = Option<String>, Query, description = "Without `job`: the last `id` seen; every later event follows. The header field Last-Event-ID does the same"),
+        ("Sec-WebSocket-Protocol" = Option<String>, Header, description = "`waitless.v1`, and where no other credentials can be sent `waitless.ticket.…` from POST /v1/ws/ticket"),
+    ),
+    responses(
+        (status = 101, description = "One JSON message an event: `{\"id\", \"event\", \"data\"}`, as the fields of a server-sent event; see /asyncapi.json"),
+        (status = 400, description = "invalid-query, invalid-event-id", body = StoredProblem),
+        (status = 404, description = "job-not-found", body = StoredProblem),
+        (status = 426, description = "upgrade-required: this is no WebSocket handshake", body = StoredProblem),
+        (status = 429, description = "too-many-requests", body = StoredProblem),
+    )
+)]
+pub async fn open(
+    gateway: web::Data<Gateway>,
+    identity: Identity,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Answer {
+    let wanted = Wanted::read(&request)?;
+    let (answer, session, incoming) =
+        actix_ws::handle_with_protocols(&request, payload, &[PROTOCOL]).map_err(|why| no_handshake(&why))?;
+    let mut frames = Frames::new();
+    if wanted.jobs.is_empty() {
+        let feed = Feed::open(gateway.clone(), &identity, wanted.last_event_id.as_deref()).await?;
+        frames.push(feed.frames().boxed_local());
+    }
+    for (id, after) in wanted.jobs {
+        if let Some(watch) = JobWatch::open(gateway.clone(), &identity, id, after.as_deref()).await? {
+            frames.push(watch.frames().map(move |frames| of_job(id, frames)).boxed_local());
+        }
+    }
+    let line = Line { ping_every: gateway.http.ping_every, gateway, identity, session };
+    rt::spawn(line.run(frames, incoming.max_frame_size(MAX_FRAME)));
+    Ok(answer)
+}
+
+/// Where several jobs share a connection an event's number says too little to resume from.
+fn of_job(job: Uuid, mut frames: Vec<Frame>) -> Vec<Frame> {
+    for frame in &mut frames {
+        if let Frame::Event { id: Some(id), .. } = frame {
+            *id = format!("{job}/{id}");
+        }
+    }
+    frames
+}
+
+fn no_handshake(why: &actix_web::Error) -> Fault {
+    let detail =
+        format!("This address speaks WebSocket (RFC 6455, version 13): {why}. GET /v1/events is the same as a stream.");
+    Fault::new(ProblemKind::UpgradeRequired, detail)
+}
+
+/// What the query string asks for.
+#[derive(Debug, Default)]
+struct Wanted {
+    /// Each with the number of the last event seen.
+    jobs: Vec<(Uuid, Option<String>)>,
+    last_event_id: Option<String>,
+}
+
+impl Wanted {
+    fn read(request: &HttpRequest) -> Result<Self, Fault> {
+        let wrong = |detail: &str| Fault::new(ProblemKind::InvalidQuery, detail);
+        let mut wanted = Self::default();
+        for (name, value) in url::form_urlencoded::parse(request.query_string().as_bytes()) {
+            match name.as_ref() {
+                "job" => {
+                    let (id, after) = value.split_once('/').map_or((&*value, None), |(id, seq)| (id, Some(seq)));
+                    wanted.jobs.push((crate::jobs::parse_id(id)?, after.map(str::to_owned)));
+                }
+                "last_event_id" if wanted.last_event_id.is_none() => wanted.last_event_id = Some(value.into_owned()),
+                _ => return Err(wrong("There are the parameters `job`, which may be repeated, and `last_event_id`.")),
+            }
+        }
+        if let Some(given) = request.headers().get("last-event-id") {
+            wanted.last_event_id.get_or_insert_with(|| given.to_str().unwrap_or_default().to_owned());
+        }
+        if wanted.jobs.len() > MAX_JOBS {
+            return Err(wrong("One connection watches 50 jobs at most. Leave `job` out to watch all of yours."));
+        }
+        if !wanted.jobs.is_empty() && wanted.last_event_id.is_some() {
+            return Err(wrong("Resume a job with `job=<job>/<seq>`; `last_event_id` is of the feed over all jobs."));
+        }
+        Ok(wanted)
+    }
+}
+
+/// Why a connection ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Every job that was watched has ended.
+    Over,
+    /// The gateway stops.
+    Stop,
+    /// The client closed, or is gone.
+    Left,
+    /// The client sent a message.
+    Spoke,
+    /// The client sent a frame that is too large.
+    TooLarge,
+    /// The client does not keep to the protocol.
+    Broken,
+    /// The key was revoked or has expired.
+    KeyEnded,
+    /// Two pings were not answered, or no message was taken for as long.
+    Silent,
+}
+
+impl End {
+    fn reason(self) -> (CloseCode, &'static str) {
+        match self {
+            Self::Over => (CloseCode::Normal, "every job has ended"),
+            Self::Left => (CloseCode::Normal, "goodbye"),
+            Self::Stop => (CloseCode::Away, "the gateway stops: connect again"),
+            Self::Spoke => (CloseCode::Policy, "nothing is expected from the client"),
+            Self::TooLarge => (CloseCode::Size, "the frame is too large"),
+            Self::Broken => (CloseCode::Protocol, "this is not RFC 6455"),
+            Self::KeyEnded => (CloseCode::Other(4401), "the API key was revoked or has expired"),
+            Self::Silent => (CloseCode::Other(4408), "no sign of life: connect again"),
+        }
+    }
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Over => "over",
+            Self::Stop => "stop",
+            Self::Left => "left",
+            Self::Spoke => "spoke",
+            Self::TooLarge => "too-large",
+            Self::Broken => "broken",
+            Self::KeyEnded => "key-ended",
+            Self::Silent => "silent",
+        }
+    }
+}
+
+/// One connection.
+struct Line {
+    gateway: web::Data<Gateway>,
+    identity: Identity,
+    session: Session,
+    ping_every: Duration,
+}
+
+impl Line {
+    async fn run(mut self, frames: Frames, incoming: MessageStream) {
+        let end = self.carry(frames, incoming).await;
+        metrics::counter!("waitless_ws_closed_total", "why" => end.label()).increment(1);
+        let (code, description) = end.reason();
+        let reason = CloseReason { code, description: Some(description.to_owned()) };
+        // To a client that does not read this never gets through; the connection goes with the session.
+        let patience = self.patience();
+        drop(timeout(patience, self.session.close(Some(reason))).await);
+    }
+
+    async fn carry(&mut self, mut frames: Frames, mut incoming: MessageStream) -> End {
+        let mut ping_at = Instant::now() + self.ping_every;
+        let mut heard = Instant::now();
+        loop {
+            tokio::select! {
+                biased;
+                message = incoming.recv() => {
+                    heard = Instant::now();
+                    if let Some(end) = self.hear(message).await {
+                        return end;
+                    }
+                }
+                () = sleep_until(ping_at) => {
+                    ping_at = Instant::now() + self.ping_every;
+                    if heard.elapsed() > self.patience() {
+                        return End::Silent;
+                    }
+                    if !self.key_is_good().await {
+                        return End::KeyEnded;
+                    }
+                    if let Some(end) = self.bounded(|mut session| async move { session.ping(b"").await }).await {
+                        return end;
+                    }
+                }
+                some = frames.next() => {
+                    let Some(some) = some else {
+                        return if self.gateway.draining.is_cancelled() { End::Stop } else { End::Over };
+                    };
+                    for message in some.iter().filter_map(Frame::to_message) {
+                        if let Some(end) = self.bounded(|mut session| async move { session.text(message).await }).await {
+                            return end;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    async fn hear(&self, message: Option<Result<Message, ProtocolError>>) -> Option<End> {
+        match message {
+            Some(Ok(Message::Pong(_) | Message::Nop)) => None,
+            Some(Ok(Message::Ping(bytes))) => {
+                self.bounded(|mut session| async move { session.pong(&bytes).await }).await
+            }
+            Some(Ok(Message::Text(_) | Message::Binary(_) | Message::Continuation(_))) => Some(End::Spoke),
+            Some(Ok(Message::Close(_)) | Err(ProtocolError::Io(_))) | None => Some(End::Left),
+            Some(Err(ProtocolError::Overflow)) => Some(End::TooLarge),
+            Some(Err(_)) => Some(End::Broken),
+        }
+    }
+
+    /// Sends, and says when the connection has ended by that.
+    async fn bounded<Sending>(&self, send: impl FnOnce(Session) -> Sending) -> Option<End>
+    where
+        Sending: Future<Output = Result<(), Closed>>,
+    {
+        match timeout(self.patience(), send(self.session.clone())).await {
+            Ok(Ok(())) => None,
+            Ok(Err(Closed)) => Some(End::Left),
+            Err(_) => Some(End::Silent),
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        PATIENCE.max(self.ping_every * 2)
+    }
+
+    /// A key is looked at anew with each ping: a connection must not outlive it. That nobody can say is no reason to end.
+    async fn key_is_good(&self) -> bool {
+        match self.gateway.keys.identify(self.identity.key_hash()).await {
+            Ok(_) => true,
+            Err(fault) => fault.kind() == ProblemKind::Unavailable,
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! `POST /v1/ws/ticket`: what a page of another origin opens a WebSocket with.
+//!
+//! Browsers let pages set no header field of a WebSocket's handshake but its list of subprotocols. A key does not belong there,
+//! and still less into an address, which ends up in logs: a ticket is good for half a minute, for a handshake and nothing else.
+
+use actix_web::http::header::SEC_WEBSOCKET_PROTOCOL;
+use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use shared::access::{Session, open_ticket, seal_ticket};
+use utoipa::ToSchema;
+
+use crate::auth::Identity;
+use crate::gateway::Gateway;
+use crate::problem::Answer;
+
+/// The subprotocol that is spoken.
+pub const PROTOCOL: &str = "waitless.v1";
+
+/// The only route that takes tickets.
+const ROUTE: &str = "/v1/ws";
+
+/// What a ticket begins with when it is offered as a subprotocol.
+const PREFIX: &str = "waitless.ticket.";
+
+/// Seconds within which the handshake must come.
+const LASTS: i64 = 30;
+
+/// A ticket.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Ticket)]
+pub struct TicketView {
+    /// Subprotocols to offer, the ticket among them: `new WebSocket(url, protocols)`.
+    protocols: [String; 2],
+    /// When the ticket stops working.
+    expires_at: DateTime<Utc>,
+}
+
+/// Makes a ticket that opens one or more WebSockets within half a minute, as whoever asks. The key's end is the ticket's and the
+/// connection's too.
+#[utoipa::path(post, path = "/v1/ws/ticket", tag = "events",
+    responses((status = 200, description = "A ticket", body = TicketView))
+)]
+pub async fn make(gateway: web::Data<Gateway>, identity: Identity) -> Answer {
+    let until = Utc::now().timestamp() + LASTS;
+    let ticket = seal_ticket(gateway.link_secret.expose(), Session { key_hash: identity.key_hash(), until });
+    let protocols = [PROTOCOL.to_owned(), format!("{PREFIX}{ticket}")];
+    let expires_at = DateTime::from_timestamp(until, 0).unwrap_or_else(Utc::now);
+    Ok(HttpResponse::Ok().json(TicketView { protocols, expires_at }))
+}
+
+/// Returns the hash of the key whose ticket a handshake offers.
+#[must_use]
+pub fn ticket_of(request: &HttpRequest, secret: &str) -> Option<[u8; 32]> {
+    if request.match_pattern().as_deref() != Some(ROUTE) {
+        return None;
+    }
+    let offered = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL).filter_map(|value| value.to_str().ok());
+    let mut tickets = offered.flat_map(|line| line.split(',')).filter_map(|name| name.trim().strip_prefix(PREFIX));
+    let ticket = open_ticket(secret, tickets.next()?)?;
+    (ticket.until > Utc::now().timestamp()).then_some(ticket.key_hash)
+}
