@@ -52,7 +52,8 @@ async fn every_route_of_the_table_asks_for_its_scope(stack: Stack) {
                     "/livez",
                     "/readyz",
                     "/metrics",
-                    "/openapi.json"
+                    "/openapi.json",
+                    "/asyncapi.json"
                 ]
                 .contains(&path),
                 "{path} is public"
