@@ -190,6 +190,13 @@ fn schemas() -> Value {
         "phase": {"type": "string", "enum": Phase::ALL.map(Phase::as_str)},
         "rows": number(), "total_rows": maybe(number()), "total_is_estimate": {"type": "boolean"}, "bytes": number(),
     }));
+    let mut event = object(json!({
+        "type": {"const": "event"}, "job_id": id(), "seq": number(), "tenant": text(), "principal": text(),
+        "kind": {"type": "string", "enum": EventKind::ALL.map(EventKind::as_str)},
+        "state": {"type": "string", "enum": JobState::ALL.map(JobState::as_str)},
+        "attempt": number(), "error": maybe(reference("StoredProblem")), "next_attempt_at": maybe(time()), "at": time(),
+    }));
+    event["properties"]["leader"] = id();
     json!({
         "CloudEvent": cloud_event(&json!({"type": "string", "enum": kinds}), "EventData"),
         "CloudProgress": cloud_event(&json!({"const": "dev.waitless.job.progress"}), "ProgressData"),
@@ -208,12 +215,7 @@ fn schemas() -> Value {
         "RunJob": object(json!({"type": {"const": "run-job.v1"}, "job_id": id()})),
         "SendDelivery": object(json!({"type": {"const": "send-delivery.v1"}, "delivery_id": id()})),
         "DeadJob": object(json!({"type": {"const": "dead-job.v1"}, "job_id": id(), "tenant": text(), "report": text(), "error": reference("StoredProblem")})),
-        "BroadcastEvent": object(json!({
-            "type": {"const": "event"}, "job_id": id(), "seq": number(), "tenant": text(), "principal": text(),
-            "kind": {"type": "string", "enum": EventKind::ALL.map(EventKind::as_str)},
-            "state": {"type": "string", "enum": JobState::ALL.map(JobState::as_str)},
-            "attempt": number(), "error": maybe(reference("StoredProblem")), "next_attempt_at": maybe(time()), "at": time(),
-        })),
+        "BroadcastEvent": event,
         "BroadcastProgress": object(json!({
             "type": {"const": "progress"}, "job_id": id(), "tenant": text(), "principal": text(), "attempt": number(), "progress": progress,
         })),

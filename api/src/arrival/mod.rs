@@ -19,7 +19,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::watch::Hub;
+use crate::watch::{Hub, Word};
 use board::{Board, Entry, newcomer};
 use learn::Histories;
 
@@ -229,7 +229,8 @@ impl Arrivals {
             told.changed(standings)
         };
         for (job, standing) in changed {
-            hub.tell(&job.caller, job.id, job.attempt, standing);
+            let word = Word::Moved { job_id: job.id, attempt: job.attempt, standing };
+            hub.tell(job.id, &job.caller, &word);
         }
     }
 

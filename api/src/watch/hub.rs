@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::followers::Followers;
-use crate::arrival::Standing;
+use super::word::Word;
 use crate::problem::Fault;
 
 /// A gateway where nobody watches takes no broadcasts. Whoever watches now and then should not have it begin anew each time.
@@ -40,22 +40,6 @@ pub enum Subject {
     Job(Uuid),
     /// All jobs of one caller.
     Caller(Caller),
-}
-
-/// What reaches a watcher.
-#[derive(Debug, Clone)]
-pub enum Word {
-    /// A process said it to all.
-    Broadcast(Arc<Broadcast>),
-    /// A waiting job moved up; this gateway noticed it.
-    Moved {
-        /// The job.
-        job_id: Uuid,
-        /// Its fencing token.
-        attempt: i32,
-        /// Where it stands.
-        standing: Standing,
-    },
 }
 
 /// Who watches what.
@@ -219,26 +203,18 @@ impl Hub {
     }
 
     /// Tells whether anybody watches anything.
-    #[must_use]
     pub fn has_watchers(&self) -> bool {
         self.seats().total > 0
     }
 
     /// Tells whether anybody watches this job of this caller's.
-    #[must_use]
     pub fn is_watched(&self, job_id: Uuid, caller: &Caller) -> bool {
-        let seats = self.seats();
-        seats.total > 0 && (seats.by_job.contains_key(&job_id) || seats.by_caller.contains_key(caller))
+        self.seats().watch(job_id, caller)
     }
 
-    /// Tells watchers where a waiting job stands. Whoever has no room for it hears of the next change.
-    pub fn tell(&self, caller: &Caller, job_id: Uuid, attempt: i32, standing: Standing) {
-        let seats = self.seats();
-        let of_job = seats.by_job.get(&job_id);
-        let of_caller = seats.by_caller.get(caller);
-        for seat in of_job.into_iter().chain(of_caller).flatten() {
-            drop(seat.bell.try_send(Word::Moved { job_id, attempt, standing }));
-        }
+    /// Tells watchers of a job. Whoever has no room for it hears of the next change.
+    pub fn tell(&self, job_id: Uuid, caller: &Caller, word: &Word) {
+        self.seats().of(job_id, caller).for_each(|seat| drop(seat.bell.try_send(word.clone())));
     }
 
     fn ring(&self, broadcast: &Arc<Broadcast>) {
@@ -273,10 +249,12 @@ impl Seats {
         self.by_job.contains_key(&job) || self.by_caller.contains_key(caller)
     }
 
+    fn of(&self, job: Uuid, caller: &Caller) -> impl Iterator<Item = &Seat> {
+        self.by_job.get(&job).into_iter().chain(self.by_caller.get(caller)).flatten()
+    }
+
     fn ring(&self, broadcast: &Arc<Broadcast>) {
-        let of_job = self.by_job.get(&broadcast.job_id());
-        let of_caller = self.by_caller.get(broadcast.caller());
-        for seat in of_job.into_iter().chain(of_caller).flatten() {
+        for seat in self.of(broadcast.job_id(), broadcast.caller()) {
             // Closed: it is about to give its place back.
             if let Err(mpsc::error::TrySendError::Full(_)) = seat.bell.try_send(Word::Broadcast(Arc::clone(broadcast)))
             {
@@ -386,7 +364,8 @@ mod tests {
         };
         let progress_of = |watcher: &mut Watcher| {
             let heard = std::iter::from_fn(|| watcher.mailbox.try_recv().ok());
-            let progress = heard.filter(|heard| matches!(heard.as_ref(), Broadcast::Progress { .. }));
+            let progress = heard
+                .filter(|heard| matches!(heard, Word::Broadcast(said) if matches!(**said, Broadcast::Progress { .. })));
             progress.map(|heard| (heard.job_id(), heard.caller().clone())).collect::<Vec<_>>()
         };
         let mut ana_s = hub.watch(&ana(), Subject::Caller(ana())).unwrap();

@@ -8,6 +8,8 @@ pub mod frame;
 mod hub;
 pub mod socket;
 pub mod ticket;
+mod word;
 
 pub use ears::{Ears, Heard};
-pub use hub::{Hub, Subject, Word};
+pub use hub::{Hub, Subject};
+pub use word::Word;

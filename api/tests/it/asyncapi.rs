@@ -74,6 +74,7 @@ fn messages_between_processes_are_what_the_document_says() {
             error: next.map(|_| error.clone()),
             next_attempt_at: next,
             at: now,
+            leader: next.map(|_| job_id),
         };
         check(&document, "BroadcastEvent", &serde_json::to_value(Broadcast::Event(event)).unwrap());
     }

@@ -1,0 +1,24 @@
+//! What the hub hands on.
+
+use std::sync::Arc;
+
+use shared::event::Broadcast;
+use uuid::Uuid;
+
+use crate::arrival::Standing;
+
+/// What reaches a watcher.
+#[derive(Debug, Clone)]
+pub enum Word {
+    /// A process said it to all.
+    Broadcast(Arc<Broadcast>),
+    /// A waiting job moved up; this gateway noticed it.
+    Moved {
+        /// The job.
+        job_id: Uuid,
+        /// Its fencing token.
+        attempt: i32,
+        /// Where it stands.
+        standing: Standing,
+    },
+}
