@@ -363,9 +363,8 @@ mod tests {
             Arc::new(Broadcast::Event(event))
         };
         let progress_of = |watcher: &mut Watcher| {
-            let heard = std::iter::from_fn(|| watcher.mailbox.try_recv().ok());
-            let progress = heard
-                .filter(|heard| matches!(heard, Word::Broadcast(said) if matches!(**said, Broadcast::Progress { .. })));
+            let heard = std::iter::from_fn(|| watcher.mailbox.try_recv().ok()).filter_map(Word::into_broadcast);
+            let progress = heard.filter(|heard| matches!(heard.as_ref(), Broadcast::Progress { .. }));
             progress.map(|heard| (heard.job_id(), heard.caller().clone())).collect::<Vec<_>>()
         };
         let mut ana_s = hub.watch(&ana(), Subject::Caller(ana())).unwrap();

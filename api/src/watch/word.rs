@@ -22,3 +22,14 @@ pub enum Word {
         standing: Standing,
     },
 }
+
+impl Word {
+    /// Returns what a process said, if one did.
+    #[must_use]
+    pub fn into_broadcast(self) -> Option<Arc<Broadcast>> {
+        match self {
+            Self::Broadcast(said) => Some(said),
+            Self::Moved { .. } => None,
+        }
+    }
+}
