@@ -166,6 +166,7 @@ fn new_job(report: &ReportDefinition, params: Params, found: &Found, trace: &str
         timeout_ms: i64::try_from(report.timeout.as_millis()).unwrap_or(i64::MAX),
         retention_ms: i64::try_from(report.retention.as_millis()).unwrap_or(i64::MAX),
         traceparent: Some(trace.to_owned()),
+        forecast: None,
         idempotency: Some(Idempotency { body_hash: hash_token(&key), key }),
         // The data of today are what the button promises.
         reuse: None,
