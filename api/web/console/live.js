@@ -1,5 +1,5 @@
-/** @import { Job, JobEvent } from '../sdk/shapes.js' */
-import { Problem, isFinal, moved, moves } from '../sdk/index.js';
+/** @import { EventData, Job, JobEvent } from '../sdk/shapes.js' */
+import { Problem, isFinal } from '../sdk/index.js';
 
 /** A page that nobody has looked at for this long lets go of its stream, and catches up when it is looked at again. */
 const UNSEEN = 60_000;
@@ -198,4 +198,23 @@ function seen(signal) {
     document.addEventListener('visibilitychange', look);
     signal.addEventListener('abort', look);
   });
+}
+
+/**
+ * Whether a `progress` is news of a job as it is known.
+ * @param {Job} job
+ * @param {EventData} data
+ */
+function moves({ state, attempt }, data) {
+  return attempt === data.attempt && state === (data.queue ? 'pending' : 'processing');
+}
+
+/**
+ * A job after a `progress`.
+ * @param {Job} job
+ * @param {EventData} data
+ * @returns {Job}
+ */
+function moved(job, { progress = job.progress, queue = null, eta = null }) {
+  return { ...job, progress, queue, eta };
 }

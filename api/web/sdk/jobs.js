@@ -1,5 +1,5 @@
 /**
- * @import { EventData, Job, JobEvent, JobRequest, JobState } from './shapes.js'
+ * @import { Job, JobEvent, JobRequest, JobState } from './shapes.js'
  * @import { ClientOptions } from './request.js'
  * @import { StreamOptions } from './stream.js'
  */
@@ -15,25 +15,6 @@ const FINAL = ['done', 'failed', 'cancelled'];
  */
 export function isFinal(job) {
   return FINAL.includes(job.state);
-}
-
-/**
- * Whether a `progress` is news of a job as it is known.
- * @param {Job} job
- * @param {EventData} data
- */
-export function moves({ state, attempt }, data) {
-  return attempt === data.attempt && state === (data.queue ? 'pending' : 'processing');
-}
-
-/**
- * A job after a `progress`.
- * @param {Job} job
- * @param {EventData} data
- * @returns {Job}
- */
-export function moved(job, { progress = job.progress, queue = null, eta = null }) {
-  return { ...job, progress, queue, eta };
 }
 
 /**
@@ -135,8 +116,8 @@ export class Jobs {
       if (name !== 'progress') {
         onEvent?.({ name, data, ...rest });
         look().catch(() => {});
-      } else if (known && moves(known, data)) {
-        job = moved(known, data);
+      } else if (known?.attempt === data.attempt && !isFinal(known)) {
+        job = /** @type {Job} */ ({ ...known, ...data });
         onJob?.(job);
       }
     }
