@@ -34,7 +34,8 @@ impl Gate {
     async fn wait_until_somebody_is_there(&self) {
         let here = Arc::clone(&self.here);
         let waiting = tokio::task::spawn_blocking(move || here.wait());
-        tokio::time::timeout(SOON, waiting).await.unwrap_or_else(|_| panic!("nobody came to {}", self.name)).unwrap();
+        let came = tokio::time::timeout(SOON, waiting).await;
+        assert!(came.is_ok(), "nobody came to {}", self.name);
     }
 
     async fn open(&self) {
