@@ -145,7 +145,8 @@ async fn a_job_that_kills_every_worker_fails_with_evidence_and_the_others_are_do
     stack.workers.push(sound);
     for _ in 0..2 {
         let next = deadly(&stack).env("WAITLESS_WORKER__LANES", "interactive");
-        next.start_ready().await.unwrap().wait(SOON).await.unwrap();
+        // Not until it is ready: the job may be quicker.
+        next.start().await.unwrap().wait(SOON).await.unwrap();
     }
     // Nobody has to take it again to know: the sweepers of the other processes see that its worker is gone.
     let failed = stack.wait_for(poison, JobState::Failed).await;
