@@ -88,9 +88,10 @@ async fn a_cancel_before_the_result_is_settled_leaves_no_file_and_no_result() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 6)]
 async fn a_cancel_behind_the_result_comes_too_late() {
-    let (stack, _ground) = start().await;
-    let worker = stack.start_worker().await;
     for place in ["after_settle", "before_ack"] {
+        // A worker of its own: the one before may still be about to acknowledge.
+        let (stack, _ground) = start().await;
+        let worker = stack.start_worker().await;
         let gate = Gate::at(place);
         let id = submit(&stack, 10).await;
         gate.wait_until_somebody_is_there().await;
@@ -102,8 +103,8 @@ async fn a_cancel_behind_the_result_comes_too_late() {
             assert_eq!(stack.file(&artifact.object_key).await.len() as u64, artifact.bytes);
         }
         fail::remove(place);
+        worker.stop().await;
     }
-    worker.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
