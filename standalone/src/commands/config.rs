@@ -104,6 +104,7 @@ fn http(config: &Config) -> Settings {
         ("max_watchers_per_principal", json!(http.max_watchers_per_principal)),
         ("max_watchers", json!(http.max_watchers)),
         ("ping_every", time(http.ping_every)),
+        ("max_wait", time(http.max_wait)),
         ("max_page", json!(http.max_page)),
     ]
 }
