@@ -42,7 +42,11 @@ pub(super) enum Remade {
 }
 
 /// Asks a queue whether it answers: by opening a consumer and ending it. Nothing else that leaves the messages alone needs the
-/// queue's leader. The consumer stands behind all others, so it is rarely given a message, and gives that back at once.
+/// queue's leader.
+///
+/// The consumer is given no credit, so no message: a queue that wakes up late would give it to a consumer whose connection has hung
+/// up long ago, and not always find that out. Versions that know no credit (4.0 and later) give at most one, and only when nobody
+/// else would take it.
 pub(super) async fn ask(address: &Address, queue: &str) -> Answer {
     let connection = match address.connect("ask").await {
         Ok(connection) => connection,
@@ -61,7 +65,10 @@ async fn ask_on(connection: &Connection, timeout: Duration, queue: &str) -> Answ
     };
     let asked = async {
         channel.basic_qos(1, BasicQosOptions::default()).await?;
-        let mut arguments = FieldTable::default();
+        let (mut arguments, mut credit) = (FieldTable::default(), FieldTable::default());
+        credit.insert("credit".into(), AMQPValue::LongLongInt(0));
+        credit.insert("drain".into(), AMQPValue::Boolean(false));
+        arguments.insert("x-credit".into(), AMQPValue::FieldTable(credit));
         arguments.insert("x-priority".into(), AMQPValue::LongInt(-100));
         let consumer =
             channel.basic_consume(queue.into(), "".into(), BasicConsumeOptions::default(), arguments).await?;
