@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use shared::backoff::Backoff;
 use shared::config::Config;
-use shared::delivery::Delivery;
+use shared::delivery::{Delivery, Occasion};
 use shared::job::Job;
 use shared::places::Places;
 use shared::store::{DeliveryEnding, StoreError};
@@ -34,6 +34,8 @@ pub enum Outcome {
     RetryLater,
     /// It will not work, or was tried too often.
     Failed,
+    /// Its job ended first: there is nothing left to tell.
+    Overtaken,
     /// Already sent, being sent, not due, or unknown.
     NothingToDo,
     /// The lease was over before the store heard of the ending: somebody else has it now.
@@ -48,6 +50,7 @@ impl Outcome {
             Self::Sent => "sent",
             Self::RetryLater => "retry_later",
             Self::Failed => "failed",
+            Self::Overtaken => "overtaken",
             Self::NothingToDo => "nothing_to_do",
             Self::TooLate => "too_late",
             Self::StoreUnavailable => "store_unavailable",
@@ -123,6 +126,7 @@ impl Notifier {
         async {
             let ending = match self.try_once(&delivery).await {
                 Ok(()) => DeliveryEnding::Sent,
+                Err(TryError::Overtaken) => DeliveryEnding::Overtaken,
                 Err(TryError::Never(why)) => DeliveryEnding::Failed(why),
                 Err(TryError::Later(why)) if delivery.attempt >= self.max_attempts => {
                     DeliveryEnding::Failed(format!("given up after {} tries; the last: {why}", delivery.attempt))
@@ -142,6 +146,9 @@ impl Notifier {
         let job = self.places.store.job_by_id(delivery.job_id).await?;
         let job = job.ok_or_else(|| TryError::Never("its job is gone".to_owned()))?;
         continue_trace(&job);
+        if delivery.event == Occasion::Late && job.clone().as_seen().state.is_final() {
+            return Err(TryError::Overtaken);
+        }
         let facts = facts::gather(self.places.store.as_ref(), delivery, job).await?;
         let mail = self.composer.compose(delivery, &facts)?;
         self.mailer.send(&mail).await?;
@@ -154,6 +161,7 @@ impl Notifier {
             DeliveryEnding::Sent => Outcome::Sent,
             DeliveryEnding::RetryLater(..) => Outcome::RetryLater,
             DeliveryEnding::Failed(_) => Outcome::Failed,
+            DeliveryEnding::Overtaken => Outcome::Overtaken,
         };
         let mut pause = Duration::from_millis(100);
         loop {
@@ -189,6 +197,7 @@ fn log_ending(ending: &DeliveryEnding) {
         DeliveryEnding::Sent => tracing::info!("delivered"),
         DeliveryEnding::RetryLater(why, delay) => tracing::warn!(%why, after = ?delay.due_after, "not delivered yet"),
         DeliveryEnding::Failed(why) => tracing::error!(%why, "not delivered"),
+        DeliveryEnding::Overtaken => tracing::info!("the job ended before anybody was told that it is late"),
     }
 }
 
@@ -196,6 +205,7 @@ fn log_ending(ending: &DeliveryEnding) {
 enum TryError {
     Later(String),
     Never(String),
+    Overtaken,
 }
 
 impl From<StoreError> for TryError {

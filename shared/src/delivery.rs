@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::event::EventKind;
-use crate::job::UnknownName;
+use crate::arrival::Eta;
+use crate::job::{JobState, UnknownName};
+use crate::progress::Progress;
 
 /// How somebody is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -100,6 +101,53 @@ impl std::str::FromStr for DeliveryState {
     }
 }
 
+/// What somebody is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Occasion {
+    /// The report is ready.
+    Done,
+    /// The report could not be made.
+    Failed,
+    /// The report takes longer than was told.
+    Late,
+}
+
+impl Occasion {
+    /// Every occasion.
+    pub const ALL: [Self; 3] = [Self::Done, Self::Failed, Self::Late];
+
+    /// Returns the name used in the database and the API. Those of final events are the events' own.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Late => "late",
+        }
+    }
+}
+
+impl std::str::FromStr for Occasion {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|o| o.as_str() == name).ok_or_else(|| UnknownName::new("occasion", name))
+    }
+}
+
+/// How far a job was when it was found to take longer than was told. Kept with the delivery, so that every try says the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lateness {
+    /// Where the job stood.
+    pub state: JobState,
+    /// How far its attempt was.
+    pub progress: Progress,
+    /// When it would be ready, counted from the delivery's `created_at`; `None` where nobody could say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eta: Option<Eta>,
+}
+
 /// One notification to one recipient over one channel. Unique per job, event, channel and recipient.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
@@ -109,9 +157,10 @@ pub struct Delivery {
     pub job_id: Uuid,
     /// The job's tenant.
     pub tenant: String,
-    /// The final event it tells: `Done` or `Failed`.
-    pub event: EventKind,
-    /// Number of that event: a replayed job that ends again tells again.
+    /// What it tells: the final event, or that it takes longer.
+    pub event: Occasion,
+    /// Number of that event: a replayed job that ends again tells again. 0: it tells of no event, and is the only one of its job
+    /// and recipient.
     pub seq: i64,
     /// How.
     pub channel: Channel,
@@ -129,4 +178,6 @@ pub struct Delivery {
     pub created_at: DateTime<Utc>,
     /// Database time.
     pub sent_at: Option<DateTime<Utc>>,
+    /// How far the job was; only where it tells that the job is late.
+    pub late: Option<Lateness>,
 }

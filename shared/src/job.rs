@@ -204,6 +204,12 @@ impl Job {
         self.crashes >= crate::transitions::ALONE_FROM_CRASHES
     }
 
+    /// Tells whether it failed once and was put back: then its time counts from nothing anybody was told. Of a final job only.
+    #[must_use]
+    pub const fn was_put_back(&self) -> bool {
+        self.attempt != self.errors + self.crashes + self.interruptions + 1
+    }
+
     /// Returns the job as its submitter sees it: one that was withdrawn is cancelled, whatever becomes of its run.
     #[must_use]
     pub fn as_seen(mut self) -> Self {
@@ -277,6 +283,19 @@ pub struct NewJob {
     /// Present when an identical job may answer it.
     pub reuse: Option<Reuse>,
 }
+
+impl NewJob {
+    /// Returns after how many milliseconds its recipients are to be told that it is late: at the end of the range that its
+    /// submitter is told. `None`: there are none, or nothing was told.
+    #[must_use]
+    pub fn late_after_ms(&self) -> Option<i64> {
+        let eta = self.forecast.and_then(|forecast| forecast.eta).filter(|_| !self.notify.is_empty())?;
+        Some(i64::try_from(eta.p90).unwrap_or(LATEST_MS).min(LATEST_MS))
+    }
+}
+
+/// Nobody waits for ten years; and a database cannot count for ever.
+const LATEST_MS: i64 = 10 * 365 * 24 * 60 * 60 * 1000;
 
 /// What makes two requests the same: equal keys of one tenant and principal, and equal bodies.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,8 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use shared::delivery::{Channel, Delivery, DeliveryState};
-use shared::event::EventKind;
+use shared::delivery::{Channel, Delivery, DeliveryState, Occasion};
 use shared::problem::{ProblemKind, StoredProblem};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -35,9 +34,9 @@ pub struct DeliveryView {
     id: Uuid,
     /// The job it is about.
     job_id: Uuid,
-    /// `done` or `failed`.
+    /// `done`, `failed`, or `late`: the job takes longer than was told.
     #[schema(value_type = String)]
-    event: EventKind,
+    event: Occasion,
     /// `email`.
     #[schema(value_type = String)]
     channel: Channel,
@@ -52,7 +51,7 @@ pub struct DeliveryView {
     next_attempt_at: Option<DateTime<Utc>>,
     /// What the server said last.
     error: Option<String>,
-    /// When the job ended.
+    /// When the job ended, or was found late.
     created_at: DateTime<Utc>,
     /// When the server accepted it.
     sent_at: Option<DateTime<Utc>>,

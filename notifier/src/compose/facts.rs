@@ -1,7 +1,7 @@
 //! Gathers what a mail tells: the job, its report as it was then, its artifacts or its failure.
 
-use shared::delivery::Delivery;
-use shared::event::EventKind;
+use chrono::{DateTime, Utc};
+use shared::delivery::{Delivery, Lateness, Occasion};
 use shared::job::Job;
 use shared::problem::{Problem, ProblemKind};
 use shared::report::{ReportDefinition, parse_definition};
@@ -15,19 +15,21 @@ pub struct Facts {
     pub job: Job,
     /// The very version of the report that ran; `None` where it cannot be read any more.
     pub report: Option<ReportDefinition>,
-    /// How the job ended.
-    pub ending: Ending,
+    /// What there is to tell.
+    pub news: News,
     /// Trace of the request that began it all.
     pub trace_id: Option<String>,
 }
 
-/// How the job ended.
+/// What there is to tell.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Ending {
+pub enum News {
     /// The files are there.
     Ready,
     /// It failed, and this is why.
     Failed(Problem),
+    /// It takes longer than was told; how far it was at the given time.
+    Late(Lateness, DateTime<Utc>),
 }
 
 /// Gathers the facts of a delivery.
@@ -37,24 +39,28 @@ pub enum Ending {
 /// # Errors
 /// When the store does not answer.
 pub async fn gather(store: &dyn Store, delivery: &Delivery, job: Job) -> Result<Facts, StoreError> {
-    let ending = if delivery.event == EventKind::Failed {
-        let events = store.events_of_job(&job.caller, job.id, delivery.seq - 1, 1).await?;
-        let told = events.into_iter().find(|event| event.seq == delivery.seq).and_then(|event| event.error);
-        let problem = told.or_else(|| job.error.clone());
-        Ending::Failed(problem.unwrap_or_else(|| Problem::new(ProblemKind::Internal, "No reason was kept.")))
-    } else {
-        Ending::Ready
+    let news = match (delivery.event, delivery.late) {
+        (Occasion::Failed, _) => News::Failed(failure(store, delivery, &job).await?),
+        (Occasion::Late, Some(late)) => News::Late(late, delivery.created_at),
+        (Occasion::Late, None) | (Occasion::Done, _) => News::Ready,
     };
     let report = match store.report_version(&job.report_version).await? {
         Some((name, text)) => parse_definition(&name, &text).inspect_err(|fault| {
             tracing::warn!(%fault, "a kept report definition cannot be read; the mail shows no parameters");
         }),
-        None => return Ok(facts(job, None, ending)),
+        None => return Ok(facts(job, None, news)),
     };
-    Ok(facts(job, report.ok(), ending))
+    Ok(facts(job, report.ok(), news))
 }
 
-fn facts(job: Job, report: Option<ReportDefinition>, ending: Ending) -> Facts {
+async fn failure(store: &dyn Store, delivery: &Delivery, job: &Job) -> Result<Problem, StoreError> {
+    let events = store.events_of_job(&job.caller, job.id, delivery.seq - 1, 1).await?;
+    let told = events.into_iter().find(|event| event.seq == delivery.seq).and_then(|event| event.error);
+    let problem = told.or_else(|| job.error.clone());
+    Ok(problem.unwrap_or_else(|| Problem::new(ProblemKind::Internal, "No reason was kept.")))
+}
+
+fn facts(job: Job, report: Option<ReportDefinition>, news: News) -> Facts {
     let trace = job.traceparent.as_deref().and_then(|header| header.parse::<TraceContext>().ok());
-    Facts { report, ending, trace_id: trace.map(|trace| trace.trace_id_hex()), job }
+    Facts { report, news, trace_id: trace.map(|trace| trace.trace_id_hex()), job }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Datelike as _, NaiveDate, Utc};
+use chrono::{DateTime, Datelike as _, NaiveDate, Offset as _, Utc};
 use shared::locale::{Tz, grouped};
 
 use super::messages::{Counted, Messages, fill};
@@ -84,13 +84,40 @@ impl Human<'_> {
         }
     }
 
+    /// Returns `45 s`, `12 min` or `3 h 20 min`: no more exactly than anybody plans by.
+    pub(super) fn about(&self, value: Duration) -> String {
+        let (seconds, units) = (value.as_secs(), &self.t.units);
+        match seconds {
+            0..60 => fill(&units.seconds, &[("s", &seconds.max(1).to_string())]),
+            60..3570 => fill(&units.whole_minutes, &[("m", &((seconds + 30) / 60).to_string())]),
+            _ => self.duration(value.max(Duration::from_secs(3600))),
+        }
+    }
+
+    /// Returns `4 min to 6 min`, or `4 min` where both ends read the same.
+    pub(super) fn about_between(&self, from: Duration, to: Duration) -> String {
+        let (from, to) = (self.about(from), self.about(to));
+        if from == to { from } else { fill(&self.t.units.from_to, &[("from", &from), ("to", &to)]) }
+    }
+
+    /// Returns `22 November 2026, 17:10 to 17:25 CET`, with both dates where they differ.
+    pub(super) fn span(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> String {
+        let (first, last) = (from.with_timezone(&self.zone), to.with_timezone(&self.zone));
+        if first.date_naive() != last.date_naive() || first.offset().fix() != last.offset().fix() {
+            return fill(&self.t.units.from_to, &[("from", &self.moment(from)), ("to", &self.moment(to))]);
+        }
+        let (from, to) = (first.format("%H:%M").to_string(), last.format("%H:%M").to_string());
+        if from == to {
+            return self.moment(last.to_utc());
+        }
+        let (date, zone) = (self.date(first.date_naive()), zone_of(first));
+        fill(&self.t.dates.span, &[("date", &date), ("from", &from), ("to", &to), ("zone", &zone)])
+    }
+
     /// Returns `22 November 2026, 17:10 CET`, by the reader's clock and with its name.
     pub(super) fn moment(&self, value: DateTime<Utc>) -> String {
         let local = value.with_timezone(&self.zone);
-        let zone = local.format("%Z").to_string();
-        // Where a zone has no letters of its own it is called by its distance: `+08`.
-        let zone = if zone.starts_with(['+', '-']) { format!("UTC{zone}") } else { zone };
-        let (date, time) = (self.date(local.date_naive()), local.format("%H:%M").to_string());
+        let (date, time, zone) = (self.date(local.date_naive()), local.format("%H:%M").to_string(), zone_of(local));
         fill(&self.t.dates.moment, &[("date", &date), ("time", &time), ("zone", &zone)])
     }
 
@@ -100,6 +127,12 @@ impl Human<'_> {
         let (day, year) = (value.day().to_string(), value.year().to_string());
         fill(&self.t.dates.day, &[("day", &day), ("month", month), ("year", &year)])
     }
+}
+
+/// Where a zone has no letters of its own it is called by its distance: `+08`.
+fn zone_of(local: DateTime<Tz>) -> String {
+    let zone = local.format("%Z").to_string();
+    if zone.starts_with(['+', '-']) { format!("UTC{zone}") } else { zone }
 }
 
 #[cfg(test)]
@@ -147,6 +180,40 @@ mod tests {
             [400, 9_940, 45_000, 125_000, 12_000_000].map(|ms| human.duration(Duration::from_millis(ms)))
         });
         assert_eq!(said, ["0,4 s", "9,9 s", "45 s", "2 Min. 5 s", "3 Std. 20 Min."]);
+    }
+
+    #[test]
+    fn what_is_only_about_known_is_said_roughly() {
+        let said = speaks(Language::En, |human| {
+            [400, 45_000, 80_000, 95_000, 3_569_000, 3_580_000, 12_000_000]
+                .map(|ms| human.about(Duration::from_millis(ms)))
+        });
+        assert_eq!(said, ["1 s", "45 s", "1 min", "2 min", "59 min", "1 h 0 min", "3 h 20 min"]);
+        let between = |from, to| speaks(Language::De, |human| human.about_between(from, to));
+        let minutes = |count: u64| Duration::from_secs(count * 60);
+        assert_eq!(between(minutes(4), minutes(6)), "4 Min. bis 6 Min.");
+        assert_eq!(between(minutes(4), minutes(4)), "4 Min.");
+    }
+
+    #[test]
+    fn a_span_names_the_day_once() {
+        let span = |language, from: &str, to: &str| {
+            speaks(language, |human| human.span(from.parse().unwrap(), to.parse().unwrap()))
+        };
+        let (early, late, next) = ("2026-11-22T16:10:07Z", "2026-11-22T16:25:00Z", "2026-11-22T23:05:00Z");
+        let said = Language::ALL.map(|language| span(language, early, late));
+        assert_eq!(
+            said,
+            [
+                "22 November 2026, 17:10 to 17:25 CET",
+                "22. November 2026, 17:10 bis 17:25 Uhr CET",
+                "22 novembre 2026, de 17:10 à 17:25 CET",
+                "22 de noviembre de 2026, de 17:10 a 17:25 CET",
+                "2026年11月22日 17:10 至 17:25（CET）",
+            ]
+        );
+        assert_eq!(span(Language::En, early, "2026-11-22T16:10:50Z"), "22 November 2026, 17:10 CET");
+        assert_eq!(span(Language::En, early, next), "22 November 2026, 17:10 CET to 23 November 2026, 00:05 CET");
     }
 
     #[test]

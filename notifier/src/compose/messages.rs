@@ -19,6 +19,7 @@ pub(super) struct Messages {
     pub(super) ready: Ready,
     pub(super) cut: Cut,
     pub(super) failed: Failed,
+    pub(super) late: Late,
     pub(super) failure: Failure,
     pub(super) advice: Advice,
     pub(super) foot: Foot,
@@ -51,6 +52,11 @@ tables! {
     Cut { subject, status, file, heading, text }
     /// `[failed]`
     Failed { subject, status, what, todo, details, open }
+    /// `[late]`
+    Late {
+        subject, status, text, preview, open, expected, so_far, now_expected, unknown, took, waiting, retrying, starting, reading,
+        reading_of, reading_about, storing,
+    }
     /// `[failure]`: what happened.
     Failure { source, storage, slow, large, query, setup, crash }
     /// `[advice]`: what to do.
@@ -80,6 +86,8 @@ pub(super) struct Units {
     pub(super) scaled: [String; 4],
     pub(super) seconds: String,
     pub(super) minutes: String,
+    pub(super) whole_minutes: String,
+    pub(super) from_to: String,
     pub(super) hours: String,
 }
 
@@ -98,6 +106,7 @@ pub(super) struct Dates {
     pub(super) months: [String; 12],
     pub(super) day: String,
     pub(super) moment: String,
+    pub(super) span: String,
 }
 
 /// The text of a catalogue.

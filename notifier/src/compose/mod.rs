@@ -4,12 +4,14 @@ mod advice;
 mod brand;
 pub mod facts;
 mod human;
+mod lateness;
 mod message;
 mod messages;
 mod recipient;
 mod words;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use lettre::message::Mailbox;
@@ -17,13 +19,12 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment};
 use shared::config::{Config, Secret};
 use shared::delivery::Delivery;
-use shared::event::EventKind;
 use shared::locale::{Language, time_zone};
 use url::Url;
 
 use crate::mail::Mail;
 use brand::Brand;
-use facts::Facts;
+use facts::{Facts, News};
 use human::Human;
 use messages::Messages;
 use words::Links;
@@ -37,9 +38,6 @@ pub enum ComposeError {
     /// `mail.allow` does not hold the recipient.
     #[error("mail.allow does not let mail go to this recipient")]
     NotAllowed,
-    /// The event is not one that people are told of.
-    #[error("nobody is mailed about this event")]
-    NotTold,
     /// The job's files are gone already.
     #[error("the job has no files any more")]
     NoFiles,
@@ -59,6 +57,7 @@ pub struct Composer {
     allow: Vec<String>,
     public_url: String,
     link_secret: Secret,
+    late_after: Option<Duration>,
 }
 
 impl Composer {
@@ -86,6 +85,7 @@ impl Composer {
                 .trim_end_matches('/')
                 .to_owned(),
             link_secret: config.service.link_secret.clone(),
+            late_after: config.mail.late_after,
         })
     }
 
@@ -94,16 +94,14 @@ impl Composer {
     /// # Errors
     /// When the recipient is no address or not an allowed one.
     pub fn compose(&self, delivery: &Delivery, facts: &Facts) -> Result<Mail, ComposeError> {
-        match (delivery.event, facts.job.artifacts.is_empty()) {
-            (EventKind::Done, false) | (EventKind::Failed, _) => {}
-            (EventKind::Done, true) => return Err(ComposeError::NoFiles),
-            _ => return Err(ComposeError::NotTold),
+        if facts.news == News::Ready && facts.job.artifacts.is_empty() {
+            return Err(ComposeError::NoFiles);
         }
         let to = recipient::check(&delivery.recipient, &self.allow)?;
         let brand = self.tenants.get(&delivery.tenant).unwrap_or(&self.brand);
         let human = self.reader(delivery, facts, brand)?;
         let links = Links { public_url: &self.public_url, secret: self.link_secret.expose() };
-        let told = words::tell(facts, brand.look(), human, &links);
+        let told = words::tell(facts, brand.look(), human, &links, self.late_after);
         let render = |name: String| -> Result<String, ComposeError> {
             let template = self.templates.get_template(&name).map_err(faulty)?;
             template.render(minijinja::value::Serde(&told)).map_err(faulty)
@@ -144,5 +142,7 @@ fn templates() -> Result<Environment<'static>, minijinja::Error> {
     templates.add_template("ready.txt.j2", include_str!("../../templates/ready.txt.j2"))?;
     templates.add_template("failed.html.j2", include_str!("../../templates/failed.html.j2"))?;
     templates.add_template("failed.txt.j2", include_str!("../../templates/failed.txt.j2"))?;
+    templates.add_template("late.html.j2", include_str!("../../templates/late.html.j2"))?;
+    templates.add_template("late.txt.j2", include_str!("../../templates/late.txt.j2"))?;
     Ok(templates)
 }

@@ -1,5 +1,7 @@
 //! Says the facts in words: numbers, sizes and times as the reader writes them.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::Value;
 use shared::access::link_token;
@@ -10,8 +12,9 @@ use shared::report::{LinkAccess, ParamSpec, ParamType, ReportDefinition};
 
 use super::advice;
 use super::brand::Look;
-use super::facts::{Ending, Facts};
+use super::facts::{Facts, News};
 use super::human::{self, Human};
+use super::lateness;
 use super::messages::{Messages, fill};
 
 /// What the templates are given. Every text in it is one line without control characters.
@@ -33,6 +36,9 @@ pub(super) struct Told<'a> {
     incomplete: bool,
     sign_in: bool,
     failure: Option<Failure>,
+    /// One line in a mail with files: that they came late.
+    late: String,
+    template: &'static str,
 }
 
 /// Fonts that readers' machines have.
@@ -87,7 +93,7 @@ pub(super) struct Links<'a> {
 
 impl Told<'_> {
     pub(super) fn template(&self) -> &'static str {
-        if self.failure.is_some() { "failed" } else { "ready" }
+        self.template
     }
 
     pub(super) fn subject(&self) -> String {
@@ -96,26 +102,34 @@ impl Told<'_> {
 }
 
 /// Says the facts to one reader.
-pub(super) fn tell<'a>(facts: &Facts, look: Look, human: Human<'a>, links: &Links<'_>) -> Told<'a> {
+pub(super) fn tell<'a>(
+    facts: &Facts,
+    look: Look,
+    human: Human<'a>,
+    links: &Links<'_>,
+    late_after: Option<Duration>,
+) -> Told<'a> {
     let (job, t) = (&facts.job, human.t);
     let title = human::line(facts.report.as_ref().map_or(&job.report, |report| &report.title), 120);
     let files: Vec<File> = job.artifacts.iter().map(|artifact| file(artifact, human, links)).collect();
     let incomplete = files.iter().any(|file| !file.complete);
-    let failure = match &facts.ending {
-        Ending::Ready => None,
-        Ending::Failed(problem) => Some(fail(problem, t)),
+    let failure = match &facts.news {
+        News::Failed(problem) => Some(fail(problem, t)),
+        News::Ready | News::Late(..) => None,
     };
-    let (subject, status) = match (&failure, incomplete) {
-        (Some(_), _) => (&t.failed.subject, &t.failed.status),
-        (None, true) => (&t.cut.subject, &t.cut.status),
-        (None, false) => (&t.ready.subject, &t.ready.status),
+    let (template, subject, status) = match (&facts.news, incomplete) {
+        (News::Failed(_), _) => ("failed", &t.failed.subject, &t.failed.status),
+        (News::Late(..), _) => ("late", &t.late.subject, &t.late.status),
+        (News::Ready, true) => ("ready", &t.cut.subject, &t.cut.status),
+        (News::Ready, false) => ("ready", &t.ready.subject, &t.ready.status),
     };
-    let preview = match (&failure, files.as_slice()) {
-        (Some(failure), _) => failure.what.clone(),
-        (None, [file]) => {
+    let preview = match (&facts.news, &failure, files.as_slice()) {
+        (News::Late(..), ..) => t.late.preview.clone(),
+        (_, Some(failure), _) => failure.what.clone(),
+        (_, None, [file]) => {
             fill(&t.ready.preview_one, &[("file", &file.name), ("rows", &file.rows), ("size", &file.size)])
         }
-        (None, files) => fill(&t.ready.preview_many, &[("n", &files.len().to_string())]),
+        (_, None, files) => fill(&t.ready.preview_many, &[("n", &files.len().to_string())]),
     };
     Told {
         t,
@@ -129,11 +143,13 @@ pub(super) fn tell<'a>(facts: &Facts, look: Look, human: Human<'a>, links: &Link
         description: human::line(facts.report.as_ref().map_or("", |report| &report.description), 300),
         job_id: job.id.to_string(),
         job_url: format!("{}/jobs/{}", links.public_url, job.id),
-        facts: table(facts, human, failure.is_some()),
+        facts: table(facts, human),
         incomplete,
         files,
         sign_in: facts.report.as_ref().is_some_and(|report| report.links == LinkAccess::Tenant),
         failure,
+        late: lateness::of_ready(job, human, late_after).unwrap_or_default(),
+        template,
     }
 }
 
@@ -157,16 +173,26 @@ fn file(artifact: &Artifact, human: Human<'_>, links: &Links<'_>) -> File {
 }
 
 /// Tells the parameters in the report's order, sensitive ones without their values; then what is known of the run.
-fn table(facts: &Facts, human: Human<'_>, failed: bool) -> Vec<Fact> {
+fn table(facts: &Facts, human: Human<'_>) -> Vec<Fact> {
     let (job, names) = (&facts.job, &human.t.facts);
     let mut table = facts.report.as_ref().map(|report| params(job, report, human)).unwrap_or_default();
-    if failed {
+    if facts.news != News::Ready {
         table.push(Fact::new(&names.asked_at, human.moment(job.created_at)));
-        let tries = tries(job, &facts.ending);
-        if tries > 1 {
-            table.push(Fact::new(&names.tries, human.number(tries)));
+    }
+    match &facts.news {
+        News::Ready => {}
+        News::Late(late, at) => {
+            let lines = lateness::lines(job, late, *at, human);
+            table.extend(lines.map(|(label, value)| Fact::new(label, value)));
+            return table;
         }
-        return table;
+        News::Failed(problem) => {
+            let tries = tries(job, problem);
+            if tries > 1 {
+                table.push(Fact::new(&names.tries, human.number(tries)));
+            }
+            return table;
+        }
     }
     table.extend(job.artifacts.first().map(|file| Fact::new(&names.data_as_of, human.moment(file.snapshot_at))));
     let took = job.started_at.zip(job.finished_at).and_then(|(from, to)| (to - from).to_std().ok());
@@ -215,7 +241,7 @@ fn fail(problem: &Problem, t: &Messages) -> Failure {
     Failure { what: what.to_owned(), detail: human::line(&problem.detail, 600), advice: advice.to_owned() }
 }
 
-fn tries(job: &Job, ending: &Ending) -> u64 {
-    let lost = matches!(ending, Ending::Failed(problem) if problem.kind == ProblemKind::WorkersLost);
+fn tries(job: &Job, problem: &Problem) -> u64 {
+    let lost = problem.kind == ProblemKind::WorkersLost;
     u64::try_from(if lost { job.crashes } else { job.errors }).unwrap_or(0)
 }

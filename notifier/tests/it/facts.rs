@@ -1,12 +1,12 @@
 //! Facts to compose mails from, made by hand and always the same.
 
 use chrono::{DateTime, Utc};
-use notifier::compose::facts::{Ending, Facts};
+use notifier::compose::facts::{Facts, News};
 use serde_json::json;
+use shared::arrival::{Eta, Forecast};
 use shared::artifact::{Artifact, Format, object_key};
 use shared::config::{Config, Secret};
-use shared::delivery::{Channel, Delivery, DeliveryState, Notify};
-use shared::event::EventKind;
+use shared::delivery::{Channel, Delivery, DeliveryState, Lateness, Notify, Occasion};
 use shared::job::{Caller, Job, JobState, Lane};
 use shared::problem::Problem;
 use shared::progress::Progress;
@@ -49,7 +49,7 @@ pub(crate) fn config() -> Config {
     config
 }
 
-pub(crate) fn delivery(event: EventKind) -> Delivery {
+pub(crate) fn delivery(event: Occasion) -> Delivery {
     Delivery {
         id: id(0xd1),
         job_id: id(1),
@@ -64,6 +64,7 @@ pub(crate) fn delivery(event: EventKind) -> Delivery {
         error: None,
         created_at: at("2026-11-22T16:10:07Z"),
         sent_at: None,
+        late: None,
     }
 }
 
@@ -124,7 +125,7 @@ pub(crate) fn ready(artifacts: Vec<Artifact>) -> Facts {
     Facts {
         job: Job { artifacts, ..job() },
         report: Some(parse_definition("revenue-by-nation", REPORT).unwrap()),
-        ending: Ending::Ready,
+        news: News::Ready,
         trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned()),
     }
 }
@@ -137,11 +138,23 @@ pub(crate) fn read_by(mut facts: Facts, language: &str, time_zone: &str) -> Fact
     facts
 }
 
+/// A job that was to be ready two to four minutes after its submit and is still at it after seven.
+pub(crate) fn late(state: JobState, progress: Progress, eta: Option<Eta>) -> Facts {
+    let mut facts = ready(Vec::new());
+    facts.job.forecast = Some(Forecast { position: 1, eta: Some(TOLD) });
+    (facts.job.state, facts.job.finished_at) = (state, None);
+    facts.news = News::Late(Lateness { state, progress, eta }, at("2026-11-22T16:15:00Z"));
+    facts
+}
+
+/// Two to four minutes.
+pub(crate) const TOLD: Eta = Eta { p10: 118_000, p50: 180_000, p90: 239_000, runs: 12 };
+
 pub(crate) fn failed(problem: Problem) -> Facts {
     let mut facts = ready(Vec::new());
     facts.job.state = JobState::Failed;
     facts.job.errors = 5;
     facts.job.error = Some(problem.clone());
-    facts.ending = Ending::Failed(problem);
+    facts.news = News::Failed(problem);
     facts
 }

@@ -7,8 +7,7 @@ use async_trait::async_trait;
 use notifier::Outcome;
 use notifier::mail::{Mail, Mailer, SendError, Smtp};
 use shared::access::hash_token;
-use shared::delivery::DeliveryState;
-use shared::event::EventKind;
+use shared::delivery::{DeliveryState, Occasion};
 use shared::message::Queue;
 use shared::store::Changed;
 use testing::eventually;
@@ -51,6 +50,9 @@ on_both_stacks!(
     a_replayed_job_that_ends_again_tells_again,
     a_message_nobody_can_read_is_put_aside,
     being_told_to_stop_loses_no_mail,
+    a_late_report_is_told_once_and_its_file_comes_in_a_mail_of_its_own,
+    a_report_that_has_ended_is_not_called_late_any_more,
+    a_late_mail_sent_again_after_a_kill_is_the_same_mail,
 );
 
 async fn a_finished_report_is_mailed_once_however_often_it_is_rung(stack: Stack) {
@@ -61,7 +63,7 @@ async fn a_finished_report_is_mailed_once_however_often_it_is_rung(stack: Stack)
     let other = stage.finish(&stage.submit(&["bob@example.com"]).await).await;
     // The queue is in order: when the next one has been sent, the five have been looked at.
     stage.ended(&other).await;
-    assert_eq!((delivery.state, delivery.attempt, delivery.event), (DeliveryState::Sent, 1, EventKind::Done));
+    assert_eq!((delivery.state, delivery.attempt, delivery.event), (DeliveryState::Sent, 1, Occasion::Done));
     let mails = stage.smtp.mails_to(ANA);
     assert_eq!((mails.len(), stage.smtp.attempts(ANA)), (1, 1));
     let mail = &mails[0];
@@ -84,6 +86,65 @@ async fn a_failed_report_is_told_with_its_reason(stack: Stack) {
     let mail = stage.smtp.mails_to(ANA).remove(0);
     assert_eq!(mail.subject(), "Your report could not be made: Revenue by nation and year");
     assert!(mail.text().contains("division by zero in line 3"), "{}", mail.text());
+}
+
+async fn late_stage(stack: Stack) -> Stage {
+    Stage::set_with(stack, |config| config.mail.late_after = Some(Duration::from_millis(100))).await
+}
+
+async fn a_late_report_is_told_once_and_its_file_comes_in_a_mail_of_its_own(stack: Stack) {
+    let mut stage = late_stage(stack).await;
+    stage.run().await;
+    let in_time = stage.submit_told(&["bob@example.com"], Some(3_600_000)).await;
+    let unknown = stage.submit(&["eve@example.com"]).await;
+    let job = stage.submit_told(&[ANA], Some(50)).await;
+    let delivery = stage.reaches(&job, ANA, DeliveryState::Sent).await;
+    assert_eq!((delivery.event, delivery.seq, delivery.attempt), (Occasion::Late, 0, 1));
+    let mail = stage.smtp.mails_to(ANA).remove(0);
+    assert_eq!(mail.subject(), "Your report takes longer than expected: Revenue by nation and year");
+    assert_eq!(mail.message_id(), format!("<{}@example.com>", delivery.id));
+    assert!(mail.text().contains("Waiting for its turn") && !mail.source.contains("canary"), "{}", mail.text());
+    stage.ring(delivery.id, 3).await;
+    let job = stage.finish(&job).await;
+    eventually(SOON, "the mail with the file", async || stage.smtp.mails_to(ANA).len() == 2).await;
+    let mails = stage.smtp.mails_to(ANA);
+    assert!(mails[1].subject().starts_with("Your report is ready"), "{}", mails[1].subject());
+    assert!(mails[1].text().contains("had been expected."), "{}", mails[1].text());
+    assert_ne!(mails[0].message_id(), mails[1].message_id());
+    assert_eq!(stage.ended(&job).await.len(), 2);
+    for other in [in_time, unknown] {
+        assert_eq!(stage.deliveries(&other).await, []);
+    }
+    assert_eq!(stage.smtp.mails().len(), 2);
+}
+
+async fn a_report_that_has_ended_is_not_called_late_any_more(stack: Stack) {
+    let stage = late_stage(stack).await;
+    let job = stage.submit_told(&[ANA], Some(50)).await;
+    let late = stage.reaches(&job, ANA, DeliveryState::Pending).await;
+    let job = stage.finish(&job).await;
+    let smtp = Smtp::open(&stage.smtp.url(), None, Duration::from_secs(5)).unwrap();
+    let notifier = stage.notifier(Arc::new(smtp));
+    assert_eq!(notifier.notify(late.id).await, Outcome::Overtaken);
+    assert_eq!(notifier.notify(late.id).await, Outcome::NothingToDo);
+    let left = stage.deliveries(&job).await;
+    assert_eq!(left.iter().map(|delivery| delivery.event).collect::<Vec<_>>(), [Occasion::Done]);
+    assert_eq!(stage.smtp.attempts(ANA), 0);
+}
+
+async fn a_late_mail_sent_again_after_a_kill_is_the_same_mail(stack: Stack) {
+    let mut stage = late_stage(stack).await;
+    let job = stage.submit_told(&[ANA], Some(50)).await;
+    let late = stage.reaches(&job, ANA, DeliveryState::Pending).await;
+    send_and_die(&stage, late.id, Duration::from_secs(1)).await;
+    // Meanwhile it got further: what is sent again says what it said before.
+    stage.begin(&job).await;
+    stage.run().await;
+    let late = stage.reaches(&job, ANA, DeliveryState::Sent).await;
+    assert_eq!(late.attempt, 2);
+    let mails = stage.smtp.mails_to(ANA);
+    assert_eq!(mails.len(), 2, "this is the documented unknown window");
+    assert_eq!(mails[0], mails[1], "not one byte differs");
 }
 
 /// Sends, and then never comes back: what the world sees of a process that is killed before it can settle.
@@ -110,13 +171,18 @@ impl Mailer for SendsThenHangs {
 async fn send_and_be_killed(stage: &Stage, lease: Duration) -> uuid::Uuid {
     let job = stage.finish(&stage.submit(&[ANA]).await).await;
     let delivery = stage.deliveries(&job).await.remove(0);
+    send_and_die(stage, delivery.id, lease).await;
+    job.id
+}
+
+/// Sends a delivery and is killed before it settles.
+async fn send_and_die(stage: &Stage, id: uuid::Uuid, lease: Duration) {
     let sent = Arc::new(Notify::new());
     let smtp = Smtp::open(&stage.smtp.url(), None, Duration::from_secs(5)).unwrap();
     let notifier = stage.notifier(Arc::new(SendsThenHangs { smtp, sent: sent.clone() })).with_lease(lease);
-    let killed = tokio::spawn(async move { notifier.notify(delivery.id).await });
+    let killed = tokio::spawn(async move { notifier.notify(id).await });
     sent.notified().await;
     killed.abort();
-    job.id
 }
 
 async fn a_mail_sent_again_after_a_kill_is_the_same_mail(stack: Stack) {

@@ -8,6 +8,7 @@ use notifier::compose::Composer;
 use notifier::mail::Mailer;
 use notifier::{Application, Notifier};
 use shared::access::{hash_token, link_token};
+use shared::arrival::{Eta, Forecast};
 use shared::artifact::{Format, NewArtifact, object_key};
 use shared::backoff::Backoff;
 use shared::config::{Config, Secret};
@@ -52,6 +53,11 @@ pub(crate) struct Stage {
 impl Stage {
     /// Opens the places and starts relay and sweeper; nobody sends yet.
     pub(crate) async fn set(stack: Stack) -> Self {
+        Self::set_with(stack, |_| ()).await
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn set_with(stack: Stack, adjust: impl FnOnce(&mut Config)) -> Self {
         let smtp = smtp::start().await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::embedded(folder.path()).unwrap();
@@ -63,6 +69,9 @@ impl Stage {
         config.sweeper.every = Duration::from_millis(50);
         config.sweeper.grace = Duration::from_millis(400);
         config.broker.retry_delays = Backoff::new([200, 400].map(Duration::from_millis).to_vec()).unwrap();
+        // Nobody beats here, and nobody is to take the worker for lost.
+        config.worker.heartbeat = Duration::from_secs(600);
+        adjust(&mut config);
         let keep: Box<dyn Any> = match stack {
             Stack::Embedded => Box::new(folder),
             Stack::Production => {
@@ -115,6 +124,12 @@ impl Stage {
     }
 
     pub(crate) async fn submit(&self, recipients: &[&str]) -> Job {
+        self.submit_told(recipients, None).await
+    }
+
+    /// Submits a job whose submitter is told that it is ready after these many milliseconds at the latest.
+    pub(crate) async fn submit_told(&self, recipients: &[&str], p90: Option<u64>) -> Job {
+        let eta = p90.map(|p90| Eta { p10: 0, p50: 0, p90, runs: 9 });
         let params = serde_json::json!({"since": "1997-01-01", "segments": ["BUILDING"], "account": "canary-4711"});
         let job = NewJob {
             id: Uuid::now_v7(),
@@ -129,7 +144,7 @@ impl Stage {
             timeout_ms: 60_000,
             retention_ms: 86_400_000,
             traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
-            forecast: None,
+            forecast: eta.map(|eta| Forecast { position: 1, eta: Some(eta) }),
             idempotency: None,
             reuse: None,
         };
@@ -139,12 +154,17 @@ impl Stage {
         }
     }
 
-    async fn end(&self, job: &Job, ending: impl FnOnce(&Job) -> Ending) -> Job {
+    /// Plays the worker that begins.
+    pub(crate) async fn begin(&self, job: &Job) -> Job {
         let request = ClaimRequest { job_id: job.id, redelivered: false, alone: false };
-        let claimed = match self.places.store.claim(self.worker.0, vec![request]).await.unwrap().remove(0) {
+        match self.places.store.claim(self.worker.0, vec![request]).await.unwrap().remove(0) {
             Claimed::Yes(job) => *job,
             other => panic!("not claimed: {other:?}"),
-        };
+        }
+    }
+
+    async fn end(&self, job: &Job, ending: impl FnOnce(&Job) -> Ending) -> Job {
+        let claimed = self.begin(job).await;
         let settlement = Settlement {
             job_id: job.id,
             worker_id: self.worker.0,

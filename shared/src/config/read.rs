@@ -71,6 +71,12 @@ impl Reader {
         }
     }
 
+    /// Reads a duration; `0` is `None`.
+    pub(super) fn duration_or_never(&mut self, key: &str) -> Option<Duration> {
+        let text = self.text(key);
+        if text.trim() == "0" { None } else { Some(self.duration(key)) }
+    }
+
     pub(super) fn size(&mut self, key: &str) -> ByteSize {
         let text = self.text(key);
         ByteSize::from_str(&text).unwrap_or_else(|message| self.fault(key, message))

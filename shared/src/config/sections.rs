@@ -150,6 +150,7 @@ impl Reader {
             from: self.text("mail.from"),
             allow: self.list("mail.allow"),
             timeout: self.duration("mail.timeout"),
+            late_after: self.duration_or_never("mail.late_after"),
             brand: self.brand(),
         }
     }

@@ -162,6 +162,8 @@ pub struct Mail {
     pub from: String,
     pub allow: Vec<String>,
     pub timeout: Duration,
+    /// `None`: nobody is told that a report is late.
+    pub late_after: Option<Duration>,
     /// Of tenants that have none of their own.
     pub brand: Brand,
 }

@@ -26,6 +26,7 @@ use crate::problem::Problem;
 use crate::progress::Progress;
 
 use super::arrivals::ArrivalStore;
+use super::lateness::LatenessStore;
 use super::previews::PreviewStore;
 
 pub use super::doors::{AccessStore, ApiKey, CLICKS_AN_HOUR, CLICKS_SHOWN, NewApiKey, Scope};
@@ -288,6 +289,8 @@ pub enum DeliveryEnding {
     RetryLater(String, RetryDelay),
     /// Will not pass, or tried too often.
     Failed(String),
+    /// Its job ended first, so that there is nothing left to tell: the row goes.
+    Overtaken,
 }
 
 /// Deliveries, as the notifier sees them.
@@ -362,6 +365,7 @@ pub trait Store:
     + AccessStore
     + PreviewStore
     + ArrivalStore
+    + LatenessStore
     + std::fmt::Debug
 {
     /// Answers when the database does.

@@ -3,6 +3,7 @@
 //! Every process runs one. All of its repairs are guarded in the store, so several at once do no harm.
 
 mod faults;
+mod late;
 mod measure;
 mod rescue;
 mod ring;
@@ -17,6 +18,7 @@ use crate::config::Config;
 use crate::places::Places;
 
 use faults::Faults;
+use late::Latecomers;
 use ring::Ringer;
 pub use tidy::Tidy;
 
@@ -40,6 +42,7 @@ pub struct Sweeper {
     settings: Settings,
     faults: Faults,
     ringer: Ringer,
+    latecomers: Latecomers,
     looked: Option<Instant>,
     tidy: Tidy,
 }
@@ -56,7 +59,8 @@ impl Sweeper {
         };
         let tidy = Tidy::new(places.clone(), &config.sweeper);
         let ringer = Ringer::new(settings.ring_rate);
-        Self { places, settings, faults: Faults::default(), ringer, looked: None, tidy }
+        let latecomers = Latecomers::new(config);
+        Self { places, settings, faults: Faults::default(), ringer, latecomers, looked: None, tidy }
     }
 
     /// Sweeps until stopped, at once and then again and again. Nothing that fails ends it.
@@ -79,12 +83,13 @@ impl Sweeper {
 
     /// Sweeps once.
     pub async fn sweep(&mut self) {
-        let Self { places, settings, faults, ringer, looked, .. } = self;
+        let Self { places, settings, faults, ringer, latecomers, looked, .. } = self;
         faults.note("release jobs of lost workers", rescue::release_lost_jobs(places, settings.silence).await);
         faults.note("bring followers up to their leaders", rescue::lead_followers(places).await);
         faults.note("ring overdue retries", rescue::ring_overdue_retries(places, *settings).await);
         faults.note("ring pending jobs", ringer.ring_lanes(places, settings.grace).await);
         faults.note("ring due deliveries", ringer.ring_deliveries(places, settings.grace).await);
+        faults.note("tell of late jobs", latecomers.tell(places).await);
         if looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY) {
             *looked = Some(Instant::now());
             faults.note("look for uncovered jobs", rescue::look_for_uncovered_jobs(places).await);

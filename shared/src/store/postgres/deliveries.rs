@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::effects::{EffectRow, Effects};
 use super::errors::unreadable;
+use super::rows::from_json;
 use super::run::Outcome;
 use super::sql::sql;
 use super::{PostgresStore, column, millis};
@@ -22,7 +23,7 @@ use crate::store::{DeliveryEnding, DeliveryStore, Result};
 macro_rules! delivery_columns {
     () => {
         "d.id, d.job_id, d.tenant, d.event, d.seq, d.channel, d.recipient, d.state, d.attempt, d.next_attempt_at, d.error, \
-         d.created_at, d.sent_at"
+         d.created_at, d.sent_at, d.told::text as told"
     };
 }
 
@@ -51,12 +52,14 @@ const SETTLE: &str = "
         select id, state, attempt from deliveries where id = any($1) order by id for no key update
     ), held as materialized (
         select i.* from input i join locked l on l.id = i.id and l.attempt = i.attempt where l.state = 'sending'
+    ), gone as (
+        delete from deliveries d using held h where d.id = any(array[h.id]) and h.ending = 'overtaken' returning d.id, d.attempt
     ), changed as (
         update deliveries d
         set state = h.ending, leased_until = null, error = h.error,
             next_attempt_at = case when h.ending = 'pending' then now() + h.due_ms * interval '1 millisecond' end,
             sent_at = case when h.ending = 'sent' then now() end, rung_at = now()
-        from held h where d.id = any(array[h.id])
+        from held h where d.id = any(array[h.id]) and h.ending <> 'overtaken'
         returning d.id, d.job_id, d.channel, d.state, d.attempt, h.delay_ms
     ), rung as (
         insert into outbox (id, kind, subject, queue, delay_ms, traceparent, leased_until)
@@ -69,7 +72,9 @@ const SETTLE: &str = "
            null::text as state, c.attempt, null::text as detail, null::timestamptz as next_attempt_at,
            null::timestamptz as at, r.id as outbox_id, r.queue, r.delay_ms, r.traceparent, false as led, false as quiet,
            null::uuid as leader_id
-    from changed c left join rung r on r.subject = c.id";
+    from changed c left join rung r on r.subject = c.id
+    union all
+    select id, '', null, null, null, null, attempt, null, null, null, null, null, null, null, false, false, null from gone";
 
 const OF_JOB: &str = concat!(
     "select ",
@@ -112,6 +117,8 @@ struct DeliveryRow {
     created_at: DateTime<Utc>,
     #[diesel(sql_type = Nullable<Timestamptz>)]
     sent_at: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Nullable<Text>)]
+    told: Option<String>,
 }
 
 impl DeliveryRow {
@@ -130,6 +137,7 @@ impl DeliveryRow {
             error: self.error,
             created_at: self.created_at,
             sent_at: self.sent_at,
+            late: self.told.as_deref().map(from_json).transpose()?,
         })
     }
 }
@@ -187,7 +195,7 @@ async fn settle(
 ) -> Outcome<(Vec<bool>, Effects)> {
     let delay = |ending: &DeliveryEnding| match ending {
         DeliveryEnding::RetryLater(_, delay) => Some(*delay),
-        DeliveryEnding::Sent | DeliveryEnding::Failed(_) => None,
+        DeliveryEnding::Sent | DeliveryEnding::Failed(_) | DeliveryEnding::Overtaken => None,
     };
     let rows: Vec<EffectRow> = sql(SETTLE)
         .bind::<Array<SqlUuid>, _>(column(&endings, |(id, ..)| *id))
@@ -205,17 +213,17 @@ async fn settle(
 
 const fn asked_state(ending: &DeliveryEnding) -> &'static str {
     match ending {
-        DeliveryEnding::Sent => DeliveryState::Sent,
-        DeliveryEnding::RetryLater(..) => DeliveryState::Pending,
-        DeliveryEnding::Failed(_) => DeliveryState::Failed,
+        DeliveryEnding::Sent => DeliveryState::Sent.as_str(),
+        DeliveryEnding::RetryLater(..) => DeliveryState::Pending.as_str(),
+        DeliveryEnding::Failed(_) => DeliveryState::Failed.as_str(),
+        DeliveryEnding::Overtaken => "overtaken",
     }
-    .as_str()
 }
 
 /// What a mail server says may hold anything; a NUL would spoil the whole batch.
 fn said(ending: &DeliveryEnding) -> Option<String> {
     match ending {
-        DeliveryEnding::Sent => None,
+        DeliveryEnding::Sent | DeliveryEnding::Overtaken => None,
         DeliveryEnding::RetryLater(why, _) | DeliveryEnding::Failed(why) => Some(why.replace('\0', "\u{fffd}")),
     }
 }

@@ -63,7 +63,7 @@ const REPLAY: &str = with_effects!(
         update jobs j
         set state = 'pending', errors = 0, crashes = 0, interruptions = 0, finished_at = null, error = null, rung_at = now(),
             seq = j.seq + 1, phase = 'waiting', rows_read = 0, total_rows = null, total_is_estimate = false, bytes_written = 0,
-            fingerprint = null, joined = null, leader_id = null, served = null, link_seeds = null
+            fingerprint = null, joined = null, leader_id = null, served = null, link_seeds = null, late_at = null
         where j.id = $1 and j.tenant = $2 and j.principal = $3 and j.state = 'failed' and j.withdrawn_at is null
         returning j.id, j.seq, j.tenant, j.principal, 'replayed' as kind, j.state, j.attempt, null::json as event_error,
                   j.next_attempt_at, j.notify, j.lane, j.report, j.traceparent, null::bigint as delay_ms, true as ring,

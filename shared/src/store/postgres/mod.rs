@@ -18,6 +18,7 @@ mod events;
 mod follow;
 mod heartbeat;
 mod jobs;
+mod lateness;
 mod links;
 mod lose;
 mod migrate;

@@ -65,14 +65,16 @@ const INSERT: &str = "
     with input as (
         select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                              $9::text[], $10::int[], $11::bigint[], $12::bigint[], $13::text[], $14::uuid[], $15::bytea[],
-                             $16::int[], $17::uuid[], $18::text[], $19::text[], $20::text[])
+                             $16::int[], $17::uuid[], $18::text[], $19::text[], $20::text[], $21::bigint[])
         as i(id, tenant, principal, report, report_version, lane, params, formats, notify, max_attempts, timeout_ms,
-             retention_ms, traceparent, outbox_id, fingerprint, joined, leader_id, served, link_seeds, forecast)
+             retention_ms, traceparent, outbox_id, fingerprint, joined, leader_id, served, link_seeds, forecast, late_ms)
     ), job as (
         insert into jobs (id, tenant, principal, report, report_version, lane, params, formats, notify, max_attempts,
-                          timeout_ms, retention_ms, traceparent, fingerprint, joined, leader_id, served, link_seeds, forecast)
+                          timeout_ms, retention_ms, traceparent, fingerprint, joined, leader_id, served, link_seeds, forecast,
+                          late_at)
         select id, tenant, principal, report, report_version, lane, params::json, formats::json, notify::json, max_attempts,
-               timeout_ms, retention_ms, traceparent, fingerprint, joined, leader_id, served, link_seeds::json, forecast::json
+               timeout_ms, retention_ms, traceparent, fingerprint, joined, leader_id, served, link_seeds::json, forecast::json,
+               now() + late_ms * interval '1 millisecond'
         from input
     ), event as (
         insert into events (job_id, seq, tenant, principal, kind, state, attempt)
@@ -316,6 +318,7 @@ async fn insert(connection: &mut AsyncPgConnection, seats: &[Seat<'_>]) -> Outco
         .bind::<Array<Nullable<Text>>, _>(column(seats, served))
         .bind::<Array<Nullable<Text>>, _>(seeds)
         .bind::<Array<Nullable<Text>>, _>(forecasts)
+        .bind::<Array<Nullable<BigInt>>, _>(column(seats, |seat| seat.job.late_after_ms()))
         .get_result(connection)
         .await?;
     Ok(row.now)

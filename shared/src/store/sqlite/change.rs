@@ -7,6 +7,7 @@ use super::errors::{Outcome, unreadable};
 use super::outbox::put;
 use super::sql::{sql, to_json};
 use super::writer::Transaction;
+use crate::delivery::Occasion;
 use crate::event::{Event, EventKind};
 use crate::job::{Job, JobState};
 use crate::message::{Message, Queue, Route};
@@ -40,8 +41,13 @@ pub(super) fn take(transaction: &mut Transaction<'_>, job: &mut Job, arrow: Tran
         return Ok(());
     }
     tell(transaction, job, arrow.event())?;
-    if matches!(job.state, JobState::Done | JobState::Failed) {
-        deliver(transaction, job, arrow.event())?;
+    let occasion = match job.state {
+        JobState::Done => Some(Occasion::Done),
+        JobState::Failed => Some(Occasion::Failed),
+        _ => None,
+    };
+    if let Some(occasion) = occasion {
+        deliver(transaction, job, &Telling { occasion, seq: job.seq, told: None })?;
     }
     if let (JobState::Failed, Some(error)) = (job.state, &job.error) {
         let letter = dead_letter(job, error.clone());
@@ -148,27 +154,39 @@ pub(super) fn tell(transaction: &mut Transaction<'_>, job: &Job, kind: EventKind
     Ok(())
 }
 
-/// Writes one delivery a recipient, and rings the notifier for each.
-fn deliver(transaction: &mut Transaction<'_>, job: &Job, event: EventKind) -> Outcome<()> {
+/// What recipients are told.
+#[derive(Debug)]
+pub(super) struct Telling {
+    pub(super) occasion: Occasion,
+    pub(super) seq: i64,
+    /// What is not in the job's row.
+    pub(super) told: Option<String>,
+}
+
+/// Writes one delivery a recipient, and rings the notifier for each. Returns how many it wrote.
+pub(super) fn deliver(transaction: &mut Transaction<'_>, job: &Job, telling: &Telling) -> Outcome<u32> {
+    let mut deliveries = 0;
     for notify in &job.notify {
         let id = Uuid::now_v7();
         let written = sql!(
-            "insert into deliveries (id, job_id, tenant, event, seq, channel, recipient, created_at, rung_at) \
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8) on conflict (job_id, seq, channel, recipient) do nothing",
+            "insert into deliveries (id, job_id, tenant, event, seq, channel, recipient, created_at, rung_at, told) \
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9) on conflict (job_id, seq, channel, recipient) do nothing",
             id,
             job.id,
             &job.caller.tenant,
-            event.as_str(),
-            job.seq,
+            telling.occasion.as_str(),
+            telling.seq,
             notify.channel.as_str(),
             &notify.to,
             transaction.now,
+            telling.told.as_deref(),
         )
         .run(transaction.connection)?;
         if written == 1 {
             let doorbell = (Route::now(Queue::Notify(notify.channel)), Message::SendDelivery { delivery_id: id });
             put(transaction, doorbell, job.traceparent.as_deref())?;
+            deliveries += 1;
         }
     }
-    Ok(())
+    Ok(deliveries)
 }

@@ -50,6 +50,9 @@ fn settle(transaction: &mut Transaction<'_>, id: Uuid, attempt: i32, ending: Del
             id,
             attempt,
         ),
+        DeliveryEnding::Overtaken => {
+            sql!("delete from deliveries where id = ?1 and attempt = ?2 and state = 'sending'", id, attempt)
+        }
         DeliveryEnding::RetryLater(why, delay) => return put_off(transaction, (id, attempt), why, delay),
     };
     Ok(settled.run(transaction.connection)? == 1)

@@ -98,7 +98,8 @@ fn change(
     }
     if arrow == Transition::Replay {
         // From here on it has a run of its own, which nobody joins.
-        let text = "update jobs set fingerprint = null, joined = null, leader_id = null, served = null, link_seeds = null where id = ?1";
+        let text = "update jobs set fingerprint = null, joined = null, leader_id = null, served = null, link_seeds = null, \
+                    late_at = null where id = ?1";
         sql!(text, id).run(transaction.connection)?;
         job.sharing = Sharing::default();
         (job.errors, job.crashes, job.interruptions) = (0, 0, 0);

@@ -13,6 +13,7 @@ mod deliveries;
 mod errors;
 mod follow;
 mod jobs;
+mod lateness;
 mod links;
 mod lose;
 mod outbox;

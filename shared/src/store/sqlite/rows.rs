@@ -145,7 +145,8 @@ pub(super) fn read_event(cells: &mut Cells) -> Outcome<Event> {
 /// The columns [`read_delivery`] reads.
 macro_rules! delivery_columns {
     () => {
-        "id, job_id, tenant, event, seq, channel, recipient, state, attempt, next_attempt_at, error, created_at, sent_at"
+        "id, job_id, tenant, event, seq, channel, recipient, state, attempt, next_attempt_at, error, created_at, \
+         sent_at, told"
     };
 }
 pub(super) use delivery_columns;
@@ -165,5 +166,6 @@ pub(super) fn read_delivery(cells: &mut Cells) -> Outcome<Delivery> {
         error: cells.maybe_text()?,
         created_at: cells.time()?,
         sent_at: cells.maybe_time()?,
+        late: cells.maybe_json()?,
     })
 }

@@ -106,8 +106,8 @@ fn insert(transaction: &mut Transaction<'_>, new: NewJob) -> Outcome<Job> {
     sql!(
         "insert into jobs (id, tenant, principal, report, report_version, lane, params, formats, notify, state, \
          max_attempts, timeout_ms, retention_ms, seq, created_at, rung_at, traceparent, fingerprint, joined, leader_id, served, \
-         link_seeds, forecast) \
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'pending', ?10, ?11, ?12, 1, ?13, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
+         link_seeds, forecast, late_at) \
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'pending', ?10, ?11, ?12, 1, ?13, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
         new.id,
         &new.caller.tenant,
         &new.caller.principal,
@@ -128,6 +128,7 @@ fn insert(transaction: &mut Transaction<'_>, new: NewJob) -> Outcome<Job> {
         (!own).then(|| sharing.served.as_str()),
         reuse.filter(|_| !own).map(|reuse| to_json(&reuse.links)).transpose()?,
         new.forecast.as_ref().map(to_json).transpose()?,
+        late_at(&new, now),
     )
     .run(transaction.connection)?;
     if let Some(given) = &new.idempotency {
@@ -150,6 +151,10 @@ fn insert(transaction: &mut Transaction<'_>, new: NewJob) -> Outcome<Job> {
         Answer::Of(leader, _) => follow(transaction, &leader, &mut job)?,
     }
     with_artifacts(transaction.connection, job)
+}
+
+fn late_at(new: &NewJob, now: DateTime<Utc>) -> Option<i64> {
+    new.late_after_ms().map(|ms| now.timestamp_micros().saturating_add(ms.saturating_mul(1000)))
 }
 
 /// The job a new one becomes.

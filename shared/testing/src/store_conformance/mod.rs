@@ -22,6 +22,7 @@ pub mod commits;
 pub mod deliveries;
 pub mod events;
 pub mod heartbeats;
+pub mod lateness;
 pub mod losses;
 pub mod outbox;
 pub mod previews;
@@ -156,6 +157,14 @@ macro_rules! test_store {
                 two_relays_never_get_the_same_row,
                 rows_are_leased_oldest_first_up_to_the_limit,
                 every_kind_of_row_is_read_back_as_it_was_written,
+            ]
+            lateness: [
+                who_waits_beyond_what_was_told_is_told_once,
+                a_job_is_late_only_with_recipients_and_a_range,
+                what_has_ended_or_was_withdrawn_or_put_back_is_never_called_late,
+                many_sweepers_at_once_tell_each_recipient_once,
+                whoever_joined_a_run_is_told_by_what_they_were_told,
+                a_delivery_that_was_overtaken_is_gone,
             ]
             deliveries: [
                 a_delivery_is_claimed_once_and_sent,
