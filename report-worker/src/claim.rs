@@ -70,6 +70,7 @@ async fn ask(worker: &Worker, request: ClaimRequest) -> Word {
             Ok(Claimed::Yes(job)) => return Word::Ours(job),
             Ok(Claimed::MustRunAlone) => return Word::MustRunAlone,
             Ok(Claimed::NotDue(left)) if left <= WAIT_FOR => left,
+            Ok(Claimed::Unregistered) => patience.next(),
             Ok(Claimed::Held) if unsure => return look_after_doubt(worker, request.job_id).await,
             Ok(Claimed::NotDue(_) | Claimed::Held | Claimed::Gone) => return Word::Other(Answer::NothingToDo),
             Err(StoreError::Unavailable(why)) => {

@@ -4,19 +4,24 @@ use std::time::Duration;
 
 use crate::running::Attempt;
 use crate::worker::Worker;
+use crate::write_files::File;
 
 /// Storage that takes longer is left to the sweeper, which finds objects without an artifact row.
 const WITHIN: Duration = Duration::from_secs(10);
 
-/// Deletes whatever the attempt has stored under `keys`.
-pub(crate) async fn discard_files(worker: &Worker, attempt: &Attempt, keys: &[String]) {
-    for key in keys {
-        let why = match tokio::time::timeout(WITHIN, worker.places.storage.delete(key)).await {
+/// Deletes whatever the attempt has stored, or is still about to store.
+pub(crate) async fn discard_files(worker: &Worker, attempt: &Attempt, files: &[File]) {
+    for file in files.iter().filter(|file| file.finish.has_begun()) {
+        let deleting = async {
+            file.finish.over().await;
+            worker.places.storage.delete(&file.key).await
+        };
+        let why = match tokio::time::timeout(WITHIN, deleting).await {
             Ok(Ok(())) => continue,
             Ok(Err(error)) => error.to_string(),
             Err(_) => "the storage did not answer in time".to_owned(),
         };
-        let (job, attempt) = (attempt.job_id, attempt.attempt);
+        let (job, attempt, key) = (attempt.job_id, attempt.attempt, &file.key);
         tracing::warn!(%job, attempt, key, why, "a file that is not wanted was left for the sweeper");
     }
 }

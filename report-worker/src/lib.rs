@@ -14,6 +14,7 @@ mod consume;
 mod definition;
 mod discard;
 mod encode;
+mod finish;
 pub mod format;
 mod heartbeat;
 mod limits;

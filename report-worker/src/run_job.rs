@@ -109,8 +109,7 @@ async fn run_attempt(worker: &Worker, job: &Job, attempt: &Arc<Attempt>) -> Hand
     tracing::info!(outcome = name, ?word, rows = progress.rows, bytes = progress.bytes, "an attempt ended");
     // With the word unknown, files that were offered as the result may be the job's.
     if word != Word::As(JobState::Done) && !(word == Word::Unknown && name == "done") {
-        let keys: Vec<String> = files.iter().filter(|file| file.may_exist()).map(|file| file.key.clone()).collect();
-        discard_files(worker, attempt, &keys).await;
+        discard_files(worker, attempt, &files).await;
     }
     if word == Word::Unknown { Handled::LetGo } else { Handled::Over }
 }

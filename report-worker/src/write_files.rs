@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::budget::Budget;
 use crate::encode::Encoder;
 use crate::failpoint::fail_here;
+use crate::finish::Finish;
 use crate::format::{About, Ending, writer};
 use crate::limits::Limits;
 use crate::preview::Preview;
@@ -38,8 +39,7 @@ pub(crate) struct File {
     pub(crate) id: Uuid,
     pub(crate) format: Format,
     pub(crate) key: String,
-    /// Whether there may be an object under `key`.
-    finishing: AtomicBool,
+    pub(crate) finish: Finish,
 }
 
 impl File {
@@ -47,12 +47,7 @@ impl File {
     pub(crate) fn plan(attempt: &Attempt, format: Format) -> Self {
         let id = Uuid::now_v7();
         let key = object_key(attempt.job_id, attempt.attempt, id, format);
-        Self { id, format, key, finishing: AtomicBool::new(false) }
-    }
-
-    /// Tells whether an object may stand under the key.
-    pub(crate) fn may_exist(&self) -> bool {
-        self.finishing.load(Ordering::Acquire)
+        Self { id, format, key, finish: Finish::default() }
     }
 }
 
@@ -110,7 +105,7 @@ impl Files<'_> {
             self.attempt.advance(|progress| progress.bytes += out.len() as u64);
             let mut upload = self.create(file).await?;
             upload.write(Bytes::from(out)).await.map_err(|error| not_stored(&error))?;
-            made.push((finish(file, upload).await?, ending));
+            made.push((file.finish.end(upload).await.map_err(|error| not_stored(&error))?, ending));
         }
         Ok(made)
     }
@@ -148,7 +143,7 @@ impl Files<'_> {
             upload.write(chunk).await.map_err(|error| not_stored(&error))?;
         }
         let ending = encoded(encoding.await)?;
-        Ok((finish(file, upload).await?, ending))
+        Ok((file.finish.end(upload).await.map_err(|error| not_stored(&error))?, ending))
     }
 
     async fn create(&self, file: &File) -> Result<shared::storage::Upload, Problem> {
@@ -259,12 +254,6 @@ impl<'a> Rows<'a> {
         fail_here!("after_first_rows");
         Ok(Some(batch))
     }
-}
-
-async fn finish(file: &File, upload: shared::storage::Upload) -> Result<Stored, Problem> {
-    fail_here!("before_finish_upload");
-    file.finishing.store(true, Ordering::Release);
-    upload.finish().await.map_err(|error| not_stored(&error))
 }
 
 /// Encodes one file on a blocking thread.

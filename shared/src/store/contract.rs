@@ -197,6 +197,8 @@ pub enum Claimed {
     /// It is free, and one more lost worker would fail it: so that no neighbour's crash is taken for its own, only a worker
     /// that asks for it as [`ClaimRequest::alone`] gets it.
     MustRunAlone,
+    /// It is free, but the asking worker has no row: it was taken for dead. Its next heartbeat registers it again.
+    Unregistered,
     /// Final or unknown: nothing to do.
     Gone,
 }

@@ -1,5 +1,7 @@
 //! The database is the truth: while it is away nothing is promised, and nothing is forgotten.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use shared::job::JobState;
@@ -16,8 +18,11 @@ const TERMINATE: &str = "select pg_terminate_backend(pid) from pg_stat_activity 
 async fn sessions_that_are_cut_and_a_server_that_restarts_cost_no_job() {
     let mut stack = Stack::start(2).await;
     let client = stack.client.clone();
+    let enough = Arc::new(AtomicBool::new(false));
+    let enough_yet = Arc::clone(&enough);
     let submitting = tokio::spawn(async move {
-        for _ in 0..10 {
+        // As long as the faults take, so that each of them meets jobs and submits.
+        while !enough_yet.load(Ordering::Relaxed) {
             client.submit_many(8, &quick().with_mail()).await;
             client.submit_many(4, &slow(150).with_mail()).await;
         }
@@ -31,6 +36,7 @@ async fn sessions_that_are_cut_and_a_server_that_restarts_cost_no_job() {
     stack.wait_until_some_are(JobState::Processing, 1).await;
     stack.postgres.kill();
     stack.postgres.start_again().await.unwrap();
+    enough.store(true, Ordering::Relaxed);
     submitting.await.unwrap();
     stack.settle().await;
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use diesel::QueryableByName;
-use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
 use futures_util::FutureExt as _;
 use uuid::Uuid;
@@ -23,9 +23,14 @@ use crate::transitions::ALONE_FROM_CRASHES;
 
 /// Rows are locked by their ids and judged afterwards, so that no other index can tempt the planner; and in the order of their
 /// ids everywhere, so that two batches never wait for each other in a circle.
+///
+/// The worker's own row comes first: nobody can take the worker for dead and miss what it is just claiming.
 const CLAIM: &str = concat!(
-    "with locked as materialized (
-        select id, state, next_attempt_at, crashes, leader_id from jobs where id = any($1) order by id for no key update
+    "with me as materialized (
+        select from workers where id = $2 for key share
+    ), locked as materialized (
+        select id, state, next_attempt_at, crashes, leader_id from jobs where id = any($1) and exists (select from me)
+        order by id for no key update
     ), free as materialized (
         select id from locked
         where (state = 'pending' or (state = 'retrying' and next_attempt_at <= now())) and (crashes < 2 or id = any($3))
@@ -51,7 +56,8 @@ const _: () = assert!(ALONE_FROM_CRASHES == 2);
 
 /// How the jobs stand that could not be claimed.
 const STANDING: &str = "
-    select id, state, worker_id, crashes, greatest(0, extract(epoch from next_attempt_at - now()) * 1000)::bigint as due_ms
+    select id, state, worker_id, crashes, greatest(0, extract(epoch from next_attempt_at - now()) * 1000)::bigint as due_ms,
+           exists (select from workers where id = $2) as registered
     from jobs where id = any($1)";
 
 /// A killed process's session may outlive it by some milliseconds.
@@ -70,6 +76,8 @@ struct StandingRow {
     crashes: i32,
     #[diesel(sql_type = Nullable<BigInt>)]
     due_ms: Option<i64>,
+    #[diesel(sql_type = Bool)]
+    registered: bool,
 }
 
 impl PostgresStore {
@@ -141,7 +149,7 @@ async fn claim_all(
             *outcome = claimed.remove(&request.job_id).map(|job| Found::Claimed(Claimed::Yes(Box::new(job))));
         }
         if unanswered(&outcomes) {
-            let standing = standing(connection, &open).await?;
+            let standing = standing(connection, worker_id, &open).await?;
             for (request, outcome) in requests.iter().zip(&mut outcomes).filter(|(_, outcome)| outcome.is_none()) {
                 *outcome = judge(standing.get(&request.job_id), worker_id, request.alone)?;
             }
@@ -168,10 +176,12 @@ async fn claim_free(
 
 async fn standing(
     connection: &mut AsyncPgConnection,
+    worker_id: Uuid,
     requests: &[ClaimRequest],
 ) -> Outcome<HashMap<Uuid, StandingRow>> {
     let ids = column(requests, |request| request.job_id);
-    let rows: Vec<StandingRow> = sql(STANDING).bind::<Array<SqlUuid>, _>(ids).load(connection).await?;
+    let rows: Vec<StandingRow> =
+        sql(STANDING).bind::<Array<SqlUuid>, _>(ids).bind::<SqlUuid, _>(worker_id).load(connection).await?;
     Ok(rows.into_iter().map(|row| (row.id, row)).collect())
 }
 
@@ -188,6 +198,7 @@ fn judge(row: Option<&StandingRow>, worker_id: Uuid, alone: bool) -> Outcome<Opt
         (JobState::Pending | JobState::Retrying, _) if row.crashes >= ALONE_FROM_CRASHES && !alone => {
             Some(Found::Claimed(Claimed::MustRunAlone))
         }
+        (JobState::Pending | JobState::Retrying, _) if !row.registered => Some(Found::Claimed(Claimed::Unregistered)),
         (JobState::Pending | JobState::Retrying, _) => None,
         (JobState::Done | JobState::Failed | JobState::Cancelled, _) => Some(Found::Claimed(Claimed::Gone)),
     })

@@ -25,6 +25,10 @@ const GONE_HOLDERS: &str = "
     )
     select worker_id as id from suspect where waitless_lock_is_free(worker_id)";
 
+/// What these workers are claiming at this moment is theirs before it is taken from them. The caller's own row too, in the one
+/// order for all: two that take each other's jobs never wait in a circle.
+const HOLD_ROWS: &str = "select id from workers where id = any($1) or id = $2 order by id for update";
+
 /// `$1` the workers, `$2` the limit of crashes, `$3` and `$4` why, for those that go on and those that end here, `$5` jobs whose
 /// lane need not be rung because they are claimed in the same transaction, `$6` whether the workers are known to live.
 ///
@@ -92,7 +96,15 @@ pub(super) async fn gone_holders(
 ) -> Outcome<Vec<Uuid>> {
     let rows: Vec<IdRow> =
         sql(GONE_HOLDERS).bind::<Array<SqlUuid>, _>(jobs).bind::<SqlUuid, _>(besides).load(connection).await?;
-    Ok(column(&rows, |row| row.id))
+    let gone = column(&rows, |row| row.id);
+    if !gone.is_empty() {
+        sql(HOLD_ROWS)
+            .bind::<Array<SqlUuid>, _>(gone.as_slice())
+            .bind::<SqlUuid, _>(besides)
+            .execute(connection)
+            .await?;
+    }
+    Ok(gone)
 }
 
 pub(super) async fn gone_workers(connection: &mut AsyncPgConnection, silence_ms: i64) -> Outcome<Vec<Uuid>> {

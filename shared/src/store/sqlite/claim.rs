@@ -10,11 +10,19 @@ use super::follow::lead;
 use super::lose::{Lost, take_all_from};
 use super::owner::Owner;
 use super::rows::bare_job;
+use super::sql::{Cells, sql};
 use super::writer::Transaction;
 use crate::job::{Job, JobState};
 use crate::progress::{Phase, Progress};
 use crate::store::{ClaimRequest, Claimed};
 use crate::transitions::Transition;
+
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+struct Worker {
+    id: Uuid,
+    registered: bool,
+}
 
 /// Claims jobs, one after the other.
 pub(super) fn claim(
@@ -23,13 +31,19 @@ pub(super) fn claim(
     worker_id: Uuid,
     requests: &[ClaimRequest],
 ) -> Outcome<Vec<Claimed>> {
-    requests.iter().map(|request| claim_one(transaction, owner, worker_id, *request)).collect()
+    let known =
+        sql!("select count(*) from workers where id = ?1", worker_id).rows(transaction.connection, Cells::count)?;
+    let registered = known.iter().any(|rows| *rows > 0);
+    requests
+        .iter()
+        .map(|request| claim_one(transaction, owner, Worker { id: worker_id, registered }, *request))
+        .collect()
 }
 
 fn claim_one(
     transaction: &mut Transaction<'_>,
     owner: &Owner,
-    worker_id: Uuid,
+    worker: Worker,
     request: ClaimRequest,
 ) -> Outcome<Claimed> {
     let Some(mut job) = bare_job(transaction.connection, request.job_id)? else { return Ok(Claimed::Gone) };
@@ -48,13 +62,13 @@ fn claim_one(
     let must_wait = job.must_run_alone() && !request.alone;
     match job.state {
         JobState::Pending if must_wait => Ok(Claimed::MustRunAlone),
-        JobState::Pending => start(transaction, job, worker_id),
+        JobState::Pending => start(transaction, job, worker),
         JobState::Retrying => {
             let left = job.next_attempt_at.and_then(|due| (due - transaction.now).to_std().ok());
             match left.filter(|left| *left > Duration::ZERO) {
                 Some(left) => Ok(Claimed::NotDue(left)),
                 None if must_wait => Ok(Claimed::MustRunAlone),
-                None => start(transaction, job, worker_id),
+                None => start(transaction, job, worker),
             }
         }
         JobState::Processing => Ok(Claimed::Held),
@@ -62,9 +76,12 @@ fn claim_one(
     }
 }
 
-fn start(transaction: &mut Transaction<'_>, mut job: Job, worker_id: Uuid) -> Outcome<Claimed> {
+fn start(transaction: &mut Transaction<'_>, mut job: Job, worker: Worker) -> Outcome<Claimed> {
+    if !worker.registered {
+        return Ok(Claimed::Unregistered);
+    }
     job.attempt += 1;
-    job.worker_id = Some(worker_id);
+    job.worker_id = Some(worker.id);
     job.started_at = Some(transaction.now);
     let phase = if job.must_run_alone() { Phase::Waiting } else { Phase::Starting };
     job.progress = Progress { phase, ..Progress::default() };

@@ -70,6 +70,9 @@ pub async fn a_worker_whose_row_vanished_has_lost_everything_and_is_registered_a
         stage.store.workers().await.unwrap().is_empty().then_some(())
     })
     .await;
+    for redelivered in [false, true] {
+        assert_eq!(stage.try_claim(&worker, jobs[0].id, redelivered).await, Claimed::Unregistered);
+    }
     let all = jobs.iter().map(|job| AttemptProgress { job_id: job.id, attempt: 1, progress: progress(1) });
     let mut lost = worker.heartbeat.beat(all.collect()).await.unwrap();
     lost.sort();
