@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo run test check lint deploy-check bench bench-core bench-formats bench-experience fuzz e2e
+.PHONY: help demo run test check lint deploy-check bench bench-core bench-formats bench-experience fuzz e2e screenshots
 
 CARGO ?= cargo
 SECONDS ?= 60
@@ -52,3 +52,8 @@ bench-experience: ## Run the benchmarks of what whoever waits sees
 
 e2e: ## Run the tests of whole systems: real processes, real faults
 	@scripts/test -p e2e
+
+screenshots: ## Take a picture of every page and mail, in both themes and two widths (PAGES="job form": some only)
+	@scripts/install-browser
+	@$(CARGO) build -p standalone --bin waitless
+	@node e2e/browser/pictures/take.js $(PAGES)

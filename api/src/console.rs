@@ -21,7 +21,7 @@ macro_rules! files {
 }
 
 /// What the console is made of.
-const FILES: &[(&str, &str)] = files![
+const SOURCES: &[(&str, &str)] = files![
     "console/app.js",
     "console/console.css",
     "console/dom.js",
@@ -33,6 +33,7 @@ const FILES: &[(&str, &str)] = files![
     "console/pages/catalogue.js",
     "console/pages/job.js",
     "console/pages/jobs.js",
+    "console/pages/link.js",
     "console/pages/login.js",
     "console/pages/operations.js",
     "console/pages/preview.js",
@@ -51,6 +52,12 @@ const FILES: &[(&str, &str)] = files![
 ];
 
 const PAGE: &str = include_str!("../web/console/index.html");
+
+/// The files as they travel.
+static FILES: LazyLock<Vec<(&str, String)>> = LazyLock::new(|| {
+    let travels = |path: &str, text: &str| if path.ends_with(".js") { without_comments(text) } else { text.to_owned() };
+    SOURCES.iter().map(|(path, text)| (*path, travels(path, text))).collect()
+});
 
 /// The widget and the parts of the client it uses, each after what it needs.
 const WIDGET: &[&str] = &[
@@ -95,6 +102,24 @@ pub(crate) fn asset_path(path: &str) -> String {
 
 fn short_hash(text: &str) -> String {
     hash_token(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Leaves out indentation, and comments on lines of their own, types for the checker mostly. Lines keep their numbers, so that what
+/// a browser says of an error can be found here.
+fn without_comments(script: &str) -> String {
+    let mut left = String::with_capacity(script.len());
+    let mut inside = false;
+    for line in script.lines().map(str::trim) {
+        let opens = line.starts_with("/**");
+        let comment =
+            inside || line.starts_with("//") || opens && line.find("*/").is_none_or(|at| at + 2 == line.len());
+        inside = (inside || opens) && !line.contains("*/");
+        if !comment {
+            left.push_str(&without_casts(line));
+        }
+        left.push('\n');
+    }
+    left
 }
 
 /// Makes one small script of several modules: without imports, exports, comments and spaces that say nothing, in a scope of its
@@ -158,6 +183,14 @@ pub async fn page(request: HttpRequest) -> Answer {
     Ok(answer)
 }
 
+/// Answers a person whose address leads nowhere: the console says so.
+pub(crate) fn lost() -> HttpResponse {
+    let mut answer = HttpResponse::NotFound();
+    answer.insert_header((CONTENT_TYPE, "text/html; charset=utf-8")).insert_header((CACHE_CONTROL, "no-cache"));
+    answer.insert_header((CONTENT_SECURITY_POLICY, POLICY));
+    answer.body(CONSOLE.html.as_str())
+}
+
 /// Answers a file of the console. A page of another version gets this one's, and does not keep it.
 ///
 /// # Errors
@@ -219,6 +252,18 @@ mod tests {
         }
         assert!(script.contains("customElements.define("));
         assert!(script.len() <= 15_000, "{} bytes", script.len());
+    }
+
+    #[test]
+    fn scripts_travel_without_comments_and_lines_keep_their_numbers() {
+        let script = "/**\n * @param {string} a\n */\nexport const f = (/** @type {any} */ a) => {\n  // Why.\n  /** @type {Of} */ (a).b = 'x // y';\n};\n";
+        let travels = "\n\n\nexport const f = (a) => {\n\n(a).b = 'x // y';\n};\n";
+        assert_eq!(without_comments(script), travels);
+        for (path, text) in FILES.iter().filter(|(path, _)| path.ends_with(".js")) {
+            assert!(!text.contains("/**") && !text.contains("\n//"), "{path}");
+            let source = SOURCES.iter().find(|(known, _)| known == path).unwrap().1;
+            assert_eq!(text.lines().count(), source.lines().count(), "{path}");
+        }
     }
 
     #[test]

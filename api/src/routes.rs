@@ -7,7 +7,7 @@ use std::rc::Rc;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
-use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::http::header::{ACCEPT, ALLOW, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{Error, HttpMessage as _, HttpRequest, ResponseError as _, Route, guard, web};
 use futures_util::FutureExt as _;
@@ -175,7 +175,12 @@ async fn refuse_method(allow: Rc<str>) -> Answer {
     })
 }
 
-async fn not_found() -> Answer {
+/// People get a page that says so, with the way back; programs the problem.
+async fn not_found(request: HttpRequest) -> Answer {
+    let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    if request.method() == Method::GET && accept.contains("text/html") {
+        return Ok(console::lost());
+    }
     Err(Fault::new(ProblemKind::NotFound, "No route of this API has this address. GET /openapi.json lists them."))
 }
 

@@ -82,9 +82,16 @@ test('a report is found, chosen, watched, checked against its receipt, shared an
   await open.goto(link);
   await open.getByText('7 rows').first().waitFor();
   assert.equal((await download(open, open.getByRole('link', { name: 'Download' }))).text, csv.text);
+  await page.reload();
+  await files.first().getByText('Link used: 1 download').click();
+  await files.first().getByText('Downloaded in a browser').waitFor();
+  await files.nth(1).getByText('Link not used yet').waitFor();
   await files.first().getByRole('button', { name: 'Revoke the link' }).click();
   await page.getByRole('button', { name: 'Revoke it' }).click();
   await page.getByText('The link is revoked.').waitFor();
+  await page.reload();
+  await files.first().getByText('The link is revoked.').waitFor();
+  assert.equal(await files.first().getByRole('button', { name: 'Copy link' }).count(), 0);
   await open.reload();
   await open.getByText('The sender has revoked this link').waitFor();
   await reader.close();

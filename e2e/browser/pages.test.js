@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
-import { Stage, openBrowser, signIn, someone } from './stage.js';
+import { Stage, openBrowser, settle, signIn, someone } from './stage.js';
 
 const stage = new Stage();
 /** @type {import('playwright-core').Browser} */
@@ -19,16 +19,18 @@ before(async () => {
   const running = await submit({ report: 'counting', params: { rows: 1_000_000_000 } });
   const cancelled = await submit({ report: 'counting', params: { rows: 1_000_000_000 } });
   await stage.call(`/v1/jobs/${cancelled.id}/cancel`, {});
-  for (const { id } of [done, failed]) {
-    // The stream ends with the job.
-    await (await fetch(`${stage.url}/v1/jobs/${id}/events`, { headers: { authorization: `Bearer ${stage.key}` } })).text();
-  }
-  const { artifacts } = await stage.call(`/v1/jobs/${done.id}`);
+  const revoked = await stage.finished((await submit({ report: 'counting' })).id);
+  await stage.call(`/v1/jobs/${revoked.id}/artifacts/csv/revoke-link`, {});
+  const gone = await stage.finished((await submit({ report: 'fleeting' })).id);
+  await stage.finished(failed.id);
+  const { artifacts } = await stage.finished(done.id);
   pages = {
     catalogue: '/', form: '/reports/counting', jobs: '/jobs', done: `/jobs/${done.id}`, failed: `/jobs/${failed.id}`,
     running: `/jobs/${running.id}`, cancelled: `/jobs/${cancelled.id}`, 'no job': '/jobs/0', 'no report': '/reports/none', queues: '/operations',
     workers: '/operations/workers', 'dead letters': '/operations/dead-letters', deliveries: '/operations/deliveries',
-    link: new URL(artifacts[0].link).pathname, 'dead link': '/d/none',
+    'revoked link, of one job': `/jobs/${revoked.id}`, 'file that is gone': `/jobs/${gone.id}`, 'nothing found': '/?q=unicorns', 'no page': '/nothing',
+    link: new URL(artifacts[0].link).pathname, 'dead link': '/d/none', 'revoked link': new URL(revoked.artifacts[0].link).pathname,
+    'expired link': new URL(gone.artifacts[0].link).pathname,
   };
 });
 after(async () => {
@@ -37,12 +39,6 @@ after(async () => {
 });
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
-/** Waits until a page shows what it is for. @param {import('playwright-core').Page} page */
-async function settle(page) {
-  await page.waitForFunction(() => document.querySelector('h1, .empty h2') !== null && document.querySelector('.loading') === null);
-  await page.evaluate(() => Promise.all(document.getAnimations().filter((one) => one.effect?.getComputedTiming().endTime !== Infinity).map((one) => one.finished)));
-}
 
 for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
   for (const width of [1280, 360]) {
@@ -56,6 +52,11 @@ for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
         await page.goto(stage.url + path);
         await check(page, name);
       }
+      await page.goto(`${stage.url}/reports/counting`);
+      await page.getByLabel('Rows').fill('0');
+      await page.getByRole('button', { name: 'Make the report' }).click();
+      await page.getByText('Please correct what is marked.').waitFor();
+      await check(page, 'form that says what is wrong');
       assert.deepEqual(faults, []);
       await context.close();
     });

@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { webcrypto } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, extname, join, resolve } from 'node:path';
@@ -75,11 +75,31 @@ export class Stage {
 
   /** @param {{demo?: boolean, settings?: string}} [options] */
   constructor({ demo = false, settings = '' } = {}) {
-    if (demo) return;
-    mkdirSync(join(this.#folder, 'catalogue'));
-    for (const [name, text] of Object.entries(REPORTS)) writeFileSync(join(this.#folder, 'catalogue', `${name}.toml`), text);
+    if (!demo) this.#furnish(REPORTS, settings);
+  }
+
+  /**
+   * Puts reports into a catalogue folder, and what they need into the configuration.
+   * @param {Record<string, string>} reports
+   * @param {string} settings
+   */
+  #furnish(reports, settings) {
+    const folder = join(this.#folder, 'catalogue');
+    mkdirSync(folder);
+    for (const [name, text] of Object.entries(reports)) writeFileSync(join(folder, `${name}.toml`), text);
     writeFileSync(join(this.#folder, 'numbers.sqlite'), '');
-    writeFileSync(join(this.#folder, 'waitless.toml'), `[catalogue]\nfolder = "${this.#folder}/catalogue"\n[sources.numbers]\nurl = "sqlite:${this.#folder}/numbers.sqlite"\n${settings}`);
+    writeFileSync(join(this.#folder, 'waitless.toml'), `[catalogue]\nfolder = "${folder}"\n[sources.numbers]\nurl = "sqlite:${this.#folder}/numbers.sqlite"\n${settings}`);
+  }
+
+  /**
+   * Puts more reports beside those of the demo, which must have been up once: that made its data.
+   * @param {Record<string, string>} reports
+   * @param {string} settings
+   */
+  addReports(reports, settings) {
+    this.#furnish({ ...REPORTS, ...reports }, `${settings}\n[sources.demo]\nurl = "sqlite:${this.#folder}/data/demo.sqlite"\n`);
+    const demo = resolve(HERE, '../../catalogue');
+    for (const file of readdirSync(demo)) copyFileSync(join(demo, file), join(this.#folder, 'catalogue', file));
   }
 
   /** Starts a gateway, worker and notifier, on the same port each time. */
@@ -110,7 +130,7 @@ export class Stage {
 
   /**
    * Changes a report of the catalogue, and waits until the service has read it.
-   * @param {keyof typeof REPORTS} name
+   * @param {string} name
    * @param {(text: string) => string} change
    */
   async rewrite(name, change) {
@@ -118,6 +138,24 @@ export class Stage {
     const { version } = await this.call(`/v1/reports/${name}`);
     writeFileSync(file, change(readFileSync(file, 'utf8')));
     while ((await this.call(`/v1/reports/${name}`)).version === version) await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+
+  /** Waits for the end of a job; its stream ends with it. @param {string} id */
+  async finished(id) {
+    await (await fetch(`${this.url}/v1/jobs/${id}/events`, { headers: { authorization: `Bearer ${this.key}` } })).text();
+    return this.call(`/v1/jobs/${id}`);
+  }
+
+  /** Makes a key for somebody of another tenant. @param {string} tenant */
+  makeKey(tenant) {
+    const environment = { ...process.env, WAITLESS_CONFIG: join(this.#folder, 'waitless.toml') };
+    return execFileSync(PROGRAM, ['keys', 'create', '--tenant', tenant], { cwd: this.#folder, env: environment, encoding: 'utf8', stdio: 'pipe' }).trim();
+  }
+
+  /** The mails that were sent, as they travel, oldest first. */
+  mails() {
+    const folder = join(this.#folder, 'data/mail');
+    return existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.eml')).sort().map((name) => readFileSync(join(folder, name), 'utf8')) : [];
   }
 
   get key() {
@@ -136,14 +174,15 @@ export class Stage {
   }
 
   /**
-   * Calls the API with the key.
+   * Calls the API with a key.
    * @param {string} path
    * @param {object} [body]
+   * @param {string} [key]
    */
-  async call(path, body) {
+  async call(path, body, key = this.key) {
     const answer = await fetch(this.url + path, {
       method: body ? 'POST' : 'GET',
-      headers: { authorization: `Bearer ${this.key}`, 'content-type': 'application/json' },
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
       body: body && JSON.stringify(body),
     });
     return answer.json();
@@ -186,6 +225,12 @@ export async function someone(browser, options = {}) {
 export async function signIn(context, stage) {
   const answer = await context.request.post(`${stage.url}/v1/session`, { data: { key: stage.key }, headers: { origin: stage.url } });
   if (!answer.ok()) throw new Error(`signing in: ${await answer.text()}`);
+}
+
+/** Waits until a page shows what it is for, and nothing in it moves that comes to an end. @param {import('playwright-core').Page} page */
+export async function settle(page) {
+  await page.waitForFunction(() => document.querySelector('h1, .empty h2') !== null && document.querySelector('.loading') === null);
+  await page.evaluate(() => Promise.allSettled(document.getAnimations().filter((one) => one.effect?.getComputedTiming().endTime !== Infinity).map((one) => one.finished)));
 }
 
 /**

@@ -36,7 +36,7 @@ pub(crate) enum Command {
     /// Show one job: progress, files, receipts, error
     Show(Show),
     /// Follow a job to its end
-    Watch(OneJob),
+    Watch(Watch),
     /// List the links to a job's files and who opened them, or revoke one
     Links(Links),
     /// Cancel a job; a running query is stopped
@@ -127,6 +127,8 @@ pub(crate) struct Run {
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
     #[command(flatten)]
+    pub(crate) patience: Patience,
+    #[command(flatten)]
     pub(crate) output: Output,
     #[command(flatten)]
     pub(crate) server: Server,
@@ -157,6 +159,22 @@ pub(crate) struct Show {
     pub(crate) output: Output,
     #[command(flatten)]
     pub(crate) server: Server,
+}
+
+/// With whoever does not answer.
+#[derive(Debug, Args)]
+pub(crate) struct Patience {
+    /// Give up once the gateway has been out of reach for this long; the job goes on
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = humantime::parse_duration)]
+    pub(crate) give_up_after: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    #[command(flatten)]
+    pub(crate) job: OneJob,
+    #[command(flatten)]
+    pub(crate) patience: Patience,
 }
 
 #[derive(Debug, Args)]

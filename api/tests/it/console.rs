@@ -39,6 +39,8 @@ async fn every_page_of_the_console_is_served_and_its_files_may_be_kept(stack: St
     for missing in ["/assets/x/none.js", "/assets/x/../../Cargo.toml", "/assets/", "/operations/a/b"] {
         assert_eq!(problem(api.plain(Method::GET, missing).send().await.unwrap()).await.0, 404, "{missing}");
     }
+    let lost = api.plain(Method::GET, "/nothing").header("accept", BROWSER).send().await.unwrap();
+    assert_eq!((lost.status().as_u16(), lost.text().await.unwrap()), (404, page), "a person gets a page that says so");
     api.stop().await;
 }
 

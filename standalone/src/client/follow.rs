@@ -12,8 +12,6 @@ use super::{CallError, Gateway, JobAnswer};
 
 /// A gateway pings more often than this; a stream that is silent for longer is dead.
 const SILENCE: Duration = Duration::from_secs(45);
-/// How long nobody may answer before the follower gives up.
-const PATIENCE: Duration = Duration::from_secs(600);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Told what happens to a job.
@@ -31,13 +29,15 @@ pub(crate) struct Follower<'a> {
     gateway: &'a Gateway,
     job_id: Uuid,
     last_event: Option<String>,
+    /// How long nobody may answer before the follower gives up.
+    patience: Duration,
     /// When somebody last answered.
     heard: Instant,
 }
 
 impl<'a> Follower<'a> {
-    pub(crate) fn new(gateway: &'a Gateway, job_id: Uuid) -> Self {
-        Self { gateway, job_id, last_event: None, heard: Instant::now() }
+    pub(crate) fn new(gateway: &'a Gateway, job_id: Uuid, patience: Duration) -> Self {
+        Self { gateway, job_id, last_event: None, patience, heard: Instant::now() }
     }
 
     /// Returns the job once its state is final.
@@ -58,7 +58,7 @@ impl<'a> Follower<'a> {
                     }
                     watcher.progress(job.progress);
                 }
-                Err(error) if error.may_pass() && self.heard.elapsed() < PATIENCE => watcher.lost(&error),
+                Err(error) if error.may_pass() && self.heard.elapsed() < self.patience => watcher.lost(&error),
                 Err(error) => return Err(error),
             }
             tokio::time::sleep(PAUSE).await;

@@ -72,3 +72,16 @@ fn is_local(url: &str) -> bool {
         None => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_exit_code_is_in_the_documentation() {
+        let page = include_str!("../../../docs/CLI.md");
+        for code in [0, 1, 2, FAILED, CANCELLED, UNREACHABLE, INTERRUPTED] {
+            assert!(page.contains(&format!("\n| {code} | ")), "{code} is not in CLI.md");
+        }
+    }
+}

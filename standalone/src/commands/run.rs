@@ -43,7 +43,7 @@ pub(crate) async fn run(args: Run) -> Outcome {
         return Ok(ExitCode::SUCCESS);
     }
     bar.say(&format!("Job {} was accepted in {}.", job.id, screen::how_long(submitted.took)));
-    let job = match follow(&gateway, job.id, &mut bar).await? {
+    let job = match follow(&gateway, job.id, &args.patience, &mut bar).await? {
         Ok(job) => job,
         Err(code) => return Ok(code),
     };

@@ -8,14 +8,15 @@ use uuid::Uuid;
 
 use super::{CANCELLED, FAILED, INTERRUPTED, Outcome, UNREACHABLE, connect};
 use crate::bar::Bar;
-use crate::cli::OneJob;
+use crate::cli::{Patience, Watch};
 use crate::client::{Follower, Gateway, JobAnswer};
 use crate::screen;
 
-pub(crate) async fn watch(args: OneJob) -> Outcome {
+pub(crate) async fn watch(args: Watch) -> Outcome {
+    let Watch { job: args, patience } = args;
     let gateway = connect(&args.server)?;
     let mut bar = Bar::new();
-    let job = match follow(&gateway, args.id, &mut bar).await? {
+    let job = match follow(&gateway, args.id, &patience, &mut bar).await? {
         Ok(job) => job,
         Err(code) => return Ok(code),
     };
@@ -31,9 +32,14 @@ pub(crate) async fn watch(args: OneJob) -> Outcome {
 }
 
 /// Follows a job to its end. The inner error is the code to end with where that was not seen.
-pub(crate) async fn follow(gateway: &Gateway, id: Uuid, bar: &mut Bar) -> anyhow::Result<Result<JobAnswer, ExitCode>> {
+pub(crate) async fn follow(
+    gateway: &Gateway,
+    id: Uuid,
+    patience: &Patience,
+    bar: &mut Bar,
+) -> anyhow::Result<Result<JobAnswer, ExitCode>> {
     let ended = tokio::select! {
-        ended = Follower::new(gateway, id).follow(bar) => ended,
+        ended = Follower::new(gateway, id, patience.give_up_after).follow(bar) => ended,
         _ = tokio::signal::ctrl_c() => {
             bar.clear();
             screen::note(format!("The job goes on. `waitless show {id}` shows it, `waitless cancel {id}` ends it."));

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use serde_json::json;
@@ -27,6 +27,8 @@ use crate::screen;
 const REPORT: &str = "line-item-export";
 const READER: &str = "ana@example.com";
 const ROWS: usize = 5;
+/// The gateway is in this process: it answers, or never will.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn run_demo(args: Demo) -> Outcome {
     let (folder, _temporary) = folder(args.data)?;
@@ -122,7 +124,7 @@ async fn run_report(gateway: &Gateway) -> anyhow::Result<JobAnswer> {
         screen::how_long(submitted.took),
         submitted.job.id
     ));
-    let job = Follower::new(gateway, submitted.job.id).follow(&mut bar).await.context("follow the job")?;
+    let job = Follower::new(gateway, submitted.job.id, PATIENCE).follow(&mut bar).await.context("follow the job")?;
     bar.clear();
     if job.state != JobState::Done {
         let why = job.error.map(|error| error.detail).unwrap_or_default();

@@ -18,7 +18,8 @@ async fn the_demo_shows_everything_and_ends_well() {
         "/d/",
         "without a key, and gave the same file",
         "Everything is stopped again",
-        "waitless up",
+        "`make run`); prints a link that",
+        "opens the console, signed in: every report, one click away",
     ] {
         assert!(said.contains(word), "{word} is missing: {said}");
     }

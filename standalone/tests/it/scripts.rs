@@ -1,8 +1,10 @@
 //! What scripts rely on: JSON, exit codes, no colours where nobody looks; and what completes commands in a shell.
 
+use std::process::Stdio;
+
 use serde_json::json;
 
-use crate::service::{Place, said};
+use crate::service::{DEADLINE, Place, said};
 
 #[tokio::test]
 async fn a_job_is_watched_to_its_end_and_the_code_says_how_it_ended() {
@@ -26,6 +28,63 @@ async fn a_job_is_watched_to_its_end_and_the_code_says_how_it_ended() {
     assert_eq!(place.json(&["cancel", endless]).await["state"], "cancelled");
     assert_eq!(place.output(&["watch", endless]).await.status.code(), Some(4));
     assert_eq!(place.output(&["watch", "0190a3a0-0000-7000-8000-000000000000"]).await.status.code(), Some(1));
+}
+
+#[tokio::test]
+async fn a_gateway_that_stays_away_ends_a_watch_with_a_code_of_its_own() {
+    let place = Place::with_counting();
+    let service = place.up().await;
+    let id = place.say(&["run", "counting", "--param", "rows=500000000", "--detach"]).await.trim().to_owned();
+    let mut command = place.command(&["watch", &id, "--give-up-after", "2s"]);
+    let watching = command.stderr(Stdio::piped()).spawn().unwrap();
+    service.kill().await;
+    let output = tokio::time::timeout(DEADLINE, watching.wait_with_output()).await.expect("it gives up").unwrap();
+    assert_eq!(output.status.code(), Some(5), "{}", said(&output));
+    assert!(said(&output).contains("may go on all the same"), "{}", said(&output));
+}
+
+/// Runs a command on a terminal of its own, and returns what stands there.
+async fn on_a_terminal(place: &Place, no_color: bool, arguments: &str) -> String {
+    let prepared = place.command(&[]);
+    let mut command = tokio::process::Command::new("script");
+    // What `command` takes out of the environment, and puts in.
+    for (name, value) in prepared.as_std().get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command.env("TERM", "xterm").env_remove("NO_COLOR").env_remove("CLICOLOR");
+    if no_color {
+        command.env("NO_COLOR", "1");
+    }
+    let line = format!("{} {arguments}", env!("CARGO_BIN_EXE_waitless"));
+    command.args(["-qec", &line, "/dev/null"]).current_dir(place.path(".")).stdin(Stdio::null()).kill_on_drop(true);
+    let output = tokio::time::timeout(DEADLINE, command.output()).await.expect("the command ends").unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    said(&output)
+}
+
+#[tokio::test]
+async fn a_terminal_gets_colours_unless_no_color_is_set() {
+    let place = Place::with_counting();
+    let _service = place.up().await;
+    let colours = |text: &str| text.match_indices("\u{1b}[").filter(|(at, _)| is_colour(&text[at + 2..])).count();
+    for (no_color, coloured) in [(false, true), (true, false)] {
+        let ran = on_a_terminal(&place, no_color, "run counting --param rows=200000 --out counting.csv").await;
+        assert!(ran.contains("Saved to counting.csv"), "{ran}");
+        let listed = on_a_terminal(&place, no_color, "jobs").await;
+        assert!(listed.contains("done") && listed.contains("counting"), "{listed}");
+        assert_eq!(colours(&listed) > 0, coloured, "{listed:?}");
+        assert!(coloured || colours(&ran) == 0, "{ran:?}");
+        std::fs::remove_file(place.path("counting.csv")).unwrap();
+    }
+    assert!(!place.say(&["jobs"]).await.contains('\u{1b}'));
+}
+
+/// Whether what follows `ESC [` ends like a colour, not like a move of the cursor.
+fn is_colour(rest: &str) -> bool {
+    rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';').starts_with('m')
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
 /**
  * @import { Context } from '../app.js'
- * @import { Artifact, Job, JobEvent, Report } from '../../sdk/shapes.js'
+ * @import { Artifact, Job, JobEvent, Link, Report } from '../../sdk/shapes.js'
  */
 import { Problem, isFinal } from '../../sdk/index.js';
 import { fill, h, icon } from '../dom.js';
 import { badge, bar, fileAddress, isExpired, setBar } from '../job_line.js';
 import { ask, complain, copy, failure, loading, nothing, notify } from '../notice.js';
+import { clicks } from './link.js';
 import { PreviewView } from './preview.js';
 import { EVENTS, ago, arriving, bytes, count, doing, duration, exactly, fromSnake, plural, rowsOf, shown, took, when } from '../words.js';
 
@@ -130,7 +131,10 @@ class JobPage {
 
   /** @param {Job} job */
   #outcome(job) {
-    if (job.state === 'done') return h('section', { 'aria-label': 'Files' }, job.artifacts.map((artifact) => file(job, artifact, this.context)));
+    if (job.state === 'done') {
+      const links = this.context.client.links(job.id).catch(() => []);
+      return h('section', { 'aria-label': 'Files' }, job.artifacts.map((artifact) => file(job, artifact, this.context, links)));
+    }
     if (job.state === 'cancelled') return h('section.panel.said', null, h('h2', null, 'Cancelled'), h('p', null, 'Nothing was kept, and nobody was told.'));
     if (!job.error || (job.state !== 'failed' && job.state !== 'retrying')) return null;
     const next = job.state === 'retrying' && job.next_attempt_at ? h('p', null, `It is tried again ${ago(job.next_attempt_at)}.`) : null;
@@ -272,18 +276,28 @@ const SERVED = {
  * @param {Job} job
  * @param {Artifact} artifact
  * @param {Context} context
+ * @param {Promise<Link[]>} links
  */
-function file(job, artifact, context) {
+function file(job, artifact, context, links) {
   const expired = isExpired(artifact);
   const link = h('button.button', { type: 'button', onclick: () => copy(artifact.link, 'Link') }, icon('link'), 'Copy link');
   const revoke = h('button.link', { type: 'button' }, 'Revoke the link');
+  const revoked = () => {
+    link.remove();
+    revoke.replaceWith(h('span.quiet', null, 'The link is revoked.'));
+  };
+  const used = h('span');
+  links.then((all) => {
+    const known = all.find(({ format }) => format === artifact.format);
+    if (known) used.replaceWith(clicks(known));
+    if (known?.state === 'revoked') revoked();
+  });
   revoke.addEventListener('click', async () => {
     const sure = await ask({ title: 'Revoke the link?', text: 'Whoever got it, by mail or from you, cannot open it any more. You can still download the file here.', yes: 'Revoke it', no: 'Keep it' });
     if (!sure) return;
     try {
       await context.client.revokeLink(job.id, artifact.format);
-      link.remove();
-      revoke.replaceWith(h('span.quiet', null, 'The link is revoked.'));
+      revoked();
       notify({ title: 'The link is revoked', tone: 'good' });
     } catch (error) {
       complain(error);
@@ -299,7 +313,7 @@ function file(job, artifact, context) {
       !artifact.complete && h('p.warning', null, icon('alert'), 'Rows are missing: a limit of the report cut this file.')),
     expired ? h('p', null, 'The file is no longer kept. Make it again.')
       : h('div.buttons', null, h('a.button.primary.large', { href: fileAddress(job, artifact.format), download: artifact.filename, 'aria-label': `Download ${artifact.filename}` }, icon('download'), 'Download'), link),
-    h('div.foot', null, receipt, !expired && context.session.scopes?.includes('write') && revoke));
+    h('div.foot', null, receipt, used, !expired && context.session.scopes?.includes('write') && revoke));
 }
 
 /**

@@ -1,0 +1,145 @@
+/**
+ * @import { Page } from 'playwright-core'
+ * @import { Stage } from '../stage.js'
+ */
+import { readMail } from './mails.js';
+import { ENDLESS } from './traffic.js';
+
+/**
+ * One picture: a page, and what is done on it before it is taken.
+ * @typedef {object} Picture
+ * @property {string} name
+ * @property {string} [path] On the gateway, or a whole address. Nothing: what is there already.
+ * @property {(page: Page) => Promise<unknown>} [act]
+ * @property {(page: Page) => Promise<unknown>} [after] Puts right what `act` did to the browser.
+ * @property {string} [html] Shown in place of a page.
+ * @property {boolean} [outside] Before signing in.
+ * @property {boolean} [screen] Only what fits the screen, with what is fixed to its edges.
+ */
+
+const button = (/** @type {string} */ name) => (/** @type {Page} */ page) => page.getByRole('button', { name, exact: true }).click();
+
+/** What somebody sees who has never been here. @type {Picture[]} */
+export const NEWCOMER = [
+  { name: 'sign-in', path: '/login', outside: true },
+  { name: 'sign-in-wrong', path: '/login', outside: true, act: async (page) => {
+    await page.getByLabel('API key').fill('wl_nonsense');
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByText('does not open anything').waitFor();
+  } },
+  { name: 'newcomer', path: '/' },
+  { name: 'newcomer-jobs', path: '/jobs' },
+  { name: 'newcomer-dead-letters', path: '/operations/dead-letters' },
+  { name: 'newcomer-deliveries', path: '/operations/deliveries' },
+];
+
+/**
+ * What there is to see once much has happened.
+ * @param {Stage} stage
+ * @param {Awaited<ReturnType<typeof import('./traffic.js').makeTraffic>>} jobs
+ * @returns {Picture[]}
+ */
+export function pagesOf(stage, jobs) {
+  const linkOf = (/** @type {import('../../../api/web/sdk/shapes.js').Job} */ job) => job.artifacts[0].link;
+  return [
+    { name: 'link-sign-in', path: linkOf(jobs.inside), outside: true },
+    { name: 'link-ready', path: linkOf(jobs.done), outside: true, act: (page) => page.getByText('Receipt').click() },
+    { name: 'link-cut', path: linkOf(jobs.cut), outside: true },
+    { name: 'link-expired', path: linkOf(jobs.expired), outside: true },
+    { name: 'link-revoked', path: linkOf(jobs.revoked), outside: true },
+    { name: 'link-making-again', path: jobs.making, outside: true, act: (page) => page.getByText('so far').waitFor() },
+    { name: 'link-failed-again', path: jobs.stuck, outside: true },
+    { name: 'link-none', path: '/d/none', outside: true },
+
+    { name: 'catalogue', path: '/' },
+    { name: 'catalogue-found', path: '/?q=revenue' },
+    { name: 'catalogue-nothing-found', path: '/?q=unicorns' },
+    { name: 'form', path: '/reports/line-item-export' },
+    { name: 'form-of-times', path: '/reports/order-intake' },
+    { name: 'form-wrong', path: '/reports/counting', act: async (page) => {
+      await page.getByLabel('Rows').fill('0');
+      await page.getByLabel('Day').fill('2025-12-31');
+      await page.getByLabel('CSV').uncheck({ force: true });
+      await page.getByLabel('Mail me the link').fill('nobody');
+      await page.getByRole('button', { name: 'Make the report' }).click();
+      await page.getByText('Please correct what is marked.').waitFor();
+    } },
+    { name: 'no-report', path: '/reports/none' },
+    { name: 'no-page', path: '/nothing' },
+    { name: 'jobs', path: '/jobs' },
+    { name: 'jobs-failed', path: '/jobs?state=failed' },
+    { name: 'jobs-none', path: '/jobs?state=failed&report=order-intake' },
+    { name: 'job-waiting', path: `/jobs/${jobs.waiting.id}` },
+    { name: 'job-running', path: `/jobs/${jobs.running.id}`, act: (page) => page.getByRole('region', { name: 'Table of the first rows' }).waitFor() },
+    { name: 'job-joined', path: `/jobs/${jobs.joined.id}` },
+    { name: 'job-done', path: `/jobs/${jobs.done.id}`, act: async (page) => {
+      await page.getByText('Receipt').first().click();
+      await page.getByText('Data as of').waitFor();
+    } },
+    { name: 'job-warm', path: `/jobs/${jobs.warm.id}` },
+    { name: 'job-cut', path: `/jobs/${jobs.cut.id}` },
+    { name: 'job-expired', path: `/jobs/${jobs.expired.id}` },
+    { name: 'job-retrying', path: `/jobs/${jobs.retrying.id}`, act: (page) => page.getByText('It is tried again').waitFor() },
+    { name: 'job-failed', path: `/jobs/${jobs.failed.id}` },
+    { name: 'job-cancelled', path: `/jobs/${jobs.cancelled.id}` },
+    { name: 'no-job', path: '/jobs/0' },
+    { name: 'question', path: `/jobs/${jobs.running.id}`, act: button('Cancel'), screen: true },
+    { name: 'notice', path: `/jobs/${jobs.done.id}`, screen: true, act: (page) => page.getByRole('button', { name: 'Copy link' }).first().click() },
+    { name: 'focus', path: '/', screen: true, act: async (page) => {
+      for (let steps = 0; steps < 9; steps++) await page.keyboard.press('Tab');
+    } },
+    { name: 'offline', path: '/jobs', screen: true, act: async (page) => {
+      await page.context().setOffline(true);
+      await page.getByText('You are offline').waitFor();
+    }, after: (page) => page.context().setOffline(false) },
+    { name: 'queues', path: '/operations' },
+    { name: 'workers', path: '/operations/workers' },
+    { name: 'dead-letters', path: '/operations/dead-letters', act: (page) => page.locator('summary').first().click() },
+    { name: 'deliveries', path: '/operations/deliveries' },
+    ...stage.mails().map(readMail).map(({ to, subject, html }, at) => ({ name: `mail-${to.split('@')[0]}-${at}`, html: html.replace('<body', `<body data-subject="${subject.replaceAll('"', '')}"`) })),
+  ];
+}
+
+/**
+ * What stands on pages of other applications.
+ * @param {string} app Origin of a page with widgets.
+ * @param {string} files Origin of the examples.
+ * @param {Stage} stage
+ * @returns {Picture[]}
+ */
+export function pagesElsewhere(app, files, stage) {
+  const example = (/** @type {string} */ name) => `${files}/examples/${name}.html?${new URLSearchParams({ gateway: stage.url, key: stage.key })}`;
+  const exported = async (/** @type {Page} */ page, /** @type {number} */ rows) => {
+    await page.getByLabel('Rows').fill(String(rows));
+    await page.getByRole('button', { name: 'Export' }).click();
+  };
+  return [
+    { name: 'widget', path: app, act: (page) => page.getByText('Export orders').waitFor() },
+    { name: 'widget-used', path: app, act: async (page) => {
+      for (const name of ['Export orders', 'Export everything', 'Export stock']) await page.getByRole('button', { name }).click();
+      await page.getByRole('link', { name: /Download/ }).waitFor();
+      await page.getByText(/overflow/).waitFor();
+    } },
+    ...['plain', 'react'].flatMap((name) => [
+      { name: `example-${name}`, path: example(name), act: (/** @type {Page} */ page) => page.getByLabel('Rows').waitFor() },
+      { name: `example-${name}-done`, path: example(name), act: async (/** @type {Page} */ page) => {
+        await exported(page, 7);
+        await page.getByRole('link', { name: /counting/ }).waitFor();
+      } },
+      { name: `example-${name}-wrong`, path: example(name), act: async (/** @type {Page} */ page) => {
+        await exported(page, 2 * ENDLESS);
+        await page.getByRole('alert').filter({ hasText: 'rows' }).waitFor();
+      } },
+    ]),
+  ];
+}
+
+/** A page with widgets. @param {string} gateway @param {string} key */
+export const widgetPage = (gateway, key) => `<!doctype html><html lang="en"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Shop</title>
+  <style>body { font: 16px/1.5 system-ui, sans-serif; color-scheme: light dark; max-width: 40rem; margin: 2rem auto; padding: 0 1rem; } section { padding: 1rem 0; border-top: 1px solid #8886; }</style>
+  <h1>Shop</h1>
+  <section><h2>Orders</h2><waitless-report report="counting" params='{"rows": 4}' formats="csv">Export orders</waitless-report></section>
+  <section><h2>Everything</h2><waitless-report report="counting" params='{"rows": ${ENDLESS}}'>Export everything</waitless-report></section>
+  <section><h2>Stock</h2><waitless-report report="broken">Export stock</waitless-report></section>
+  <script type="module" src="${gateway}/widget.js"></script>
+  <script type="module">await customElements.whenDefined('waitless-report'); customElements.get('waitless-report').token = async () => '${key}';</script>`;

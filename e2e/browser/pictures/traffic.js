@@ -1,0 +1,116 @@
+/** @import { Stage } from '../stage.js' */
+
+/** More rows than anybody waits for. */
+export const ENDLESS = 1_000_000_000;
+
+const OVERFLOW = 'select abs(-9223372036854775807 - 1) as too_much';
+
+/** Reports that end, or do not, as a picture needs it. */
+export const REPORTS = {
+  cut: `title = "Cut short"
+description = "A report that a limit ends before its last row."
+source = "numbers"
+formats = ["csv"]
+max_rows = 5
+on_limit = "truncate"
+sql = "with recursive n (i) as (select 1 union all select i + 1 from n where i < 9) select i as number from n"
+`,
+  inside: `title = "Salaries by department"
+description = "A report whose files are for people who are signed in."
+source = "numbers"
+formats = ["csv"]
+links = "tenant"
+sql = "select 'Sales' as department, 5 as people"
+`,
+  unreachable: `title = "Warehouse stock"
+description = "A report of a database that does not answer."
+source = "nowhere"
+formats = ["csv", "xlsx"]
+sql = "select 1 as one"
+`,
+  again: `title = "Stock movements"
+source = "numbers"
+formats = ["csv"]
+retention = "1s"
+sql = "select 1 as one"
+`,
+  'again-fails': `title = "Supplier balances"
+source = "numbers"
+formats = ["csv"]
+max_attempts = 1
+retention = "1s"
+sql = "select 1 as one"
+`,
+};
+
+/** Two at once, so that the third waits; and what fails for a while is not tried again before the picture is taken. */
+export const SETTINGS = `
+[worker]
+concurrency = 2
+[broker]
+retry_delays = ["1h"]
+[sources.nowhere]
+url = "postgres://nobody@127.0.0.1:9/none"
+[tenants.acme]
+brand = "Acme Logistics"
+color = "#0f766e"
+time_zone = "Europe/Berlin"
+`;
+
+const LANGUAGES = ['en', 'de', 'fr', 'es', 'zh'];
+
+/**
+ * Makes jobs that are in every state there is, and what belongs to them.
+ * @param {Stage} stage
+ */
+export async function makeTraffic(stage) {
+  const submit = (/** @type {object} */ body, key = stage.key) => stage.call('/v1/jobs', body, key);
+  const mail = (/** @type {string} */ to, language = 'en') => ({ channel: 'email', to, language, time_zone: 'Europe/Berlin' });
+  const end = async (/** @type {object} */ body) => stage.finished((await submit(body)).id);
+  const counting = (/** @type {object} */ params, more = {}) => ({ report: 'counting', params, ...more });
+
+  const done = await end({ report: 'top-customers', formats: ['xlsx', 'pdf', 'csv'], notify: [mail('ana@example.com')] });
+  const warm = await end({ report: 'top-customers', formats: ['xlsx', 'pdf', 'csv'] });
+  const cut = await end({ report: 'cut', notify: [mail('finance@example.com')] });
+  const inside = await end({ report: 'inside' });
+  await end({ report: 'revenue-by-nation', params: { regions: ['ASIA', 'EUROPE'] }, formats: ['xlsx'], notify: LANGUAGES.map((language) => mail(`${language}@example.com`, language)) });
+  const failed = await end({ report: 'broken', notify: [mail('ana@example.com'), mail('de@example.com', 'de')] });
+  for (let more = 0; more < 2; more++) await end({ report: 'broken' });
+  // What an arrival is learned from.
+  for (let rows = 20_000; rows < 30_000; rows += 1000) await end(counting({ rows, note: `Run of ${rows}` }));
+  for (let rows = 1; rows < 16; rows++) await end(counting({ rows, colour: 'blue' }));
+  const other = stage.makeKey('acme');
+  await submit({ report: 'pricing-summary', formats: ['xlsx', 'pdf'], notify: [mail('berta@acme.example', 'de')] }, other);
+  const revoked = await end(counting({ rows: 3 }));
+  await stage.call(`/v1/jobs/${revoked.id}/artifacts/csv/revoke-link`, {});
+  for (let opened = 0; opened < 3; opened++) await (await fetch(done.artifacts[0].link)).arrayBuffer();
+  const expired = await end({ report: 'fleeting' });
+  const making = await madeAgain(stage, 'again', (text) => text.replace('select 1 as one', `with recursive n (i) as (select 1 union all select i + 1 from n where i < ${ENDLESS}) select i as number from n`));
+  const stuck = await madeAgain(stage, 'again-fails', (text) => text.replace('select 1 as one', OVERFLOW));
+
+  const retrying = await submit({ report: 'unreachable' });
+  const cancelled = await submit(counting({ rows: ENDLESS }));
+  await stage.call(`/v1/jobs/${cancelled.id}/cancel`, {});
+  const endless = counting({ rows: ENDLESS, note: 'A long list' }, { reuse: { max_age: 60 } });
+  const running = await submit(endless);
+  const joined = await submit(endless);
+  for (let ahead = 0; ahead < 3; ahead++) await submit({ report: 'pricing-summary', params: { shipped_before: `1997-0${ahead + 1}-01` } });
+  const waiting = await submit(counting({ rows: 25_000 }));
+  return { done, warm, cut, inside, failed, expired, revoked, retrying, cancelled, running, joined, waiting, making, stuck };
+}
+
+/**
+ * Opens a link whose file has gone, and presses its button.
+ * @param {Stage} stage
+ * @param {keyof typeof REPORTS} report
+ * @param {(text: string) => string} change What the report becomes in between.
+ */
+async function madeAgain(stage, report, change) {
+  const { id } = await stage.call('/v1/jobs', { report });
+  const { artifacts: [{ link }] } = await stage.finished(id);
+  while ((await fetch(link)).status !== 410) await new Promise((resolve) => setTimeout(resolve, 100));
+  await stage.rewrite(report, change);
+  const pressed = await fetch(`${link}/again`, { method: 'POST', headers: { origin: stage.url }, redirect: 'manual' });
+  if (pressed.status >= 400) throw new Error(`${link}/again answers ${pressed.status}: ${await pressed.text()}`);
+  return link;
+}
