@@ -39,6 +39,8 @@ const PAGES = [
   [/^\/operations(?:\/([^/]+))?$/, '/operations', operations],
 ];
 
+const UNFINISHED = /** @type {const} */ (['pending', 'processing', 'retrying']);
+
 /** A session that could not be asked for is asked for again after this time. */
 const AGAIN = 2000;
 
@@ -93,9 +95,20 @@ class Console {
     const { signal } = this.#signedIn;
     this.live = new Live(this.client, { onConnection: showConnection, onRefused: (problem) => this.refused(problem) });
     this.live.onJob((job, event) => this.#heard(job, event), signal);
+    this.live.onResync(() => this.#readRunning(), signal);
     this.live.run(signal);
     this.account();
     await this.#readReports();
+  }
+
+  /** Jobs that have not ended are counted on every page, also those that it does not show. */
+  async #readRunning() {
+    const { client, live } = this;
+    const known = live.unfinished;
+    const pages = await Promise.all(UNFINISHED.map((state) => client.jobs({ state, limit: 100 }))).catch(() => []);
+    const jobs = pages.flatMap((page) => page.jobs);
+    for (const job of jobs) live.put(job);
+    if (pages.length > 0) for (const { id } of known) if (!jobs.some((job) => job.id === id)) live.refresh(id);
   }
 
   async #readReports() {
@@ -141,6 +154,7 @@ class Console {
       signedIn: (session) => this.signedIn(session),
     };
     fill(main, outside ? login(context) : (found?.[2] ?? lost)(context));
+    main.querySelector('.tabs [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' });
   }
 
   /** @param {string} path @param {boolean} [replace] */
@@ -175,7 +189,7 @@ class Console {
 
   /** Tells of a job that ended while another page is open. @param {Job} job @param {JobEvent | null} event */
   #heard(job, event) {
-    showRunning(this.live.running);
+    showRunning(this.live.unfinished.length);
     const seen = location.pathname === `/jobs/${job.id}` || document.querySelector(`#main [data-key="${job.id}"]`);
     const end = `${job.id} ${job.attempt}`;
     if (!event || !isFinal(job) || this.#told.has(end)) return;

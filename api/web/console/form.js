@@ -1,6 +1,6 @@
 /** @import { ParamSchema } from '../sdk/shapes.js' */
 import { fill, h } from './dom.js';
-import { kindOf, period } from './words.js';
+import { grouped, kindOf, period } from './words.js';
 
 /**
  * One question of a form.
@@ -40,9 +40,9 @@ function hintOf(schema, what) {
   const max = inner.maximum ?? inner['x-maximum'];
   const parts = [schema.description?.replaceAll('`', '')];
   if (what.kind === 'timestamp') parts.push('In UTC.');
-  else if (what.kind !== 'date' && min !== undefined && max !== undefined) parts.push(`From ${min} to ${max}.`);
-  else if (what.kind !== 'date' && min !== undefined) parts.push(`At least ${min}.`);
-  else if (what.kind !== 'date' && max !== undefined) parts.push(`At most ${max}.`);
+  else if (what.kind !== 'date' && min !== undefined && max !== undefined) parts.push(`From ${grouped(min)} to ${grouped(max)}.`);
+  else if (what.kind !== 'date' && min !== undefined) parts.push(`At least ${grouped(min)}.`);
+  else if (what.kind !== 'date' && max !== undefined) parts.push(`At most ${grouped(max)}.`);
   if (what.list && what.kind !== 'choice') parts.push('One a line.');
   return parts.filter(Boolean).join(' ');
 }
@@ -165,8 +165,8 @@ export function choicesField(name, { label, hint, choices, chosen, caption = Str
     element.dispatchEvent(new Event('input'));
   });
   const element = h('fieldset.field', { id, 'aria-describedby': [hint && `${id}-hint`, `${id}-wrong`].filter(Boolean).join(' ') },
-    h('legend', null, label), choices.length > 3 && all,
-    h('div.pills', null, boxes.map((box) => h('label.pill', null, box, h('span', null, caption(box.value))))),
+    h('legend', null, label),
+    h('div.pills', null, boxes.map((box) => h('label.pill', null, box, h('span', null, caption(box.value)))), choices.length > 3 && all),
     hint && h('p.hint', { id: `${id}-hint` }, hint), error);
   const complain = (/** @type {string | null} */ problem) => {
     fill(error, problem);

@@ -3,7 +3,7 @@
  */
 import { isFinal } from '../sdk/index.js';
 import { fill, h, icon, keep } from './dom.js';
-import { STATES, bytes, doing, exactly, fromSnake, plural, summary, took, when } from './words.js';
+import { STATES, arriving, bytes, doing, exactly, fromSnake, plural, summary, took, when } from './words.js';
 
 /**
  * Where to fetch a file: on this origin, where the session is.
@@ -118,7 +118,7 @@ export class JobList {
     /** @type {HTMLProgressElement | null} */
     let progress = null;
     this.#lines.set(job.id, (now) => {
-      const said = isFinal(now) ? after(now) : doing(now);
+      const said = isFinal(now) ? after(now) : [doing(now), arriving(now)].filter(Boolean).join(' · ');
       if (detail.textContent !== said) detail.textContent = said;
       if (progress && !isFinal(now)) setBar(progress, now);
       if (shown === now.state) return;

@@ -148,9 +148,9 @@ export class Live {
     }
   }
 
-  /** How many jobs that are known have not ended. */
-  get running() {
-    return [...this.#jobs.values()].filter((job) => !isFinal(job)).length;
+  /** The jobs that are known and have not ended. */
+  get unfinished() {
+    return [...this.#jobs.values()].filter((job) => !isFinal(job));
   }
 }
 

@@ -35,16 +35,16 @@ export const count = (value) => NUMBER.format(value);
 /** @param {number} value @param {string} one @param {string} [many] */
 export const plural = (value, one, many = `${one}s`) => `${count(value)} ${value === 1 ? one : many}`;
 
-/** @param {number} value */
+/** A size with three digits, as the mails write it. @param {number} value */
 export function bytes(value) {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];
   let size = value;
   let unit = 0;
-  while (size >= 1000 && unit < units.length - 1) {
+  while (size >= (unit === 0 ? 1000 : 999.5) && unit < units.length - 1) {
     size /= 1000;
     unit++;
   }
-  return `${unit > 0 && size < 99.95 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
+  return unit === 0 ? plural(size, 'byte') : `${size.toFixed(size < 9.995 ? 2 : size < 99.95 ? 1 : 0)} ${units[unit]}`;
 }
 
 /** @param {number} ms */
@@ -95,7 +95,7 @@ export function ago(time) {
 
 /** @param {Job} job */
 export function took(job) {
-  if (!job.started_at || !job.finished_at) return null;
+  if (job.served === 'warm' || !job.started_at || !job.finished_at) return null;
   return duration(Date.parse(job.finished_at) - Date.parse(job.started_at));
 }
 
@@ -126,7 +126,8 @@ export function rowsOf(progress) {
  * @param {Job} job
  */
 export function doing(job) {
-  if (job.state === 'retrying' && job.next_attempt_at) return `Tried again ${ago(job.next_attempt_at)}`;
+  if (job.state === 'retrying' && job.next_attempt_at) return `Next attempt ${Date.parse(job.next_attempt_at) > Date.now() ? ago(job.next_attempt_at) : 'any moment'}`;
+  if (job.state === 'pending') return 'Waiting for a worker';
   if (job.state !== 'processing') return STATES[job.state];
   const { phase } = job.progress;
   if (phase === 'reading') return `Reading ${rowsOf(job.progress)}`;
@@ -153,7 +154,23 @@ export function shown(value, schema) {
   }
   if (typeof value === 'string' && /^\d{4}-\d\d-\d\d$/.test(value)) return DAY.format(new Date(`${value}T00:00:00Z`));
   if (typeof value === 'string' && /^\d{4}-\d\d-\d\dT/.test(value)) return value.replace('T', ' ').replace(/(\.\d+)?(Z|\+00:00)$/, ' UTC');
-  return String(value);
+  return kindOf(schema ?? {}).kind === 'decimal' ? grouped(String(value)) : String(value);
+}
+
+/** Digits in threes, from five digits on: a year is no quantity. @param {string | number} value */
+export const grouped = (value) => String(value).replace(/^-?\d{5,}/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, ','));
+
+/** @type {[string, string[]][]} */
+const ADVICE = [
+  ['Make it again later. If it fails again, something it needs has been out of reach for more than a moment: tell the people who run this service.', ['source-unavailable', 'storage-unavailable', 'unavailable']],
+  ['Ask for less at once, for example a shorter period or fewer items.', ['timed-out', 'too-many-rows', 'too-many-bytes']],
+  ['Trying again will not help before the report is corrected. Tell the people who look after it; they can then run this job again as it is.', ['query-failed', 'source-unknown', 'unsupported-column', 'report-version-missing']],
+];
+
+/** What to do about a job that failed. @param {string} type Of its problem. */
+export function advice(type) {
+  const slug = type.split('/').pop() ?? '';
+  return ADVICE.find(([, slugs]) => slugs.includes(slug))?.[0] ?? 'Tell the people who run this service: they can see what happened and run this job again as it is.';
 }
 
 /**

@@ -19,6 +19,9 @@ import { ENDLESS } from './traffic.js';
 
 const button = (/** @type {string} */ name) => (/** @type {Page} */ page) => page.getByRole('button', { name, exact: true }).click();
 
+/** The timeline comes by a stream of its own. @param {Page} page */
+const happened = (page) => page.locator('.timeline li').first().waitFor();
+
 /** What somebody sees who has never been here. @type {Picture[]} */
 export const NEWCOMER = [
   { name: 'sign-in', path: '/login', outside: true },
@@ -69,19 +72,19 @@ export function pagesOf(stage, jobs) {
     { name: 'jobs', path: '/jobs' },
     { name: 'jobs-failed', path: '/jobs?state=failed' },
     { name: 'jobs-none', path: '/jobs?state=failed&report=order-intake' },
-    { name: 'job-waiting', path: `/jobs/${jobs.waiting.id}` },
+    { name: 'job-waiting', path: `/jobs/${jobs.waiting.id}`, act: happened },
     { name: 'job-running', path: `/jobs/${jobs.running.id}`, act: (page) => page.getByRole('region', { name: 'Table of the first rows' }).waitFor() },
-    { name: 'job-joined', path: `/jobs/${jobs.joined.id}` },
+    { name: 'job-joined', path: `/jobs/${jobs.joined.id}`, act: happened },
     { name: 'job-done', path: `/jobs/${jobs.done.id}`, act: async (page) => {
       await page.getByText('Receipt').first().click();
       await page.getByText('Data as of').waitFor();
     } },
-    { name: 'job-warm', path: `/jobs/${jobs.warm.id}` },
-    { name: 'job-cut', path: `/jobs/${jobs.cut.id}` },
-    { name: 'job-expired', path: `/jobs/${jobs.expired.id}` },
-    { name: 'job-retrying', path: `/jobs/${jobs.retrying.id}`, act: (page) => page.getByText('It is tried again').waitFor() },
-    { name: 'job-failed', path: `/jobs/${jobs.failed.id}` },
-    { name: 'job-cancelled', path: `/jobs/${jobs.cancelled.id}` },
+    { name: 'job-warm', path: `/jobs/${jobs.warm.id}`, act: happened },
+    { name: 'job-cut', path: `/jobs/${jobs.cut.id}`, act: happened },
+    { name: 'job-expired', path: `/jobs/${jobs.expired.id}`, act: happened },
+    { name: 'job-retrying', path: `/jobs/${jobs.retrying.id}`, act: happened },
+    { name: 'job-failed', path: `/jobs/${jobs.failed.id}`, act: happened },
+    { name: 'job-cancelled', path: `/jobs/${jobs.cancelled.id}`, act: happened },
     { name: 'no-job', path: '/jobs/0' },
     { name: 'question', path: `/jobs/${jobs.running.id}`, act: button('Cancel'), screen: true },
     { name: 'notice', path: `/jobs/${jobs.done.id}`, screen: true, act: (page) => page.getByRole('button', { name: 'Copy link' }).first().click() },
@@ -136,7 +139,7 @@ export function pagesElsewhere(app, files, stage) {
 
 /** A page with widgets. @param {string} gateway @param {string} key */
 export const widgetPage = (gateway, key) => `<!doctype html><html lang="en"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Shop</title>
-  <style>body { font: 16px/1.5 system-ui, sans-serif; color-scheme: light dark; max-width: 40rem; margin: 2rem auto; padding: 0 1rem; } section { padding: 1rem 0; border-top: 1px solid #8886; }</style>
+  <style>:root { color-scheme: light dark; } body { font: 16px/1.5 system-ui, sans-serif; max-width: 40rem; margin: 2rem auto; padding: 0 1rem; } section { padding: 1rem 0; border-top: 1px solid #8886; }</style>
   <h1>Shop</h1>
   <section><h2>Orders</h2><waitless-report report="counting" params='{"rows": 4}' formats="csv">Export orders</waitless-report></section>
   <section><h2>Everything</h2><waitless-report report="counting" params='{"rows": ${ENDLESS}}'>Export everything</waitless-report></section>

@@ -52,8 +52,12 @@ async function takeAll(browser, stage, pictures, before = async () => {}) {
 async function take(page, stage, picture, look) {
   const { name, path, html, act, after, screen } = picture;
   try {
-    if (html) await page.setContent(html);
-    else if (path) await page.goto(new URL(path, stage.url).href);
+    // An empty page first: the policy of the last one would forbid a mail's styles.
+    if (html) {
+      await page.goto('about:blank');
+      await page.setContent(html);
+    }
+    if (path) await page.goto(new URL(path, stage.url).href);
     if (path?.startsWith('/')) await settle(page);
     await act?.(page);
     if (path?.startsWith('/')) await settle(page);

@@ -8,7 +8,7 @@ import { badge, bar, fileAddress, isExpired, setBar } from '../job_line.js';
 import { ask, complain, copy, failure, loading, nothing, notify } from '../notice.js';
 import { clicks } from './link.js';
 import { PreviewView } from './preview.js';
-import { EVENTS, ago, arriving, bytes, count, doing, duration, exactly, fromSnake, plural, rowsOf, shown, took, when } from '../words.js';
+import { EVENTS, advice, arriving, bytes, count, doing, duration, exactly, fromSnake, plural, rowsOf, shown, took, when } from '../words.js';
 
 /**
  * One job: how far it is, what came of it, and how it got there.
@@ -46,7 +46,7 @@ class JobPage {
   #now = /** @type {Job | null} */ (null);
   #state = '';
   #acting = '';
-  #timeline = new Timeline();
+  #timeline;
   #progress;
   #preview;
   #result = h('div', { 'aria-live': 'polite' });
@@ -62,6 +62,7 @@ class JobPage {
     this.context = context;
     this.report = context.reports.get(job.report);
     this.title = this.report?.title ?? fromSnake(job.report.replaceAll('-', '_'));
+    this.#timeline = new Timeline(job.served === 'warm');
     this.#progress = new ProgressView(this.title);
     this.#preview = new PreviewView(job.id, context);
     this.element = h('div', null,
@@ -111,7 +112,7 @@ class JobPage {
     this.#state = state;
     fill(this.#badge, badge(job.state));
     const time = took(job);
-    fill(this.#times, 'Asked for ', h('time', { datetime: job.created_at, title: exactly(job.created_at) }, when(job.created_at)), job.state === 'done' && time && ` · made in ${time}`);
+    fill(this.#times, 'Submitted ', h('time', { datetime: job.created_at, title: exactly(job.created_at) }, when(job.created_at)), job.state === 'done' && time && ` · made in ${time}`);
     // A button that stays is not made anew: it may have the focus, or have opened a question.
     const acting = isFinal(job) ? job.state : 'running';
     if (acting !== this.#acting) fill(this.#buttons, this.#actions(job));
@@ -137,8 +138,9 @@ class JobPage {
     }
     if (job.state === 'cancelled') return h('section.panel.said', null, h('h2', null, 'Cancelled'), h('p', null, 'Nothing was kept, and nobody was told.'));
     if (!job.error || (job.state !== 'failed' && job.state !== 'retrying')) return null;
-    const next = job.state === 'retrying' && job.next_attempt_at ? h('p', null, `It is tried again ${ago(job.next_attempt_at)}.`) : null;
-    return h('section.panel.said', { 'data-tone': 'bad' }, h('h2', null, icon('alert'), job.error.title), h('p', null, job.error.detail), next);
+    const failed = job.state === 'failed';
+    return h('section.panel.said', { 'data-tone': failed ? 'bad' : 'wait' }, h('h2', null, icon('alert'), job.error.title), h('p', null, job.error.detail),
+      failed && h('p', null, h('strong', null, 'What to do'), h('br'), advice(job.error.type)));
   }
 
   /** @param {Job} job */
@@ -228,10 +230,15 @@ class Timeline {
   element = h('ol.timeline');
   #events = /** @type {Map<number, JobEvent>} */ (new Map());
 
+  /** @param {boolean} warm No worker had to run. */
+  constructor(warm) {
+    this.warm = warm;
+  }
+
   /** @param {JobEvent} event */
   add(event) {
     const { seq } = event.data;
-    if (seq === undefined || this.#events.has(seq)) return;
+    if (seq === undefined || this.#events.has(seq) || (this.warm && event.name === 'started')) return;
     this.#events.set(seq, event);
     const ordered = [...this.#events.values()].sort((a, b) => (b.data.seq ?? 0) - (a.data.seq ?? 0));
     fill(this.element, ordered.map((one) => h('li', { 'data-event': one.name },
@@ -248,7 +255,7 @@ function params(job, report) {
   const order = report?.params['x-order'] ?? [];
   const given = Object.entries(job.params).sort(([a], [b]) => order.indexOf(a) - order.indexOf(b));
   if (given.length === 0) return null;
-  return h('section.panel', null, h('h2', null, 'Asked for'), h('dl.facts', null, given.map(([name, value]) => {
+  return h('section.panel', null, h('h2', null, 'Parameters'), h('dl.facts', null, given.map(([name, value]) => {
     const schema = report?.params.properties[name];
     return h('div', null, h('dt', null, schema?.title ?? fromSnake(name)), h('dd', null, shown(value, schema)));
   })));

@@ -56,6 +56,9 @@ function table(label, heads, rows) {
     h('tbody', null, rows.map((cells) => h('tr', null, cells.map((cell, column) => h('td', { class: number(column), 'data-label': heads[column].replace('#', '') }, cell)))))));
 }
 
+/** The style draws it, alike in all browsers. @param {number} value @param {number} max @param {string} label */
+const meter = (value, max, label) => h('meter', { min: 0, max, value, 'aria-label': label, css: { '--part': `${(100 * value) / max}%` } });
+
 /** Replaces what is shown, and keeps the focus where it was. @param {HTMLElement} place @param {HTMLElement} shown */
 function refresh(place, shown) {
   const focused = place.contains(document.activeElement) && document.activeElement?.matches('.scroll');
@@ -74,7 +77,7 @@ async function queues(context, place) {
   const most = Math.max(10, ...found.map((queue) => queue.ready ?? 0));
   const unknown = (/** @type {number | null} */ value) => (value === null ? h('span.quiet', null, 'unknown') : count(value));
   refresh(place, table('Queues', ['Queue', 'Waiting', '#Messages', '#Consumers'], found.map((queue) => [
-    h('strong', null, nameOf(queue.name)), h('meter', { min: 0, max: most, value: queue.ready ?? 0, 'aria-label': `${nameOf(queue.name)}: ${queue.ready ?? 'unknown'}` }),
+    h('strong', null, nameOf(queue.name)), meter(queue.ready ?? 0, most, `${nameOf(queue.name)}: ${queue.ready ?? 'unknown'}`),
     unknown(queue.ready), unknown(queue.consumers)])));
 }
 
@@ -93,7 +96,7 @@ async function workers(context, place) {
     const silent = Date.now() - Date.parse(worker.heartbeat_at) > 5000;
     return [
       h('span', null, h('strong', null, worker.host), h('span.quiet', null, ` ${worker.pid}`)), worker.lanes.join(', '),
-      h('meter', { min: 0, max: worker.concurrency, value: worker.running, 'aria-label': `${worker.running} of ${worker.concurrency} busy` }), `${worker.running} of ${worker.concurrency}`,
+      meter(worker.running, worker.concurrency, `${worker.running} of ${worker.concurrency} busy`), `${worker.running} of ${worker.concurrency}`,
       h('time', { datetime: worker.started_at, title: exactly(worker.started_at) }, when(worker.started_at)),
       h('span', { class: silent ? 'warning' : null }, silent ? ago(worker.heartbeat_at) : 'just now'),
     ];
@@ -147,7 +150,7 @@ function letters(group, context, replay) {
       h('div.buttons', null, run('Try the newest', [first]), group.length > 1 && run(`Run all ${group.length}`, group))),
     h('p', null, first.error?.detail),
     h('details', null, h('summary', null, plural(group.length, 'job')), h('ul.plain-list', null, group.map((job) =>
-      h('li', null, h('time.quiet', { datetime: job.created_at, title: exactly(job.created_at) }, when(job.created_at)), h('code', null, job.id), h('span.quiet', null, summary(job, report)))))));
+      h('li', null, h('time.quiet', { datetime: job.created_at, title: exactly(job.created_at) }, when(job.created_at)), h('a', { href: `/jobs/${job.id}` }, h('code', null, job.id)), h('span.quiet', null, summary(job, report)))))));
 }
 
 /** @param {Context} context @param {HTMLElement} place */
@@ -159,7 +162,7 @@ async function deliveries(context, place) {
   choose.addEventListener('change', () => context.go(`/operations/deliveries${choose.value && `?state=${choose.value}`}`));
   const filter = h('div.filter', null, choose);
   if (found.length === 0) return fill(place, filter, nothing('No deliveries', state ? 'None is in this state.' : 'Mails about finished and failed jobs stand here once somebody asks to be told.'));
-  fill(place, filter, table('Deliveries', ['To', 'About', 'State', '#Tries', 'When', 'What the server said'], found.map((delivery) => [
+  fill(place, filter, table('Deliveries', ['To', 'About', 'State', '#Attempts', 'When', 'What the server said'], found.map((delivery) => [
     h('strong', null, delivery.to), h('a', { href: `/jobs/${delivery.job_id}` }, delivery.event === 'done' ? 'A report that is ready' : 'A report that failed'),
     h('span.badge', { 'data-state': STATES[delivery.state] }, h('i', { 'aria-hidden': 'true' }), fromSnake(delivery.state)), count(delivery.attempt),
     h('time', { datetime: delivery.created_at, title: exactly(delivery.created_at) }, when(delivery.sent_at ?? delivery.created_at)), delivery.error ?? ''])));
