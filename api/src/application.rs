@@ -40,7 +40,7 @@ impl Application {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
         };
-        let gateway = web::Data::new(Gateway::new(config, places, catalogue));
+        let gateway = web::Data::new(Gateway::new(config, places, catalogue)?);
         Ok(Self { listener, gateway, threads, grace: config.service.shutdown_grace })
     }
 

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::arrival::Arrivals;
 use crate::auth::Keys;
 use crate::limits::Limits;
-use crate::links::Remakes;
+use crate::links::{Languages, Remakes};
 use crate::reports::Versions;
 use crate::session::Sessions;
 use crate::under_way::UnderWay;
@@ -40,6 +40,8 @@ pub struct Gateway {
     pub sessions: Sessions,
     /// How much each tenant may do.
     pub limits: Limits,
+    /// What the pages of links say.
+    pub languages: Languages,
     /// Reports that were made again for whoever held an expired link.
     pub remakes: Remakes,
     /// When jobs will be ready.
@@ -66,12 +68,14 @@ pub struct Gateway {
 
 impl Gateway {
     /// Puts the parts together. Must be called inside the multi-threaded runtime.
-    #[must_use]
-    pub fn new(config: &Config, places: Places, catalogue: Arc<Catalogue>) -> Self {
+    ///
+    /// # Errors
+    /// When a catalogue of messages is not as it should be.
+    pub fn new(config: &Config, places: Places, catalogue: Arc<Catalogue>) -> anyhow::Result<Self> {
         let limits = Limits::new(&config.http, Arc::clone(&places.store));
         let hub = Hub::new(config.http.max_watchers, config.http.max_watchers_per_principal);
         let arrivals = Arc::new(Arrivals::new(Arc::clone(&places.store)));
-        Self {
+        Ok(Self {
             keys: Keys::new(Arc::clone(&places.store)),
             sessions: Sessions::new(&config.service),
             versions: Versions::new(Arc::clone(&places.store)),
@@ -81,6 +85,7 @@ impl Gateway {
             storage: places.storage,
             catalogue,
             limits,
+            languages: Languages::read(config)?,
             remakes: Remakes::default(),
             arrivals,
             hub: Arc::new(hub),
@@ -92,6 +97,6 @@ impl Gateway {
             runtime: tokio::runtime::Handle::current(),
             under_way: UnderWay::default(),
             draining: CancellationToken::new(),
-        }
+        })
     }
 }

@@ -8,11 +8,12 @@ mod agent;
 mod page;
 mod resolve;
 mod status;
+mod words;
 
 use actix_web::http::Method;
 use actix_web::http::header::{ACCEPT, AUTHORIZATION, RANGE};
-use actix_web::{HttpRequest, HttpResponse, web};
-use shared::artifact::{Artifact, ClickKind, NewClick};
+use actix_web::{HttpRequest, web};
+use shared::artifact::{ClickKind, NewClick};
 use shared::problem::{ProblemKind, StoredProblem};
 use shared::report::{LinkAccess, parse_definition};
 use shared::store::Scope;
@@ -24,8 +25,10 @@ use crate::problem::{Answer, Fault};
 
 pub use again::{__path_again, Remakes, again};
 pub use status::{__path_status, LinkProgress, status};
+pub use words::Languages;
 
 use resolve::{Found, Standing};
+use words::Speech;
 
 /// Follows a link to its file; signed anew at each click. Browsers get a page with a button first.
 #[utoipa::path(get, path = "/d/{token}", tag = "links", security(()),
@@ -47,38 +50,43 @@ pub async fn follow(gateway: web::Data<Gateway>, token: web::Path<String>, reque
     let person = wants_page(&request);
     let found = match resolve::find(&gateway, &token).await {
         Ok(found) => found,
-        Err(fault) if person => return Ok(page::refuse(&fault)),
+        Err(fault) if person => return Ok(gateway.languages.speak(&request, None).refuse(&fault)),
         Err(fault) => return Err(fault),
     };
-    match open(&gateway, &found, person, &request).await {
+    let speech = gateway.languages.speak(&request, Some(&found.link.tenant));
+    match open(&gateway, &found, person.then_some(speech), &request).await {
         Err(fault) if person => Ok(match fault.kind() {
-            ProblemKind::LinkExpired | ProblemKind::ArtifactExpired => page::expired(&token, &fault),
-            ProblemKind::Unauthorized => page::sign_in(&token),
-            _ => page::refuse(&fault),
+            ProblemKind::LinkExpired | ProblemKind::ArtifactExpired => speech.expired(&token, &fault),
+            ProblemKind::Unauthorized => speech.sign_in(&token),
+            _ => speech.refuse(&fault),
         }),
         answer => answer,
     }
 }
 
-async fn open(gateway: &Gateway, found: &Found, person: bool, request: &HttpRequest) -> Answer {
+/// Answers with the file, or, where there is somebody to speak to, with a page.
+async fn open(gateway: &Gateway, found: &Found, speech: Option<Speech<'_>>, request: &HttpRequest) -> Answer {
     if matches!(found.standing, Standing::Revoked) {
         return Err(Fault::new(ProblemKind::LinkRevoked, "The sender has revoked this link. Ask them for the report."));
     }
     let visitor = admit(gateway, found, request).await?;
-    let (hash, link) = match &found.standing {
-        Standing::Works(hash, link) => (*hash, link),
-        Standing::Making(job) if person => return Ok(page::making(job, &title(gateway, &job.report))),
-        Standing::Failed(job) if person => return Ok(page::failed(&found.token, job, &title(gateway, &job.report))),
+    let (hash, link) = match (&found.standing, speech) {
+        (Standing::Works(hash, link), _) => (*hash, link),
+        (Standing::Making(job), Some(speech)) => return Ok(speech.making(job, &title(gateway, &job.report))),
+        (Standing::Failed(job), Some(speech)) => {
+            return Ok(speech.failed(&found.token, job, &title(gateway, &job.report)));
+        }
         _ => return Err(gone(found)),
     };
     let artifact = &link.artifact;
     let click = |kind| NewClick {
         kind,
-        agent: agent::classify(request, person),
+        agent: agent::classify(request, speech.is_some()),
         principal: visitor.as_ref().map(|visitor| visitor.principal.clone()),
     };
-    if person && !wants_file(request) {
-        let answer = show(gateway, artifact).await?;
+    if let Some(speech) = speech.filter(|_| !wants_file(request)) {
+        let job = gateway.store.job_by_id(artifact.job_id).await?;
+        let answer = speech.show(artifact, &title(gateway, &job.map(|job| job.report).unwrap_or_default()));
         record(gateway, hash, click(ClickKind::View)).await;
         return Ok(answer);
     }
@@ -145,11 +153,6 @@ async fn access(gateway: &Gateway, found: &Found) -> Result<LinkAccess, Fault> {
     let then = kept.and_then(|(name, text)| parse_definition(&name, &text).ok()).map(|report| report.links);
     // Of a definition that nobody can read any more, nobody knows what it demanded.
     Ok(then.or(now).unwrap_or(LinkAccess::Tenant))
-}
-
-async fn show(gateway: &Gateway, artifact: &Artifact) -> Result<HttpResponse, Fault> {
-    let job = gateway.store.job_by_id(artifact.job_id).await?;
-    Ok(page::show(artifact, &title(gateway, &job.map(|job| job.report).unwrap_or_default())))
 }
 
 /// The report's title, or its name where it has left the catalogue.

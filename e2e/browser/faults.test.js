@@ -118,6 +118,38 @@ test('a failed report says why, can be tried again, and lies with the dead lette
     await page.getByText('1 job run again').waitFor();
   }));
 
+test('the page of a link speaks the language of whoever opens it, also without scripts', async () => {
+  const { id } = await stage.call('/v1/jobs', { report: 'fleeting' });
+  let [file] = (await stage.call(`/v1/jobs/${id}`)).artifacts;
+  while (!file) [file] = (await stage.call(`/v1/jobs/${id}`)).artifacts;
+  const { context } = await someone(browser, { locale: 'fr-FR', javaScriptEnabled: false });
+  const page = await context.newPage();
+  await page.goto(file.link);
+  const again = page.getByRole('button', { name: 'Refaire le rapport' });
+  while ((await again.count()) === 0) await page.reload();
+  await page.getByRole('heading', { name: 'Ce fichier n’est plus conservé' }).waitFor();
+  assert.equal(await page.locator('html').getAttribute('lang'), 'fr');
+  await page.goto(`${stage.url}/d/none`);
+  await page.getByText('Ce lien ne mène nulle part.').waitFor();
+  await context.close();
+});
+
+test('the page of a link tells times by the clock of whoever opens it', async () => {
+  const { id } = await stage.call('/v1/jobs', { report: 'counting', params: { rows: 1234 } });
+  let [file] = (await stage.call(`/v1/jobs/${id}`)).artifacts;
+  while (!file) [file] = (await stage.call(`/v1/jobs/${id}`)).artifacts;
+  const { context, faults } = await someone(browser, { locale: 'de-DE', timezoneId: 'Asia/Kolkata' });
+  const page = await context.newPage();
+  await page.goto(file.link);
+  await page.getByText('1.234 Zeilen').waitFor();
+  await page.locator('time', { hasText: 'GMT+5:30' }).first().waitFor();
+  assert.equal(await page.locator('html').getAttribute('lang'), 'de');
+  const saved = await download(page, page.getByRole('link', { name: 'Herunterladen' }));
+  assert.match(saved.text, /^number,day/);
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
 test('an expired link makes its report again with one click, tells when it is ready, and leads to the new file', () =>
   signedIn(async (page) => {
     const { id } = await stage.call('/v1/jobs', { report: 'fleeting' });

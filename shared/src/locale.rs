@@ -1,10 +1,13 @@
-//! The languages people are written to in, their time zones, and how digits are grouped.
+//! The languages people are written to in, their time zones, and how each writes numbers, sizes and times.
+
+mod writer;
 
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 pub use chrono_tz::Tz;
+pub use writer::{Conventions, Writer, fill};
 
 use crate::job::UnknownName;
 

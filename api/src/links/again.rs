@@ -17,7 +17,7 @@ use shared::store::{Scope, Submitted};
 use uuid::Uuid;
 
 use super::resolve::{self, Found, Standing};
-use super::{page, wants_page};
+use super::wants_page;
 use crate::gateway::Gateway;
 use crate::problem::{Answer, Fault};
 use crate::trace::Trace;
@@ -73,8 +73,11 @@ pub async fn again(
 ) -> Answer {
     let answer = make(&gateway, &token, &trace.0.to_string(), &request).await;
     match answer {
-        Err(fault) if wants_page(&request) && fault.kind() == ProblemKind::Unauthorized => Ok(page::sign_in(&token)),
-        Err(fault) if wants_page(&request) => Ok(page::refuse(&fault)),
+        Err(fault) if wants_page(&request) => {
+            let speech = gateway.languages.speak(&request, None);
+            let signed_out = fault.kind() == ProblemKind::Unauthorized;
+            Ok(if signed_out { speech.sign_in(&token) } else { speech.refuse(&fault) })
+        }
         answer => answer,
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use shared::job::JobState;
+use shared::locale::{Language, time_zone};
 use shared::report::parse_definition;
 use shared::store::Scope;
 use testing::eventually;
@@ -20,6 +21,7 @@ on_both_stacks!(
     a_report_is_not_made_again_too_often,
     a_report_is_made_again_only_while_that_is_allowed,
     a_link_may_be_for_people_who_are_signed_in_only,
+    the_page_of_a_link_speaks_the_language_of_whoever_opens_it,
 );
 
 const FILE: &[u8] = b"day,amount\r\n2026-01-31,1\r\n";
@@ -287,5 +289,65 @@ async fn a_link_may_be_for_people_who_are_signed_in_only(stack: Stack) {
     assert_eq!(api.fetch(&open).await.status(), 200);
     api.offer("numbers", &format!("links = \"tenant\"\n{text}")).await;
     assert_eq!(api.fetch(&open).await.status(), 401);
+    api.stop().await;
+}
+
+async fn the_page_of_a_link_speaks_the_language_of_whoever_opens_it(stack: Stack) {
+    let api = Api::start_with(stack, |config| {
+        let mut acme = config.mail.brand.clone();
+        (acme.language, acme.time_zone) = (Language::Es, time_zone("Europe/Madrid").unwrap());
+        config.tenants.insert("acme".to_owned(), acme);
+    })
+    .await;
+    let read = async |link: &str, language: &str| {
+        let request = api.plain(Method::GET, link).header("accept", HTML).header("user-agent", FIREFOX);
+        let answer = request.header("accept-language", language).send().await.unwrap();
+        assert_eq!(header(&answer, "vary").as_deref(), Some("accept, accept-language"));
+        (header(&answer, "content-language").unwrap(), answer.text().await.unwrap())
+    };
+    let (id, link) = api.made("numbers").await;
+    for (asked, language, words) in [
+        ("de-AT,en;q=0.5", "de", "Herunterladen"),
+        ("fr", "fr", "autant de fois que vous le souhaitez"),
+        ("zh-CN,zh;q=0.9", "zh", "<html lang=\"zh-Hans\">"),
+        ("en-GB", "en", "any number of times"),
+        // Nobody speaks that here: then as the tenant's mails, and by its clock.
+        ("it", "es", "tantas veces como quiera"),
+        ("", "es", " CE"),
+    ] {
+        let (spoken, page) = read(&link, asked).await;
+        assert_eq!(spoken, language, "{asked}");
+        let main = page.split("<main>").nth(1).unwrap();
+        assert!(page.contains(words) && !main.contains('{'), "{asked}: {page}");
+        assert!(language == "en" || !page.contains("Download"), "{asked}: {page}");
+    }
+    api.post(&format!("/v1/jobs/{id}/artifacts/csv/revoke-link")).send().await.unwrap();
+    let (_, revoked) = read(&link, "de").await;
+    assert!(revoked.contains("<h1>Der Link wurde zurückgezogen</h1>"), "{revoked}");
+    let (_, unknown) = read("/d/nothing", "zh").await;
+    assert!(unknown.contains("没有这个链接"), "{unknown}");
+
+    let (id, link) = api.expired().await;
+    let (_, gone) = read(&link, "fr").await;
+    assert!(gone.contains("Refaire le rapport"), "{gone}");
+    api.press(&link).await;
+    let (_, making) = read(&link, "de").await;
+    assert!(
+        making.contains("Der Bericht wird neu erstellt") && making.contains("data-rows=\"{n} Zeilen bisher\""),
+        "{making}"
+    );
+    api.fail(api.remade(id).await).await;
+    let (_, failed) = read(&link, "es").await;
+    assert!(
+        failed.contains("No se pudo volver a crear el informe") && failed.contains("Intentarlo otra vez"),
+        "{failed}"
+    );
+
+    let folder = api.config.catalogue.folder.clone().unwrap();
+    let text = std::fs::read_to_string(folder.join("numbers.toml")).unwrap();
+    api.offer("private", &format!("links = \"tenant\"\n{text}")).await;
+    let (_, link) = api.made("private").await;
+    let (_, sign_in) = read(&link, "fr").await;
+    assert!(sign_in.contains("Connectez-vous pour ouvrir ce lien"), "{sign_in}");
     api.stop().await;
 }

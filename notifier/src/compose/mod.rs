@@ -19,7 +19,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment};
 use shared::config::{Config, Secret};
 use shared::delivery::Delivery;
-use shared::locale::{Language, time_zone};
+use shared::locale::{Conventions, Language, Writer, time_zone};
 use url::Url;
 
 use crate::mail::Mail;
@@ -50,7 +50,7 @@ pub enum ComposeError {
 #[derive(Debug)]
 pub struct Composer {
     templates: Environment<'static>,
-    messages: HashMap<Language, Messages>,
+    messages: HashMap<Language, (Messages, Conventions)>,
     brand: Brand,
     tenants: HashMap<String, Brand>,
     from: Mailbox,
@@ -69,7 +69,10 @@ impl Composer {
         let from =
             config.mail.from.parse().context("mail.from is not an address like `Reports <reports@example.com>`")?;
         let public_url = config.service.public_url.clone().unwrap_or_else(|| format!("http://{}", config.http.listen));
-        let messages = Language::ALL.into_iter().map(|language| Ok((language, messages::read(language)?)));
+        let messages = Language::ALL.into_iter().map(|language| {
+            let conventions = Conventions::of(language).with_context(|| format!("locales/{language}.toml"))?;
+            Ok((language, (messages::read(language)?, conventions)))
+        });
         let tenants = config.tenants.iter().map(|(name, brand)| Ok((name.clone(), Brand::open(brand)?)));
         Ok(Self {
             templates: templates()?,
@@ -121,9 +124,9 @@ impl Composer {
         let wish = wishes.find(|wish| wish.channel == delivery.channel && wish.to == delivery.recipient);
         let asked = wish.and_then(|wish| wish.language.as_deref()).and_then(Language::of_tag);
         let zone = wish.and_then(|wish| wish.time_zone.as_deref()).and_then(time_zone);
-        let t = self.messages.get(&asked.unwrap_or(brand.settings.language));
-        let t = t.ok_or_else(|| faulty("there is no catalogue of messages"))?;
-        Ok(Human { t, zone: zone.unwrap_or(brand.settings.time_zone) })
+        let read = self.messages.get(&asked.unwrap_or(brand.settings.language));
+        let (t, conventions) = read.ok_or_else(|| faulty("there is no catalogue of messages"))?;
+        Ok(Human { t, writer: Writer { conventions, zone: zone.unwrap_or(brand.settings.time_zone) } })
     }
 }
 

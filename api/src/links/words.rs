@@ -1,0 +1,168 @@
+//! What the pages of links say: one file a language, in the one that the reader's browser asks for.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use actix_web::HttpRequest;
+use actix_web::http::header::ACCEPT_LANGUAGE;
+use anyhow::Context as _;
+use serde::Deserialize;
+use shared::config::{Brand, Config};
+use shared::locale::{Conventions, Language, Writer};
+
+/// Everything the pages say in one language. The shape is the list of keys: a catalogue that lacks one, or has one too many, is
+/// refused when the gateway starts.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Words {
+    /// For `<html lang>`.
+    pub(super) lang: String,
+    pub(super) show: Show,
+    pub(super) expired: Expired,
+    pub(super) sign_in: SignIn,
+    pub(super) making: Making,
+    pub(super) failed: Failed,
+    pub(super) why: Why,
+    pub(super) refused: Refused,
+}
+
+/// Declares tables of texts.
+macro_rules! tables {
+    ($($(#[$doc:meta])* $name:ident { $($key:ident),+ $(,)? })+) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Clone, Deserialize)]
+            #[serde(deny_unknown_fields)]
+            pub(super) struct $name {
+                $(pub(super) $key: String,)+
+            }
+        )+
+    };
+}
+
+tables! {
+    /// `[show]`: a file.
+    Show { missing, download, until, receipt, rows, every, not_every, size, data_as_of, finished }
+    /// `[expired]`
+    Expired { title, text, button, note }
+    /// `[sign_in]`
+    SignIn { title, text, button }
+    /// `[making]`: the last two are said by the script.
+    Making { title, text, progress, row_so_far, rows_so_far, again, waiting, unreachable }
+    /// `[failed]`
+    Failed { title, cancelled, button, note }
+    /// `[why]`: what happened to a report.
+    Why { source, storage, slow, large, query, other }
+    /// `[refused]`: why there is no page.
+    Refused {
+        unknown, unknown_text, revoked, revoked_text, forbidden, forbidden_text, not_offered, not_offered_text, changed,
+        changed_text, often, often_text, later, later_text, other,
+    }
+}
+
+/// The text of a catalogue.
+const fn catalogue(language: Language) -> &'static str {
+    match language {
+        Language::En => include_str!("../../web/links/en.toml"),
+        Language::De => include_str!("../../web/links/de.toml"),
+        Language::Fr => include_str!("../../web/links/fr.toml"),
+        Language::Es => include_str!("../../web/links/es.toml"),
+        Language::Zh => include_str!("../../web/links/zh.toml"),
+    }
+}
+
+/// One language.
+#[derive(Debug)]
+struct Spoken {
+    language: Language,
+    words: Words,
+    conventions: Conventions,
+}
+
+impl Spoken {
+    fn read(language: Language) -> anyhow::Result<Self> {
+        let words = toml::from_str(catalogue(language)).with_context(|| format!("links/{language}.toml"))?;
+        let conventions = Conventions::of(language).with_context(|| format!("locales/{language}.toml"))?;
+        Ok(Self { language, words, conventions })
+    }
+}
+
+/// All languages, and which of them a tenant's readers have who ask for none.
+#[derive(Debug, Clone)]
+pub struct Languages {
+    english: Arc<Spoken>,
+    others: Arc<Vec<Spoken>>,
+    brand: Brand,
+    tenants: HashMap<String, Brand>,
+}
+
+/// Speaks to one reader.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Speech<'a> {
+    pub(super) language: Language,
+    pub(super) t: &'a Words,
+    pub(super) writer: Writer<'a>,
+}
+
+impl Languages {
+    /// Reads the catalogues.
+    ///
+    /// # Errors
+    /// When one is not as it should be; a test reads each.
+    pub fn read(config: &Config) -> anyhow::Result<Self> {
+        let others = Language::ALL.into_iter().filter(|language| *language != Language::En).map(Spoken::read);
+        Ok(Self {
+            english: Arc::new(Spoken::read(Language::En)?),
+            others: Arc::new(others.collect::<anyhow::Result<_>>()?),
+            brand: config.mail.brand.clone(),
+            tenants: config.tenants.clone().into_iter().collect(),
+        })
+    }
+
+    /// Speaks as the reader's browser asks for, else as the tenant's mails do; by the tenant's clock, until the browser's script
+    /// puts its own in place.
+    pub(super) fn speak(&self, request: &HttpRequest, tenant: Option<&str>) -> Speech<'_> {
+        let brand = tenant.and_then(|tenant| self.tenants.get(tenant)).unwrap_or(&self.brand);
+        let asked = request.headers().get(ACCEPT_LANGUAGE).and_then(|header| header.to_str().ok());
+        let language = asked.and_then(Language::accepted).unwrap_or(brand.language);
+        let spoken = self.others.iter().find(|spoken| spoken.language == language).unwrap_or(&self.english);
+        let writer = Writer { conventions: &spoken.conventions, zone: brand.time_zone };
+        Speech { language: spoken.language, t: &spoken.words, writer }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+
+    fn texts(language: Language) -> BTreeMap<String, String> {
+        let tables: toml::Table = toml::from_str(catalogue(language)).unwrap();
+        let tables = tables.into_iter().filter_map(|(name, value)| Some((name, value.as_table()?.clone())));
+        tables
+            .flat_map(|(name, table)| {
+                table.into_iter().map(move |(key, text)| (format!("{name}.{key}"), text.as_str().unwrap().to_owned()))
+            })
+            .collect()
+    }
+
+    fn placeholders(text: &str) -> BTreeSet<&str> {
+        text.split('{').skip(1).map(|rest| rest.split('}').next().unwrap()).collect()
+    }
+
+    #[test]
+    fn every_language_has_the_same_keys_and_placeholders_and_none_was_left_in_english() {
+        let english = texts(Language::En);
+        for language in Language::ALL {
+            let own = texts(language);
+            assert_eq!(own.keys().collect::<Vec<_>>(), english.keys().collect::<Vec<_>>(), "{language}");
+            for (key, text) in &own {
+                assert_eq!(placeholders(text), placeholders(&english[key]), "{language}: {key}");
+                let prose = english[key].split(' ').count() > 3;
+                assert!(language == Language::En || !prose || *text != english[key], "{language}: {key}");
+            }
+            toml::from_str::<Words>(catalogue(language)).unwrap();
+        }
+    }
+}
