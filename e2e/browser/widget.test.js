@@ -57,6 +57,19 @@ test('on another origin a button becomes a download, and stays one after a reloa
   await context.close();
 });
 
+test('a wish for mail tells the time zone of the reader', async () => {
+  element = '<waitless-report report="counting" params=\'{"rows": 5}\' formats="csv" email="ana@example.com"></waitless-report>';
+  const { context, faults } = await someone(browser, { timezoneId: 'Europe/Berlin' });
+  const page = await context.newPage();
+  await page.goto(app.url);
+  const submit = page.waitForRequest((request) => request.method() === 'POST' && request.url().endsWith('/v1/jobs'));
+  await page.getByRole('button', { name: 'Make the report' }).click();
+  assert.deepEqual((await submit).postDataJSON().notify, [{ channel: 'email', to: 'ana@example.com', time_zone: 'Europe/Berlin' }]);
+  await page.getByRole('link', { name: 'Download CSV' }).waitFor();
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
 test('a reload in the middle goes on with the same job, which can be cancelled', async () => {
   element = '<waitless-report report="counting" params=\'{"rows": 1000000000}\'></waitless-report>';
   const before = (await jobs()).length;

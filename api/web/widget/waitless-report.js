@@ -40,6 +40,9 @@ const HOME = document.querySelector('script[src$="/widget.js"]');
 
 const SIZE = new Intl.NumberFormat(undefined, { notation: 'compact', style: 'unit', unit: 'byte', unitDisplay: 'narrow' });
 
+/** The reader's time zone, for the mail; browsers that cannot tell say `Etc/Unknown`. */
+const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone?.match(/^\w+\/(?!Unk).+/)?.[0];
+
 /** @param {unknown} error */
 const messageOf = (error) => (error instanceof Error ? error.message : '');
 
@@ -126,7 +129,7 @@ class WaitlessReport extends HTMLElement {
       report: this.#get('report') ?? '',
       ...(params && { params: JSON.parse(params) }),
       ...(formats.length > 0 && { formats }),
-      ...(to && { notify: [{ channel: 'email', to }] }),
+      ...(to && { notify: [{ channel: 'email', to, time_zone: ZONE }] }),
     };
   }
 
@@ -217,7 +220,7 @@ class WaitlessReport extends HTMLElement {
       this.#lay(said, false, bar);
       this.#bar = bar;
     }
-    if (job && this.#row.childElementCount === 2) this.#row.append(this.#button('side', this.#say('cancel'), () => this.#cancel(job.id)));
+    if (job && this.#row.childElementCount === 2) this.#row.append(this.#button('side', this.#say('cancel'), () => this.#jobs.cancel(job.id).catch((error) => (this.#said.textContent = messageOf(error)))));
     if (percent === null) this.#bar.removeAttribute('value');
     else this.#bar.value = percent;
     if (this.#said.textContent !== said) this.#said.textContent = said;
@@ -243,15 +246,6 @@ class WaitlessReport extends HTMLElement {
     this.#lay(this.#say('ready', { rows, size }), false, ...links, this.#button('side', this.#say('again'), () => this.make()));
   }
 
-  /** @param {string} id */
-  async #cancel(id) {
-    try {
-      await this.#jobs.cancel(id);
-    } catch (error) {
-      this.#said.textContent = messageOf(error);
-    }
-  }
-
   /** @param {string} said @param {boolean} wrong @param {...HTMLElement} parts */
   #lay(said, wrong, ...parts) {
     const focused = this.#root.activeElement !== null;
@@ -275,7 +269,7 @@ class WaitlessReport extends HTMLElement {
 
   /** @param {keyof typeof TEXTS} name @param {Record<string, string | number>} [values] */
   #say(name, values = {}) {
-    const value = (/** @type {string} */ _, /** @type {string} */ key) => (typeof values[key] === 'number' ? values[key].toLocaleString() : String(values[key]));
+    const value = (/** @type {string} */ _, /** @type {string} */ key) => values[key]?.toLocaleString() ?? '';
     return (this.texts[name] ?? TEXTS[name]).replace(/\{(\w+)\}/g, value);
   }
 
