@@ -18,6 +18,7 @@ use crate::{admin, jobs, links, operations, reports, session, watch};
         jobs::preview::preview,
         jobs::watch::watch,
         jobs::cancel::cancel,
+        jobs::formats::make,
         jobs::replay::replay,
         jobs::artifact::file,
         jobs::artifact::receipt,

@@ -129,6 +129,8 @@ fn headers_of(kind: ProblemKind) -> Option<(HeaderName, &'static str)> {
         | ProblemKind::ReportNotFound
         | ProblemKind::ArtifactNotFound
         | ProblemKind::ArtifactExpired
+        | ProblemKind::ParquetMissing
+        | ProblemKind::ParquetDamaged
         | ProblemKind::PreviewNotFound
         | ProblemKind::LinkNotFound
         | ProblemKind::LinkExpired

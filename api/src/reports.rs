@@ -179,6 +179,19 @@ impl Versions {
         })
     }
 
+    /// Reads the definition a job was submitted with, whatever the catalogue says now.
+    ///
+    /// # Errors
+    /// The store's; `report-version-missing`.
+    pub async fn definition(&self, job: &Job) -> Result<ReportDefinition, Fault> {
+        let kept = self.store.report_version(&job.report_version).await?;
+        let parsed = kept.and_then(|(name, text)| parse_definition(&name, &text).ok());
+        parsed.ok_or_else(|| {
+            let detail = "The definition this job was made with cannot be read any more. Submit the report again.";
+            Fault::new(ProblemKind::ReportVersionMissing, detail)
+        })
+    }
+
     fn get(&self, version: &str) -> Option<Arc<Hidden>> {
         self.known.read().unwrap_or_else(PoisonError::into_inner).get(version).cloned()
     }

@@ -56,6 +56,7 @@ pub fn table() -> Vec<Row> {
         get("/v1/jobs/{id}/links", READ, || web::to(jobs::links::list)),
         get("/v1/jobs/{id}/preview", READ, || web::to(jobs::preview::preview)),
         post("/v1/jobs/{id}/cancel", WRITE, || web::to(jobs::cancel::cancel)),
+        post("/v1/jobs/{id}/formats", WRITE, || web::to(jobs::formats::make)),
         post("/v1/jobs/{id}/replay", WRITE, || web::to(jobs::replay::replay)),
         get("/v1/jobs/{id}/artifacts/{format}", READ, || web::to(jobs::artifact::file)),
         get("/v1/jobs/{id}/artifacts/{format}/receipt", READ, || web::to(jobs::artifact::receipt)),

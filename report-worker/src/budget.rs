@@ -29,9 +29,15 @@ impl Budget {
         Self { free: Arc::new(Semaphore::new(mebibytes as usize)), mebibytes, upload }
     }
 
-    /// Waits for the share of a job that makes these files. A job that needs more than all there is gets all there is.
-    pub(crate) async fn share(&self, formats: impl Iterator<Item = Format>) -> Option<OwnedSemaphorePermit> {
-        let bytes = formats.fold(JOB, |sum, format| sum.saturating_add(encoder(format)).saturating_add(self.upload));
+    /// Waits for the share of a job that makes these files, and whose reader takes `beside`. A job that needs more than all there is gets all there is.
+    pub(crate) async fn share(
+        &self,
+        formats: impl Iterator<Item = Format>,
+        beside: usize,
+    ) -> Option<OwnedSemaphorePermit> {
+        let bytes = formats.fold(JOB.saturating_add(beside), |sum, format| {
+            sum.saturating_add(encoder(format)).saturating_add(self.upload)
+        });
         let share = u32::try_from(bytes.div_ceil(MIB)).unwrap_or(u32::MAX).min(self.mebibytes);
         Arc::clone(&self.free).acquire_many_owned(share).await.ok()
     }
@@ -63,11 +69,11 @@ mod tests {
     fn a_job_waits_for_its_whole_share_and_the_first_to_wait_is_the_first_to_get_it() {
         let budget = Budget::new(32 * MIB as u64, MIB as u64);
         let mut context = Context::from_waker(Waker::noop());
-        let mut first = pin!(budget.share([Format::Csv, Format::Csv].into_iter()));
+        let mut first = pin!(budget.share([Format::Csv, Format::Csv].into_iter(), 0));
         let Poll::Ready(Some(first)) = first.as_mut().poll(&mut context) else { panic!("there is room for one") };
-        let mut large = pin!(budget.share([Format::Parquet; 9].into_iter()));
+        let mut large = pin!(budget.share([Format::Parquet; 9].into_iter(), 0));
         assert!(large.as_mut().poll(&mut context).is_pending());
-        let mut small = pin!(budget.share([Format::Csv].into_iter()));
+        let mut small = pin!(budget.share([Format::Csv].into_iter(), 0));
         assert!(small.as_mut().poll(&mut context).is_pending(), "nobody overtakes the large one");
         drop(first);
         let Poll::Ready(Some(large)) = large.as_mut().poll(&mut context) else { panic!("all of it is its share") };

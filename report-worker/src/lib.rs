@@ -1,7 +1,7 @@
 //! The report worker: takes jobs from the broker, runs reports, stores artifacts.
 //!
 //! The path of one job through this crate: [`consume`] takes a delivery, [`run_job`] claims the job and settles it in the end,
-//! [`source`] reads rows, [`mod@format`] turns them into files, [`write_files`] joins the two and the storage.
+//! `open_rows` finds where its rows come from, [`source`] reads them, [`mod@format`] turns them into files, [`write_files`] joins the two and the storage.
 
 mod failpoint;
 
@@ -19,6 +19,7 @@ pub mod format;
 mod heartbeat;
 mod limits;
 mod measure;
+mod open_rows;
 mod preview;
 mod run_job;
 mod running;

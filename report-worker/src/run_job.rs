@@ -24,10 +24,11 @@ use crate::failpoint::fail_here;
 use crate::format::About;
 use crate::limits::{self, Limits};
 use crate::measure::{RunningGauge, attempt_ended, forecast_met};
+use crate::open_rows::open_rows;
 use crate::preview::Preview;
 use crate::running::{Attempt, StopReason};
 use crate::settle::{Word, settle};
-use crate::source::{ReadRequest, Reading, Total};
+use crate::source::{Reading, Total};
 use crate::worker::{Patience, Worker};
 use crate::write_files::{File, Files, Made};
 
@@ -166,16 +167,7 @@ async fn make_files(
     attempt.advance(|progress| progress.phase = Phase::Starting);
     let report = definition(worker, job).await?;
     let limits = Limits::of(&worker.settings, &report.definition);
-    let reading = worker
-        .sources
-        .read(ReadRequest {
-            report: Arc::clone(&report),
-            params: job.params.clone(),
-            caller: job.caller.clone(),
-            timeout,
-            cancel: attempt.stop.clone(),
-        })
-        .await?;
+    let reading = open_rows(worker, job, &report, attempt, timeout).await?;
     let snapshot_at = reading.snapshot_at();
     attempt.advance(|progress| {
         progress.phase = Phase::Reading;

@@ -75,6 +75,7 @@ enum Step {
 impl Files<'_> {
     /// Reads every row that may be and stores every file. Returns one entry a file, in order.
     pub(crate) async fn write(&self, reading: Reading) -> Result<Vec<Made>, Problem> {
+        let beside = reading.memory();
         let mut rows = Rows::new(reading, self);
         let mut held = Vec::new();
         while held.len() < 2 {
@@ -84,7 +85,7 @@ impl Files<'_> {
                 None => break,
             }
         }
-        let _share = self.budget.share(self.files.iter().map(|file| file.format)).await;
+        let _share = self.budget.share(self.files.iter().map(|file| file.format), beside).await;
         self.write_streaming(rows, held).await
     }
 

@@ -42,6 +42,10 @@ pub enum ProblemKind {
     ArtifactNotFound,
     /// The artifact's retention is over.
     ArtifactExpired,
+    /// A further format was asked for of a job that kept no complete Parquet file.
+    ParquetMissing,
+    /// The kept Parquet file of a job is not what its receipt says, or cannot be read.
+    ParquetDamaged,
     /// No rows of the job can be shown, yet or any more.
     PreviewNotFound,
     /// No such link: mistyped, altered or never made.
@@ -112,6 +116,8 @@ impl ProblemKind {
             Self::ArtifactNotFound => ("artifact-not-found", "The job has no such file", 404),
             Self::PreviewNotFound => ("preview-not-found", "No rows of the job can be shown", 404),
             Self::ArtifactExpired => ("artifact-expired", "The file is no longer kept", 410),
+            Self::ParquetMissing => ("parquet-missing", "The job keeps no complete Parquet file", 409),
+            Self::ParquetDamaged => ("parquet-damaged", "The job's Parquet file cannot be read", 500),
             Self::LinkNotFound => ("link-not-found", "There is no such link", 404),
             Self::LinkExpired => ("link-expired", "The link has expired", 410),
             Self::LinkRevoked => ("link-revoked", "The link was revoked", 410),

@@ -65,6 +65,9 @@ pub struct Sharing {
     /// When its submitter cancelled it while others waited for its run. The store shows it to the submitter as cancelled; the run
     /// goes on.
     pub withdrawn_at: Option<DateTime<Utc>>,
+    /// The finished job whose Parquet file it is made from, in place of the report's source. Its files expire no later than that one.
+    #[serde(default)]
+    pub made_from: Option<Uuid>,
 }
 
 impl Sharing {
@@ -90,6 +93,9 @@ pub struct Reuse {
     pub max_age: Duration,
     /// A link for each format: the files of another job's run get links of this job's own.
     pub links: Vec<LinkSeed>,
+    /// The finished job whose Parquet file the rows are read from, in place of the source. The same file makes the same files, so
+    /// that whoever asks for that always has a wish to reuse.
+    pub made_from: Option<Uuid>,
 }
 
 impl Reuse {
@@ -127,15 +133,24 @@ impl LinkSeed {
 
 /// Returns the fingerprint of a job: equal for jobs that one run may answer.
 ///
-/// The principal counts where the report reads `:principal`; otherwise every principal of the tenant would get the same rows.
+/// The principal counts where the report reads `:principal`; otherwise every principal of the tenant would get the same rows. `kept`
+/// is the key of the file the rows are read from, where that is not the source.
 #[must_use]
-pub fn fingerprint(report: &ReportDefinition, caller: &Caller, params: &Params, formats: &[Format]) -> [u8; 32] {
+pub fn fingerprint(
+    report: &ReportDefinition,
+    caller: &Caller,
+    params: &Params,
+    formats: &[Format],
+    kept: Option<&str>,
+) -> [u8; 32] {
     let scope = if report.reads_principal() { ["principal", caller.principal.as_str()] } else { ["tenant", ""] };
     let mut formats: Vec<&str> = formats.iter().map(|format| format.as_str()).collect();
     formats.sort_unstable();
     let texts =
         [caller.tenant.as_str()].into_iter().chain(scope).chain([report.name.as_str(), report.version.as_str()]);
-    hash_run(texts.chain(formats), params)
+    // No format is named so, so that no two lists are the same.
+    let kept = kept.map(|key| ["from", key]).into_iter().flatten();
+    hash_run(texts.chain(kept).chain(formats), params)
 }
 
 /// Returns the next arrow of a follower towards its leader, each as state and attempt. A follower takes the arrows of an ordinary
@@ -202,19 +217,19 @@ mod tests {
         let (open, own) = (report("select 1"), report("select :principal"));
         let none = Params::new();
         let csv = [Format::Csv];
-        let base = fingerprint(&open, &ana, &none, &csv);
-        assert_eq!(base, fingerprint(&open, &eve, &none, &csv), "one tenant gets the same rows");
-        assert_ne!(base, fingerprint(&open, &other, &none, &csv));
-        assert_ne!(fingerprint(&own, &ana, &none, &csv), fingerprint(&own, &eve, &none, &csv));
-        assert_ne!(base, fingerprint(&own, &ana, &none, &csv), "another version");
-        assert_ne!(base, fingerprint(&open, &ana, &none, &[Format::Jsonl]));
-        assert_ne!(base, fingerprint(&open, &ana, &params(r#"{"a": 1}"#), &csv));
+        let base = fingerprint(&open, &ana, &none, &csv, None);
+        assert_eq!(base, fingerprint(&open, &eve, &none, &csv, None), "one tenant gets the same rows");
+        assert_ne!(base, fingerprint(&open, &other, &none, &csv, None));
+        assert_ne!(fingerprint(&own, &ana, &none, &csv, None), fingerprint(&own, &eve, &none, &csv, None));
+        assert_ne!(base, fingerprint(&own, &ana, &none, &csv, None), "another version");
+        assert_ne!(base, fingerprint(&open, &ana, &none, &[Format::Jsonl], None));
+        assert_ne!(base, fingerprint(&open, &ana, &params(r#"{"a": 1}"#), &csv, None));
         let both = [[Format::Csv, Format::Jsonl], [Format::Jsonl, Format::Csv]];
-        let [one, another] = both.map(|formats| fingerprint(&open, &ana, &none, &formats));
+        let [one, another] = both.map(|formats| fingerprint(&open, &ana, &none, &formats, None));
         assert_eq!(one, another, "the order of formats is nothing");
-        let one = fingerprint(&open, &ana, &params(r#"{"a": 1, "b": [1, 2]}"#), &csv);
-        assert_eq!(one, fingerprint(&open, &ana, &params(r#"{"b": [1, 2], "a": 1}"#), &csv));
-        assert_ne!(one, fingerprint(&open, &ana, &params(r#"{"b": [2, 1], "a": 1}"#), &csv));
+        let one = fingerprint(&open, &ana, &params(r#"{"a": 1, "b": [1, 2]}"#), &csv, None);
+        assert_eq!(one, fingerprint(&open, &ana, &params(r#"{"b": [1, 2], "a": 1}"#), &csv, None));
+        assert_ne!(one, fingerprint(&open, &ana, &params(r#"{"b": [2, 1], "a": 1}"#), &csv, None));
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Run a report and fetch its file
     Run(Run),
+    /// Make a further format of a finished job from the Parquet file it kept, and fetch it
+    Convert(Convert),
     /// List your jobs, newest first
     Jobs(Jobs),
     /// Show one job: progress, files, receipts, error
@@ -111,23 +113,23 @@ pub(crate) struct Run {
     /// Format of the file; repeat it for several files from one run [default: the report's first]
     #[arg(long = "format", short, value_name = "FORMAT")]
     pub(crate) formats: Vec<String>,
-    /// Where to put the file; a folder keeps the file's own name [default: its own name, here]
-    #[arg(long, short, value_name = "FILE")]
-    pub(crate) out: Option<PathBuf>,
-    /// Mail a link to this address too; may be repeated
-    #[arg(long = "email", value_name = "ADDRESS")]
-    pub(crate) emails: Vec<String>,
-    /// Only submit: print the job's id and end
-    #[arg(long, conflicts_with_all = ["out", "wait"])]
-    pub(crate) detach: bool,
-    /// Wait for the job to end, and fetch no file
-    #[arg(long, conflicts_with = "out")]
-    pub(crate) wait: bool,
-    /// The same key with the same request is the same job [default: a new one]
-    #[arg(long, value_name = "KEY")]
-    pub(crate) idempotency_key: Option<String>,
     #[command(flatten)]
-    pub(crate) patience: Patience,
+    pub(crate) fetch: Fetch,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Convert {
+    /// The finished job's id
+    pub(crate) id: Uuid,
+    /// Format to make; repeat it for several files
+    #[arg(long = "format", short, value_name = "FORMAT", required = true)]
+    pub(crate) formats: Vec<String>,
+    #[command(flatten)]
+    pub(crate) fetch: Fetch,
     #[command(flatten)]
     pub(crate) output: Output,
     #[command(flatten)]
@@ -224,6 +226,28 @@ pub(crate) struct Reports {
     pub(crate) output: Output,
     #[command(flatten)]
     pub(crate) server: Server,
+}
+
+/// How a job is submitted, and what becomes of its files.
+#[derive(Debug, Args)]
+pub(crate) struct Fetch {
+    /// Where to put the file; a folder keeps the file's own name [default: its own name, here]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Mail a link to this address too; may be repeated
+    #[arg(long = "email", value_name = "ADDRESS")]
+    pub(crate) emails: Vec<String>,
+    /// Only submit: print the job's id and end
+    #[arg(long, conflicts_with_all = ["out", "wait"])]
+    pub(crate) detach: bool,
+    /// Wait for the job to end, and fetch no file
+    #[arg(long, conflicts_with = "out")]
+    pub(crate) wait: bool,
+    /// The same key with the same request is the same job [default: a new one]
+    #[arg(long, value_name = "KEY")]
+    pub(crate) idempotency_key: Option<String>,
+    #[command(flatten)]
+    pub(crate) patience: Patience,
 }
 
 /// For people or for programs.

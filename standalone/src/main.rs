@@ -32,6 +32,7 @@ async fn execute(command: Command) -> Outcome {
         Command::Up(args) => up::up(args).await,
         Command::Demo(args) => demo::run_demo(args).await,
         Command::Run(args) => run::run(args).await,
+        Command::Convert(args) => run::convert(args).await,
         Command::Jobs(args) => jobs::jobs(args).await,
         Command::Show(args) => show::show(args).await,
         Command::Watch(args) => watch::watch(args).await,

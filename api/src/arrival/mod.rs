@@ -81,9 +81,12 @@ impl Arrivals {
         let Known { board, histories, .. } = &mut *known;
         let now = board.now()?;
         let (ahead, line) = board.end_of(job.lane, |entry| remaining(histories, entry, now));
-        let estimate = histories.of(&newcomer).and_then(|history| history.from_submit(newcomer.likeness));
+        // What is made from a kept file takes as long as no run of the report did.
+        let is_run = job.reuse.as_ref().is_none_or(|reuse| reuse.made_from.is_none());
+        let history = histories.of(&newcomer).filter(|_| is_run);
+        let estimate = history.and_then(|history| history.from_submit(newcomer.likeness));
         let eta = estimate.and_then(|run| Some(Estimate { range: line.wait()?.then(run.range), ..run }));
-        let typical = histories.of(&newcomer).and_then(|history| history.typical());
+        let typical = history.and_then(|history| history.typical());
         board.enter(newcomer, typical);
         let position = u32::try_from(ahead).unwrap_or(u32::MAX).saturating_add(1);
         Some(Forecast { position, eta: eta.map(|estimate| Eta::of(&estimate)) })
@@ -113,14 +116,15 @@ impl Arrivals {
         let mut known = self.wanted(&in_line);
         let Known { board, histories, .. } = &mut *known;
         let Some(now) = board.now() else { return Standing::default() };
-        match (job.state, job.next_attempt_at) {
+        let standing = match (job.state, job.next_attempt_at) {
             (JobState::Pending, _) => waiting(board, histories, &in_line, now),
             (JobState::Retrying, Some(due)) => {
                 let run = histories.of(&in_line).and_then(|history| history.from_submit(likeness));
                 Standing { position: None, eta: run.map(|run| (Eta::of(&run), due.max(now))) }
             }
             _ => running(histories, &in_line, job.progress, now),
-        }
+        };
+        if job.sharing.made_from.is_some() { Standing { eta: None, ..standing } } else { standing }
     }
 
     /// Says where a job stands of which only its newest progress is known.

@@ -12,6 +12,7 @@ use shared::locale::{Language, time_zone};
 use shared::problem::{FieldError, Problem, ProblemKind};
 use shared::report::{ReportDefinition, validate_params};
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::address::{is_allowed, is_mail_address};
 use crate::gateway::Gateway;
@@ -81,6 +82,8 @@ pub struct Wanted {
     pub notify: Vec<Notify>,
     /// How long ago an identical job may have finished to be the answer. Zero: a run of its own, though the report reuses.
     pub max_age: Option<Duration>,
+    /// The finished job from whose Parquet file it is made, in place of the source, and the key of that file.
+    pub made_from: Option<(Uuid, String)>,
 }
 
 impl Wanted {
@@ -122,13 +125,13 @@ pub fn check(gateway: &Gateway, body: Value) -> Result<Wanted, Fault> {
     }
     match (report, params, formats, notify) {
         (Some(report), Some(params), Some(formats), Some(notify)) if errors.is_empty() => {
-            Ok(Wanted { report, params, formats, notify, max_age })
+            Ok(Wanted { report, params, formats, notify, max_age, made_from: None })
         }
         _ => Err(Problem::invalid(errors).into()),
     }
 }
 
-fn wrong(pointer: impl Into<String>, detail: impl Into<String>) -> FieldError {
+pub(super) fn wrong(pointer: impl Into<String>, detail: impl Into<String>) -> FieldError {
     FieldError { pointer: pointer.into(), detail: detail.into() }
 }
 
@@ -167,7 +170,7 @@ fn check_array(given: Option<Value>, pointer: &str, errors: &mut Vec<FieldError>
     }
 }
 
-fn check_formats(
+pub(super) fn check_formats(
     report: Option<&ReportDefinition>,
     given: Option<Value>,
     errors: &mut Vec<FieldError>,
@@ -203,7 +206,11 @@ fn format_expected(report: Option<&ReportDefinition>) -> String {
     format!("must be one of: {}", names.join(", "))
 }
 
-fn check_notify(allow: &[String], given: Option<Value>, errors: &mut Vec<FieldError>) -> Option<Vec<Notify>> {
+pub(super) fn check_notify(
+    allow: &[String],
+    given: Option<Value>,
+    errors: &mut Vec<FieldError>,
+) -> Option<Vec<Notify>> {
     let Some(given) = given else { return Some(Vec::new()) };
     let items = check_array(Some(given), "/notify", errors)?;
     if items.len() > MAX_NOTIFY {
@@ -224,7 +231,7 @@ fn check_notify(allow: &[String], given: Option<Value>, errors: &mut Vec<FieldEr
 }
 
 /// Longest age that may be asked for: a year.
-const MAX_AGE: u64 = 365 * 86_400;
+pub(super) const MAX_AGE: u64 = 365 * 86_400;
 
 /// Returns what was asked for, else what the report says. Zero is only worth a thought where the report reuses.
 fn check_reuse(
@@ -295,7 +302,7 @@ fn check_named(
 /// Most unknown fields of one object that are told one by one.
 const MAX_UNKNOWN: usize = 20;
 
-fn refuse_unknown(left: &Map<String, Value>, pointer: &str, known: &str, errors: &mut Vec<FieldError>) {
+pub(super) fn refuse_unknown(left: &Map<String, Value>, pointer: &str, known: &str, errors: &mut Vec<FieldError>) {
     for name in left.keys().take(MAX_UNKNOWN) {
         let name: String = name.chars().take(100).collect();
         let escaped = name.replace('~', "~0").replace('/', "~1");

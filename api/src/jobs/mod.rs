@@ -4,6 +4,7 @@ pub mod address;
 pub mod artifact;
 pub mod cancel;
 pub mod check;
+pub mod formats;
 pub mod links;
 pub mod list;
 pub mod preview;

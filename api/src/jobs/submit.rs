@@ -65,24 +65,88 @@ pub async fn submit(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Answer {
-    let key = idempotency_key(&request)?;
-    // How a job ends, and its files, are for keys that may read.
-    let may_read = identity.scopes().contains(&Scope::Read);
-    let prefer = if may_read { Preference::of(&request, gateway.http.max_wait) } else { Preference::default() };
+    let mut asking = Asking::of(&gateway, &identity, &request)?;
     let body = read_json(&request, payload, gateway.http.max_body.0).await?;
-    let idempotency = key.map(|key| Idempotency { key, body_hash: hash_request(&identity, &body) });
+    asking.hash(&identity, &body);
+    let admitted = admit(&gateway, &identity, body).await;
+    let admitted = admitted.map(|(wanted, standing)| {
+        Admitted::new(&gateway, &identity, &request, (wanted, standing, trace.0.to_string()))
+    });
+    carry_out(&gateway, &identity, &request, asking, admitted).await
+}
+
+/// What a request for a job says besides what is to be made.
+#[derive(Debug)]
+pub(super) struct Asking {
+    key: Option<String>,
+    idempotency: Option<Idempotency>,
+    /// How a job ends, and its files, are for keys that may read.
+    may_read: bool,
+    prefer: Preference,
+}
+
+impl Asking {
+    /// Reads the headers.
+    ///
+    /// # Errors
+    /// `invalid-idempotency-key`.
+    pub(super) fn of(gateway: &Gateway, identity: &Identity, request: &HttpRequest) -> Result<Self, Fault> {
+        let key = idempotency_key(request)?;
+        let may_read = identity.scopes().contains(&Scope::Read);
+        let prefer = if may_read { Preference::of(request, gateway.http.max_wait) } else { Preference::default() };
+        Ok(Self { key, idempotency: None, may_read, prefer })
+    }
+
+    /// Takes what makes two requests with the same key the same.
+    pub(super) fn hash(&mut self, identity: &Identity, body: &Value) {
+        let key = self.key.take();
+        self.idempotency = key.map(|key| Idempotency { key, body_hash: hash_request(identity, body) });
+    }
+}
+
+/// A job that may be written.
+pub(super) struct Admitted {
+    job: NewJob,
+    standing: Option<Standing>,
+    /// An identical job might be the answer.
+    looked_for_another: bool,
+}
+
+impl Admitted {
+    /// Makes the job of what is wanted.
+    pub(super) fn new(
+        gateway: &Gateway,
+        identity: &Identity,
+        request: &HttpRequest,
+        (mut wanted, standing, traceparent): (Wanted, Option<Standing>, String),
+    ) -> Self {
+        wanted.prefer_language(request.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()));
+        let looked_for_another = wanted.max_age.is_some();
+        let job = new_job(gateway, wanted, Caller::clone(identity), traceparent);
+        Self { job, standing, looked_for_another }
+    }
+}
+
+/// Writes the job, or finds what the same request was answered before, waits where the client would, and answers.
+pub(super) async fn carry_out(
+    gateway: &Gateway,
+    identity: &Identity,
+    request: &HttpRequest,
+    asking: Asking,
+    admitted: Result<Admitted, Fault>,
+) -> Answer {
+    let Asking { idempotency, may_read, prefer, .. } = asking;
     let mut said = Said::default();
     let mut waiting = None;
-    let outcome = match admit(&gateway, &identity, body).await {
-        Ok((mut wanted, standing)) => {
-            wanted.prefer_language(request.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()));
-            (said.standing, said.looked_for_another) = (standing, wanted.max_age.is_some());
-            let job = new_job(&gateway, wanted, Caller::clone(&identity), &trace.0.to_string(), idempotency);
+    let outcome = match admitted {
+        Ok(Admitted { mut job, standing, looked_for_another }) => {
+            (said.standing, said.looked_for_another) = (standing, looked_for_another);
+            job.idempotency = idempotency;
             // First the ears, then the store: what happens in between is heard.
-            waiting = prefer.listen(&gateway, &identity, job.id);
-            submit_in_line(&gateway, job).await?
+            waiting = prefer.listen(gateway, identity, job.id);
+            submit_in_line(gateway, job).await?
         }
-        Err(fault) => answer_before(&gateway, &identity, idempotency.as_ref()).await.ok_or(fault)?,
+        Err(fault) => answer_before(gateway, identity, idempotency.as_ref()).await.ok_or(fault)?,
     };
     let mut job = accept(outcome, &mut said)?;
     if !may_read {
@@ -97,14 +161,14 @@ pub async fn submit(
         // A repeat is about another job than the one that was made for it.
         let waiting = waiting
             .filter(|waiting| waiting.id() == job.id)
-            .or_else(|| prefer.listen(&gateway, &identity, job.id).map(Waiting::that_looks_first));
+            .or_else(|| prefer.listen(gateway, identity, job.id).map(Waiting::that_looks_first));
         said.waited = waiting.is_some();
         match waiting {
-            Some(waiting) => waiting.for_the_end(&gateway, &identity).await,
+            Some(waiting) => waiting.for_the_end(gateway, identity).await,
             None => None,
         }
     };
-    Ok(answer(&Viewer::new(&gateway, &request), &ended.unwrap_or(*job), &hidden, prefer, &said))
+    Ok(answer(&Viewer::new(gateway, request), &ended.unwrap_or(*job), &hidden, prefer, &said))
 }
 
 /// What the headers of an answer say besides the job.
@@ -214,18 +278,14 @@ fn cache_status(served: Served, looked_for_another: bool) -> Option<&'static str
     }
 }
 
-fn new_job(
-    gateway: &Gateway,
-    wanted: Wanted,
-    caller: Caller,
-    traceparent: &str,
-    idempotency: Option<Idempotency>,
-) -> NewJob {
+fn new_job(gateway: &Gateway, wanted: Wanted, caller: Caller, traceparent: String) -> NewJob {
     let report = &wanted.report;
+    let kept = wanted.made_from.as_ref().map(|(_, key)| key.as_str());
     let reuse = wanted.max_age.map(|max_age| Reuse {
-        fingerprint: fingerprint(report, &caller, &wanted.params, &wanted.formats),
+        fingerprint: fingerprint(report, &caller, &wanted.params, &wanted.formats, kept),
         max_age,
         links: wanted.formats.iter().map(|format| LinkSeed::new(gateway.link_secret.expose(), *format)).collect(),
+        made_from: wanted.made_from.as_ref().map(|(id, _)| *id),
     });
     NewJob {
         id: Uuid::now_v7(),
@@ -239,9 +299,9 @@ fn new_job(
         params: wanted.params,
         formats: wanted.formats,
         notify: wanted.notify,
-        traceparent: Some(traceparent.to_owned()),
+        traceparent: Some(traceparent),
         forecast: None,
-        idempotency,
+        idempotency: None,
         reuse,
     }
 }

@@ -40,6 +40,8 @@ pub struct JobView<'a> {
     /// that was under way.
     #[schema(value_type = String)]
     served: Served,
+    /// The finished job from whose Parquet file it is made, in place of the report's source; null for every other job.
+    made_from: Option<Uuid>,
     /// `pending`, `processing`, `retrying`, `done`, `failed` or `cancelled`.
     #[schema(value_type = String)]
     state: JobState,
@@ -217,6 +219,7 @@ impl<'a> Viewer<'a> {
             params: hidden.cover(&job.params),
             formats: &job.formats,
             served: job.sharing.served,
+            made_from: job.sharing.made_from,
             state: job.state,
             attempt: job.attempt,
             progress: job.progress.into(),

@@ -27,6 +27,7 @@ fn request(api: &Api, row: &Row, job: Uuid) -> RequestBuilder {
     let request = api.plain(method, &path.replace("{token}", "none"));
     match row.path {
         "/v1/jobs" if row.method == "POST" => request.json(&json!({"report": "numbers"})),
+        "/v1/jobs/{id}/formats" => request.json(&json!({"formats": ["csv"]})),
         "/v1/admin/dead-letters/replay" => request.json(&json!({"jobs": [job]})),
         _ => request,
     }

@@ -305,6 +305,9 @@ fn write_reports(folder: &Path) {
     std::fs::write(folder.join("lasting.toml"), lasting).unwrap();
     let own = "title = \"Own\"\nsource = \"demo\"\nformats = [\"csv\"]\nsql = \"select :principal as who\"\n";
     std::fs::write(folder.join("own.toml"), own).unwrap();
+    let kept = REPORT.replace("Numbers", "Kept").replace(r#"["csv", "jsonl"]"#, r#"["csv", "parquet", "xlsx"]"#);
+    std::fs::write(folder.join("kept.toml"), &kept).unwrap();
+    std::fs::write(folder.join("gone.toml"), kept.replace("30d", "1s")).unwrap();
     let strict = "title = \"Strict\"\nsource = \"demo\"\nformats = [\"csv\"]\nlane = \"bulk\"\n\
                   sql = \"select :choice, :many\"\n[params.choice]\ntype = \"choice\"\nchoices = [\"a\", \"b\"]\n\
                   [params.many]\ntype = \"decimal\"\nlist = true\nmax_items = 2\n";

@@ -174,7 +174,7 @@ async fn the_catalogue_is_shown_with_the_schema_of_each_report(stack: Stack) {
     let api = Api::start(stack).await;
     let list = body(api.get("/v1/reports").send().await.unwrap()).await;
     let names: Vec<_> = list["reports"].as_array().unwrap().iter().map(|report| &report["name"]).collect();
-    assert_eq!(names, ["fleeting", "lasting", "numbers", "own", "strict"]);
+    assert_eq!(names, ["fleeting", "gone", "kept", "lasting", "numbers", "own", "strict"]);
     let one = body(api.get("/v1/reports/numbers").send().await.unwrap()).await;
     insta::assert_json_snapshot!("report", one, {".version" => "[version]"});
     let (status, kind, _) = problem(api.get("/v1/reports/none").send().await.unwrap()).await;

@@ -19,6 +19,7 @@ mod asyncapi;
 mod console;
 mod document;
 mod faults;
+mod formats;
 mod heads;
 mod jobs;
 mod links;

@@ -53,6 +53,11 @@ export class Waitless extends Jobs {
     return this.caller.json('POST', '/v1/ws/ticket');
   }
 
+  /** From the Parquet file it kept. @param {string} id @param {string[]} formats @param {SubmitOptions & Pick<JobRequest, 'notify'>} [options] @returns {Promise<Job>} */
+  formats(id, formats, { notify, ...options } = {}) {
+    return this.submitTo(`/v1/jobs/${id}/formats`, { formats, notify }, options);
+  }
+
   /** @param {string} id @returns {Promise<Job>} */
   replay(id) {
     return this.caller.json('POST', `/v1/jobs/${id}/replay`, { once: true });

@@ -48,6 +48,7 @@
  * @property {Record<string, unknown>} params
  * @property {string[]} formats
  * @property {'cold' | 'warm' | 'joined'} served By a run of its own, from the files of an identical job, or by its run under way.
+ * @property {string | null} made_from The finished job from whose Parquet file it is made.
  * @property {JobState} state
  * @property {number} attempt
  * @property {Progress} progress

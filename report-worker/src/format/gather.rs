@@ -1,21 +1,25 @@
 //! The first rows of a file are gathered for writers that lay out their columns by them.
 //!
 //! A slow query sends its first rows as they come, one or two at a time. A page that was laid out by one row would look
-//! otherwise than the same report a minute later.
+//! otherwise than the same report a minute later. So it is always the same rows that are gathered, in whatever batches they come.
 
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray as _;
 use arrow_array::{Array as _, ArrayRef, RecordBatch, new_null_array};
 use arrow_schema::{ArrowError, DataType, Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
 use shared::problem::{Problem, ProblemKind};
 
 use super::{Ending, RowWriter};
+use crate::source::BATCH_ROWS;
 
-/// Rows that are enough to see what columns look like,
-const ROWS: usize = 1000;
+/// Rows that are enough to see what columns look like: a full batch, so that it need not be cut where rows come fast;
+const ROWS: usize = BATCH_ROWS;
 /// or bytes of them.
 const BYTES: usize = 1 << 20;
+/// Bytes of a value that is no text.
+const FIXED: usize = 8;
 
 /// Hands the first rows on as one batch.
 pub(super) struct Gathered {
@@ -41,10 +45,15 @@ impl RowWriter for Gathered {
         if self.open {
             return self.writer.write(batch, out);
         }
-        self.rows += batch.num_rows();
-        self.bytes += batch.get_array_memory_size();
-        self.held.push(batch.clone());
-        if self.rows >= ROWS || self.bytes >= BYTES { self.release(out) } else { Ok(()) }
+        let taken = self.take(batch);
+        if self.rows < ROWS && self.bytes < BYTES {
+            return Ok(());
+        }
+        self.release(out)?;
+        if taken == batch.num_rows() {
+            return Ok(());
+        }
+        self.writer.write(&batch.slice(taken, batch.num_rows() - taken), out)
     }
 
     fn finish(&mut self, ending: Ending, out: &mut Vec<u8>) -> Result<(), Problem> {
@@ -54,6 +63,21 @@ impl RowWriter for Gathered {
 }
 
 impl Gathered {
+    /// Holds rows of the batch until there are enough, and returns how many.
+    fn take(&mut self, batch: &RecordBatch) -> usize {
+        let texts: Vec<&[i32]> = batch.columns().iter().filter_map(|column| offsets(column)).collect();
+        let fixed = (batch.num_columns() - texts.len()) * FIXED;
+        let mut taken = 0;
+        while taken < batch.num_rows() && self.rows < ROWS && self.bytes < BYTES {
+            let lengths = texts.iter().filter_map(|offsets| Some(offsets.get(taken + 1)? - offsets.get(taken)?));
+            self.bytes += fixed + lengths.filter_map(|length| usize::try_from(length).ok()).sum::<usize>();
+            self.rows += 1;
+            taken += 1;
+        }
+        self.held.push(batch.slice(0, taken));
+        taken
+    }
+
     fn release(&mut self, out: &mut Vec<u8>) -> Result<(), Problem> {
         self.open = true;
         let held = std::mem::take(&mut self.held);
@@ -68,6 +92,11 @@ impl Gathered {
             }
         }
     }
+}
+
+/// Returns where the texts of a column begin and end.
+fn offsets(column: &ArrayRef) -> Option<&[i32]> {
+    column.as_string_opt::<i32>().map(|texts| texts.value_offsets())
 }
 
 /// Joins batches. The last knows best: a column may have been without a type before.

@@ -11,7 +11,7 @@ mod gather;
 pub(crate) mod glimpse;
 mod jsonl;
 pub(crate) mod number;
-mod parquet;
+pub(crate) mod parquet;
 mod pdf;
 mod presentation;
 pub(crate) mod time;

@@ -26,7 +26,14 @@ use super::decimal::Size;
 use super::dictionary::Spelling;
 use super::time::{infinite_date, infinite_timestamp};
 use super::{About, Ending, Growth, RowWriter};
-use crate::source::{declared_digits, is_json};
+use crate::source::{declared_digits, is_json, spell_column};
+
+/// What stands before the keys of what a file says about itself.
+pub(crate) const ENTRY: &str = "waitless.";
+/// Key of what the source's columns were: a JSON array of the words of [`spell_column`].
+pub(crate) const COLUMNS: &str = "columns";
+/// What stands before the word of a column that had no type when the file began.
+pub(crate) const LATE: &str = "late ";
 
 /// A row group ends with this many bytes of encoded columns in memory,
 const HELD: usize = 12 << 20;
@@ -147,6 +154,8 @@ struct Begun {
     columns: Vec<Column>,
     /// What the file says of its columns.
     described: SchemaDescriptor,
+    /// The first and the newest word of the source on its columns: types may come late.
+    told: (SchemaRef, SchemaRef),
     /// None before the first rows: they tell how columns are written.
     writer: Option<ArrowWriter<Vec<u8>>>,
     /// Bytes of values in the row group under way.
@@ -169,12 +178,15 @@ impl RowWriter for ParquetWriter {
             |(field, column): (&Arc<Field>, &Column)| Field::new(field.name(), column.data_type(field), true);
         let written = Arc::new(Schema::new(schema.fields().iter().zip(&columns).map(described).collect::<Vec<_>>()));
         let described = annotate(schema, &written).map_err(|error| not_encoded(&error))?;
-        self.begun = Some(Begun { schema: written, columns, described, writer: None, values: 0, rows: 0 });
+        let first = Arc::new(schema.clone());
+        let told = (Arc::clone(&first), first);
+        self.begun = Some(Begun { schema: written, columns, described, told, writer: None, values: 0, rows: 0 });
         Ok(())
     }
 
     fn write(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), Problem> {
         let begun = self.begun.as_mut().ok_or_else(not_begun)?;
+        begun.told.1 = batch.schema();
         let fields = batch.schema_ref().fields().iter();
         let arrays = fields
             .zip(batch.columns())
@@ -188,7 +200,10 @@ impl RowWriter for ParquetWriter {
 
     fn finish(&mut self, ending: Ending, out: &mut Vec<u8>) -> Result<(), Problem> {
         let mut begun = self.begun.take().ok_or_else(not_begun)?;
-        begun.append(&self.about, out, None, |_, writer| {
+        begun.append(&self.about, out, None, |begun, writer| {
+            if let Some(columns) = columns_told(&begun.told) {
+                writer.append_key_value_metadata(entry(COLUMNS, columns));
+            }
             writer.append_key_value_metadata(entry("rows", ending.rows.to_string()));
             writer.append_key_value_metadata(entry("complete", ending.complete.to_string()));
             writer.finish().map(drop)
@@ -311,7 +326,18 @@ fn properties(about: &About) -> Result<WriterPropertiesBuilder, ParquetError> {
 }
 
 fn entry(key: &str, value: String) -> KeyValue {
-    KeyValue::new(format!("waitless.{key}"), value)
+    KeyValue::new(format!("{ENTRY}{key}"), value)
+}
+
+/// Says what the source's columns were, so that the rows can be read back as they came. A batch in which numbers are text, for a
+/// `NaN` among them, is never written here: a decimal column stays one.
+fn columns_told((first, last): &(SchemaRef, SchemaRef)) -> Option<String> {
+    let word = |(first, last): (&Arc<Field>, &Arc<Field>)| {
+        let late = if first.data_type() == last.data_type() || !first.data_type().is_null() { "" } else { LATE };
+        Some(format!("{late}{}", spell_column(last)?))
+    };
+    let words = first.fields().iter().zip(last.fields()).map(word).collect::<Option<Vec<_>>>()?;
+    Some(serde_json::Value::from(words).to_string())
 }
 
 fn not_begun() -> Problem {

@@ -2,6 +2,7 @@
 
 mod bind;
 mod catalog;
+mod kept;
 mod meaning;
 mod mysql;
 mod postgres;
@@ -22,9 +23,11 @@ use tokio_util::sync::CancellationToken;
 use crate::definition::Report;
 
 pub use catalog::Sources;
-pub use meaning::{JSON, is_json, json_field, numeric_field};
+pub(crate) use kept::read_kept;
+pub use meaning::{JSON, is_json, json_field, numeric_field, read_column, spell_column};
 #[cfg(any(test, feature = "fuzzing"))]
 pub use postgres::decode_copy;
+pub(crate) use reading::BATCH_ROWS;
 pub use reading::{NUMERIC, PRECISION, Reading, SCALE, Total, VALUE_KIND, declared_digits, is_numeric};
 
 /// One wish to read a report's rows.

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Rows in a batch, at most. A few batches are under way at any time: with few rows in each, memory is soon what it will ever be.
-pub(super) const BATCH_ROWS: usize = 2048;
+pub(crate) const BATCH_ROWS: usize = 2048;
 /// Bytes of values in a batch, about; one row more may go over it.
 pub(super) const BATCH_BYTES: usize = 1 << 20;
 /// Batches that wait for the encoder.
@@ -79,6 +79,7 @@ pub struct Reading {
     batches: mpsc::Receiver<RecordBatch>,
     reader: Option<JoinHandle<Result<(), Problem>>>,
     permit: Option<OwnedSemaphorePermit>,
+    memory: usize,
     _stop_when_dropped: DropGuard,
 }
 
@@ -106,6 +107,7 @@ impl Reading {
             batches: received,
             reader: Some(reader),
             permit: None,
+            memory: 0,
             _stop_when_dropped,
         })
     }
@@ -113,6 +115,16 @@ impl Reading {
     /// Keeps the source's permit until the reading is dropped.
     pub(super) fn hold(&mut self, permit: Option<OwnedSemaphorePermit>) {
         self.permit = permit;
+    }
+
+    /// Says how much memory the reader takes, where it is more than a few batches.
+    pub(super) fn needs(&mut self, memory: usize) {
+        self.memory = memory;
+    }
+
+    /// Returns how many bytes the reader takes besides its batches.
+    pub(crate) const fn memory(&self) -> usize {
+        self.memory
     }
 
     /// Returns the columns. Where a source learns types from the rows (SQLite), a type here may be `Null`, and each batch

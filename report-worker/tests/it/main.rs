@@ -21,6 +21,7 @@ mod format_pdf;
 mod format_xlsx;
 mod limits;
 mod losses;
+mod made_from;
 mod memory;
 mod preview;
 mod read_back;

@@ -29,7 +29,7 @@ fn reusing() -> NewJob {
     let job = stage::new_job(&stage::ana());
     let links = job.formats.iter().map(|format| LinkSeed::new("a secret of the tests", *format)).collect();
     let fingerprint = shared::access::hash_token("one");
-    NewJob { reuse: Some(Reuse { fingerprint, max_age: Duration::from_secs(60), links }), ..job }
+    NewJob { reuse: Some(Reuse { fingerprint, max_age: Duration::from_secs(60), links, made_from: None }), ..job }
 }
 
 async fn kinds(stage: &Stage, job: &Job) -> Vec<EventKind> {

@@ -13,4 +13,4 @@ pub(crate) use answers::{
 };
 pub(crate) use call::{CallError, Gateway};
 pub(crate) use follow::{Follower, Watcher};
-pub(crate) use submit::Submission;
+pub(crate) use submit::{Asked, Submission};

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::job::Params;
+use uuid::Uuid;
 
 use super::{CallError, Gateway, JobAnswer};
 
@@ -12,11 +13,19 @@ use super::{CallError, Gateway, JobAnswer};
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// What is to be made.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// A run of a report.
+    Report { report: String, params: Params },
+    /// Further formats of a finished job.
+    Further { made_from: Uuid },
+}
+
 /// What to submit.
 #[derive(Debug)]
 pub(crate) struct Submission {
-    pub(crate) report: String,
-    pub(crate) params: Params,
+    pub(crate) asked: Asked,
     pub(crate) formats: Vec<String>,
     pub(crate) emails: Vec<String>,
     pub(crate) idempotency_key: String,
@@ -32,7 +41,10 @@ pub(crate) struct Submitted {
 
 impl Submission {
     fn body(&self) -> Value {
-        let mut body = json!({ "report": self.report, "params": self.params });
+        let mut body = match &self.asked {
+            Asked::Report { report, params } => json!({ "report": report, "params": params }),
+            Asked::Further { .. } => json!({}),
+        };
         if !self.formats.is_empty() {
             body["formats"] = json!(self.formats);
         }
@@ -40,6 +52,13 @@ impl Submission {
             body["notify"] = self.emails.iter().map(|address| json!({ "channel": "email", "to": address })).collect();
         }
         body
+    }
+
+    fn path(&self) -> String {
+        match &self.asked {
+            Asked::Report { .. } => "v1/jobs".to_owned(),
+            Asked::Further { made_from } => format!("v1/jobs/{made_from}/formats"),
+        }
     }
 }
 
@@ -50,11 +69,11 @@ impl Gateway {
         submission: &Submission,
         mut lost: impl FnMut(&CallError),
     ) -> Result<Submitted, CallError> {
-        let body = submission.body();
+        let (path, body) = (submission.path(), submission.body());
         let started = Instant::now();
         loop {
             let sent = Instant::now();
-            let call = self.call(Method::POST, "v1/jobs").header("Idempotency-Key", &submission.idempotency_key);
+            let call = self.call(Method::POST, &path).header("Idempotency-Key", &submission.idempotency_key);
             match self.answer::<JobAnswer>(call.json(&body)).await {
                 Ok(job) => return Ok(Submitted { job, took: sent.elapsed() }),
                 Err(error) if error.may_pass() && started.elapsed() < PATIENCE => {

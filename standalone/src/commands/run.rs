@@ -13,55 +13,77 @@ use super::show::{describe_file, facts};
 use super::watch::{follow, judge};
 use super::{Outcome, connect};
 use crate::bar::Bar;
-use crate::cli::Run;
-use crate::client::{Gateway, Submission};
+use crate::cli::{Convert, Fetch, Output, Run};
+use crate::client::{Asked, Gateway, Submission};
 use crate::screen;
 
 pub(crate) async fn run(args: Run) -> Outcome {
     let gateway = connect(&args.server)?;
-    if args.formats.len() > 1 && args.out.as_ref().is_some_and(|out| !out.is_dir()) {
+    one_place_a_file(&args.formats, &args.fetch)?;
+    let report = read_report(&gateway, &args.report).await?;
+    let asked = Asked::Report { params: typed(&report.params, &args.params), report: args.report };
+    submit_and_fetch(&gateway, asked, args.formats, args.fetch, &args.output).await
+}
+
+/// `waitless convert`: the same with further formats of a finished job, made from the Parquet file it kept.
+pub(crate) async fn convert(args: Convert) -> Outcome {
+    let gateway = connect(&args.server)?;
+    one_place_a_file(&args.formats, &args.fetch)?;
+    submit_and_fetch(&gateway, Asked::Further { made_from: args.id }, args.formats, args.fetch, &args.output).await
+}
+
+fn one_place_a_file(formats: &[String], fetch: &Fetch) -> anyhow::Result<()> {
+    if formats.len() > 1 && fetch.out.as_ref().is_some_and(|out| !out.is_dir()) {
         bail!("several formats make several files: name a folder that exists with --out");
     }
-    let report = read_report(&gateway, &args.report).await?;
+    Ok(())
+}
+
+async fn submit_and_fetch(
+    gateway: &Gateway,
+    asked: Asked,
+    formats: Vec<String>,
+    fetch: Fetch,
+    output: &Output,
+) -> Outcome {
     let submission = Submission {
-        params: typed(&report.params, &args.params),
-        report: args.report,
-        formats: args.formats,
-        emails: args.emails,
-        idempotency_key: args.idempotency_key.unwrap_or_else(|| Uuid::new_v4().to_string()),
+        asked,
+        formats,
+        emails: fetch.emails,
+        idempotency_key: fetch.idempotency_key.unwrap_or_else(|| Uuid::new_v4().to_string()),
     };
     let mut bar = Bar::new();
     let submitted = gateway.submit(&submission, |why| bar.say(&format!("{why}; trying again"))).await?;
     let job = submitted.job;
-    if args.detach {
+    if fetch.detach {
         bar.clear();
-        if args.output.json {
-            screen::json(&read(&gateway, job.id).await?)?;
+        if output.json {
+            screen::json(&read(gateway, job.id).await?)?;
         } else {
             screen::line(job.id);
         }
         return Ok(ExitCode::SUCCESS);
     }
     bar.say(&format!("Job {} was accepted in {}.", job.id, screen::how_long(submitted.took)));
-    let job = match follow(&gateway, job.id, &args.patience, &mut bar).await? {
+    let job = match follow(gateway, job.id, &fetch.patience, &mut bar).await? {
         Ok(job) => job,
         Err(code) => return Ok(code),
     };
     let mut saved = Vec::new();
-    if job.state == JobState::Done && !args.wait {
+    if job.state == JobState::Done && !fetch.wait {
         for artifact in &job.artifacts {
-            let path = place(args.out.as_deref(), &artifact.filename)?;
+            let path = place(fetch.out.as_deref(), &artifact.filename)?;
             let receipt = gateway.download(job.id, &artifact.format, &path).await?;
-            if !args.output.json {
+            if !output.json {
                 screen::line(facts(&describe_file(artifact, &receipt)));
                 screen::line(format!("Saved to {}, and its SHA-256 is the receipt's.", path.display()));
             }
             saved.push(json!({ "format": artifact.format, "path": path }));
         }
     }
-    if args.output.json {
-        screen::json(&json!({ "job": read(&gateway, job.id).await?, "saved": saved }))?;
-    } else if job.state == JobState::Done && args.wait {
+    if output.json {
+        screen::json(&json!({ "job": read(gateway, job.id).await?, "saved": saved }))?;
+    } else if job.state == JobState::Done && fetch.wait {
         screen::line(job.id);
     }
     Ok(judge(&job))

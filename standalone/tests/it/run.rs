@@ -41,6 +41,30 @@ async fn several_formats_make_several_files_in_a_folder_from_one_job() {
 }
 
 #[tokio::test]
+async fn a_further_format_of_a_finished_job_is_made_from_the_file_it_kept() {
+    let place = Place::with_counting();
+    place.write(
+        "catalogue/kept.toml",
+        "title = \"Kept\"\nsource = \"numbers\"\nformats = [\"csv\", \"parquet\", \"jsonl\"]\nsql = \"select 1.5 as a, '-x' as b\"\n",
+    );
+    let _service = place.up().await;
+    place.say(&["run", "kept", "--format", "parquet", "--out", "kept.parquet"]).await;
+    let id = place.newest_job_is("done").await["id"].as_str().unwrap().to_owned();
+    std::fs::remove_file(place.path("numbers.sqlite")).unwrap();
+    std::fs::create_dir(place.path("out")).unwrap();
+    let formats = ["--format", "csv", "--format", "jsonl"];
+    let done = place.json(&[&["convert", &id, "--out", "out"], &formats[..]].concat()).await;
+    assert_eq!(done["job"]["made_from"], id.as_str());
+    let csv = crate::service::files(&place.path("out"), "csv");
+    assert_eq!(std::fs::read_to_string(&csv[0]).unwrap(), "a,b\r\n1.5,'-x\r\n");
+    let jsonl = crate::service::files(&place.path("out"), "jsonl");
+    assert_eq!(std::fs::read_to_string(&jsonl[0]).unwrap(), "{\"a\":1.5,\"b\":\"-x\"}\n");
+    let output = place.output(&["convert", &id, "--format", "parquet"]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("is there already"), "{}", said(&output));
+}
+
+#[tokio::test]
 async fn a_cancelled_job_ends_the_run_with_its_own_exit_code() {
     let place = Place::with_counting();
     let _service = place.up().await;

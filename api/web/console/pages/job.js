@@ -134,7 +134,7 @@ class JobPage {
   #outcome(job) {
     if (job.state === 'done') {
       const links = this.context.client.links(job.id).catch(() => []);
-      return h('section', { 'aria-label': 'Files' }, job.artifacts.map((artifact) => file(job, artifact, this.context, links)));
+      return h('section', { 'aria-label': 'Files' }, job.artifacts.map((artifact) => file(job, artifact, this.context, links)), this.#further(job));
     }
     if (job.state === 'cancelled') return h('section.panel.said', null, h('h2', null, 'Cancelled'), h('p', null, 'Nothing was kept, and nobody was told.'));
     if (!job.error || (job.state !== 'failed' && job.state !== 'retrying')) return null;
@@ -156,9 +156,22 @@ class JobPage {
   }
 
   /** @param {Job} job */
-  async #again(job) {
+  #further(job) {
+    const kept = job.artifacts.find(({ format }) => format === 'parquet');
+    const more = this.report?.formats.filter((format) => !job.formats.includes(format));
+    if (!kept?.complete || isExpired(kept) || !more?.length || !this.context.session.scopes?.includes('write')) return;
+    return h('div.buttons', null, h('span.quiet', null, 'Also as'), more.map((format) => h('button.button', { type: 'button', onclick: () => this.#make(() => this.context.client.formats(job.id, [format])) }, format === 'xlsx' ? 'Excel' : format.toUpperCase())));
+  }
+
+  /** @param {Job} job */
+  #again(job) {
+    return this.#make(() => this.context.client.submit({ report: job.report, params: job.params, formats: job.formats, reuse: { max_age: 0 } }));
+  }
+
+  /** @param {() => Promise<Job>} call */
+  async #make(call) {
     try {
-      const again = await this.context.client.submit({ report: job.report, params: job.params, formats: job.formats, reuse: { max_age: 0 } });
+      const again = await call();
       this.context.live.put(again);
       this.context.go(`/jobs/${again.id}`);
     } catch (error) {

@@ -45,6 +45,17 @@ test('a quick job is waited for, and one that has ended is not followed', () =>
     },
   ));
 
+test('a further format is asked for once, with a key', () =>
+  against({ 'POST /v1/jobs/j1/formats': [hangUp, json(job('pending', { id: 'j2', made_from: 'j1' }), 202)] }, async (gateway, waitless) => {
+    const further = await waitless.formats('j1', ['xlsx'], { notify: [{ channel: 'email', to: 'ana@example.com' }], wait: 2 });
+    assert.deepEqual([further.id, further.made_from], ['j2', 'j1']);
+    const keys = new Set(gateway.requests.map((/** @type {any} */ request) => request.headers['idempotency-key']));
+    assert.deepEqual([gateway.requests.length, keys.size, gateway.requests[1].headers.prefer], [2, 1, 'wait=2']);
+    assert.equal(gateway.requests[1].body, '{"formats":["xlsx"],"notify":[{"channel":"email","to":"ana@example.com"}]}');
+    assert.equal((await waitless.formats('j1', ['pdf'])).id, 'j2');
+    assert.equal(gateway.requests[2].body, '{"formats":["pdf"]}');
+  }));
+
 test('what is wrong is thrown at once, with its fields', () =>
   against(
     { 'POST /v1/jobs': [problem(422, 'validation-failed', {}, { errors: [{ pointer: '/params/day', detail: 'is required' }] })] },

@@ -2,6 +2,7 @@
 //! server's own text of it.
 
 mod every_type;
+mod kept;
 mod programs;
 mod same;
 

@@ -27,7 +27,7 @@ const RUNS: &str = "
                j.finished_at, j.attempt, j.errors + j.crashes + j.interruptions as lost, j.forecast::text as forecast
         from jobs j
         where j.tenant = w.tenant and j.report = w.report and j.state = 'done' and j.leader_id is null
-          and j.started_at >= j.created_at
+          and j.made_from is null and j.started_at >= j.created_at
           and j.finished_at > coalesce(w.after, '-infinity')
         order by j.finished_at desc, j.id desc limit $4
     ) r

@@ -8,12 +8,13 @@ use super::errors::Failure;
 use crate::store::StoreError;
 
 /// Version and text, oldest first.
-const MIGRATIONS: [(&str, &str); 6] = [
+const MIGRATIONS: [(&str, &str); 7] = [
     ("20260101000000", include_str!("../../../migrations/postgres/2026-01-01-000000_first/up.sql")),
     ("20260102000000", include_str!("../../../migrations/postgres/2026-01-02-000000_previews/up.sql")),
     ("20260201000000", include_str!("../../../migrations/postgres/2026-02-01-000000_reuse/up.sql")),
     ("20260202000000", include_str!("../../../migrations/postgres/2026-02-02-000000_arrivals/up.sql")),
     ("20260203000000", include_str!("../../../migrations/postgres/2026-02-03-000000_clicks/up.sql")),
+    ("20260204000000", include_str!("../../../migrations/postgres/2026-02-04-000000_made_from/up.sql")),
     ("20260205000000", include_str!("../../../migrations/postgres/2026-02-05-000000_lateness/up.sql")),
 ];
 

@@ -65,16 +65,16 @@ const INSERT: &str = "
     with input as (
         select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                              $9::text[], $10::int[], $11::bigint[], $12::bigint[], $13::text[], $14::uuid[], $15::bytea[],
-                             $16::int[], $17::uuid[], $18::text[], $19::text[], $20::text[], $21::bigint[])
+                             $16::int[], $17::uuid[], $18::text[], $19::text[], $20::text[], $21::bigint[], $22::uuid[])
         as i(id, tenant, principal, report, report_version, lane, params, formats, notify, max_attempts, timeout_ms,
-             retention_ms, traceparent, outbox_id, fingerprint, joined, leader_id, served, link_seeds, forecast, late_ms)
+             retention_ms, traceparent, outbox_id, fingerprint, joined, leader_id, served, link_seeds, forecast, late_ms, made_from)
     ), job as (
         insert into jobs (id, tenant, principal, report, report_version, lane, params, formats, notify, max_attempts,
                           timeout_ms, retention_ms, traceparent, fingerprint, joined, leader_id, served, link_seeds, forecast,
-                          late_at)
+                          late_at, made_from)
         select id, tenant, principal, report, report_version, lane, params::json, formats::json, notify::json, max_attempts,
                timeout_ms, retention_ms, traceparent, fingerprint, joined, leader_id, served, link_seeds::json, forecast::json,
-               now() + late_ms * interval '1 millisecond'
+               now() + late_ms * interval '1 millisecond', made_from
         from input
     ), event as (
         insert into events (job_id, seq, tenant, principal, kind, state, attempt)
@@ -319,6 +319,7 @@ async fn insert(connection: &mut AsyncPgConnection, seats: &[Seat<'_>]) -> Outco
         .bind::<Array<Nullable<Text>>, _>(seeds)
         .bind::<Array<Nullable<Text>>, _>(forecasts)
         .bind::<Array<Nullable<BigInt>>, _>(column(seats, |seat| seat.job.late_after_ms()))
+        .bind::<Array<Nullable<SqlUuid>>, _>(column(seats, |seat| seat.reuse.made_from))
         .get_result(connection)
         .await?;
     Ok(row.now)
@@ -342,9 +343,9 @@ async fn answer(
         let job = row.into_job()?;
         answers.insert(job.id, Submitted::Created(Box::new(job)));
     }
-    for Seat { job, sharing, .. } in seats.iter().filter(|seat| !warm(seat)) {
+    for Seat { job, sharing, reuse, .. } in seats.iter().filter(|seat| !warm(seat)) {
         let mut made = created(job, now);
-        made.sharing = *sharing;
+        made.sharing = Sharing { made_from: reuse.made_from, ..*sharing };
         answers.insert(job.id, Submitted::Created(Box::new(made)));
     }
     Ok(answers)

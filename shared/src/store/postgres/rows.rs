@@ -27,7 +27,8 @@ macro_rules! job_columns {
          j.formats::text as formats, j.notify::text as notify, j.state, j.attempt, j.errors, j.crashes, j.interruptions, \
          j.max_attempts, j.timeout_ms, j.retention_ms, j.worker_id, j.phase, j.rows_read, j.total_rows, \
          j.total_is_estimate, j.bytes_written, j.seq, j.created_at, j.started_at, j.finished_at, j.next_attempt_at, \
-         j.error::text as error, j.traceparent, j.forecast::text as forecast, j.served, j.leader_id, j.joined, j.withdrawn_at"
+         j.error::text as error, j.traceparent, j.forecast::text as forecast, j.served, j.leader_id, j.joined, j.withdrawn_at, \
+         j.made_from"
     };
 }
 pub(super) use job_columns;
@@ -116,6 +117,8 @@ pub(super) struct JobRow {
     joined: Option<i32>,
     #[diesel(sql_type = Nullable<Timestamptz>)]
     withdrawn_at: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    made_from: Option<Uuid>,
     #[diesel(sql_type = Nullable<Text>)]
     artifacts: Option<String>,
 }
@@ -162,6 +165,7 @@ impl JobRow {
                 leader: self.leader_id,
                 joined: self.joined,
                 withdrawn_at: self.withdrawn_at,
+                made_from: self.made_from,
             },
         })
     }

@@ -20,6 +20,7 @@ use crate::problem::{Problem, ProblemKind};
 use crate::store::{Ending, Result, Settled, Settlement};
 
 /// `$1` to `$12` are the settlements; the ending is the state it asks for. `$13` to `$25` are the artifacts of those that are done.
+/// What was made from a kept file goes with it at the latest.
 const SETTLE: &str = with_effects!(
     "with input as (
         select * from unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
@@ -47,9 +48,12 @@ const SETTLE: &str = with_effects!(
                   case when h.ends = 'pending' then 'handed_back' else h.ends end as kind, j.state, j.attempt,
                   h.problem::json as event_error, j.next_attempt_at, j.notify, j.lane, j.report, j.traceparent,
                   case when h.ends = 'retrying' then h.delay_ms end as delay_ms, true as ring, j.retention_ms,
-                  coalesce(j.joined > 0, false) as led, j.withdrawn_at is not null as quiet, j.leader_id
+                  j.made_from, coalesce(j.joined > 0, false) as led, j.withdrawn_at is not null as quiet, j.leader_id
     ), made as materialized (
-        select a.*, c.tenant, now() + c.retention_ms * interval '1 millisecond' as expires_at
+        select a.*, c.tenant, case when c.made_from is null then now() + c.retention_ms * interval '1 millisecond'
+                    else least(now() + c.retention_ms * interval '1 millisecond',
+                               (select k.expires_at from artifacts k where k.job_id = c.made_from and k.format = 'parquet'))
+                    end as expires_at
         from unnest($13::uuid[], $14::int[], $15::uuid[], $16::text[], $17::text[], $18::text[], $19::bigint[], $20::bigint[],
                     $21::text[], $22::bool[], $23::timestamptz[], $24::uuid[], $25::bytea[])
         as a(job_id, attempt, id, format, object_key, filename, bytes, rows, sha256, complete, snapshot_at, link_id, link_hash)

@@ -30,8 +30,8 @@ fn read_run(cells: &mut Cells) -> Outcome<FinishedRun> {
 fn runs(connection: &mut SqliteConnection, of: &RunsOf, limit: u32) -> Outcome<Vec<FinishedRun>> {
     let text = "select report_version, params, formats, rows_read, created_at, started_at, finished_at, attempt, \
                 errors + crashes + interruptions, forecast from jobs \
-                where tenant = ?1 and report = ?2 and state = 'done' and finished_at > ?3 and started_at >= created_at and leader_id is null \
-                order by finished_at desc, id desc limit ?4";
+                where tenant = ?1 and report = ?2 and state = 'done' and finished_at > ?3 and started_at >= created_at \
+                and leader_id is null and made_from is null order by finished_at desc, id desc limit ?4";
     let after = of.after.map_or(i64::MIN, |after| after.timestamp_micros());
     let mut runs = sql!(text, &of.tenant, &of.report, after, limit).rows(connection, read_run)?;
     runs.reverse();

@@ -18,7 +18,7 @@ macro_rules! job_columns {
         "id, tenant, principal, report, report_version, lane, params, formats, notify, state, attempt, errors, crashes, \
          interruptions, max_attempts, timeout_ms, retention_ms, worker_id, phase, rows_read, total_rows, \
          total_is_estimate, bytes_written, seq, created_at, started_at, finished_at, next_attempt_at, error, traceparent, \
-         forecast, coalesce(served, 'cold'), leader_id, joined, withdrawn_at"
+         forecast, coalesce(served, 'cold'), leader_id, joined, withdrawn_at, made_from"
     };
 }
 pub(super) use job_columns;
@@ -64,6 +64,7 @@ pub(super) fn read_job(cells: &mut Cells) -> Outcome<Job> {
             leader: cells.maybe_id()?,
             joined: cells.maybe_integer()?.map(i32::try_from).transpose().map_err(unreadable)?,
             withdrawn_at: cells.maybe_time()?,
+            made_from: cells.maybe_id()?,
         },
     })
 }

@@ -6,7 +6,7 @@ use super::change::{Ring, take};
 use super::errors::{Failure, Outcome};
 use super::follow::lead;
 use super::rows::bare_job;
-use super::sql::{later, sql};
+use super::sql::{Cells, later, sql};
 use super::writer::Transaction;
 use crate::artifact::NewArtifact;
 use crate::job::{Job, JobState};
@@ -72,10 +72,15 @@ fn end(transaction: &mut Transaction<'_>, settlement: &Settlement, ending: Endin
     Ok(Settled::As(job.state))
 }
 
-/// Writes an artifact and its link, which lives as long as the file.
+/// Writes an artifact and its link, which lives as long as the file. What was made from a kept file goes with it at the latest.
 fn keep(transaction: &mut Transaction<'_>, job: &Job, artifact: &NewArtifact) -> Outcome<()> {
     let retention = Duration::from_millis(job.retention_ms.unsigned_abs());
-    let expires_at = later(transaction.now, retention);
+    let mut expires_at = later(transaction.now, retention);
+    if let Some(made_from) = job.sharing.made_from {
+        let kept = sql!("select expires_at from artifacts where job_id = ?1 and format = 'parquet'", made_from);
+        let kept = kept.row(transaction.connection, Cells::time)?;
+        expires_at = kept.map_or(expires_at, |kept| kept.min(expires_at));
+    }
     sql!(
         "insert into artifacts (id, job_id, attempt, format, object_key, filename, bytes, rows, sha256, complete, \
          snapshot_at, created_at, expires_at, link_id) \

@@ -24,6 +24,7 @@ pub mod events;
 pub mod heartbeats;
 pub mod lateness;
 pub mod losses;
+pub mod made_from;
 pub mod outbox;
 pub mod previews;
 pub mod reads;
@@ -213,6 +214,9 @@ macro_rules! test_store {
                 a_follower_is_neither_claimed_nor_rung,
                 repeats_of_joined_and_warm_submits_are_answered_the_same,
                 cancels_joins_and_ends_at_once_leave_nobody_waiting,
+            ]
+            made_from: [
+                what_is_made_from_a_kept_file_says_so_and_goes_with_it,
             ]
             walk: [
                 random_walks_agree_with_the_model,

@@ -22,7 +22,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 fn reusing(caller: &Caller, what: &str, max_age: Duration) -> NewJob {
     let job = new_job(caller);
     let links = job.formats.iter().map(|format| LinkSeed::new("a secret of the tests", *format)).collect();
-    NewJob { reuse: Some(Reuse { fingerprint: hash_token(what), max_age, links }), ..job }
+    NewJob { reuse: Some(Reuse { fingerprint: hash_token(what), max_age, links, made_from: None }), ..job }
 }
 
 fn eve() -> Caller {

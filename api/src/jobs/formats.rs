@@ -1,0 +1,175 @@
+//! `POST /v1/jobs/{id}/formats`: further formats of a finished job, made from the Parquet file it kept. The source is not asked, so
+//! that they hold the rows of that day and no others.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::{HttpRequest, web};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use shared::artifact::{Artifact, Format};
+use shared::job::{Job, JobState};
+use shared::problem::{FieldError, Problem, ProblemKind, StoredProblem};
+use shared::report::ReportDefinition;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::check::{MAX_AGE, NotifyBody, Wanted, check_formats, check_notify, refuse_unknown, wrong};
+use super::parse_id;
+use super::submit::{Admitted, Asking, carry_out};
+use super::view::JobView;
+use crate::auth::Identity;
+use crate::body::read_json;
+use crate::gateway::Gateway;
+use crate::limits::Standing;
+use crate::problem::{Answer, Fault};
+use crate::trace::Trace;
+
+/// What a request for further formats says. Written down for the document of the API; [`check`] reads it.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(dead_code, reason = "describes the body in the OpenAPI document")]
+#[schema(as = FurtherFormats)]
+#[serde(deny_unknown_fields)]
+pub struct FormatsBody {
+    /// Formats to make: of those the report's definition allowed when the job was submitted, without those the job has.
+    #[schema(value_type = Vec<String>)]
+    formats: Vec<Format>,
+    /// Who is told when they are there.
+    notify: Option<Vec<NotifyBody>>,
+}
+
+/// Makes further formats of a finished job, from its Parquet file and not from the source: the same rows, of the same snapshot. They
+/// are a job of their own, with `made_from`, and go no later than the Parquet file does. The same request again is answered from
+/// the files that are there, or joins the job that makes them.
+#[utoipa::path(post, path = "/v1/jobs/{id}/formats", tag = "jobs", request_body = FormatsBody,
+    params(
+        ("id" = uuid::Uuid, Path, description = "The finished job's id"),
+        ("Idempotency-Key" = Option<String>, Header,
+            description = "1 to 255 visible ASCII characters. The same key with the same body for the same job answers the same job."),
+        ("Prefer" = Option<String>, Header,
+            description = "`wait=N`: answer when the new job has ended, after N seconds at the latest; `respond-async`: answer at once"),
+    ),
+    responses(
+        (status = 200, description = "The new job, which has ended: done, failed or cancelled", body = JobView, headers(
+            ("Location" = String, description = "The new job's address"),
+            ("Cache-Status" = String, description = "`waitless; hit`: the same was made before"),
+            ("Preference-Applied" = String, description = "What was applied of `Prefer`"),
+            ("Idempotent-Replayed" = bool, description = "Set when the key came before"),
+        )),
+        (status = 202, description = "The new job", body = JobView, headers(
+            ("Location" = String, description = "The new job's address"),
+            ("Retry-After" = u32, description = "Seconds until it is worth asking"),
+            ("Cache-Status" = String, description = "`waitless; fwd=miss`, and `collapsed` when it joined another one"),
+            ("Preference-Applied" = String, description = "What was applied of `Prefer`"),
+            ("Idempotent-Replayed" = bool, description = "Set when the key came before"),
+        )),
+        (status = 400, description = "invalid-body, invalid-idempotency-key", body = StoredProblem),
+        (status = 404, description = "job-not-found", body = StoredProblem),
+        (status = 409, description = "wrong-state: the job is not done; parquet-missing: it kept no Parquet file, or one that a limit cut",
+            body = StoredProblem),
+        (status = 410, description = "artifact-expired: its Parquet file is no longer kept", body = StoredProblem),
+        (status = 413, description = "body-too-large", body = StoredProblem),
+        (status = 415, description = "unsupported-media-type", body = StoredProblem),
+        (status = 422, description = "validation-failed, idempotency-key-reused", body = StoredProblem),
+        (status = 429, description = "too-many-requests", body = StoredProblem),
+    )
+)]
+pub async fn make(
+    gateway: web::Data<Gateway>,
+    identity: Identity,
+    trace: web::ReqData<Trace>,
+    id: web::Path<String>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Answer {
+    let id = parse_id(&id)?;
+    let mut asking = Asking::of(&gateway, &identity, &request)?;
+    let body = read_json(&request, payload, gateway.http.max_body.0).await?;
+    // The same formats of another job are another request.
+    asking.hash(&identity, &json!({"made_from": id, "body": body}));
+    let admitted = admit(&gateway, &identity, id, body).await;
+    let admitted = admitted.map(|(wanted, standing)| {
+        Admitted::new(&gateway, &identity, &request, (wanted, standing, trace.0.to_string()))
+    });
+    carry_out(&gateway, &identity, &request, asking, admitted).await
+}
+
+/// Checks that there is a file to make the formats from, then what is asked for, and lets it in.
+async fn admit(
+    gateway: &Gateway,
+    identity: &Identity,
+    id: Uuid,
+    body: Value,
+) -> Result<(Wanted, Option<Standing>), Fault> {
+    let job = gateway.store.job(identity, id).await?.ok_or_else(Fault::no_such_job)?;
+    let kept = kept_parquet(&job)?;
+    // By the database's clock: that of this machine may be wrong.
+    if gateway.store.now().await? >= kept.expires_at {
+        return Err(Fault::new(
+            ProblemKind::ArtifactExpired,
+            "The job's Parquet file is no longer kept, so nothing can be made from it. Run the report again, and ask for parquet too.",
+        ));
+    }
+    let made_from = Some((job.id, kept.object_key.clone()));
+    let report = gateway.versions.definition(&job).await?;
+    let wanted = Wanted { made_from, ..check(gateway, job, report, body)? };
+    let standing = gateway.limits.admit(&identity.tenant).await?;
+    Ok((wanted, standing))
+}
+
+/// Returns the complete Parquet file of a finished job.
+fn kept_parquet(job: &Job) -> Result<&Artifact, Fault> {
+    if job.state != JobState::Done {
+        let detail = format!("The job is {}; further formats can be made once it is done.", job.state);
+        return Err(Fault::new(ProblemKind::WrongState, detail));
+    }
+    let missing = |why: &str| Fault::new(ProblemKind::ParquetMissing, why);
+    let kept = job.artifacts.iter().find(|artifact| artifact.format == Format::Parquet).ok_or_else(|| {
+        missing(
+            "The job was not asked for a Parquet file, which further formats are made from. Run the report again, and ask for \
+             parquet or for all the formats at once.",
+        )
+    })?;
+    if !kept.complete {
+        return Err(missing(
+            "A limit cut the job's Parquet file, so that further formats would lack rows. Run the report again with narrower \
+             parameters, or have its limit raised.",
+        ));
+    }
+    Ok(kept)
+}
+
+/// Checks the body against the definition that the job was submitted with.
+fn check(gateway: &Gateway, job: Job, report: ReportDefinition, body: Value) -> Result<Wanted, Fault> {
+    let Value::Object(mut fields) = body else {
+        let detail = "The body must be a JSON object such as {\"formats\": [\"xlsx\"]}.";
+        return Err(Fault::new(ProblemKind::InvalidBody, detail));
+    };
+    let mut errors = Vec::new();
+    let given = fields.remove("formats");
+    if given.is_none() {
+        errors.push(wrong("/formats", "is required: a list of the formats to make"));
+    }
+    let formats = check_formats(Some(&report), given, &mut errors);
+    if errors.is_empty() {
+        errors.extend(
+            formats.iter().flatten().enumerate().filter_map(|(index, format)| there_already(&job, index, *format)),
+        );
+    }
+    let notify = check_notify(&gateway.mail_allow, fields.remove("notify"), &mut errors);
+    refuse_unknown(&fields, "", "formats and notify", &mut errors);
+    match (formats, notify) {
+        (Some(formats), Some(notify)) if errors.is_empty() => {
+            let max_age = Some(Duration::from_secs(MAX_AGE));
+            Ok(Wanted { report: Arc::new(report), params: job.params, formats, notify, max_age, made_from: None })
+        }
+        _ => Err(Problem::invalid(errors).into()),
+    }
+}
+
+/// A file that is there is fetched, not made once more under another name.
+fn there_already(job: &Job, index: usize, format: Format) -> Option<FieldError> {
+    let there = job.artifacts.iter().any(|artifact| artifact.format == format);
+    let detail = format!("is there already: GET /v1/jobs/{}/artifacts/{format}", job.id);
+    there.then(|| wrong(format!("/formats/{index}"), detail))
+}

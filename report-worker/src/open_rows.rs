@@ -1,0 +1,69 @@
+//! Where a job's rows come from: the report's source, or the Parquet file that a finished job of the same report kept.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::artifact::{Artifact, Format};
+use shared::job::Job;
+use shared::problem::{Problem, ProblemKind};
+use shared::store::StoreError;
+use uuid::Uuid;
+
+use crate::definition::Report;
+use crate::running::Attempt;
+use crate::source::{ReadRequest, Reading, read_kept};
+use crate::worker::{Patience, Worker};
+
+/// Starts to read the rows of a job.
+pub(crate) async fn open_rows(
+    worker: &Worker,
+    job: &Job,
+    report: &Arc<Report>,
+    attempt: &Attempt,
+    timeout: Duration,
+) -> Result<Reading, Problem> {
+    if let Some(made_from) = job.sharing.made_from {
+        let kept = find_kept(worker, job, made_from).await?;
+        return read_kept(&worker.places.storage, &kept, &attempt.stop).await;
+    }
+    let request = ReadRequest {
+        report: Arc::clone(report),
+        params: job.params.clone(),
+        caller: job.caller.clone(),
+        timeout,
+        cancel: attempt.stop.clone(),
+    };
+    worker.sources.read(request).await
+}
+
+/// Finds the file a job is made from, however long the database is away: that is not the file's fault.
+async fn find_kept(worker: &Worker, job: &Job, made_from: Uuid) -> Result<Artifact, Problem> {
+    let mut patience = Patience::default();
+    loop {
+        match look(worker, job, made_from).await {
+            Ok(found) => return found,
+            Err(error) => {
+                tracing::warn!(%error, "the job that this one is made from could not be read yet");
+                tokio::time::sleep(patience.next()).await;
+            }
+        }
+    }
+}
+
+async fn look(worker: &Worker, job: &Job, made_from: Uuid) -> Result<Result<Artifact, Problem>, StoreError> {
+    let store = &worker.places.store;
+    let from = store.job_by_id(made_from).await?.filter(|from| {
+        // The gateway saw to that; rows of another tenant must not get here whatever a row says.
+        (&from.caller.tenant, &from.report_version) == (&job.caller.tenant, &job.report_version)
+    });
+    let kept = from.into_iter().flat_map(|from| from.artifacts).find(|kept| kept.format == Format::Parquet);
+    let Some(kept) = kept.filter(|kept| kept.complete) else {
+        let detail = format!("the job {made_from} keeps no complete Parquet file; run the report again");
+        return Ok(Err(Problem::new(ProblemKind::ParquetMissing, detail)));
+    };
+    if store.now().await? >= kept.expires_at {
+        let detail = format!("the Parquet file of the job {made_from} is no longer kept; run the report again");
+        return Ok(Err(Problem::new(ProblemKind::ArtifactExpired, detail)));
+    }
+    Ok(Ok(kept))
+}
