@@ -19,7 +19,7 @@ use super::read_mail::wait_for_mail;
 use crate::all_in_one::AllInOne;
 use crate::bar::Bar;
 use crate::cli::Demo;
-use crate::client::{ArtifactAnswer, Follower, Gateway, JobAnswer, Submission};
+use crate::client::{ArtifactAnswer, Asked, Follower, Gateway, JobAnswer, Submission};
 use crate::commands::Outcome;
 use crate::commands::show::{describe_file, facts};
 use crate::screen;
@@ -111,8 +111,7 @@ async fn run_report(gateway: &Gateway) -> anyhow::Result<JobAnswer> {
     params.insert("shipped_from".to_owned(), json!("1994-01-01"));
     params.insert("ship_modes".to_owned(), json!(["AIR", "RAIL", "SHIP", "TRUCK"]));
     let submission = Submission {
-        report: REPORT.to_owned(),
-        params,
+        asked: Asked::Report { report: REPORT.to_owned(), params },
         formats: vec!["csv".to_owned()],
         emails: vec![READER.to_owned()],
         idempotency_key: Uuid::new_v4().to_string(),

@@ -159,7 +159,7 @@ pub async fn whoever_joined_a_run_is_told_by_what_they_were_told(stage: Stage) {
     let wish = |to: &str, p90| NewJob {
         notify: vec![Notify::by_email(to)],
         forecast: told(p90),
-        reuse: Some(Reuse { fingerprint: [7; 32], max_age: MINUTE, links: Vec::new() }),
+        reuse: Some(Reuse { fingerprint: [7; 32], max_age: MINUTE, links: Vec::new(), made_from: None }),
         ..new_job(&caller("acme", to))
     };
     let leader = stage.submit(wish("ana@example.com", 0)).await;
