@@ -4,7 +4,7 @@
  * @import { Caller, ClientOptions } from './request.js'
  * @import { StreamOptions } from './stream.js'
  */
-import { Jobs, isFinal } from './jobs.js';
+import { Jobs, isFinal, newKey } from './jobs.js';
 
 /** A gateway, for one caller. */
 export class Waitless extends Jobs {
@@ -53,9 +53,18 @@ export class Waitless extends Jobs {
     return this.caller.json('POST', '/v1/ws/ticket');
   }
 
-  /** From the Parquet file it kept. @param {string} id @param {string[]} formats @param {SubmitOptions & Pick<JobRequest, 'notify'>} [options] @returns {Promise<Job>} */
-  formats(id, formats, { notify, ...options } = {}) {
-    return this.submitTo(`/v1/jobs/${id}/formats`, { formats, notify }, options);
+  /**
+   * Makes further formats of a finished job, from the Parquet file it kept.
+   * @param {string} id
+   * @param {string[]} formats
+   * @param {SubmitOptions & Pick<JobRequest, 'notify'>} [options]
+   * @returns {Promise<Job>}
+   */
+  formats(id, formats, { notify, idempotencyKey = newKey(), wait, signal } = {}) {
+    /** @type {Record<string, string>} */
+    const headers = { 'idempotency-key': idempotencyKey };
+    if (wait) headers.prefer = `wait=${Math.ceil(wait)}`;
+    return this.caller.json('POST', `/v1/jobs/${id}/formats`, { body: { formats, notify }, headers, signal });
   }
 
   /** @param {string} id @returns {Promise<Job>} */

@@ -48,16 +48,11 @@ export class Jobs {
    * @param {SubmitOptions} [options]
    * @returns {Promise<Job>} Final already, when an identical job was the answer or it has ended within `wait` seconds.
    */
-  submit(request, options) {
-    return this.submitTo('/v1/jobs', request, options);
-  }
-
-  /** @param {string} path @param {unknown} body @param {SubmitOptions} [options] @returns {Promise<Job>} */
-  submitTo(path, body, { idempotencyKey = newKey(), wait, signal } = {}) {
+  submit(request, { idempotencyKey = newKey(), wait, signal } = {}) {
     /** @type {Record<string, string>} */
     const headers = { 'idempotency-key': idempotencyKey };
     if (wait) headers.prefer = `wait=${Math.ceil(wait)}`;
-    return this.caller.json('POST', path, { body, headers, signal });
+    return this.caller.json('POST', '/v1/jobs', { body: request, headers, signal });
   }
 
   /** @param {string} id @param {{signal?: AbortSignal}} [options] @returns {Promise<Job>} */
