@@ -25,7 +25,8 @@ impl Bar {
     pub(crate) fn new() -> Self {
         let plain = !std::io::stderr().is_terminal();
         let target = if plain { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let bar = ProgressBar::with_draw_target(None, target);
+        // Without a style of ours, the first tick would draw an empty bar as wide as the terminal.
+        let bar = ProgressBar::with_draw_target(None, target).with_style(style(false));
         bar.enable_steady_tick(Duration::from_millis(120));
         Self { bar, plain, last_line: None, lost: false }
     }

@@ -6,7 +6,9 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use shared::artifact::Format;
 use shared::job::{Job, Params};
-use shared::report::{ChartSpec, ColumnSpec, Compression, CsvOptions, JsonlOptions, PageSpec, ReportDefinition};
+use shared::report::{
+    ChartSpec, ColumnSpec, Compression, CsvOptions, JsonlOptions, PageSpec, ParamType, ReportDefinition,
+};
 use uuid::Uuid;
 
 use super::FontFile;
@@ -100,15 +102,21 @@ fn shown(definition: &ReportDefinition, params: &Params) -> Vec<(String, String)
     specs
         .filter_map(|spec| {
             let value = params.get(&spec.name).filter(|value| !value.is_null())?;
-            Some((spec.label.clone(), plain(value)))
+            Some((spec.label.clone(), plain(value, spec.kind)))
         })
         .collect()
 }
 
-fn plain(value: &Value) -> String {
+/// Writes a value for people: moments as the rest of the file writes them.
+fn plain(value: &Value, kind: ParamType) -> String {
     match value {
+        Value::String(text) if kind == ParamType::Timestamp => {
+            text.strip_suffix('Z').map_or_else(|| text.clone(), |text| format!("{} UTC", text.replace('T', " ")))
+        }
         Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
+        Value::Array(items) => items.iter().map(|item| plain(item, kind)).collect::<Vec<_>>().join(", "),
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
         other => other.to_string(),
     }
 }
