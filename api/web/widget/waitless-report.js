@@ -7,16 +7,17 @@
 import { Jobs, isFinal, newKey } from '../sdk/jobs.js';
 import { Problem } from '../sdk/problem.js';
 
+// Dense, because these spaces would travel.
 const STYLE = `
-:host { display: inline-block; font: var(--waitless-font, inherit); color: var(--waitless-text, inherit); min-width: 12rem; }
-:host([hidden]) { display: none; }
-div { display: flex; flex-wrap: wrap; align-items: center; gap: .5em .75em; }
-button, a { font: inherit; padding: .5em 1em; border: 1px solid; border-radius: var(--waitless-radius, 8px); cursor: pointer; text-decoration: none; background: none; color: inherit; }
-.main { background: var(--waitless-accent, light-dark(#17181c, #f1efe9)); border-color: transparent; color: var(--waitless-accent-text, light-dark(#fff, #17181c)); font-weight: 600; }
-:focus-visible { outline: 2px solid var(--waitless-focus, light-dark(#1760c4, #7db4ff)); outline-offset: 2px; }
-p { margin: 0; flex: 1 1 8em; font-size: .9em; }
-.wrong { color: var(--waitless-error, light-dark(#b42318, #ff8279)); }
-progress { width: 100%; accent-color: var(--waitless-bar, light-dark(#d4500f, #ff8a5c)); }
+:host{display:inline-block;font:var(--waitless-font,inherit);color:var(--waitless-text,inherit);min-width:12rem}
+:host([hidden]){display:none}
+div{display:flex;flex-wrap:wrap;align-items:center;gap:.5em .75em}
+button,a{font:inherit;padding:.5em 1em;border:1px solid;border-radius:var(--waitless-radius,8px);cursor:pointer;text-decoration:none;background:none;color:inherit}
+.main{background:var(--waitless-accent,light-dark(#17181c,#f1efe9));border-color:transparent;color:var(--waitless-accent-text,light-dark(#fff,#17181c));font-weight:600}
+:focus-visible{outline:2px solid var(--waitless-focus,#1760c4);outline-offset:2px}
+p{margin:0;flex:1 1 8em;font-size:.9em}
+.wrong{color:var(--waitless-error,light-dark(#b42318,#ff8279))}
+progress{width:100%;accent-color:var(--waitless-bar,#d4500f)}
 `;
 
 /** What is said; a page may put other words in place of these, also in another language. */
