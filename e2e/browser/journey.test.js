@@ -112,3 +112,26 @@ test('a report is found, chosen, watched, checked against its receipt, shared an
   assert.deepEqual(faults, []);
   await context.close();
 });
+
+test('a further format is made from the Parquet file that a job kept', async () => {
+  const { context, faults } = await someone(browser);
+  const page = await context.newPage();
+  await page.goto(`${stage.url}/reports/pricing-summary`);
+  await page.getByLabel('API key').fill(stage.key);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByLabel('CSV').uncheck({ force: true });
+  await page.getByLabel('Parquet').check({ force: true });
+  await page.getByRole('button', { name: 'Make the report' }).click();
+  await page.getByRole('heading', { name: /pricing-summary.*\.parquet/ }).waitFor();
+  const first = page.url();
+  await page.getByText('Also as').waitFor();
+  await page.getByRole('button', { name: 'CSV', exact: true }).click();
+  const csv = await download(page, page.getByRole('link', { name: /^Download .*\.csv/ }));
+  assert.match(csv.text, /^return_flag,line_status,/);
+  assert.equal(csv.text.trim().split('\n').length, 5);
+  await page.getByRole('link', { name: 'the Parquet file of an earlier job' }).click();
+  await page.waitForURL(first);
+  await page.getByRole('heading', { name: /pricing-summary.*\.parquet/ }).waitFor();
+  assert.deepEqual(faults, []);
+  await context.close();
+});

@@ -282,6 +282,7 @@ function about(job) {
     h('div', null, h('dt', null, 'Report'), h('dd', null, h('a', { href: `/reports/${encodeURIComponent(job.report)}` }, job.report))),
     h('div', null, h('dt', null, 'Version'), h('dd', null, h('code', { title: job.report_version }, job.report_version.replace('sha256:', '').slice(0, 12)))),
     h('div', null, h('dt', null, 'Formats'), h('dd', null, job.formats.join(', '))),
+    job.made_from ? h('div', null, h('dt', null, 'Made from'), h('dd', null, h('a', { href: `/jobs/${job.made_from}` }, 'the Parquet file of an earlier job'))) : null,
     SERVED[job.served] ? h('div', null, h('dt', null, 'Run'), h('dd', null, SERVED[job.served])) : null));
 }
 
