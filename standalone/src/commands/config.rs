@@ -158,6 +158,7 @@ fn mail(config: &Config) -> Settings {
         ("from", json!(mail.from)),
         ("allow", json!(mail.allow)),
         ("timeout", time(mail.timeout)),
+        ("late_after", mail.late_after.map_or_else(|| json!("0"), time)),
     ];
     settings.extend(brand(&mail.brand));
     settings
@@ -243,12 +244,18 @@ mod tests {
 
     #[test]
     fn every_setting_of_the_defaults_is_printed_and_can_be_read_again() {
-        let config = Config::from_layers(None, std::iter::empty()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("waitless.toml");
-        std::fs::write(&file, write(&config)).unwrap();
-        let again = Config::from_layers(Some(&file), std::iter::empty()).unwrap();
-        assert_eq!(format!("{config:?}"), format!("{again:?}"));
+        let read_again = |variables: &[(&str, &str)]| {
+            let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            let config = Config::from_layers(None, variables).unwrap();
+            std::fs::write(&file, write(&config)).unwrap();
+            let again = Config::from_layers(Some(&file), std::iter::empty()).unwrap();
+            assert_eq!(format!("{config:?}"), format!("{again:?}"));
+            config
+        };
+        read_again(&[("WAITLESS_MAIL__LATE_AFTER", "0")]);
+        let config = read_again(&[]);
         let known = shared::config::DEFAULTS.lines().filter_map(|line| line.split_once(" = ")).map(|(key, _)| key);
         for key in known.filter(|key| !key.starts_with('#')) {
             assert!(write(&config).contains(&format!("\n{key} = ")), "{key}");
