@@ -89,7 +89,7 @@ impl Stack {
     pub(crate) async fn clear(&self) -> anyhow::Result<()> {
         self.database
             .batch_execute(
-                "truncate jobs, previews, events, outbox, artifacts, links, deliveries, idempotency; checkpoint",
+                "truncate jobs, previews, events, outbox, artifacts, links, clicks, deliveries, idempotency; checkpoint",
             )
             .await?;
         self.rabbitmq.ctl(&["purge_queue", "waitless.work.interactive.v1"]).await?;
