@@ -47,7 +47,9 @@ fuzz: ## Fuzz what reads strangers' bytes, each target for a minute (SECONDS=60)
 	@scripts/fuzz $(SECONDS)
 
 bench-experience: ## Run the benchmarks of what whoever waits sees
+	@scripts/install-browser
 	@$(CARGO) build --release --workspace --bins
+	@WAITLESS_BIN="$$(realpath "$${CARGO_TARGET_DIR:-target}/release/waitless")" node e2e/browser/measure.js
 	@WAITLESS_TEST_BUILT=1 $(CARGO) run --release -p bench --bin bench -- experience
 
 e2e: ## Run the tests of whole systems: real processes, real faults

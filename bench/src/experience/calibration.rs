@@ -101,7 +101,8 @@ impl Wish {
                 params.insert(name.clone(), choice.clone());
             }
         }
-        json!({"report": self.report, "params": params, "formats": [self.format]})
+        // A file that is there already arrives at once, and teaches nothing.
+        json!({"report": self.report, "params": params, "formats": [self.format], "reuse": {"max_age": 0}})
     }
 }
 
