@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Instant;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use shared::arrival::{Crowd, Likeness, Line, Range};
+use shared::arrival::{Company, Crowd, Likeness, Line, Range};
 use shared::event::{Event, EventKind};
 use shared::job::{Lane, NewJob};
 use shared::store::{InLine, Lineup};
@@ -75,9 +75,10 @@ impl Board {
         &mut self,
         lineup: Lineup,
         asked: Instant,
-        mut typical: impl FnMut(&InLine) -> Option<Range>,
+        mut typical: impl FnMut(&InLine, Company) -> Option<Range>,
     ) {
         let log = self.log.take().unwrap_or_default();
+        let company = Company::of(self.at_once().saturating_sub(1));
         self.asked = Some((asked, lineup.now));
         self.known.clear();
         self.lanes.clear();
@@ -86,7 +87,7 @@ impl Board {
             self.line(lane).places = usize::try_from(places).unwrap_or(usize::MAX);
         }
         for job in lineup.running.into_iter().chain(lineup.waiting) {
-            let typical = typical(&job);
+            let typical = typical(&job, company);
             self.put(Entry { job, typical, place: None });
         }
         for (lane, waiting) in lineup.beyond {
@@ -137,6 +138,20 @@ impl Board {
     /// Returns a job.
     pub(super) fn find(&self, id: Uuid) -> Option<&Entry> {
         self.known.get(&id)
+    }
+
+    /// Returns who runs, or soon will, beside a job that is on the board or about to be. Lanes have places of their own, but share
+    /// the source and often the machine.
+    pub(super) fn company_of(&self, id: Uuid) -> Company {
+        Company::of(self.at_once().saturating_sub(usize::from(self.known.contains_key(&id))))
+    }
+
+    /// Returns how many jobs run, or soon will, at the same time.
+    fn at_once(&self) -> usize {
+        self.lanes
+            .values()
+            .map(|line| (line.running.len() + line.crowd.count()).min(line.places.max(line.running.len())))
+            .sum()
     }
 
     /// Returns how many come before a job that would enter its lane's line now, and what it would wait for.
@@ -241,5 +256,6 @@ pub(super) fn newcomer(job: &NewJob) -> InLine {
         likeness: Likeness::of_job(&job.report_version, &job.params, &job.formats),
         attempt: 0,
         started_at: None,
+        made_from: job.reuse.as_ref().and_then(|reuse| reuse.made_from),
     }
 }

@@ -1,9 +1,9 @@
 //! Histories of the reports that somebody asked for lately, one a tenant and report.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use shared::arrival::{FinishedRun, History, Range};
+use shared::arrival::{Company, FinishedRun, History, Pace, Range, Stretch};
 use shared::store::{InLine, RunsOf};
 
 /// Runs read of one report at once.
@@ -23,6 +23,10 @@ const MOST: usize = 2000;
 pub(super) struct Histories {
     by_report: HashMap<String, Vec<Kept>>,
     count: usize,
+    /// What company does to a tenant's runs.
+    stretches: HashMap<String, Stretch>,
+    /// Whose runs were taken in since that was learned.
+    unlearned: HashSet<String>,
 }
 
 /// The history of one report for one tenant.
@@ -30,6 +34,8 @@ pub(super) struct Histories {
 struct Kept {
     tenant: String,
     history: History,
+    /// How long a run takes, in the company that was asked about last.
+    typical: Option<(Company, Option<Range>)>,
     wanted: Instant,
     read: bool,
 }
@@ -45,7 +51,7 @@ impl Histories {
             self.forget();
         }
         let tenant = job.caller.tenant.clone();
-        let kept = Kept { tenant, history: History::default(), wanted: Instant::now(), read: false };
+        let kept = Kept { tenant, history: History::default(), typical: None, wanted: Instant::now(), read: false };
         self.by_report.entry(job.report.clone()).or_default().push(kept);
         self.count += 1;
         true
@@ -53,14 +59,24 @@ impl Histories {
 
     /// Returns the history of a job's report.
     pub(super) fn of(&self, job: &InLine) -> Option<&History> {
-        let kept = self.by_report.get(&job.report)?.iter().find(|kept| kept.tenant == job.caller.tenant)?;
-        Some(&kept.history)
+        self.find(job).map(|kept| &kept.history)
     }
 
-    /// Returns how long runs of a job's report usually take, and sees to it that this is known next time.
-    pub(super) fn typical_of(&mut self, job: &InLine) -> Option<Range> {
+    /// Returns what such company does to a job.
+    pub(super) fn pace(&self, job: &InLine, company: Company) -> Pace {
+        let stretch = self.stretches.get(&job.caller.tenant).copied().unwrap_or_default();
+        Pace { company, stretch }
+    }
+
+    /// Returns how long runs of a job's report take in such company, and sees to it that this is known next time.
+    pub(super) fn typical_of(&mut self, job: &InLine, company: Company) -> Option<Range> {
         self.want(job);
-        self.of(job)?.typical()
+        let pace = self.pace(job, company);
+        let kept = self.find_mut(&job.caller.tenant, &job.report)?;
+        if kept.typical.is_none_or(|(known, _)| known != company) {
+            kept.typical = Some((company, kept.history.typical(&pace)));
+        }
+        kept.typical?.1
     }
 
     /// Returns what is to be read: what was never read, and what somebody wants to know.
@@ -83,8 +99,26 @@ impl Histories {
             kept.read = true;
             if !runs.is_empty() {
                 kept.history.add(runs);
+                self.unlearned.insert(of.tenant.clone());
             }
         }
+    }
+
+    /// Learns what company does, from all reports of those tenants of whom runs were taken in.
+    pub(super) fn compare(&mut self) {
+        for tenant in std::mem::take(&mut self.unlearned) {
+            let of_tenant = |kept: &&mut Kept| kept.tenant == tenant;
+            let mut all: Vec<&mut Kept> = self.by_report.values_mut().flatten().filter(of_tenant).collect();
+            let stretch = Stretch::learn(all.iter().flat_map(|kept| kept.history.compared()));
+            for kept in &mut all {
+                kept.typical = None;
+            }
+            self.stretches.insert(tenant, stretch);
+        }
+    }
+
+    fn find(&self, job: &InLine) -> Option<&Kept> {
+        self.by_report.get(&job.report)?.iter().find(|kept| kept.tenant == job.caller.tenant)
     }
 
     fn find_mut(&mut self, tenant: &str, report: &str) -> Option<&mut Kept> {
@@ -102,5 +136,7 @@ impl Histories {
             self.by_report.clear();
             self.count = 0;
         }
+        let reports = &self.by_report;
+        self.stretches.retain(|tenant, _| reports.values().flatten().any(|kept| kept.tenant == *tenant));
     }
 }

@@ -1,6 +1,7 @@
 //! When jobs will be ready: learned from the store in the background, told from memory, so that no request waits for it.
 
 mod board;
+mod estimate;
 mod learn;
 pub mod view;
 
@@ -8,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use shared::arrival::{Estimate, Eta, Forecast, Going, Range};
+use shared::arrival::{Estimate, Eta, Forecast};
 use shared::broker::{Broker, Listening};
 use shared::event::Broadcast;
 use shared::job::{Job, JobState, NewJob};
@@ -20,11 +21,15 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::watch::{Hub, Word};
-use board::{Board, Entry, newcomer};
+use board::{Board, newcomer};
+use estimate::{remaining, run, running, waiting};
 use learn::Histories;
 
 /// How often the store is asked while somebody wants to know.
 const EVERY: Duration = Duration::from_secs(1);
+
+/// Asking takes at most this part of the time: who is in a long line takes a while to count.
+const ASKING: u32 = 20;
 
 /// How often it is asked while nobody does.
 const IDLE_EVERY: Duration = Duration::from_secs(10);
@@ -80,16 +85,14 @@ impl Arrivals {
         let mut known = self.wanted(&newcomer);
         let Known { board, histories, .. } = &mut *known;
         let now = board.now()?;
-        let (ahead, line) = board.end_of(job.lane, |entry| remaining(histories, entry, now));
-        // What is made from a kept file takes as long as no run of the report did.
-        let is_run = job.reuse.as_ref().is_none_or(|reuse| reuse.made_from.is_none());
-        let history = histories.of(&newcomer).filter(|_| is_run);
-        let estimate = history.and_then(|history| history.from_submit(newcomer.likeness));
-        let eta = estimate.and_then(|run| Some(Estimate { range: line.wait()?.then(run.range), ..run }));
-        let typical = history.and_then(|history| history.typical());
+        let (ahead, line) = board.end_of(job.lane, |entry| remaining(board, histories, entry, now));
+        let company = board.company_of(job.id);
+        let eta = run(board, histories, &newcomer);
+        let eta = eta.and_then(|run| Some(Estimate { range: line.wait()?.then(run.range), ..run }));
+        let typical = histories.typical_of(&newcomer, company);
         board.enter(newcomer, typical);
         let position = u32::try_from(ahead).unwrap_or(u32::MAX).saturating_add(1);
-        Some(Forecast { position, eta: eta.map(|estimate| Eta::of(&estimate)) })
+        Some(Forecast { position, eta: eta.map(|estimate| Eta::of(&estimate)), company })
     }
 
     /// Takes a job out of the line that was expected and did not come.
@@ -101,6 +104,7 @@ impl Arrivals {
     #[must_use]
     pub fn standing(&self, job: &Job) -> Standing {
         if job.state.is_final() {
+            self.forget(job.id);
             return Standing::default();
         }
         let likeness = shared::arrival::Likeness::of_job(&job.report_version, &job.params, &job.formats);
@@ -112,19 +116,19 @@ impl Arrivals {
             likeness,
             attempt: job.attempt,
             started_at: job.started_at,
+            made_from: job.sharing.made_from,
         };
         let mut known = self.wanted(&in_line);
         let Known { board, histories, .. } = &mut *known;
         let Some(now) = board.now() else { return Standing::default() };
-        let standing = match (job.state, job.next_attempt_at) {
+        match (job.state, job.next_attempt_at) {
             (JobState::Pending, _) => waiting(board, histories, &in_line, now),
             (JobState::Retrying, Some(due)) => {
-                let run = histories.of(&in_line).and_then(|history| history.from_submit(likeness));
+                let run = run(board, histories, &in_line);
                 Standing { position: None, eta: run.map(|run| (Eta::of(&run), due.max(now))) }
             }
-            _ => running(histories, &in_line, job.progress, now),
-        };
-        if job.sharing.made_from.is_some() { Standing { eta: None, ..standing } } else { standing }
+            _ => running(board, histories, &in_line, job.progress, now),
+        }
     }
 
     /// Says where a job stands of which only its newest progress is known.
@@ -135,7 +139,7 @@ impl Arrivals {
         if entry.job.attempt != attempt || entry.job.started_at.is_none() {
             return Standing::default();
         }
-        running(&known.histories, &entry.job, progress, now)
+        running(&known.board, &known.histories, &entry.job, progress, now)
     }
 
     /// Asks the store once, before there is anybody to tell.
@@ -151,7 +155,7 @@ impl Arrivals {
         let mut told = view::Told::default();
         let mut rounds = tokio::time::interval(EVERY);
         rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut looked = Instant::now();
+        let (mut looked, mut rest) = (Instant::now(), Duration::ZERO);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -174,9 +178,10 @@ impl Arrivals {
                         broadcasts = Some(broker.subscribe());
                     }
                     let wanted = hub.has_watchers() || self.known().is_wanted();
-                    if wanted || looked.elapsed() >= IDLE_EVERY {
+                    if looked.elapsed() >= if wanted { rest } else { IDLE_EVERY } {
                         looked = Instant::now();
                         self.look().await;
+                        rest = looked.elapsed() * ASKING;
                         self.learn().await;
                         self.tell(&hub, &mut told);
                     }
@@ -193,7 +198,7 @@ impl Arrivals {
             Ok(lineup) => {
                 let mut known = self.known();
                 let Known { board, histories, .. } = &mut *known;
-                board.replace(lineup, asked, |job| histories.typical_of(job));
+                board.replace(lineup, asked, |job, company| histories.typical_of(job, company));
             }
             Err(error) => tracing::debug!(%error, "it could not be read who is in line"),
         }
@@ -209,6 +214,7 @@ impl Arrivals {
                     for (of, runs) in part.iter().zip(runs) {
                         known.histories.add(of, runs);
                     }
+                    known.histories.compare();
                 }
                 Err(error) => {
                     tracing::debug!(%error, "it could not be read how long runs took");
@@ -265,34 +271,4 @@ async fn hear(broadcasts: &mut Option<Listening>) -> Result<Arc<Broadcast>, Recv
         Some(broadcasts) => broadcasts.recv().await,
         None => std::future::pending().await,
     }
-}
-
-/// How much longer a job on the board runs.
-fn remaining(histories: &Histories, entry: &Entry, now: DateTime<Utc>) -> Option<Range> {
-    let going = going(&entry.job, Progress::default(), now)?;
-    histories.of(&entry.job)?.remaining(entry.job.likeness, &going).map(|estimate| estimate.range)
-}
-
-fn going(job: &InLine, progress: Progress, now: DateTime<Utc>) -> Option<Going> {
-    Some(Going {
-        elapsed_ms: (now - job.started_at?).num_milliseconds().max(0) as f64,
-        rows: progress.rows,
-        total_rows: progress.total_rows,
-        total_is_estimate: progress.total_is_estimate,
-    })
-}
-
-fn running(histories: &Histories, job: &InLine, progress: Progress, now: DateTime<Utc>) -> Standing {
-    let estimate = going(job, progress, now).and_then(|going| histories.of(job)?.remaining(job.likeness, &going));
-    Standing { position: None, eta: estimate.map(|estimate| (Eta::of(&estimate), now)) }
-}
-
-fn waiting(board: &Board, histories: &Histories, job: &InLine, now: DateTime<Utc>) -> Standing {
-    let Some((ahead, line)) = board.before(job.id, |entry| remaining(histories, entry, now)) else {
-        return Standing::default();
-    };
-    let run = histories.of(job).and_then(|history| history.from_submit(job.likeness));
-    let eta = run.and_then(|run| Some(Estimate { range: line.wait()?.then(run.range), ..run }));
-    let position = u32::try_from(ahead).unwrap_or(u32::MAX).saturating_add(1);
-    Standing { position: Some(position), eta: eta.map(|estimate| (Eta::of(&estimate), now)) }
 }

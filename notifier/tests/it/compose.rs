@@ -230,7 +230,7 @@ fn a_report_that_is_late_says_how_far_it_is_and_nothing_that_nobody_knows() {
 fn a_mail_with_a_file_that_came_late_says_so_in_one_line() {
     let ready_after = |seconds: i64, forecast: Option<Eta>| {
         let mut facts = ready(vec![artifact(2, Format::Csv, 1, 1)]);
-        facts.job.forecast = Some(Forecast { position: 1, eta: forecast });
+        facts.job.forecast = Some(Forecast { position: 1, eta: forecast, ..Forecast::default() });
         facts.job.finished_at = Some(at("2026-11-22T16:08:00Z") + chrono::TimeDelta::seconds(seconds));
         facts
     };

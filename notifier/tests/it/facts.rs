@@ -141,7 +141,7 @@ pub(crate) fn read_by(mut facts: Facts, language: &str, time_zone: &str) -> Fact
 /// A job that was to be ready two to four minutes after its submit and is still at it after seven.
 pub(crate) fn late(state: JobState, progress: Progress, eta: Option<Eta>) -> Facts {
     let mut facts = ready(Vec::new());
-    facts.job.forecast = Some(Forecast { position: 1, eta: Some(TOLD) });
+    facts.job.forecast = Some(Forecast { position: 1, eta: Some(TOLD), ..Forecast::default() });
     (facts.job.state, facts.job.finished_at) = (state, None);
     facts.news = News::Late(Lateness { state, progress, eta }, at("2026-11-22T16:15:00Z"));
     facts

@@ -144,7 +144,7 @@ impl Stage {
             timeout_ms: 60_000,
             retention_ms: 86_400_000,
             traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
-            forecast: eta.map(|eta| Forecast { position: 1, eta: Some(eta) }),
+            forecast: eta.map(|eta| Forecast { position: 1, eta: Some(eta), ..Forecast::default() }),
             idempotency: None,
             reuse: None,
         };

@@ -3,16 +3,19 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::Estimate;
+use super::{Company, Estimate};
 
 /// What a submit was told; kept with the job, so that a repeat is told the same and the truth can be held against it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Forecast {
     /// Position in the lane's queue; 1 is next.
     pub position: u32,
     /// When it will be ready, where that could be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eta: Option<Eta>,
+    /// Who was expected to run beside it.
+    #[serde(default, skip_serializing_if = "Company::is_alone")]
+    pub company: Company,
 }
 
 /// When something will be ready, in whole milliseconds after a moment that goes with it.
@@ -135,11 +138,14 @@ mod tests {
     #[test]
     fn a_forecast_is_kept_in_few_bytes_and_read_back() {
         let eta = Eta::of(&Estimate { range: Range { p10: 10.9, p50: 20.4, p90: 30.1 }, runs: 7 });
-        let forecast = Forecast { position: 2, eta: Some(eta) };
+        let forecast = Forecast { position: 2, eta: Some(eta), company: Company::of(5) };
         let text = serde_json::to_string(&forecast).unwrap();
-        assert_eq!(text, r#"{"position":2,"eta":{"p10":10,"p50":20,"p90":31,"runs":7}}"#);
+        assert_eq!(text, r#"{"position":2,"eta":{"p10":10,"p50":20,"p90":31,"runs":7},"company":3}"#);
         assert_eq!(serde_json::from_str::<Forecast>(&text).unwrap(), forecast);
-        assert_eq!(serde_json::from_str::<Forecast>(r#"{"position":1}"#).unwrap(), Forecast { position: 1, eta: None });
+        assert_eq!(
+            serde_json::from_str::<Forecast>(r#"{"position":1}"#).unwrap(),
+            Forecast { position: 1, ..Forecast::default() }
+        );
     }
 
     #[test]

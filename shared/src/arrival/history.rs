@@ -5,6 +5,8 @@ use std::hash::{DefaultHasher, Hash, Hasher as _};
 
 use chrono::{DateTime, Utc};
 
+use super::company::{Company, Compared, Pace, compare};
+use super::going::{Going, by_rows};
 use super::{Estimate, Forecast, Range};
 
 /// With fewer similar runs nothing is said.
@@ -70,17 +72,11 @@ pub struct FinishedRun {
     pub finished_at: DateTime<Utc>,
 }
 
-/// How far a running attempt is.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Going {
-    /// Since the claim.
-    pub elapsed_ms: f64,
-    /// Rows read.
-    pub rows: u64,
-    /// Rows to be read, where known.
-    pub total_rows: Option<u64>,
-    /// Whether the total is a guess.
-    pub total_is_estimate: bool,
+impl FinishedRun {
+    /// Who was expected to run beside it; none where nobody looked.
+    pub(super) fn company(&self) -> Option<Company> {
+        self.forecast.map(|forecast| forecast.company)
+    }
 }
 
 /// The newest runs of one report, for one tenant: another tenant's data and hours are none of its business.
@@ -88,7 +84,7 @@ pub struct Going {
 pub struct History {
     /// Oldest first.
     runs: VecDeque<FinishedRun>,
-    typical: Option<Range>,
+    compared: Vec<Compared>,
 }
 
 impl History {
@@ -101,8 +97,13 @@ impl History {
             }
             self.runs.push_back(run);
         }
-        let took: Vec<f64> = self.runs.iter().rev().take(NEWEST).map(|run| run.took_ms as f64).collect();
-        self.typical = if took.len() < MIN_RUNS { None } else { Range::predict(took) };
+        self.compared = compare(self.runs.iter());
+    }
+
+    /// Returns runs in company, held against those alone.
+    #[must_use]
+    pub fn compared(&self) -> &[Compared] {
+        &self.compared
     }
 
     /// Returns when the newest run ended.
@@ -113,16 +114,17 @@ impl History {
 
     /// Returns how long a run takes of which nothing is known but its report.
     #[must_use]
-    pub fn typical(&self) -> Option<Range> {
-        self.typical
+    pub fn typical(&self, pace: &Pace) -> Option<Range> {
+        let similar = self.at_pace(pace, |_| true)?;
+        similar.range(|_, took| Some(took), MIN_RUNS).map(|(range, _)| range)
     }
 
-    /// Predicts how long it takes from the submit to the end when nobody is ahead.
+    /// Predicts how long it takes from the submit to the end when there is a place for it.
     #[must_use]
-    pub fn from_submit(&self, likeness: Likeness) -> Option<Estimate> {
+    pub fn from_submit(&self, likeness: Likeness, pace: &Pace) -> Option<Estimate> {
         let waits: Vec<f64> = self.runs.iter().filter_map(picked_up).collect();
         let usual = Range::predict(waits).map_or(0.0, |range| range.p50);
-        self.predict(likeness, None, |run| Some(picked_up(run).unwrap_or(usual) + run.took_ms as f64), MIN_RUNS)
+        self.predict(likeness, None, pace, |run, took| Some(picked_up(run).unwrap_or(usual) + took), MIN_RUNS)
     }
 
     /// Predicts how much longer a running attempt takes: from how long similar runs took that were not over by now, and from the
@@ -130,12 +132,9 @@ impl History {
     ///
     /// `None` when it has already taken longer than nearly all similar ones: then nobody knows.
     #[must_use]
-    pub fn remaining(&self, likeness: Likeness, going: &Going) -> Option<Estimate> {
-        let left = |run: &FinishedRun| {
-            let left = run.took_ms as f64 - going.elapsed_ms;
-            (left > 0.0).then_some(left)
-        };
-        let by_runs = self.predict(likeness, going.total_rows, left, 3);
+    pub fn remaining(&self, likeness: Likeness, going: &Going, pace: &Pace) -> Option<Estimate> {
+        let left = |_: &FinishedRun, took| Some(took - going.elapsed_ms).filter(|left| *left > 0.0);
+        let by_runs = self.predict(likeness, going.total_rows, pace, left, 3);
         match (by_runs, by_rows(going)) {
             (Some(runs), Some((rows, done))) => Some(Estimate { range: runs.range.blend(rows, done), ..runs }),
             (Some(runs), None) => Some(runs),
@@ -146,12 +145,14 @@ impl History {
         }
     }
 
-    /// Looks at the most similar runs of which there are enough, and of those at what `measure` says of at least `least`.
+    /// Looks at the most similar runs of which there are enough, and of those at what `measure` says of at least `least`, given
+    /// how long each would have taken at this pace.
     fn predict(
         &self,
         likeness: Likeness,
         total_rows: Option<u64>,
-        measure: impl Fn(&FinishedRun) -> Option<f64>,
+        pace: &Pace,
+        measure: impl Fn(&FinishedRun, f64) -> Option<f64>,
         least: usize,
     ) -> Option<Estimate> {
         let near = |run: &FinishedRun| total_rows.is_some_and(|total| is_near(run.rows, total));
@@ -161,17 +162,46 @@ impl History {
             &|run| (run.likeness.version, run.likeness.formats) == (likeness.version, likeness.formats),
             &|run| run.likeness.formats == likeness.formats,
         ];
-        let similar = tiers.iter().find_map(|is_similar| {
-            let similar: Vec<&FinishedRun> =
-                self.runs.iter().rev().filter(|run| is_similar(run)).take(NEWEST).collect();
-            (similar.len() >= MIN_RUNS).then_some(similar)
-        })?;
-        let measured: Vec<f64> = similar.iter().filter_map(|run| measure(run)).collect();
+        let similar = tiers.iter().find_map(|is_similar| self.at_pace(pace, is_similar))?;
+        similar.range(measure, least).map(|(range, runs)| Estimate { range, runs })
+    }
+
+    /// Returns the newest similar runs, if there are enough: those that ran in such company, or else all of them, with what
+    /// company does to a run taken out and put in.
+    fn at_pace(&self, pace: &Pace, is_similar: impl Fn(&FinishedRun) -> bool) -> Option<Similar<'_>> {
+        let similar = || self.runs.iter().rev().filter(|run| is_similar(run));
+        let known = |run: &&FinishedRun| run.company() == Some(pace.company);
+        let same: Vec<_> = similar().filter(known).take(NEWEST).map(|run| (run, run.took_ms as f64)).collect();
+        if same.len() >= MIN_RUNS {
+            return Some(Similar { runs: same, doubt: None });
+        }
+        let stretch = pace.stretch.of(pace.company);
+        let stretched = |run: &'_ FinishedRun| {
+            let own = run.company().map_or(stretch, |company| pace.stretch.of(company));
+            run.took_ms as f64 * stretch.p50 / own.p50
+        };
+        let all: Vec<_> = similar().take(NEWEST).map(|run| (run, stretched(run))).collect();
+        (all.len() >= MIN_RUNS).then_some(Similar { runs: all, doubt: (!pace.company.is_alone()).then_some(stretch) })
+    }
+}
+
+/// Runs like the one in question, each with how long it would have taken now.
+struct Similar<'a> {
+    runs: Vec<(&'a FinishedRun, f64)>,
+    /// How many times as long they take now, where that is not known from themselves.
+    doubt: Option<Range>,
+}
+
+impl Similar<'_> {
+    /// Returns the range of what is measured, and of how many runs.
+    fn range(&self, measure: impl Fn(&FinishedRun, f64) -> Option<f64>, least: usize) -> Option<(Range, u32)> {
+        let measured: Vec<f64> = self.runs.iter().filter_map(|(run, took)| measure(run, *took)).collect();
         if measured.len() < least {
             return None;
         }
         let runs = u32::try_from(measured.len()).unwrap_or(u32::MAX);
-        Range::predict(measured).map(|range| Estimate { range, runs })
+        let range = Range::predict(measured)?;
+        Some((self.doubt.map_or(range, |doubt| range.times(doubt.scaled(1.0 / doubt.p50))), runs))
     }
 }
 
@@ -185,27 +215,14 @@ fn is_near(rows: u64, total: u64) -> bool {
     (0.5..=2.0).contains(&(rows / total))
 }
 
-/// What is left at the speed so far, and the share that is done; the nearer the end, the more certain.
-fn by_rows(going: &Going) -> Option<(Range, f64)> {
-    let total = going.total_rows.filter(|total| *total > 0)?;
-    let done = going.rows as f64 / total as f64;
-    if going.rows == 0 || done >= 1.0 {
-        return None;
-    }
-    let left = going.elapsed_ms * (1.0 - done) / done;
-    // A planner's guess is often wrong by half.
-    let doubt = if going.total_is_estimate { 0.5 } else { 0.3 * (1.0 - done) + 0.05 };
-    Some((
-        Range::around(left, left * doubt, left * doubt * 2.0),
-        if going.total_is_estimate { done / 2.0 } else { done },
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::arrival::Stretch;
+
+    const ALONE: Pace = Pace { company: Company::ALONE, stretch: Stretch::NONE };
 
     fn like(version: &str, params: &str) -> Likeness {
         Likeness::of(version, params, "[\"csv\"]")
@@ -231,8 +248,8 @@ mod tests {
     #[test]
     fn fewer_than_five_runs_say_nothing() {
         let same = like("v1", "{}");
-        assert_eq!(history([(same, 100, 10); 4]).from_submit(same), None);
-        let told = history([(same, 100, 10); 5]).from_submit(same).unwrap();
+        assert_eq!(history([(same, 100, 10); 4]).from_submit(same, &ALONE), None);
+        let told = history([(same, 100, 10); 5]).from_submit(same, &ALONE).unwrap();
         assert_eq!((told.runs, told.range.p50), (5, 105.0), "being picked up takes time too");
     }
 
@@ -240,12 +257,16 @@ mod tests {
     fn the_most_similar_runs_count_as_soon_as_there_are_enough() {
         let (old, this, other) = (like("v1", "{}"), like("v2", "{}"), like("v2", "{\"a\":1}"));
         let mut runs = vec![(old, 10_000, 5); 10];
-        assert_eq!(history(runs.clone()).from_submit(this).unwrap().range.p50.round(), 10_005.0);
+        assert_eq!(history(runs.clone()).from_submit(this, &ALONE).unwrap().range.p50.round(), 10_005.0);
         runs.extend([(other, 1000, 5); 6]);
-        assert_eq!(history(runs.clone()).from_submit(this).unwrap().range.p50.round(), 1005.0);
+        assert_eq!(history(runs.clone()).from_submit(this, &ALONE).unwrap().range.p50.round(), 1005.0);
         runs.extend([(this, 10, 5); 5]);
-        assert_eq!(history(runs.clone()).from_submit(this).unwrap().range.p50.round(), 15.0);
-        assert_eq!(history(runs.clone()).from_submit(Likeness::of("v2", "{}", "[\"xlsx\"]")), None, "other formats");
+        assert_eq!(history(runs.clone()).from_submit(this, &ALONE).unwrap().range.p50.round(), 15.0);
+        assert_eq!(
+            history(runs.clone()).from_submit(Likeness::of("v2", "{}", "[\"xlsx\"]"), &ALONE),
+            None,
+            "other formats"
+        );
     }
 
     #[test]
@@ -259,7 +280,7 @@ mod tests {
             )
         });
         let history = history(runs);
-        let left = |total| history.remaining(like("v1", "new"), &going(0.0, 0, total)).unwrap().range;
+        let left = |total| history.remaining(like("v1", "new"), &going(0.0, 0, total), &ALONE).unwrap().range;
         assert!(left(Some(1_200_000)).p10 > 50_000.0 && left(Some(9000)).p90 < 1000.0);
         assert!(left(None).p10 < 1000.0 && left(None).p90 > 50_000.0);
     }
@@ -268,19 +289,20 @@ mod tests {
     fn a_run_that_outlasts_those_before_is_told_nothing() {
         let same = like("v1", "{}");
         let history = history((0..20).map(|n| (same, 1000 + n * 100, 10)));
-        let at = |elapsed| history.remaining(same, &going(elapsed, 0, None));
+        let at = |elapsed| history.remaining(same, &going(elapsed, 0, None), &ALONE);
         assert!(at(0.0).unwrap().range.p50 > at(1500.0).unwrap().range.p50);
         assert_eq!((at(2800.0), at(1e9)), (None, None));
     }
 
     #[test]
     fn rows_alone_speak_after_a_while_when_their_number_is_exact() {
-        let left = |elapsed, rows| History::default().remaining(like("v1", "{}"), &going(elapsed, rows, Some(1000)));
+        let left =
+            |elapsed, rows| History::default().remaining(like("v1", "{}"), &going(elapsed, rows, Some(1000)), &ALONE);
         assert_eq!((left(1000.0, 500), left(10_000.0, 50)), (None, None));
         let half = left(10_000.0, 500).unwrap();
         assert_eq!((half.runs, half.range.p50), (0, 10_000.0));
         let guess = Going { total_is_estimate: true, ..going(10_000.0, 500, Some(1000)) };
-        assert_eq!(History::default().remaining(like("v1", "{}"), &guess), None);
+        assert_eq!(History::default().remaining(like("v1", "{}"), &guess, &ALONE), None);
     }
 
     #[test]
@@ -292,7 +314,62 @@ mod tests {
         assert_eq!((history.newest(), history.runs.len()), (Some(newest), before));
         history.add((10..500).map(|number| run(number, same, 200, 1)));
         assert_eq!(history.runs.len(), REMEMBERED);
-        assert_eq!(history.typical().unwrap().p50.round(), 200.0);
+        assert_eq!(history.typical(&ALONE).unwrap().p50.round(), 200.0);
+    }
+
+    fn told(company: Company) -> Option<Forecast> {
+        Some(Forecast { position: 1, eta: None, company })
+    }
+
+    fn among_four() -> Company {
+        Company::of(3)
+    }
+
+    /// A run of seconds alone and of three times as many among four, in turn.
+    fn busy(report: u64, runs: usize) -> History {
+        let mut history = History::default();
+        history.add((0..runs).map(|number| {
+            let (company, times) = [(Company::ALONE, 1), (among_four(), 3)][number % 2];
+            let run = run(number, like("v1", "{}"), 1000 * report * times + number as u64, 10);
+            FinishedRun { forecast: told(company), ..run }
+        }));
+        history
+    }
+
+    #[test]
+    fn runs_in_company_speak_for_runs_in_company() {
+        let history = busy(1, 40);
+        let told = |company| {
+            let pace = Pace { company, ..ALONE };
+            history.from_submit(like("v1", "{}"), &pace).unwrap().range
+        };
+        assert!(told(Company::ALONE).p90 < 1100.0 && told(among_four()).p10 > 2900.0);
+        assert!(history.typical(&Pace { company: among_four(), ..ALONE }).unwrap().p10 > 2900.0);
+    }
+
+    #[test]
+    fn what_company_does_is_learned_from_other_reports() {
+        let others = [busy(1, 12), busy(7, 12)];
+        let stretch = Stretch::learn(others.iter().flat_map(History::compared));
+        let mut history = History::default();
+        let same = like("v1", "{}");
+        history.add((0..9).map(|number| FinishedRun { forecast: told(Company::ALONE), ..run(number, same, 500, 10) }));
+        let full = history.from_submit(same, &Pace { company: among_four(), stretch }).unwrap().range;
+        assert!((1450.0..1560.0).contains(&full.p50) && full.p10 <= full.p50 && full.p50 <= full.p90, "{full:?}");
+        let alone = history.from_submit(same, &Pace { company: Company::ALONE, stretch }).unwrap().range;
+        assert_eq!(alone.p50.round(), 505.0);
+        let going = going(1400.0, 0, None);
+        let left = |company| history.remaining(same, &going, &Pace { company, stretch });
+        assert!(left(Company::ALONE).is_none() && left(among_four()).unwrap().range.p50 < 200.0);
+    }
+
+    #[test]
+    fn in_company_of_which_nothing_is_known_the_range_is_wide() {
+        let history = busy(1, 8);
+        let stretch = Stretch::learn(history.compared());
+        assert_eq!(stretch, Stretch::NONE, "four runs are too few");
+        let told = |company| history.from_submit(like("v1", "{}"), &Pace { company, stretch }).unwrap().range;
+        assert!(told(among_four()).p10 < 1500.0 && told(among_four()).p90 > 4000.0);
     }
 
     proptest! {
@@ -304,7 +381,7 @@ mod tests {
             let same = like("v1", "{}");
             let history = history(took.into_iter().map(|took| (same, took, 10)));
             let going = Going { total_is_estimate: estimate, ..going(elapsed, rows, total) };
-            if let Some(Estimate { range, .. }) = history.remaining(same, &going) {
+            if let Some(Estimate { range, .. }) = history.remaining(same, &going, &ALONE) {
                 prop_assert!(range.p10 >= 0.0 && range.p10 <= range.p50 && range.p50 <= range.p90 && range.p90.is_finite());
             }
         }

@@ -70,6 +70,19 @@ impl Range {
         (self.p10 + self.p50 + self.p90) / 3.0
     }
 
+    /// Returns a range as many times as long, where how many is uncertain too.
+    #[must_use]
+    pub fn times(self, factor: Self) -> Self {
+        if self.p50 <= 0.0 || factor.p50 <= 0.0 {
+            return Self { p10: 0.0, p50: 0.0, p90: self.p90 * factor.p90 };
+        }
+        let part = |end: f64, middle: f64| (end / middle).ln();
+        let below = part(self.p10, self.p50).hypot(part(factor.p10, factor.p50));
+        let above = part(self.p90, self.p50).hypot(part(factor.p90, factor.p50));
+        let p50 = self.p50 * factor.p50;
+        Self { p10: p50 * (-below).exp(), p50, p90: p50 * above.exp() }
+    }
+
     /// Returns a range as many times as long.
     #[must_use]
     pub fn scaled(self, factor: f64) -> Self {
@@ -81,6 +94,12 @@ impl Range {
     pub fn spread(self) -> (f64, f64) {
         (self.p50 - self.p10, self.p90 - self.p50)
     }
+}
+
+/// The middle of samples in any order; zero of none.
+pub(super) fn median(mut samples: Vec<f64>) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    if samples.is_empty() { 0.0 } else { quantile(&samples, 0.5) }
 }
 
 /// The quantile of sorted, non-empty samples, between its two neighbours.
@@ -131,6 +150,7 @@ mod tests {
             let (one, other) = (Range::predict(one).unwrap(), Range::predict(other).unwrap());
             let both = one.then(other);
             prop_assert!(ordered(both) && ordered(one.blend(other, share)));
+            prop_assert!(ordered(one.times(other)));
             prop_assert!(both.p50 >= one.p50.max(other.p50) && both.p90 >= one.p90.max(other.p90) - 1e-6);
         }
 

@@ -36,6 +36,8 @@ pub struct InLine {
     pub attempt: i32,
     /// Database time of its latest claim, while it runs.
     pub started_at: Option<DateTime<Utc>>,
+    /// The job whose kept file it is made from, which takes as long as no run does.
+    pub made_from: Option<Uuid>,
 }
 
 /// Who waits, who runs, and how many may.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
-use crate::arrival::{Eta, Going, History, Likeness};
+use crate::arrival::{Eta, Going, History, Likeness, Pace, Stretch};
 use crate::config::Config;
 use crate::delivery::Lateness;
 use crate::job::{Job, JobState};
@@ -103,5 +103,7 @@ fn remaining(job: &Job, histories: &Histories, now: DateTime<Utc>) -> Option<Eta
         total_is_estimate: job.progress.total_is_estimate,
     };
     let likeness = Likeness::of_job(&job.report_version, &job.params, &job.formats);
-    history.remaining(likeness, &going).map(|estimate| Eta::of(&estimate))
+    let company = job.forecast.map(|forecast| forecast.company).unwrap_or_default();
+    let pace = Pace { company, stretch: Stretch::learn(history.compared()) };
+    history.remaining(likeness, &going, &pace).map(|estimate| Eta::of(&estimate))
 }

@@ -37,18 +37,18 @@ const LINE: &str = "
     with waiting as (
         select j.* from unnest($1::text[]) as l(lane)
         cross join lateral (
-            select id, tenant, principal, report, report_version, lane, params, formats, attempt, rung_at
+            select id, tenant, principal, report, report_version, lane, params, formats, attempt, rung_at, made_from
             from jobs where state = 'pending' and lane = l.lane and leader_id is null order by rung_at limit $2
         ) j
     ), running as (
-        select id, tenant, principal, report, report_version, lane, params, formats, attempt, started_at
+        select id, tenant, principal, report, report_version, lane, params, formats, attempt, started_at, made_from
         from jobs where state = 'processing' and leader_id is null limit $2
     )
     select id, tenant, principal, report, report_version, lane, params::text as params, formats::text as formats, attempt,
-           null::timestamptz as started_at, rung_at as place
+           null::timestamptz as started_at, made_from, rung_at as place
     from waiting
     union all
-    select id, tenant, principal, report, report_version, lane, params::text, formats::text, attempt, started_at, null
+    select id, tenant, principal, report, report_version, lane, params::text, formats::text, attempt, started_at, made_from, null
     from running
     order by lane, place";
 
@@ -134,6 +134,8 @@ struct LineRow {
     attempt: i32,
     #[diesel(sql_type = Nullable<Timestamptz>)]
     started_at: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    made_from: Option<Uuid>,
 }
 
 impl LineRow {
@@ -146,6 +148,7 @@ impl LineRow {
             lane: self.lane.parse().map_err(unreadable)?,
             attempt: self.attempt,
             started_at: self.started_at,
+            made_from: self.made_from,
         })
     }
 }

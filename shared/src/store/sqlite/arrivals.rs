@@ -47,14 +47,15 @@ fn read_in_line(cells: &mut Cells) -> Outcome<InLine> {
         likeness: Likeness::of(&cells.text()?, &cells.text()?, &cells.text()?),
         attempt: cells.small()?,
         started_at: cells.maybe_time()?,
+        made_from: cells.maybe_id()?,
     })
 }
 
 fn line(connection: &mut SqliteConnection, limit: u32) -> Outcome<Lineup> {
     let mut waiting = Vec::new();
     for lane in Lane::ALL {
-        let text = "select id, tenant, principal, report, lane, report_version, params, formats, attempt, null from jobs \
-                    where state = 'pending' and lane = ?1 and leader_id is null order by rung_at, id limit ?2";
+        let text = "select id, tenant, principal, report, lane, report_version, params, formats, attempt, null, made_from \
+                    from jobs where state = 'pending' and lane = ?1 and leader_id is null order by rung_at, id limit ?2";
         waiting.append(&mut sql!(text, lane.as_str(), limit).rows(connection, read_in_line)?);
     }
     let mut beyond = Vec::new();
@@ -63,8 +64,8 @@ fn line(connection: &mut SqliteConnection, limit: u32) -> Outcome<Lineup> {
         let count = sql!(text, lane.as_str()).number(connection)?.unsigned_abs();
         beyond.push((lane, count.saturating_sub(limit.into())));
     }
-    let text = "select id, tenant, principal, report, lane, report_version, params, formats, attempt, started_at from jobs \
-                where state = 'processing' and leader_id is null limit ?1";
+    let text = "select id, tenant, principal, report, lane, report_version, params, formats, attempt, started_at, made_from \
+                from jobs where state = 'processing' and leader_id is null limit ?1";
     let running = sql!(text, limit).rows(connection, read_in_line)?;
     let now = sql::now(connection)?;
     let mut places: Vec<(Lane, u32)> = Lane::ALL.into_iter().map(|lane| (lane, 0)).collect();

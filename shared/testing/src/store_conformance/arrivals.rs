@@ -1,7 +1,7 @@
 //! What arrival times are learned from: runs that ended, and who is in line.
 
 use chrono::{DateTime, Utc};
-use shared::arrival::{Eta, Forecast, Likeness};
+use shared::arrival::{Company, Eta, Forecast, Likeness};
 use shared::job::{Job, Lane, NewJob};
 use shared::store::{Ending, InLine, RunsOf, Submitted};
 
@@ -24,11 +24,12 @@ fn likeness(job: &Job) -> Likeness {
 
 pub async fn a_forecast_is_kept_with_its_job_and_told_again_to_a_repeat(stage: Stage) {
     let eta = Eta { p10: 10, p50: 20, p90: 30, runs: 9 };
-    for forecast in [None, Some(Forecast { position: 3, eta: None }), Some(Forecast { position: 1, eta: Some(eta) })] {
+    let waiting = Forecast { position: 3, eta: None, company: Company::of(5) };
+    for forecast in [None, Some(waiting), Some(Forecast { position: 1, eta: Some(eta), ..waiting })] {
         let key = format!("{forecast:?}");
         let job = stage.submit(NewJob { forecast, ..keyed_job(&ana(), &key, "body") }).await;
         assert_eq!((job.forecast, stage.job(job.id).await.forecast), (forecast, forecast));
-        let other = Some(Forecast { position: 9, eta: None });
+        let other = Some(Forecast { position: 9, ..Forecast::default() });
         let repeat = NewJob { forecast: other, ..keyed_job(&ana(), &key, "body") };
         let Submitted::Replayed(again) = stage.store.submit(vec![repeat]).await.unwrap().remove(0) else {
             panic!("not replayed")
@@ -117,5 +118,6 @@ fn in_line(job: &Job) -> InLine {
         likeness: likeness(job),
         attempt: job.attempt,
         started_at: job.started_at,
+        made_from: job.sharing.made_from,
     }
 }

@@ -16,7 +16,7 @@ use super::stage::{Stage, ana, artifact, caller, new_job, problem, progress, unt
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn told(p90: u64) -> Option<Forecast> {
-    Some(Forecast { position: 1, eta: Some(Eta { p10: 0, p50: 0, p90, runs: 9 }) })
+    Some(Forecast { position: 1, eta: Some(Eta { p10: 0, p50: 0, p90, runs: 9 }), ..Forecast::default() })
 }
 
 /// A job that is late as soon as it is there.
@@ -89,7 +89,7 @@ pub async fn a_job_is_late_only_with_recipients_and_a_range(stage: Stage) {
     let without = [
         NewJob { notify: Vec::new(), ..hasty() },
         NewJob { forecast: None, ..hasty() },
-        NewJob { forecast: Some(Forecast { position: 1, eta: None }), ..hasty() },
+        NewJob { forecast: Some(Forecast { position: 1, ..Forecast::default() }), ..hasty() },
         NewJob { forecast: told(60_000), ..hasty() },
         NewJob { forecast: told(u64::MAX), ..hasty() },
     ];
