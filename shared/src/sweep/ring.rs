@@ -6,6 +6,8 @@
 //!
 //! * Silent jobs that the ready messages cannot account for (`silent - ready`) are rung, longest silent first. The depth is
 //!   read before the jobs are counted: jobs claimed in between make the difference too small, never too large.
+//! * While messages are ready, each place of a worker may hold one more whose job is not claimed yet; with none ready, workers
+//!   that have places have claimed what they hold.
 //! * Ready messages may be for jobs that are not silent, or no longer pending, and then hide lost ones. They hide them only
 //!   until the queue is drained. For a queue that never is, jobs silent for [`LONG`] are rung slowly, whatever the depth says,
 //!   each at most once in that time: a hundredth of the allowed rate, which a backlog does not feel.
@@ -26,6 +28,11 @@ use crate::store::StoreError;
 const LONG: Duration = Duration::from_secs(600);
 /// How often such jobs are looked for.
 const LONG_EVERY: Duration = Duration::from_secs(5);
+/// Going through a backlog takes each process at most this part of the time: a hundred thousand jobs take the database a fifth of
+/// a second, and a queue that holds that many messages is not the one that lost them all.
+const COUNTING: u32 = 200;
+/// But this long after the last time it is done whatever it takes.
+const COUNTED_WITHIN: Duration = Duration::from_secs(60);
 /// Jobs rung in one statement.
 const AT_ONCE: u32 = 1_000;
 
@@ -61,8 +68,9 @@ pub(super) struct Ringer {
     started: Instant,
     /// An in-process broker starts empty: everything that waits was rung by a process that is gone.
     caught_up: bool,
-    counted: HashMap<Lane, Instant>,
-    long_looked: Instant,
+    /// When a lane with messages in its queue may be counted again.
+    count_again: HashMap<Lane, Instant>,
+    look_long_again: Instant,
 }
 
 impl Ringer {
@@ -72,8 +80,8 @@ impl Ringer {
             allowance: Allowance::new(rate),
             started: now,
             caught_up: false,
-            counted: HashMap::new(),
-            long_looked: now,
+            count_again: HashMap::new(),
+            look_long_again: now + LONG_EVERY,
         }
     }
 
@@ -85,12 +93,13 @@ impl Ringer {
         for lane in Lane::ALL {
             self.ring_lane(places, lane, grace).await?;
         }
-        if self.long_looked.elapsed() >= LONG_EVERY {
-            self.long_looked = Instant::now();
+        let began = Instant::now();
+        if began >= self.look_long_again {
             let limit = (self.allowance.rate / 100.0 * LONG_EVERY.as_secs_f64()).ceil() as u32;
             for lane in Lane::ALL {
                 note(places.store.ring_silent(lane, LONG, limit).await?, "long silent job");
             }
+            self.look_long_again = Instant::now() + LONG_EVERY.max(rest(began));
         }
         Ok(())
     }
@@ -98,18 +107,23 @@ impl Ringer {
     async fn ring_lane(&mut self, places: &Places, lane: Lane, grace: Duration) -> Result<(), StoreError> {
         let Some(depth) = places.broker.depth(Queue::Work(lane)).await else { return Ok(()) };
         // Counting a long backlog costs the database something, and with messages waiting nothing is urgent.
-        if depth.ready > 0 && self.counted.get(&lane).is_some_and(|counted| counted.elapsed() < grace) {
+        let began = Instant::now();
+        if depth.ready > 0 && self.count_again.get(&lane).is_some_and(|again| began < *again) {
             return Ok(());
         }
-        self.counted.insert(lane, Instant::now());
         let silent = places.store.count_silent(lane, grace).await?;
-        let limit = self.allowance.at_most(silent.saturating_sub(depth.ready));
+        self.count_again.insert(lane, Instant::now() + grace.max(rest(began)));
+        let mut unheard = silent.saturating_sub(depth.ready);
+        if unheard > 0 && depth.ready > 0 {
+            unheard = unheard.saturating_sub(in_hand(places, lane).await?);
+        }
+        let limit = self.allowance.at_most(unheard);
         if limit > 0 {
             let rung = places.store.ring_silent(lane, grace, limit).await?;
             self.allowance.spend(rung);
             note(rung, "silent job");
             // There may be more of them than one statement takes.
-            self.counted.remove(&lane);
+            self.count_again.remove(&lane);
         }
         Ok(())
     }
@@ -153,6 +167,18 @@ impl Ringer {
         while full(places.store.ring_overdue_retries(self.started.elapsed(), AT_ONCE).await?) {}
         Ok(())
     }
+}
+
+/// How long to leave a backlog alone after going through it.
+fn rest(began: Instant) -> Duration {
+    (began.elapsed() * COUNTING).min(COUNTED_WITHIN)
+}
+
+/// Messages that workers of the lane may hold.
+async fn in_hand(places: &Places, lane: Lane) -> Result<u64, StoreError> {
+    let workers = places.store.workers().await?;
+    let of_lane = workers.iter().filter(|worker| worker.info.lanes.contains(&lane));
+    Ok(of_lane.map(|worker| u64::from(worker.info.concurrency)).sum())
 }
 
 /// Counts what was rung; tells whether anything was.

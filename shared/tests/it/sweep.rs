@@ -10,7 +10,7 @@ use shared::config::{self, Config, Secret};
 use shared::job::{Job, JobState, Lane};
 use shared::message::{Message, Queue};
 use shared::places::{Movers, Places};
-use shared::store::{ClaimRequest, Claimed, Ending, Settled};
+use shared::store::{ClaimRequest, Claimed, Ending, Settled, WorkerInfo};
 use shared::sweep::{Sweeper, Tidy};
 use tempfile::TempDir;
 use testing::broker_conformance::{SOON, next, settings};
@@ -178,6 +178,27 @@ async fn a_long_backlog_is_not_rung_again() {
     }
     assert_eq!(stage.places.store.outbox_backlog().await.unwrap().0, 0);
     assert_eq!(stage.ready().await, 500);
+    stage.strike().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_worker_has_taken_and_not_begun_yet_is_not_rung_again() {
+    let stage = Stage::set(|_| {}).await;
+    let mut sweeper = stage.sweeper().await;
+    let info = WorkerInfo { lanes: vec![Lane::Interactive], concurrency: 10, ..worker_info() };
+    let _beating = stage.places.store.register_worker(info).await.unwrap();
+    stage.submit(50).await;
+    stage.until_ready(50).await;
+    let mut deliveries = stage.places.broker.consume(INTERACTIVE, 10).await;
+    let mut held = Vec::new();
+    for _ in 0..10 {
+        held.push(next(&mut deliveries).await);
+    }
+    for _ in 0..20 {
+        sweeper.sweep().await;
+    }
+    assert_eq!(stage.places.store.outbox_backlog().await.unwrap().0, 0);
+    assert_eq!(stage.ready().await, 40);
     stage.strike().await;
 }
 
