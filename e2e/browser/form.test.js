@@ -26,7 +26,7 @@ test('what is wrong is said at its field, and the first one has the focus', asyn
   await page.goto(`${stage.url}/reports/counting`);
   await page.getByLabel('Rows').fill('0');
   await page.getByLabel('Day').fill('2025-12-31');
-  await page.getByLabel('CSV').uncheck({ force: true });
+  await page.getByRole('checkbox', { name: 'CSV' }).uncheck({ force: true });
   await page.getByLabel('Mail me the link').fill('nobody');
   await page.getByRole('button', { name: 'Make the report' }).click();
   await page.getByText('Please correct what is marked.').waitFor();

@@ -119,8 +119,8 @@ test('a further format is made from the Parquet file that a job kept', async () 
   await page.goto(`${stage.url}/reports/pricing-summary`);
   await page.getByLabel('API key').fill(stage.key);
   await page.getByRole('button', { name: 'Sign in' }).click();
-  await page.getByLabel('CSV').uncheck({ force: true });
-  await page.getByLabel('Parquet').check({ force: true });
+  await page.getByRole('checkbox', { name: 'CSV' }).uncheck({ force: true });
+  await page.getByRole('checkbox', { name: 'Parquet' }).check({ force: true });
   await page.getByRole('button', { name: 'Make the report' }).click();
   await page.getByRole('heading', { name: /pricing-summary.*\.parquet/ }).waitFor();
   const first = page.url();

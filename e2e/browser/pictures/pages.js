@@ -62,7 +62,7 @@ export function pagesOf(stage, jobs) {
     { name: 'form-wrong', path: '/reports/counting', act: async (page) => {
       await page.getByLabel('Rows').fill('0');
       await page.getByLabel('Day').fill('2025-12-31');
-      await page.getByLabel('CSV').uncheck({ force: true });
+      await page.getByRole('checkbox', { name: 'CSV' }).uncheck({ force: true });
       await page.getByLabel('Mail me the link').fill('nobody');
       await page.getByRole('button', { name: 'Make the report' }).click();
       await page.getByText('Please correct what is marked.').waitFor();
