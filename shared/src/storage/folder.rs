@@ -1,5 +1,6 @@
 //! A local folder as storage.
 
+use std::collections::BinaryHeap;
 use std::fs::{self, File};
 use std::io::{self, Seek as _, SeekFrom};
 use std::ops::Range;
@@ -149,44 +150,71 @@ impl Folder {
     }
 }
 
-/// Finds up to `limit` objects below `folder` in the order of their keys, from the first behind `after` on. Looks into no folder
-/// that lies before it, and at no file that is not asked for: a full store is read a page at a time. Files that vanish meanwhile
-/// are skipped.
+/// Finds objects below `folder` in the order of their keys, from the first behind `after` on, until `found` has `limit`. Looks into
+/// no folder that lies before it, and at no file that is not asked for: a full store is read a page at a time. Files that vanish
+/// meanwhile are skipped.
 fn walk(folder: &Path, prefix: &str, after: &str, limit: usize, found: &mut Vec<StoredObject>) -> io::Result<()> {
-    for key in keys_in(folder, prefix)? {
-        if found.len() >= limit {
-            break;
+    let mut passed = String::new();
+    loop {
+        let wanted = limit - found.len();
+        let keys = first_keys(folder, prefix, wanted, |key| {
+            key > passed.as_str() && (key > after || (key.ends_with('/') && after.starts_with(key)))
+        })?;
+        // Folders may be empty, and files vanish: fewer objects than keys.
+        let more = keys.len() == wanted;
+        for key in keys {
+            if found.len() == limit {
+                break;
+            }
+            passed.clone_from(&key);
+            look(folder, prefix, key, after, limit, found)?;
         }
-        let is_folder = key.ends_with('/');
-        if key.as_str() <= after && !(is_folder && after.starts_with(&key)) {
-            continue;
+        if !more || found.len() == limit {
+            return Ok(());
         }
-        let path = folder.join(&key[prefix.len()..]);
-        if is_folder {
-            walk(&path, &key, after, limit, found)?;
-        } else if let Ok(metadata) = fs::symlink_metadata(path)
-            && let Ok(modified) = metadata.modified()
-        {
-            found.push(StoredObject { key, bytes: metadata.len(), modified: modified.into() });
-        }
+    }
+}
+
+/// Adds the object of a key, or those in the folder of that key.
+fn look(
+    folder: &Path,
+    prefix: &str,
+    key: String,
+    after: &str,
+    limit: usize,
+    found: &mut Vec<StoredObject>,
+) -> io::Result<()> {
+    let path = folder.join(&key[prefix.len()..]);
+    if key.ends_with('/') {
+        walk(&path, &key, after, limit, found)?;
+    } else if let Ok(metadata) = fs::symlink_metadata(path)
+        && let Ok(modified) = metadata.modified()
+    {
+        found.push(StoredObject { key, bytes: metadata.len(), modified: modified.into() });
     }
     Ok(())
 }
 
-/// Returns the keys of a folder's files, and of its folders with a `/` behind, in order.
-fn keys_in(folder: &Path, prefix: &str) -> io::Result<Vec<String>> {
+/// Returns the first `limit` of the wanted keys of a folder's files, and of its folders with a `/` behind, in order. Remembers no more
+/// than these, however many the folder has.
+fn first_keys(folder: &Path, prefix: &str, limit: usize, wanted: impl Fn(&str) -> bool) -> io::Result<Vec<String>> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other?,
     };
-    let mut keys = Vec::new();
+    let mut keys = BinaryHeap::new();
     for entry in entries {
         let entry = entry?;
         let name = entry.file_name();
         let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else { continue };
         let Ok(kind) = entry.file_type() else { continue };
-        keys.push(format!("{prefix}{name}{}", if kind.is_dir() { "/" } else { "" }));
+        let key = format!("{prefix}{name}{}", if kind.is_dir() { "/" } else { "" });
+        if wanted(&key) {
+            keys.push(key);
+        }
+        if keys.len() > limit {
+            keys.pop();
+        }
     }
-    keys.sort_unstable();
-    Ok(keys)
+    Ok(keys.into_sorted_vec())
 }
