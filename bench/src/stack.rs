@@ -111,6 +111,8 @@ impl Stack {
             .env("WAITLESS_SERVICE__LINK_SECRET", "0123456789abcdef0123456789abcdef")
             .env("WAITLESS_SOURCES__BENCH__URL", source)
             .env("WAITLESS_TELEMETRY__LOG", "warn")
+            // As deploy/Dockerfile sets it.
+            .env("MALLOC_ARENA_MAX", "2")
     }
 }
 
