@@ -13,6 +13,9 @@ use shared::job::{Lane, NewJob};
 use shared::store::{InLine, Lineup};
 use uuid::Uuid;
 
+/// Jobs of a lane that are known by name; those behind them are a number, however long the line gets.
+pub(super) const BY_NAME: u32 = 1000;
+
 /// Jobs ahead that are looked at one by one; beyond, they are a crowd.
 const ONE_BY_ONE: usize = 64;
 
@@ -43,6 +46,8 @@ struct LaneLine {
     waiting: BTreeMap<u64, Uuid>,
     /// The work of all that wait.
     crowd: Crowd,
+    /// Some of them are not known by name, and so is nobody who comes after them.
+    is_long: bool,
     running: HashSet<Uuid>,
 }
 
@@ -93,11 +98,11 @@ impl Board {
         for (lane, waiting) in lineup.beyond {
             let line = self.line(lane);
             line.crowd.grow_by(waiting);
-            self.next_place += waiting;
+            line.is_long = waiting > 0;
         }
         for change in log {
             match change {
-                Change::Entered(entry) => self.put(*entry),
+                Change::Entered(entry) => self.seat(*entry),
                 Change::Left(id) => drop(self.take(id)),
                 Change::Started(id, attempt, at) => self.start(id, attempt, at),
             }
@@ -106,9 +111,21 @@ impl Board {
 
     /// Puts a job that is about to be submitted at the end of its lane's line.
     pub(super) fn enter(&mut self, job: InLine, typical: Option<Range>) {
-        let entry = Entry { job, typical, place: None };
-        self.note(|| Change::Entered(Box::new(entry.clone())));
-        self.put(entry);
+        self.seat(Entry { job, typical, place: None });
+    }
+
+    /// Puts a job that waits behind those that are known by name, unless these are enough.
+    fn seat(&mut self, entry: Entry) {
+        let (lane, typical) = (entry.job.lane, entry.typical);
+        let line = self.line(lane);
+        line.is_long |= line.waiting.len() >= BY_NAME as usize;
+        if line.is_long {
+            // The store counts it with the others, if not now then at the next look.
+            line.crowd.add(typical);
+        } else {
+            self.note(|| Change::Entered(Box::new(entry.clone())));
+            self.put(entry);
+        }
     }
 
     /// Takes a job off.
@@ -257,5 +274,74 @@ pub(super) fn newcomer(job: &NewJob) -> InLine {
         attempt: 0,
         started_at: None,
         made_from: job.reuse.as_ref().and_then(|reuse| reuse.made_from),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::job::Caller;
+
+    use super::*;
+
+    fn job() -> InLine {
+        InLine {
+            id: Uuid::now_v7(),
+            caller: Caller { tenant: "acme".to_owned(), principal: "ana".to_owned() },
+            report: "sales".to_owned(),
+            lane: Lane::Bulk,
+            likeness: Likeness::default(),
+            attempt: 0,
+            started_at: None,
+            made_from: None,
+        }
+    }
+
+    fn lineup(beyond: u64) -> Lineup {
+        let waiting = if beyond > 0 { (0..BY_NAME).map(|_| job()).collect() } else { vec![job()] };
+        Lineup { now: Utc::now(), waiting, beyond: vec![(Lane::Bulk, beyond)], running: vec![], places: vec![] }
+    }
+
+    fn looked(board: &mut Board, lineup: Lineup) {
+        board.replace(lineup, Instant::now(), |_, _| None);
+    }
+
+    fn ahead(board: &Board) -> usize {
+        board.end_of(Lane::Bulk, |_| None).0
+    }
+
+    #[test]
+    fn however_many_wait_the_board_knows_a_thousand_of_a_lane_by_name_and_counts_the_others() {
+        let mut board = Board::default();
+        looked(&mut board, lineup(0));
+        for _ in 0..3 * BY_NAME {
+            board.enter(job(), None);
+        }
+        assert_eq!(board.known.len(), BY_NAME as usize);
+        assert_eq!(ahead(&board), 3 * BY_NAME as usize + 1);
+    }
+
+    #[test]
+    fn who_comes_after_jobs_that_are_not_known_by_name_is_not_told_to_be_before_them() {
+        let mut board = Board::default();
+        looked(&mut board, lineup(500));
+        let first = board.lanes[&Lane::Bulk].waiting.values().next().copied().unwrap();
+        board.leave(first);
+        let late = job();
+        let id = late.id;
+        board.enter(late, None);
+        assert!(board.before(id, |_| None).is_none());
+        assert_eq!(ahead(&board), 1_500);
+    }
+
+    #[test]
+    fn who_enters_while_the_store_is_asked_is_still_there_afterwards() {
+        let mut board = Board::default();
+        looked(&mut board, lineup(0));
+        board.begin();
+        let newcomer = job();
+        let id = newcomer.id;
+        board.enter(newcomer, None);
+        looked(&mut board, lineup(0));
+        assert_eq!(board.before(id, |_| None).map(|(ahead, _)| ahead), Some(1));
     }
 }

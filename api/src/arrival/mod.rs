@@ -40,9 +40,6 @@ const WANTED_WITHIN: Duration = Duration::from_secs(10);
 /// The first look holds up the start for no longer than this.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
 
-/// Waiting jobs read from each lane; of those beyond only the number.
-const LINE: u32 = 1000;
-
 /// Watched jobs that are told of their place in one round, those first that are next.
 const TOLD_AT_ONCE: usize = 100;
 
@@ -194,7 +191,7 @@ impl Arrivals {
     async fn look(&self) {
         self.known().board.begin();
         let asked = Instant::now();
-        match self.store.lineup(LINE).await {
+        match self.store.lineup(board::BY_NAME).await {
             Ok(lineup) => {
                 let mut known = self.known();
                 let Known { board, histories, .. } = &mut *known;
