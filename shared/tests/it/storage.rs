@@ -6,8 +6,11 @@ use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use shared::config::{self, ByteSize, Config, Secret};
 use shared::storage::{Storage, StorageError, Stored, Upload};
-use testing::s3::{Fault, On, S3};
+use testing::s3::{On, S3};
 use testing::{eventually, s3};
+
+mod faults;
+mod stale_uploads;
 
 const KEY: &str = "0193-job/1/0193-artifact.csv";
 const CSV: &str = "text/csv; charset=utf-8";
@@ -205,78 +208,6 @@ async fn a_key_that_is_not_made_of_plain_names_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_killed_process_leaves_in_a_folder_is_invisible_and_cleaned_up() {
-    let folder = tempfile::tempdir().unwrap();
-    let storage = open(&settings(&format!("file:{}", folder.path().display())));
-    // What SIGKILL leaves: the upload is never dropped.
-    std::mem::forget(began(&storage, 12 * MIB).await);
-    let staged = || std::fs::read_dir(folder.path().join(".staging")).unwrap().count();
-    assert_eq!((storage.list(10).await.unwrap().len(), staged()), (0, 1));
-    assert_eq!(storage.abort_stale_uploads(Duration::from_secs(3600)).await.unwrap(), 0);
-    assert_eq!(storage.abort_stale_uploads(Duration::ZERO).await.unwrap(), 1);
-    assert_eq!(staged(), 0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn stale_uploads_of_a_bucket_are_aborted_and_fresh_or_foreign_ones_are_not() {
-    let page = |more: bool, uploads: &str| {
-        format!(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?><ListMultipartUploadsResult \
-             xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Bucket>b</Bucket><IsTruncated>{more}</IsTruncated>\
-             <NextKeyMarker>k</NextKeyMarker><NextUploadIdMarker>m</NextUploadIdMarker>{uploads}</ListMultipartUploadsResult>"
-        )
-    };
-    let upload = |key: &str, id: &str, at: &str| {
-        format!("<Upload><Key>{key}</Key><UploadId>{id}</UploadId><Initiated>{at}</Initiated></Upload>")
-    };
-    let (old, fresh) = ("2026-11-20T10:00:00.000Z", "2026-11-22T11:59:00.000Z");
-    let first = upload("ours/job/1/a.csv", "id-1&amp;x", old) + &upload("theirs/a.csv", "id-2", old);
-    let second = upload("ours/job/1/b.csv", "id-3", fresh) + &upload("ours/job/1/c.csv", "id-4", old);
-    let answers = [(200, page(true, &first)), (204, String::new()), (200, page(false, &second)), (404, String::new())];
-    let (endpoint, asked) = answer_in_turn(answers.into()).await;
-    let mut settings = settings("s3://bucket/ours");
-    (settings.endpoint, settings.region) = (Some(endpoint), Some("r".to_owned()));
-    (settings.access_key_id, settings.secret_access_key) = (Some("id".to_owned()), Some(Secret::new("secret")));
-    // The second one was finished by somebody else meanwhile: 404.
-    assert_eq!(open(&settings).abort_stale_uploads(Duration::from_secs(86_400)).await.unwrap(), 1);
-    let asked: Vec<String> =
-        asked.await.unwrap().into_iter().map(|line| line.split("X-Amz").next().unwrap().to_owned()).collect();
-    assert!(asked[0].starts_with("GET /bucket/?") || asked[0].starts_with("GET /bucket?"), "{asked:?}");
-    assert!(asked[1].starts_with("DELETE /bucket/ours/job/1/a.csv?uploadId=id-1%26x "), "{asked:?}");
-    assert!(asked[3].starts_with("DELETE /bucket/ours/job/1/c.csv?uploadId=id-4 "), "{asked:?}");
-}
-
-/// Answers one request after the other, by the clock of noon on 22 November 2026; hands back the request lines.
-async fn answer_in_turn(answers: Vec<(u16, String)>) -> (String, tokio::task::JoinHandle<Vec<String>>) {
-    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let answering = tokio::spawn(async move {
-        let mut asked = Vec::new();
-        for (status, body) in answers {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut lines = BufReader::new(&mut stream).lines();
-            asked.push(lines.next_line().await.unwrap().unwrap());
-            while lines.next_line().await.unwrap().is_some_and(|line| !line.is_empty()) {}
-            let head = format!(
-                "HTTP/1.1 {status} x\r\nDate: Sun, 22 Nov 2026 12:00:00 GMT\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
-                body.len()
-            );
-            stream.write_all((head + &body).as_bytes()).await.unwrap();
-        }
-        asked
-    });
-    (endpoint, answering)
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_cannot_list_uploads_is_left_alone() {
-    // The server checks the signature before it says that it has no such call; a wrong one would be an error here.
-    let server = s3::start().await.unwrap();
-    assert_eq!(open(&settings_of(&server, "")).abort_stale_uploads(Duration::ZERO).await.unwrap(), 0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_signed_link_downloads_without_credentials_and_expires() {
     let server = s3::start().await.unwrap();
     let mut settings = settings_of(&server, "");
@@ -302,93 +233,6 @@ async fn a_folder_cannot_sign() {
     let folder = tempfile::tempdir().unwrap();
     let storage = open(&settings(&format!("file:{}", folder.path().display())));
     assert_eq!(storage.sign(KEY, "x.csv", CSV).await.unwrap(), None);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_part_refused_for_a_moment_is_sent_again() {
-    let server = s3::start().await.unwrap();
-    let storage = open(&settings_of(&server, ""));
-    for (number, status) in [500, 503].into_iter().enumerate() {
-        server.fail_next(2, On::Part, Fault::Answer(status));
-        let key = format!("job/1/{number}.csv");
-        store(&storage, &key, &content(12 * MIB)).await.unwrap();
-        assert!(fetch(&storage, &key).await.unwrap() == content(12 * MIB), "{status}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_part_refused_for_good_fails_the_upload_and_leaves_nothing() {
-    let server = s3::start().await.unwrap();
-    let storage = open(&settings_of(&server, ""));
-    for (status, may_pass) in [(500, true), (403, false)] {
-        server.fail_always(On::Part, Fault::Answer(status));
-        let failed = store(&storage, KEY, &content(12 * MIB)).await.unwrap_err();
-        assert_eq!(failed.may_pass(), may_pass, "{failed}");
-        assert!(!failed.to_string().contains(S3::ACCESS_KEY_ID), "{failed}");
-        server.heal();
-        eventually(SOON, "the upload is aborted", async || server.unfinished_uploads().unwrap() == 0).await;
-        assert_eq!(server.keys().unwrap(), [""; 0]);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_lost_answer_to_a_request_that_was_done_is_no_failure() {
-    let server = s3::start().await.unwrap();
-    let storage = open(&settings_of(&server, ""));
-    // The condition that nothing is there refuses the second try of a request that worked: the object is ours all the same.
-    server.fail_next(1, On::Put, Fault::LoseAnswer);
-    store(&storage, "job/1/small.csv", &content(1000)).await.unwrap();
-    server.fail_next(1, On::Complete, Fault::LoseAnswer);
-    store(&storage, "job/1/large.csv", &content(6 * MIB)).await.unwrap();
-    assert!(fetch(&storage, "job/1/small.csv").await.unwrap() == content(1000));
-    assert!(fetch(&storage, "job/1/large.csv").await.unwrap() == content(6 * MIB));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_arrives_cut_short_never_looks_whole() {
-    let server = s3::start().await.unwrap();
-    let storage = open(&settings_of(&server, ""));
-    store(&storage, KEY, &content(1000)).await.unwrap();
-    server.fail_always(On::Get, Fault::Truncate);
-    let failed = fetch(&storage, KEY).await.unwrap_err();
-    assert!(failed.may_pass(), "{failed}");
-    // The same in a folder: somebody cut the file while it is being read.
-    let folder = tempfile::tempdir().unwrap();
-    let storage = open(&settings(&format!("file:{}", folder.path().display())));
-    store(&storage, KEY, &content(2 * MIB)).await.unwrap();
-    let chunks = storage.read(KEY, None).await.unwrap();
-    let file = std::fs::OpenOptions::new().write(true).open(folder.path().join(KEY)).unwrap();
-    file.set_len(MIB as u64).unwrap();
-    let failed = chunks.try_collect::<Vec<_>>().await.unwrap_err();
-    assert!(failed.may_pass(), "{failed}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_silent_server_costs_the_time_out_and_no_more() {
-    let server = s3::start().await.unwrap();
-    let mut settings = settings_of(&server, "");
-    settings.timeout = Duration::from_millis(500);
-    let storage = open(&settings);
-    server.fail_always(On::Any, Fault::Silence);
-    let started = std::time::Instant::now();
-    assert!(store(&storage, KEY, &content(10)).await.unwrap_err().may_pass());
-    assert!(fetch(&storage, KEY).await.unwrap_err().may_pass());
-    assert!(storage.check().await.unwrap_err().may_pass());
-    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn wrong_credentials_and_a_missing_bucket_are_said_to_be_misconfigured() {
-    let server = s3::start().await.unwrap();
-    let mut wrong = settings_of(&server, "");
-    wrong.secret_access_key = Some(Secret::new("canary-secret"));
-    let said = open(&wrong).check().await.unwrap_err();
-    assert!(matches!(said, StorageError::Misconfigured(_)), "{said}");
-    assert!(!said.to_string().contains("canary-secret"), "{said}");
-    let mut missing = settings_of(&server, "");
-    missing.url = "s3://no-such-bucket".to_owned();
-    let said = open(&missing).check().await.unwrap_err();
-    assert!(matches!(said, StorageError::Misconfigured(_)), "{said}");
 }
 
 #[test]
