@@ -7,6 +7,13 @@ use shared::problem::Problem;
 use crate::format::{Ending, Growth, RowWriter};
 use crate::limits::Limits;
 
+/// No format makes more of a byte of a value, or of the place of one, than this; nor more than this of everything else. Files that are
+/// further from their limit need not be asked how much they grow.
+const MOST_OF_A_BYTE: u64 = 512;
+const MOST_OF_THE_REST: u64 = 64 << 20;
+/// Rows are added as long as more than one of so many fits.
+const WORTH: usize = 16;
+
 /// One file while its rows come.
 pub(crate) struct Encoder {
     writer: Box<dyn RowWriter>,
@@ -79,9 +86,21 @@ impl Encoder {
         Ok(batch.num_rows())
     }
 
+    fn fits(&self, more: u64) -> bool {
+        self.limits.check_bytes(self.size().saturating_add(more)).is_ok()
+    }
+
+    /// The ending of a file that is cut behind so many rows more.
+    const fn cut_behind(&self, rows: usize) -> Ending {
+        Ending { rows: self.rows + rows as u64, complete: false }
+    }
+
     /// Adds the first rows that fit and returns how many.
     fn add_within(&mut self, batch: &RecordBatch) -> Result<usize, Problem> {
-        match self.writer.growth(batch) {
+        if self.fits(most(batch)) {
+            return self.add_all(batch);
+        }
+        match self.writer.growth(batch, self.cut_behind(batch.num_rows())) {
             Growth::Unknown => self.add_all(batch),
             Growth::AsWritten => {
                 let before = self.out.len();
@@ -92,12 +111,8 @@ impl Encoder {
                 self.out.truncate(before);
                 self.add_row_by_row(batch)
             }
-            Growth::AtMost(bytes) if self.limits.check_bytes(self.size() + bytes).is_ok() => self.add_all(batch),
-            Growth::AtMost(_) => {
-                let rows = self.rows_that_surely_fit(batch);
-                self.writer.write(&batch.slice(0, rows), &mut self.out)?;
-                Ok(rows)
-            }
+            Growth::AtMost(bytes) if self.fits(bytes) => self.add_all(batch),
+            Growth::AtMost(_) => self.add_slices(batch),
         }
     }
 
@@ -113,16 +128,32 @@ impl Encoder {
         Ok(batch.num_rows())
     }
 
+    /// Adds what surely fits, and of the rest again: bounds are generous, and what was written may have taken less.
+    fn add_slices(&mut self, batch: &RecordBatch) -> Result<usize, Problem> {
+        let mut taken = 0;
+        loop {
+            self.writer.settle(&mut self.out)?;
+            let rest = batch.slice(taken, batch.num_rows() - taken);
+            let rows = self.rows_that_surely_fit(&rest, taken);
+            self.writer.write(&rest.slice(0, rows), &mut self.out)?;
+            taken += rows;
+            if rows < rest.num_rows().div_ceil(WORTH) || taken == batch.num_rows() {
+                return Ok(taken);
+            }
+        }
+    }
+
     /// Halves what is in question until one row is left: more rows never need less room.
-    fn rows_that_surely_fit(&mut self, batch: &RecordBatch) -> usize {
-        let (mut fit, mut too_many) = (0, batch.num_rows());
+    fn rows_that_surely_fit(&mut self, batch: &RecordBatch, taken: usize) -> usize {
+        let (mut fit, mut too_many) = (0, batch.num_rows() + 1);
         while too_many - fit > 1 {
             let middle = fit + (too_many - fit) / 2;
-            let grown = match self.writer.growth(&batch.slice(0, middle)) {
-                Growth::AtMost(bytes) => self.size() + bytes,
+            let ending = self.cut_behind(taken + middle);
+            let grown = match self.writer.growth(&batch.slice(0, middle), ending) {
+                Growth::AtMost(bytes) => bytes,
                 Growth::AsWritten | Growth::Unknown => u64::MAX,
             };
-            if self.limits.check_bytes(grown).is_ok() {
+            if self.fits(grown) {
                 fit = middle;
             } else {
                 too_many = middle;
@@ -131,3 +162,14 @@ impl Encoder {
         fit
     }
 }
+
+/// Returns what no file grows beyond by rows.
+fn most(batch: &RecordBatch) -> u64 {
+    let values: usize = batch.columns().iter().map(|array| array.to_data().get_slice_memory_size().unwrap_or(0)).sum();
+    let places = 8 * batch.num_rows() * batch.num_columns();
+    (values + places) as u64 * MOST_OF_A_BYTE + MOST_OF_THE_REST
+}
+
+#[cfg(test)]
+#[path = "encode_tests.rs"]
+mod tests;

@@ -10,9 +10,9 @@ use shared::report::{OnLimit, ReportDefinition};
 /// What one attempt may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limits {
-    max_rows: u64,
-    max_bytes: u64,
-    on_limit: OnLimit,
+    pub(crate) max_rows: u64,
+    pub(crate) max_bytes: u64,
+    pub(crate) on_limit: OnLimit,
 }
 
 impl Limits {

@@ -13,8 +13,10 @@ use super::{Ending, Growth, RowWriter};
 /// Fast, and within a few percent of what slower levels make of rows.
 const GZIP_LEVEL: u32 = 4;
 const ZSTD_LEVEL: i32 = 3;
-/// What the compressor may hold back, and the end of its format.
+/// What a compressor may hold back of the text.
 const HELD: usize = 512 << 10;
+/// The end of the format.
+const END: usize = 64;
 
 /// Compresses what another writer writes.
 pub(super) struct Compressed {
@@ -22,6 +24,8 @@ pub(super) struct Compressed {
     compressor: Option<Compressor>,
     /// What the writer wrote last.
     text: Vec<u8>,
+    /// Bytes of text since the compressor last had to give everything.
+    pending: usize,
 }
 
 enum Compressor {
@@ -36,7 +40,7 @@ pub(super) fn compressed(writer: Box<dyn RowWriter>, compression: Compression) -
         Compression::Gzip => Ok(Compressor::Gzip(GzEncoder::new(Vec::new(), flate2::Compression::new(GZIP_LEVEL)))),
         Compression::Zstd => zstd(),
     };
-    Box::new(Compressed { writer, compressor: compressor.ok(), text: Vec::new() })
+    Box::new(Compressed { writer, compressor: compressor.ok(), text: Vec::new(), pending: 0 })
 }
 
 fn zstd() -> io::Result<Compressor> {
@@ -68,11 +72,17 @@ impl RowWriter for Compressed {
         Ok(())
     }
 
-    fn growth(&mut self, batch: &RecordBatch) -> Growth {
-        // The text is written twice, once to be measured: only jobs that may be cut pay for that.
+    fn growth(&mut self, batch: &RecordBatch, _ending: Ending) -> Growth {
+        // The text is written twice, once to be measured.
         let measured = self.writer.write(batch, &mut self.text);
         let bytes = std::mem::take(&mut self.text).len();
-        measured.map_or(Growth::Unknown, |()| Growth::AtMost((HELD + bytes + bytes / 100) as u64))
+        measured
+            .map_or(Growth::Unknown, |()| Growth::AtMost((self.pending.min(HELD) + bytes + bytes / 100 + END) as u64))
+    }
+
+    fn settle(&mut self, out: &mut Vec<u8>) -> Result<(), Problem> {
+        self.pending = 0;
+        self.flush(out).map_err(|error| not_compressed(&error))
     }
 }
 
@@ -88,7 +98,23 @@ impl Compressed {
                 out.append(encoder.get_mut());
             }
         }
+        self.pending += self.text.len();
         self.text.clear();
+        Ok(())
+    }
+
+    /// Appends everything that is compressed, as a block of its own.
+    fn flush(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+        match self.compressor.as_mut().ok_or_else(gone)? {
+            Compressor::Gzip(encoder) => {
+                encoder.flush()?;
+                out.append(encoder.get_mut());
+            }
+            Compressor::Zstd(encoder) => {
+                encoder.flush()?;
+                out.append(encoder.get_mut());
+            }
+        }
         Ok(())
     }
 }

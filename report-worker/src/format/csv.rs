@@ -139,7 +139,7 @@ impl RowWriter for CsvWriter {
         Ok(())
     }
 
-    fn growth(&mut self, _batch: &RecordBatch) -> Growth {
+    fn growth(&mut self, _batch: &RecordBatch, _ending: Ending) -> Growth {
         Growth::AsWritten
     }
 }

@@ -11,7 +11,8 @@ use arrow_schema::{ArrowError, DataType, Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
 use shared::problem::{Problem, ProblemKind};
 
-use super::{Ending, RowWriter};
+use super::rehearse::{Rehearse, rehearsed};
+use super::{Ending, Growth, RowWriter};
 use crate::source::BATCH_ROWS;
 
 /// Rows that are enough to see what columns look like: a full batch, so that it need not be cut where rows come fast;
@@ -22,8 +23,8 @@ const BYTES: usize = 1 << 20;
 const FIXED: usize = 8;
 
 /// Hands the first rows on as one batch.
-pub(super) struct Gathered {
-    writer: Box<dyn RowWriter>,
+pub(super) struct Gathered<W> {
+    writer: W,
     held: Vec<RecordBatch>,
     rows: usize,
     bytes: usize,
@@ -32,11 +33,11 @@ pub(super) struct Gathered {
 }
 
 /// Wraps a writer whose file depends on what is in its first batch.
-pub(super) fn gathered(writer: Box<dyn RowWriter>) -> Box<dyn RowWriter> {
+pub(super) fn gathered<W: Rehearse + 'static>(writer: W) -> Box<dyn RowWriter> {
     Box::new(Gathered { writer, held: Vec::new(), rows: 0, bytes: 0, open: false })
 }
 
-impl RowWriter for Gathered {
+impl<W: Rehearse> RowWriter for Gathered<W> {
     fn begin(&mut self, schema: &Schema, out: &mut Vec<u8>) -> Result<(), Problem> {
         self.writer.begin(schema, out)
     }
@@ -60,9 +61,20 @@ impl RowWriter for Gathered {
         self.release(out)?;
         self.writer.finish(ending, out)
     }
+
+    fn growth(&mut self, batch: &RecordBatch, ending: Ending) -> Growth {
+        let Self { writer, held, rows, bytes, open } = self;
+        let copy = Self { writer: writer.rehearsal(), held: held.clone(), rows: *rows, bytes: *bytes, open: *open };
+        let held_back = writer.held_back();
+        rehearsed(copy, batch, ending).map_or(Growth::Unknown, |grown| Growth::AtMost(grown + held_back))
+    }
+
+    fn settle(&mut self, out: &mut Vec<u8>) -> Result<(), Problem> {
+        self.writer.settle(out)
+    }
 }
 
-impl Gathered {
+impl<W: RowWriter> Gathered<W> {
     /// Holds rows of the batch until there are enough, and returns how many.
     fn take(&mut self, batch: &RecordBatch) -> usize {
         let texts: Vec<&[i32]> = batch.columns().iter().filter_map(|column| offsets(column)).collect();

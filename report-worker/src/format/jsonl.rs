@@ -60,7 +60,7 @@ impl RowWriter for JsonlWriter {
         Ok(())
     }
 
-    fn growth(&mut self, _batch: &RecordBatch) -> Growth {
+    fn growth(&mut self, _batch: &RecordBatch, _ending: Ending) -> Growth {
         Growth::AsWritten
     }
 }

@@ -14,6 +14,7 @@ pub(crate) mod number;
 pub(crate) mod parquet;
 mod pdf;
 mod presentation;
+mod rehearse;
 pub(crate) mod time;
 mod total;
 mod xlsx;
@@ -53,10 +54,17 @@ pub trait RowWriter: Send {
     /// # Errors
     /// Says why the file cannot be finished.
     fn finish(&mut self, ending: Ending, out: &mut Vec<u8>) -> Result<(), Problem>;
-    /// Tells how much the file would grow if the batch were written next and then finished. Asked only where a file may be cut
-    /// at a number of bytes, before each batch.
-    fn growth(&mut self, _batch: &RecordBatch) -> Growth {
+    /// Tells how much the file would grow if the batch were written next and then finished with this ending. Asked only where a
+    /// file may be cut at a number of bytes, and only when it comes near to that.
+    fn growth(&mut self, _batch: &RecordBatch, _ending: Ending) -> Growth {
         Growth::Unknown
+    }
+    /// Appends what is held back, where that makes it smaller: the next bound of [`Self::growth`] is a closer one.
+    ///
+    /// # Errors
+    /// Says why it cannot be written.
+    fn settle(&mut self, _out: &mut Vec<u8>) -> Result<(), Problem> {
+        Ok(())
     }
 }
 
@@ -68,7 +76,7 @@ pub enum Growth {
     AsWritten,
     /// By this many bytes at most.
     AtMost(u64),
-    /// Nobody can tell: such a file is never cut at a number of bytes.
+    /// Nobody can tell, because the batch cannot be written: writing it says why.
     Unknown,
 }
 
@@ -79,8 +87,8 @@ pub fn writer(format: Format, about: &Arc<About>) -> Box<dyn RowWriter> {
         Format::Csv => compressed(Box::new(csv::CsvWriter::new(about.csv)), about.csv.compression),
         Format::Jsonl => compressed(Box::new(jsonl::JsonlWriter::default()), about.jsonl.compression),
         Format::Parquet => Box::new(parquet::ParquetWriter::new(about)),
-        Format::Pdf => gathered(Box::new(pdf::PdfWriter::new(about))),
-        Format::Xlsx => gathered(Box::new(xlsx::XlsxWriter::new(about, xlsx::SHEET_ROWS))),
+        Format::Pdf => gathered(pdf::PdfWriter::new(about)),
+        Format::Xlsx => gathered(xlsx::XlsxWriter::new(about, xlsx::SHEET_ROWS)),
     }
 }
 

@@ -210,7 +210,7 @@ impl RowWriter for ParquetWriter {
         })
     }
 
-    fn growth(&mut self, batch: &RecordBatch) -> Growth {
+    fn growth(&mut self, batch: &RecordBatch, _ending: Ending) -> Growth {
         let Some(begun) = &self.begun else { return Growth::Unknown };
         let values: usize =
             batch.columns().iter().map(|array| array.to_data().get_slice_memory_size().unwrap_or(0)).sum();
@@ -220,6 +220,13 @@ impl RowWriter for ParquetWriter {
         // Compressed pages hardly grow; names and statistics of each column stand in the footer once a row group.
         let columns = begun.schema.fields().iter().map(|field| 512 + 2 * field.name().len()).sum::<usize>();
         Growth::AtMost((held + values * 9 / 8 + footer * columns + (16 << 10)) as u64)
+    }
+
+    fn settle(&mut self, out: &mut Vec<u8>) -> Result<(), Problem> {
+        match &mut self.begun {
+            Some(begun) if begun.writer.is_some() => begun.append(&self.about, out, None, Begun::end_group),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -281,11 +288,13 @@ impl Begun {
         self.values += batch.get_array_memory_size();
         let full =
             self.values >= GROUP_BYTES || writer.in_progress_rows() >= GROUP_ROWS || writer.memory_size() >= HELD;
-        if full {
-            self.values = 0;
-            writer.flush()?;
-        }
-        Ok(())
+        if full { self.end_group(writer) } else { Ok(()) }
+    }
+
+    /// Ends the row group under way, if it has rows.
+    fn end_group(&mut self, writer: &mut ArrowWriter<Vec<u8>>) -> Result<(), ParquetError> {
+        self.values = 0;
+        writer.flush()
     }
 }
 

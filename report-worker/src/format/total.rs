@@ -13,7 +13,7 @@ use super::digits::{self, Sum};
 use super::number::{f32_text, f64_text, write_decimal};
 
 /// The totals of a report's columns while its rows go by.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Totals {
     columns: Vec<Option<Running>>,
 }
@@ -33,7 +33,7 @@ pub(super) enum TotalValue {
     Instant(i64),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Running {
     Count(u64),
     Sum(Sum),

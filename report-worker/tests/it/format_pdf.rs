@@ -1,7 +1,5 @@
 //! PDF, read back by other programs: qpdf and the poppler tools.
 
-use std::collections::BTreeMap;
-use std::process::{Command, Output};
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
@@ -13,52 +11,7 @@ use shared::problem::ProblemKind;
 use shared::report::parse_definition;
 
 use crate::ground::{about, write, write_about};
-
-/// A file on disk, for programs that read one.
-struct Pdf {
-    _folder: tempfile::TempDir,
-    path: std::path::PathBuf,
-}
-
-impl Pdf {
-    fn of(bytes: &[u8]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("report.pdf");
-        std::fs::write(&path, bytes).unwrap();
-        Self { _folder: folder, path }
-    }
-
-    fn run(&self, program: &str, before: &[&str], after: &[&str]) -> Output {
-        let output = Command::new(program).args(before).arg(&self.path).args(after).output();
-        output.map_err(|error| format!("{program}: {error}; scripts/install-test-services installs it")).unwrap()
-    }
-
-    fn check(&self) {
-        let output = self.run("qpdf", &["--check"], &[]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-    }
-
-    /// Returns the text as it stands on the pages.
-    fn text(&self) -> String {
-        String::from_utf8(self.run("pdftotext", &["-layout"], &["-"]).stdout).unwrap()
-    }
-
-    /// Returns the text in the order in which it was written.
-    fn raw_text(&self) -> String {
-        String::from_utf8(self.run("pdftotext", &["-raw"], &["-"]).stdout).unwrap()
-    }
-
-    fn info(&self) -> BTreeMap<String, String> {
-        let output = String::from_utf8(self.run("pdfinfo", &["-custom"], &[]).stdout).unwrap()
-            + &String::from_utf8(self.run("pdfinfo", &[], &[]).stdout).unwrap();
-        let pairs = output.lines().filter_map(|line| line.split_once(':'));
-        pairs.map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned())).collect()
-    }
-
-    fn pages(&self) -> usize {
-        self.info()["Pages"].parse().unwrap()
-    }
-}
+use crate::pdf::Pdf;
 
 /// What a definition with these lines says about its files.
 fn about_with(lines: &str) -> Arc<About> {

@@ -43,7 +43,7 @@ impl Style {
 }
 
 /// Content under construction.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Canvas {
     pub(super) ops: Vec<u8>,
 }

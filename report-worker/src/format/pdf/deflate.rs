@@ -12,6 +12,13 @@ pub(super) struct Deflater {
     out: Vec<u8>,
 }
 
+impl Clone for Deflater {
+    /// Between streams nothing is left of the one before.
+    fn clone(&self) -> Self {
+        Self::new()
+    }
+}
+
 impl Deflater {
     pub(super) fn new() -> Self {
         Self { compress: Compress::new(Compression::new(LEVEL), true), out: Vec::new() }

@@ -49,7 +49,7 @@ impl Sheet {
 }
 
 /// The file with the page that is being filled.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Document {
     pub(super) objects: Objects,
     pub(super) fonts: Fonts,

@@ -43,7 +43,7 @@ pub(super) struct Code {
 }
 
 /// A font file, and what is used of it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Face {
     pub(super) file: Arc<FontFile>,
     pub(super) subset: GlyphRemapper,
@@ -52,7 +52,7 @@ pub(super) struct Face {
 }
 
 /// Every face of the file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Fonts {
     pub(super) faces: Vec<Face>,
     ascii: [[Glyph; 128]; 2],

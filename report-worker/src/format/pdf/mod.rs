@@ -38,6 +38,7 @@ use self::fonts::Fonts;
 use self::row::{refuse_endless_text, text_of};
 use self::table::Table;
 use super::cell::cells;
+use super::rehearse::Rehearse;
 use super::total::Totals;
 use super::{About, Ending, RowWriter};
 
@@ -45,7 +46,7 @@ use super::{About, Ending, RowWriter};
 const LOOK_AT_ROWS: usize = 1000;
 
 /// Writes one PDF.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct PdfWriter {
     about: Arc<About>,
     schema: Option<SchemaRef>,
@@ -55,7 +56,7 @@ pub(super) struct PdfWriter {
 }
 
 /// A file whose first page is laid out.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Open {
     document: Document,
     table: Table,
@@ -93,6 +94,17 @@ impl PdfWriter {
         }
         table.draw_header(&mut document);
         Ok(Open { document, table, totals: Totals::new(about, schema), chart })
+    }
+}
+
+impl Rehearse for PdfWriter {
+    /// Pages are compressed one by one.
+    fn held_back(&self) -> u64 {
+        0
+    }
+
+    fn rehearsal(&self) -> Self {
+        self.clone()
     }
 }
 

@@ -57,7 +57,7 @@ impl Ids {
 }
 
 /// The file so far.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Objects {
     ids: Ids,
     written: u64,

@@ -21,7 +21,7 @@ pub(super) const STAND: f32 = 1.017;
 const HEADER_LINES: usize = 6;
 
 /// A table with its columns in place.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Table {
     pub(super) columns: Vec<Placed>,
     pub(super) size: f32,

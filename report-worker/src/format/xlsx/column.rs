@@ -16,7 +16,7 @@ use crate::format::presentation::{Presentation, Show};
 use crate::source::is_numeric;
 
 /// A column and the pieces its cells are made of.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Column {
     /// Name in the result.
     pub(super) name: String,

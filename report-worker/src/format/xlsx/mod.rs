@@ -31,6 +31,7 @@ use self::style::{Role, Styles};
 use self::text::check_length;
 use self::zip::Zip;
 use super::cell::cells;
+use super::rehearse::Rehearse;
 use super::total::Totals;
 use super::{About, Ending, RowWriter};
 
@@ -184,6 +185,28 @@ impl XlsxWriter {
     }
 }
 
+impl Rehearse for XlsxWriter {
+    fn held_back(&self) -> u64 {
+        self.zip.held_back()
+    }
+
+    fn rehearsal(&self) -> Self {
+        Self {
+            about: Arc::clone(&self.about),
+            zip: self.zip.rehearsal(LEVEL),
+            styles: self.styles.clone(),
+            strings: self.strings.clone(),
+            totals: self.totals.clone(),
+            columns: self.columns.clone(),
+            widths: self.widths.clone(),
+            sheets: self.sheets.clone(),
+            held: self.held.clone(),
+            xml: self.xml.clone(),
+            ..*self
+        }
+    }
+}
+
 impl RowWriter for XlsxWriter {
     fn begin(&mut self, schema: &Schema, out: &mut Vec<u8>) -> Result<(), Problem> {
         let count = schema.fields().len();
@@ -238,5 +261,13 @@ impl RowWriter for XlsxWriter {
         self.zip.part("[Content_Types].xml", &package::content_types(sheets), out)?;
         self.zip.finish(out);
         Ok(())
+    }
+
+    fn settle(&mut self, out: &mut Vec<u8>) -> Result<(), Problem> {
+        if self.sheets.is_empty() {
+            return Ok(());
+        }
+        self.compress(out)?;
+        self.zip.flush(out)
     }
 }

@@ -15,7 +15,7 @@ const PACKAGE: &str = "http://schemas.openxmlformats.org/package/2006";
 const MOST_OF_PROPERTY: usize = 255;
 
 /// One sheet of rows.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Sheet {
     pub(super) name: String,
     /// Rows under its header, without totals and notes.

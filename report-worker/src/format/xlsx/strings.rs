@@ -14,7 +14,7 @@ const MOST_BYTES: usize = 2 << 20;
 const TRIAL: u32 = 256;
 
 /// The table.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Strings {
     places: HashMap<Box<str>, u32>,
     /// `<si>…</si>` of each text, in order.
@@ -22,7 +22,7 @@ pub(super) struct Strings {
 }
 
 /// Whether a column's texts are looked up.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Sharing {
     looked_up: u32,
     missed: u32,

@@ -42,7 +42,7 @@ pub(super) struct Look {
 }
 
 /// The looks in use, each with its number.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Styles {
     looks: Vec<Look>,
 }

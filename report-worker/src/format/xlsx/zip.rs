@@ -18,6 +18,9 @@ const DAY: u16 = 0x21;
 /// Room made for compressed bytes at a time.
 const ROOM: usize = 32 << 10;
 
+/// Most bytes that deflate holds back: its symbols of a block, 16 Ki of up to six bytes, and a buffer of 64 KiB.
+const HELD_BACK: u64 = 160 << 10;
+
 /// An archive that is being written.
 #[derive(Debug)]
 pub(super) struct Zip {
@@ -25,10 +28,12 @@ pub(super) struct Zip {
     crc: Hasher,
     /// Bytes written before what is in the caller's buffer now.
     written: u64,
+    /// Content that went to deflate since it was last made to give everything.
+    pending: u64,
     entries: Vec<Entry>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Entry {
     name: String,
     crc: u32,
@@ -44,8 +49,15 @@ impl Zip {
             deflate: Compress::new(Compression::new(level), false),
             crc: Hasher::new(),
             written: 0,
+            pending: 0,
             entries: Vec::new(),
         }
+    }
+
+    /// Returns an archive that is as far as this one, whose entry under way is compressed afresh. What it writes is to be counted.
+    pub(super) fn rehearsal(&self, level: u32) -> Self {
+        let (written, entries) = (self.written, self.entries.clone());
+        Self { written, entries, crc: self.crc.clone(), ..Self::new(level) }
     }
 
     /// Writes a whole entry.
@@ -71,7 +83,32 @@ impl Zip {
         out.extend_from_slice(name.as_bytes());
         self.written += (out.len() - before) as u64;
         self.deflate.reset();
+        self.pending = 0;
         self.crc = Hasher::new();
+    }
+
+    /// Returns how many bytes of the entry under way are not written yet, at most.
+    pub(super) const fn held_back(&self) -> u64 {
+        if self.pending < HELD_BACK { self.pending } else { HELD_BACK }
+    }
+
+    /// Writes what is held back of the entry under way.
+    pub(super) fn flush(&mut self, out: &mut Vec<u8>) -> Result<(), Problem> {
+        if self.pending == 0 {
+            return Ok(());
+        }
+        let before = out.len();
+        loop {
+            out.reserve(ROOM);
+            self.deflate.compress_vec(&[], out, FlushCompress::Sync).map_err(|error| broken(&error))?;
+            // Room that is left says that there was nothing more.
+            if out.len() < out.capacity() {
+                break;
+            }
+        }
+        self.pending = 0;
+        self.count(0, (out.len() - before) as u64);
+        Ok(())
     }
 
     /// Writes content of the entry that was started last.
@@ -79,6 +116,7 @@ impl Zip {
         self.crc.update(content);
         let before = out.len();
         let size = content.len() as u64;
+        self.pending += size;
         while !content.is_empty() {
             out.reserve(ROOM);
             let taken = self.deflate.total_in();

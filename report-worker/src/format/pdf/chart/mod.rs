@@ -32,7 +32,7 @@ const HEAD: f32 = 24.0;
 pub(super) const LABEL: Style = Style::new(Weight::Regular, 6.5, super::canvas::MUTED);
 
 /// A place on the x axis with its values, one a series. Nothing: no row had one.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Point {
     label: String,
     values: Vec<Option<f64>>,
@@ -49,7 +49,7 @@ enum Shape {
 }
 
 /// A chart on its way from rows to a picture.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Chart {
     kind: ChartKind,
     title: String,

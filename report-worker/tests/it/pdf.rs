@@ -1,0 +1,50 @@
+//! A PDF as other programs read it.
+
+use std::collections::BTreeMap;
+use std::process::{Command, Output};
+
+/// A file on disk, for programs that read one.
+pub(crate) struct Pdf {
+    _folder: tempfile::TempDir,
+    path: std::path::PathBuf,
+}
+
+impl Pdf {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.pdf");
+        std::fs::write(&path, bytes).unwrap();
+        Self { _folder: folder, path }
+    }
+
+    pub(crate) fn run(&self, program: &str, before: &[&str], after: &[&str]) -> Output {
+        let output = Command::new(program).args(before).arg(&self.path).args(after).output();
+        output.map_err(|error| format!("{program}: {error}; scripts/install-test-services installs it")).unwrap()
+    }
+
+    pub(crate) fn check(&self) {
+        let output = self.run("qpdf", &["--check"], &[]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+
+    /// Returns the text as it stands on the pages.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.run("pdftotext", &["-layout"], &["-"]).stdout).unwrap()
+    }
+
+    /// Returns the text in the order in which it was written.
+    pub(crate) fn raw_text(&self) -> String {
+        String::from_utf8(self.run("pdftotext", &["-raw"], &["-"]).stdout).unwrap()
+    }
+
+    pub(crate) fn info(&self) -> BTreeMap<String, String> {
+        let output = String::from_utf8(self.run("pdfinfo", &["-custom"], &[]).stdout).unwrap()
+            + &String::from_utf8(self.run("pdfinfo", &[], &[]).stdout).unwrap();
+        let pairs = output.lines().filter_map(|line| line.split_once(':'));
+        pairs.map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned())).collect()
+    }
+
+    pub(crate) fn pages(&self) -> usize {
+        self.info()["Pages"].parse().unwrap()
+    }
+}
