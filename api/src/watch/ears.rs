@@ -7,7 +7,8 @@ use shared::job::Caller;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::hub::{Subject, Watcher};
+use super::hub::Watcher;
+use super::seats::Subject;
 use super::word::Word;
 use crate::gateway::Gateway;
 use crate::problem::Fault;

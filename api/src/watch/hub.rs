@@ -3,8 +3,7 @@
 //! Broadcasts are doorbells. A watcher that cannot keep up misses some, is told so, and reads the store: its memory is bounded
 //! by its mailbox, and what it missed is in the database.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,29 +17,18 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::followers::Followers;
+use super::seats::{Place, Seats, Subject};
 use super::word::Word;
 use crate::problem::Fault;
 
 /// A gateway where nobody watches takes no broadcasts. Whoever watches now and then should not have it begin anew each time.
 const LEAVE_AFTER: Duration = Duration::from_secs(60);
 
-/// Broadcasts that wait for one watcher; further ones make it read the store instead.
-const MAILBOX: usize = 16;
-
 /// A watcher looks at the store this often although nothing rang, in case a broadcast was lost.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// With many watchers each looks less often, so that all together ask the store at most 200 times a second.
 const LOOK_SHARE: Duration = Duration::from_millis(5);
-
-/// What somebody watches.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Subject {
-    /// One job.
-    Job(Uuid),
-    /// All jobs of one caller.
-    Caller(Caller),
-}
 
 /// Who watches what.
 #[derive(Debug)]
@@ -53,22 +41,6 @@ pub struct Hub {
     followers: Mutex<Followers>,
     /// Grows when broadcasts were lost before they reached the hub: everybody should look at the store.
     lost: watch::Sender<u64>,
-}
-
-#[derive(Debug, Default)]
-struct Seats {
-    next: u64,
-    total: usize,
-    by_job: HashMap<Uuid, Vec<Seat>>,
-    by_caller: HashMap<Caller, Vec<Seat>>,
-    per_principal: HashMap<Caller, usize>,
-}
-
-#[derive(Debug)]
-struct Seat {
-    number: u64,
-    bell: mpsc::Sender<Word>,
-    missed: Arc<AtomicBool>,
 }
 
 /// A place at the hub, given back when dropped.
@@ -99,26 +71,16 @@ impl Hub {
     /// # Errors
     /// `too-many-requests` when the principal or the gateway has as many as it may.
     pub fn watch(self: &Arc<Self>, caller: &Caller, subject: Subject) -> Result<Watcher, Fault> {
-        let (bell, mailbox) = mpsc::channel(MAILBOX);
-        let missed = Arc::new(AtomicBool::new(false));
         let mut seats = self.seats();
-        let own = seats.per_principal.get(caller).copied().unwrap_or_default();
-        if own >= self.max_per_principal || seats.total >= self.max {
+        let own = seats.taken_by(caller);
+        if own >= self.max_per_principal || seats.taken() >= self.max {
             let whose = if own >= self.max_per_principal { "You have" } else { "This gateway has" };
             let detail =
                 format!("{whose} as many open event streams as allowed. Close some, or ask for the job instead.");
             return Err(Fault::new(ProblemKind::TooManyRequests, detail));
         }
-        seats.next += 1;
-        seats.total += 1;
-        let seat = Seat { number: seats.next, bell, missed: Arc::clone(&missed) };
-        let number = seat.number;
-        *seats.per_principal.entry(caller.clone()).or_default() += 1;
-        match &subject {
-            Subject::Job(id) => seats.by_job.entry(*id).or_default().push(seat),
-            Subject::Caller(caller) => seats.by_caller.entry(caller.clone()).or_default().push(seat),
-        }
-        self.show(seats.total);
+        let Place { number, mailbox, missed } = seats.take(caller, &subject);
+        self.show(seats.taken());
         drop(seats);
         let (hub, caller, lost) = (Arc::clone(self), caller.clone(), self.lost.subscribe());
         Ok(Watcher { hub, number, subject, caller, mailbox, missed, lost })
@@ -183,7 +145,7 @@ impl Hub {
     /// Returns how long a watcher may wait before it looks at the store although nothing rang.
     #[must_use]
     pub fn look_every(&self) -> Duration {
-        let share = LOOK_SHARE.saturating_mul(u32::try_from(self.seats().total).unwrap_or(u32::MAX));
+        let share = LOOK_SHARE.saturating_mul(u32::try_from(self.seats().taken()).unwrap_or(u32::MAX));
         // Jitter, so that watchers that came together do not ask together.
         LOOK_EVERY.max(share).mul_f64(0.8 + 0.4 * rand::random::<f64>())
     }
@@ -191,7 +153,7 @@ impl Hub {
     /// Returns how long a watcher may take to make up for a loss that hit everybody.
     #[must_use]
     pub fn make_up_within(&self) -> Duration {
-        let share = LOOK_SHARE.saturating_mul(u32::try_from(self.seats().total).unwrap_or(u32::MAX));
+        let share = LOOK_SHARE.saturating_mul(u32::try_from(self.seats().taken()).unwrap_or(u32::MAX));
         share.mul_f64(rand::random::<f64>())
     }
 
@@ -204,7 +166,7 @@ impl Hub {
 
     /// Tells whether anybody watches anything.
     pub fn has_watchers(&self) -> bool {
-        self.seats().total > 0
+        self.seats().taken() > 0
     }
 
     /// Tells whether anybody watches this job of this caller's.
@@ -214,7 +176,7 @@ impl Hub {
 
     /// Tells watchers of a job. Whoever has no room for it hears of the next change.
     pub fn tell(&self, job_id: Uuid, caller: &Caller, word: &Word) {
-        self.seats().of(job_id, caller).for_each(|seat| drop(seat.bell.try_send(word.clone())));
+        self.seats().tell(job_id, caller, word);
     }
 
     fn ring(&self, broadcast: &Arc<Broadcast>) {
@@ -243,27 +205,6 @@ impl Hub {
     }
 }
 
-impl Seats {
-    /// Tells whether anybody watches the job.
-    fn watch(&self, job: Uuid, caller: &Caller) -> bool {
-        self.by_job.contains_key(&job) || self.by_caller.contains_key(caller)
-    }
-
-    fn of(&self, job: Uuid, caller: &Caller) -> impl Iterator<Item = &Seat> {
-        self.by_job.get(&job).into_iter().chain(self.by_caller.get(caller)).flatten()
-    }
-
-    fn ring(&self, broadcast: &Arc<Broadcast>) {
-        for seat in self.of(broadcast.job_id(), broadcast.caller()) {
-            // Closed: it is about to give its place back.
-            if let Err(mpsc::error::TrySendError::Full(_)) = seat.bell.try_send(Word::Broadcast(Arc::clone(broadcast)))
-            {
-                seat.missed.store(true, Ordering::Release);
-            }
-        }
-    }
-}
-
 impl Watcher {
     /// Returns the hub it sits at.
     #[must_use]
@@ -275,33 +216,15 @@ impl Watcher {
 impl Drop for Watcher {
     fn drop(&mut self) {
         let mut seats = self.hub.seats();
-        match &self.subject {
-            Subject::Job(id) => leave(&mut seats.by_job, id, self.number),
-            Subject::Caller(caller) => leave(&mut seats.by_caller, caller, self.number),
-        }
-        if let Some(own) = seats.per_principal.get_mut(&self.caller) {
-            *own -= 1;
-            if *own == 0 {
-                seats.per_principal.remove(&self.caller);
-            }
-        }
-        seats.total -= 1;
-        self.hub.show(seats.total);
-    }
-}
-
-fn leave<K: std::hash::Hash + Eq>(seats: &mut HashMap<K, Vec<Seat>>, subject: &K, number: u64) {
-    let Some(row) = seats.get_mut(subject) else { return };
-    if let Some(place) = row.iter().position(|seat| seat.number == number) {
-        row.swap_remove(place);
-    }
-    if row.is_empty() {
-        seats.remove(subject);
+        seats.leave(self.number, &self.subject, &self.caller);
+        self.hub.show(seats.taken());
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use shared::event::{Event, EventKind};
     use shared::job::JobState;
     use shared::progress::Progress;
@@ -325,7 +248,7 @@ mod tests {
         }
         assert!(watcher.missed.load(Ordering::Acquire));
         let held = std::iter::from_fn(|| watcher.mailbox.try_recv().ok()).count();
-        assert_eq!(held, MAILBOX);
+        assert_eq!(held, crate::watch::seats::MAILBOX);
     }
 
     #[test]
@@ -394,6 +317,6 @@ mod tests {
         assert_eq!(hub.watch(&eve, subject()).unwrap_err().kind(), ProblemKind::TooManyRequests);
         drop(first);
         let _again = hub.watch(&eve, subject()).unwrap();
-        assert_eq!(hub.seats().by_job.len(), 3);
+        assert_eq!(hub.seats().taken(), 3);
     }
 }

@@ -6,10 +6,12 @@ pub mod feed;
 mod followers;
 pub mod frame;
 mod hub;
+mod seats;
 pub mod socket;
 pub mod ticket;
 mod word;
 
 pub use ears::{Ears, Heard};
-pub use hub::{Hub, Subject};
+pub use hub::Hub;
+pub use seats::Subject;
 pub use word::Word;
