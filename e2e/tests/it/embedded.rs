@@ -6,7 +6,7 @@ use std::sync::Arc;
 use shared::config::Config;
 use shared::outbox::Outbox;
 use shared::store::Store;
-use testing::process::Process;
+use testing::process::{Builder, Process};
 
 use crate::stack::common_settings;
 
@@ -27,9 +27,13 @@ impl Embedded {
     }
 
     pub(crate) async fn up(&self) -> Process {
+        self.process().start_ready().await.unwrap()
+    }
+
+    /// Prepares the process.
+    pub(crate) fn process(&self) -> Builder {
         let builder = testing::process::binary("waitless").arg("up");
-        let builder = self.settings.iter().fold(builder, |builder, (name, value)| builder.env(name, value));
-        builder.start_ready().await.unwrap()
+        self.settings.iter().fold(builder, |builder, (name, value)| builder.env(name, value))
     }
 
     pub(crate) fn key(&self) -> String {

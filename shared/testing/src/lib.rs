@@ -1,6 +1,7 @@
 //! What tests of Waitless stand on: private servers, a proxy that breaks connections, and our own processes.
 
 pub mod broker_conformance;
+pub mod clock;
 pub mod mariadb;
 pub mod postgres;
 pub mod process;

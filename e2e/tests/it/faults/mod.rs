@@ -1,6 +1,7 @@
 //! One file a family of faults.
 
 mod broker;
+mod clocks;
 mod configuration;
 mod database;
 mod embedded;

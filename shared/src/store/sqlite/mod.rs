@@ -8,6 +8,7 @@ mod access;
 mod arrivals;
 mod change;
 mod claim;
+mod clock;
 mod connect;
 mod deliveries;
 mod errors;
@@ -35,6 +36,7 @@ use chrono::{DateTime, Utc};
 
 use super::contract::{AfterCommit, Result, Store, StoreError};
 use crate::config;
+use clock::Clock;
 use connect::File;
 use owner::Owner;
 use readers::Readers;
@@ -77,10 +79,11 @@ impl SqliteStore {
             .await
             .unwrap_or_else(|_panic| Err(StoreError::Unexpected("opening the database crashed".to_owned())))?;
         let patience = database.acquire_timeout + database.statement_timeout;
+        let owner = Arc::new(Owner::new(&file.path));
         Ok(Self {
-            writer: Writer::start(connection, after, patience)?,
+            writer: Writer::start(connection, Clock::new(&owner), after, patience)?,
             readers: Readers::new(file.clone(), database.pool, patience),
-            owner: Arc::new(Owner::new(&file.path)),
+            owner,
             file,
         })
     }

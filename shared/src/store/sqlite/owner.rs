@@ -52,6 +52,11 @@ impl Owner {
         state.lock.is_some() && !state.alive.contains(&worker_id)
     }
 
+    /// Tells whether this process owns the file.
+    pub(super) fn owns(&self) -> bool {
+        self.state().lock.is_some()
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

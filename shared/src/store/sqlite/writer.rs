@@ -12,6 +12,7 @@ use diesel::SqliteConnection;
 use diesel::connection::SimpleConnection as _;
 use tokio::sync::{mpsc, oneshot};
 
+use super::clock::Clock;
 use super::errors::{Outcome, whole};
 use super::sql::now;
 use crate::event::Event;
@@ -69,11 +70,16 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread. `patience` bounds the wait of a caller.
-    pub(super) fn start(connection: SqliteConnection, after: Arc<dyn AfterCommit>, patience: Duration) -> Result<Self> {
+    pub(super) fn start(
+        connection: SqliteConnection,
+        clock: Clock,
+        after: Arc<dyn AfterCommit>,
+        patience: Duration,
+    ) -> Result<Self> {
         let (queue, waiting) = mpsc::channel(QUEUE);
         std::thread::Builder::new()
             .name("waitless-sqlite".to_owned())
-            .spawn(move || write_until_closed(connection, waiting, &*after))
+            .spawn(move || write_until_closed(connection, clock, waiting, &*after))
             .map_err(|error| StoreError::Unavailable(format!("cannot start the writer: {error}")))?;
         Ok(Self { queue, patience })
     }
@@ -116,6 +122,7 @@ impl Writer {
 
 fn write_until_closed(
     mut connection: SqliteConnection,
+    mut clock: Clock,
     mut waiting: mpsc::Receiver<Operation>,
     after: &dyn AfterCommit,
 ) {
@@ -126,18 +133,19 @@ fn write_until_closed(
         {
             batch.push(next);
         }
-        commit(&mut connection, batch, after);
+        commit(&mut connection, &mut clock, batch, after);
     }
 }
 
 /// Commits a batch, tells of it, and answers every caller.
-fn commit(connection: &mut SqliteConnection, batch: Vec<Operation>, after: &dyn AfterCommit) {
+fn commit(connection: &mut SqliteConnection, clock: &mut Clock, batch: Vec<Operation>, after: &dyn AfterCommit) {
     #[expect(clippy::cast_precision_loss, reason = "a batch is small")]
     metrics::histogram!("waitless_sqlite_commit_operations").record(batch.len() as f64);
     let mut answers: Vec<Answer> = Vec::with_capacity(batch.len());
-    let written = write_all(connection, batch, &mut answers);
+    let written = write_all(connection, clock, batch, &mut answers);
     let committed = written.and_then(|told| {
         connection.batch_execute("commit").map_err(|error| whole(&error))?;
+        clock.keep();
         Ok(told)
     });
     let committed = match committed {
@@ -164,9 +172,15 @@ fn commit(connection: &mut SqliteConnection, batch: Vec<Operation>, after: &dyn 
 type Told = (Vec<OutboxMessage>, Vec<Event>);
 
 /// Runs every operation. Fails when the transaction as a whole is lost.
-fn write_all(connection: &mut SqliteConnection, batch: Vec<Operation>, answers: &mut Vec<Answer>) -> Result<Told> {
+fn write_all(
+    connection: &mut SqliteConnection,
+    clock: &mut Clock,
+    batch: Vec<Operation>,
+    answers: &mut Vec<Answer>,
+) -> Result<Told> {
     let mut told = Told::default();
-    let mut alive = connection.batch_execute("begin immediate").map_err(|error| whole(&error));
+    let begun = connection.batch_execute("begin immediate").map_err(|error| whole(&error));
+    let mut alive = begun.and_then(|()| clock.look(connection).map_err(StoreError::from));
     for operation in batch {
         alive = match alive {
             Ok(()) => write_one(connection, operation, answers, &mut told),
@@ -215,6 +229,7 @@ mod tests {
     use futures_util::future::join_all;
 
     use super::super::connect::File;
+    use super::super::owner::Owner;
     use super::super::sql::sql;
     use super::*;
 
@@ -231,7 +246,8 @@ mod tests {
         let mut connection = File::new(&url, Duration::from_secs(1)).unwrap().writer().unwrap();
         let table = "create table kept (id integer primary key, text text not null)";
         connection.batch_execute(&format!("{table}; pragma max_page_count = {pages}")).unwrap();
-        Writer::start(connection, Arc::new(Deaf), Duration::from_secs(10)).unwrap()
+        let clock = Clock::new(&Arc::new(Owner::new(&folder.path().join("a.db"))));
+        Writer::start(connection, clock, Arc::new(Deaf), Duration::from_secs(10)).unwrap()
     }
 
     async fn keep(writer: &Writer, text: Option<String>) -> Result<usize> {
