@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo run test check lint deploy-check bench bench-core bench-formats bench-experience fuzz e2e screenshots
+.PHONY: help demo run test check lint deploy-check bench bench-core bench-formats bench-experience fuzz e2e upgrade screenshots
 
 CARGO ?= cargo
 SECONDS ?= 60
@@ -54,6 +54,13 @@ bench-experience: ## Run the benchmarks of what whoever waits sees
 
 e2e: ## Run the tests of whole systems: real processes, real faults
 	@scripts/test -p e2e
+
+upgrade: ## Run processes of another version and of this one together, on one database and broker (FROM=<revision>)
+	@scripts/install-test-services
+	@scripts/build-former $(FROM) >/dev/null
+	@$(CARGO) build --workspace --bins --features report-worker/failpoints
+	@WAITLESS_TEST_BUILT=1 WAITLESS_TEST_FORMER="$$(scripts/build-former $(FROM))" \
+	    $(CARGO) test -p e2e --test it upgrade -- --ignored --nocapture
 
 screenshots: ## Take a picture of every page and mail, in both themes and two widths (PAGES="job form": some only)
 	@scripts/install-browser

@@ -19,3 +19,4 @@ mod isolation;
 mod memory;
 mod secrets;
 mod sharing;
+mod upgrade;

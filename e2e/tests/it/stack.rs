@@ -129,8 +129,20 @@ impl Stack {
 
     pub(crate) async fn add_gateway(&mut self) {
         let gateway = self.process("api").start_ready().await.unwrap();
+        self.push_gateway(gateway);
+    }
+
+    /// Adds a gateway that runs already, and tells the client.
+    pub(crate) fn push_gateway(&mut self, gateway: Process) {
         self.gateways.push(gateway);
         self.tell_client();
+    }
+
+    /// Gives a gateway away, and tells the client which are left.
+    pub(crate) fn remove_gateway(&mut self, index: usize) -> Process {
+        let gateway = self.gateways.remove(index);
+        self.tell_client();
+        gateway
     }
 
     pub(crate) async fn add_worker(&mut self) {
@@ -145,8 +157,7 @@ impl Stack {
 
     /// Kills a gateway and tells the client which are left.
     pub(crate) fn kill_gateway(&mut self, index: usize) {
-        self.gateways.remove(index).kill();
-        self.tell_client();
+        self.remove_gateway(index).kill();
     }
 
     fn tell_client(&self) {

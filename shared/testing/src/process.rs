@@ -13,6 +13,8 @@ use crate::tree::Tree;
 #[derive(Debug)]
 pub struct Builder {
     name: String,
+    /// Where the binary is, when it is not this build's.
+    folder: Option<PathBuf>,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     largest_file: Option<u64>,
@@ -29,7 +31,7 @@ pub struct Process {
 
 /// Prepares one of the workspace's binaries: `waitless`, `api`, `report-worker` or `notifier`. Its failpoints are compiled in.
 pub fn binary(name: &str) -> Builder {
-    Builder { name: name.to_owned(), arguments: Vec::new(), environment: Vec::new(), largest_file: None }
+    Builder { name: name.to_owned(), folder: None, arguments: Vec::new(), environment: Vec::new(), largest_file: None }
 }
 
 impl Builder {
@@ -47,6 +49,16 @@ impl Builder {
         self
     }
 
+    /// Takes the binary of another version, from the folder that `make upgrade` built it in and names to the tests.
+    ///
+    /// # Errors
+    /// When no folder is named.
+    pub fn of_former_version(mut self) -> anyhow::Result<Builder> {
+        let folder = crate::run::named("WAITLESS_TEST_FORMER").context("run `make upgrade FROM=<revision>`")?;
+        self.folder = Some(folder.into());
+        Ok(self)
+    }
+
     /// Lets it write no file of more than so many bytes (whole kibibytes): to the process the disk is full then.
     #[must_use]
     pub fn largest_file(mut self, bytes: u64) -> Builder {
@@ -60,7 +72,10 @@ impl Builder {
     /// # Errors
     /// When the binary cannot be built or started.
     pub async fn start(self) -> anyhow::Result<Process> {
-        let program = built(&self.name).await?;
+        let program = match &self.folder {
+            Some(folder) => folder.join(&self.name),
+            None => built(&self.name).await?,
+        };
         let (port, folder) = (Port::reserve()?, crate::run::own_folder(&self.name)?);
         let mut command = limited(program, self.largest_file);
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("WAITLESS_")) {

@@ -23,10 +23,9 @@ const JUMPS: [i64; 2] = [3_600, -3_600];
 async fn a_clock_that_jumps_in_any_process_costs_no_job_an_attempt() {
     let mut stack = Stack::start_with(Options::default()).await;
     let clocks = [Clock::new().unwrap(), Clock::new().unwrap(), Clock::new().unwrap()];
-    stack.gateways.push(living_by(&clocks[0], stack.process("api")).start_ready().await.unwrap());
+    stack.push_gateway(living_by(&clocks[0], stack.process("api")).start_ready().await.unwrap());
     stack.workers.push(living_by(&clocks[1], stack.process("report-worker")).start_ready().await.unwrap());
     stack.notifiers.push(living_by(&clocks[2], stack.process("notifier")).start_ready().await.unwrap());
-    stack.client.use_gateways(vec![stack.gateways[0].url()]);
     let processes = [&stack.gateways[0], &stack.workers[0], &stack.notifiers[0]];
     for (clock, process) in clocks.iter().zip(processes) {
         for jump in JUMPS {
