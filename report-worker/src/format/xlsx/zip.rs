@@ -20,6 +20,8 @@ const ROOM: usize = 32 << 10;
 
 /// Most bytes that deflate holds back: its symbols of a block, 16 Ki of up to six bytes, and a buffer of 64 KiB.
 const HELD_BACK: u64 = 160 << 10;
+/// A compressor that starts anew in the midst of an entry finds other repetitions: what it writes may be shorter by less than this.
+const OTHERWISE: u64 = 1 << 10;
 
 /// An archive that is being written.
 #[derive(Debug)]
@@ -87,9 +89,9 @@ impl Zip {
         self.crc = Hasher::new();
     }
 
-    /// Returns how many bytes of the entry under way are not written yet, at most.
+    /// Returns how many bytes of the entry under way are not written yet, at most, beside those of a rehearsal.
     pub(super) const fn held_back(&self) -> u64 {
-        if self.pending < HELD_BACK { self.pending } else { HELD_BACK }
+        OTHERWISE + if self.pending < HELD_BACK { self.pending } else { HELD_BACK }
     }
 
     /// Writes what is held back of the entry under way.
