@@ -7,9 +7,9 @@ use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use anyhow::Context as _;
-use shared::config::Config;
-use shared::places::Places;
-use shared::report::Catalogue;
+use configuration::Config;
+use runtime::Backends;
+use runtime::Catalogue;
 use tokio_util::sync::CancellationToken;
 
 use crate::gateway::Gateway;
@@ -32,7 +32,7 @@ impl Application {
     ///
     /// # Errors
     /// When the port is taken or the catalogue cannot be read.
-    pub async fn build(config: &Config, places: Places) -> anyhow::Result<Self> {
+    pub async fn build(config: &Config, backends: Backends) -> anyhow::Result<Self> {
         let catalogue = Catalogue::open(&config.catalogue).context("open the catalogue")?;
         let listener = TcpListener::bind(config.http.listen)
             .with_context(|| format!("listen on {}; is another process using it?", config.http.listen))?;
@@ -40,7 +40,7 @@ impl Application {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
         };
-        let gateway = web::Data::new(Gateway::new(config, places, catalogue)?);
+        let gateway = web::Data::new(Gateway::new(config, backends, catalogue)?);
         Ok(Self { listener, gateway, threads, grace: config.service.shutdown_grace })
     }
 

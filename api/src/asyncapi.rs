@@ -1,13 +1,13 @@
 //! The AsyncAPI 3.0 document: what browsers are sent, and what processes send each other. Put together from the types that are
 //! sent and the names that are used; `docs/asyncapi.json` is a copy that a test compares, and real messages are held against it.
 
+use model::delivery::Channel;
+use model::event::EventKind;
+use model::job::{JobState, Lane};
+use model::message::Queue;
+use model::problem::{FieldError, StoredProblem};
+use model::progress::Phase;
 use serde_json::{Map, Value, json};
-use shared::delivery::Channel;
-use shared::event::EventKind;
-use shared::job::{JobState, Lane};
-use shared::message::Queue;
-use shared::problem::{FieldError, StoredProblem};
-use shared::progress::Phase;
 use utoipa::PartialSchema;
 
 use crate::arrival::view::{EtaView, QueueView};

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
-use shared::access::hash_token;
-use shared::job::Caller;
-use shared::problem::ProblemKind;
-use shared::store::{Scope, Store};
+use model::access::hash_token;
+use model::job::Caller;
+use model::problem::ProblemKind;
+use store::{Scope, Store};
 
 use crate::problem::Fault;
 use crate::session::Sessions;

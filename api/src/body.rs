@@ -6,8 +6,8 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{BytesMut, Payload};
 use futures_util::StreamExt as _;
+use model::problem::ProblemKind;
 use serde_json::Value;
-use shared::problem::ProblemKind;
 
 use crate::problem::Fault;
 

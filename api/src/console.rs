@@ -10,8 +10,8 @@ use actix_web::http::header::{
     IF_NONE_MATCH,
 };
 use actix_web::{HttpRequest, HttpResponse, web};
-use shared::access::hash_token;
-use shared::problem::ProblemKind;
+use model::access::hash_token;
+use model::problem::ProblemKind;
 
 use crate::problem::{Answer, Fault};
 

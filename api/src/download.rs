@@ -13,9 +13,9 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use shared::artifact::Artifact;
-use shared::problem::ProblemKind;
-use shared::storage::{StorageError, attachment};
+use model::artifact::Artifact;
+use model::problem::ProblemKind;
+use storage::{StorageError, attachment};
 use tokio::sync::mpsc;
 
 use crate::gateway::Gateway;

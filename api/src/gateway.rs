@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use shared::broker::Broker;
-use shared::config::{self, Config, Secret};
-use shared::places::Places;
-use shared::report::Catalogue;
-use shared::storage::Storage;
-use shared::store::{Coalesced, Store};
+use broker::Broker;
+use configuration::{Config, Secret};
+use runtime::Backends;
+use runtime::Catalogue;
+use storage::Storage;
+use store::{GroupCommit, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::arrival::Arrivals;
@@ -19,13 +19,13 @@ use crate::session::Sessions;
 use crate::under_way::UnderWay;
 use crate::watch::Hub;
 
-/// Places, caches and settings of one gateway.
+/// Backends, caches and settings of one gateway.
 #[derive(Debug)]
 pub struct Gateway {
     /// The truth.
     pub store: Arc<dyn Store>,
     /// The truth, with concurrent submits put into one statement.
-    pub jobs: Coalesced,
+    pub jobs: GroupCommit,
     /// For broadcasts and queue depths.
     pub broker: Arc<dyn Broker>,
     /// Where artifacts rest.
@@ -49,7 +49,7 @@ pub struct Gateway {
     /// Who watches what.
     pub hub: Arc<Hub>,
     /// `[http]`
-    pub http: config::Http,
+    pub http: configuration::Http,
     /// Base of every link; `None`: taken from the request.
     pub public_url: Option<String>,
     /// Link tokens and cursors are derived from it.
@@ -71,18 +71,18 @@ impl Gateway {
     ///
     /// # Errors
     /// When a catalogue of messages is not as it should be.
-    pub fn new(config: &Config, places: Places, catalogue: Arc<Catalogue>) -> anyhow::Result<Self> {
-        let limits = Limits::new(&config.http, Arc::clone(&places.store));
+    pub fn new(config: &Config, backends: Backends, catalogue: Arc<Catalogue>) -> anyhow::Result<Self> {
+        let limits = Limits::new(&config.http, Arc::clone(&backends.store));
         let hub = Hub::new(config.http.max_watchers, config.http.max_watchers_per_principal);
-        let arrivals = Arc::new(Arrivals::new(Arc::clone(&places.store)));
+        let arrivals = Arc::new(Arrivals::new(Arc::clone(&backends.store)));
         Ok(Self {
-            keys: Keys::new(Arc::clone(&places.store)),
+            keys: Keys::new(Arc::clone(&backends.store)),
             sessions: Sessions::new(&config.service),
-            versions: Versions::new(Arc::clone(&places.store)),
-            store: places.store,
-            jobs: places.jobs,
-            broker: places.broker,
-            storage: places.storage,
+            versions: Versions::new(Arc::clone(&backends.store)),
+            store: backends.store,
+            jobs: backends.group_commit,
+            broker: backends.broker,
+            storage: backends.storage,
             catalogue,
             limits,
             languages: Languages::read(config)?,

@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 
 use actix_web::HttpResponseBuilder;
 use actix_web::http::header::{HeaderName, HeaderValue, RETRY_AFTER};
-use shared::config;
-use shared::problem::ProblemKind;
-use shared::store::{Store, StoreError};
+use model::problem::ProblemKind;
+use store::{Store, StoreError};
 
 use crate::problem::Fault;
 
@@ -72,7 +71,7 @@ pub struct Standing {
 impl Limits {
     /// Knows no tenant yet.
     #[must_use]
-    pub fn new(config: &config::Http, store: Arc<dyn Store>) -> Self {
+    pub fn new(config: &configuration::Http, store: Arc<dyn Store>) -> Self {
         let (per_second, unfinished) = (config.submits_per_second, config.max_unfinished_jobs);
         Self { store, per_second, unfinished, tenants: RwLock::default() }
     }

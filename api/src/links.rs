@@ -13,10 +13,10 @@ mod words;
 use actix_web::http::Method;
 use actix_web::http::header::{ACCEPT, AUTHORIZATION, RANGE};
 use actix_web::{HttpRequest, web};
-use shared::artifact::{ClickKind, NewClick};
-use shared::problem::{ProblemKind, StoredProblem};
-use shared::report::{LinkAccess, parse_definition};
-use shared::store::Scope;
+use model::artifact::{ClickKind, NewClick};
+use model::problem::{ProblemKind, StoredProblem};
+use report::{LinkAccess, parse_definition};
+use store::Scope;
 
 use crate::auth::Identity;
 use crate::download::answer_file;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpResponse, web};
+use runtime::telemetry::render_metrics;
 use serde::Serialize;
-use shared::telemetry::render_metrics;
 use utoipa::{OpenApi as _, ToSchema};
 
 use crate::gateway::Gateway;

@@ -3,9 +3,9 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
-use shared::problem::{FieldError, Problem, ProblemKind, StoredProblem};
-use shared::storage::StorageError;
-use shared::store::StoreError;
+use model::problem::{FieldError, Problem, ProblemKind, StoredProblem};
+use storage::StorageError;
+use store::StoreError;
 
 /// A problem on its way to the caller, with the header fields that go with it.
 #[derive(Debug)]

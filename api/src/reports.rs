@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use actix_web::{HttpResponse, web};
+use model::artifact::Format;
+use model::job::{Job, Lane, Params};
+use model::problem::ProblemKind;
+use report::{ReportDefinition, params_schema, parse_definition};
 use serde::Serialize;
 use serde_json::Value;
-use shared::artifact::Format;
-use shared::job::{Job, Lane, Params};
-use shared::problem::ProblemKind;
-use shared::report::{ReportDefinition, params_schema, parse_definition};
-use shared::store::{Store, StoreError};
+use store::{Store, StoreError};
 use utoipa::ToSchema;
 
 use crate::auth::Identity;
@@ -83,7 +83,7 @@ pub async fn list(gateway: web::Data<Gateway>, _identity: Identity) -> Answer {
     params(("name" = String, Path, description = "The report's name")),
     responses(
         (status = 200, description = "The report", body = ReportView),
-        (status = 404, description = "report-not-found", body = shared::problem::StoredProblem),
+        (status = 404, description = "report-not-found", body = model::problem::StoredProblem),
     )
 )]
 pub async fn read(gateway: web::Data<Gateway>, _identity: Identity, name: web::Path<String>) -> Answer {

@@ -11,8 +11,8 @@ use actix_web::http::header::{ACCEPT, ALLOW, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{Error, HttpMessage as _, HttpRequest, ResponseError as _, Route, guard, web};
 use futures_util::FutureExt as _;
-use shared::problem::ProblemKind;
-use shared::store::Scope;
+use model::problem::ProblemKind;
+use store::Scope;
 
 use crate::auth::Access;
 use crate::gateway::Gateway;

@@ -12,12 +12,12 @@ use actix_web::http::Method;
 use actix_web::http::header::{COOKIE, HOST, HeaderName, ORIGIN, SET_COOKIE, UPGRADE};
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
+use configuration::{Secret, Service};
+use model::access::{Session, hash_token, make_once_token, open_session, seal_session};
+use model::problem::{FieldError, Problem, ProblemKind, StoredProblem};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use shared::access::{Session, hash_token, make_once_token, open_session, seal_session};
-use shared::config::{Secret, Service};
-use shared::problem::{FieldError, Problem, ProblemKind, StoredProblem};
-use shared::store::Scope;
+use store::Scope;
 use utoipa::ToSchema;
 
 use crate::auth::{Identity, is_shaped};

@@ -7,8 +7,8 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, web};
-use shared::telemetry::continue_trace;
-use shared::trace::TraceContext;
+use model::trace::TraceContext;
+use runtime::telemetry::continue_trace;
 use tracing::Instrument as _;
 use uuid::Uuid;
 

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use shared::access::{hash_token, key_prefix, make_api_key};
-use shared::config::Config;
-use shared::job::Caller;
-use shared::outbox::Outbox;
-use shared::store::{NewApiKey, Scope};
+use configuration::Config;
+use model::access::{hash_token, key_prefix, make_api_key};
+use model::job::Caller;
+use runtime::outbox::Outbox;
+use store::{NewApiKey, Scope};
 use testing::process::Process;
 use tokio_postgres::{Client, NoTls};
 
@@ -133,7 +133,7 @@ async fn make_key(database: &str) -> anyhow::Result<String> {
     let settings = [("WAITLESS_DATABASE__URL".to_owned(), database.to_owned())];
     let config = Config::from_layers(None, settings.into_iter())?;
     let (outbox, _receiver) = Outbox::new();
-    let store = shared::store::open(&config.database, outbox).await?;
+    let store = runtime::open_store(&config.database, outbox).await?;
     let key = make_api_key();
     let new = NewApiKey {
         id: uuid::Uuid::now_v7(),

@@ -5,7 +5,7 @@ import re
 import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-DEFAULTS = tomllib.loads((ROOT / "shared/src/config/default.toml").read_text())
+DEFAULTS = tomllib.loads((ROOT / "shared/configuration/src/default.toml").read_text())
 # Read by the command line, not by the configuration.
 OTHERS = {"WAITLESS_CONFIG"}
 SOURCE = {"url", "max_connections"}

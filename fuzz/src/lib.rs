@@ -5,10 +5,10 @@
 
 use std::sync::LazyLock;
 
+use model::job::Params;
+use report::{ReportDefinition, parse_definition, validate_params};
 use report_worker::Report;
 use report_worker::source::decode_copy;
-use shared::job::Params;
-use shared::report::{ReportDefinition, parse_definition, validate_params};
 
 /// A report with a parameter of every type.
 const EVERY_PARAMETER: &str = include_str!("every-parameter.toml");

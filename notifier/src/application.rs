@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use shared::config::Config;
-use shared::places::Places;
+use configuration::Config;
+use runtime::Backends;
 use tokio_util::sync::CancellationToken;
 
 use crate::compose::Composer;
@@ -26,7 +26,7 @@ impl Application {
     /// # Errors
     /// When the mail settings cannot work: the URL, the sender's address, the link secret.
     #[expect(clippy::unused_async, reason = "every service is built in the same way, and others connect here")]
-    pub async fn build(config: &Config, places: Places) -> anyhow::Result<Self> {
+    pub async fn build(config: &Config, backends: Backends) -> anyhow::Result<Self> {
         ensure!(
             !config.service.link_secret.expose().is_empty(),
             "service.link_secret is empty: the links in mails could be guessed"
@@ -35,7 +35,7 @@ impl Application {
         let composer = Composer::new(config).context("prepare mails")?;
         tracing::info!(mail = mailer.kind(), "notifier is ready");
         Ok(Self {
-            notifier: Arc::new(Notifier::new(config, places, composer, mailer)),
+            notifier: Arc::new(Notifier::new(config, backends, composer, mailer)),
             concurrency: config.notifier.concurrency,
             grace: config.service.shutdown_grace,
         })

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::broker::{Incoming, Settle};
-use shared::delivery::Channel;
-use shared::message::{Message, Queue};
+use broker::{Incoming, Settle};
+use model::delivery::Channel;
+use model::message::{Message, Queue};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +13,7 @@ use crate::notify::Notifier;
 
 /// Takes messages until `stop`, at most `concurrency` at once, so that one slow server keeps nobody else waiting.
 pub(crate) async fn consume(notifier: Arc<Notifier>, concurrency: u16, grace: Duration, stop: CancellationToken) {
-    let mut messages = notifier.places().broker.consume(Queue::Notify(Channel::Email), concurrency).await;
+    let mut messages = notifier.backends().broker.consume(Queue::Notify(Channel::Email), concurrency).await;
     let mut sending = JoinSet::new();
     loop {
         let full = sending.len() >= usize::from(concurrency.max(1));

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail, ensure};
+use configuration::{Config, Role};
 use notifier::Application;
-use shared::config::{Config, Role};
-use shared::places::Places;
-use shared::probes::Probes;
-use shared::{shutdown, telemetry};
+use runtime::Backends;
+use runtime::probes::Probes;
+use runtime::shutdown;
+use runtime::telemetry;
 use tokio_util::sync::CancellationToken;
 
 #[tokio::main]
@@ -19,12 +20,14 @@ async fn main() -> anyhow::Result<()> {
     );
     let _telemetry = telemetry::start(&config.telemetry, "notifier")?;
     let stop = shutdown::on_signal().context("listen to signals")?;
-    let (places, movers) = Places::open(&config).await?;
-    let probes = Probes::bind(config.http.listen, places.clone()).await?;
-    let service = Application::build(&config, places).await?;
+    let (backends, background) = Backends::open(&config).await?;
+    let probes = Probes::bind(config.http.listen, backends.clone()).await?;
+    let service = Application::build(&config, backends).await?;
     let done = CancellationToken::new();
-    let beside =
-        [tokio::spawn(movers.run_until_stopped(done.clone())), tokio::spawn(probes.run_until_stopped(done.clone()))];
+    let beside = [
+        tokio::spawn(background.run_until_stopped(done.clone())),
+        tokio::spawn(probes.run_until_stopped(done.clone())),
+    ];
     service.run_until_stopped(stop).await?;
     done.cancel();
     for task in beside {

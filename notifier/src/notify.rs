@@ -9,12 +9,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::backoff::Backoff;
-use shared::config::Config;
-use shared::delivery::{Delivery, Occasion};
-use shared::job::Job;
-use shared::places::Places;
-use shared::store::{DeliveryEnding, StoreError};
+use configuration::Config;
+use model::backoff::Backoff;
+use model::delivery::{Delivery, Occasion};
+use model::job::Job;
+use runtime::Backends;
+use store::{DeliveryEnding, StoreError};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 use uuid::Uuid;
@@ -61,7 +61,7 @@ impl Outcome {
 /// Sends deliveries.
 #[derive(Debug)]
 pub struct Notifier {
-    places: Places,
+    backends: Backends,
     composer: Composer,
     mailer: Arc<dyn Mailer>,
     backoff: Backoff,
@@ -72,9 +72,9 @@ pub struct Notifier {
 impl Notifier {
     /// Builds a notifier from its parts.
     #[must_use]
-    pub fn new(config: &Config, places: Places, composer: Composer, mailer: Arc<dyn Mailer>) -> Self {
+    pub fn new(config: &Config, backends: Backends, composer: Composer, mailer: Arc<dyn Mailer>) -> Self {
         Self {
-            places,
+            backends,
             composer,
             mailer,
             backoff: config.broker.retry_delays.clone(),
@@ -92,14 +92,14 @@ impl Notifier {
 
     /// Returns where everything rests.
     #[must_use]
-    pub const fn places(&self) -> &Places {
-        &self.places
+    pub const fn backends(&self) -> &Backends {
+        &self.backends
     }
 
     /// Looks at one delivery and sends it if it is due and nobody else is at it.
     pub async fn notify(&self, id: Uuid) -> Outcome {
         let started = Instant::now();
-        let outcome = match self.places.jobs.claim_delivery(id, self.lease).await {
+        let outcome = match self.backends.group_commit.claim_delivery(id, self.lease).await {
             Ok(Some(delivery)) => self.deliver(delivery, started + self.lease).await,
             Ok(None) => Outcome::NothingToDo,
             Err(error) => {
@@ -143,13 +143,13 @@ impl Notifier {
     }
 
     async fn try_once(&self, delivery: &Delivery) -> Result<(), TryError> {
-        let job = self.places.store.job_by_id(delivery.job_id).await?;
+        let job = self.backends.store.job_by_id(delivery.job_id).await?;
         let job = job.ok_or_else(|| TryError::Never("its job is gone".to_owned()))?;
         continue_trace(&job);
         if delivery.event == Occasion::Late && job.clone().as_seen().state.is_final() {
             return Err(TryError::Overtaken);
         }
-        let facts = facts::gather(self.places.store.as_ref(), delivery, job).await?;
+        let facts = facts::gather(self.backends.store.as_ref(), delivery, job).await?;
         let mail = self.composer.compose(delivery, &facts)?;
         self.mailer.send(&mail).await?;
         Ok(())
@@ -165,7 +165,7 @@ impl Notifier {
         };
         let mut pause = Duration::from_millis(100);
         loop {
-            match self.places.jobs.settle_delivery(delivery.id, delivery.attempt, ending.clone()).await {
+            match self.backends.group_commit.settle_delivery(delivery.id, delivery.attempt, ending.clone()).await {
                 Ok(true) => {
                     log_ending(&ending);
                     return outcome;
@@ -189,7 +189,7 @@ impl Notifier {
 }
 
 fn continue_trace(job: &Job) {
-    shared::telemetry::continue_trace(&tracing::Span::current(), job.traceparent.as_deref());
+    runtime::telemetry::continue_trace(&tracing::Span::current(), job.traceparent.as_deref());
 }
 
 fn log_ending(ending: &DeliveryEnding) {

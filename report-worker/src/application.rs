@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::config::Config;
-use shared::places::Places;
+use configuration::Config;
+use runtime::Backends;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -32,14 +32,14 @@ impl Application {
     /// # Errors
     /// Names a source whose URL cannot be read, or says that links could be guessed.
     #[expect(clippy::unused_async, reason = "every service is built the same way")]
-    pub async fn build(config: &Config, places: Places) -> anyhow::Result<Self> {
+    pub async fn build(config: &Config, backends: Backends) -> anyhow::Result<Self> {
         anyhow::ensure!(
             !config.service.link_secret.expose().is_empty(),
             "service.link_secret is empty: the links to files could be guessed"
         );
         #[cfg(feature = "failpoints")]
         crate::failpoint::set_up();
-        Ok(Self { worker: Arc::new(Worker::new(config, places)?), grace: config.service.shutdown_grace })
+        Ok(Self { worker: Arc::new(Worker::new(config, backends)?), grace: config.service.shutdown_grace })
     }
 
     /// Takes and runs jobs until told to stop; then lets running ones finish, hands back those that take longer than the grace,

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use shared::event::{Broadcast, EventKind};
-use shared::job::JobState;
-use shared::progress::Progress;
+use model::event::{Broadcast, EventKind};
+use model::job::JobState;
+use model::progress::Progress;
 use tokio::sync::broadcast::error::RecvError;
 use uuid::Uuid;
 
@@ -27,7 +27,7 @@ pub(crate) async fn broadcast_progress(worker: Arc<Worker>) {
             if told.insert((attempt.job_id, attempt.attempt), progress) == Some(progress) {
                 continue;
             }
-            worker.places.broker.broadcast(Broadcast::Progress {
+            worker.backends.broker.broadcast(Broadcast::Progress {
                 job_id: attempt.job_id,
                 caller: attempt.caller.clone(),
                 attempt: attempt.attempt,
@@ -39,7 +39,7 @@ pub(crate) async fn broadcast_progress(worker: Arc<Worker>) {
 
 /// Stops attempts whose job was cancelled. A message that is missed costs a second: the next heartbeat says the same.
 pub(crate) async fn listen_for_cancels(worker: Arc<Worker>) {
-    let mut messages = worker.places.broker.subscribe_cancels();
+    let mut messages = worker.backends.broker.subscribe_cancels();
     loop {
         match messages.recv().await {
             Ok(message) => {
@@ -60,7 +60,7 @@ pub(crate) async fn listen_for_cancels(worker: Arc<Worker>) {
 
 /// Stops an attempt whose job was cancelled, unless others wait for its run. Where the store does not say, the next heartbeat will.
 async fn stop_unless_wanted(worker: Arc<Worker>, attempt: Arc<Attempt>) {
-    match worker.places.store.job_by_id(attempt.job_id).await {
+    match worker.backends.store.job_by_id(attempt.job_id).await {
         Ok(Some(job)) if (job.state, job.attempt) == (JobState::Processing, attempt.attempt) => {
             tracing::info!(job = %job.id, attempt = job.attempt, "a job was cancelled; others wait for its run");
         }

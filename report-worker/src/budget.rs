@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use shared::artifact::Format;
+use model::artifact::Format;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 const MIB: usize = 1 << 20;
@@ -63,7 +63,7 @@ mod tests {
     use std::task::{Context, Poll, Waker};
 
     use super::{Budget, MIB};
-    use shared::artifact::Format;
+    use model::artifact::Format;
 
     #[test]
     fn a_job_waits_for_its_whole_share_and_the_first_to_wait_is_the_first_to_get_it() {

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::job::{Job, JobState};
-use shared::progress::Phase;
-use shared::store::{ClaimRequest, Claimed, Ending, StoreError};
+use model::job::{Job, JobState};
+use model::progress::Phase;
+use store::{ClaimRequest, Claimed, Ending, StoreError};
 use uuid::Uuid;
 
 use crate::company::Place;
@@ -66,7 +66,7 @@ async fn ask(worker: &Worker, request: ClaimRequest) -> Word {
         if !worker.may_claim().await {
             return Word::Other(Answer::Elsewhere);
         }
-        let wait = match worker.places.jobs.claim(worker.id, request).await {
+        let wait = match worker.backends.group_commit.claim(worker.id, request).await {
             Ok(Claimed::Yes(job)) => return Word::Ours(job),
             Ok(Claimed::MustRunAlone) => return Word::MustRunAlone,
             Ok(Claimed::NotDue(left)) if left <= WAIT_FOR => left,
@@ -102,7 +102,7 @@ fn ours(worker: &Worker, job: Box<Job>, place: Option<Place>) -> Answer {
 async fn look_after_doubt(worker: &Worker, job_id: Uuid) -> Word {
     let mut patience = Patience::default();
     loop {
-        match worker.places.store.job_by_id(job_id).await {
+        match worker.backends.store.job_by_id(job_id).await {
             Ok(Some(job)) if job.state == JobState::Processing && job.worker_id == Some(worker.id) => {
                 return Word::Ours(Box::new(job));
             }
@@ -161,7 +161,7 @@ async fn begin(worker: &Worker, attempt: &Attempt) -> bool {
     attempt.advance(|progress| progress.phase = Phase::Starting);
     let mut patience = Patience::default();
     loop {
-        match worker.places.store.begin(worker.id, attempt.job_id, attempt.attempt).await {
+        match worker.backends.store.begin(worker.id, attempt.job_id, attempt.attempt).await {
             Ok(begun) => return begun,
             Err(error) => tracing::warn!(job = %attempt.job_id, %error, "an attempt cannot begin yet"),
         }

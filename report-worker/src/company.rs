@@ -21,7 +21,7 @@ pub(crate) enum Place {
 
 /// The attempts of this process, as far as they bear each other.
 #[derive(Debug)]
-pub(crate) struct Company {
+pub(crate) struct LoadLevel {
     lock: Arc<RwLock<()>>,
     /// Attempts that are alone here or wait to be.
     alone: watch::Sender<usize>,
@@ -42,7 +42,7 @@ impl Drop for KeptOut {
 /// While it lives further doorbells of the job are one too many.
 #[derive(Debug)]
 pub(crate) struct Expected<'a> {
-    company: &'a Company,
+    company: &'a LoadLevel,
     job_id: Uuid,
 }
 
@@ -52,13 +52,13 @@ impl Drop for Expected<'_> {
     }
 }
 
-impl Default for Company {
+impl Default for LoadLevel {
     fn default() -> Self {
         Self { lock: Arc::default(), alone: watch::Sender::new(0), expected: Mutex::default() }
     }
 }
 
-impl Company {
+impl LoadLevel {
     /// Takes a place beside others. `None`: somebody is alone here, or is about to be.
     pub(crate) fn join(&self) -> Option<Place> {
         if *self.alone.borrow() > 0 {
@@ -114,7 +114,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_is_to_be_alone_waits_for_the_others_and_keeps_new_ones_out() {
-        let company = Company::default();
+        let company = LoadLevel::default();
         let (first, second) = (company.join().unwrap(), company.join().unwrap());
         assert!(!company.is_quiet());
         let mut alone = pin!(company.be_alone());
@@ -132,7 +132,7 @@ mod tests {
 
     #[tokio::test]
     async fn two_that_must_be_alone_come_one_after_the_other() {
-        let company = Company::default();
+        let company = LoadLevel::default();
         let first = company.be_alone().await;
         let mut second = pin!(company.be_alone());
         assert!(poll!(second.as_mut()).is_pending());
@@ -145,7 +145,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_gives_up_waiting_to_be_alone_lets_others_in_again() {
-        let company = Company::default();
+        let company = LoadLevel::default();
         let _running = company.join().unwrap();
         let mut alone = Box::pin(company.be_alone());
         assert!(poll!(alone.as_mut()).is_pending());
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_job_is_expected_once() {
-        let company = Company::default();
+        let company = LoadLevel::default();
         let job = Uuid::now_v7();
         let expected = company.expect(job).unwrap();
         assert!(company.expect(job).is_none() && company.expect(Uuid::now_v7()).is_some());

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::broker::{Incoming, Settle};
-use shared::job::Lane;
-use shared::message::{Message, Queue};
-use shared::store::ClaimRequest;
+use broker::{Incoming, Settle};
+use model::job::Lane;
+use model::message::{Message, Queue};
+use store::ClaimRequest;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::task::TaskTracker;
 
@@ -17,7 +17,7 @@ use crate::worker::Worker;
 /// A broker that gives up its consumer is asked for a new one after this time.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Places for jobs of one lane.
+/// Backends for jobs of one lane.
 #[derive(Debug)]
 struct Slots {
     free: Arc<Semaphore>,
@@ -97,7 +97,7 @@ pub(crate) async fn consume_lane(worker: Arc<Worker>, lane: Lane, tasks: TaskTra
         let receiver = match &mut deliveries {
             Some(receiver) => receiver,
             None => {
-                deliveries.insert(worker.places.broker.consume(Queue::Work(lane), worker.settings.concurrency).await)
+                deliveries.insert(worker.backends.broker.consume(Queue::Work(lane), worker.settings.concurrency).await)
             }
         };
         let incoming = tokio::select! {

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use shared::problem::{Problem, ProblemKind};
-use shared::report::{Query, ReportDefinition, parse_definition};
-use shared::store::{Store, StoreError};
+use model::problem::{Problem, ProblemKind};
+use report::{Query, ReportDefinition, parse_definition};
+use store::{Store, StoreError};
 
 /// Versions kept; when one more comes, all are forgotten and read again as they are needed.
 const KEPT: usize = 1024;

@@ -14,7 +14,7 @@ pub(crate) async fn discard_files(worker: &Worker, attempt: &Attempt, files: &[F
     for file in files.iter().filter(|file| file.finish.has_begun()) {
         let deleting = async {
             file.finish.over().await;
-            worker.places.storage.delete(&file.key).await
+            worker.backends.storage.delete(&file.key).await
         };
         let why = match tokio::time::timeout(WITHIN, deleting).await {
             Ok(Ok(())) => continue,

@@ -2,7 +2,7 @@
 
 use arrow_array::RecordBatch;
 use arrow_schema::Schema;
-use shared::problem::Problem;
+use model::problem::Problem;
 
 use crate::format::{Ending, Growth, RowWriter};
 use crate::limits::Limits;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
-use shared::artifact::Format;
-use shared::problem::ProblemKind;
-use shared::report::{Compression, CsvOptions, JsonlOptions, OnLimit, PageSpec};
+use model::artifact::Format;
+use model::problem::ProblemKind;
+use report::{Compression, CsvOptions, JsonlOptions, OnLimit, PageSpec};
 
 use super::Encoder;
 use crate::format::{About, writer};

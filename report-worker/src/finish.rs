@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
-use shared::storage::{StorageError, Stored, Upload};
+use storage::{StorageError, Stored, Upload};
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 

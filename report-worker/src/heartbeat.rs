@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::store::{Heartbeat, WorkerInfo};
+use store::{Heartbeat, WorkerInfo};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -64,7 +64,7 @@ impl Pulse<'_> {
         let mut patience = Patience::default();
         loop {
             let sent = Instant::now();
-            let registering = self.worker.places.store.register_worker(info.clone());
+            let registering = self.worker.backends.store.register_worker(info.clone());
             match self.fencing(tokio::time::timeout(BEAT_WITHIN, registering)).await {
                 Ok(Ok(heart)) => {
                     self.succeeded(sent);

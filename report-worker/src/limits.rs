@@ -1,11 +1,10 @@
-//! Bounds of one report: the worker's, or the definition's where it asks for less. Going over one is loud, always.
+//! Bounds of one report: the worker's, or the definition's where it asks for less. RunProgress over one is loud, always.
 
 use std::time::Duration;
 
-use shared::config;
-use shared::job::Job;
-use shared::problem::{Problem, ProblemKind};
-use shared::report::{OnLimit, ReportDefinition};
+use model::job::Job;
+use model::problem::{Problem, ProblemKind};
+use report::{OnLimit, ReportDefinition};
 
 /// What one attempt may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +16,7 @@ pub(crate) struct Limits {
 
 impl Limits {
     /// Takes the smaller of the worker's and the definition's bounds.
-    pub(crate) fn of(worker: &config::Worker, definition: &ReportDefinition) -> Self {
+    pub(crate) fn of(worker: &configuration::Worker, definition: &ReportDefinition) -> Self {
         Self {
             max_rows: definition.max_rows.unwrap_or(u64::MAX).min(worker.max_rows),
             max_bytes: definition.max_bytes.unwrap_or(u64::MAX).min(worker.max_bytes.0),
@@ -61,7 +60,7 @@ impl Limits {
 }
 
 /// Returns how long an attempt of the job may take.
-pub(crate) fn timeout(worker: &config::Worker, job: &Job) -> Duration {
+pub(crate) fn timeout(worker: &configuration::Worker, job: &Job) -> Duration {
     Duration::from_millis(job.timeout_ms.max(1).unsigned_abs()).min(worker.max_timeout)
 }
 

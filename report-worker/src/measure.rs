@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use shared::job::{Job, Lane};
-use shared::progress::Progress;
+use model::job::{Job, Lane};
+use model::progress::Progress;
 
 /// Counts an attempt as running until it is dropped.
 #[derive(Debug)]

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::artifact::{Artifact, Format};
-use shared::job::Job;
-use shared::problem::{Problem, ProblemKind};
-use shared::store::StoreError;
+use model::artifact::{Artifact, Format};
+use model::job::Job;
+use model::problem::{Problem, ProblemKind};
+use store::StoreError;
 use uuid::Uuid;
 
 use crate::definition::Report;
@@ -24,7 +24,7 @@ pub(crate) async fn open_rows(
 ) -> Result<Reading, Problem> {
     if let Some(made_from) = job.sharing.made_from {
         let kept = find_kept(worker, job, made_from).await?;
-        return read_kept(&worker.places.storage, &kept, &attempt.stop).await;
+        return read_kept(&worker.backends.storage, &kept, &attempt.stop).await;
     }
     let request = ReadRequest {
         report: Arc::clone(report),
@@ -51,7 +51,7 @@ async fn find_kept(worker: &Worker, job: &Job, made_from: Uuid) -> Result<Artifa
 }
 
 async fn look(worker: &Worker, job: &Job, made_from: Uuid) -> Result<Result<Artifact, Problem>, StoreError> {
-    let store = &worker.places.store;
+    let store = &worker.backends.store;
     let from = store.job_by_id(made_from).await?.filter(|from| {
         // The gateway saw to that; rows of another tenant must not get here whatever a row says.
         (&from.caller.tenant, &from.report_version) == (&job.caller.tenant, &job.report_version)

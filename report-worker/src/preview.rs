@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
-use shared::store::{NewPreview, PREVIEW_BYTES};
+use store::{NewPreview, PREVIEW_BYTES};
 use tokio::sync::watch;
 
 use crate::format::glimpse;
@@ -107,7 +107,7 @@ impl Preview {
             (version, self.lock().body())
         };
         let preview = NewPreview { job_id: attempt.job_id, worker_id: worker.id, attempt: attempt.attempt, body };
-        match worker.places.store.save_preview(preview).await {
+        match worker.backends.store.save_preview(preview).await {
             Ok(_) => self.lock().saved = version,
             Err(error) => tracing::debug!(job = %attempt.job_id, %error, "a preview could not be saved yet"),
         }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use shared::access::{hash_token, link_token};
-use shared::artifact::NewArtifact;
-use shared::backoff::RetryDelay;
-use shared::job::{Job, JobState};
-use shared::problem::{Problem, ProblemKind};
-use shared::progress::Phase;
-use shared::store::{ClaimRequest, Ending};
-use shared::telemetry;
+use model::access::{hash_token, link_token};
+use model::artifact::NewArtifact;
+use model::backoff::RetryDelay;
+use model::job::{Job, JobState};
+use model::problem::{Problem, ProblemKind};
+use model::progress::Phase;
+use runtime::telemetry;
+use store::{ClaimRequest, Ending};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
@@ -178,7 +178,7 @@ async fn make_files(
         };
     });
     let about = Arc::new(About::new(job, &report.definition, snapshot_at).with_fonts(&worker.fonts));
-    let (storage, budget, preview) = (&worker.places.storage, &worker.budget, Preview::default());
+    let (storage, budget, preview) = (&worker.backends.storage, &worker.budget, Preview::default());
     let to_write = Files { attempt, storage, budget, limits, preview: &preview, about: Arc::clone(&about), files };
     let made = write_and_show(worker, &to_write, reading).await?;
     attempt.advance(|progress| progress.phase = Phase::Finished);
@@ -221,7 +221,7 @@ async fn write_and_show(worker: &Worker, files: &Files<'_>, reading: Reading) ->
 async fn definition(worker: &Worker, job: &Job) -> Result<Arc<Report>, Problem> {
     let mut patience = Patience::default();
     loop {
-        match worker.definitions.report(worker.places.store.as_ref(), &job.report_version).await {
+        match worker.definitions.report(worker.backends.store.as_ref(), &job.report_version).await {
             Ok(report) => return Ok(report),
             Err(DefinitionError::Broken(problem)) => return Err(problem),
             Err(DefinitionError::Store(error)) => {

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
-use shared::job::{Caller, Job};
-use shared::progress::{Phase, Progress};
-use shared::store::AttemptProgress;
+use model::job::{Caller, Job};
+use model::progress::{Phase, Progress};
+use store::AttemptProgress;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 

@@ -1,7 +1,7 @@
 //! An attempt is settled with the store, however long the database is away.
 
-use shared::job::JobState;
-use shared::store::{Ending, Settled, Settlement, StoreError};
+use model::job::JobState;
+use store::{Ending, Settled, Settlement, StoreError};
 
 use crate::running::Attempt;
 use crate::worker::{Patience, Worker};
@@ -32,7 +32,7 @@ pub(crate) async fn settle(worker: &Worker, attempt: &Attempt, ending: Ending) -
     let mut patience = Patience::default();
     let mut unsure = false;
     loop {
-        match worker.places.jobs.settle(settlement.clone()).await {
+        match worker.backends.group_commit.settle(settlement.clone()).await {
             Ok(Settled::As(state)) => return Word::As(state),
             Ok(Settled::TooLate) if unsure => return look_after_doubt(worker, &settlement).await,
             Ok(Settled::TooLate) => return Word::TooLate,
@@ -58,7 +58,7 @@ pub(crate) async fn settle(worker: &Worker, attempt: &Attempt, ending: Ending) -
 async fn look_after_doubt(worker: &Worker, settlement: &Settlement) -> Word {
     let mut patience = Patience::default();
     loop {
-        match worker.places.store.job_by_id(settlement.job_id).await {
+        match worker.backends.store.job_by_id(settlement.job_id).await {
             Ok(Some(job)) if job.state == JobState::Done && job.attempt == settlement.attempt => {
                 return Word::As(JobState::Done);
             }

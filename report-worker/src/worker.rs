@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::config::{self, Config, Secret};
-use shared::places::Places;
+use configuration::{Config, Secret};
+use runtime::Backends;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::budget::Budget;
-use crate::company::Company;
+use crate::company::LoadLevel;
 use crate::definition::Definitions;
 use crate::format::{FontFile, load_fonts};
 use crate::running::Running;
@@ -32,9 +32,9 @@ pub(crate) enum Health {
 pub(crate) struct Worker {
     /// Fresh each start.
     pub(crate) id: Uuid,
-    pub(crate) places: Places,
-    pub(crate) settings: config::Worker,
-    pub(crate) retry_delays: shared::backoff::Backoff,
+    pub(crate) backends: Backends,
+    pub(crate) settings: configuration::Worker,
+    pub(crate) retry_delays: model::backoff::Backoff,
     pub(crate) hand_off_after: Duration,
     pub(crate) link_secret: Secret,
     pub(crate) sources: Sources,
@@ -44,7 +44,7 @@ pub(crate) struct Worker {
     pub(crate) running: Running,
     /// Memory of the files under way.
     pub(crate) budget: Budget,
-    pub(crate) company: Company,
+    pub(crate) company: LoadLevel,
     pub(crate) health: watch::Sender<Health>,
     /// No new claims.
     pub(crate) stopping: CancellationToken,
@@ -54,10 +54,10 @@ pub(crate) struct Worker {
 
 impl Worker {
     /// Takes what it needs out of the configuration.
-    pub(crate) fn new(config: &Config, places: Places) -> anyhow::Result<Self> {
+    pub(crate) fn new(config: &Config, backends: Backends) -> anyhow::Result<Self> {
         Ok(Self {
             id: Uuid::new_v4(),
-            places,
+            backends,
             settings: config.worker.clone(),
             retry_delays: config.broker.retry_delays.clone(),
             hand_off_after: config.broker.hand_off_after,
@@ -67,7 +67,7 @@ impl Worker {
             definitions: Definitions::default(),
             running: Running::default(),
             budget: Budget::new(config.worker.memory.0, config.storage.part_size.0),
-            company: Company::default(),
+            company: LoadLevel::default(),
             health: watch::Sender::new(Health::Starting),
             stopping: CancellationToken::new(),
             give_up: CancellationToken::new(),

@@ -7,10 +7,10 @@ use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 use bytes::Bytes;
 use futures_util::future;
-use shared::artifact::{Format, object_key};
-use shared::problem::{Problem, ProblemKind};
-use shared::progress::Phase;
-use shared::storage::{Storage, StorageError, Stored};
+use model::artifact::{Format, object_key};
+use model::problem::{Problem, ProblemKind};
+use model::progress::Phase;
+use storage::{Storage, StorageError, Stored};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle};
 use uuid::Uuid;
@@ -147,7 +147,7 @@ impl Files<'_> {
         Ok((file.finish.end(upload).await.map_err(|error| not_stored(&error))?, ending))
     }
 
-    async fn create(&self, file: &File) -> Result<shared::storage::Upload, Problem> {
+    async fn create(&self, file: &File) -> Result<storage::Upload, Problem> {
         let media_type = file.format.media_type_of(self.about.compression(file.format).suffix());
         self.storage.create(&file.key, media_type).await.map_err(|error| not_stored(&error))
     }

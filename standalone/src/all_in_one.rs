@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use shared::access::{hash_token, key_prefix, make_api_key};
-use shared::config::{Config, Mode, Secret, Source};
-use shared::job::Caller;
-use shared::places::{Movers, Places};
-use shared::store::{NewApiKey, Scope, Store};
+use configuration::{Config, Mode, Secret, Source};
+use model::access::{hash_token, key_prefix, make_api_key};
+use model::job::Caller;
+use runtime::{Backends, BackgroundTasks};
+use store::{NewApiKey, Scope, Store};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -20,7 +20,7 @@ pub(crate) struct AllInOne {
     gateway: api::Application,
     worker: report_worker::Application,
     notifier: notifier::Application,
-    movers: Movers,
+    background: BackgroundTasks,
     /// Where the gateway can be reached from this machine.
     pub(crate) address: String,
     /// Opens everything of the tenant `default`.
@@ -44,20 +44,20 @@ impl AllInOne {
         if let Some(path) = add_demo_source(&mut config) {
             demo::make_demo_source(&path, making)?;
         }
-        let (places, movers) = Places::open(&config).await?;
-        let key = ensure_key(places.store.as_ref(), &folder).await?;
-        let gateway = api::Application::build(&config, places.clone()).await?;
+        let (backends, background) = Backends::open(&config).await?;
+        let key = ensure_key(backends.store.as_ref(), &folder).await?;
+        let gateway = api::Application::build(&config, backends.clone()).await?;
         // The port may have been 0, and mails carry links.
         config.http.listen.set_port(gateway.port());
         let address = reachable(&config);
         if config.service.public_url.is_none() {
             config.service.public_url = Some(address.clone());
         }
-        let worker = report_worker::Application::build(&config, places.clone()).await?;
-        let notifier = notifier::Application::build(&config, places).await?;
+        let worker = report_worker::Application::build(&config, backends.clone()).await?;
+        let notifier = notifier::Application::build(&config, backends).await?;
         folder.write_address(&address)?;
         let sign_in_link = format!("{address}{}", gateway.sign_in_link(&key));
-        Ok(Self { gateway, worker, notifier, movers, address, key, sign_in_link, _claim: claim })
+        Ok(Self { gateway, worker, notifier, background, address, key, sign_in_link, _claim: claim })
     }
 
     /// Serves until stopped; then the services finish or hand back what they run, and last the movers pass on what was committed.
@@ -66,7 +66,7 @@ impl AllInOne {
     /// When a service ends by itself: then all end.
     pub(crate) async fn run_until_stopped(self, stop: CancellationToken) -> anyhow::Result<()> {
         let movers_stop = CancellationToken::new();
-        let moving = tokio::spawn(self.movers.run_until_stopped(movers_stop.clone()));
+        let moving = tokio::spawn(self.background.run_until_stopped(movers_stop.clone()));
         let ending = stop.child_token();
         let mut services = JoinSet::new();
         services.spawn(self.gateway.run_until_stopped(ending.clone()));

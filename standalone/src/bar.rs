@@ -4,8 +4,8 @@ use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use shared::job::JobState;
-use shared::progress::Phase;
+use model::job::JobState;
+use model::progress::Phase;
 
 use crate::client::{CallError, ProgressAnswer, Watcher};
 use crate::screen;

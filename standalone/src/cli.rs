@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use shared::job::JobState;
-use shared::store::Scope;
+use model::job::JobState;
+use store::Scope;
 use uuid::Uuid;
 
 /// Turns slow reports into jobs: submit, go on working, get a mail with a link.

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use chrono::{DateTime, Local, Utc};
-use shared::job::JobState;
+use model::job::JobState;
 
 /// Prints a line. Whoever reads may be gone (`… | head`): then there is nothing left to do.
 pub(crate) fn line(text: impl Display) {
@@ -92,7 +92,7 @@ pub(crate) fn between(from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>) ->
 
 /// Writes a number with its thousands apart: `1 234 567`.
 pub(crate) fn count(number: u64) -> String {
-    shared::locale::grouped(number, " ")
+    model::locale::grouped(number, " ")
 }
 
 /// Writes a number of bytes: `812 B`, `1.4 MiB`.

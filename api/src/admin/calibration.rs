@@ -1,9 +1,9 @@
 //! `GET /v1/admin/calibration`.
 
 use actix_web::{HttpResponse, web};
+use model::forecast::{Calibration, FinishedRun};
 use serde::Serialize;
-use shared::arrival::{Calibration, FinishedRun};
-use shared::store::RunsOf;
+use store::RunsQuery;
 use utoipa::ToSchema;
 
 use crate::auth::Identity;
@@ -61,7 +61,7 @@ impl CalibrationView {
 )]
 pub async fn read(gateway: web::Data<Gateway>, identity: Identity) -> Answer {
     let names: Vec<String> = gateway.catalogue.snapshot().reports.keys().cloned().collect();
-    let of = |report: &String| RunsOf { tenant: identity.tenant.clone(), report: report.clone(), after: None };
+    let of = |report: &String| RunsQuery { tenant: identity.tenant.clone(), report: report.clone(), after: None };
     let runs = gateway.store.finished_runs(names.iter().map(of).collect(), RUNS).await?;
     let mut all = Calibration::default();
     let mut reports = Vec::new();

@@ -1,11 +1,11 @@
 //! `/v1/admin/dead-letters`: failed jobs of the whole tenant, and running them again, one or many.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use model::job::{Caller, JobState};
+use model::problem::{FieldError, Problem, ProblemKind, StoredProblem};
 use serde::Serialize;
 use serde_json::Value;
-use shared::job::{Caller, JobState};
-use shared::problem::{FieldError, Problem, ProblemKind, StoredProblem};
-use shared::store::{Changed, JobFilter};
+use store::{Changed, JobFilter};
 use utoipa::ToSchema;
 use uuid::Uuid;
 

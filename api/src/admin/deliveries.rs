@@ -2,9 +2,9 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
+use model::delivery::{Channel, Delivery, DeliveryState, Occasion};
+use model::problem::{ProblemKind, StoredProblem};
 use serde::{Deserialize, Serialize};
-use shared::delivery::{Channel, Delivery, DeliveryState, Occasion};
-use shared::problem::{ProblemKind, StoredProblem};
 use utoipa::ToSchema;
 use uuid::Uuid;
 

@@ -1,8 +1,8 @@
 //! `GET /v1/admin/queues`.
 
 use actix_web::{HttpResponse, web};
+use model::message::Queue;
 use serde::Serialize;
-use shared::message::Queue;
 use utoipa::ToSchema;
 
 use crate::auth::Identity;

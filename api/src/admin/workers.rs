@@ -2,8 +2,8 @@
 
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, Utc};
+use model::job::Lane;
 use serde::Serialize;
-use shared::job::Lane;
 use utoipa::ToSchema;
 use uuid::Uuid;
 

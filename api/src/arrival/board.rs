@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Instant;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use shared::arrival::{Company, Crowd, Likeness, Line, Range};
-use shared::event::{Event, EventKind};
-use shared::job::{Lane, NewJob};
-use shared::store::{InLine, Lineup};
+use model::event::{Event, EventKind};
+use model::forecast::{Backlog, LoadLevel, QueueModel, Range, RunKey};
+use model::job::{Lane, NewJob};
+use store::{QueueStatus, QueuedJob};
 use uuid::Uuid;
 
 /// Jobs of a lane that are known by name; those behind them are a number, however long the line gets.
@@ -25,7 +25,7 @@ const STALE_SECONDS: u64 = 20;
 /// A job on the board.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
-    pub(super) job: InLine,
+    pub(super) job: QueuedJob,
     /// How long runs of its report take.
     pub(super) typical: Option<Range>,
     /// Its number in the lane's line, while it waits.
@@ -42,10 +42,10 @@ enum Change {
 
 #[derive(Debug, Default)]
 struct LaneLine {
-    places: usize,
+    slots: usize,
     waiting: BTreeMap<u64, Uuid>,
     /// The work of all that wait.
-    crowd: Crowd,
+    crowd: Backlog,
     /// Some of them are not known by name, and so is nobody who comes after them.
     is_long: bool,
     running: HashSet<Uuid>,
@@ -78,18 +78,18 @@ impl Board {
     /// Takes what the store said.
     pub(super) fn replace(
         &mut self,
-        lineup: Lineup,
+        lineup: QueueStatus,
         asked: Instant,
-        mut typical: impl FnMut(&InLine, Company) -> Option<Range>,
+        mut typical: impl FnMut(&QueuedJob, LoadLevel) -> Option<Range>,
     ) {
         let log = self.log.take().unwrap_or_default();
-        let company = Company::of(self.at_once().saturating_sub(1));
+        let company = LoadLevel::of(self.at_once().saturating_sub(1));
         self.asked = Some((asked, lineup.now));
         self.known.clear();
         self.lanes.clear();
         self.next_place = 0;
-        for (lane, places) in lineup.places {
-            self.line(lane).places = usize::try_from(places).unwrap_or(usize::MAX);
+        for (lane, slots) in lineup.slots {
+            self.line(lane).slots = usize::try_from(slots).unwrap_or(usize::MAX);
         }
         for job in lineup.running.into_iter().chain(lineup.waiting) {
             let typical = typical(&job, company);
@@ -110,7 +110,7 @@ impl Board {
     }
 
     /// Puts a job that is about to be submitted at the end of its lane's line.
-    pub(super) fn enter(&mut self, job: InLine, typical: Option<Range>) {
+    pub(super) fn enter(&mut self, job: QueuedJob, typical: Option<Range>) {
         self.seat(Entry { job, typical, place: None });
     }
 
@@ -159,33 +159,33 @@ impl Board {
 
     /// Returns who runs, or soon will, beside a job that is on the board or about to be. Lanes have places of their own, but share
     /// the source and often the machine.
-    pub(super) fn company_of(&self, id: Uuid) -> Company {
-        Company::of(self.at_once().saturating_sub(usize::from(self.known.contains_key(&id))))
+    pub(super) fn company_of(&self, id: Uuid) -> LoadLevel {
+        LoadLevel::of(self.at_once().saturating_sub(usize::from(self.known.contains_key(&id))))
     }
 
     /// Returns how many jobs run, or soon will, at the same time.
     fn at_once(&self) -> usize {
         self.lanes
             .values()
-            .map(|line| (line.running.len() + line.crowd.count()).min(line.places.max(line.running.len())))
+            .map(|line| (line.running.len() + line.crowd.count()).min(line.slots.max(line.running.len())))
             .sum()
     }
 
     /// Returns how many come before a job that would enter its lane's line now, and what it would wait for.
-    pub(super) fn end_of(&self, lane: Lane, remaining: impl Fn(&Entry) -> Option<Range>) -> (usize, Line) {
-        let Some(line) = self.lanes.get(&lane) else { return (0, Line::default()) };
+    pub(super) fn end_of(&self, lane: Lane, remaining: impl Fn(&Entry) -> Option<Range>) -> (usize, QueueModel) {
+        let Some(line) = self.lanes.get(&lane) else { return (0, QueueModel::default()) };
         let ahead = line.crowd.count();
         if ahead > ONE_BY_ONE {
             // Exact to the job would be too dear, and lost in what nobody can know anyway.
             let running = line.running.iter().map(|id| Some(self.known.get(id)?.typical?.scaled(0.5))).collect();
-            return (ahead, Line { places: line.places, running, crowd: line.crowd, ahead: Vec::new() });
+            return (ahead, QueueModel { slots: line.slots, running, crowd: line.crowd, ahead: Vec::new() });
         }
         let before = line.waiting.values();
         (ahead, self.line_of(line, before.map(|id| self.typical_of(id)).collect(), remaining))
     }
 
     /// Returns how many come before a job that waits, and what it waits for. `None`: it does not wait, or is too far behind.
-    pub(super) fn before(&self, id: Uuid, remaining: impl Fn(&Entry) -> Option<Range>) -> Option<(usize, Line)> {
+    pub(super) fn before(&self, id: Uuid, remaining: impl Fn(&Entry) -> Option<Range>) -> Option<(usize, QueueModel)> {
         let entry = self.known.get(&id)?;
         let (lane, place) = (entry.job.lane, entry.place?);
         let line = self.lanes.get(&lane)?;
@@ -202,10 +202,20 @@ impl Board {
     }
 
     /// Who runs matters only when no place is free.
-    fn line_of(&self, line: &LaneLine, ahead: Vec<Option<Range>>, remaining: impl Fn(&Entry) -> Option<Range>) -> Line {
-        let free = line.running.len() + ahead.len() < line.places;
+    fn line_of(
+        &self,
+        line: &LaneLine,
+        ahead: Vec<Option<Range>>,
+        remaining: impl Fn(&Entry) -> Option<Range>,
+    ) -> QueueModel {
+        let free = line.running.len() + ahead.len() < line.slots;
         let left = |id| if free { None } else { self.known.get(id).and_then(&remaining) };
-        Line { places: line.places, running: line.running.iter().map(left).collect(), ahead, ..Line::default() }
+        QueueModel {
+            slots: line.slots,
+            running: line.running.iter().map(left).collect(),
+            ahead,
+            ..QueueModel::default()
+        }
     }
 
     fn typical_of(&self, id: &Uuid) -> Option<Range> {
@@ -264,13 +274,13 @@ impl Board {
 }
 
 /// Makes the board's view of a job that is about to be submitted.
-pub(super) fn newcomer(job: &NewJob) -> InLine {
-    InLine {
+pub(super) fn newcomer(job: &NewJob) -> QueuedJob {
+    QueuedJob {
         id: job.id,
         caller: job.caller.clone(),
         report: job.report.clone(),
         lane: job.lane,
-        likeness: Likeness::of_job(&job.report_version, &job.params, &job.formats),
+        likeness: RunKey::of_job(&job.report_version, &job.params, &job.formats),
         attempt: 0,
         started_at: None,
         made_from: job.reuse.as_ref().and_then(|reuse| reuse.made_from),
@@ -279,29 +289,29 @@ pub(super) fn newcomer(job: &NewJob) -> InLine {
 
 #[cfg(test)]
 mod tests {
-    use shared::job::Caller;
+    use model::job::Caller;
 
     use super::*;
 
-    fn job() -> InLine {
-        InLine {
+    fn job() -> QueuedJob {
+        QueuedJob {
             id: Uuid::now_v7(),
             caller: Caller { tenant: "acme".to_owned(), principal: "ana".to_owned() },
             report: "sales".to_owned(),
             lane: Lane::Bulk,
-            likeness: Likeness::default(),
+            likeness: RunKey::default(),
             attempt: 0,
             started_at: None,
             made_from: None,
         }
     }
 
-    fn lineup(beyond: u64) -> Lineup {
+    fn queue_status(beyond: u64) -> QueueStatus {
         let waiting = if beyond > 0 { (0..BY_NAME).map(|_| job()).collect() } else { vec![job()] };
-        Lineup { now: Utc::now(), waiting, beyond: vec![(Lane::Bulk, beyond)], running: vec![], places: vec![] }
+        QueueStatus { now: Utc::now(), waiting, beyond: vec![(Lane::Bulk, beyond)], running: vec![], slots: vec![] }
     }
 
-    fn looked(board: &mut Board, lineup: Lineup) {
+    fn looked(board: &mut Board, lineup: QueueStatus) {
         board.replace(lineup, Instant::now(), |_, _| None);
     }
 
@@ -312,7 +322,7 @@ mod tests {
     #[test]
     fn however_many_wait_the_board_knows_a_thousand_of_a_lane_by_name_and_counts_the_others() {
         let mut board = Board::default();
-        looked(&mut board, lineup(0));
+        looked(&mut board, queue_status(0));
         for _ in 0..3 * BY_NAME {
             board.enter(job(), None);
         }
@@ -323,7 +333,7 @@ mod tests {
     #[test]
     fn who_comes_after_jobs_that_are_not_known_by_name_is_not_told_to_be_before_them() {
         let mut board = Board::default();
-        looked(&mut board, lineup(500));
+        looked(&mut board, queue_status(500));
         let first = board.lanes[&Lane::Bulk].waiting.values().next().copied().unwrap();
         board.leave(first);
         let late = job();
@@ -336,12 +346,12 @@ mod tests {
     #[test]
     fn who_enters_while_the_store_is_asked_is_still_there_afterwards() {
         let mut board = Board::default();
-        looked(&mut board, lineup(0));
+        looked(&mut board, queue_status(0));
         board.begin();
         let newcomer = job();
         let id = newcomer.id;
         board.enter(newcomer, None);
-        looked(&mut board, lineup(0));
+        looked(&mut board, queue_status(0));
         assert_eq!(board.before(id, |_| None).map(|(ahead, _)| ahead), Some(1));
     }
 }

@@ -1,16 +1,16 @@
 //! Estimates when a job will be ready, from the board and from histories.
 
 use chrono::{DateTime, Utc};
-use shared::arrival::{Estimate, Eta, Going, History, Range};
-use shared::progress::Progress;
-use shared::store::InLine;
+use model::forecast::{Estimate, Eta, History, Range, RunProgress};
+use model::progress::Progress;
+use store::QueuedJob;
 
 use super::Standing;
 use super::board::{Board, Entry};
 use super::learn::Histories;
 
 /// A job's own run, with the company it has, once there is a place for it.
-pub(super) fn run(board: &Board, histories: &Histories, job: &InLine) -> Option<Estimate> {
+pub(super) fn run(board: &Board, histories: &Histories, job: &QueuedJob) -> Option<Estimate> {
     let pace = histories.pace(job, board.company_of(job.id));
     of_run(histories, job)?.from_submit(job.likeness, &pace)
 }
@@ -26,7 +26,7 @@ pub(super) fn remaining(board: &Board, histories: &Histories, entry: &Entry, now
 pub(super) fn running(
     board: &Board,
     histories: &Histories,
-    job: &InLine,
+    job: &QueuedJob,
     progress: Progress,
     now: DateTime<Utc>,
 ) -> Standing {
@@ -37,7 +37,7 @@ pub(super) fn running(
 }
 
 /// Where a job stands that waits.
-pub(super) fn waiting(board: &Board, histories: &Histories, job: &InLine, now: DateTime<Utc>) -> Standing {
+pub(super) fn waiting(board: &Board, histories: &Histories, job: &QueuedJob, now: DateTime<Utc>) -> Standing {
     let Some((ahead, line)) = board.before(job.id, |entry| remaining(board, histories, entry, now)) else {
         return Standing::default();
     };
@@ -47,12 +47,12 @@ pub(super) fn waiting(board: &Board, histories: &Histories, job: &InLine, now: D
 }
 
 /// What is made from a kept file takes as long as no run of its report did.
-fn of_run<'a>(histories: &'a Histories, job: &InLine) -> Option<&'a History> {
+fn of_run<'a>(histories: &'a Histories, job: &QueuedJob) -> Option<&'a History> {
     histories.of(job).filter(|_| job.made_from.is_none())
 }
 
-fn going(job: &InLine, progress: Progress, now: DateTime<Utc>) -> Option<Going> {
-    Some(Going {
+fn going(job: &QueuedJob, progress: Progress, now: DateTime<Utc>) -> Option<RunProgress> {
+    Some(RunProgress {
         elapsed_ms: (now - job.started_at?).num_milliseconds().max(0) as f64,
         rows: progress.rows,
         total_rows: progress.total_rows,

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use shared::arrival::{Company, FinishedRun, History, Pace, Range, Stretch};
-use shared::store::{InLine, RunsOf};
+use model::forecast::{FinishedRun, History, LoadLevel, Pace, Range, Slowdown};
+use store::{QueuedJob, RunsQuery};
 
 /// Runs read of one report at once.
 pub(super) const RUNS: u32 = 120;
@@ -24,7 +24,7 @@ pub(super) struct Histories {
     by_report: HashMap<String, Vec<Kept>>,
     count: usize,
     /// What company does to a tenant's runs.
-    stretches: HashMap<String, Stretch>,
+    stretches: HashMap<String, Slowdown>,
     /// Whose runs were taken in since that was learned.
     unlearned: HashSet<String>,
 }
@@ -35,14 +35,14 @@ struct Kept {
     tenant: String,
     history: History,
     /// How long a run takes, in the company that was asked about last.
-    typical: Option<(Company, Option<Range>)>,
+    typical: Option<(LoadLevel, Option<Range>)>,
     wanted: Instant,
     read: bool,
 }
 
 impl Histories {
     /// Notes that a job's report is of interest. True: nothing was read of it yet.
-    pub(super) fn want(&mut self, job: &InLine) -> bool {
+    pub(super) fn want(&mut self, job: &QueuedJob) -> bool {
         if let Some(kept) = self.find_mut(&job.caller.tenant, &job.report) {
             kept.wanted = Instant::now();
             return !kept.read;
@@ -58,18 +58,18 @@ impl Histories {
     }
 
     /// Returns the history of a job's report.
-    pub(super) fn of(&self, job: &InLine) -> Option<&History> {
+    pub(super) fn of(&self, job: &QueuedJob) -> Option<&History> {
         self.find(job).map(|kept| &kept.history)
     }
 
     /// Returns what such company does to a job.
-    pub(super) fn pace(&self, job: &InLine, company: Company) -> Pace {
+    pub(super) fn pace(&self, job: &QueuedJob, company: LoadLevel) -> Pace {
         let stretch = self.stretches.get(&job.caller.tenant).copied().unwrap_or_default();
         Pace { company, stretch }
     }
 
     /// Returns how long runs of a job's report take in such company, and sees to it that this is known next time.
-    pub(super) fn typical_of(&mut self, job: &InLine, company: Company) -> Option<Range> {
+    pub(super) fn typical_of(&mut self, job: &QueuedJob, company: LoadLevel) -> Option<Range> {
         self.want(job);
         let pace = self.pace(job, company);
         let kept = self.find_mut(&job.caller.tenant, &job.report)?;
@@ -80,13 +80,13 @@ impl Histories {
     }
 
     /// Returns what is to be read: what was never read, and what somebody wants to know.
-    pub(super) fn unread(&self) -> Vec<RunsOf> {
+    pub(super) fn unread(&self) -> Vec<RunsQuery> {
         let mut asked = Vec::new();
         for (report, all) in &self.by_report {
             for kept in all {
                 if kept.wanted.elapsed() < KEPT || !kept.read {
                     let (tenant, after) = (kept.tenant.clone(), kept.history.newest());
-                    asked.push(RunsOf { tenant, report: report.clone(), after });
+                    asked.push(RunsQuery { tenant, report: report.clone(), after });
                 }
             }
         }
@@ -94,7 +94,7 @@ impl Histories {
     }
 
     /// Takes in what was read.
-    pub(super) fn add(&mut self, of: &RunsOf, runs: Vec<FinishedRun>) {
+    pub(super) fn add(&mut self, of: &RunsQuery, runs: Vec<FinishedRun>) {
         if let Some(kept) = self.find_mut(&of.tenant, &of.report) {
             kept.read = true;
             if !runs.is_empty() {
@@ -109,7 +109,7 @@ impl Histories {
         for tenant in std::mem::take(&mut self.unlearned) {
             let of_tenant = |kept: &&mut Kept| kept.tenant == tenant;
             let mut all: Vec<&mut Kept> = self.by_report.values_mut().flatten().filter(of_tenant).collect();
-            let stretch = Stretch::learn(all.iter().flat_map(|kept| kept.history.compared()));
+            let stretch = Slowdown::learn(all.iter().flat_map(|kept| kept.history.compared()));
             for kept in &mut all {
                 kept.typical = None;
             }
@@ -117,7 +117,7 @@ impl Histories {
         }
     }
 
-    fn find(&self, job: &InLine) -> Option<&Kept> {
+    fn find(&self, job: &QueuedJob) -> Option<&Kept> {
         self.by_report.get(&job.report)?.iter().find(|kept| kept.tenant == job.caller.tenant)
     }
 

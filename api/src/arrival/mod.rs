@@ -8,13 +8,13 @@ pub mod view;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use broker::{BroadcastReceiver, Broker};
 use chrono::{DateTime, Utc};
-use shared::arrival::{Estimate, Eta, Forecast};
-use shared::broker::{Broker, Listening};
-use shared::event::Broadcast;
-use shared::job::{Job, JobState, NewJob};
-use shared::progress::Progress;
-use shared::store::{InLine, Store};
+use model::event::Broadcast;
+use model::forecast::{Estimate, Eta, Forecast};
+use model::job::{Job, JobState, NewJob};
+use model::progress::Progress;
+use store::{QueuedJob, Store};
 use tokio::sync::Notify;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
@@ -104,8 +104,8 @@ impl Arrivals {
             self.forget(job.id);
             return Standing::default();
         }
-        let likeness = shared::arrival::Likeness::of_job(&job.report_version, &job.params, &job.formats);
-        let in_line = InLine {
+        let likeness = model::forecast::RunKey::of_job(&job.report_version, &job.params, &job.formats);
+        let in_line = QueuedJob {
             id: job.id,
             caller: job.caller.clone(),
             report: job.report.clone(),
@@ -191,7 +191,7 @@ impl Arrivals {
     async fn look(&self) {
         self.known().board.begin();
         let asked = Instant::now();
-        match self.store.lineup(board::BY_NAME).await {
+        match self.store.queue_status(board::BY_NAME).await {
             Ok(lineup) => {
                 let mut known = self.known();
                 let Known { board, histories, .. } = &mut *known;
@@ -228,7 +228,7 @@ impl Arrivals {
             let Known { board, histories, .. } = &mut *known;
             let Some(now) = board.now() else { return };
             let watched = board.waiting().filter(|(_, entry)| hub.is_watched(entry.job.id, &entry.job.caller));
-            let jobs: Vec<InLine> = watched.take(TOLD_AT_ONCE).map(|(_, entry)| entry.job.clone()).collect();
+            let jobs: Vec<QueuedJob> = watched.take(TOLD_AT_ONCE).map(|(_, entry)| entry.job.clone()).collect();
             let standings = jobs.into_iter().map(|job| {
                 let standing = waiting(board, histories, &job, now);
                 (job, standing)
@@ -246,7 +246,7 @@ impl Arrivals {
     }
 
     /// Notes that somebody wants to know, and has what is not known read soon.
-    fn wanted(&self, job: &InLine) -> MutexGuard<'_, Known> {
+    fn wanted(&self, job: &QueuedJob) -> MutexGuard<'_, Known> {
         let mut known = self.known();
         known.wanted_at = Some(Instant::now());
         if known.histories.want(job) {
@@ -263,7 +263,7 @@ impl Known {
 }
 
 /// Waits for the next broadcast, for ever where none are taken.
-async fn hear(broadcasts: &mut Option<Listening>) -> Result<Arc<Broadcast>, RecvError> {
+async fn hear(broadcasts: &mut Option<BroadcastReceiver>) -> Result<Arc<Broadcast>, RecvError> {
     match broadcasts {
         Some(broadcasts) => broadcasts.recv().await,
         None => std::future::pending().await,

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use model::forecast::Eta;
+use model::job::Job;
 use serde::Serialize;
-use shared::arrival::Eta;
-use shared::job::Job;
-use shared::store::InLine;
+use store::QueuedJob;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -78,7 +78,10 @@ pub(super) struct Told(HashMap<Uuid, (Option<u32>, Option<i64>)>);
 impl Told {
     /// Returns those that stand elsewhere than was told last, and forgets those that are not among `standings`. A second more or
     /// less is not worth telling.
-    pub(super) fn changed(&mut self, standings: impl Iterator<Item = (InLine, Standing)>) -> Vec<(InLine, Standing)> {
+    pub(super) fn changed(
+        &mut self,
+        standings: impl Iterator<Item = (QueuedJob, Standing)>,
+    ) -> Vec<(QueuedJob, Standing)> {
         let before = std::mem::take(&mut self.0);
         let mut changed = Vec::new();
         for (job, standing) in standings {

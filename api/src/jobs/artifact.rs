@@ -1,10 +1,10 @@
 //! `GET /v1/jobs/{id}/artifacts/{format}`, its receipt, and the end of its link.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use model::artifact::{Artifact, Format, Receipt};
+use model::job::{Caller, Job};
+use model::problem::{ProblemKind, StoredProblem};
 use serde::Serialize;
-use shared::artifact::{Artifact, Format, Receipt};
-use shared::job::{Caller, Job};
-use shared::problem::{ProblemKind, StoredProblem};
 
 use super::parse_id;
 use crate::auth::Identity;

@@ -2,9 +2,9 @@
 
 use actix_web::http::header::ContentType;
 use actix_web::{HttpRequest, HttpResponse, web};
-use shared::job::JobState;
-use shared::problem::{ProblemKind, StoredProblem};
-use shared::store::Changed;
+use model::job::JobState;
+use model::problem::{ProblemKind, StoredProblem};
+use store::Changed;
 
 use super::parse_id;
 use super::view::{JobView, Viewer};

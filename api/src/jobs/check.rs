@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use model::artifact::Format;
+use model::delivery::{Channel, Notify};
+use model::job::Params;
+use model::locale::{Language, time_zone};
+use model::problem::{FieldError, Problem, ProblemKind};
+use report::{ReportDefinition, validate_params};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use shared::artifact::Format;
-use shared::delivery::{Channel, Notify};
-use shared::job::Params;
-use shared::locale::{Language, time_zone};
-use shared::problem::{FieldError, Problem, ProblemKind};
-use shared::report::{ReportDefinition, validate_params};
 use utoipa::ToSchema;
 use uuid::Uuid;
 

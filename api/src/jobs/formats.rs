@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::{HttpRequest, web};
+use model::artifact::{Artifact, Format};
+use model::job::{Job, JobState};
+use model::problem::{FieldError, Problem, ProblemKind, StoredProblem};
+use report::ReportDefinition;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use shared::artifact::{Artifact, Format};
-use shared::job::{Job, JobState};
-use shared::problem::{FieldError, Problem, ProblemKind, StoredProblem};
-use shared::report::ReportDefinition;
 use utoipa::ToSchema;
 use uuid::Uuid;
 

@@ -2,10 +2,10 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
+use model::access::link_token;
+use model::artifact::{Agent, Click, ClickKind, Format, LinkStatus};
+use model::problem::StoredProblem;
 use serde::Serialize;
-use shared::access::link_token;
-use shared::artifact::{Agent, Click, ClickKind, Format, LinkStatus};
-use shared::problem::StoredProblem;
 use utoipa::ToSchema;
 use uuid::Uuid;
 

@@ -2,11 +2,11 @@
 
 use actix_web::http::header::LINK;
 use actix_web::{HttpRequest, HttpResponse, web};
+use model::access::{open_cursor, seal_cursor};
+use model::job::{Job, JobState};
+use model::problem::{ProblemKind, StoredProblem};
 use serde::{Deserialize, Serialize};
-use shared::access::{open_cursor, seal_cursor};
-use shared::job::{Job, JobState};
-use shared::problem::{ProblemKind, StoredProblem};
-use shared::store::JobFilter;
+use store::JobFilter;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -72,7 +72,7 @@ pub async fn list(gateway: web::Data<Gateway>, identity: Identity, request: Http
     let query: ListQuery = parse_query(&request)?;
     let page = Page::open(&gateway, &identity, &query, "jobs")?;
     let filter = JobFilter {
-        caller: shared::job::Caller::clone(&identity),
+        caller: model::job::Caller::clone(&identity),
         whole_tenant: false,
         state: query.state,
         report: query.report(),

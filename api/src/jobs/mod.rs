@@ -15,7 +15,7 @@ pub mod view;
 pub mod wait;
 pub mod watch;
 
-use shared::problem::ProblemKind;
+use model::problem::ProblemKind;
 use uuid::Uuid;
 
 use crate::problem::Fault;

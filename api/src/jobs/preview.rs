@@ -2,9 +2,9 @@
 
 use actix_web::http::header::{CACHE_CONTROL, ContentType, HeaderValue, RETRY_AFTER};
 use actix_web::{HttpResponse, web};
+use model::job::JobState;
+use model::problem::{ProblemKind, StoredProblem};
 use serde::Serialize;
-use shared::job::JobState;
-use shared::problem::{ProblemKind, StoredProblem};
 
 use super::parse_id;
 use crate::auth::Identity;

@@ -2,8 +2,8 @@
 
 use actix_web::http::header::{CACHE_CONTROL, ContentType, ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse, web};
-use shared::job::Job;
-use shared::problem::StoredProblem;
+use model::job::Job;
+use model::problem::StoredProblem;
 
 use super::parse_id;
 use super::view::{JobView, Viewer, retry_after};

@@ -2,9 +2,9 @@
 
 use actix_web::http::header::{ContentType, LOCATION, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse, web};
-use shared::job::Caller;
-use shared::problem::{ProblemKind, StoredProblem};
-use shared::store::Changed;
+use model::job::Caller;
+use model::problem::{ProblemKind, StoredProblem};
+use store::Changed;
 use uuid::Uuid;
 
 use super::parse_id;

@@ -2,12 +2,13 @@
 
 use actix_web::http::header::{ACCEPT_LANGUAGE, ContentType, HeaderName, LOCATION, RETRY_AFTER};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
+use model::access::hash_request;
+use model::job::{Caller, Idempotency, Job, JobState, NewJob};
+use model::problem::{ProblemKind, StoredProblem};
+use model::reuse::{LinkSeed, Reuse, Served};
+use report::fingerprint;
 use serde_json::Value;
-use shared::access::hash_request;
-use shared::job::{Caller, Idempotency, Job, JobState, NewJob};
-use shared::problem::{ProblemKind, StoredProblem};
-use shared::reuse::{LinkSeed, Reuse, Served, fingerprint};
-use shared::store::{Scope, Submitted};
+use store::{Scope, Submitted};
 use uuid::Uuid;
 
 use super::check::{SubmitBody, Wanted, check};

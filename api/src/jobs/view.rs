@@ -4,14 +4,14 @@ use std::borrow::Cow;
 
 use actix_web::HttpRequest;
 use chrono::{DateTime, Utc};
+use model::access::link_token;
+use model::artifact::{Artifact, Format};
+use model::job::{Job, JobState, Lane, Params};
+use model::problem::{Problem, StoredProblem};
+use model::progress::{Phase, Progress};
+use model::reuse::Served;
 use serde::Serialize;
-use shared::access::link_token;
-use shared::artifact::{Artifact, Format};
-use shared::job::{Job, JobState, Lane, Params};
-use shared::problem::{Problem, StoredProblem};
-use shared::progress::{Phase, Progress};
-use shared::reuse::Served;
-use shared::store::StoreError;
+use store::StoreError;
 use utoipa::ToSchema;
 use uuid::Uuid;
 

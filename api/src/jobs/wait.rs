@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderName;
-use shared::event::Broadcast;
-use shared::job::{Caller, Job};
+use model::event::Broadcast;
+use model::job::{Caller, Job};
 use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::{Stream, stream};
-use shared::event::{Broadcast, Event, EventKind};
-use shared::job::{Caller, Job, JobState};
-use shared::problem::{ProblemKind, StoredProblem};
-use shared::progress::Progress;
-use shared::store::StoreError;
+use model::event::{Broadcast, Event, EventKind};
+use model::job::{Caller, Job, JobState};
+use model::problem::{ProblemKind, StoredProblem};
+use model::progress::Progress;
+use store::StoreError;
 use uuid::Uuid;
 
 use super::parse_id;

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use actix_web::http::header::{HeaderValue, LOCATION, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse, web};
-use shared::access::hash_token;
-use shared::job::{Caller, Idempotency, Job, NewJob, Params};
-use shared::problem::{ProblemKind, StoredProblem};
-use shared::report::{ReportDefinition, validate_params};
-use shared::store::{Scope, Submitted};
+use model::access::hash_token;
+use model::job::{Caller, Idempotency, Job, NewJob, Params};
+use model::problem::{ProblemKind, StoredProblem};
+use report::{ReportDefinition, validate_params};
+use store::{Scope, Submitted};
 use uuid::Uuid;
 
 use super::resolve::{self, Found, Standing};

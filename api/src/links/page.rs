@@ -5,10 +5,10 @@ use actix_web::http::header::{
 };
 use actix_web::{HttpResponse, ResponseError as _};
 use chrono::{DateTime, Utc};
-use shared::artifact::Artifact;
-use shared::job::Job;
-use shared::locale::{Language, fill};
-use shared::problem::ProblemKind;
+use model::artifact::Artifact;
+use model::job::Job;
+use model::locale::{Language, fill};
+use model::problem::ProblemKind;
 
 use super::words::{Refused, Speech, Why};
 use crate::console::asset_path;

@@ -1,9 +1,9 @@
 //! Where a link leads now: to its file, or to that of the job which made the report again.
 
-use shared::access::{hash_token, link_token};
-use shared::artifact::Link;
-use shared::job::{Job, JobState};
-use shared::problem::ProblemKind;
+use model::access::{hash_token, link_token};
+use model::artifact::Link;
+use model::job::{Job, JobState};
+use model::problem::ProblemKind;
 
 use crate::gateway::Gateway;
 use crate::problem::Fault;

@@ -2,8 +2,8 @@
 
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
+use model::problem::StoredProblem;
 use serde::Serialize;
-use shared::problem::StoredProblem;
 
 use super::resolve::{self, Standing};
 use crate::gateway::Gateway;

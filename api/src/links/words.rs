@@ -6,9 +6,9 @@ use std::sync::Arc;
 use actix_web::HttpRequest;
 use actix_web::http::header::ACCEPT_LANGUAGE;
 use anyhow::Context as _;
+use configuration::{Brand, Config};
+use model::locale::{Conventions, Language, Writer};
 use serde::Deserialize;
-use shared::config::{Brand, Config};
-use shared::locale::{Conventions, Language, Writer};
 
 /// Everything the pages say in one language. The shape is the list of keys: a catalogue that lacks one, or has one too many, is
 /// refused when the gateway starts.

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use shared::job::Caller;
+use model::job::Caller;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 

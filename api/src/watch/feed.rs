@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use actix_web::{HttpRequest, web};
 use futures_util::{Stream, stream};
-use shared::access::{open_cursor, seal_cursor};
-use shared::event::{Broadcast, Event};
-use shared::job::Caller;
-use shared::problem::{ProblemKind, StoredProblem};
-use shared::progress::Progress;
-use shared::store::FeedCursor;
+use model::access::{open_cursor, seal_cursor};
+use model::event::{Broadcast, Event};
+use model::job::Caller;
+use model::problem::{ProblemKind, StoredProblem};
+use model::progress::Progress;
+use store::FeedCursor;
 use uuid::Uuid;
 
 use super::frame::{Frame, answer_stream, event_frame, progress_frame};

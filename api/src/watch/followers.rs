@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use shared::event::{Broadcast, EventKind};
-use shared::job::{Caller, Job};
+use model::event::{Broadcast, EventKind};
+use model::job::{Caller, Job};
 use uuid::Uuid;
 
 /// Followers that are remembered; the progress of further ones is seen when they are read.

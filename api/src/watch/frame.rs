@@ -5,11 +5,11 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
 use futures_util::{Stream, StreamExt as _, stream};
+use model::event::{Event, EventKind};
+use model::job::JobState;
+use model::problem::{Problem, StoredProblem};
+use model::progress::Progress;
 use serde::Serialize;
-use shared::event::{Event, EventKind};
-use shared::job::JobState;
-use shared::problem::{Problem, StoredProblem};
-use shared::progress::Progress;
 use utoipa::ToSchema;
 use uuid::Uuid;
 

@@ -7,10 +7,10 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use shared::broker::{Broker, Listening};
-use shared::event::Broadcast;
-use shared::job::{Caller, Job};
-use shared::problem::ProblemKind;
+use broker::{BroadcastReceiver, Broker};
+use model::event::Broadcast;
+use model::job::{Caller, Job};
+use model::problem::ProblemKind;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -107,7 +107,7 @@ impl Hub {
     }
 
     /// Hands broadcasts on until nobody has watched for a while.
-    async fn hand_on(&self, mut broadcasts: Listening) {
+    async fn hand_on(&self, mut broadcasts: BroadcastReceiver) {
         let mut clock = tokio::time::interval(LEAVE_AFTER);
         clock.reset();
         loop {
@@ -225,9 +225,9 @@ impl Drop for Watcher {
 mod tests {
     use std::sync::atomic::Ordering;
 
-    use shared::event::{Event, EventKind};
-    use shared::job::JobState;
-    use shared::progress::Progress;
+    use model::event::{Event, EventKind};
+    use model::job::JobState;
+    use model::progress::Progress;
 
     use super::*;
 

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use shared::event::Broadcast;
-use shared::job::Caller;
+use model::event::Broadcast;
+use model::job::Caller;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::{HttpRequest, rt, web};
 use actix_ws::{CloseCode, CloseReason, Closed, Message, MessageStream, ProtocolError, Session};
 use futures_util::stream::{LocalBoxStream, SelectAll, StreamExt as _};
-use shared::problem::{ProblemKind, StoredProblem};
+use model::problem::{ProblemKind, StoredProblem};
 use tokio::time::{Instant, sleep_until, timeout};
 use uuid::Uuid;
 

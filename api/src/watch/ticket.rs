@@ -6,8 +6,8 @@
 use actix_web::http::header::SEC_WEBSOCKET_PROTOCOL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
+use model::access::{Session, open_ticket, seal_ticket};
 use serde::Serialize;
-use shared::access::{Session, open_ticket, seal_ticket};
 use utoipa::ToSchema;
 
 use crate::auth::Identity;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shared::event::Broadcast;
+use model::event::Broadcast;
 use uuid::Uuid;
 
 use crate::arrival::Standing;

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use ::api::auth::Access;
 use ::api::routes::{Row, table};
+use model::job::Caller;
 use reqwest::{Method, RequestBuilder};
 use serde_json::json;
-use shared::job::Caller;
-use shared::store::Scope;
+use store::Scope;
 use uuid::Uuid;
 
 use crate::api::{Api, Stack, ana, body, caller, header, on_both_stacks, problem};
@@ -153,7 +153,7 @@ async fn an_expired_key_is_named_as_such(stack: Stack) {
     let api = Api::start(stack).await;
     let (key, _) = api.make_key_for(&ana(), &Scope::ALL, Some(Duration::from_millis(1))).await;
     testing::eventually(Duration::from_secs(5), "the key expires", async || {
-        let kept = api.places.store.api_key_by_hash(shared::access::hash_token(&key)).await.unwrap();
+        let kept = api.backends.store.api_key_by_hash(model::access::hash_token(&key)).await.unwrap();
         kept.unwrap().expired
     })
     .await;
@@ -167,7 +167,7 @@ async fn a_revoked_key_stops_working_within_seconds(stack: Stack) {
     let (key, id) = api.make_key_for(&ana(), &Scope::ALL, None).await;
     let ask = || api.plain(Method::GET, "/v1/jobs").bearer_auth(&key).send();
     assert_eq!(ask().await.unwrap().status(), 200);
-    assert!(api.places.store.revoke_api_key(id).await.unwrap());
+    assert!(api.backends.store.revoke_api_key(id).await.unwrap());
     testing::eventually(Duration::from_secs(7), "the gateway forgets the key", async || {
         ask().await.unwrap().status() == 401
     })
@@ -180,7 +180,7 @@ async fn a_revoked_key_stops_working_within_seconds(stack: Stack) {
 
 async fn credentials_that_are_no_key_of_ours_are_refused(stack: Stack) {
     let api = Api::start(stack).await;
-    let other = shared::access::make_api_key();
+    let other = model::access::make_api_key();
     let long = format!("Bearer wl_{}", "x".repeat(1000));
     let unknown = format!("Bearer {other}");
     let basic = format!("Basic {}", api.key);

@@ -1,7 +1,7 @@
 //! `/v1/admin`.
 
 use serde_json::json;
-use shared::store::Scope;
+use store::Scope;
 use uuid::Uuid;
 
 use crate::api::{Api, Stack, body, caller, id_of, on_both_stacks, problem};

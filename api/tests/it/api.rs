@@ -5,16 +5,16 @@ use std::sync::Once;
 use std::time::Duration;
 
 use bytes::Bytes;
+use configuration::{Config, Secret};
+use model::access::{hash_token, link_token, make_api_key};
+use model::artifact::{self, Format, NewArtifact};
+use model::job::{Caller, Job};
+use model::problem::{Problem, ProblemKind};
+use model::progress::Progress;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use runtime::Backends;
 use serde_json::{Value, json};
-use shared::access::{hash_token, link_token, make_api_key};
-use shared::artifact::{self, Format, NewArtifact};
-use shared::config::{Config, Secret};
-use shared::job::{Caller, Job};
-use shared::places::Places;
-use shared::problem::{Problem, ProblemKind};
-use shared::progress::Progress;
-use shared::store::{ClaimRequest, Claimed, Ending, NewApiKey, Scope, Settled, Settlement, WorkerInfo};
+use store::{ClaimRequest, Claimed, Ending, NewApiKey, Scope, Settled, Settlement, WorkerInfo};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -54,11 +54,11 @@ pub(crate) struct Api {
     /// Opens everything for Ana of the tenant acme.
     pub(crate) key: String,
     pub(crate) config: Config,
-    pub(crate) places: Places,
+    pub(crate) backends: Backends,
     pub(crate) client: Client,
     worker: Uuid,
     gateway: Option<(CancellationToken, JoinHandle<anyhow::Result<()>>)>,
-    movers: Option<(CancellationToken, JoinHandle<()>)>,
+    background: Option<(CancellationToken, JoinHandle<()>)>,
     _folder: tempfile::TempDir,
     _servers: Servers,
 }
@@ -115,20 +115,20 @@ impl Api {
         change(&mut config);
         start_telemetry(&config);
 
-        let (places, movers) = Places::open(&config).await.unwrap();
+        let (backends, background) = Backends::open(&config).await.unwrap();
         let stop = CancellationToken::new();
-        let movers = Some((stop.clone(), tokio::spawn(movers.run_until_stopped(stop))));
-        let worker = register(&places).await;
+        let background = Some((stop.clone(), tokio::spawn(background.run_until_stopped(stop))));
+        let worker = register(&backends).await;
         let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         let mut api = Self {
             url: String::new(),
             key: String::new(),
             config,
-            places,
+            backends,
             client,
             worker,
             gateway: None,
-            movers,
+            background,
             _folder: folder,
             _servers: servers,
         };
@@ -138,7 +138,7 @@ impl Api {
     }
 
     async fn start_gateway(&mut self) {
-        let application = ::api::Application::build(&self.config, self.places.clone()).await.unwrap();
+        let application = ::api::Application::build(&self.config, self.backends.clone()).await.unwrap();
         self.url = format!("http://127.0.0.1:{}", application.port());
         let stop = CancellationToken::new();
         self.gateway = Some((stop.clone(), tokio::spawn(application.run_until_stopped(stop))));
@@ -159,7 +159,7 @@ impl Api {
 
     pub(crate) async fn stop(mut self) {
         self.stop_gateway().await;
-        if let Some((stop, running)) = self.movers.take() {
+        if let Some((stop, running)) = self.background.take() {
             stop.cancel();
             running.await.unwrap();
         }
@@ -178,13 +178,13 @@ impl Api {
         let key = make_api_key();
         let new = NewApiKey {
             id: Uuid::now_v7(),
-            prefix: shared::access::key_prefix(&key),
+            prefix: model::access::key_prefix(&key),
             hash: hash_token(&key),
             caller: caller.clone(),
             scopes: scopes.to_vec(),
             valid_for: valid,
         };
-        let kept = self.places.store.create_api_key(new).await.unwrap();
+        let kept = self.backends.store.create_api_key(new).await.unwrap();
         (key, kept.id)
     }
 
@@ -228,7 +228,7 @@ impl Api {
     /// Claims a job for the test's worker.
     pub(crate) async fn claim(&self, id: Uuid) -> Job {
         let request = ClaimRequest { job_id: id, redelivered: false, alone: false };
-        match self.places.jobs.claim(self.worker, request).await.unwrap() {
+        match self.backends.group_commit.claim(self.worker, request).await.unwrap() {
             Claimed::Yes(job) => *job,
             other => panic!("not claimed: {other:?}"),
         }
@@ -238,7 +238,7 @@ impl Api {
         let (job_id, attempt) = (job.id, job.attempt);
         let progress = Progress { rows: 3, bytes: 20, ..Progress::default() };
         let settlement = Settlement { job_id, worker_id: self.worker, attempt, progress, ending };
-        let settled = self.places.jobs.settle(settlement).await.unwrap();
+        let settled = self.backends.group_commit.settle(settlement).await.unwrap();
         assert!(matches!(settled, Settled::As(_)), "{settled:?}");
     }
 
@@ -253,7 +253,7 @@ impl Api {
     pub(crate) async fn store_file(&self, job: &Job, format: Format, file: &'static [u8]) -> NewArtifact {
         let (id, link_id) = (Uuid::now_v7(), Uuid::new_v4());
         let object_key = artifact::object_key(job.id, job.attempt, id, format);
-        let mut upload = self.places.storage.create(&object_key, format.media_type()).await.unwrap();
+        let mut upload = self.backends.storage.create(&object_key, format.media_type()).await.unwrap();
         upload.write(Bytes::from_static(file)).await.unwrap();
         let stored = upload.finish().await.unwrap();
         let token = link_token(self.config.service.link_secret.expose(), link_id);
@@ -266,7 +266,7 @@ impl Api {
             rows: 3,
             sha256: stored.sha256,
             complete: true,
-            snapshot_at: self.places.store.now().await.unwrap(),
+            snapshot_at: self.backends.store.now().await.unwrap(),
             link_id,
             link_hash: hash_token(&token),
         }
@@ -281,7 +281,7 @@ impl Api {
 
     /// Reads a job from the store, whoever's it is.
     pub(crate) async fn job(&self, id: Uuid) -> Job {
-        self.places.store.job_by_id(id).await.unwrap().expect("the job is there")
+        self.backends.store.job_by_id(id).await.unwrap().expect("the job is there")
     }
 }
 
@@ -317,20 +317,20 @@ fn write_reports(folder: &Path) {
 /// Logs and metrics are the process's, not a test's.
 fn start_telemetry(config: &Config) {
     static STARTED: Once = Once::new();
-    STARTED.call_once(|| std::mem::forget(shared::telemetry::start(&config.telemetry, "api-test").unwrap()));
+    STARTED.call_once(|| std::mem::forget(runtime::telemetry::start(&config.telemetry, "api-test").unwrap()));
 }
 
 /// Registers the worker the test plays, and keeps it alive as long as the test's runtime.
-async fn register(places: &Places) -> Uuid {
+async fn register(backends: &Backends) -> Uuid {
     let id = Uuid::now_v7();
     let info = WorkerInfo {
         id,
         host: "test".to_owned(),
         pid: std::process::id(),
-        lanes: shared::job::Lane::ALL.to_vec(),
+        lanes: model::job::Lane::ALL.to_vec(),
         concurrency: 4,
     };
-    let mut heartbeat = places.store.register_worker(info).await.unwrap();
+    let mut heartbeat = backends.store.register_worker(info).await.unwrap();
     tokio::spawn(async move {
         let mut beats = tokio::time::interval(Duration::from_millis(300));
         loop {
@@ -358,7 +358,7 @@ pub(crate) async fn problem(answer: Response) -> (u16, String, Value) {
     let problem = body(answer).await;
     assert_eq!(problem["status"], status);
     assert!(problem["title"].is_string() && !problem["detail"].as_str().unwrap().is_empty(), "{problem}");
-    let kind = problem["type"].as_str().unwrap().strip_prefix(shared::problem::TYPE_PREFIX).unwrap().to_owned();
+    let kind = problem["type"].as_str().unwrap().strip_prefix(model::problem::TYPE_PREFIX).unwrap().to_owned();
     (status, kind, problem)
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use shared::store::Scope;
+use store::Scope;
 use uuid::Uuid;
 
 use crate::api::{Api, Stack, body, caller, id_of, on_both_stacks};
@@ -158,7 +158,7 @@ async fn what_was_told_is_held_against_the_truth(stack: Stack) {
     // Nobody ran it as late as this.
     let told = api.job(id).await.forecast.unwrap().eta.unwrap();
     let late = api.job(id).await.created_at + chrono::TimeDelta::milliseconds(told.p90.cast_signed() + 1);
-    testing::eventually(PATIENCE, "it is late", async || api.places.store.now().await.unwrap() > late).await;
+    testing::eventually(PATIENCE, "it is late", async || api.backends.store.now().await.unwrap() > late).await;
     api.finish(id, b"x").await;
     let after = read().await;
     assert_eq!(after["all"]["forecasts"], known + 1);

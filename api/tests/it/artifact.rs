@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use model::access::{hash_token, link_token};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
-use shared::access::{hash_token, link_token};
 use uuid::Uuid;
 
 use crate::api::{Api, Stack, body, header, id_of, on_both_stacks, problem, steady};
@@ -230,7 +230,7 @@ async fn a_file_in_a_bucket_is_reached_by_a_signed_address(stack: Stack) {
         config.storage.endpoint = Some(s3.endpoint());
         config.storage.region = Some(testing::s3::S3::REGION.to_owned());
         config.storage.access_key_id = Some(testing::s3::S3::ACCESS_KEY_ID.to_owned());
-        config.storage.secret_access_key = Some(shared::config::Secret::new(testing::s3::S3::SECRET_ACCESS_KEY));
+        config.storage.secret_access_key = Some(configuration::Secret::new(testing::s3::S3::SECRET_ACCESS_KEY));
     })
     .await;
     let file = api.file().await;

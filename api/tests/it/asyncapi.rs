@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use model::event::Broadcast;
+use model::message::Message;
+use model::problem::{Problem, ProblemKind};
+use model::progress::{Phase, Progress};
 use serde_json::{Value, json};
-use shared::event::Broadcast;
-use shared::message::Message;
-use shared::problem::{Problem, ProblemKind};
-use shared::progress::{Phase, Progress};
 use uuid::Uuid;
 
 use crate::api::{Api, Stack, ana, body, on_both_stacks};
@@ -54,7 +54,7 @@ fn every_reference_leads_somewhere_and_every_schema_is_understood() {
 fn messages_between_processes_are_what_the_document_says() {
     let document = api::asyncapi::document();
     let job_id = Uuid::now_v7();
-    let error = Problem::invalid(vec![shared::problem::FieldError { pointer: "/a".into(), detail: "b".into() }]);
+    let error = Problem::invalid(vec![model::problem::FieldError { pointer: "/a".into(), detail: "b".into() }]);
     for (schema, message) in [
         ("RunJob", Message::RunJob { job_id }),
         ("SendDelivery", Message::SendDelivery { delivery_id: job_id }),
@@ -64,12 +64,12 @@ fn messages_between_processes_are_what_the_document_says() {
     }
     let (now, caller) = (chrono::Utc::now(), ana());
     for (kind, next) in [("submitted", None), ("retrying", Some(now))] {
-        let event = shared::event::Event {
+        let event = model::event::Event {
             job_id,
             seq: 1,
             caller: caller.clone(),
             kind: kind.parse().unwrap(),
-            state: shared::job::JobState::Retrying,
+            state: model::job::JobState::Retrying,
             attempt: 1,
             error: next.map(|_| error.clone()),
             next_attempt_at: next,
@@ -109,13 +109,13 @@ async fn what_watchers_are_sent_is_what_the_document_says(stack: Stack) {
     let (one, two) = (api.submit_job().await, api.submit_job().await);
     let job = api.claim(one).await;
     let progress = Progress { phase: Phase::Reading, rows: 1, total_rows: Some(9), ..Progress::default() };
-    api.places.broker.broadcast(Broadcast::Progress { job_id: one, caller: ana(), attempt: job.attempt, progress });
+    api.backends.broker.broadcast(Broadcast::Progress { job_id: one, caller: ana(), attempt: job.attempt, progress });
     let problem = Problem::new(ProblemKind::SourceUnavailable, "The source is down.");
-    let delay = shared::backoff::RetryDelay {
+    let delay = model::backoff::RetryDelay {
         queue: std::time::Duration::from_secs(5),
         due_after: std::time::Duration::from_secs(5),
     };
-    api.settle(&job, shared::store::Ending::RetryLater(problem, delay)).await;
+    api.settle(&job, store::Ending::RetryLater(problem, delay)).await;
     api.finish(two, b"x").await;
     let mut names = Vec::new();
     while names.last().is_none_or(|name| name != "done") {

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use configuration::{Config, Secret};
 use reqwest::{Client, Method};
 use serde_json::json;
-use shared::config::{Config, Secret};
-use shared::store::{NewApiKey, Scope};
+use store::{NewApiKey, Scope};
 use uuid::Uuid;
 
 use crate::api::{Api, REPORT, Stack, ana, body, header, id_of, problem};
@@ -140,13 +140,13 @@ async fn no_secret_token_or_sensitive_parameter_reaches_logs_problems_or_metrics
 }
 
 async fn make_key(config: &Config) -> String {
-    let (outbox, _unheard) = shared::outbox::Outbox::new();
-    let store = shared::store::open(&config.database, outbox).await.unwrap();
-    let key = shared::access::make_api_key();
+    let (outbox, _unheard) = runtime::outbox::Outbox::new();
+    let store = runtime::open_store(&config.database, outbox).await.unwrap();
+    let key = model::access::make_api_key();
     let new = NewApiKey {
         id: Uuid::now_v7(),
-        prefix: shared::access::key_prefix(&key),
-        hash: shared::access::hash_token(&key),
+        prefix: model::access::key_prefix(&key),
+        hash: model::access::hash_token(&key),
         caller: ana(),
         scopes: Scope::ALL.to_vec(),
         valid_for: None,

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use model::artifact::{Format, NewArtifact};
+use model::job::Job;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
-use shared::artifact::{Format, NewArtifact};
-use shared::job::Job;
-use shared::store::{Ending, Scope};
+use store::{Ending, Scope};
 use uuid::Uuid;
 
 use crate::api::{Api, Stack, body, caller, header, id_of, on_both_stacks, problem};
@@ -144,7 +144,7 @@ async fn without_a_whole_parquet_file_it_is_said_what_to_do(stack: Stack) {
     let gone = submit(&api, "gone").await;
     let expires_at = finish(&api, gone, &[Format::Parquet], |_| ()).await.artifacts[0].expires_at;
     testing::eventually(Duration::from_secs(20), "the file to expire", async || {
-        (api.places.store.now().await.unwrap() > expires_at).then_some(())
+        (api.backends.store.now().await.unwrap() > expires_at).then_some(())
     })
     .await;
     let (status, kind, said) = problem(ask(&api, gone, &excel()).await).await;

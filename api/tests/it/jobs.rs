@@ -1,8 +1,8 @@
 //! Reading, listing, cancelling and replaying jobs; the catalogue.
 
+use model::job::JobState;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use shared::job::JobState;
 use uuid::Uuid;
 
 use crate::api::{Api, Stack, body, header, id_of, on_both_stacks, problem, steady};

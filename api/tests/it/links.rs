@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use model::job::JobState;
+use model::locale::{Language, time_zone};
+use report::parse_definition;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
-use shared::job::JobState;
-use shared::locale::{Language, time_zone};
-use shared::report::parse_definition;
-use shared::store::Scope;
+use store::Scope;
 use testing::eventually;
 use uuid::Uuid;
 
@@ -115,7 +115,7 @@ async fn views_and_downloads_are_counted_and_scanners_use_nothing_up(stack: Stac
     let download = api.plain(Method::GET, &format!("{link}?download")).header("accept", HTML);
     let signed_in = download.header("user-agent", FIREFOX).bearer_auth(&api.key).send().await.unwrap();
     assert_eq!(signed_in.bytes().await.unwrap(), FILE);
-    // Going on where it broke off, and asking how long it is, are no downloads of their own.
+    // RunProgress on where it broke off, and asking how long it is, are no downloads of their own.
     let rest = api.plain(Method::GET, &link).header("range", "bytes=12-").send().await.unwrap();
     assert_eq!((rest.status().as_u16(), rest.bytes().await.unwrap().as_ref()), (206, &FILE[12..]));
     assert_eq!(api.plain(Method::HEAD, &link).send().await.unwrap().status(), 200);
@@ -253,9 +253,9 @@ async fn a_report_is_made_again_only_while_that_is_allowed(stack: Stack) {
     assert_eq!(problem(press(&link).await.unwrap()).await.1, "report-not-found");
     api.offer("fleeting", &text).await;
     // In the name of somebody whose keys were all revoked.
-    let keys = api.places.store.api_keys(Some("acme")).await.unwrap();
+    let keys = api.backends.store.api_keys(Some("acme")).await.unwrap();
     for key in keys.iter().filter(|key| key.caller == ana()) {
-        api.places.store.revoke_api_key(key.id).await.unwrap();
+        api.backends.store.revoke_api_key(key.id).await.unwrap();
     }
     assert_eq!(problem(press(&link).await.unwrap()).await.1, "forbidden");
     api.stop().await;

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use model::job::JobState;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
-use shared::job::JobState;
-use shared::store::Scope;
+use store::Scope;
 use uuid::Uuid;
 
 use crate::api::{Api, Stack, body, caller, header, id_of, on_both_stacks, problem};
@@ -197,8 +197,8 @@ async fn identical_jobs_under_way_are_joined_and_cancelled_apart(stack: Stack) {
             (jobs["jobs"].as_array().unwrap().len() == 3).then_some(())
         })
         .await;
-        let file = api.store_file(&claimed, shared::artifact::Format::Csv, b"the file").await;
-        api.settle(&claimed, shared::store::Ending::Done(vec![file])).await;
+        let file = api.store_file(&claimed, model::artifact::Format::Csv, b"the file").await;
+        api.settle(&claimed, store::Ending::Done(vec![file])).await;
     });
     assert_eq!(third.status(), StatusCode::OK);
     assert_eq!(body(third).await["artifacts"][0]["bytes"], 8);

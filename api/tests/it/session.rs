@@ -2,7 +2,7 @@
 
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
-use shared::store::Scope;
+use store::Scope;
 
 use crate::api::{Api, Stack, ana, body, header, on_both_stacks, problem};
 
@@ -60,7 +60,7 @@ async fn what_is_no_key_does_not_sign_in(stack: Stack) {
     let api = Api::start(stack).await;
     for (with, status, kind) in [
         (json!({"key": "secret"}), 401, "unauthorized"),
-        (json!({"key": shared::access::make_api_key()}), 401, "unauthorized"),
+        (json!({"key": model::access::make_api_key()}), 401, "unauthorized"),
         (json!({"once": "unknown"}), 401, "unauthorized"),
         (json!({}), 422, "validation-failed"),
         (json!({"key": ""}), 422, "validation-failed"),
@@ -113,7 +113,7 @@ async fn a_session_ends_with_its_key_and_when_somebody_signs_out(stack: Stack) {
     let forget = header(&out, "set-cookie").unwrap();
     assert!(forget.contains("Max-Age=0") && forget.starts_with(cookie.split('=').next().unwrap()), "{forget}");
 
-    assert!(api.places.store.revoke_api_key(id).await.unwrap());
+    assert!(api.backends.store.revoke_api_key(id).await.unwrap());
     api.restart_gateway().await;
     assert_eq!(who(&api, &cookie).await, json!({"signed_in": false}));
     let (status, ..) = problem(browser(&api, Method::GET, "/v1/jobs", &cookie).send().await.unwrap()).await;

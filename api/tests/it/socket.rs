@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use chrono::Utc;
+use model::access::{Session, hash_token, seal_ticket};
+use model::event::Broadcast;
+use model::progress::{Phase, Progress};
 use serde_json::Value;
-use shared::access::{Session, hash_token, seal_ticket};
-use shared::event::Broadcast;
-use shared::progress::{Phase, Progress};
-use shared::store::Scope;
+use store::Scope;
 use tokio::io::AsyncReadExt as _;
 use uuid::Uuid;
 
@@ -127,7 +127,7 @@ async fn progress_comes_without_an_id(stack: Stack) {
     let mut socket = Socket::open(&api.url, "/v1/ws", &api.key).await;
     assert!(matches!(socket.next().await, Said::Event(said) if said["event"] == "position" && said["id"].is_string()));
     let progress = Progress { phase: Phase::Reading, rows: 7, ..Progress::default() };
-    api.places.broker.broadcast(Broadcast::Progress { job_id: id, caller: ana(), attempt: job.attempt, progress });
+    api.backends.broker.broadcast(Broadcast::Progress { job_id: id, caller: ana(), attempt: job.attempt, progress });
     let said = socket.next_event().await.unwrap();
     assert_eq!((&said["id"], &said["event"]), (&Value::Null, &Value::from("progress")));
     assert_eq!(said["data"]["data"]["progress"]["rows"], 7);
@@ -242,7 +242,7 @@ async fn sockets_close_when_the_gateway_stops_and_when_the_key_ends(stack: Stack
     let mut own = Socket::open(&api.url, "/v1/ws", &api.key).await;
     // Reading is what answers pings.
     let reading = tokio::spawn(async move { own.closed().await });
-    assert!(api.places.store.revoke_api_key(id).await.unwrap());
+    assert!(api.backends.store.revoke_api_key(id).await.unwrap());
     assert_eq!(guest.closed().await, (4401, "the API key was revoked or has expired".to_owned()));
     api.stop_gateway().await;
     assert_eq!(reading.await.unwrap().0, 1001);

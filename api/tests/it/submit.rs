@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use shared::store::Scope;
+use store::Scope;
 
 use crate::api::{Api, Stack, ana, body, caller, header, id_of, on_both_stacks, problem, steady};
 
@@ -337,6 +337,6 @@ async fn the_trace_of_the_request_is_stored_with_the_job(stack: Stack) {
     let request = api.post("/v1/jobs").header("traceparent", "nonsense").json(&json!({"report": "numbers"}));
     let id = id_of(&body(request.send().await.unwrap()).await);
     let made = api.job(id).await.traceparent.unwrap();
-    assert!(made.parse::<shared::trace::TraceContext>().is_ok(), "{made}");
+    assert!(made.parse::<model::trace::TraceContext>().is_ok(), "{made}");
     api.stop().await;
 }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use model::backoff::RetryDelay;
+use model::event::Broadcast;
+use model::problem::{Problem, ProblemKind};
+use model::progress::{Phase, Progress};
 use serde_json::json;
-use shared::backoff::RetryDelay;
-use shared::event::Broadcast;
-use shared::problem::{Problem, ProblemKind};
-use shared::progress::{Phase, Progress};
-use shared::store::{Ending, Scope};
+use store::{Ending, Scope};
 use uuid::Uuid;
 
 use crate::api::{Api, Stack, ana, caller, on_both_stacks, problem};
@@ -37,7 +37,7 @@ impl Api {
 
     fn progress_of(&self, id: Uuid, attempt: i32, rows: u64) {
         let progress = Progress { phase: Phase::Reading, rows, total_rows: Some(200), ..Progress::default() };
-        self.places.broker.broadcast(Broadcast::Progress { job_id: id, caller: ana(), attempt, progress });
+        self.backends.broker.broadcast(Broadcast::Progress { job_id: id, caller: ana(), attempt, progress });
     }
 
     async fn retry(&self, id: Uuid) {
@@ -129,7 +129,7 @@ async fn progress_is_shown_without_an_id_and_never_after_the_end(stack: Stack) {
         (&data["type"], &data["data"]["progress"]["percent"]),
         (&json!("dev.waitless.job.progress"), &json!(50.0))
     );
-    let artifact = api.store_file(&job, shared::artifact::Format::Csv, b"x").await;
+    let artifact = api.store_file(&job, model::artifact::Format::Csv, b"x").await;
     api.settle(&job, Ending::Done(vec![artifact])).await;
     api.progress_of(id, job.attempt, 200);
     let rest = stream.names_until_end().await;
@@ -178,8 +178,8 @@ async fn events_whose_broadcast_was_lost_come_all_the_same(stack: Stack) {
     let mut stream = Stream::open(api.watch_job(id, None)).await;
     assert_eq!(stream.next_event().await.unwrap().name.as_deref(), Some("submitted"));
     // Another process, whose broadcasts do not reach this gateway, ends the job.
-    let (outbox, _unheard) = shared::outbox::Outbox::new();
-    let elsewhere = shared::store::open(&api.config.database, outbox).await.unwrap();
+    let (outbox, _unheard) = runtime::outbox::Outbox::new();
+    let elsewhere = runtime::open_store(&api.config.database, outbox).await.unwrap();
     elsewhere.cancel(&ana(), id).await.unwrap();
     let last = stream.next_state().await.unwrap();
     assert_eq!((last.id.as_deref(), last.name.as_deref()), (Some("2"), Some("cancelled")));

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use runtime::Backends;
 use serde_json::Value;
-use shared::places::Places;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -127,15 +127,15 @@ impl Neighbour {
     pub(crate) async fn start(api: &Api, stack: Stack) -> Self {
         let stop = CancellationToken::new();
         let mut running = Vec::new();
-        let places = if stack == Stack::Embedded {
+        let backends = if stack == Stack::Embedded {
             // The embedded broker is within one process.
-            api.places.clone()
+            api.backends.clone()
         } else {
-            let (places, movers) = Places::open(&api.config).await.unwrap();
-            running.push(tokio::spawn(movers.run_until_stopped(stop.clone())));
-            places
+            let (backends, background) = Backends::open(&api.config).await.unwrap();
+            running.push(tokio::spawn(background.run_until_stopped(stop.clone())));
+            backends
         };
-        let application = ::api::Application::build(&api.config, places).await.unwrap();
+        let application = ::api::Application::build(&api.config, backends).await.unwrap();
         let url = format!("http://127.0.0.1:{}", application.port());
         let stopped = stop.clone();
         running.push(tokio::spawn(async move { application.run_until_stopped(stopped).await.unwrap() }));

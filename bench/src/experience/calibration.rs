@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use chrono::{DateTime, Utc};
+use model::forecast::{Calibration, Eta};
 use serde_json::{Map, Value, json};
-use shared::arrival::{Calibration, Eta};
 use testing::process::{Process, binary};
 
 use crate::figures::{print, say};

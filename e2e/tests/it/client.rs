@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
+use model::job::JobState;
 use reqwest::redirect::Policy;
 use serde_json::{Value, json};
-use shared::job::JobState;
 use uuid::Uuid;
 
 /// A submit that nobody accepts for so long is given up, and fails the test.

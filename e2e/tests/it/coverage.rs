@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use shared::store::Store;
+use store::Store;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use shared::config::Config;
-use shared::outbox::Outbox;
-use shared::store::Store;
+use configuration::Config;
+use runtime::outbox::Outbox;
+use store::Store;
 use testing::process::{Builder, Process};
 
 use crate::stack::common_settings;
@@ -46,6 +46,6 @@ impl Embedded {
 
     /// Reads the database from beside, as a backup would.
     pub(crate) async fn store(&self) -> Arc<dyn Store> {
-        shared::store::open(&self.config().database, Outbox::new().0).await.unwrap()
+        runtime::open_store(&self.config().database, Outbox::new().0).await.unwrap()
     }
 }

@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use configuration::{Config, Secret};
+use model::delivery::DeliveryState;
+use model::event::EventKind;
+use model::job::{Caller, Job, JobState};
+use model::transitions::MAX_CRASHES;
+use runtime::Backends;
+use runtime::sweep::Tidy;
 use sha2::{Digest as _, Sha256};
-use shared::config::{Config, Secret};
-use shared::delivery::DeliveryState;
-use shared::event::EventKind;
-use shared::job::{Caller, Job, JobState};
-use shared::places::Places;
-use shared::store::{JobFilter, Store};
-use shared::sweep::Tidy;
-use shared::transitions::MAX_CRASHES;
+use store::{JobFilter, Store};
 use testing::smtp::Mail;
 use uuid::Uuid;
 
@@ -232,8 +232,8 @@ async fn tidy(evidence: &Evidence) {
     let mut config = evidence.config.clone();
     config.broker.url = Secret::new("in-process:");
     config.sweeper.orphan_grace = Duration::ZERO;
-    let (places, _movers) = Places::open(&config).await.unwrap();
-    Tidy::new(places, &config.sweeper).tidy().await;
+    let (backends, _background) = Backends::open(&config).await.unwrap();
+    Tidy::new(backends, &config.sweeper).tidy().await;
 }
 
 /// Every stored file below `folder`, as a key; files that are still being written are not stored.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use futures_util::StreamExt as _;
-use shared::job::{Caller, JobState};
+use model::job::{Caller, JobState};
 use testing::eventually;
 use testing::process::Process;
 use uuid::Uuid;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use shared::job::JobState;
-use shared::store::Store;
+use model::job::JobState;
+use store::Store;
 use testing::eventually;
 use testing::process::Process;
 use uuid::Uuid;

@@ -3,9 +3,9 @@
 
 use std::sync::{Arc, Mutex};
 
+use model::job::{Job, JobState};
+use model::message::Queue;
 use serde_json::{Value, json};
-use shared::job::{Job, JobState};
-use shared::message::Queue;
 use testing::process::Process;
 use testing::s3::S3;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

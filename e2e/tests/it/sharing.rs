@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
+use model::job::JobState;
 use reqwest::Client;
 use serde_json::{Value, json};
-use shared::job::JobState;
-use shared::store::Store;
+use store::Store;
 use testing::eventually;
 use uuid::Uuid;
 

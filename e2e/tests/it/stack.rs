@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use broker::Broker;
+use configuration::Config;
+use model::access::{hash_token, key_prefix, make_api_key};
+use model::delivery::DeliveryState;
+use model::job::{Caller, Job, JobState, Lane};
+use model::message::{Message, OutboxMessage, Queue, Route};
 use rand::seq::SliceRandom as _;
-use shared::access::{hash_token, key_prefix, make_api_key};
-use shared::broker::Broker;
-use shared::config::Config;
-use shared::delivery::DeliveryState;
-use shared::job::{Caller, Job, JobState, Lane};
-use shared::message::{Message, OutboxMessage, Queue, Route};
-use shared::outbox::Outbox;
-use shared::store::{NewApiKey, Scope, Store};
+use runtime::outbox::Outbox;
+use store::{NewApiKey, Scope, Store};
 use testing::eventually;
 use testing::process::{Builder, Process};
 use uuid::Uuid;
@@ -96,7 +96,7 @@ impl Stack {
             set(&mut settings, name, value);
         }
         let config = Config::from_layers(None, settings.clone().into_iter()).unwrap();
-        let store = shared::store::open(&config.database, Outbox::new().0).await.unwrap();
+        let store = runtime::open_store(&config.database, Outbox::new().0).await.unwrap();
         let client = Client::new(make_key(store.as_ref(), caller()).await);
         let coverage = Coverage::start(Arc::clone(&store));
         let (gateways, workers, notifiers) = (Vec::new(), Vec::new(), Vec::new());
@@ -234,7 +234,7 @@ impl Stack {
 
     /// Rings for jobs, `times` for each, in random order, as a broker that duplicates and shuffles would.
     pub(crate) async fn ring_again(&self, jobs: &[Uuid], times: usize) {
-        let broker: Arc<dyn Broker> = shared::broker::open(&self.config.broker).await.unwrap();
+        let broker: Arc<dyn Broker> = broker::open(&self.config.broker).await.unwrap();
         eventually(SOON, "the broker can be rung at", async || broker.check().await).await;
         let ring = |job_id: &Uuid| OutboxMessage {
             id: Uuid::now_v7(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::job::JobState;
+use model::job::JobState;
 use testing::process::Process;
 
 use crate::client::{busy, quick, slow};

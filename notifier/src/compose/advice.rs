@@ -1,6 +1,6 @@
 //! What happened to a failed report, and what the reader of its mail can do.
 
-use shared::problem::ProblemKind;
+use model::problem::ProblemKind;
 
 use super::messages::{Advice, Failure, Messages};
 

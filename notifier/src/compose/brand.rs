@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context as _, bail, ensure};
+use configuration::Logo;
 use serde::Serialize;
-use shared::config::{self, Logo};
 
 /// A logo travels with every mail, so it must be small.
 const MAX_LOGO: u64 = 100 << 10;
@@ -15,7 +15,7 @@ pub(super) const LOGO_ID: &str = "logo@waitless";
 /// A brand, ready to be put into mails.
 #[derive(Debug, Clone)]
 pub(super) struct Brand {
-    pub(super) settings: config::Brand,
+    pub(super) settings: configuration::Brand,
     pub(super) picture: Option<Picture>,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct Look {
 
 impl Brand {
     /// Makes a brand ready: reads its logo.
-    pub(super) fn open(settings: &config::Brand) -> anyhow::Result<Self> {
+    pub(super) fn open(settings: &configuration::Brand) -> anyhow::Result<Self> {
         let picture = match &settings.logo {
             Some(Logo::File(path)) => Some(
                 read_picture(path)

@@ -1,12 +1,12 @@
 //! Gathers what a mail tells: the job, its report as it was then, its artifacts or its failure.
 
 use chrono::{DateTime, Utc};
-use shared::delivery::{Delivery, Lateness, Occasion};
-use shared::job::Job;
-use shared::problem::{Problem, ProblemKind};
-use shared::report::{ReportDefinition, parse_definition};
-use shared::store::{Store, StoreError};
-use shared::trace::TraceContext;
+use model::delivery::{Delivery, Lateness, Occasion};
+use model::job::Job;
+use model::problem::{Problem, ProblemKind};
+use model::trace::TraceContext;
+use report::{ReportDefinition, parse_definition};
+use store::{Store, StoreError};
 
 /// What a mail tells.
 #[derive(Debug, Clone)]

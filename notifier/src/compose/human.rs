@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use shared::locale::Writer;
+use model::locale::Writer;
 
 use super::messages::Messages;
 

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use shared::arrival::Eta;
-use shared::delivery::Lateness;
-use shared::job::{Job, JobState};
-use shared::progress::Phase;
+use model::delivery::Lateness;
+use model::forecast::Eta;
+use model::job::{Job, JobState};
+use model::progress::Phase;
 
 use super::human::Human;
 use super::messages::fill;

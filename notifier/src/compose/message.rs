@@ -3,7 +3,7 @@
 use lettre::Address;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Attachment, Mailbox, Message, MultiPart, SinglePart};
-use shared::delivery::Delivery;
+use model::delivery::Delivery;
 
 use super::brand::{LOGO_ID, Picture};
 use super::{ComposeError, faulty};

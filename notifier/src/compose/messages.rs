@@ -1,8 +1,8 @@
 //! The catalogues of messages: what mails say, one file a language.
 
+use model::locale::Language;
+pub(super) use model::locale::fill;
 use serde::{Deserialize, Serialize};
-use shared::locale::Language;
-pub(super) use shared::locale::fill;
 
 /// Everything a mail says in one language. The shape is the list of keys: a catalogue that lacks one, or has one too many, is
 /// refused when the notifier starts.

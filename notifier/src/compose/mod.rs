@@ -14,12 +14,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use configuration::{Config, Secret};
 use lettre::message::Mailbox;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment};
-use shared::config::{Config, Secret};
-use shared::delivery::Delivery;
-use shared::locale::{Conventions, Language, Writer, time_zone};
+use model::delivery::Delivery;
+use model::locale::{Conventions, Language, Writer, time_zone};
 use url::Url;
 
 use crate::mail::Mail;

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use model::access::link_token;
+use model::artifact::{Artifact, Format};
+use model::job::Job;
+use model::problem::{Problem, ProblemKind};
+use report::{LinkAccess, ParamSpec, ParamType, ReportDefinition};
 use serde::Serialize;
 use serde_json::Value;
-use shared::access::link_token;
-use shared::artifact::{Artifact, Format};
-use shared::job::Job;
-use shared::problem::{Problem, ProblemKind};
-use shared::report::{LinkAccess, ParamSpec, ParamType, ReportDefinition};
 
 use super::advice;
 use super::brand::Look;

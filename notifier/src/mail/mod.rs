@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use lettre::Address;
-use shared::config;
 use uuid::Uuid;
 
 pub use folder::Folder;
@@ -53,7 +52,7 @@ pub trait Mailer: Send + Sync + std::fmt::Debug {
 ///
 /// # Errors
 /// Says what is wrong with the URL, without the password in it.
-pub fn open(config: &config::Mail) -> anyhow::Result<Arc<dyn Mailer>> {
+pub fn open(config: &configuration::Mail) -> anyhow::Result<Arc<dyn Mailer>> {
     let url = config.url.expose();
     match url.strip_prefix("file:") {
         Some(folder) => {

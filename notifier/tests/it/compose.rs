@@ -2,17 +2,17 @@
 
 use std::path::Path;
 
+use configuration::{Config, Logo};
+use model::artifact::{Artifact, Format};
+use model::delivery::Occasion;
+use model::forecast::{Eta, Forecast};
+use model::job::JobState;
+use model::locale::{Language, time_zone};
+use model::problem::{Problem, ProblemKind};
+use model::progress::{Phase, Progress};
 use notifier::compose::facts::Facts;
 use notifier::compose::{ComposeError, Composer};
-use shared::arrival::{Eta, Forecast};
-use shared::artifact::{Artifact, Format};
-use shared::config::{Config, Logo};
-use shared::delivery::Occasion;
-use shared::job::JobState;
-use shared::locale::{Language, time_zone};
-use shared::problem::{Problem, ProblemKind};
-use shared::progress::{Phase, Progress};
-use shared::report::LinkAccess;
+use report::LinkAccess;
 use testing::smtp::Mail;
 
 use crate::facts::{TOLD, artifact, at, config, delivery, failed, late, read_by, ready};
@@ -125,7 +125,7 @@ fn a_report_in_several_formats_is_one_mail_with_a_link_each() {
     let facts = ready(vec![artifact(2, Format::Csv, 12_345_678, 175_432), cut()]);
     let mail = compose("two-files", Occasion::Done, &facts);
     for artifact in &facts.job.artifacts {
-        let token = shared::access::link_token(config().service.link_secret.expose(), artifact.link_id);
+        let token = model::access::link_token(config().service.link_secret.expose(), artifact.link_id);
         let link = format!("https://reports.example.com/d/{token}");
         assert!(mail.html().contains(&format!("href=\"{link}\"")) && mail.text().contains(&link));
     }

@@ -1,16 +1,16 @@
 //! Facts to compose mails from, made by hand and always the same.
 
 use chrono::{DateTime, Utc};
+use configuration::{Config, Secret};
+use model::artifact::{Artifact, Format, object_key};
+use model::delivery::{Channel, Delivery, DeliveryState, Lateness, Notify, Occasion};
+use model::forecast::{Eta, Forecast};
+use model::job::{Caller, Job, JobState, Lane};
+use model::problem::Problem;
+use model::progress::Progress;
 use notifier::compose::facts::{Facts, News};
+use report::parse_definition;
 use serde_json::json;
-use shared::arrival::{Eta, Forecast};
-use shared::artifact::{Artifact, Format, object_key};
-use shared::config::{Config, Secret};
-use shared::delivery::{Channel, Delivery, DeliveryState, Lateness, Notify, Occasion};
-use shared::job::{Caller, Job, JobState, Lane};
-use shared::problem::Problem;
-use shared::progress::Progress;
-use shared::report::parse_definition;
 use uuid::Uuid;
 
 pub(crate) const REPORT: &str = r#"
@@ -117,7 +117,7 @@ fn job() -> Job {
         traceparent: None,
         forecast: None,
         artifacts: Vec::new(),
-        sharing: shared::reuse::Sharing::default(),
+        sharing: model::reuse::Sharing::default(),
     }
 }
 

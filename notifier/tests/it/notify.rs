@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use model::access::hash_token;
+use model::delivery::{DeliveryState, Occasion};
+use model::message::Queue;
 use notifier::Outcome;
 use notifier::mail::{Mail, Mailer, SendError, Smtp};
-use shared::access::hash_token;
-use shared::delivery::{DeliveryState, Occasion};
-use shared::message::Queue;
-use shared::store::Changed;
+use store::Changed;
 use testing::eventually;
 use testing::smtp::Behaviour;
 use tokio::sync::Notify;
@@ -75,7 +75,7 @@ async fn a_finished_report_is_mailed_once_however_often_it_is_rung(stack: Stack)
     // The link in it opens the artifact.
     let text = mail.text();
     let token = text.split("https://reports.example.com/d/").nth(1).unwrap().split_whitespace().next().unwrap();
-    let link = stage.places.store.find_link(hash_token(token)).await.unwrap().unwrap();
+    let link = stage.backends.store.find_link(hash_token(token)).await.unwrap().unwrap();
     assert_eq!(link.artifact, job.artifacts[0]);
 }
 
@@ -189,7 +189,7 @@ async fn a_mail_sent_again_after_a_kill_is_the_same_mail(stack: Stack) {
     let mut stage = Stage::set(stack).await;
     let job_id = send_and_be_killed(&stage, Duration::from_secs(1)).await;
     stage.run().await;
-    let job = stage.places.store.job_by_id(job_id).await.unwrap().unwrap();
+    let job = stage.backends.store.job_by_id(job_id).await.unwrap().unwrap();
     let delivery = stage.ended(&job).await.remove(0);
     assert_eq!((delivery.state, delivery.attempt), (DeliveryState::Sent, 2));
     let mails = stage.smtp.mails_to(ANA);
@@ -273,7 +273,7 @@ async fn an_address_with_a_line_break_is_refused_and_nobody_is_asked(stack: Stac
 async fn a_cancelled_job_sends_nothing(stack: Stack) {
     let stage = Stage::start(stack).await;
     let job = stage.submit(&[ANA]).await;
-    assert!(matches!(stage.places.store.cancel(&job.caller, job.id).await.unwrap(), Changed::Yes(_)));
+    assert!(matches!(stage.backends.store.cancel(&job.caller, job.id).await.unwrap(), Changed::Yes(_)));
     let other = stage.finish(&stage.submit(&["bob@example.com"]).await).await;
     stage.ended(&other).await;
     assert_eq!(stage.deliveries(&job).await, []);
@@ -284,7 +284,7 @@ async fn a_replayed_job_that_ends_again_tells_again(stack: Stack) {
     let stage = Stage::start(stack).await;
     let job = stage.fail(&stage.submit(&[ANA]).await).await;
     stage.ended(&job).await;
-    assert!(matches!(stage.places.store.replay(&job.caller, job.id).await.unwrap(), Changed::Yes(_)));
+    assert!(matches!(stage.backends.store.replay(&job.caller, job.id).await.unwrap(), Changed::Yes(_)));
     let job = stage.finish(&job).await;
     eventually(SOON, "the second mail", async || stage.smtp.mails_to(ANA).len() == 2).await;
     stage.ended(&job).await;
@@ -297,17 +297,17 @@ async fn a_replayed_job_that_ends_again_tells_again(stack: Stack) {
 
 async fn a_message_nobody_can_read_is_put_aside(stack: Stack) {
     let stage = Stage::start(stack).await;
-    let wrong = shared::message::OutboxMessage {
+    let wrong = model::message::OutboxMessage {
         id: uuid::Uuid::now_v7(),
-        route: shared::message::Route::now(Queue::Notify(shared::delivery::Channel::Email)),
-        message: shared::message::Message::RunJob { job_id: uuid::Uuid::now_v7() },
+        route: model::message::Route::now(Queue::Notify(model::delivery::Channel::Email)),
+        message: model::message::Message::RunJob { job_id: uuid::Uuid::now_v7() },
         traceparent: None,
     };
-    for published in stage.places.broker.publish(&[wrong]).await {
+    for published in stage.backends.broker.publish(&[wrong]).await {
         published.unwrap();
     }
     eventually(SOON, "it is among the dead letters", async || {
-        stage.places.broker.depth(Queue::Dead).await.is_some_and(|depth| depth.ready == 1)
+        stage.backends.broker.depth(Queue::Dead).await.is_some_and(|depth| depth.ready == 1)
     })
     .await;
     let job = stage.finish(&stage.submit(&[ANA]).await).await;
@@ -320,11 +320,11 @@ async fn being_told_to_stop_loses_no_mail(stack: Stack) {
     let recipients: Vec<String> = (0..20).map(|number| format!("r{number}@example.com")).collect();
     let job = stage.finish(&stage.submit(&recipients.iter().map(String::as_str).collect::<Vec<_>>()).await).await;
     eventually(SOON, "the first mails are being sent", async || stage.smtp.connections() >= 4).await;
-    let places = stage.places.clone();
-    let before = places.store.deliveries_of_job(job.id).await.unwrap();
+    let backends = stage.backends.clone();
+    let before = backends.store.deliveries_of_job(job.id).await.unwrap();
     let (smtp, _keep) = stage.stop().await;
-    let after = places.store.deliveries_of_job(job.id).await.unwrap();
-    let sent = |all: &[shared::delivery::Delivery]| all.iter().filter(|d| d.state == DeliveryState::Sent).count();
+    let after = backends.store.deliveries_of_job(job.id).await.unwrap();
+    let sent = |all: &[model::delivery::Delivery]| all.iter().filter(|d| d.state == DeliveryState::Sent).count();
     // What had begun was finished and settled; the rest waits, untouched.
     assert_eq!(sent(&after), smtp.mails().len());
     assert!(sent(&after) >= sent(&before) && sent(&after) < 20, "{}", sent(&after));

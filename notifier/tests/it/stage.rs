@@ -4,21 +4,21 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
+use configuration::{Config, Secret};
+use model::access::{hash_token, link_token};
+use model::artifact::{Format, NewArtifact, object_key};
+use model::backoff::Backoff;
+use model::delivery::{Channel, Delivery, DeliveryState, Notify};
+use model::forecast::{Eta, Forecast};
+use model::job::{Caller, Job, JobState, Lane, NewJob};
+use model::message::{Message, OutboxMessage, Queue, Route};
+use model::problem::{Problem, ProblemKind};
+use model::progress::Progress;
 use notifier::compose::Composer;
 use notifier::mail::Mailer;
 use notifier::{Application, Notifier};
-use shared::access::{hash_token, link_token};
-use shared::arrival::{Eta, Forecast};
-use shared::artifact::{Format, NewArtifact, object_key};
-use shared::backoff::Backoff;
-use shared::config::{Config, Secret};
-use shared::delivery::{Channel, Delivery, DeliveryState, Notify};
-use shared::job::{Caller, Job, JobState, Lane, NewJob};
-use shared::message::{Message, OutboxMessage, Queue, Route};
-use shared::places::Places;
-use shared::problem::{Problem, ProblemKind};
-use shared::progress::Progress;
-use shared::store::{ClaimRequest, Claimed, Ending, Heartbeat, Settled, Settlement, Submitted, WorkerInfo};
+use runtime::Backends;
+use store::{ClaimRequest, Claimed, Ending, Heartbeat, Settled, Settlement, Submitted, WorkerInfo};
 use testing::smtp::{self, Smtp};
 use testing::{eventually, postgres, rabbitmq};
 use tokio::task::JoinHandle;
@@ -41,7 +41,7 @@ pub(crate) enum Stack {
 
 pub(crate) struct Stage {
     pub(crate) config: Config,
-    pub(crate) places: Places,
+    pub(crate) backends: Backends,
     pub(crate) smtp: Smtp,
     worker: (Uuid, Box<dyn Heartbeat>),
     stop: CancellationToken,
@@ -81,8 +81,8 @@ impl Stage {
                 Box::new((folder, database, broker))
             }
         };
-        let (places, movers) = Places::open(&config).await.unwrap();
-        places.store.save_report_version(VERSION, "revenue-by-nation", REPORT).await.unwrap();
+        let (backends, background) = Backends::open(&config).await.unwrap();
+        backends.store.save_report_version(VERSION, "revenue-by-nation", REPORT).await.unwrap();
         let info = WorkerInfo {
             id: Uuid::new_v4(),
             host: "a test".to_owned(),
@@ -90,10 +90,10 @@ impl Stage {
             lanes: Lane::ALL.to_vec(),
             concurrency: 4,
         };
-        let worker = (info.id, places.store.register_worker(info).await.unwrap());
+        let worker = (info.id, backends.store.register_worker(info).await.unwrap());
         let stop = CancellationToken::new();
-        let moving = tokio::spawn(movers.run_until_stopped(stop.clone()));
-        Self { config, places, smtp, worker, stop, running: None, moving, keep }
+        let moving = tokio::spawn(background.run_until_stopped(stop.clone()));
+        Self { config, backends, smtp, worker, stop, running: None, moving, keep }
     }
 
     /// The same, with a notifier running.
@@ -104,7 +104,7 @@ impl Stage {
     }
 
     pub(crate) async fn run(&mut self) {
-        let application = Application::build(&self.config, self.places.clone()).await.unwrap();
+        let application = Application::build(&self.config, self.backends.clone()).await.unwrap();
         let stop = self.stop.clone();
         self.running = Some(tokio::spawn(async move { application.run_until_stopped(stop).await.unwrap() }));
     }
@@ -120,7 +120,7 @@ impl Stage {
 
     /// A notifier that the test drives itself.
     pub(crate) fn notifier(&self, mailer: Arc<dyn Mailer>) -> Notifier {
-        Notifier::new(&self.config, self.places.clone(), Composer::new(&self.config).unwrap(), mailer)
+        Notifier::new(&self.config, self.backends.clone(), Composer::new(&self.config).unwrap(), mailer)
     }
 
     pub(crate) async fn submit(&self, recipients: &[&str]) -> Job {
@@ -148,7 +148,7 @@ impl Stage {
             idempotency: None,
             reuse: None,
         };
-        match self.places.store.submit(vec![job]).await.unwrap().remove(0) {
+        match self.backends.store.submit(vec![job]).await.unwrap().remove(0) {
             Submitted::Created(job) => *job,
             other => panic!("not created: {other:?}"),
         }
@@ -157,7 +157,7 @@ impl Stage {
     /// Plays the worker that begins.
     pub(crate) async fn begin(&self, job: &Job) -> Job {
         let request = ClaimRequest { job_id: job.id, redelivered: false, alone: false };
-        match self.places.store.claim(self.worker.0, vec![request]).await.unwrap().remove(0) {
+        match self.backends.store.claim(self.worker.0, vec![request]).await.unwrap().remove(0) {
             Claimed::Yes(job) => *job,
             other => panic!("not claimed: {other:?}"),
         }
@@ -172,9 +172,9 @@ impl Stage {
             progress: Progress::default(),
             ending: ending(&claimed),
         };
-        let settled = self.places.store.settle(vec![settlement]).await.unwrap().remove(0);
+        let settled = self.backends.store.settle(vec![settlement]).await.unwrap().remove(0);
         assert!(matches!(settled, Settled::As(JobState::Done | JobState::Failed)), "{settled:?}");
-        self.places.store.job_by_id(job.id).await.unwrap().unwrap()
+        self.backends.store.job_by_id(job.id).await.unwrap().unwrap()
     }
 
     /// Plays the worker that makes the report.
@@ -198,13 +198,13 @@ impl Stage {
             traceparent: None,
         };
         let batch: Vec<_> = (0..times).map(|_| message()).collect();
-        for published in self.places.broker.publish(&batch).await {
+        for published in self.backends.broker.publish(&batch).await {
             published.unwrap();
         }
     }
 
     pub(crate) async fn deliveries(&self, job: &Job) -> Vec<Delivery> {
-        self.places.store.deliveries_of_job(job.id).await.unwrap()
+        self.backends.store.deliveries_of_job(job.id).await.unwrap()
     }
 
     /// Waits until every delivery of the job has ended, and returns them.

@@ -3,12 +3,10 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use model::artifact::Format;
+use model::job::{Job, Params};
+use report::{ChartSpec, ColumnSpec, Compression, CsvOptions, JsonlOptions, PageSpec, ParamType, ReportDefinition};
 use serde_json::Value;
-use shared::artifact::Format;
-use shared::job::{Job, Params};
-use shared::report::{
-    ChartSpec, ColumnSpec, Compression, CsvOptions, JsonlOptions, PageSpec, ParamType, ReportDefinition,
-};
 use uuid::Uuid;
 
 use super::FontFile;

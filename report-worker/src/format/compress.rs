@@ -5,8 +5,8 @@ use std::io::{self, Write as _};
 use arrow_array::RecordBatch;
 use arrow_schema::Schema;
 use flate2::write::GzEncoder;
-use shared::problem::{Problem, ProblemKind};
-use shared::report::Compression;
+use model::problem::{Problem, ProblemKind};
+use report::Compression;
 
 use super::{Ending, Growth, RowWriter};
 

@@ -7,8 +7,8 @@
 
 use arrow_array::RecordBatch;
 use arrow_schema::Schema;
-use shared::problem::Problem;
-use shared::report::CsvOptions;
+use model::problem::Problem;
+use report::CsvOptions;
 
 use super::cell::{Cells, bytes_of, cells};
 use super::{Ending, Growth, RowWriter};

@@ -9,7 +9,7 @@ use arrow_array::cast::AsArray as _;
 use arrow_array::{Array as _, ArrayRef, RecordBatch, new_null_array};
 use arrow_schema::{ArrowError, DataType, Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
-use shared::problem::{Problem, ProblemKind};
+use model::problem::{Problem, ProblemKind};
 
 use super::rehearse::{Rehearse, rehearsed};
 use super::{Ending, Growth, RowWriter};

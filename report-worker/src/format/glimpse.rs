@@ -2,8 +2,8 @@
 
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, Schema};
+use model::problem::Problem;
 use serde_json::{Value, json};
-use shared::problem::Problem;
 
 use super::cell::{Cells, cells};
 use crate::source::{is_json, is_numeric};

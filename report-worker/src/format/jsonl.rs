@@ -6,7 +6,7 @@
 
 use arrow_array::RecordBatch;
 use arrow_schema::Schema;
-use shared::problem::Problem;
+use model::problem::Problem;
 
 use super::cell::{Cells, bytes_of, cells, distinct_names};
 use super::number::{f32_text, f64_text, write_decimal};

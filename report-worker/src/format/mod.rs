@@ -23,8 +23,8 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::Schema;
-use shared::artifact::Format;
-use shared::problem::Problem;
+use model::artifact::Format;
+use model::problem::Problem;
 
 use compress::compressed;
 use gather::gathered;
@@ -37,7 +37,7 @@ pub use pdf::{FontFile, load_fonts};
 /// Rules for every implementation:
 /// * Memory does not grow with the number of rows.
 /// * A batch brings its own schema: a column that was `Null` may have got its type (see [`crate::source::Reading::schema`]).
-/// * A value is written exactly or not at all: [`shared::problem::ProblemKind::UnsupportedColumn`] names the column.
+/// * A value is written exactly or not at all: [`model::problem::ProblemKind::UnsupportedColumn`] names the column.
 pub trait RowWriter: Send {
     /// Appends what stands before the first row.
     ///

@@ -12,6 +12,7 @@ use arrow_array::types::{Date32Type, TimestampMicrosecondType};
 use arrow_array::{Array as _, ArrayRef, RecordBatch, StringArray, new_null_array};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use chrono::SecondsFormat;
+use model::problem::{Problem, ProblemKind};
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
 use parquet::basic::{Compression, Encoding, LogicalType, ZstdLevel};
@@ -19,7 +20,6 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::{ColumnPath, SchemaDescriptor, Type};
-use shared::problem::{Problem, ProblemKind};
 
 use super::cell::{Cells, cells_of, distinct_names, unsupported};
 use super::decimal::Size;

@@ -1,7 +1,7 @@
 //! How the values of a column are shown to people: heading, format, alignment; and values as text in that format.
 
 use arrow_schema::{DataType, Field};
-use shared::report::{ColumnAlign, ColumnFormat, ColumnTotal};
+use report::{ColumnAlign, ColumnFormat, ColumnTotal};
 
 use super::About;
 use super::cell::Cells;
@@ -271,7 +271,7 @@ fn write_rounded(out: &mut Vec<u8>, text: &str, decimals: usize, shift: usize, u
     out.extend_from_slice(unit.as_bytes());
     let (whole, fraction) = digits.split_at(point);
     let zeros = whole.iter().take_while(|digit| **digit == b'0').count().min(point - 1);
-    shared::locale::group_digits(&whole[zeros..], ",", out);
+    model::locale::group_digits(&whole[zeros..], ",", out);
     if decimals > 0 {
         out.push(b'.');
         out.extend_from_slice(fraction);

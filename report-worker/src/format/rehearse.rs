@@ -2,7 +2,7 @@
 //! counted. Where a file ends depends on everything before, so nothing simpler tells.
 
 use arrow_array::RecordBatch;
-use shared::problem::Problem;
+use model::problem::Problem;
 
 use super::{Ending, RowWriter};
 

@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 
 use arrow_array::{Array as _, ArrayRef, RecordBatch, StringArray};
 use arrow_schema::Schema;
-use shared::problem::{Problem, ProblemKind};
-use shared::report::ColumnTotal;
+use model::problem::{Problem, ProblemKind};
+use report::ColumnTotal;
 
 use super::About;
 use super::cell::{Cells, cells};

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
+use model::job::{Caller, Params};
+use model::problem::{Problem, ProblemKind};
+use report::ParamType;
 use serde_json::Value;
-use shared::job::{Caller, Params};
-use shared::problem::{Problem, ProblemKind};
-use shared::report::ParamType;
 
 use crate::definition::Report;
 
@@ -23,7 +23,7 @@ pub(super) struct Binding<'a> {
     pub(super) value: Cow<'a, Value>,
 }
 
-/// Finds the value of each placeholder, in the order of [`shared::report::Query::placeholders`].
+/// Finds the value of each placeholder, in the order of [`report::Query::placeholders`].
 ///
 /// # Errors
 /// Names a placeholder that no parameter stands for.

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use shared::config;
-use shared::problem::{Problem, ProblemKind};
+use model::problem::{Problem, ProblemKind};
 use tokio::sync::Semaphore;
 
 use super::{ReadRequest, Reading, Source, open};
@@ -27,7 +26,7 @@ impl Sources {
     ///
     /// # Errors
     /// Names the source whose URL cannot be read.
-    pub fn open(sources: &BTreeMap<String, config::Source>) -> Result<Self, Problem> {
+    pub fn open(sources: &BTreeMap<String, configuration::Source>) -> Result<Self, Problem> {
         let mut by_name = BTreeMap::new();
         for (name, settings) in sources {
             let source = open(settings)

@@ -14,10 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use shared::config;
-use shared::job::{Caller, Params};
-use shared::problem::{Problem, ProblemKind};
-use shared::report::ReportDefinition;
+use model::job::{Caller, Params};
+use model::problem::{Problem, ProblemKind};
+use report::ReportDefinition;
 use tokio_util::sync::CancellationToken;
 
 use crate::definition::Report;
@@ -64,7 +63,7 @@ pub trait Source: Send + Sync + std::fmt::Debug {
 ///
 /// # Errors
 /// Says which schemes there are when the URL has another one, and what is wrong with a URL that cannot be read.
-pub fn open(source: &config::Source) -> Result<Arc<dyn Source>, Problem> {
+pub fn open(source: &configuration::Source) -> Result<Arc<dyn Source>, Problem> {
     let url = source.url.expose();
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         return Ok(Arc::new(postgres::PostgresSource::open(url)?));
@@ -88,7 +87,7 @@ pub fn open(source: &config::Source) -> Result<Arc<dyn Source>, Problem> {
 ///
 /// # Errors
 /// The query's fault as the source tells it, or why the source cannot be asked.
-pub async fn explain(source: &config::Source, definition: &ReportDefinition) -> Result<Vec<String>, Problem> {
+pub async fn explain(source: &configuration::Source, definition: &ReportDefinition) -> Result<Vec<String>, Problem> {
     let report = Report::new(definition.clone())?;
     open(source)?.explain(&report).await
 }

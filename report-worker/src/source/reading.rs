@@ -5,7 +5,7 @@ use std::time::Duration;
 use arrow_array::RecordBatch;
 use arrow_schema::{Field, SchemaRef};
 use chrono::{DateTime, Utc};
-use shared::problem::{Problem, ProblemKind};
+use model::problem::{Problem, ProblemKind};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};

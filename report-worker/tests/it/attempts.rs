@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use model::artifact::Format;
+use model::event::Broadcast;
+use model::job::JobState;
+use model::message::{Message, OutboxMessage, Queue, Route};
+use model::problem::ProblemKind;
+use model::progress::Phase;
 use sha2::{Digest as _, Sha256};
-use shared::artifact::Format;
-use shared::event::Broadcast;
-use shared::job::JobState;
-use shared::message::{Message, OutboxMessage, Queue, Route};
-use shared::problem::ProblemKind;
-use shared::progress::Phase;
 use uuid::Uuid;
 
 use crate::ground::Ground;
@@ -99,8 +99,8 @@ async fn a_link_opens_with_the_token_derived_from_it(mut stack: Stack) {
     let worker = stack.start_worker().await;
     let id = stack.submit(&quick()).await;
     let job = stack.wait_for(id, JobState::Done).await;
-    let token = shared::access::link_token(stack.config.service.link_secret.expose(), job.artifacts[0].link_id);
-    let link = stack.places.store.find_link(shared::access::hash_token(&token)).await.unwrap().unwrap();
+    let token = model::access::link_token(stack.config.service.link_secret.expose(), job.artifacts[0].link_id);
+    let link = stack.backends.store.find_link(model::access::hash_token(&token)).await.unwrap().unwrap();
     assert_eq!(link.artifact.id, job.artifacts[0].id);
     worker.stop().await;
 }
@@ -210,21 +210,21 @@ async fn a_doorbell_rung_many_times_runs_the_job_once(mut stack: Stack) {
     let id = stack.submit(&quick()).await;
     let ring = || OutboxMessage {
         id: Uuid::now_v7(),
-        route: Route::now(Queue::Work(shared::job::Lane::Interactive)),
+        route: Route::now(Queue::Work(model::job::Lane::Interactive)),
         message: Message::RunJob { job_id: id },
         traceparent: None,
     };
     let batch: Vec<_> = (0..20).map(|_| ring()).collect();
-    for outcome in stack.places.broker.publish(&batch).await {
+    for outcome in stack.backends.broker.publish(&batch).await {
         outcome.unwrap();
     }
     let worker = stack.start_worker().await;
     let job = stack.wait_for(id, JobState::Done).await;
     testing::eventually(SOON, "every doorbell is answered", async || {
         stack
-            .places
+            .backends
             .broker
-            .depth(Queue::Work(shared::job::Lane::Interactive))
+            .depth(Queue::Work(model::job::Lane::Interactive))
             .await
             .is_some_and(|depth| depth.ready == 0)
     })
@@ -240,15 +240,15 @@ async fn a_message_nobody_can_read_goes_to_the_dead_letters_and_holds_nobody_up(
     let worker = stack.start_worker().await;
     let poison = OutboxMessage {
         id: Uuid::now_v7(),
-        route: Route::now(Queue::Work(shared::job::Lane::Interactive)),
+        route: Route::now(Queue::Work(model::job::Lane::Interactive)),
         message: Message::SendDelivery { delivery_id: Uuid::now_v7() },
         traceparent: None,
     };
-    stack.places.broker.publish(&[poison]).await.remove(0).unwrap();
+    stack.backends.broker.publish(&[poison]).await.remove(0).unwrap();
     let id = stack.submit(&quick()).await;
     stack.wait_for(id, JobState::Done).await;
     testing::eventually(SOON, "the message is among the dead letters", async || {
-        stack.places.broker.depth(Queue::Dead).await.is_some_and(|depth| depth.ready == 1)
+        stack.backends.broker.depth(Queue::Dead).await.is_some_and(|depth| depth.ready == 1)
     })
     .await;
     worker.stop().await;
@@ -264,7 +264,7 @@ async fn a_worker_that_is_told_to_stop_hands_back_what_takes_too_long_and_burns_
     assert!(told.elapsed() < stack.config.service.shutdown_grace + Duration::from_secs(1), "{:?}", told.elapsed());
     let job = stack.job(id).await;
     assert_eq!((job.state, job.errors, job.crashes, job.interruptions), (JobState::Pending, 0, 0, 1));
-    assert_eq!(stack.places.store.workers().await.unwrap(), []);
+    assert_eq!(stack.backends.store.workers().await.unwrap(), []);
     // And somebody else takes it.
     let other = stack.start_worker().await;
     let job = stack.wait_for(id, JobState::Processing).await;
@@ -289,7 +289,7 @@ async fn long_jobs_tell_their_progress_and_short_ones_do_not(mut stack: Stack) {
     let ground = Ground::postgres("").await;
     stack.add_source("shop", ground.settings.url.expose());
     let worker = stack.start_worker().await;
-    let mut heard = stack.places.broker.subscribe();
+    let mut heard = stack.backends.broker.subscribe();
     let short = stack.submit(&report("shop", "select 1 as one", "")).await;
     let done = stack.wait_for(short, JobState::Done).await;
     let took = done.finished_at.zip(done.started_at).and_then(|(end, start)| (end - start).to_std().ok()).unwrap();

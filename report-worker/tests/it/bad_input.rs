@@ -1,10 +1,10 @@
 //! Queries that are wrong, empty, too wide or too large: each ends in a good file, or in a clear error and no file.
 
 use bytes::Bytes;
+use model::artifact::Format;
+use model::job::JobState;
+use model::problem::{Problem, ProblemKind};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use shared::artifact::Format;
-use shared::job::JobState;
-use shared::problem::{Problem, ProblemKind};
 
 use crate::ground::Ground;
 use crate::memory::peak_mb;

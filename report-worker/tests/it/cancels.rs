@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
 
-use shared::artifact::Format;
-use shared::job::JobState;
+use model::artifact::Format;
+use model::job::JobState;
 use uuid::Uuid;
 
 use crate::ground::Ground;
@@ -95,7 +95,7 @@ async fn a_cancel_behind_the_result_comes_too_late() {
         let gate = Gate::at(place);
         let id = submit(&stack, 10).await;
         gate.wait_until_somebody_is_there().await;
-        let too_late = stack.places.store.cancel(&caller(), id).await.unwrap();
+        let too_late = stack.backends.store.cancel(&caller(), id).await.unwrap();
         gate.open().await;
         let job = stack.job(id).await;
         assert_eq!((job.state, job.artifacts.len()), (JobState::Done, 2), "{place}: {too_late:?}");

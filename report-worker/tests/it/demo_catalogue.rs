@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use model::artifact::Format;
+use report::{DEMO_CATALOGUE, parse_definition};
 use report_worker::Report;
-use shared::artifact::Format;
-use shared::report::{DEMO_CATALOGUE, parse_definition};
 
 use crate::ground::Ground;
 

@@ -3,11 +3,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use shared::job::{JobState, Lane};
-use shared::problem::ProblemKind;
-use shared::progress::Phase;
-use shared::store::{ClaimRequest, Claimed, WorkerInfo};
-use shared::transitions::ALONE_FROM_CRASHES;
+use model::job::{JobState, Lane};
+use model::problem::ProblemKind;
+use model::progress::Phase;
+use model::transitions::ALONE_FROM_CRASHES;
+use store::{ClaimRequest, Claimed, WorkerInfo};
 use uuid::Uuid;
 
 use crate::ground::Ground;
@@ -70,7 +70,7 @@ async fn a_finish_that_comes_too_late_changes_nothing_and_its_file_is_deleted() 
 
 /// Declares every worker lost, as a sweeper of another process would.
 async fn take_from_all_workers(stack: &Stack) -> Vec<Uuid> {
-    stack.places.store.release_lost_jobs(Duration::ZERO).await.unwrap()
+    stack.backends.store.release_lost_jobs(Duration::ZERO).await.unwrap()
 }
 
 /// Takes the job from as many lost workers as it takes to make it run alone.
@@ -78,9 +78,9 @@ async fn make_suspect(stack: &Stack, id: Uuid) {
     for _ in 0..ALONE_FROM_CRASHES {
         let (host, lanes) = ("lost".to_owned(), Lane::ALL.to_vec());
         let lost = WorkerInfo { id: Uuid::new_v4(), host, pid: 1, lanes, concurrency: 1 };
-        let heart = stack.places.store.register_worker(lost.clone()).await.unwrap();
+        let heart = stack.backends.store.register_worker(lost.clone()).await.unwrap();
         let request = ClaimRequest { job_id: id, redelivered: false, alone: false };
-        let claimed = stack.places.store.claim(lost.id, vec![request]).await.unwrap();
+        let claimed = stack.backends.store.claim(lost.id, vec![request]).await.unwrap();
         assert!(matches!(claimed[0], Claimed::Yes(_)));
         drop(heart);
         assert_eq!(take_from_all_workers(stack).await, [id]);

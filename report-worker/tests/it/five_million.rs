@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use shared::job::JobState;
-use shared::problem::ProblemKind;
+use model::job::JobState;
+use model::problem::ProblemKind;
 
 use crate::ground::Ground;
 use crate::stack::{SOON, Stack, report};

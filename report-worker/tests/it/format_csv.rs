@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
+use model::artifact::Format;
 use proptest::prelude::*;
 use report_worker::source::{NUMERIC, VALUE_KIND};
-use shared::artifact::Format;
 
 use crate::ground::write;
 

@@ -1,8 +1,8 @@
 //! Random rows of every type that sources make, through a workbook and through print, and back.
 
+use model::artifact::Format;
 use proptest::prelude::*;
-use shared::artifact::Format;
-use shared::report::parse_definition;
+use report::parse_definition;
 
 use crate::ground::{about, write, write_about};
 use crate::rows::{Row, any_row, batch, day_text, schema, time_text};

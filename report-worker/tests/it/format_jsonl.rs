@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Float32Array, Float64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
+use model::artifact::Format;
+use model::problem::ProblemKind;
 use proptest::prelude::*;
 use report_worker::source::{NUMERIC, VALUE_KIND};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use shared::artifact::Format;
-use shared::problem::ProblemKind;
 
 use crate::ground::write;
 

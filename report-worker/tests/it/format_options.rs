@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
+use model::artifact::Format;
 use proptest::prelude::*;
+use report::{Compression, CsvOptions, JsonlOptions};
 use report_worker::format::About;
 use report_worker::source::numeric_field;
 use serde_json::value::RawValue;
-use shared::artifact::Format;
-use shared::report::{Compression, CsvOptions, JsonlOptions};
 
 use crate::ground::{about, write, write_about};
 use crate::rows::{Row, any_row, batch, day_text, schema, time_text};

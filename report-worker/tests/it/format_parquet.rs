@@ -6,14 +6,14 @@ use arrow_array::cast::AsArray as _;
 use arrow_array::{Array as _, ArrayRef, Date32Array, Int64Array, NullArray, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use bytes::Bytes;
+use model::artifact::Format;
+use model::problem::ProblemKind;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{ConvertedType, LogicalType};
 use parquet::file::metadata::ParquetMetaData;
 use proptest::prelude::*;
 use report_worker::format::{Ending, writer};
 use report_worker::source::numeric_field;
-use shared::artifact::Format;
-use shared::problem::ProblemKind;
 
 use crate::ground::{about, write};
 use crate::rows::{any_row, batch, schema};

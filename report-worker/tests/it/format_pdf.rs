@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
+use model::artifact::Format;
+use model::problem::ProblemKind;
 use proptest::prelude::*;
+use report::parse_definition;
 use report_worker::format::{About, Ending, writer};
-use shared::artifact::Format;
-use shared::problem::ProblemKind;
-use shared::report::parse_definition;
 
 use crate::ground::{about, write, write_about};
 use crate::pdf::Pdf;

@@ -7,12 +7,12 @@ use arrow_array::{
     TimestampMicrosecondArray,
 };
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
+use model::artifact::Format;
+use model::problem::Problem;
 use proptest::prelude::*;
+use report::parse_definition;
 use report_worker::format::{About, Ending, xlsx_writer};
 use report_worker::source::{NUMERIC, VALUE_KIND};
-use shared::artifact::Format;
-use shared::problem::Problem;
-use shared::report::parse_definition;
 
 use crate::ground::{about, write, write_about};
 use crate::workbook::{Cell, Workbook};

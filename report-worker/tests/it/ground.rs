@@ -6,20 +6,20 @@ use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use configuration::Secret;
+use model::artifact::Format;
+use model::job::{Caller, Params};
+use model::problem::Problem;
+use report::{PageSpec, parse_definition, validate_params};
 use report_worker::Report;
 use report_worker::format::{About, Ending, writer};
 use report_worker::source::{self, ReadRequest, Source, Total};
-use shared::artifact::Format;
-use shared::config::{self, Secret};
-use shared::job::{Caller, Params};
-use shared::problem::Problem;
-use shared::report::{PageSpec, parse_definition, validate_params};
 use tokio_util::sync::CancellationToken;
 
 /// A source with something in it. Gone with this value.
 pub(crate) struct Ground {
     pub(crate) kind: &'static str,
-    pub(crate) settings: config::Source,
+    pub(crate) settings: configuration::Source,
     pub(crate) source: Arc<dyn Source>,
     pub(crate) database: Option<testing::postgres::Database>,
     pub(crate) mariadb: Option<testing::mariadb::Database>,
@@ -73,7 +73,7 @@ impl Ground {
 
     /// Names a source wherever it is.
     pub(crate) fn at(kind: &'static str, url: &str, keep: Box<dyn Any + Send + Sync>) -> Self {
-        let settings = config::Source { url: Secret::new(url), max_connections: 0 };
+        let settings = configuration::Source { url: Secret::new(url), max_connections: 0 };
         let source = source::open(&settings).unwrap();
         Self { kind, settings, source, database: None, mariadb: None, path: None, _keep: keep }
     }
@@ -161,8 +161,8 @@ pub(crate) fn about() -> Arc<About> {
         report_version: "sha256:0".to_owned(),
         params: Vec::new(),
         columns: Vec::new(),
-        csv: shared::report::CsvOptions::default(),
-        jsonl: shared::report::JsonlOptions::default(),
+        csv: report::CsvOptions::default(),
+        jsonl: report::JsonlOptions::default(),
         page: PageSpec::default(),
         chart: None,
         fonts: Arc::default(),

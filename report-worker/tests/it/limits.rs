@@ -3,10 +3,10 @@
 use std::io::Read as _;
 
 use bytes::Bytes;
+use model::artifact::Format;
+use model::job::JobState;
+use model::problem::ProblemKind;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use shared::artifact::Format;
-use shared::job::JobState;
-use shared::problem::ProblemKind;
 
 use crate::ground::Ground;
 use crate::pdf::Pdf;

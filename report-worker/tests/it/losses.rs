@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use shared::config::Secret;
-use shared::job::JobState;
-use shared::message::Queue;
-use shared::problem::ProblemKind;
-use shared::progress::Phase;
-use shared::transitions::MAX_CRASHES;
+use configuration::Secret;
+use model::job::JobState;
+use model::message::Queue;
+use model::problem::ProblemKind;
+use model::progress::Phase;
+use model::transitions::MAX_CRASHES;
 
 use crate::ground::Ground;
 use crate::source::running;
@@ -63,7 +63,7 @@ async fn a_long_job_whose_message_was_acknowledged_survives_the_death_of_its_wor
     testing::eventually(SOON, "the message is acknowledged", async || lost.log().contains("carried by the heartbeat"))
         .await;
     lost.kill();
-    assert_eq!(stack.places.broker.depth(Queue::Work(shared::job::Lane::Interactive)).await.unwrap().ready, 0);
+    assert_eq!(stack.backends.broker.depth(Queue::Work(model::job::Lane::Interactive)).await.unwrap().ready, 0);
 
     let _other = worker_process(&stack, &ground).start_ready().await.unwrap();
     let job = stack.wait_for(id, JobState::Done).await;

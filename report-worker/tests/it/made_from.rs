@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use model::artifact::{Artifact, Format};
+use model::job::{Job, JobState};
+use model::problem::ProblemKind;
 use parquet::file::metadata::ParquetMetaDataReader;
-use shared::artifact::{Artifact, Format};
-use shared::job::{Job, JobState};
-use shared::problem::ProblemKind;
 
 use crate::ground::Ground;
 use crate::stack::{Report, Stack, report};
@@ -69,7 +69,7 @@ async fn many_row_groups_come_back_in_order_and_the_source_is_not_asked() {
     assert_eq!((further.progress.rows, further.progress.total_rows), (150_000, Some(150_000)));
     assert!(!further.progress.total_is_estimate);
     assert_same_files(&stack, &all, &further).await;
-    let preview = stack.places.store.preview(&crate::stack::caller(), further.id).await.unwrap();
+    let preview = stack.backends.store.preview(&crate::stack::caller(), further.id).await.unwrap();
     assert!(preview.is_some(), "the first rows are shown");
     worker.stop().await;
 }
@@ -122,9 +122,9 @@ async fn failure(change: impl FnOnce(Vec<u8>) -> Option<Vec<u8>>) -> (Stack, Job
     let kept = stack.wait_for(id, JobState::Done).await;
     let key = &file_of(&kept, Format::Parquet).object_key;
     let file = stack.file(key).await;
-    stack.places.storage.delete(key).await.unwrap();
+    stack.backends.storage.delete(key).await.unwrap();
     if let Some(file) = change(file) {
-        let mut upload = stack.places.storage.create(key, Format::Parquet.media_type()).await.unwrap();
+        let mut upload = stack.backends.storage.create(key, Format::Parquet.media_type()).await.unwrap();
         upload.write(Bytes::from(file)).await.unwrap();
         upload.finish().await.unwrap();
     }

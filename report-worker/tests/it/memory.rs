@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use shared::artifact::Format;
-use shared::job::JobState;
+use model::artifact::Format;
+use model::job::JobState;
 
 use crate::ground::Ground;
 use crate::stack::{Stack, report};

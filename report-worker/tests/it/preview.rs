@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use model::job::JobState;
 use serde_json::{Value, json};
-use shared::job::JobState;
 use uuid::Uuid;
 
 use crate::ground::Ground;
@@ -17,7 +17,7 @@ fn slowly(rows: u32) -> String {
 }
 
 async fn preview(stack: &Stack, id: Uuid) -> Option<Value> {
-    let body = stack.places.store.preview(&caller(), id).await.unwrap()?;
+    let body = stack.backends.store.preview(&caller(), id).await.unwrap()?;
     Some(serde_json::from_str(&body).unwrap())
 }
 

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use model::artifact::Format;
+use model::problem::ProblemKind;
 use report_worker::source::Total;
-use shared::artifact::Format;
-use shared::problem::ProblemKind;
 
 use crate::ground::{Ground, report, request};
 
@@ -230,7 +230,7 @@ async fn a_cancelled_read_ends_within_a_second(ground: Ground) {
     let reading = tokio::spawn(async move {
         let mut reading = source.read(request).await?;
         while reading.next().await?.is_some() {}
-        Ok::<_, shared::problem::Problem>(())
+        Ok::<_, model::problem::Problem>(())
     });
     if ground.kind != "sqlite" {
         testing::eventually(Duration::from_secs(10), "the query runs", async || ground.running().await == 1).await;

@@ -1,7 +1,7 @@
 //! A read that breaks off in the middle says why, and never looks complete.
 
+use model::problem::{Problem, ProblemKind};
 use report_worker::source::{ReadRequest, Reading};
-use shared::problem::{Problem, ProblemKind};
 
 use crate::ground::{Ground, report, request};
 

@@ -1,8 +1,8 @@
 //! What only MySQL and MariaDB do.
 
 use arrow_array::cast::AsArray as _;
+use model::problem::ProblemKind;
 use report_worker::source::{Total, declared_digits};
-use shared::problem::ProblemKind;
 
 use crate::ground::{Ground, report, request};
 
@@ -143,11 +143,11 @@ async fn a_decimal_is_compared_exactly() {
     .await;
     let one = report("select d from t where d = :d", "[params.d]\ntype = \"decimal\"\n");
     let rows = ground.read_report(&one, r#"{"d": "9007199254740993.0000000002"}"#).await.unwrap();
-    assert_eq!(rows.written(shared::artifact::Format::Csv), "d\r\n9007199254740993.0000000002\r\n");
+    assert_eq!(rows.written(model::artifact::Format::Csv), "d\r\n9007199254740993.0000000002\r\n");
     let several =
         report("select count(*) as n from t where d in (:d)", "[params.d]\ntype = \"decimal\"\nlist = true\n");
     let rows = ground.read_report(&several, r#"{"d": ["9007199254740993.0000000002", "-1.5"]}"#).await.unwrap();
-    assert_eq!(rows.written(shared::artifact::Format::Csv), "n\r\n1\r\n");
+    assert_eq!(rows.written(model::artifact::Format::Csv), "n\r\n1\r\n");
 }
 
 #[tokio::test]
@@ -158,7 +158,7 @@ async fn a_point_in_time_is_compared_in_utc() {
     .await;
     let report = report("select at from t where at = :at", "[params.at]\ntype = \"timestamp\"\n");
     let rows = ground.read_report(&report, r#"{"at": "2024-02-29T12:00:00.000001+02:00"}"#).await.unwrap();
-    assert_eq!(rows.written(shared::artifact::Format::Csv), "at\r\n2024-02-29T10:00:00.000001Z\r\n");
+    assert_eq!(rows.written(model::artifact::Format::Csv), "at\r\n2024-02-29T10:00:00.000001Z\r\n");
 }
 
 #[tokio::test]
@@ -166,7 +166,7 @@ async fn colons_and_question_marks_in_strings_are_text() {
     let ground = Ground::mariadb("").await;
     let report = report("select ':a ? :b' as t, :x as x, '12:30:00' as c", "[params.x]\ntype = \"text\"\n");
     let rows = ground.read_report(&report, r#"{"x": "it's ? \\' :y"}"#).await.unwrap();
-    assert_eq!(rows.written(shared::artifact::Format::Csv), "t,x,c\r\n:a ? :b,it's ? \\' :y,12:30:00\r\n");
+    assert_eq!(rows.written(model::artifact::Format::Csv), "t,x,c\r\n:a ? :b,it's ? \\' :y,12:30:00\r\n");
     let problem = ground.read("select ? as v").await.unwrap_err();
     assert_eq!(problem.kind, ProblemKind::QueryFailed);
     assert!(problem.detail.contains("`?`"), "{problem}");

@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
+use model::artifact::Format;
+use model::problem::ProblemKind;
 use report_worker::source::Total;
-use shared::artifact::Format;
-use shared::problem::ProblemKind;
 
 use crate::ground::{Ground, report};
 use crate::stack::SOON;

@@ -1,9 +1,9 @@
 //! Parameters reach PostgreSQL as they were given, whatever they look like, though `COPY` takes none.
 
+use model::artifact::Format;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use serde_json::{Value, json};
-use shared::artifact::Format;
 
 use crate::ground::{Ground, report};
 

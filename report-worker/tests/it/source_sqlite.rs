@@ -1,7 +1,7 @@
 //! What only SQLite does: types belong to values.
 
+use model::problem::ProblemKind;
 use report_worker::source::Total;
-use shared::problem::ProblemKind;
 
 use crate::ground::Ground;
 

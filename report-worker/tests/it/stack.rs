@@ -4,15 +4,15 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use configuration::{Config, Secret};
+use model::artifact::Format;
+use model::backoff::Backoff;
+use model::job::{Caller, Job, JobState, NewJob, Params};
+use model::reuse::{LinkSeed, Reuse};
+use report::{parse_definition, validate_params};
 use report_worker::Application;
-use shared::artifact::Format;
-use shared::backoff::Backoff;
-use shared::config::{self, Config, Secret};
-use shared::job::{Caller, Job, JobState, NewJob, Params};
-use shared::places::Places;
-use shared::report::{parse_definition, validate_params};
-use shared::reuse::{LinkSeed, Reuse};
-use shared::store::Submitted;
+use runtime::Backends;
+use store::Submitted;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -23,7 +23,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(30);
 /// Database, broker, storage and the movers between them.
 pub(crate) struct Stack {
     pub(crate) config: Config,
-    pub(crate) places: Places,
+    pub(crate) backends: Backends,
     stop: CancellationToken,
     _keep: Vec<Box<dyn Any + Send + Sync>>,
 }
@@ -75,20 +75,22 @@ impl Stack {
     }
 
     async fn open(config: Config, keep: Vec<Box<dyn Any + Send + Sync>>) -> Self {
-        let (places, movers) = Places::open(&config).await.unwrap();
+        let (backends, background) = Backends::open(&config).await.unwrap();
         let stop = CancellationToken::new();
-        tokio::spawn(movers.run_until_stopped(stop.clone()));
-        Self { config, places, stop, _keep: keep }
+        tokio::spawn(background.run_until_stopped(stop.clone()));
+        Self { config, backends, stop, _keep: keep }
     }
 
     /// Names a source.
     pub(crate) fn add_source(&mut self, name: &str, url: &str) {
-        self.config.sources.insert(name.to_owned(), config::Source { url: Secret::new(url), max_connections: 0 });
+        self.config
+            .sources
+            .insert(name.to_owned(), configuration::Source { url: Secret::new(url), max_connections: 0 });
     }
 
     /// Starts a worker.
     pub(crate) async fn start_worker(&self) -> Worker {
-        let application = Application::build(&self.config, self.places.clone()).await.unwrap();
+        let application = Application::build(&self.config, self.backends.clone()).await.unwrap();
         let stop = CancellationToken::new();
         Worker { running: tokio::spawn(application.run_until_stopped(stop.clone())), stop }
     }
@@ -101,14 +103,14 @@ impl Stack {
     /// Submits a job of a report that is made from what a finished one kept.
     pub(crate) async fn submit_from(&self, made_from: Uuid, report: &Report) -> Uuid {
         let links = report.formats.iter().map(|format| LinkSeed::new("a secret of the tests", *format)).collect();
-        let fingerprint = shared::access::hash_token(&Uuid::new_v4().to_string());
+        let fingerprint = model::access::hash_token(&Uuid::new_v4().to_string());
         let max_age = Duration::from_secs(60);
         self.submit_with(report, Some(Reuse { fingerprint, max_age, links, made_from: Some(made_from) })).await
     }
 
     async fn submit_with(&self, report: &Report, reuse: Option<Reuse>) -> Uuid {
         let definition = parse_definition("sales", &report.text).unwrap();
-        let store = &self.places.store;
+        let store = &self.backends.store;
         store.save_report_version(&definition.version, &definition.name, &definition.text).await.unwrap();
         let id = Uuid::now_v7();
         let new = NewJob {
@@ -128,12 +130,12 @@ impl Stack {
             idempotency: None,
             reuse,
         };
-        assert!(matches!(self.places.jobs.submit(new).await.unwrap(), Submitted::Created(_)));
+        assert!(matches!(self.backends.group_commit.submit(new).await.unwrap(), Submitted::Created(_)));
         id
     }
 
     pub(crate) async fn job(&self, id: Uuid) -> Job {
-        self.places.store.job_by_id(id).await.unwrap().unwrap()
+        self.backends.store.job_by_id(id).await.unwrap().unwrap()
     }
 
     /// Waits until the job is in `state`.
@@ -152,19 +154,20 @@ impl Stack {
 
     /// Cancels the job as its caller.
     pub(crate) async fn cancel(&self, id: Uuid) {
-        self.places.store.cancel(&caller(), id).await.unwrap();
+        self.backends.store.cancel(&caller(), id).await.unwrap();
     }
 
     /// Reads a stored file.
     pub(crate) async fn file(&self, key: &str) -> Vec<u8> {
         use futures_util::TryStreamExt as _;
-        let chunks: Vec<bytes::Bytes> = self.places.storage.read(key, None).await.unwrap().try_collect().await.unwrap();
+        let chunks: Vec<bytes::Bytes> =
+            self.backends.storage.read(key, None).await.unwrap().try_collect().await.unwrap();
         chunks.concat()
     }
 
     /// Lists the keys of every stored file.
     pub(crate) async fn keys(&self) -> Vec<String> {
-        self.places.storage.list(1000).await.unwrap().into_iter().map(|object| object.key).collect()
+        self.backends.storage.list(1000).await.unwrap().into_iter().map(|object| object.key).collect()
     }
 }
 
@@ -204,6 +207,6 @@ fn settings(folder: &std::path::Path) -> Config {
     config.worker.progress_every = Duration::from_millis(50);
     config.sources = BTreeMap::new();
     let nowhere = Secret::new("sqlite:/nonexistent/waitless-test.db");
-    config.sources.insert("down".to_owned(), config::Source { url: nowhere, max_connections: 0 });
+    config.sources.insert("down".to_owned(), configuration::Source { url: nowhere, max_connections: 0 });
     config
 }

@@ -1,8 +1,9 @@
 //! Storage that refuses: a clear error, nothing left behind, and a worker that goes on.
 
-use shared::config::{ByteSize, Secret};
-use shared::job::JobState;
-use shared::problem::ProblemKind;
+use configuration::Secret;
+use model::job::JobState;
+use model::problem::ProblemKind;
+use model::units::ByteSize;
 use testing::s3::{Fault, On, S3};
 
 use crate::ground::Ground;

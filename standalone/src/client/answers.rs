@@ -1,11 +1,11 @@
 //! What a gateway answers, as far as the commands use it. Fields they do not know are left alone: a newer gateway has more.
 
 use chrono::{DateTime, Utc};
+use model::job::{JobState, Params};
+use model::problem::StoredProblem;
+use model::progress::Phase;
 use serde::Deserialize;
 use serde_json::Value;
-use shared::job::{JobState, Params};
-use shared::problem::StoredProblem;
-use shared::progress::Phase;
 use uuid::Uuid;
 
 #[derive(Debug, Clone, Deserialize)]

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use model::problem::StoredProblem;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
-use shared::problem::StoredProblem;
 use url::Url;
 
 const CONNECT: Duration = Duration::from_secs(5);

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use model::job::JobState;
 use reqwest::{Method, StatusCode};
-use shared::job::JobState;
 use uuid::Uuid;
 
 use super::answers::{EventEnvelope, ProgressAnswer};

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use model::job::Params;
 use reqwest::Method;
 use serde_json::{Value, json};
-use shared::job::Params;
 use uuid::Uuid;
 
 use super::{CallError, Gateway, JobAnswer};

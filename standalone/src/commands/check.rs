@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use configuration::{Config, Role};
+use report::{DefinitionFault, ReportDefinition};
+use runtime::Catalogue;
 use serde_json::json;
-use shared::config::{self, Config, Role};
-use shared::report::{Catalogue, DefinitionFault, ReportDefinition};
 
 use super::{Outcome, load};
 use crate::all_in_one::add_demo_source;
@@ -15,7 +16,7 @@ use crate::screen;
 pub(crate) async fn check(args: Check) -> Outcome {
     let mut config = load(Role::DatabaseOnly, &args.configured)?;
     let folder: Option<PathBuf> = args.folder.or_else(|| config.catalogue.folder.clone());
-    let wanted = config::Catalogue { folder: folder.clone(), reload_every: config.catalogue.reload_every };
+    let wanted = configuration::Catalogue { folder: folder.clone(), reload_every: config.catalogue.reload_every };
     let snapshot = Catalogue::open(&wanted)?.snapshot();
     let mut faults = snapshot.faults.clone();
     if args.connect {

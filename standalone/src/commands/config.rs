@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use configuration::{Brand, Config, LogFormat, Logo, Mode, Role, Secret};
 use serde_json::{Value, json};
-use shared::config::{Brand, Config, LogFormat, Logo, Mode, Role, Secret};
 use url::Url;
 
 use super::{Outcome, load};
@@ -256,7 +256,7 @@ mod tests {
         };
         read_again(&[("WAITLESS_MAIL__LATE_AFTER", "0")]);
         let config = read_again(&[]);
-        let known = shared::config::DEFAULTS.lines().filter_map(|line| line.split_once(" = ")).map(|(key, _)| key);
+        let known = configuration::DEFAULTS.lines().filter_map(|line| line.split_once(" = ")).map(|(key, _)| key);
         for key in known.filter(|key| !key.starts_with('#')) {
             assert!(write(&config).contains(&format!("\n{key} = ")), "{key}");
         }

@@ -4,13 +4,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use configuration::{Config, Mode, Role};
+use model::access::{hash_token, key_prefix, make_api_key};
+use model::event::Event;
+use model::job::Caller;
+use model::message::OutboxMessage;
 use serde_json::{Value, json};
-use shared::access::{hash_token, key_prefix, make_api_key};
-use shared::config::{Config, Mode, Role};
-use shared::event::Event;
-use shared::job::Caller;
-use shared::message::OutboxMessage;
-use shared::store::{AfterCommit, ApiKey, NewApiKey, Store, open};
+use store::{AfterCommit, ApiKey, NewApiKey, Store};
 use uuid::Uuid;
 
 use super::{Outcome, load};
@@ -41,7 +41,7 @@ pub(crate) async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>
         // Whoever comes first makes it, and it holds secrets.
         DataFolder::new(&config.service.data_dir).make()?;
     }
-    open(&config.database, Arc::new(Nobody)).await.context("open the database of the configuration")
+    runtime::open_store(&config.database, Arc::new(Nobody)).await.context("open the database of the configuration")
 }
 
 async fn create(store: &dyn Store, wanted: CreateKey, json: bool) -> Outcome {

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use shared::config::Role;
-use shared::store::PostgresStore;
+use configuration::Role;
+use store_postgres::PostgresStore;
 
 use super::keys::open_store;
 use super::{Outcome, load};

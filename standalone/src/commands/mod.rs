@@ -15,7 +15,7 @@ pub(crate) mod watch;
 
 use std::process::ExitCode;
 
-use shared::config::{Config, Role};
+use configuration::{Config, Role};
 
 use crate::cli::{Configured, Server};
 use crate::client::Gateway;

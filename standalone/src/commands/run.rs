@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
+use model::job::{JobState, Params};
 use serde_json::{Value, json};
-use shared::job::{JobState, Params};
 use uuid::Uuid;
 
 use super::reports::read_report;
@@ -140,7 +140,7 @@ fn typed_value(schema: &Value, text: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use shared::report::{DEMO_CATALOGUE, params_schema, parse_definition};
+    use report::{DEMO_CATALOGUE, params_schema, parse_definition};
 
     use super::*;
 

@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use shared::config::{Config, Role};
-use shared::{shutdown, telemetry};
+use configuration::{Config, Role};
+use runtime::shutdown;
+use runtime::telemetry;
 
 use super::{Outcome, load};
 use crate::all_in_one::AllInOne;

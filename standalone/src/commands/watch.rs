@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
+use model::job::JobState;
 use serde_json::Value;
-use shared::job::JobState;
 use uuid::Uuid;
 
 use super::{CANCELLED, FAILED, INTERRUPTED, Outcome, UNREACHABLE, connect};

@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use configuration::Config;
+use model::job::{JobState, Params};
+use runtime::shutdown;
+use runtime::telemetry;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use shared::config::Config;
-use shared::job::{JobState, Params};
-use shared::{shutdown, telemetry};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use shared::delivery::Channel;
-use shared::job::{JobState, Lane};
-use shared::message::Queue;
+use model::delivery::Channel;
+use model::job::{JobState, Lane};
+use model::message::Queue;
 use testing::eventually;
 
 use crate::client::{Answer, bulk, quick, slow};

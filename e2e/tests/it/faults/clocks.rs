@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use shared::job::{Caller, Job, JobState};
-use shared::store::Store;
+use model::job::{Caller, Job, JobState};
+use store::Store;
 use testing::clock::Clock;
 use testing::eventually;
 use testing::process::{Builder, Process};

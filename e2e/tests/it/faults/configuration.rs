@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use model::job::{JobState, Lane};
+use model::message::Queue;
 use serde_json::json;
-use shared::job::{JobState, Lane};
-use shared::message::Queue;
 use testing::eventually;
 use testing::process::Process;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use shared::job::JobState;
+use model::job::JobState;
 use testing::eventually;
 
 use crate::client::{Answer, quick, slow};

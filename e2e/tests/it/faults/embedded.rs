@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::job::{Caller, JobState};
+use model::job::{Caller, JobState};
 use testing::eventually;
 
 use crate::client::{Client, busy, quick};

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
-use shared::job::JobState;
+use model::job::JobState;
 use testing::eventually;
 
 use crate::client::{Answer, quick, slow};

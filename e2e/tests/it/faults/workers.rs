@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use model::job::JobState;
+use model::problem::ProblemKind;
 use rand::RngExt as _;
-use shared::job::JobState;
-use shared::problem::ProblemKind;
 use testing::eventually;
 
 use crate::client::{bulk, busy, quick, slow};

@@ -1,8 +1,8 @@
 //! Where columns stand: widths from headings and the first rows, then the page and the size of type that hold them.
 
 use arrow_schema::{DataType, Schema};
-use shared::problem::{Problem, ProblemKind};
-use shared::report::{Orientation, PageSpec, Paper};
+use model::problem::{Problem, ProblemKind};
+use report::{Orientation, PageSpec, Paper};
 
 use super::document::{SIDE, Sheet};
 use super::fonts::{Fonts, Weight};

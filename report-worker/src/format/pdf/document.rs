@@ -1,7 +1,7 @@
 //! Pages, one after the other: opened, filled from top to bottom, written out and forgotten.
 
-use shared::problem::{Problem, ProblemKind};
-use shared::report::{Orientation, Paper};
+use model::problem::{Problem, ProblemKind};
+use report::{Orientation, Paper};
 
 use super::canvas::{Canvas, HAIRLINE, MUTED, Style, clipped, hundredths, number};
 use super::deflate::Deflater;

@@ -1,8 +1,8 @@
 //! Fonts go into the file at its end, when it is known which glyphs it needs.
 
+use model::problem::{Problem, ProblemKind};
 use pdf_writer::types::{CidFontType, FontFlags, SystemInfo, UnicodeCmap};
 use pdf_writer::{Filter, Finish as _, Name, Rect, Ref, Str};
-use shared::problem::{Problem, ProblemKind};
 use skrifa::instance::{LocationRef, Size};
 use skrifa::{FontRef, MetadataProvider as _};
 

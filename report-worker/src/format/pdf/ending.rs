@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use shared::problem::Problem;
+use model::problem::Problem;
 
 use super::canvas::{ALARM, Canvas, MUTED, Style};
 use super::chart::Chart;
@@ -125,7 +125,7 @@ fn counted(number: u64, noun: &str) -> String {
 
 /// Writes a number with a comma between thousands.
 pub(super) fn grouped(number: u64) -> String {
-    shared::locale::grouped(number, ",")
+    model::locale::grouped(number, ",")
 }
 
 /// Leaves space between what was written and the chart or table.

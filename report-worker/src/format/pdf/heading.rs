@@ -1,6 +1,6 @@
 //! What stands before the table: title, description, what the rows were selected by, and the place of the chart.
 
-use shared::problem::Problem;
+use model::problem::Problem;
 
 use super::canvas::{HAIRLINE, INK, MUTED, Style};
 use super::document::{Document, SIDE, name_of};

@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
-use shared::problem::Problem;
+use model::problem::Problem;
 
 pub use font_files::{FontFile, load_fonts};
 

@@ -1,7 +1,7 @@
 //! Values of a row as text.
 
 use arrow_schema::Schema;
-use shared::problem::{Problem, ProblemKind};
+use model::problem::{Problem, ProblemKind};
 
 use crate::format::cell::Cells;
 use crate::format::presentation::Presentation;

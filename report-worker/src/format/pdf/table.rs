@@ -1,7 +1,7 @@
 //! The table: its header on every page, and rows that flow from page to page.
 
-use shared::problem::Problem;
-use shared::report::ColumnAlign;
+use model::problem::Problem;
+use report::ColumnAlign;
 
 use super::canvas::{FAINT, INK, Style, hundredths, number, show_within};
 use super::columns::{Layout, Placed};

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use shared::problem::Problem;
+use model::problem::Problem;
 
 use super::canvas::{FAINT, Style};
 use super::document::Document;

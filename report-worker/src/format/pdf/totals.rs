@@ -1,7 +1,7 @@
 //! Totals under the last row: one row for each kind that the columns have.
 
-use shared::problem::Problem;
-use shared::report::ColumnTotal;
+use model::problem::Problem;
+use report::ColumnTotal;
 
 use super::canvas::{INK, Style};
 use super::document::{Document, SIDE};

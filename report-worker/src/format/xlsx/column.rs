@@ -1,8 +1,8 @@
 //! One column of a sheet: everything that is the same in each of its cells, made once.
 
 use arrow_schema::{DataType, Field};
-use shared::problem::Problem;
-use shared::report::ColumnTotal;
+use model::problem::Problem;
+use report::ColumnTotal;
 
 use super::names::letters;
 use super::strings::{Sharing, Strings};

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::Schema;
-use shared::problem::{Problem, ProblemKind};
+use model::problem::{Problem, ProblemKind};
 
 use self::column::{Column, Row};
 use self::names::{letters, sheet_name};

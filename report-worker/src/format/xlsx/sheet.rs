@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use shared::report::{ColumnAlign, ColumnTotal};
+use report::{ColumnAlign, ColumnTotal};
 
 use super::column::Column;
 use super::names::quoted;

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use shared::report::ColumnAlign;
+use report::ColumnAlign;
 
 use super::package::{MAIN, xml};
 use super::text::write_attribute;

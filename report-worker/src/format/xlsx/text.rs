@@ -1,6 +1,6 @@
 //! Text of a cell, in XML.
 
-use shared::problem::{Problem, ProblemKind};
+use model::problem::{Problem, ProblemKind};
 
 /// Most UTF-16 units in one cell.
 pub(super) const MOST_UNITS: usize = 32_767;

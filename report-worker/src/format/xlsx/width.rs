@@ -1,8 +1,8 @@
 //! How wide columns are: as wide as heading, first rows and total need, within reason.
 
 use arrow_array::RecordBatch;
-use shared::problem::Problem;
-use shared::report::ColumnTotal;
+use model::problem::Problem;
+use report::ColumnTotal;
 
 use super::column::Column;
 use crate::format::cell::cells;

@@ -6,7 +6,7 @@
 
 use crc32fast::Hasher;
 use flate2::{Compress, Compression, FlushCompress};
-use shared::problem::{Problem, ProblemKind};
+use model::problem::{Problem, ProblemKind};
 
 /// Names in UTF-8, sizes behind the data.
 const FLAGS: u16 = 0x0808;

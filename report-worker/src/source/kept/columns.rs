@@ -6,8 +6,8 @@ use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Decimal64Type, Decimal128Type, Decimal256Type};
 use arrow_array::{Array as _, ArrayRef, NullArray, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use model::problem::Problem;
 use parquet::file::metadata::ParquetMetaData;
-use shared::problem::Problem;
 
 use super::damaged;
 use crate::format::number::write_decimal;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use model::problem::Problem;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use sha2::{Digest as _, Sha256};
-use shared::problem::Problem;
 use tokio::sync::mpsc;
 
 use super::columns::{Columns, read_as};

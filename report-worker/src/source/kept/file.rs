@@ -4,12 +4,12 @@ use std::ops::Range;
 
 use bytes::{Buf, Bytes};
 use futures_util::StreamExt as _;
+use model::artifact::Artifact;
+use model::problem::{Problem, ProblemKind};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::reader::{ChunkReader, Length};
-use shared::artifact::Artifact;
-use shared::problem::{Problem, ProblemKind};
-use shared::storage::{Storage, StorageError};
+use storage::{Storage, StorageError};
 
 use super::damaged;
 

@@ -5,9 +5,9 @@ mod columns;
 mod decode;
 mod file;
 
-use shared::artifact::Artifact;
-use shared::problem::{Problem, ProblemKind};
-use shared::storage::Storage;
+use model::artifact::Artifact;
+use model::problem::{Problem, ProblemKind};
+use storage::Storage;
 use tokio_util::sync::CancellationToken;
 
 use super::Reading;

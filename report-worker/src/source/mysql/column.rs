@@ -10,9 +10,9 @@ use arrow_array::builder::{
 };
 use arrow_schema::{DataType, Field, TimeUnit};
 use chrono::NaiveDate;
+use model::problem::{Problem, ProblemKind};
 use mysql_async::consts::{ColumnFlags, ColumnType};
 use mysql_async::{Column as Described, Value};
-use shared::problem::{Problem, ProblemKind};
 
 use crate::source::text::Texts;
 use crate::source::{json_field, numeric_field};

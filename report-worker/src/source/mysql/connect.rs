@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use model::problem::{Problem, ProblemKind};
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, DriverError, Error, Opts};
-use shared::problem::{Problem, ProblemKind};
 
 use super::url::{Server, read_url};
 

@@ -1,7 +1,7 @@
 //! What an error of the server means for the job.
 
+use model::problem::{Problem, ProblemKind};
 use mysql_async::Error;
-use shared::problem::{Problem, ProblemKind};
 
 use crate::source::bind::{Binding, hide_values};
 
@@ -32,7 +32,7 @@ pub(super) fn words(error: &Error) -> String {
         Error::Server(said) => format!("{} (error {}, SQLSTATE {})", said.message, said.code, said.state),
         // Others of the driver's errors repeat bytes and values.
         Error::Driver(mysql_async::DriverError::UnexpectedPacket { .. }) => "an unexpected answer".to_owned(),
-        other => shared::postgres::with_causes(other),
+        other => postgres_connect::with_causes(other),
     }
 }
 

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use model::problem::{Problem, ProblemKind};
 use mysql_async::prelude::Queryable as _;
-use shared::problem::{Problem, ProblemKind};
 
 use self::connect::Pool;
 use super::{ReadRequest, Reading, Source};

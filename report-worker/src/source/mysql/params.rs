@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, Datelike as _, NaiveDateTime, Timelike as _};
 use mysql_async::Value as Bound;
+use report::ParamType;
 use serde_json::Value;
-use shared::report::ParamType;
 
 use crate::definition::Report;
 use crate::source::bind::Binding;
@@ -80,8 +80,8 @@ fn time(time: NaiveDateTime) -> Option<Bound> {
 mod tests {
     use super::place_one;
     use mysql_async::Value as Bound;
+    use report::ParamType;
     use serde_json::json;
-    use shared::report::ParamType;
 
     #[test]
     fn a_decimal_keeps_every_digit() {

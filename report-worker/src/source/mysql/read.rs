@@ -5,10 +5,10 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 use chrono::{DateTime, NaiveDateTime, Utc};
+use model::problem::{Problem, ProblemKind};
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{BinaryProtocol, Error, QueryResult, Row, Value};
-use shared::problem::{Problem, ProblemKind};
-use shared::report::TotalRows;
+use report::TotalRows;
 use tokio::sync::mpsc;
 use tokio::time::{Duration, Instant, sleep_until};
 

@@ -8,7 +8,7 @@ use arrow_array::builder::{
     Int64Builder, TimestampMicrosecondBuilder,
 };
 use arrow_schema::{DataType, Field, TimeUnit};
-use shared::problem::{Problem, ProblemKind};
+use model::problem::{Problem, ProblemKind};
 use tokio_postgres::types::{Kind, Type};
 
 use super::decimal::Decimals;

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use shared::postgres::{read_url, with_causes};
-use shared::problem::{Problem, ProblemKind};
+use model::problem::{Problem, ProblemKind};
+use postgres_connect::{read_url, with_causes};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Config, Error, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;

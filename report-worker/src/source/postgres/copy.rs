@@ -3,7 +3,7 @@
 //! The server sends one row a message, but nothing here depends on it: rows may be cut anywhere.
 
 use bytes::{Bytes, BytesMut};
-use shared::problem::{Problem, ProblemKind};
+use model::problem::{Problem, ProblemKind};
 
 use super::column::Column;
 

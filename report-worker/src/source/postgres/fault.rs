@@ -1,7 +1,7 @@
 //! What an error of the server means for the job.
 
-use shared::postgres::with_causes;
-use shared::problem::{Problem, ProblemKind};
+use model::problem::{Problem, ProblemKind};
+use postgres_connect::with_causes;
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 

@@ -1,7 +1,7 @@
 //! The decoder as fuzzing sees it: bytes in, memory out.
 
 use bytes::Bytes;
-use shared::problem::Problem;
+use model::problem::Problem;
 use tokio_postgres::types::Type;
 
 use super::column::Column;

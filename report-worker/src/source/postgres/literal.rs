@@ -5,8 +5,8 @@
 //! whatever `standard_conforming_strings` says; the connection's encoding is always UTF-8, so that no quote hides in a longer
 //! character. A report with a sensitive parameter is never written so: servers show the text of queries to others.
 
+use model::problem::{Problem, ProblemKind};
 use serde_json::Value;
-use shared::problem::{Problem, ProblemKind};
 use tokio_postgres::types::Type;
 
 use super::params;

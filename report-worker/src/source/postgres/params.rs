@@ -4,8 +4,8 @@ use std::error::Error;
 use std::fmt::Write as _;
 
 use bytes::BytesMut;
+use report::ParamType;
 use serde_json::Value;
-use shared::report::ParamType;
 use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
 
 use crate::definition::Report;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shared::problem::{Problem, ProblemKind};
+use model::problem::{Problem, ProblemKind};
 use tokio::time::Instant;
 use tokio_postgres::Error;
 

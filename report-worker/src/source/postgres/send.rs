@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{Field, Schema, SchemaRef};
 use futures_util::{Stream, StreamExt as _};
-use shared::problem::{Problem, ProblemKind};
+use model::problem::{Problem, ProblemKind};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_postgres::{Error, Row};

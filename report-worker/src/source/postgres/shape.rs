@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use shared::problem::{Problem, ProblemKind};
+use model::problem::{Problem, ProblemKind};
 use tokio_postgres::Statement;
 use tokio_postgres::types::Type;
 

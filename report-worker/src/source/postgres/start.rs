@@ -4,8 +4,8 @@ use std::pin::Pin;
 
 use chrono::{DateTime, Utc};
 use futures_util::{TryStreamExt as _, future};
-use shared::problem::{Problem, ProblemKind};
-use shared::report::TotalRows;
+use model::problem::{Problem, ProblemKind};
+use report::TotalRows;
 use tokio_postgres::types::{FromSql, Type};
 use tokio_postgres::{Client, CopyOutStream, Error, RowStream, SimpleQueryMessage, Statement};
 

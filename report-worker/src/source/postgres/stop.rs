@@ -20,7 +20,7 @@ pub(super) async fn stop_query(pool: &Pool, mut connection: Connection) {
         let asking = async {
             if let Ok(Err(error)) = tokio::time::timeout(Duration::from_secs(2), cancel.cancel_query(pool.tls())).await
             {
-                tracing::warn!(error = %shared::postgres::with_causes(&error), "a source could not be asked to cancel a query");
+                tracing::warn!(error = %postgres_connect::with_causes(&error), "a source could not be asked to cancel a query");
             }
             tokio::time::sleep(ASK_AGAIN).await;
         };

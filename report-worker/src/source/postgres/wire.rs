@@ -5,7 +5,7 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::{Context, Poll};
 
-use shared::postgres::with_causes;
+use postgres_connect::with_causes;
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;

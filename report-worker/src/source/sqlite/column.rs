@@ -11,9 +11,9 @@ use std::sync::Arc;
 use arrow_array::builder::{BooleanBuilder, Float64Builder, Int64Builder, StringBuilder};
 use arrow_array::{ArrayRef, NullArray};
 use arrow_schema::{DataType, Field};
+use model::problem::{Problem, ProblemKind};
 use rusqlite::Statement;
 use rusqlite::types::ValueRef;
-use shared::problem::{Problem, ProblemKind};
 
 use crate::format::number;
 use crate::source::{NUMERIC, VALUE_KIND};

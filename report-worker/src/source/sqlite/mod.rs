@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use model::problem::{Problem, ProblemKind};
 use rusqlite::{Connection, OpenFlags};
-use shared::problem::{Problem, ProblemKind};
 
 use super::{ReadRequest, Reading, Source};
 use crate::definition::Report;

@@ -7,11 +7,11 @@ use std::time::Instant;
 use arrow_array::RecordBatch;
 use arrow_schema::Schema;
 use chrono::{DateTime, NaiveDateTime, Utc};
+use model::problem::{Problem, ProblemKind};
+use report::{ParamType, TotalRows};
 use rusqlite::types::{ToSqlOutput, Value as SqlValue};
 use rusqlite::{Connection, Statement, ToSql, Transaction, TransactionBehavior};
 use serde_json::Value;
-use shared::problem::{Problem, ProblemKind};
-use shared::report::{ParamType, TotalRows};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 

@@ -1,7 +1,7 @@
 //! What is made from a kept Parquet file is what its source would have made: every value of every type.
 
-use shared::artifact::Format;
-use shared::job::JobState;
+use model::artifact::Format;
+use model::job::JobState;
 
 use super::every_type::{COLUMNS, SETUP};
 use super::{Known, PAGE, TOGETHER};

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
-use shared::artifact::Format;
-use shared::job::JobState;
+use model::artifact::Format;
+use model::job::JobState;
 
 use crate::ground::Ground;
 use crate::stack::{Stack, report};

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use shared::broker::{Broker, Listening};
-use shared::event::{Broadcast, Event, EventKind};
-use shared::job::JobState;
+use broker::{BroadcastReceiver, Broker};
+use model::event::{Broadcast, Event, EventKind};
+use model::job::JobState;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::stage::{SOON, Stage, broadcast};
 
 /// Listens, and returns once broadcasts of `from` really arrive: a queue is made for it meanwhile.
-async fn listen(to: &Arc<dyn Broker>, from: &Arc<dyn Broker>) -> Listening {
+async fn listen(to: &Arc<dyn Broker>, from: &Arc<dyn Broker>) -> BroadcastReceiver {
     let mut receiver = to.subscribe();
     crate::eventually(SOON, "a broadcast to arrive", async || {
         from.broadcast(broadcast(0));
@@ -21,7 +21,7 @@ async fn listen(to: &Arc<dyn Broker>, from: &Arc<dyn Broker>) -> Listening {
 }
 
 /// Takes the next one that is not a left-over of [`listen`].
-async fn hear(receiver: &mut Listening) -> Arc<Broadcast> {
+async fn hear(receiver: &mut BroadcastReceiver) -> Arc<Broadcast> {
     loop {
         let heard = match tokio::time::timeout(SOON, receiver.recv()).await.unwrap() {
             Ok(heard) => heard,

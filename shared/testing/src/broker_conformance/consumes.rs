@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use shared::broker::{Incoming, QueueDepth, Settle};
-use shared::delivery::Channel;
-use shared::job::Lane;
-use shared::message::Queue;
+use broker::{Incoming, QueueDepth, Settle};
+use model::delivery::Channel;
+use model::job::Lane;
+use model::message::Queue;
 use tokio::sync::mpsc;
 
 use super::stage::{Stage, delivery_message, job_message, next};

@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use broker::{PublishError, Settle};
 use futures_util::future::join_all;
-use shared::broker::{PublishError, Settle};
-use shared::delivery::Channel;
-use shared::job::Lane;
-use shared::message::{Message, OutboxMessage, Queue};
-use shared::problem::{Problem, ProblemKind};
+use model::delivery::Channel;
+use model::job::Lane;
+use model::message::{Message, OutboxMessage, Queue};
+use model::problem::{Problem, ProblemKind};
 use uuid::Uuid;
 
 use super::stage::{Stage, delivery_message, job_message, next};

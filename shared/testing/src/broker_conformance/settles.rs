@@ -1,8 +1,8 @@
 //! What becomes of a message that was taken.
 
-use shared::broker::Settle;
-use shared::job::Lane;
-use shared::message::Queue;
+use broker::Settle;
+use model::job::Lane;
+use model::message::Queue;
 
 use super::stage::{Stage, next};
 

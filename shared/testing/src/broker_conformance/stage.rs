@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::backoff::Backoff;
-use shared::broker::{Broker, Incoming};
-use shared::config::{self, Secret};
-use shared::delivery::Channel;
-use shared::event::Broadcast;
-use shared::job::{Caller, Lane};
-use shared::message::{Message, OutboxMessage, Queue, Route};
-use shared::progress::Progress;
+use broker::{Broker, Incoming};
+use configuration::Secret;
+use model::backoff::Backoff;
+use model::delivery::Channel;
+use model::event::Broadcast;
+use model::job::{Caller, Lane};
+use model::message::{Message, OutboxMessage, Queue, Route};
+use model::progress::Progress;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -62,8 +62,8 @@ impl Stage {
 
 /// Settings with short delays; `url` is the implementation's to fill in.
 #[must_use]
-pub fn settings() -> config::Broker {
-    config::Broker {
+pub fn settings() -> configuration::Broker {
+    configuration::Broker {
         url: Secret::new("in-process:"),
         ca_file: None,
         heartbeat: Duration::from_secs(2),

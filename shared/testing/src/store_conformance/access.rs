@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use shared::access::{hash_token, key_prefix, make_api_key};
-use shared::artifact::{Agent, ClickKind, NewClick};
-use shared::job::{Caller, Job, NewJob};
-use shared::store::{CLICKS_AN_HOUR, CLICKS_SHOWN, Ending, NewApiKey, Scope};
+use model::access::{hash_token, key_prefix, make_api_key};
+use model::artifact::{Agent, ClickKind, NewClick};
+use model::job::{Caller, Job, NewJob};
+use store::{CLICKS_AN_HOUR, CLICKS_SHOWN, Ending, NewApiKey, Scope};
 use uuid::Uuid;
 
 use super::stage::{Stage, ana, artifact, caller, link_hash, new_job, until};

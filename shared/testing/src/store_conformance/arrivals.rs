@@ -1,14 +1,14 @@
 //! What arrival times are learned from: runs that ended, and who is in line.
 
 use chrono::{DateTime, Utc};
-use shared::arrival::{Company, Eta, Forecast, Likeness};
-use shared::job::{Job, Lane, NewJob};
-use shared::store::{Ending, InLine, RunsOf, Submitted};
+use model::forecast::{Eta, Forecast, LoadLevel, RunKey};
+use model::job::{Job, Lane, NewJob};
+use store::{Ending, QueuedJob, RunsQuery, Submitted};
 
 use super::stage::{Stage, TestWorker, ana, artifact, caller, keyed_job, new_job};
 
-fn runs_of(tenant: &str, report: &str) -> RunsOf {
-    RunsOf { tenant: tenant.to_owned(), report: report.to_owned(), after: None }
+fn runs_of(tenant: &str, report: &str) -> RunsQuery {
+    RunsQuery { tenant: tenant.to_owned(), report: report.to_owned(), after: None }
 }
 
 async fn done(stage: &Stage, worker: &TestWorker, job: NewJob) -> Job {
@@ -18,13 +18,13 @@ async fn done(stage: &Stage, worker: &TestWorker, job: NewJob) -> Job {
     stage.job(job.id).await
 }
 
-fn likeness(job: &Job) -> Likeness {
-    Likeness::of_job(&job.report_version, &job.params, &job.formats)
+fn likeness(job: &Job) -> RunKey {
+    RunKey::of_job(&job.report_version, &job.params, &job.formats)
 }
 
 pub async fn a_forecast_is_kept_with_its_job_and_told_again_to_a_repeat(stage: Stage) {
     let eta = Eta { p10: 10, p50: 20, p90: 30, runs: 9 };
-    let waiting = Forecast { position: 3, eta: None, company: Company::of(5) };
+    let waiting = Forecast { position: 3, eta: None, company: LoadLevel::of(5) };
     for forecast in [None, Some(waiting), Some(Forecast { position: 1, eta: Some(eta), ..waiting })] {
         let key = format!("{forecast:?}");
         let job = stage.submit(NewJob { forecast, ..keyed_job(&ana(), &key, "body") }).await;
@@ -62,7 +62,7 @@ pub async fn runs_are_told_by_tenant_and_report_oldest_first(stage: Stage) {
     }
     let newest = stage.store.finished_runs(vec![runs_of("acme", report)], 2).await.unwrap().remove(0);
     assert_eq!(newest, told[0][1..]);
-    let after = RunsOf { after: Some(told[0][1].finished_at), ..runs_of("acme", report) };
+    let after = RunsQuery { after: Some(told[0][1].finished_at), ..runs_of("acme", report) };
     let later = stage.store.finished_runs(vec![after], 10).await.unwrap().remove(0);
     assert!(later.iter().all(|run| run.finished_at > told[0][1].finished_at));
     assert!(stage.store.finished_runs(Vec::new(), 10).await.unwrap().is_empty());
@@ -84,8 +84,8 @@ pub async fn a_run_that_was_put_back_has_no_time_from_its_submit(stage: Stage) {
 }
 
 pub async fn the_line_holds_who_waits_and_who_runs(stage: Stage) {
-    let empty = stage.store.lineup(10).await.unwrap();
-    assert!(empty.waiting.is_empty() && empty.running.is_empty() && empty.places.is_empty());
+    let empty = stage.store.queue_status(10).await.unwrap();
+    assert!(empty.waiting.is_empty() && empty.running.is_empty() && empty.slots.is_empty());
     let worker = stage.worker().await;
     let running = stage.processing(&worker).await;
     let mut waiting = Vec::new();
@@ -94,23 +94,23 @@ pub async fn the_line_holds_who_waits_and_who_runs(stage: Stage) {
     }
     let bulk = stage.submit(NewJob { lane: Lane::Bulk, ..new_job(&ana()) }).await;
     stage.done(&worker).await;
-    let line = stage.store.lineup(10).await.unwrap();
+    let line = stage.store.queue_status(10).await.unwrap();
     assert_eq!(line.running, [in_line(&stage.job(running.id).await)]);
     let of = |lane| line.waiting.iter().filter(|job| job.lane == lane).cloned().collect::<Vec<_>>();
     assert_eq!(of(Lane::Interactive), waiting.iter().map(in_line).collect::<Vec<_>>());
     assert_eq!(of(Lane::Bulk), [in_line(&bulk)]);
-    let mut places = line.places.clone();
-    places.sort_unstable();
+    let mut slots = line.slots.clone();
+    slots.sort_unstable();
     let info = stage.store.workers().await.unwrap().remove(0).info;
-    assert_eq!(places, info.lanes.iter().map(|lane| (*lane, info.concurrency)).collect::<Vec<_>>());
+    assert_eq!(slots, info.lanes.iter().map(|lane| (*lane, info.concurrency)).collect::<Vec<_>>());
     assert!(line.beyond.iter().all(|(_, more)| *more == 0));
-    let short = stage.store.lineup(2).await.unwrap();
+    let short = stage.store.queue_status(2).await.unwrap();
     assert_eq!(short.waiting.iter().filter(|job| job.lane == Lane::Interactive).count(), 2);
     assert_eq!(short.beyond, [(Lane::Interactive, 1)]);
 }
 
-fn in_line(job: &Job) -> InLine {
-    InLine {
+fn in_line(job: &Job) -> QueuedJob {
+    QueuedJob {
         id: job.id,
         caller: job.caller.clone(),
         report: job.report.clone(),

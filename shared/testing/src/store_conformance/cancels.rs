@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::delivery::Occasion;
-use shared::event::EventKind;
-use shared::job::{Job, JobState};
-use shared::message::{Message, Queue, Route};
-use shared::store::{Changed, Ending, Settled};
+use model::delivery::Occasion;
+use model::event::EventKind;
+use model::job::{Job, JobState};
+use model::message::{Message, Queue, Route};
+use store::{Changed, Ending, Settled};
 
 use super::stage::{Stage, ana, artifact, settlement};
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use shared::event::EventKind;
-use shared::job::JobState;
-use shared::problem::ProblemKind;
-use shared::store::{ClaimRequest, Claimed, Ending, Settled};
-use shared::transitions::{ALONE_FROM_CRASHES, MAX_CRASHES};
+use model::event::EventKind;
+use model::job::JobState;
+use model::problem::ProblemKind;
+use model::transitions::{ALONE_FROM_CRASHES, MAX_CRASHES};
+use store::{ClaimRequest, Claimed, Ending, Settled};
 use uuid::Uuid;
 
 use super::stage::{Stage, TestWorker, until};
@@ -155,7 +155,7 @@ pub async fn a_take_over_releases_all_jobs_of_the_lost_worker(stage: Stage) {
     assert_eq!((second.state, second.crashes, second.worker_id), (JobState::Pending, 1, None));
     let rung = stage.empty_outbox().await;
     assert!(
-        rung.iter().any(|row| row.message == shared::message::Message::RunJob { job_id: second.id }),
+        rung.iter().any(|row| row.message == model::message::Message::RunJob { job_id: second.id }),
         "nobody would hear of the second job: {rung:?}"
     );
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use shared::store::{Changed, ClaimRequest, Ending};
+use store::{Changed, ClaimRequest, Ending};
 
 use super::stage::{Stage, ana, artifact, keyed_job, new_job, problem, retry_after, settlement, until};
 

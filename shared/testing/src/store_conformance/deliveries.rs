@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use shared::backoff::RetryDelay;
-use shared::delivery::{Channel, Delivery, DeliveryState, Notify};
-use shared::job::NewJob;
-use shared::message::{Message, Queue, Route};
-use shared::store::{DeliveryEnding, Ending};
+use model::backoff::RetryDelay;
+use model::delivery::{Channel, Delivery, DeliveryState, Notify};
+use model::job::NewJob;
+use model::message::{Message, Queue, Route};
+use store::{DeliveryEnding, Ending};
 use uuid::Uuid;
 
 use super::stage::{Stage, ana, artifact, caller, new_job, until};

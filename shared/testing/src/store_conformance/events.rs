@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::Mutex;
 
-use shared::event::Event;
-use shared::store::{Ending, FeedCursor};
+use model::event::Event;
+use store::{Ending, FeedCursor};
 
 use super::stage::{Stage, ana, caller, new_job, settlement, until};
 
@@ -62,10 +62,10 @@ pub async fn the_feed_is_complete_and_in_order_under_concurrent_writers(stage: S
             tokio::spawn(async move {
                 for _ in 0..JOBS {
                     let job = new_job(&ana());
-                    let request = shared::store::ClaimRequest { job_id: job.id, redelivered: false, alone: false };
+                    let request = store::ClaimRequest { job_id: job.id, redelivered: false, alone: false };
                     store.submit(vec![job, new_job(&caller("globex", "ana"))]).await.unwrap();
                     let claimed = store.claim(worker_id, vec![request]).await.unwrap().remove(0);
-                    let shared::store::Claimed::Yes(job) = claimed else { panic!("{claimed:?}") };
+                    let store::Claimed::Yes(job) = claimed else { panic!("{claimed:?}") };
                     store.settle(vec![settlement(&job, Ending::HandBack)]).await.unwrap();
                 }
             })

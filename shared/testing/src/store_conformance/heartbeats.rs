@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use shared::job::Job;
-use shared::progress::Progress;
-use shared::store::{AttemptProgress, Claimed, Ending};
+use model::job::Job;
+use model::progress::Progress;
+use store::{AttemptProgress, Claimed, Ending};
 
 use super::stage::{Stage, ana, progress, until};
 

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::arrival::{Eta, Forecast};
-use shared::delivery::{Channel, Delivery, DeliveryState, Lateness, Notify, Occasion};
-use shared::job::{Job, JobState, NewJob};
-use shared::message::{Message, Queue, Route};
-use shared::reuse::{Reuse, Served};
-use shared::store::{Changed, DeliveryEnding, Ending};
+use model::delivery::{Channel, Delivery, DeliveryState, Lateness, Notify, Occasion};
+use model::forecast::{Eta, Forecast};
+use model::job::{Job, JobState, NewJob};
+use model::message::{Message, Queue, Route};
+use model::reuse::{Reuse, Served};
+use store::{Changed, DeliveryEnding, Ending};
 use uuid::Uuid;
 
 use super::stage::{Stage, ana, artifact, caller, new_job, problem, progress, until};

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use shared::event::EventKind;
-use shared::job::{Job, JobState};
-use shared::message::{Message, Queue, Route};
-use shared::problem::ProblemKind;
-use shared::progress::Phase;
-use shared::store::{AttemptProgress, ClaimRequest, Claimed, Ending, Settled};
-use shared::transitions::{ALONE_FROM_CRASHES, MAX_CRASHES};
+use model::event::EventKind;
+use model::job::{Job, JobState};
+use model::message::{Message, Queue, Route};
+use model::problem::ProblemKind;
+use model::progress::Phase;
+use model::transitions::{ALONE_FROM_CRASHES, MAX_CRASHES};
+use store::{AttemptProgress, ClaimRequest, Claimed, Ending, Settled};
 use uuid::Uuid;
 
 use super::stage::{Stage, artifact, progress, retry_after, until};

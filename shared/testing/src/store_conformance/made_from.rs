@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use shared::access::hash_token;
-use shared::artifact::{Format, NewArtifact};
-use shared::job::{Caller, NewJob};
-use shared::reuse::{LinkSeed, Reuse, Served};
-use shared::store::{Ending, RunsOf};
+use model::access::hash_token;
+use model::artifact::{Format, NewArtifact};
+use model::job::{Caller, NewJob};
+use model::reuse::{LinkSeed, Reuse, Served};
+use store::{Ending, RunsQuery};
 use uuid::Uuid;
 
 use super::stage::{Stage, ana, artifact, caller, link_hash, new_job};
@@ -51,7 +51,7 @@ pub async fn what_is_made_from_a_kept_file_says_so_and_goes_with_it(stage: Stage
     stage.settle(&claimed, Ending::Done(vec![artifact(&claimed)])).await;
     assert!(stage.job(own.id).await.artifacts[0].expires_at < kept.expires_at, "its own retention ends first");
     // How long it takes to make a file from another one tells nothing of the report's runs.
-    let runs = RunsOf { tenant: "acme".to_owned(), report: short.report.clone(), after: None };
+    let runs = RunsQuery { tenant: "acme".to_owned(), report: short.report.clone(), after: None };
     assert_eq!(stage.store.finished_runs(vec![runs], 10).await.unwrap()[0].len(), 1);
     assert_eq!(stage.job(short.id).await.sharing.made_from, None);
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use shared::delivery::Notify;
-use shared::job::NewJob;
-use shared::store::{DeliveryEnding, Ending};
+use model::delivery::Notify;
+use model::job::NewJob;
+use store::{DeliveryEnding, Ending};
 use uuid::Uuid;
 
 use super::stage::{Stage, ana, new_job, problem, retry_after, until};

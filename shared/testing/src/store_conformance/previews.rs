@@ -1,7 +1,7 @@
 //! Previews: written by the attempt that holds the job, read by the job's caller, gone after its retention.
 
-use shared::job::{Job, NewJob};
-use shared::store::{Ending, NewPreview};
+use model::job::{Job, NewJob};
+use store::{Ending, NewPreview};
 use uuid::Uuid;
 
 use super::stage::{Stage, TestWorker, ana, caller, new_job};

@@ -1,16 +1,16 @@
 //! Reads, lists and isolation of tenants and principals.
 
-use shared::job::{JobState, NewJob};
-use shared::store::{Changed, JobFilter};
+use model::job::{JobState, NewJob};
+use store::{Changed, JobFilter};
 use uuid::Uuid;
 
 use super::stage::{Stage, ana, caller, new_job};
 
-fn strangers() -> [shared::job::Caller; 3] {
+fn strangers() -> [model::job::Caller; 3] {
     [caller("acme", "bob"), caller("globex", "ana"), caller("globex", "bob")]
 }
 
-fn everything(caller: shared::job::Caller) -> JobFilter {
+fn everything(caller: model::job::Caller) -> JobFilter {
     JobFilter { caller, whole_tenant: false, state: None, report: None, before: None, limit: 100 }
 }
 

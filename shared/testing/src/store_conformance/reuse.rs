@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::access::hash_token;
-use shared::event::EventKind;
-use shared::job::{Caller, Job, JobState, NewJob};
-use shared::message::Message;
-use shared::reuse::{LinkSeed, Reuse, Served};
-use shared::store::{Changed, Claimed, Ending, JobFilter, Settled, Submitted};
+use model::access::hash_token;
+use model::event::EventKind;
+use model::job::{Caller, Job, JobState, NewJob};
+use model::message::Message;
+use model::reuse::{LinkSeed, Reuse, Served};
+use store::{Changed, Claimed, Ending, JobFilter, Settled, Submitted};
 use uuid::Uuid;
 
 use super::stage::{
@@ -205,7 +205,7 @@ pub async fn a_leader_that_cancels_leaves_its_run_to_the_others(stage: Stage) {
     let Changed::Yes(cancelled) = stage.store.cancel(&ana(), leader.id).await.unwrap() else { panic!("not cancelled") };
     assert_eq!((cancelled.state, cancelled.finished_at.is_some()), (JobState::Cancelled, true));
     assert_eq!(seen(&stage, &leader).await, *cancelled);
-    let beat = vec![shared::store::AttemptProgress { job_id: leader.id, attempt: 1, progress: progress(7) }];
+    let beat = vec![store::AttemptProgress { job_id: leader.id, attempt: 1, progress: progress(7) }];
     assert!(worker.heartbeat.beat(beat).await.unwrap().is_empty(), "the run goes on");
     assert_eq!(seen(&stage, &follower).await.progress.rows, 7);
     let again = stage.store.cancel(&ana(), leader.id).await.unwrap();
@@ -245,7 +245,7 @@ pub async fn a_run_ends_when_the_last_one_who_waits_for_it_cancels(stage: Stage)
     let told: HashSet<Uuid> = stage.recorder.take().1.iter().map(|event| event.job_id).collect();
     assert_eq!(told, HashSet::from([leader.id, follower.id]), "the worker hears that the run is over");
     assert_eq!(stage.job(leader.id).await.state, JobState::Cancelled);
-    let beat = vec![shared::store::AttemptProgress { job_id: leader.id, attempt: 1, progress: progress(7) }];
+    let beat = vec![store::AttemptProgress { job_id: leader.id, attempt: 1, progress: progress(7) }];
     assert_eq!(worker.heartbeat.beat(beat).await.unwrap(), [(leader.id, 1)]);
     assert_eq!(stage.settle(&claimed, Ending::Done(vec![artifact(&claimed)])).await, Settled::TooLate);
     let next = stage.submit(reusing(&ana(), "one", HOUR)).await;

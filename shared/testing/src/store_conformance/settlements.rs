@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use shared::delivery::{DeliveryState, Occasion};
-use shared::event::EventKind;
-use shared::job::{JobState, NewJob};
-use shared::message::{Message, Queue, Route};
-use shared::store::{Ending, Settled, Settlement};
+use model::delivery::{DeliveryState, Occasion};
+use model::event::EventKind;
+use model::job::{JobState, NewJob};
+use model::message::{Message, Queue, Route};
+use store::{Ending, Settled, Settlement};
 use uuid::Uuid;
 
 use super::stage::{Stage, TestWorker, ana, artifact, new_job, problem, progress, retry_after, settlement};
@@ -125,18 +125,18 @@ pub async fn a_job_handed_back_counts_an_interruption_and_nothing_else(stage: St
     }
 }
 
-fn endings(job: &shared::job::Job) -> Vec<Ending> {
+fn endings(job: &model::job::Job) -> Vec<Ending> {
     let done = Ending::Done(vec![artifact(job)]);
     vec![done, retry_after(Duration::ZERO), Ending::Failed(problem()), Ending::HandBack]
 }
 
 /// Sends every ending as `disguise` makes it and finds nothing changed.
-async fn assert_too_late(stage: &Stage, job: &shared::job::Job, disguise: impl Fn(Settlement) -> Settlement) {
+async fn assert_too_late(stage: &Stage, job: &model::job::Job, disguise: impl Fn(Settlement) -> Settlement) {
     let before = stage.snapshot(job).await;
     stage.recorder.take();
     for ending in endings(job) {
         let worker_id = job.worker_id.unwrap_or_else(Uuid::new_v4);
-        let held = shared::job::Job { worker_id: Some(worker_id), ..job.clone() };
+        let held = model::job::Job { worker_id: Some(worker_id), ..job.clone() };
         let settlement = disguise(settlement(&held, ending));
         assert_eq!(stage.store.settle(vec![settlement]).await.unwrap(), [Settled::TooLate]);
     }
@@ -164,7 +164,7 @@ pub async fn a_settlement_by_another_worker_writes_nothing(stage: Stage) {
     }
 }
 
-async fn one_of_each(stage: &Stage, worker: &TestWorker) -> Vec<(shared::job::Job, shared::job::Job)> {
+async fn one_of_each(stage: &Stage, worker: &TestWorker) -> Vec<(model::job::Job, model::job::Job)> {
     let mut jobs = Vec::new();
     for ending in
         [Ending::Failed(problem()), Ending::HandBack, retry_after(Duration::from_secs(60)), retry_after(Duration::ZERO)]
@@ -194,7 +194,7 @@ pub async fn a_settlement_in_the_wrong_state_writes_nothing(stage: Stage) {
         assert_eq!((now.attempt, now.worker_id), (held.attempt, None));
         assert_too_late(&stage, &now, |settlement| Settlement { worker_id: worker.id, ..settlement }).await;
     }
-    let unknown = shared::job::Job { id: Uuid::now_v7(), ..stage.processing(&worker).await };
+    let unknown = model::job::Job { id: Uuid::now_v7(), ..stage.processing(&worker).await };
     assert_too_late(&stage, &unknown, |settlement| settlement).await;
 }
 
@@ -247,7 +247,7 @@ pub async fn a_result_that_cannot_be_kept_fails_its_job_and_nothing_else(stage: 
     assert_eq!(outcomes, [JobState::Done, JobState::Failed, JobState::Done].map(Settled::As));
     let failed = stage.job(jobs[1].id).await;
     assert_eq!((failed.state, failed.errors, failed.artifacts.len()), (JobState::Failed, 1, 0));
-    assert_eq!(failed.error.unwrap().kind, shared::problem::ProblemKind::Internal);
+    assert_eq!(failed.error.unwrap().kind, model::problem::ProblemKind::Internal);
     let told: Vec<_> = stage.recorder.take().1.into_iter().filter(|event| event.kind.is_final()).collect();
     assert_eq!(told.iter().filter(|event| event.job_id == failed.id).count(), 1);
     assert_eq!(told.len(), 3);

@@ -5,18 +5,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::DateTime;
-use shared::access::hash_token;
-use shared::artifact::{Format, NewArtifact, object_key};
-use shared::backoff::RetryDelay;
-use shared::delivery::{Delivery, Notify};
-use shared::event::Event;
-use shared::job::{Caller, Idempotency, Job, JobState, Lane, NewJob};
-use shared::message::OutboxMessage;
-use shared::problem::{Problem, ProblemKind};
-use shared::progress::{Phase, Progress};
-use shared::store::{
-    AfterCommit, ClaimRequest, Claimed, Ending, Heartbeat, Settled, Settlement, Store, Submitted, WorkerInfo,
-};
+use model::access::hash_token;
+use model::artifact::{Format, NewArtifact, object_key};
+use model::backoff::RetryDelay;
+use model::delivery::{Delivery, Notify};
+use model::event::Event;
+use model::job::{Caller, Idempotency, Job, JobState, Lane, NewJob};
+use model::message::OutboxMessage;
+use model::problem::{Problem, ProblemKind};
+use model::progress::{Phase, Progress};
+use store::{AfterCommit, ClaimRequest, Claimed, Ending, Heartbeat, Settled, Settlement, Store, Submitted, WorkerInfo};
 use uuid::Uuid;
 
 /// Polls until `look` finds something.
@@ -316,5 +314,5 @@ pub fn artifact(job: &Job) -> NewArtifact {
 
 /// The hash the link of an artifact is kept under.
 pub fn link_hash(link_id: Uuid) -> [u8; 32] {
-    hash_token(&shared::access::link_token("a secret of the tests", link_id))
+    hash_token(&model::access::link_token("a secret of the tests", link_id))
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use shared::access::hash_token;
-use shared::event::EventKind;
-use shared::job::{Idempotency, JobState, Lane, NewJob};
-use shared::message::{Message, Queue, Route};
-use shared::progress::Progress;
-use shared::store::{Ending, Submitted};
+use model::access::hash_token;
+use model::event::EventKind;
+use model::job::{Idempotency, JobState, Lane, NewJob};
+use model::message::{Message, Queue, Route};
+use model::progress::Progress;
+use store::{Ending, Submitted};
 use uuid::Uuid;
 
 use super::stage::{Stage, VERSION, ana, artifact, caller, keyed_job, new_job};
@@ -21,7 +21,7 @@ fn created(outcome: &Submitted) -> Uuid {
 }
 
 pub async fn a_submitted_job_is_read_back_as_it_was_sent(stage: Stage) {
-    let sent = NewJob { lane: Lane::Bulk, formats: shared::artifact::Format::ALL.to_vec(), ..new_job(&ana()) };
+    let sent = NewJob { lane: Lane::Bulk, formats: model::artifact::Format::ALL.to_vec(), ..new_job(&ana()) };
     let job = stage.submit(sent.clone()).await;
     assert_eq!(job.id, sent.id);
     assert_eq!(job.caller, sent.caller);

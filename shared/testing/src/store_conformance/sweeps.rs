@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use shared::artifact::{Format, object_key};
-use shared::job::{JobState, Lane, NewJob};
-use shared::message::{Message, Queue, Route};
-use shared::store::{Ending, Submitted};
+use model::artifact::{Format, object_key};
+use model::job::{JobState, Lane, NewJob};
+use model::message::{Message, Queue, Route};
+use store::{Ending, Submitted};
 use uuid::Uuid;
 
 use super::stage::{Stage, ana, artifact, keyed_job, new_job, retry_after, until};

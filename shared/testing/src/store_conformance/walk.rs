@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use model::job::{JobState, NewJob};
+use model::transitions::{ALONE_FROM_CRASHES, MAX_CRASHES};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use shared::job::{JobState, NewJob};
-use shared::store::{Changed, ClaimRequest, Claimed, Ending, Settled, Settlement};
-use shared::transitions::{ALONE_FROM_CRASHES, MAX_CRASHES};
+use store::{Changed, ClaimRequest, Claimed, Ending, Settled, Settlement};
 use uuid::Uuid;
 
 use super::stage::{Stage, TestWorker, ana, artifact, new_job, problem, progress, retry_after, until};

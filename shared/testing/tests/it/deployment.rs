@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use shared::config::{Config, Secret};
-use shared::job::Lane;
-use shared::message::Queue;
-use shared::report::parse_definition;
-use shared::store::PostgresStore;
+use configuration::{Config, Secret};
+use model::job::Lane;
+use model::message::Queue;
+use report::parse_definition;
+use store_postgres::PostgresStore;
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/k8s").join(name)

@@ -9,8 +9,8 @@ use std::collections::HashMap;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, Schema};
-use shared::problem::{Problem, ProblemKind};
-use shared::report::{ChartKind, ChartSpec};
+use model::problem::{Problem, ProblemKind};
+use report::{ChartKind, ChartSpec};
 
 use super::canvas::Style;
 use super::fonts::{Fonts, Weight};

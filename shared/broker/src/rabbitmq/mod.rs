@@ -1,0 +1,164 @@
+//! RabbitMQ by `lapin`, on supervised connections: one publishes, one listens to events, and each consumer has one, so that a
+//! broker that blocks publishers still takes acknowledgements, and a queue that does not answer costs only its own consumer.
+//!
+//! `lapin`'s own recovery stays off: after a channel error its consumers are silent for ever. Any error drops the connection,
+//! and [`mod@line`] builds it anew, with everything on it. Queues that do not answer while the broker does are seen to by [`mend`].
+
+mod connect;
+mod consume;
+mod declare;
+mod events;
+mod inspect;
+mod line;
+mod mend;
+mod publish;
+mod pump;
+mod remake;
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use model::event::Broadcast;
+use model::message::{OutboxMessage, Queue};
+
+use super::{BroadcastReceiver, Broker, Incoming, PublishError, QueueDepth};
+use connect::Address;
+use events::{Events, Wanted};
+use inspect::Inspector;
+use line::Line;
+use mend::Mender;
+use publish::Publisher;
+
+/// A process that starts waits this long for a broker that answers slowly. One that is down is noticed at once.
+const START_WAIT: Duration = Duration::from_secs(2);
+
+/// The production broker.
+#[derive(Debug)]
+pub struct RabbitMq {
+    address: Address,
+    publishing: Arc<Line>,
+    listening: Arc<Line>,
+    /// Lines of the consumers there are; a line that has ended is gone.
+    consuming: Mutex<Vec<Weak<Line>>>,
+    mender: Arc<Mender>,
+    publisher: Publisher,
+    events: Events,
+    inspector: Inspector,
+    tasks: TaskTracker,
+    closed: CancellationToken,
+    timeout: Duration,
+}
+
+impl RabbitMq {
+    /// Starts both connections. A broker that cannot be reached is no error: it is tried for ever.
+    ///
+    /// # Errors
+    /// Says so when `broker.url` cannot be read.
+    pub async fn open(config: &configuration::Broker) -> anyhow::Result<Self> {
+        let address = Address::parse(config)?;
+        let closed = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let publishing = Line::start("publish", &address, &tasks, &closed);
+        let listening = Line::start("listen", &address, &tasks, &closed);
+        let mender = Mender::new(&address, &tasks, &closed);
+        let started = futures_util::future::join(publishing.first_try(), listening.first_try());
+        let _slow = tokio::time::timeout(START_WAIT, started).await;
+        Ok(Self {
+            publisher: Publisher::new(Arc::clone(&publishing), Arc::clone(&mender), config),
+            events: Events::start(Arc::clone(&publishing), Arc::clone(&listening), &tasks, &closed, config.timeout),
+            inspector: Inspector::new(Arc::clone(&listening), config.timeout),
+            address,
+            publishing,
+            listening,
+            consuming: Mutex::default(),
+            mender,
+            tasks,
+            closed,
+            timeout: config.timeout,
+        })
+    }
+}
+
+impl RabbitMq {
+    fn note_consumer(&self, line: &Arc<Line>) {
+        let mut lines = self.consuming.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.retain(|line| line.strong_count() > 0);
+        lines.push(Arc::downgrade(line));
+    }
+
+    fn consumers(&self) -> Vec<Arc<Line>> {
+        let lines = self.consuming.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.iter().filter_map(Weak::upgrade).collect()
+    }
+}
+
+#[async_trait]
+impl Broker for RabbitMq {
+    async fn publish(&self, batch: &[OutboxMessage]) -> Vec<Result<(), PublishError>> {
+        self.publisher.publish(batch).await
+    }
+
+    async fn consume(&self, queue: Queue, prefetch: u16) -> mpsc::Receiver<Incoming> {
+        let prefetch = prefetch.max(1);
+        let (sender, receiver) = mpsc::channel(usize::from(prefetch));
+        let wish = consume::Wish { queue, prefetch, timeout: self.timeout };
+        let closed = self.closed.child_token();
+        let purpose = format!("consume {}", queue.routing_key());
+        let own = Line::start_plain(purpose, &self.address, &self.tasks, &closed);
+        self.note_consumer(&own);
+        let _slow = tokio::time::timeout(START_WAIT, own.first_try()).await;
+        let footing =
+            consume::Footing { own, declaring: Arc::clone(&self.listening), mender: Arc::clone(&self.mender) };
+        self.tasks.spawn(consume::consume(footing, wish, sender, closed));
+        receiver
+    }
+
+    fn broadcast(&self, message: Broadcast) {
+        self.events.broadcast(message);
+    }
+
+    fn subscribe(&self) -> BroadcastReceiver {
+        self.events.subscribe(Wanted::All)
+    }
+
+    fn subscribe_cancels(&self) -> BroadcastReceiver {
+        self.events.subscribe(Wanted::Cancels)
+    }
+
+    async fn depth(&self, queue: Queue) -> Option<QueueDepth> {
+        self.inspector.depth(queue).await
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        self.publishing.check()?;
+        self.listening.check()?;
+        for line in self.consumers() {
+            line.check()?;
+        }
+        // A frozen broker keeps its connections until the heartbeat is missed: ask it something.
+        self.inspector.ask().await
+    }
+
+    async fn close(&self, grace: Duration) {
+        self.closed.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(grace, self.tasks.wait()).await.is_err() {
+            tracing::warn!("the connections to RabbitMQ did not close in time; they are dropped");
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        "rabbitmq"
+    }
+}
+
+impl Drop for RabbitMq {
+    fn drop(&mut self) {
+        self.closed.cancel();
+    }
+}

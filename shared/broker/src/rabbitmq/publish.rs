@@ -1,0 +1,233 @@
+//! Publishes batches: persistent, mandatory, confirmed.
+//!
+//! A batch is split by the queue its messages enter, so that a queue that does not answer fails nobody's messages but its own. Each
+//! part has a channel to itself until its last confirm: `lapin` hands a returned message to whichever confirm completes next, so
+//! returns can be told apart only when every message they may belong to is at hand, and then by `message_id`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use lapin::message::BasicReturnMessage;
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::{BasicProperties, Channel, Confirmation};
+use tokio::sync::Semaphore;
+
+use crate::PublishError;
+use crate::topology::{DEAD_EXCHANGE, WORK_EXCHANGE, closest_delay, delay_name};
+use model::backoff::Backoff;
+use model::message::{Message, OutboxMessage, Queue};
+
+use super::line::{Line, Session};
+use super::mend::Mender;
+
+/// Parts of batches under way at the same time to one queue, each on its own channel.
+const AT_ONCE: usize = 8;
+/// Messages of a part. RabbitMQ stops reading from a connection, whatever else is on it, when a channel has more than 400 messages
+/// that their queue has not taken.
+const PART: usize = 256;
+/// How soon a batch under way notices that the broker blocks publishers.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Kept through a restart of the broker.
+const PERSISTENT: u8 = 2;
+
+/// Publishes on a line.
+#[derive(Debug)]
+pub(super) struct Publisher {
+    line: Arc<Line>,
+    mender: Arc<Mender>,
+    /// One semaphore a queue, so that none can take the others' places.
+    permits: Mutex<HashMap<String, Arc<Semaphore>>>,
+    delays: Backoff,
+    timeout: Duration,
+}
+
+type Outcome = Result<(), PublishError>;
+
+impl Publisher {
+    pub(super) fn new(line: Arc<Line>, mender: Arc<Mender>, config: &configuration::Broker) -> Self {
+        let (delays, timeout) = (config.retry_delays.clone(), config.timeout);
+        Self { line, mender, permits: Mutex::default(), delays, timeout }
+    }
+
+    /// Publishes a batch and waits for all of its confirms, in bounded time.
+    pub(super) async fn publish(&self, batch: &[OutboxMessage]) -> Vec<Outcome> {
+        if batch.is_empty() {
+            return Vec::new();
+        }
+        let Some(session) = self.line.now() else { return unavailable(batch.len(), &self.line.fault()) };
+        if let Err(fault) = self.line.check() {
+            return unavailable(batch.len(), &fault);
+        }
+        let mut entries: BTreeMap<String, Vec<(usize, &OutboxMessage)>> = BTreeMap::new();
+        for (at, message) in batch.iter().enumerate() {
+            entries.entry(self.entry(message)).or_default().push((at, message));
+        }
+        let parts = entries.iter().flat_map(|(queue, messages)| messages.chunks(PART).map(move |part| (queue, part)));
+        let published = parts.map(|(queue, part)| {
+            let session = &session;
+            async move {
+                let messages: Vec<&OutboxMessage> = part.iter().map(|(_, message)| *message).collect();
+                let outcomes = self.publish_part(session, queue, &messages).await;
+                part.iter().map(|(at, _)| *at).zip(outcomes).collect::<Vec<_>>()
+            }
+        });
+        let mut outcomes: Vec<_> = join_all(published).await.into_iter().flatten().collect();
+        if outcomes.iter().any(|(_, outcome)| matches!(outcome, Err(PublishError::Refused(_)))) {
+            self.line.redeclare(&session).await;
+        }
+        outcomes.sort_unstable_by_key(|(at, _)| *at);
+        outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+    }
+
+    /// Publishes messages that all enter the same queue.
+    async fn publish_part(&self, session: &Session, queue: &str, part: &[&OutboxMessage]) -> Vec<Outcome> {
+        if self.mender.is_silent(queue) {
+            return silent(part.len(), queue);
+        }
+        let since = Instant::now();
+        let confirmed = async {
+            let permits = self.permits_of(queue);
+            let _permit = permits.acquire().await.map_err(|closed| closed.to_string())?;
+            let channel = take_channel(session).await.map_err(|error| error.to_string())?;
+            let outcomes = self.publish_on(&channel, part).await.map_err(|error| error.to_string())?;
+            session.note_confirm();
+            session.idle.lock().unwrap_or_else(PoisonError::into_inner).push(channel);
+            Ok::<_, String>(outcomes)
+        };
+        tokio::select! {
+            outcome = tokio::time::timeout(self.timeout, confirmed) => match outcome {
+                Ok(Ok(outcomes)) => outcomes,
+                Ok(Err(error)) => {
+                    session.fail(&error);
+                    unavailable(part.len(), &error)
+                }
+                // Others were confirmed meanwhile. The channel is not used again: what the broker still does with it can no
+                // longer be told apart from what comes next.
+                Err(_) if session.has_confirmed_since(since + self.timeout / 2) => silent(part.len(), queue),
+                Err(_) => {
+                    session.fail("confirms did not come in time");
+                    unavailable(part.len(), "confirms did not come in time")
+                }
+            },
+            () = self.mender.watch_over(queue) => {
+                // Also because channels that published to the queue before count their messages, and one made anew waits for the first.
+                session.retire();
+                silent(part.len(), queue)
+            }
+            () = session.failed.cancelled() => unavailable(part.len(), "the connection was lost"),
+            // The channel is not used again, but the connection stays: it is the one that hears when publishing is free again.
+            () = until_blocked(session) => unavailable(part.len(), &self.line.check().err().unwrap_or_default()),
+        }
+    }
+
+    fn permits_of(&self, queue: &str) -> Arc<Semaphore> {
+        let mut permits = self.permits.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(permits.entry(queue.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))))
+    }
+
+    async fn publish_on(&self, channel: &Channel, part: &[&OutboxMessage]) -> Result<Vec<Outcome>, lapin::Error> {
+        let sent = part.iter().map(|message| async move {
+            let Ok(body) = serde_json::to_vec(&message.message) else { return Ok(None) };
+            let (exchange, key) = self.address(message);
+            let options = BasicPublishOptions { mandatory: true, immediate: false };
+            let properties = properties(message);
+            // All of the part is on its way before the first confirm is waited for: each future sends when first polled.
+            let confirm = channel.basic_publish(exchange, key, options, &body, properties).await?;
+            confirm.await.map(Some)
+        });
+        let confirmations: Result<Vec<_>, lapin::Error> = join_all(sent).await.into_iter().collect();
+        Ok(attribute(part, confirmations?))
+    }
+
+    /// Returns the queue that a message enters first: the one that has to confirm it.
+    fn entry(&self, message: &OutboxMessage) -> String {
+        match message.route.delay {
+            Some(delay) => delay_name(closest_delay(&self.delays, delay)),
+            None => message.route.queue.name(),
+        }
+    }
+
+    fn address(&self, message: &OutboxMessage) -> (ShortString, ShortString) {
+        let exchange = match (message.route.queue, message.route.delay) {
+            (_, Some(delay)) => delay_name(closest_delay(&self.delays, delay)),
+            (Queue::Dead, None) => DEAD_EXCHANGE.to_owned(),
+            (_, None) => WORK_EXCHANGE.to_owned(),
+        };
+        (exchange.into(), message.route.queue.routing_key().into())
+    }
+}
+
+/// Returns when the broker has told that it takes nothing more; which it does only after it was sent something.
+async fn until_blocked(session: &Session) {
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    while !session.connection.status().blocked() {
+        looks.tick().await;
+    }
+}
+
+async fn take_channel(session: &Session) -> Result<Channel, lapin::Error> {
+    let idle = session.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    if let Some(channel) = idle.filter(|channel| channel.status().connected()) {
+        return Ok(channel);
+    }
+    let channel = session.connection.create_channel().await?;
+    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    Ok(channel)
+}
+
+/// Gives each message of the part its outcome. `None`: it could not be written and was not sent.
+fn attribute(part: &[&OutboxMessage], confirmations: Vec<Option<Confirmation>>) -> Vec<Outcome> {
+    let mut accepted = Vec::with_capacity(part.len());
+    let mut returned = HashMap::new();
+    for confirmation in confirmations {
+        accepted.push(confirmation.as_ref().map(Confirmation::is_ack));
+        if let Some(message) = confirmation.and_then(Confirmation::take_message) {
+            returned.insert(id_of(&message), message.reply_text.to_string());
+        }
+    }
+    let outcome = |(message, accepted): (&&OutboxMessage, Option<bool>)| match accepted {
+        None => Err(PublishError::Refused("it cannot be written as JSON".to_owned())),
+        Some(_) if returned.contains_key(&Some(message.id.to_string())) => {
+            Err(PublishError::Refused(format!("no queue takes `{}`", message.route.queue.routing_key())))
+        }
+        Some(true) => Ok(()),
+        Some(false) => Err(PublishError::Refused(format!("queue {} is full", message.route.queue.name()))),
+    };
+    part.iter().zip(accepted).map(outcome).collect()
+}
+
+fn id_of(message: &BasicReturnMessage) -> Option<String> {
+    message.delivery.properties.message_id().as_ref().map(ToString::to_string)
+}
+
+fn properties(message: &OutboxMessage) -> BasicProperties {
+    let mut headers = FieldTable::default();
+    let mut header = |name: &str, value: &str| {
+        headers.insert(name.into(), AMQPValue::LongString(value.into()));
+    };
+    if let Some(traceparent) = &message.traceparent {
+        header("traceparent", traceparent);
+    }
+    if let Message::DeadJob { tenant, report, error, .. } = &message.message {
+        // For people and tools that sort dead letters without reading bodies.
+        header("waitless-tenant", tenant);
+        header("waitless-report", report);
+        header("waitless-reason", error.kind.describe().0);
+    }
+    BasicProperties::default()
+        .with_delivery_mode(PERSISTENT)
+        .with_content_type("application/json".into())
+        .with_message_id(message.id.to_string().into())
+        .with_headers(headers)
+}
+
+fn unavailable(count: usize, why: &str) -> Vec<Outcome> {
+    vec![Err(PublishError::Unavailable(why.to_owned())); count]
+}
+
+fn silent(count: usize, queue: &str) -> Vec<Outcome> {
+    vec![Err(PublishError::Silent(queue.to_owned())); count]
+}

@@ -1,0 +1,220 @@
+//! Loads the configuration: the layers, then every section.
+
+use std::path::{Path, PathBuf};
+
+use super::layers::lay;
+use super::read::{ConfigError, Fault, Reader};
+use super::{Config, Role, environment};
+
+/// The commented defaults, as a file to start from.
+pub const DEFAULTS: &str = include_str!("default.toml");
+
+impl Config {
+    /// Loads the configuration of a process of this role from `file` (else from the file named by `WAITLESS_CONFIG`, if any) and
+    /// the environment.
+    ///
+    /// # Errors
+    /// Lists every mistake with its key and what would be right.
+    pub fn load(role: Role, file: Option<&Path>) -> Result<Self, ConfigError> {
+        Self::load_with(role, file, std::iter::empty())
+    }
+
+    /// Loads the configuration as [`Config::load`] does, with variables of a command line that win over the environment's.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_with(
+        role: Role,
+        file: Option<&Path>,
+        command_line: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let named = std::env::var("WAITLESS_CONFIG").ok().filter(|name| !name.is_empty()).map(PathBuf::from);
+        let variables =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Self::from_layers_as(role, file.or(named.as_deref()), variables.chain(command_line))
+    }
+
+    /// Loads the configuration of everything in one process from `file` and the given `variables`, without the environment.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn from_layers(
+        file: Option<&Path>,
+        variables: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        Self::from_layers_as(Role::AllInOne, file, variables)
+    }
+
+    fn from_layers_as(
+        role: Role,
+        file: Option<&Path>,
+        variables: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut faults = Vec::new();
+        let text = file.map(|path| read_file(path, &mut faults)).unwrap_or_default();
+        let settings = environment::settings(variables, &mut faults);
+        let config = lay(&text, file, settings, &mut faults).ok_or_else(|| ConfigError(faults.clone()))?;
+        let mut reader = Reader { config, faults };
+        let loaded = reader.everything(role);
+        if reader.faults.is_empty() { Ok(loaded) } else { Err(ConfigError(reader.faults)) }
+    }
+
+    /// Returns the embedded defaults with all files below `data_dir`.
+    ///
+    /// # Errors
+    /// None in practice: the defaults are tested.
+    pub fn embedded(data_dir: &Path) -> Result<Self, ConfigError> {
+        let folder = ("WAITLESS_SERVICE__DATA_DIR".to_owned(), data_dir.display().to_string());
+        Self::from_layers(None, std::iter::once(folder))
+    }
+}
+
+fn read_file(path: &Path, faults: &mut Vec<Fault>) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| {
+        faults.push(Fault::new(&path.display().to_string(), format!("the configuration file cannot be read: {error}")));
+        String::new()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(file: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("waitless.toml");
+        std::fs::write(&path, file).unwrap();
+        let variables: Vec<_> =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Config::from_layers(Some(&path), variables.into_iter())
+    }
+
+    fn mistakes(file: &str, variables: &[(&str, &str)]) -> String {
+        let faults = load(file, variables).unwrap_err().0;
+        let said: String = faults.iter().map(|fault| format!("{}: {}\n", fault.key, fault.message)).collect();
+        // The folder is another one each time.
+        let words = said.split(' ').map(|word| word.rfind("/waitless.toml").map_or(word, |at| word.split_at(at + 1).1));
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn the_defaults_alone_are_a_valid_embedded_configuration() {
+        let config = Config::from_layers(None, std::iter::empty()).unwrap();
+        assert_eq!(config.database.url.expose(), "sqlite:data/waitless.db");
+        assert_eq!(config.broker.retry_delays, model::backoff::Backoff::default());
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file_and_the_file_over_the_defaults() {
+        let config = load("[http]\nmax_page = 5\nmax_watchers = 6", &[("WAITLESS_HTTP__MAX_PAGE", "7")]).unwrap();
+        assert_eq!((config.http.max_page, config.http.max_watchers), (7, 6));
+    }
+
+    #[test]
+    fn a_list_in_the_environment_is_parted_by_commas() {
+        let config =
+            load("", &[("WAITLESS_WORKER__LANES", "bulk"), ("WAITLESS_MAIL__ALLOW", "@a.example, b@c.example")])
+                .unwrap();
+        assert_eq!(config.worker.lanes, [model::job::Lane::Bulk]);
+        assert_eq!(config.mail.allow, ["@a.example", "b@c.example"]);
+    }
+
+    #[test]
+    fn a_secret_may_come_from_a_file_and_is_hidden_in_debug_output() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        std::fs::write(&path, "postgres://user:hunter2@db/waitless\n").unwrap();
+        let config = load("", &[("WAITLESS_DATABASE__URL_FILE", path.to_str().unwrap())]).unwrap();
+        assert_eq!(config.database.url.expose(), "postgres://user:hunter2@db/waitless");
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn every_mistake_is_reported_at_once_with_what_would_be_right() {
+        let said = mistakes(
+            "[http]\nlisen = \"x\"\nmax_body = \"big\"\n[worker]\nlanes = [\"fast\"]\nconcurrency = 0\n[sources.erp]\nurl = \"mysql://u:p@h/d\"\nuser = \"u\"",
+            &[
+                ("WAITLESS_DATABASE_URL", "x"),
+                ("WAITLESS_MAIL__TIMEOUT", "soon"),
+                ("WAITLESS_STORAGE__URL_FILE", "/does/not/exist"),
+            ],
+        );
+        insta::assert_snapshot!(said, @r#"
+        WAITLESS_DATABASE_URL: is not a setting; sections and keys are parted by two underscores: did you mean WAITLESS_DATABASE__URL?
+        WAITLESS_STORAGE__URL_FILE: the file `/does/not/exist` cannot be read: No such file or directory (os error 2)
+        http.lisen: unknown setting in waitless.toml; did you mean `http.listen`?
+        sources.erp.user: unknown setting in waitless.toml; a source has url and max_connections
+        http.max_body: `big` is not a size; write for example "16MiB"
+        mail.timeout: `soon` is not a duration; write for example "250ms", "30s", "5m" or "30d"
+        worker.lanes: `fast` is not a known lane; lanes are interactive and bulk
+        worker.concurrency: `0` is too small; at least 1 is needed
+        sources.erp.url: starts with `mysql`; accepted are postgres://, postgresql://, sqlite:
+        "#);
+    }
+
+    #[test]
+    fn a_tenant_has_what_it_is_given_and_the_rest_of_everybody() {
+        let config = load(
+            "[mail]\nlanguage = \"de\"\n[tenants.acme]\nbrand = \"Acme\"\ncolor = \"#7a1fa2\"\n\
+             [tenants.\"b@c.example\"]\ntime_zone = \"Asia/Shanghai\"",
+            &[("WAITLESS_TENANTS__ACME__LANGUAGE", "fr")],
+        )
+        .unwrap();
+        let acme = &config.tenants["acme"];
+        assert_eq!((acme.name.as_str(), acme.language.as_str()), ("Acme", "fr"));
+        assert_eq!((acme.color.to_string().as_str(), acme.time_zone.name()), ("#7a1fa2", "UTC"));
+        let other = &config.tenants["b@c.example"];
+        assert_eq!((other.name.as_str(), other.language.as_str()), ("Waitless", "de"));
+        assert_eq!(other.time_zone.name(), "Asia/Shanghai");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_brand_is_said() {
+        let said = mistakes(
+            "[mail]\ncolor = \"#ffcc00\"\nlogo = \"http://x/y.png\"\nlanguage = \"it\"\ntime_zone = \"Berlin\"\n\
+             [tenants.acme]\ncolour = \"#123456\"\nbrand = \"\"",
+            &[],
+        );
+        insta::assert_snapshot!(said, @r##"
+        tenants.acme.colour: unknown setting in waitless.toml; a tenant has brand, color, logo, language and time_zone
+        mail.color: `#ffcc00` is too light: white text on it has a contrast of 1.5 to 1 and needs 4.5 to 1; "#907200" would do
+        mail.logo: `http://x/y.png` is not an https:// address; mail programs fetch no other, or not safely
+        mail.language: `it` is not one of en, de, fr, es, zh
+        mail.time_zone: `Berlin` is not an IANA time zone; write for example "Europe/Berlin"
+        tenants.acme.brand: must be a line of 1 to 60 characters
+        "##);
+    }
+
+    #[test]
+    fn production_refuses_embedded_backends_and_short_secrets() {
+        insta::assert_snapshot!(mistakes("[service]\nmode = \"production\"", &[]), @r#"
+        database.url: `sqlite:` is for embedded mode; set postgres://…, or service.mode = "embedded"
+        broker.url: `in-process:` is for embedded mode; set amqp://… or amqps://…, or service.mode = "embedded"
+        mail.url: `file:` is for embedded mode; set smtp://… or smtps://…, or service.mode = "embedded"
+        storage.url: `file:` is for embedded mode; set s3://…, gs://… or az://…, or service.mode = "embedded"
+        service.link_secret: at least 32 random bytes are needed, the same for every process
+        service.public_url: is needed for the links in mails, for example "https://reports.example.com"
+        "#);
+    }
+
+    #[test]
+    fn production_demands_of_a_role_only_what_it_uses() {
+        let demanded = |role| {
+            let mode = ("WAITLESS_SERVICE__MODE".to_owned(), "production".to_owned());
+            let faults = Config::from_layers_as(role, None, std::iter::once(mode)).unwrap_err().0;
+            faults.into_iter().map(|fault| fault.key).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(demanded(Role::DatabaseOnly), "database.url");
+        let all = "database.url broker.url storage.url service.link_secret";
+        assert_eq!(demanded(Role::ReportWorker), all);
+        assert_eq!(demanded(Role::Gateway), format!("{all} service.public_url"));
+        let mail = all.replace("broker.url", "broker.url mail.url");
+        assert_eq!(demanded(Role::Notifier), format!("{mail} service.public_url"));
+        assert_eq!(demanded(Role::AllInOne), demanded(Role::Notifier));
+    }
+
+    #[test]
+    fn a_file_that_is_not_toml_is_shown_with_its_line() {
+        assert!(mistakes("[http]\nlisten = ", &[]).contains("not valid TOML"));
+    }
+}

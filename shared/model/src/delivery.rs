@@ -1,0 +1,183 @@
+//! Deliveries: one notification to one recipient over one channel.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::forecast::Eta;
+use crate::job::{JobState, UnknownName};
+use crate::progress::Progress;
+
+/// How somebody is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    /// A mail with a link.
+    Email,
+}
+
+impl Channel {
+    /// Every channel.
+    pub const ALL: [Self; 1] = [Self::Email];
+
+    /// Returns the name used in queues, the database and the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+        }
+    }
+}
+
+impl std::str::FromStr for Channel {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|c| c.as_str() == name).ok_or_else(|| UnknownName::new("channel", name))
+    }
+}
+
+/// A wish to be told, as submitted with a job.
+///
+/// Language and time zone are kept as they were asked for: the gateway has checked them, and a writer that does not know one
+/// falls back to the tenant's.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Notify {
+    /// How.
+    pub channel: Channel,
+    /// Whom: a mail address.
+    pub to: String,
+    /// The reader's language, such as `de`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// The reader's time zone: an IANA name such as `Europe/Berlin`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+}
+
+impl Notify {
+    /// Wishes for a mail, in the language and time zone of the tenant.
+    #[must_use]
+    pub fn by_email(to: impl Into<String>) -> Self {
+        Self { channel: Channel::Email, to: to.into(), language: None, time_zone: None }
+    }
+}
+
+/// Where a delivery stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryState {
+    /// Waiting, or due again at `next_attempt_at`.
+    Pending,
+    /// A notifier is at it, until `leased_until`.
+    Sending,
+    /// Final: the server accepted it.
+    Sent,
+    /// Final: refused for good, or too often.
+    Failed,
+}
+
+impl DeliveryState {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::Pending, Self::Sending, Self::Sent, Self::Failed];
+
+    /// Returns the name used in the database and the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Sending => "sending",
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl std::str::FromStr for DeliveryState {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|s| s.as_str() == name).ok_or_else(|| UnknownName::new("delivery state", name))
+    }
+}
+
+/// What somebody is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Occasion {
+    /// The report is ready.
+    Done,
+    /// The report could not be made.
+    Failed,
+    /// The report takes longer than was told.
+    Late,
+}
+
+impl Occasion {
+    /// Every occasion.
+    pub const ALL: [Self; 3] = [Self::Done, Self::Failed, Self::Late];
+
+    /// Returns the name used in the database and the API. Those of final events are the events' own.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Late => "late",
+        }
+    }
+}
+
+impl std::str::FromStr for Occasion {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|o| o.as_str() == name).ok_or_else(|| UnknownName::new("occasion", name))
+    }
+}
+
+/// How far a job was when it was found to take longer than was told. Kept with the delivery, so that every try says the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lateness {
+    /// Where the job stood.
+    pub state: JobState,
+    /// How far its attempt was.
+    pub progress: Progress,
+    /// When it would be ready, counted from the delivery's `created_at`; `None` where nobody could say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eta: Option<Eta>,
+}
+
+/// One notification to one recipient over one channel. Unique per job, event, channel and recipient.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Fresh UUIDv7; the mail's `Message-ID` is made from it and so is the same at every try.
+    pub id: Uuid,
+    /// The job it is about.
+    pub job_id: Uuid,
+    /// The job's tenant.
+    pub tenant: String,
+    /// What it tells: the final event, or that it takes longer.
+    pub event: Occasion,
+    /// Number of that event: a replayed job that ends again tells again. 0: it tells of no event, and is the only one of its job
+    /// and recipient.
+    pub seq: i64,
+    /// How.
+    pub channel: Channel,
+    /// Whom.
+    pub recipient: String,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// Fencing token of the notifier's claims; only grows.
+    pub attempt: i32,
+    /// When it is due again.
+    pub next_attempt_at: Option<DateTime<Utc>>,
+    /// What the server said last.
+    pub error: Option<String>,
+    /// Database time.
+    pub created_at: DateTime<Utc>,
+    /// Database time.
+    pub sent_at: Option<DateTime<Utc>>,
+    /// How far the job was; only where it tells that the job is late.
+    pub late: Option<Lateness>,
+}

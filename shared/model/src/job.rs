@@ -1,0 +1,307 @@
+//! The job: one request to run a report with given parameters and formats.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::artifact::{Artifact, Format};
+use crate::delivery::Notify;
+use crate::forecast::Forecast;
+use crate::problem::Problem;
+use crate::progress::Progress;
+use crate::reuse::{Reuse, Served, Sharing};
+
+/// The validated parameters of a job: name to JSON value, in the canonical form of the parameter's type.
+pub type Params = serde_json::Map<String, serde_json::Value>;
+
+/// Where a job stands. The arrows between states are in [`crate::transitions`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// Accepted and waiting for a worker.
+    Pending,
+    /// A worker holds it under the fencing token `attempt`.
+    Processing,
+    /// An attempt failed in a way that may pass; the next one is due at `next_attempt_at`.
+    Retrying,
+    /// Final: the artifacts exist.
+    Done,
+    /// Final unless replayed: a dead letter.
+    Failed,
+    /// Final: the caller no longer wants it.
+    Cancelled,
+}
+
+impl JobState {
+    /// Every state, in the order of a job's life.
+    pub const ALL: [Self; 6] =
+        [Self::Pending, Self::Processing, Self::Retrying, Self::Done, Self::Failed, Self::Cancelled];
+
+    /// Returns the name used in the database, the API and events.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Processing => "processing",
+            Self::Retrying => "retrying",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Tells whether nothing but an explicit replay changes this state.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Done | Self::Failed | Self::Cancelled)
+    }
+}
+
+impl std::fmt::Display for JobState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::str::FromStr for JobState {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name).ok_or_else(|| UnknownName::new("job state", name))
+    }
+}
+
+/// A class of work with its own queue and worker pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lane {
+    /// Somebody is looking at the screen.
+    Interactive,
+    /// Nobody minds an hour.
+    Bulk,
+}
+
+impl Lane {
+    /// Every lane.
+    pub const ALL: [Self; 2] = [Self::Interactive, Self::Bulk];
+
+    /// Returns the name used in queues, the database and report definitions.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Interactive => "interactive",
+            Self::Bulk => "bulk",
+        }
+    }
+}
+
+impl std::fmt::Display for Lane {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Lane {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|lane| lane.as_str() == name).ok_or_else(|| UnknownName::new("lane", name))
+    }
+}
+
+/// A name that is not in a closed set: a row or message written by an unknown version.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{name}` is not a known {what}")]
+pub struct UnknownName {
+    what: &'static str,
+    name: String,
+}
+
+impl UnknownName {
+    /// Says which set the name was looked up in.
+    #[must_use]
+    pub fn new(what: &'static str, name: &str) -> Self {
+        Self { what, name: name.to_owned() }
+    }
+}
+
+/// Who asks: every query is limited to the tenant, and lists to the principal.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Caller {
+    /// Whose data it is. Comes from credentials only.
+    pub tenant: String,
+    /// Who is asking. Comes from credentials only.
+    pub principal: String,
+}
+
+/// A job as the store keeps it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// UUIDv7, so that newest first is an index scan.
+    pub id: Uuid,
+    /// Who submitted it.
+    #[serde(flatten)]
+    pub caller: Caller,
+    /// Name of the report in the catalogue.
+    pub report: String,
+    /// `sha256:…` of the definition the parameters were validated against; the worker runs exactly this one.
+    pub report_version: String,
+    /// Which queue and worker pool runs it.
+    pub lane: Lane,
+    /// Validated parameters.
+    pub params: Params,
+    /// At least one; each becomes an artifact.
+    pub formats: Vec<Format>,
+    /// Who is told when it ends.
+    pub notify: Vec<Notify>,
+    /// Where it stands.
+    pub state: JobState,
+    /// Fencing token: 0 before the first claim, only grows.
+    pub attempt: i32,
+    /// Attempts that ended in an error; counts against `max_attempts`.
+    pub errors: i32,
+    /// Attempts whose worker was lost; three fail the job.
+    pub crashes: i32,
+    /// Attempts handed back by a worker that was told to stop; count against nothing.
+    pub interruptions: i32,
+    /// How many errors fail the job.
+    pub max_attempts: i32,
+    /// How long one attempt may take, in milliseconds.
+    pub timeout_ms: i64,
+    /// How long the artifacts are kept, in milliseconds.
+    pub retention_ms: i64,
+    /// The worker that holds the job while it is `processing`.
+    pub worker_id: Option<Uuid>,
+    /// Of the running attempt, or of the last one.
+    pub progress: Progress,
+    /// Number of the newest event of this job.
+    pub seq: i64,
+    /// Database time of the submit.
+    pub created_at: DateTime<Utc>,
+    /// Database time of the latest claim.
+    pub started_at: Option<DateTime<Utc>>,
+    /// Database time of the final state.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// When a `retrying` job is due.
+    pub next_attempt_at: Option<DateTime<Utc>>,
+    /// Why it failed, or why it is being retried.
+    pub error: Option<Problem>,
+    /// W3C trace context of the submit, handed on through messages to worker and mail.
+    pub traceparent: Option<String>,
+    /// What the submit was told about its arrival.
+    #[serde(default)]
+    pub forecast: Option<Forecast>,
+    /// Empty until `done`.
+    pub artifacts: Vec<Artifact>,
+    /// Whose run it is, and who else waits for it.
+    pub sharing: Sharing,
+}
+
+impl Job {
+    /// Tells whether one more lost worker would fail it, so that nothing else may run beside it.
+    #[must_use]
+    pub const fn must_run_alone(&self) -> bool {
+        self.crashes >= crate::transitions::ALONE_FROM_CRASHES
+    }
+
+    /// Tells whether it failed once and was put back: then its time counts from nothing anybody was told. Of a final job only.
+    #[must_use]
+    pub const fn was_put_back(&self) -> bool {
+        self.attempt != self.errors + self.crashes + self.interruptions + 1
+    }
+
+    /// Returns the job as its submitter sees it: one that was withdrawn is cancelled, whatever becomes of its run.
+    #[must_use]
+    pub fn as_seen(mut self) -> Self {
+        if let Some(withdrawn_at) = self.sharing.withdrawn_at {
+            self.state = JobState::Cancelled;
+            self.finished_at = Some(withdrawn_at);
+            self.worker_id = None;
+            self.progress = Progress::default();
+            self.next_attempt_at = None;
+            self.error = None;
+            self.artifacts = Vec::new();
+        }
+        self
+    }
+
+    /// Returns the job as it was when it was submitted: the answer every replay of the same idempotency key gets. A job that was
+    /// answered from the files of another one was never anything but done.
+    #[must_use]
+    pub fn as_submitted(mut self) -> Self {
+        if self.sharing.served == Served::Warm {
+            return self;
+        }
+        self.state = JobState::Pending;
+        self.attempt = 0;
+        self.errors = 0;
+        self.crashes = 0;
+        self.interruptions = 0;
+        self.worker_id = None;
+        self.progress = Progress::default();
+        self.seq = 1;
+        self.started_at = None;
+        self.finished_at = None;
+        self.next_attempt_at = None;
+        self.error = None;
+        self.artifacts = Vec::new();
+        self
+    }
+}
+
+/// A job about to be submitted. Everything in it was validated by the gateway.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewJob {
+    /// A fresh UUIDv7.
+    pub id: Uuid,
+    /// Who submits it.
+    pub caller: Caller,
+    /// Name of the report.
+    pub report: String,
+    /// Version of the definition, saved before by `Store::save_report_version`.
+    pub report_version: String,
+    /// From the definition.
+    pub lane: Lane,
+    /// Canonical parameters.
+    pub params: Params,
+    /// At least one.
+    pub formats: Vec<Format>,
+    /// Who is told.
+    pub notify: Vec<Notify>,
+    /// From the definition.
+    pub max_attempts: i32,
+    /// From the definition, in milliseconds.
+    pub timeout_ms: i64,
+    /// From the definition, in milliseconds.
+    pub retention_ms: i64,
+    /// From the request, or made by the gateway.
+    pub traceparent: Option<String>,
+    /// What the caller is told about its arrival.
+    pub forecast: Option<Forecast>,
+    /// Present when the request had an `Idempotency-Key`.
+    pub idempotency: Option<Idempotency>,
+    /// Present when an identical job may answer it.
+    pub reuse: Option<Reuse>,
+}
+
+impl NewJob {
+    /// Returns after how many milliseconds its recipients are to be told that it is late: at the end of the range that its
+    /// submitter is told. `None`: there are none, or nothing was told.
+    #[must_use]
+    pub fn late_after_ms(&self) -> Option<i64> {
+        let eta = self.forecast.and_then(|forecast| forecast.eta).filter(|_| !self.notify.is_empty())?;
+        Some(i64::try_from(eta.p90).unwrap_or(LATEST_MS).min(LATEST_MS))
+    }
+}
+
+/// Nobody waits for ten years; and a database cannot count for ever.
+const LATEST_MS: i64 = 10 * 365 * 24 * 60 * 60 * 1000;
+
+/// What makes two requests the same: equal keys of one tenant and principal, and equal bodies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The header's value, 1 to 255 characters.
+    pub key: String,
+    /// SHA-256 of the canonical request body.
+    pub body_hash: [u8; 32],
+}

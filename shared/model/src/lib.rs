@@ -1,0 +1,18 @@
+//! What all processes of Waitless agree on: jobs, their states and events, messages, artifacts, problems. Pure: no input or output,
+//! and no dependency on any other crate of the workspace.
+
+pub mod access;
+pub mod artifact;
+pub mod backoff;
+pub mod delivery;
+pub mod event;
+pub mod forecast;
+pub mod job;
+pub mod locale;
+pub mod message;
+pub mod problem;
+pub mod progress;
+pub mod reuse;
+pub mod trace;
+pub mod transitions;
+pub mod units;

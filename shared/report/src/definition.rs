@@ -1,0 +1,223 @@
+//! A report definition: one TOML file of the catalogue.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::ColumnSpec;
+use model::artifact::Format;
+use model::job::Lane;
+
+use super::{CsvOptions, JsonlOptions, OnLimit, Query};
+
+/// A report as the catalogue describes it, parsed and checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReportDefinition {
+    /// The file's name without `.toml`: lower-case letters, digits and hyphens.
+    pub name: String,
+    /// `sha256:<hex>` of the file's text.
+    pub version: String,
+    /// The file's text, as kept by the store for workers.
+    pub text: String,
+    /// For people.
+    pub title: String,
+    /// For people; may be empty.
+    pub description: String,
+    /// Name of a source in the configuration.
+    pub source: String,
+    /// Queue and worker pool.
+    pub lane: Lane,
+    /// Formats it may be made in, at least one.
+    pub formats: Vec<Format>,
+    /// Longest time of one attempt.
+    pub timeout: Duration,
+    /// Errors that fail the job.
+    pub max_attempts: i32,
+    /// How long artifacts are kept.
+    pub retention: Duration,
+    /// An identical finished job this fresh is the answer.
+    pub reuse: Option<Duration>,
+    /// What happens at `max_rows` and `max_bytes`.
+    pub on_limit: OnLimit,
+    /// Most rows.
+    pub max_rows: Option<u64>,
+    /// Most bytes in one file.
+    pub max_bytes: Option<u64>,
+    /// How the total of rows is found.
+    pub total: TotalRows,
+    /// Who may open links to its files.
+    pub links: LinkAccess,
+    /// Query with `:name` placeholders.
+    pub sql: String,
+    /// Parameters, in the order of the file.
+    pub params: Vec<ParamSpec>,
+    /// Optional presentation of columns.
+    pub columns: Vec<ColumnSpec>,
+    /// How CSV is written.
+    pub csv: CsvOptions,
+    /// How JSON Lines are written.
+    pub jsonl: JsonlOptions,
+    /// The page a PDF is set on.
+    pub page: PageSpec,
+    /// A picture of the rows, for formats that have a place for one.
+    pub chart: Option<ChartSpec>,
+}
+
+impl ReportDefinition {
+    /// Tells whether the rows may differ from one principal of a tenant to the next. A query that cannot be read may do anything.
+    #[must_use]
+    pub fn reads_principal(&self) -> bool {
+        Query::parse(&self.sql).map_or(true, |query| query.placeholders().iter().any(|name| name == "principal"))
+    }
+}
+
+/// Who may open the links to a report's files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkAccess {
+    /// Whoever has the link.
+    #[default]
+    Anyone,
+    /// Whoever has the link and is signed in as somebody of the same tenant who may read.
+    Tenant,
+}
+
+/// How a report's total number of rows is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TotalRows {
+    /// Ask the planner; shown as an estimate. Sources without one: unknown.
+    #[default]
+    Estimate,
+    /// `select count(*)` over the query first, in the same snapshot.
+    Exact,
+    /// Do not ask.
+    Unknown,
+}
+
+/// The type of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ParamType {
+    /// JSON string.
+    Text,
+    /// JSON number without fraction, within 64 bits.
+    Integer,
+    /// JSON number or string of digits; kept as a string, so that no digit is lost.
+    Decimal,
+    /// JSON boolean.
+    Boolean,
+    /// `YYYY-MM-DD`.
+    Date,
+    /// RFC 3339 with offset; kept in UTC.
+    Timestamp,
+    /// One of `choices`.
+    Choice,
+}
+
+/// One parameter of a report.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ParamSpec {
+    /// Name of the placeholder without its colon.
+    pub name: String,
+    /// Type of the value, or of each element where `list` is set.
+    pub kind: ParamType,
+    /// A JSON array of values. Bound as an array where the source has one, else expanded in place.
+    pub list: bool,
+    /// For people; the name where absent.
+    pub label: String,
+    /// For people; may be empty.
+    pub description: String,
+    /// Taken when the caller gives none, in canonical form. Absent: required, unless `optional`.
+    pub default: Option<serde_json::Value>,
+    /// Without value and default, the placeholder is bound to null.
+    pub optional: bool,
+    /// Values a choice may take.
+    pub choices: Vec<String>,
+    /// Smallest value (integer, decimal, date, timestamp), in canonical form.
+    pub min: Option<serde_json::Value>,
+    /// Largest value.
+    pub max: Option<serde_json::Value>,
+    /// Longest text, in characters (1000 where absent).
+    pub max_length: Option<u32>,
+    /// Most elements of a list (1000 where absent).
+    pub max_items: Option<u32>,
+    /// Kept out of logs, answers and receipts.
+    pub sensitive: bool,
+}
+
+/// `[pdf]`: the page a report is set on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PageSpec {
+    /// Size of the sheet.
+    pub paper: Paper,
+    /// Absent: chosen by the width of the columns.
+    pub orientation: Option<Orientation>,
+}
+
+/// Size of a sheet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Paper {
+    /// 210 × 297 mm.
+    #[default]
+    A4,
+    /// 297 × 420 mm.
+    A3,
+    /// 8.5 × 11 inches.
+    Letter,
+    /// 11 × 17 inches.
+    Tabloid,
+}
+
+/// Which side of a sheet is up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Orientation {
+    /// The short one.
+    Portrait,
+    /// The long one.
+    Landscape,
+}
+
+/// `[chart]`: a picture of the rows. Rows with the same `x` are added up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChartSpec {
+    /// Bars or lines.
+    pub kind: ChartKind,
+    /// The column that names the points.
+    pub x: String,
+    /// Numeric columns, one series each, at least one.
+    pub y: Vec<String>,
+    /// For people; where absent, the titles of the columns.
+    pub title: Option<String>,
+}
+
+/// How a chart shows its points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChartKind {
+    /// One bar a point.
+    Bar,
+    /// Points joined in the order of the rows.
+    Line,
+}
+
+/// Good definitions by name, and what is wrong with the others.
+#[derive(Debug, Clone, Default)]
+pub struct CatalogueSnapshot {
+    /// Definitions in service.
+    pub reports: BTreeMap<String, std::sync::Arc<ReportDefinition>>,
+    /// Files that could not be read; their last good version, if any, is in `reports`.
+    pub faults: Vec<DefinitionFault>,
+}
+
+/// What is wrong with a catalogue file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{line}: {message}")]
+pub struct DefinitionFault {
+    /// The file's name.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// What is wrong and what would be right.
+    pub message: String,
+}

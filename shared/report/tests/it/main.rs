@@ -1,0 +1,6 @@
+//! Tests of report definitions.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod definition;
+mod params;
+mod query;

@@ -1,0 +1,83 @@
+//! Every backend a process works with, opened from the configuration.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+
+use crate::outbox::{Outbox, OutboxReceiver, Relay};
+use crate::sweep::Sweeper;
+use broker::{self, Broker};
+use configuration::Config;
+use storage::Storage;
+use store::{GroupCommit, Store};
+
+use crate::open_store;
+
+/// A process that ends gives its broker connections this long to close.
+const CLOSE_GRACE: Duration = Duration::from_secs(2);
+
+/// Store, broker and storage: handles, cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Backends {
+    /// The truth.
+    pub store: Arc<dyn Store>,
+    /// The truth for calls that come one by one and are gathered into batches.
+    pub group_commit: GroupCommit,
+    /// Doorbells.
+    pub broker: Arc<dyn Broker>,
+    /// Files.
+    pub storage: Arc<Storage>,
+}
+
+impl Backends {
+    /// Opens what the configuration names. A broker that cannot be reached yet is no error, a database is.
+    ///
+    /// # Errors
+    /// Says which backend cannot be opened and why.
+    pub async fn open(config: &Config) -> anyhow::Result<(Self, BackgroundTasks)> {
+        let (outbox, receiver) = Outbox::new();
+        let storage = Arc::new(Storage::open(&config.storage).context("open the storage named by storage.url")?);
+        let broker = broker::open(&config.broker).await?;
+        let store = open_store(&config.database, outbox).await.context("open the database named by database.url")?;
+        tracing::info!(database = store.kind(), broker = broker.kind(), storage = storage.kind(), "backends are open");
+        Ok(Self::new(store, broker, storage, receiver, config))
+    }
+
+    /// Puts together backends that were opened apart, and the tasks between them. `receiver` is the other end of the outbox
+    /// that `store` writes to.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        broker: Arc<dyn Broker>,
+        storage: Arc<Storage>,
+        receiver: OutboxReceiver,
+        config: &Config,
+    ) -> (Self, BackgroundTasks) {
+        let group_commit = GroupCommit::new(Arc::clone(&store));
+        let backends = Self { store, group_commit, broker, storage };
+        let relay = Relay::new(receiver, Arc::clone(&backends.store), Arc::clone(&backends.broker));
+        let sweeper = Sweeper::new(backends.clone(), config);
+        let broker = Arc::clone(&backends.broker);
+        (backends, BackgroundTasks { relay, sweeper, broker })
+    }
+}
+
+/// What carries things between backends: the relay and the sweeper. Every process runs them beside its service.
+#[derive(Debug)]
+pub struct BackgroundTasks {
+    relay: Relay,
+    sweeper: Sweeper,
+    broker: Arc<dyn Broker>,
+}
+
+impl BackgroundTasks {
+    /// Runs until stopped, passes on what was committed until then, and closes the broker. Stop the service first.
+    pub async fn run_until_stopped(self, stop: CancellationToken) {
+        let sweeping = tokio::spawn(self.sweeper.run_until_stopped(stop.clone()));
+        self.relay.run_until_stopped(stop).await;
+        let _ended = sweeping.await;
+        self.broker.close(CLOSE_GRACE).await;
+    }
+}

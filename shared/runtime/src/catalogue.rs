@@ -1,0 +1,201 @@
+//! The catalogue folder: read at start, looked at again and again, never worse than its last good state.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+
+use report::{CatalogueSnapshot, DEMO_CATALOGUE, DefinitionFault, ReportDefinition, parse_definition};
+
+/// A larger file is a mistake.
+const MAX_FILE: u64 = 1 << 20;
+/// A file changed this recently may change again without a new time stamp.
+const FRESH: Duration = Duration::from_secs(2);
+
+/// The report definitions in service.
+#[derive(Debug)]
+pub struct Catalogue {
+    folder: Option<PathBuf>,
+    reload_every: Duration,
+    snapshot: RwLock<Arc<CatalogueSnapshot>>,
+    seen: Mutex<BTreeMap<String, Seen>>,
+}
+
+/// One file as it was last read.
+#[derive(Debug, Clone)]
+struct Seen {
+    stamp: Option<(SystemTime, u64)>,
+    outcome: Result<Arc<ReportDefinition>, DefinitionFault>,
+    last_good: Option<Arc<ReportDefinition>>,
+}
+
+impl Catalogue {
+    /// Reads the configured folder, or the demo catalogue where none is configured.
+    ///
+    /// # Errors
+    /// When the folder cannot be read. Files with faults are no error: they are in the snapshot.
+    pub fn open(config: &configuration::Catalogue) -> anyhow::Result<Arc<Self>> {
+        let catalogue = Self {
+            folder: config.folder.clone(),
+            reload_every: config.reload_every,
+            snapshot: RwLock::default(),
+            seen: Mutex::default(),
+        };
+        match &catalogue.folder {
+            Some(_) => catalogue.refresh()?,
+            None => catalogue.publish(demo()?),
+        }
+        if catalogue.snapshot().reports.is_empty() {
+            tracing::warn!(folder = ?catalogue.folder, "the catalogue has no reports");
+        }
+        Ok(Arc::new(catalogue))
+    }
+
+    /// Returns a report by name.
+    #[must_use]
+    pub fn report(&self, name: &str) -> Option<Arc<ReportDefinition>> {
+        self.snapshot().reports.get(name).cloned()
+    }
+
+    /// Returns all reports and faults, as they are now.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<CatalogueSnapshot> {
+        Arc::clone(&self.snapshot.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Looks at the folder every `reload_every` until told to stop. A folder that cannot be read changes nothing.
+    pub async fn keep_fresh(self: Arc<Self>, stop: CancellationToken) {
+        if self.folder.is_none() {
+            return;
+        }
+        let mut readable = true;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(self.reload_every) => {}
+            }
+            let catalogue = Arc::clone(&self);
+            let read = tokio::task::spawn_blocking(move || catalogue.refresh()).await;
+            match read.map_err(anyhow::Error::from).and_then(|read| read) {
+                Ok(()) => readable = true,
+                Err(error) if readable => {
+                    readable = false;
+                    tracing::error!("the catalogue stays as it was: {error:#}");
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Reads what has changed since the last time.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn refresh(&self) -> anyhow::Result<()> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let names = list(folder)?;
+        let mut before = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut files = BTreeMap::new();
+        for name in names {
+            let seen = before.remove(&name);
+            if let Some(seen) = read(folder, &name, seen) {
+                files.insert(name, seen);
+            }
+        }
+        self.publish(files);
+        Ok(())
+    }
+
+    fn publish(&self, files: BTreeMap<String, Seen>) {
+        let mut next = CatalogueSnapshot::default();
+        for seen in files.values() {
+            if let Err(fault) = &seen.outcome {
+                next.faults.push(fault.clone());
+            }
+            if let Some(report) = &seen.last_good {
+                next.reports.insert(report.name.clone(), Arc::clone(report));
+            }
+        }
+        log_changes(&self.snapshot(), &next);
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = files;
+        *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+    }
+}
+
+fn demo() -> anyhow::Result<BTreeMap<String, Seen>> {
+    let mut files = BTreeMap::new();
+    for (name, text) in DEMO_CATALOGUE {
+        let report = Arc::new(parse_definition(name, text).context("read the demo catalogue")?);
+        files.insert(name.to_owned(), Seen { stamp: None, outcome: Ok(Arc::clone(&report)), last_good: Some(report) });
+    }
+    Ok(files)
+}
+
+/// Lists the names of `*.toml`, without what editors and mounted volumes hide behind a dot.
+fn list(folder: &Path) -> anyhow::Result<Vec<String>> {
+    let read = || format!("read the catalogue folder {}", folder.display());
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(read)? {
+        let name = entry.with_context(read)?.file_name().to_string_lossy().into_owned();
+        if let Some(stem) = name.strip_suffix(".toml").filter(|stem| !stem.starts_with('.')) {
+            names.push(stem.to_owned());
+        }
+    }
+    Ok(names)
+}
+
+/// Reads one file, unless it is as it was. `None`: it went away in between.
+fn read(folder: &Path, name: &str, before: Option<Seen>) -> Option<Seen> {
+    let path = folder.join(format!("{name}.toml"));
+    let last_good = before.as_ref().and_then(|seen| seen.last_good.clone());
+    let fault = |message: String| {
+        let fault = DefinitionFault { file: format!("{name}.toml"), line: 1, message };
+        Some(Seen { stamp: None, outcome: Err(fault), last_good: last_good.clone() })
+    };
+    let about = match std::fs::metadata(&path) {
+        Ok(about) => about,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+        Err(error) => return fault(format!("cannot be read: {error}")),
+    };
+    if about.len() > MAX_FILE {
+        return fault(format!("is larger than {MAX_FILE} bytes"));
+    }
+    let stamp = about.modified().ok().map(|modified| (modified, about.len()));
+    match before {
+        Some(seen) if seen.stamp.is_some() && seen.stamp == stamp => return Some(seen),
+        _ => {}
+    }
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+        Err(error) => return fault(format!("cannot be read: {error}")),
+    };
+    let settled = stamp.filter(|(modified, _)| modified.elapsed().is_ok_and(|age| age > FRESH));
+    let outcome = parse_definition(name, &text).map(Arc::new);
+    let last_good = outcome.as_ref().ok().cloned().or(last_good);
+    Some(Seen { stamp: settled, outcome, last_good })
+}
+
+/// Each change is logged once: a fault again only when it has become another one.
+fn log_changes(before: &CatalogueSnapshot, after: &CatalogueSnapshot) {
+    for fault in after.faults.iter().filter(|fault| !before.faults.contains(fault)) {
+        tracing::error!("the catalogue file {fault}");
+    }
+    let version = |snapshot: &CatalogueSnapshot, name: &String| snapshot.reports.get(name).map(|r| r.version.clone());
+    let changed: Vec<_> =
+        after.reports.keys().filter(|name| version(before, name) != version(after, name)).cloned().collect();
+    let gone: Vec<_> = before.reports.keys().filter(|name| !after.reports.contains_key(*name)).cloned().collect();
+    if !changed.is_empty() || !gone.is_empty() {
+        tracing::info!(in_service = ?changed, removed = ?gone, "the catalogue was read");
+    }
+    count(after);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a catalogue has far fewer than 2^53 files")]
+fn count(snapshot: &CatalogueSnapshot) {
+    metrics::gauge!("waitless_catalogue_reports").set(snapshot.reports.len() as f64);
+    metrics::gauge!("waitless_catalogue_faults").set(snapshot.faults.len() as f64);
+}

@@ -1,0 +1,15 @@
+//! What runs in every process: backends opened from the configuration, the outbox relay, the sweeper, probes, telemetry, and the
+//! catalogue folder.
+
+mod backends;
+mod catalogue;
+mod open_store;
+pub mod outbox;
+pub mod probes;
+pub mod shutdown;
+pub mod sweep;
+pub mod telemetry;
+
+pub use backends::{Backends, BackgroundTasks};
+pub use catalogue::Catalogue;
+pub use open_store::open_store;

@@ -1,0 +1,158 @@
+//! What an orchestrator asks of a process that serves nothing else: `/livez`, `/readyz` and `/metrics`.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde::Serialize;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::Backends;
+use crate::telemetry;
+
+/// Each place has this long to answer. Kubernetes' own default is one second, the manifests ask for five.
+const CHECK_WITHIN: Duration = Duration::from_secs(3);
+/// A client that does not finish its request in this time is cut off.
+const READ_WITHIN: Duration = Duration::from_secs(5);
+
+/// Whether the places that a process works with answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Readiness {
+    /// True when all do.
+    pub ready: bool,
+    /// `ok`, or what is wrong with the database, in one line.
+    pub database: String,
+    /// `ok`, or what is wrong with the broker, in one line.
+    pub broker: String,
+    /// `ok`, or what is wrong with the storage, in one line.
+    pub storage: String,
+}
+
+impl Readiness {
+    /// Asks database, broker and storage at the same time, each within a few seconds.
+    pub async fn look(backends: &Backends) -> Self {
+        let database = within(async { backends.store.check().await.map_err(|error| error.to_string()) });
+        let broker = within(backends.broker.check());
+        let storage = within(async { backends.storage.check().await.map_err(|error| error.to_string()) });
+        let (database, broker, storage) = tokio::join!(database, broker, storage);
+        let ready = [&database, &broker, &storage].into_iter().all(Result::is_ok);
+        let [database, broker, storage] = [database, broker, storage].map(|answer| match answer {
+            Ok(()) => "ok".to_owned(),
+            Err(why) => why,
+        });
+        Self { ready, database, broker, storage }
+    }
+}
+
+async fn within(check: impl Future<Output = Result<(), String>>) -> Result<(), String> {
+    let late = || Err(format!("no answer within {} s", CHECK_WITHIN.as_secs()));
+    tokio::time::timeout(CHECK_WITHIN, check).await.unwrap_or_else(|_| late())
+}
+
+/// The listener of a worker or notifier.
+#[derive(Debug)]
+pub struct Probes {
+    listener: TcpListener,
+    backends: Backends,
+    port: u16,
+}
+
+impl Probes {
+    /// Listens on `http.listen`.
+    ///
+    /// # Errors
+    /// When the address is taken or not this machine's.
+    pub async fn bind(listen: SocketAddr, backends: Backends) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(listen)
+            .await
+            .with_context(|| format!("listen on {listen}, the address of http.listen"))?;
+        let port = listener.local_addr().context("read the port that was given")?.port();
+        Ok(Self { listener, backends, port })
+    }
+
+    /// Returns the port, also where `http.listen` asked for any.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Answers until stopped.
+    pub async fn run_until_stopped(self, stop: CancellationToken) {
+        let connections = TaskTracker::new();
+        loop {
+            let accepted = tokio::select! {
+                () = stop.cancelled() => break,
+                accepted = self.listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, _)) => {
+                    let (backends, stop) = (self.backends.clone(), stop.clone());
+                    connections.spawn(async move {
+                        tokio::select! {
+                            () = serve(stream, &backends) => {}
+                            () = stop.cancelled() => {}
+                        }
+                    });
+                }
+                Err(error) => {
+                    // Out of file descriptors, say: accepting again at once would only spin.
+                    tracing::warn!(%error, "a probe's connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+        connections.close();
+        connections.wait().await;
+    }
+}
+
+async fn serve(stream: TcpStream, backends: &Backends) {
+    let service = service_fn(|request: Request<Incoming>| async move {
+        Ok::<_, Infallible>(answer(request.method(), request.uri().path(), backends).await)
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(READ_WITHIN)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(%error, "a probe's connection ended early");
+    }
+}
+
+async fn answer(method: &Method, path: &str, backends: &Backends) -> Response<Full<Bytes>> {
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        return response(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "only GET is answered here\n".to_owned());
+    }
+    match path {
+        "/livez" => response(StatusCode::OK, "text/plain", "ok\n".to_owned()),
+        "/readyz" => {
+            let readiness = Readiness::look(backends).await;
+            let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+            response(status, "application/json", serde_json::to_string_pretty(&readiness).unwrap_or_default() + "\n")
+        }
+        "/metrics" => response(StatusCode::OK, "text/plain; version=0.0.4", telemetry::render_metrics()),
+        _ => response(StatusCode::NOT_FOUND, "text/plain", "here are only /livez, /readyz and /metrics\n".to_owned()),
+    }
+}
+
+fn response(status: StatusCode, kind: &'static str, body: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));
+    headers.insert(CACHE_CONTROL, hyper::header::HeaderValue::from_static("no-store"));
+    response
+}

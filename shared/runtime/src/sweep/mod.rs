@@ -1,0 +1,99 @@
+//! The sweeper: finds what a crash, a lost message or time itself left behind, and sets it going again or removes it.
+//!
+//! Every process runs one. All of its repairs are guarded in the store, so several at once do no harm.
+
+mod faults;
+mod late;
+mod measure;
+mod rescue;
+mod ring;
+mod tidy;
+
+use std::time::{Duration, Instant};
+
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::Backends;
+use configuration::Config;
+
+use faults::Faults;
+use late::Latecomers;
+use ring::Ringer;
+pub use tidy::Tidy;
+
+/// Metrics and the proof of cover: now and then, not at every sweep.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// The settings a sweep needs.
+#[derive(Debug, Clone, Copy)]
+struct Settings {
+    every: Duration,
+    grace: Duration,
+    ring_rate: u32,
+    /// A worker that was silent this long is lost: two beats.
+    silence: Duration,
+}
+
+/// Looks for lost workers, lost messages and due retries.
+#[derive(Debug)]
+pub struct Sweeper {
+    backends: Backends,
+    settings: Settings,
+    faults: Faults,
+    ringer: Ringer,
+    latecomers: Latecomers,
+    looked: Option<Instant>,
+    tidy: Tidy,
+}
+
+impl Sweeper {
+    /// Takes what it works on.
+    #[must_use]
+    pub fn new(backends: Backends, config: &Config) -> Self {
+        let settings = Settings {
+            every: config.sweeper.every,
+            grace: config.sweeper.grace,
+            ring_rate: config.sweeper.ring_rate,
+            silence: config.worker.heartbeat * 2,
+        };
+        let tidy = Tidy::new(backends.clone(), &config.sweeper);
+        let ringer = Ringer::new(settings.ring_rate);
+        let latecomers = Latecomers::new(config);
+        Self { backends, settings, faults: Faults::default(), ringer, latecomers, looked: None, tidy }
+    }
+
+    /// Sweeps until stopped, at once and then again and again. Nothing that fails ends it.
+    pub async fn run_until_stopped(mut self, stop: CancellationToken) {
+        let tidying = tokio::spawn(self.tidy.clone().run_until_stopped(stop.clone()));
+        let mut ticks = tokio::time::interval(self.settings.every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                _ = ticks.tick() => {}
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = self.sweep() => {}
+            }
+        }
+        let _ended = tidying.await;
+    }
+
+    /// Sweeps once.
+    pub async fn sweep(&mut self) {
+        let Self { backends, settings, faults, ringer, latecomers, looked, .. } = self;
+        faults.note("release jobs of lost workers", rescue::release_lost_jobs(backends, settings.silence).await);
+        faults.note("bring followers up to their leaders", rescue::lead_followers(backends).await);
+        faults.note("ring overdue retries", rescue::ring_overdue_retries(backends, *settings).await);
+        faults.note("ring pending jobs", ringer.ring_lanes(backends, settings.grace).await);
+        faults.note("ring due deliveries", ringer.ring_deliveries(backends, settings.grace).await);
+        faults.note("tell of late jobs", latecomers.tell(backends).await);
+        if looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY) {
+            *looked = Some(Instant::now());
+            faults.note("look for uncovered jobs", rescue::look_for_uncovered_jobs(backends).await);
+            faults.note("count jobs and messages", measure::count(backends).await);
+        }
+    }
+}

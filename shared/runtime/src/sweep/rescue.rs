@@ -1,0 +1,45 @@
+//! Jobs whose worker was lost, retries whose doorbell was lost, and the proof that nothing was forgotten.
+
+use std::time::Duration;
+
+use crate::Backends;
+use store::StoreError;
+
+use super::Settings;
+
+/// Leaders whose followers are looked after in one go.
+const LEADERS_AT_ONCE: u32 = 100;
+
+pub(super) async fn release_lost_jobs(backends: &Backends, silence: Duration) -> Result<(), StoreError> {
+    let lost = backends.store.release_lost_jobs(silence).await?;
+    for job in &lost {
+        tracing::warn!(%job, "the worker of this job was lost; another one takes it");
+    }
+    metrics::counter!("waitless_jobs_released_total").increment(lost.len() as u64);
+    Ok(())
+}
+
+/// Retries come back by a delay queue. One that is overdue lost its message, or the broker that held it.
+pub(super) async fn ring_overdue_retries(backends: &Backends, settings: Settings) -> Result<(), StoreError> {
+    let limit = (f64::from(settings.ring_rate) * settings.every.as_secs_f64()).ceil().max(1.0);
+    let rung = backends.store.ring_overdue_retries(settings.grace, limit as u32).await?;
+    metrics::counter!("waitless_rung_again_total", "what" => "retry").increment(u64::from(rung));
+    Ok(())
+}
+
+/// Jobs that share a run and were left behind by a crash.
+pub(super) async fn lead_followers(backends: &Backends) -> Result<(), StoreError> {
+    let led = backends.store.lead_followers(LEADERS_AT_ONCE).await?;
+    metrics::counter!("waitless_followers_led_again_total").increment(u64::from(led));
+    Ok(())
+}
+
+/// There must be none; one that stays is a fault of ours that somebody has to see.
+pub(super) async fn look_for_uncovered_jobs(backends: &Backends) -> Result<(), StoreError> {
+    let uncovered = backends.store.uncovered_jobs().await?;
+    metrics::gauge!("waitless_uncovered_jobs").set(uncovered.len() as f64);
+    if let Some(first) = uncovered.first() {
+        tracing::error!(job = %first, count = uncovered.len(), "jobs that nothing will finish; please report this");
+    }
+    Ok(())
+}

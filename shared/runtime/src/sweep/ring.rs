@@ -1,0 +1,191 @@
+//! Rings again for jobs and deliveries whose doorbell was lost.
+//!
+//! A pending job looks the same to the store whether its message waits in a long queue or was lost with the broker's disk:
+//! it has no outbox row and was rung a while ago ("silent"). Ringing all of them would double a long backlog again and again.
+//! So the queue is asked how many messages it holds:
+//!
+//! * Silent jobs that the ready messages cannot account for (`silent - ready`) are rung, longest silent first. The depth is
+//!   read before the jobs are counted: jobs claimed in between make the difference too small, never too large.
+//! * While messages are ready, each place of a worker may hold one more whose job is not claimed yet; with none ready, workers
+//!   that have places have claimed what they hold.
+//! * Ready messages may be for jobs that are not silent, or no longer pending, and then hide lost ones. They hide them only
+//!   until the queue is drained. For a queue that never is, jobs silent for [`LONG`] are rung slowly, whatever the depth says,
+//!   each at most once in that time: a hundredth of the allowed rate, which a backlog does not feel.
+//! * A broker that cannot be asked is not rung at: nobody would hear it.
+//!
+//! Ringing a job that was not lost is harmless: the second message finds it claimed or ended.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use crate::Backends;
+use model::delivery::Channel;
+use model::job::Lane;
+use model::message::Queue;
+use store::StoreError;
+
+/// Silent this long, a job is rung even though the queue may hold its message.
+const LONG: Duration = Duration::from_secs(600);
+/// How often such jobs are looked for.
+const LONG_EVERY: Duration = Duration::from_secs(5);
+/// RunProgress through a backlog takes each process at most this part of the time: a hundred thousand jobs take the database a fifth of
+/// a second, and a queue that holds that many messages is not the one that lost them all.
+const COUNTING: u32 = 200;
+/// But this long after the last time it is done whatever it takes.
+const COUNTED_WITHIN: Duration = Duration::from_secs(60);
+/// Jobs rung in one statement.
+const AT_ONCE: u32 = 1_000;
+
+/// Doorbells that may be rung: at most a second's worth at a time.
+#[derive(Debug)]
+struct Allowance {
+    rate: f64,
+    left: f64,
+    since: Instant,
+}
+
+impl Allowance {
+    fn new(rate: u32) -> Self {
+        let rate = f64::from(rate.max(1));
+        Self { rate, left: rate, since: Instant::now() }
+    }
+
+    fn at_most(&mut self, wanted: u64) -> u32 {
+        self.left = (self.left + self.since.elapsed().as_secs_f64() * self.rate).min(self.rate);
+        self.since = Instant::now();
+        wanted.min(self.left as u64).min(u64::from(AT_ONCE)) as u32
+    }
+
+    fn spend(&mut self, rung: u32) {
+        self.left -= f64::from(rung);
+    }
+}
+
+/// Rings lanes and channels, within its allowance.
+#[derive(Debug)]
+pub(super) struct Ringer {
+    allowance: Allowance,
+    started: Instant,
+    /// An in-process broker starts empty: everything that waits was rung by a process that is gone.
+    caught_up: bool,
+    /// When a lane with messages in its queue may be counted again.
+    count_again: HashMap<Lane, Instant>,
+    look_long_again: Instant,
+}
+
+impl Ringer {
+    pub(super) fn new(rate: u32) -> Self {
+        let now = Instant::now();
+        Self {
+            allowance: Allowance::new(rate),
+            started: now,
+            caught_up: false,
+            count_again: HashMap::new(),
+            look_long_again: now + LONG_EVERY,
+        }
+    }
+
+    pub(super) async fn ring_lanes(&mut self, backends: &Backends, grace: Duration) -> Result<(), StoreError> {
+        if !self.caught_up {
+            self.ring_everything(backends).await?;
+            self.caught_up = true;
+        }
+        for lane in Lane::ALL {
+            self.ring_lane(backends, lane, grace).await?;
+        }
+        let began = Instant::now();
+        if began >= self.look_long_again {
+            let limit = (self.allowance.rate / 100.0 * LONG_EVERY.as_secs_f64()).ceil() as u32;
+            for lane in Lane::ALL {
+                note(backends.store.ring_silent(lane, LONG, limit).await?, "long silent job");
+            }
+            self.look_long_again = Instant::now() + LONG_EVERY.max(rest(began));
+        }
+        Ok(())
+    }
+
+    async fn ring_lane(&mut self, backends: &Backends, lane: Lane, grace: Duration) -> Result<(), StoreError> {
+        let Some(depth) = backends.broker.depth(Queue::Work(lane)).await else { return Ok(()) };
+        // Counting a long backlog costs the database something, and with messages waiting nothing is urgent.
+        let began = Instant::now();
+        if depth.ready > 0 && self.count_again.get(&lane).is_some_and(|again| began < *again) {
+            return Ok(());
+        }
+        let silent = backends.store.count_silent(lane, grace).await?;
+        self.count_again.insert(lane, Instant::now() + grace.max(rest(began)));
+        let mut unheard = silent.saturating_sub(depth.ready);
+        if unheard > 0 && depth.ready > 0 {
+            unheard = unheard.saturating_sub(in_hand(backends, lane).await?);
+        }
+        let limit = self.allowance.at_most(unheard);
+        if limit > 0 {
+            let rung = backends.store.ring_silent(lane, grace, limit).await?;
+            self.allowance.spend(rung);
+            note(rung, "silent job");
+            // There may be more of them than one statement takes.
+            self.count_again.remove(&lane);
+        }
+        Ok(())
+    }
+
+    /// Deliveries come back by the delay queues as retries do, and are far fewer than jobs.
+    pub(super) async fn ring_deliveries(&mut self, backends: &Backends, grace: Duration) -> Result<(), StoreError> {
+        for channel in Channel::ALL {
+            let limit = self.allowance.at_most(u64::from(AT_ONCE));
+            if limit == 0 {
+                return Ok(());
+            }
+            let rung = backends.store.ring_due_deliveries(channel, grace, limit).await?;
+            self.allowance.spend(rung);
+            note(rung, "delivery");
+        }
+        Ok(())
+    }
+
+    /// Rings what was last rung before this process began.
+    async fn ring_everything(&self, backends: &Backends) -> Result<(), StoreError> {
+        if backends.broker.kind() != "in-process" {
+            return Ok(());
+        }
+        for lane in Lane::ALL {
+            // Counted once: what is rung here is younger than what still has to be, and so is what is submitted meanwhile, but a call
+            // that waits for its turn in the database would take both for older than this process.
+            let mut left = backends.store.count_silent(lane, self.started.elapsed()).await?;
+            while left > 0 {
+                let limit = left.min(u64::from(AT_ONCE)) as u32;
+                let rung = backends.store.ring_silent(lane, self.started.elapsed(), limit).await?;
+                note(rung, "job at start");
+                left = if rung == 0 { 0 } else { left.saturating_sub(u64::from(rung)) };
+            }
+        }
+        // A full batch says that there may be more.
+        let full = |rung| note(rung, "job or delivery at start") && rung >= AT_ONCE;
+        for channel in Channel::ALL {
+            let due = || backends.store.ring_due_deliveries(channel, self.started.elapsed(), AT_ONCE);
+            while full(due().await?) {}
+        }
+        while full(backends.store.ring_overdue_retries(self.started.elapsed(), AT_ONCE).await?) {}
+        Ok(())
+    }
+}
+
+/// How long to leave a backlog alone after going through it.
+fn rest(began: Instant) -> Duration {
+    (began.elapsed() * COUNTING).min(COUNTED_WITHIN)
+}
+
+/// Messages that workers of the lane may hold.
+async fn in_hand(backends: &Backends, lane: Lane) -> Result<u64, StoreError> {
+    let workers = backends.store.workers().await?;
+    let of_lane = workers.iter().filter(|worker| worker.info.lanes.contains(&lane));
+    Ok(of_lane.map(|worker| u64::from(worker.info.concurrency)).sum())
+}
+
+/// Counts what was rung; tells whether anything was.
+fn note(rung: u32, what: &'static str) -> bool {
+    if rung > 0 {
+        tracing::info!(rung, what, "rung again");
+        metrics::counter!("waitless_rung_again_total", "what" => what).increment(u64::from(rung));
+    }
+    rung > 0
+}

@@ -1,0 +1,150 @@
+//! Removes what has had its time: expired artifacts, objects nobody refers to, abandoned uploads, old idempotency keys.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio_util::sync::CancellationToken;
+
+use crate::Backends;
+use model::artifact::{Artifact, attempt_of_key};
+
+use super::faults::{Faults, SweepError};
+
+/// Nobody waits for any of this.
+const EVERY: Duration = Duration::from_secs(300);
+/// A process that starts has better things to do.
+const FIRST_AFTER: Duration = Duration::from_secs(30);
+/// Expired artifacts handled at once.
+const BATCH: u32 = 500;
+/// Deletions under way at the same time.
+const DELETE_AT_ONCE: usize = 8;
+/// Objects looked at once.
+const PAGE: usize = 1_000;
+/// Pages of objects looked at in one go; the next go continues behind them. A full bucket is gone through in hours, not at once.
+const PAGES: usize = 10;
+
+/// Keeps storage and tables from growing for ever.
+#[derive(Debug, Clone)]
+pub struct Tidy {
+    backends: Backends,
+    orphan_grace: Duration,
+    idempotency_retention: Duration,
+    click_retention: Duration,
+    faults: Faults,
+    /// Where the walk over the objects goes on.
+    looked_up_to: String,
+}
+
+impl Tidy {
+    /// Takes what it works on.
+    #[must_use]
+    pub fn new(backends: Backends, config: &configuration::Sweeper) -> Self {
+        Self {
+            backends,
+            orphan_grace: config.orphan_grace,
+            idempotency_retention: config.idempotency_retention,
+            click_retention: config.click_retention,
+            faults: Faults::default(),
+            looked_up_to: String::new(),
+        }
+    }
+
+    /// Tidies every few minutes until stopped.
+    pub async fn run_until_stopped(mut self, stop: CancellationToken) {
+        let mut wait = FIRST_AFTER;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(wait) => {}
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.tidy() => {}
+            }
+            wait = EVERY;
+        }
+    }
+
+    /// Tidies once.
+    pub async fn tidy(&mut self) {
+        let outcome = self.delete_expired().await;
+        self.faults.note("delete expired artifacts", outcome);
+        let outcome = self.delete_orphans().await;
+        self.faults.note("delete orphaned objects", outcome);
+        let outcome = self.backends.storage.abort_stale_uploads(self.orphan_grace).await;
+        self.faults.note("abort stale uploads", outcome);
+        let outcome = self.backends.store.forget_idempotency(self.idempotency_retention).await;
+        self.faults.note("forget idempotency keys", outcome);
+        let outcome = self.backends.store.forget_previews().await;
+        self.faults.note("forget previews", outcome);
+        let outcome = self.backends.store.forget_clicks(self.click_retention).await;
+        self.faults.note("forget clicks", outcome);
+    }
+
+    /// The object goes first: a crash in between deletes it again, which is no error; the other order would leave it for ever.
+    async fn delete_expired(&self) -> Result<(), SweepError> {
+        loop {
+            let expired = self.backends.store.expired_artifacts(BATCH).await?;
+            let all = expired.len();
+            let deleted =
+                self.delete_all(expired.into_iter().map(|Artifact { id, object_key, .. }| (id, object_key))).await;
+            let count = deleted.ids.len();
+            metrics::counter!("waitless_artifacts_expired_total").increment(count as u64);
+            if count > 0 {
+                self.backends.store.mark_deleted(deleted.ids).await?;
+            }
+            if let Some(error) = deleted.error {
+                return Err(error);
+            }
+            if all < BATCH as usize {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn delete_orphans(&mut self) -> Result<(), SweepError> {
+        let now = self.backends.store.now().await?;
+        let grace = chrono::Duration::from_std(self.orphan_grace).unwrap_or(chrono::Duration::MAX);
+        for _ in 0..PAGES {
+            let page = self.backends.storage.list_after(&self.looked_up_to, PAGE).await?;
+            let last = page.len() < PAGE;
+            self.looked_up_to =
+                if last { String::new() } else { page.last().map(|o| o.key.clone()).unwrap_or_default() };
+            let old = page.into_iter().filter(|object| now.signed_duration_since(object.modified) > grace);
+            // The bucket may hold other people's files too.
+            let keys: Vec<String> = old.map(|object| object.key).filter(|key| attempt_of_key(key).is_some()).collect();
+            if !keys.is_empty() {
+                let orphans = self.backends.store.unreferenced_keys(keys).await?;
+                let deleted = self.delete_all(orphans.into_iter().map(|key| ((), key))).await;
+                metrics::counter!("waitless_orphans_deleted_total").increment(deleted.ids.len() as u64);
+                if let Some(error) = deleted.error {
+                    return Err(error);
+                }
+            }
+            if last {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn delete_all<T>(&self, objects: impl Iterator<Item = (T, String)>) -> Deleted<T> {
+        let storage = &self.backends.storage;
+        let deletions = objects.map(|(id, key)| async move { (id, storage.delete(&key).await) });
+        let mut deletions = futures_util::stream::iter(deletions).buffer_unordered(DELETE_AT_ONCE);
+        let mut deleted = Deleted { ids: Vec::new(), error: None };
+        while let Some((id, outcome)) = deletions.next().await {
+            match outcome {
+                Ok(()) => deleted.ids.push(id),
+                Err(error) => deleted.error = Some(error.into()),
+            }
+        }
+        deleted
+    }
+}
+
+/// What could be deleted, and the last reason why something could not.
+struct Deleted<T> {
+    ids: Vec<T>,
+    error: Option<SweepError>,
+}

@@ -1,0 +1,179 @@
+//! API keys and links: what opens doors.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::{OptionalExtension as _, QueryableByName};
+use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use futures_util::FutureExt as _;
+use uuid::Uuid;
+
+use super::errors::unreadable;
+use super::links;
+use super::run::Outcome;
+use super::sql::sql;
+use super::{PostgresStore, column, millis};
+use model::artifact::{Link, LinkStatus, NewClick};
+use model::job::Caller;
+use store::{AccessStore, ApiKey, NewApiKey, Result};
+
+macro_rules! key_columns {
+    () => {
+        "id, prefix, hash, tenant, principal, scopes, created_at, expires_at, revoked_at, \
+         coalesce(expires_at <= now(), false) as expired"
+    };
+}
+
+const CREATE: &str = concat!(
+    "insert into api_keys (id, prefix, hash, tenant, principal, scopes, expires_at)
+     values ($1, $2, $3, $4, $5, $6, now() + $7 * interval '1 millisecond') returning ",
+    key_columns!()
+);
+
+const BY_HASH: &str = concat!("select ", key_columns!(), " from api_keys where hash = $1");
+
+const KEYS: &str = concat!(
+    "select ",
+    key_columns!(),
+    " from api_keys where ($1::text is null or tenant = $1) order by created_at desc, id desc"
+);
+
+const REVOKE: &str = "update api_keys set revoked_at = now() where id = $1 and revoked_at is null";
+
+const REVOKE_LINKS: &str = "
+    update links l set revoked_at = now()
+    from artifacts a join jobs j on j.id = a.job_id
+    where l.artifact_id = $1 and l.revoked_at is null and a.id = l.artifact_id and j.tenant = $2 and j.principal = $3";
+
+#[derive(QueryableByName)]
+struct KeyRow {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+    #[diesel(sql_type = Text)]
+    prefix: String,
+    #[diesel(sql_type = Binary)]
+    hash: Vec<u8>,
+    #[diesel(sql_type = Text)]
+    tenant: String,
+    #[diesel(sql_type = Text)]
+    principal: String,
+    #[diesel(sql_type = Array<Text>)]
+    scopes: Vec<String>,
+    #[diesel(sql_type = Timestamptz)]
+    created_at: DateTime<Utc>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    expires_at: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    revoked_at: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Bool)]
+    expired: bool,
+}
+
+impl KeyRow {
+    fn read(self) -> Outcome<ApiKey> {
+        let scopes = self.scopes.iter().map(|scope| scope.parse()).collect::<std::result::Result<_, _>>();
+        Ok(ApiKey {
+            id: self.id,
+            prefix: self.prefix,
+            hash: self.hash.try_into().map_err(|_| unreadable("a key's hash has another length"))?,
+            caller: Caller { tenant: self.tenant, principal: self.principal },
+            scopes: scopes.map_err(unreadable)?,
+            created_at: self.created_at,
+            expires_at: self.expires_at,
+            revoked_at: self.revoked_at,
+            expired: self.expired,
+        })
+    }
+}
+
+#[async_trait]
+impl AccessStore for PostgresStore {
+    async fn create_api_key(&self, key: NewApiKey) -> Result<ApiKey> {
+        self.read(move |connection| create(connection, key).boxed()).await
+    }
+
+    async fn api_key_by_hash(&self, hash: [u8; 32]) -> Result<Option<ApiKey>> {
+        self.read(move |connection| {
+            async move {
+                let row: Option<KeyRow> =
+                    sql(BY_HASH).bind::<Binary, _>(hash.to_vec()).get_result(connection).await.optional()?;
+                row.map(KeyRow::read).transpose()
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    async fn api_keys(&self, tenant: Option<&str>) -> Result<Vec<ApiKey>> {
+        let tenant = tenant.map(str::to_owned);
+        self.read(move |connection| {
+            async move {
+                let rows: Vec<KeyRow> = sql(KEYS).bind::<Nullable<Text>, _>(tenant).load(connection).await?;
+                rows.into_iter().map(KeyRow::read).collect()
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    async fn revoke_api_key(&self, id: Uuid) -> Result<bool> {
+        self.read(move |connection| {
+            async move { Ok(sql(REVOKE).bind::<SqlUuid, _>(id).execute(connection).await? > 0) }.boxed()
+        })
+        .await
+    }
+
+    async fn find_link(&self, hash: [u8; 32]) -> Result<Option<Link>> {
+        self.read(move |connection| links::find(connection, hash).boxed()).await
+    }
+
+    async fn record_click(&self, hash: [u8; 32], click: NewClick) -> Result<()> {
+        self.read(move |connection| links::record(connection, hash, click).boxed()).await
+    }
+
+    async fn remember_again(&self, hash: [u8; 32], job_id: Uuid) -> Result<()> {
+        self.read(move |connection| links::remember_again(connection, hash, job_id).boxed()).await
+    }
+
+    async fn links_of_job(&self, caller: &Caller, job_id: Uuid) -> Result<Vec<LinkStatus>> {
+        let caller = caller.clone();
+        self.read(move |connection| links::of_job(connection, caller, job_id).boxed()).await
+    }
+
+    async fn forget_clicks(&self, age: Duration) -> Result<u64> {
+        self.read(move |connection| links::forget(connection, age).boxed()).await
+    }
+
+    async fn revoke_links(&self, caller: &Caller, artifact_id: Uuid) -> Result<bool> {
+        let caller = caller.clone();
+        self.read(move |connection| {
+            async move {
+                let revoked = sql(REVOKE_LINKS)
+                    .bind::<SqlUuid, _>(artifact_id)
+                    .bind::<Text, _>(caller.tenant)
+                    .bind::<Text, _>(caller.principal)
+                    .execute(connection)
+                    .await?;
+                Ok(revoked > 0)
+            }
+            .boxed()
+        })
+        .await
+    }
+}
+
+async fn create(connection: &mut AsyncPgConnection, key: NewApiKey) -> Outcome<ApiKey> {
+    let row: KeyRow = sql(CREATE)
+        .bind::<SqlUuid, _>(key.id)
+        .bind::<Text, _>(key.prefix)
+        .bind::<Binary, _>(key.hash.to_vec())
+        .bind::<Text, _>(key.caller.tenant)
+        .bind::<Text, _>(key.caller.principal)
+        .bind::<Array<Text>, _>(column(&key.scopes, |scope| scope.as_str()))
+        .bind::<Nullable<BigInt>, _>(key.valid_for.map(millis))
+        .get_result(connection)
+        .await?;
+    row.read()
+}

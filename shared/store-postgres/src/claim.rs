@@ -1,0 +1,242 @@
+//! Claiming: who asks first gets the job, under the next fencing token. A job whose holder is gone is taken from it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use diesel::QueryableByName;
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Uuid as SqlUuid};
+use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
+use futures_util::FutureExt as _;
+use uuid::Uuid;
+
+use super::effects::Effects;
+use super::errors::{Failure, unreadable};
+use super::lose::{self, Lost, lose};
+use super::rows::{JobRow, job_columns};
+use super::run::Outcome;
+use super::sql::sql;
+use super::{PostgresStore, column};
+use model::event::{Event, EventKind};
+use model::job::{Job, JobState};
+use model::transitions::ALONE_FROM_CRASHES;
+use store::{ClaimRequest, Claimed, Result};
+
+/// Rows are locked by their ids and judged afterwards, so that no other index can tempt the planner; and in the order of their
+/// ids everywhere, so that two batches never wait for each other in a circle.
+///
+/// The worker's own row comes first: nobody can take the worker for dead and miss what it is just claiming.
+const CLAIM: &str = concat!(
+    "with me as materialized (
+        select from workers where id = $2 for key share
+    ), locked as materialized (
+        select id, state, next_attempt_at, crashes, leader_id from jobs where id = any($1) and exists (select from me)
+        order by id for no key update
+    ), free as materialized (
+        select id from locked
+        where (state = 'pending' or (state = 'retrying' and next_attempt_at <= now())) and (crashes < 2 or id = any($3))
+          and leader_id is null
+    ), changed as (
+        update jobs j
+        set state = 'processing', attempt = j.attempt + 1, worker_id = $2,
+            seq = j.seq + (j.withdrawn_at is null)::int, started_at = now(),
+            next_attempt_at = null, phase = case when j.crashes < 2 then 'starting' else 'waiting' end, rows_read = 0, total_rows = null,
+            total_is_estimate = false, bytes_written = 0
+        from free where j.id = any(array[free.id])
+        returning ",
+    job_columns!(),
+    "), event as (
+        insert into events (job_id, seq, tenant, principal, kind, state, attempt)
+        select id, seq, tenant, principal, 'started', 'processing', attempt from changed where withdrawn_at is null
+    )
+    select *, null::text as artifacts from changed"
+);
+
+// The text says 2.
+const _: () = assert!(ALONE_FROM_CRASHES == 2);
+
+/// How the jobs stand that could not be claimed.
+const STANDING: &str = "
+    select id, state, worker_id, crashes, greatest(0, extract(epoch from next_attempt_at - now()) * 1000)::bigint as due_ms,
+           exists (select from workers where id = $2) as registered
+    from jobs where id = any($1)";
+
+/// A killed process's session may outlive it by some milliseconds.
+const RESCUE_TRIES: u32 = 6;
+const RESCUE_PAUSE: Duration = Duration::from_millis(9);
+
+#[derive(QueryableByName)]
+struct StandingRow {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+    #[diesel(sql_type = Text)]
+    state: String,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    worker_id: Option<Uuid>,
+    #[diesel(sql_type = Integer)]
+    crashes: i32,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    due_ms: Option<i64>,
+    #[diesel(sql_type = Bool)]
+    registered: bool,
+}
+
+impl PostgresStore {
+    pub(super) async fn claim_batch(&self, worker_id: Uuid, requests: Vec<ClaimRequest>) -> Result<Vec<Claimed>> {
+        let all = requests.clone();
+        let mut outcomes = self.change(move |connection| claim_all(connection, worker_id, all).boxed()).await?;
+        for _ in 0..RESCUE_TRIES {
+            let held: Vec<usize> = (0..requests.len())
+                .filter(|index| {
+                    requests.get(*index).is_some_and(|request| request.redelivered)
+                        && matches!(outcomes.get(*index), Some(Found::HeldByOther))
+                })
+                .collect();
+            if held.is_empty() {
+                break;
+            }
+            let again: Vec<ClaimRequest> = held.iter().filter_map(|index| requests.get(*index)).copied().collect();
+            let found = self.change(move |connection| rescue(connection, worker_id, again).boxed()).await?;
+            let still_held = found.iter().any(|outcome| matches!(outcome, Found::HeldByOther));
+            for (index, outcome) in held.into_iter().zip(found) {
+                if let Some(place) = outcomes.get_mut(index) {
+                    *place = outcome;
+                }
+            }
+            if still_held {
+                // No lock and no connection is held meanwhile.
+                tokio::time::sleep(RESCUE_PAUSE).await;
+            }
+        }
+        Ok(outcomes.into_iter().map(Found::answer).collect())
+    }
+}
+
+/// An answer, or the one case that is looked at more closely when the message was redelivered.
+enum Found {
+    Claimed(Claimed),
+    HeldByOther,
+}
+
+impl Found {
+    fn answer(self) -> Claimed {
+        match self {
+            Self::Claimed(claimed) => claimed,
+            Self::HeldByOther => Claimed::Held,
+        }
+    }
+}
+
+/// Claims what is free and says of the rest how it stands. One answer an id.
+async fn claim_all(
+    connection: &mut AsyncPgConnection,
+    worker_id: Uuid,
+    requests: Vec<ClaimRequest>,
+) -> Outcome<(Vec<Found>, Effects)> {
+    let mut effects = Effects::default();
+    let mut outcomes: Vec<Option<Found>> = requests.iter().map(|_| None).collect();
+    // A job may become free between the two statements: look again, but not for ever.
+    for _ in 0..3 {
+        let open: Vec<ClaimRequest> =
+            requests.iter().zip(&outcomes).filter(|(_, o)| o.is_none()).map(|(request, _)| *request).collect();
+        if open.is_empty() {
+            break;
+        }
+        let mut claimed = claim_free(connection, worker_id, &open).await?;
+        effects.events.extend(claimed.values().filter(|job| job.sharing.withdrawn_at.is_none()).map(started));
+        effects.led.extend(claimed.values().filter(|job| job.sharing.is_followed()).map(|job| job.id));
+        let unanswered = |outcomes: &[Option<Found>]| outcomes.iter().any(Option::is_none);
+        for (request, outcome) in requests.iter().zip(&mut outcomes).filter(|(_, outcome)| outcome.is_none()) {
+            *outcome = claimed.remove(&request.job_id).map(|job| Found::Claimed(Claimed::Yes(Box::new(job))));
+        }
+        if unanswered(&outcomes) {
+            let standing = standing(connection, worker_id, &open).await?;
+            for (request, outcome) in requests.iter().zip(&mut outcomes).filter(|(_, outcome)| outcome.is_none()) {
+                *outcome = judge(standing.get(&request.job_id), worker_id, request.alone)?;
+            }
+        }
+    }
+    let busy = || Found::Claimed(Claimed::Held);
+    Ok((outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(busy)).collect(), effects))
+}
+
+async fn claim_free(
+    connection: &mut AsyncPgConnection,
+    worker_id: Uuid,
+    requests: &[ClaimRequest],
+) -> Outcome<HashMap<Uuid, Job>> {
+    let alone: Vec<Uuid> = requests.iter().filter(|request| request.alone).map(|request| request.job_id).collect();
+    let rows: Vec<JobRow> = sql(CLAIM)
+        .bind::<Array<SqlUuid>, _>(column(requests, |request| request.job_id))
+        .bind::<SqlUuid, _>(worker_id)
+        .bind::<Array<SqlUuid>, _>(alone)
+        .load(connection)
+        .await?;
+    rows.into_iter().map(|row| row.into_job().map(|job| (job.id, job))).collect()
+}
+
+async fn standing(
+    connection: &mut AsyncPgConnection,
+    worker_id: Uuid,
+    requests: &[ClaimRequest],
+) -> Outcome<HashMap<Uuid, StandingRow>> {
+    let ids = column(requests, |request| request.job_id);
+    let rows: Vec<StandingRow> =
+        sql(STANDING).bind::<Array<SqlUuid>, _>(ids).bind::<SqlUuid, _>(worker_id).load(connection).await?;
+    Ok(rows.into_iter().map(|row| (row.id, row)).collect())
+}
+
+/// `None`: it has become free meanwhile.
+fn judge(row: Option<&StandingRow>, worker_id: Uuid, alone: bool) -> Outcome<Option<Found>> {
+    let Some(row) = row else { return Ok(Some(Found::Claimed(Claimed::Gone))) };
+    let state: JobState = row.state.parse().map_err(unreadable)?;
+    Ok(match (state, row.due_ms) {
+        (JobState::Processing, _) if row.worker_id == Some(worker_id) => Some(Found::Claimed(Claimed::Held)),
+        (JobState::Processing, _) => Some(Found::HeldByOther),
+        (JobState::Retrying, Some(left)) if left > 0 => {
+            Some(Found::Claimed(Claimed::NotDue(Duration::from_millis(left.unsigned_abs()))))
+        }
+        (JobState::Pending | JobState::Retrying, _) if row.crashes >= ALONE_FROM_CRASHES && !alone => {
+            Some(Found::Claimed(Claimed::MustRunAlone))
+        }
+        (JobState::Pending | JobState::Retrying, _) if !row.registered => Some(Found::Claimed(Claimed::Unregistered)),
+        (JobState::Pending | JobState::Retrying, _) => None,
+        (JobState::Done | JobState::Failed | JobState::Cancelled, _) => Some(Found::Claimed(Claimed::Gone)),
+    })
+}
+
+/// Takes all jobs from the holders whose locks are free, then claims, in one transaction.
+async fn rescue(
+    connection: &mut AsyncPgConnection,
+    worker_id: Uuid,
+    requests: Vec<ClaimRequest>,
+) -> Outcome<(Vec<Found>, Effects)> {
+    let ids = column(&requests, |request| request.job_id);
+    connection
+        .transaction::<_, Failure, _>(async move |connection| {
+            let gone = lose::gone_holders(connection, &ids, worker_id).await?;
+            let mut effects = Effects::default();
+            if !gone.is_empty() {
+                tracing::warn!(workers = ?gone, "workers are gone; their jobs are taken over");
+                effects.append(lose(connection, &gone, &ids, Lost::Gone).await?);
+            }
+            let (outcomes, claimed) = claim_all(connection, worker_id, requests).await?;
+            effects.append(claimed);
+            Ok((outcomes, effects))
+        })
+        .await
+}
+
+fn started(job: &Job) -> Event {
+    Event {
+        job_id: job.id,
+        seq: job.seq,
+        caller: job.caller.clone(),
+        kind: EventKind::Started,
+        state: JobState::Processing,
+        attempt: job.attempt,
+        error: None,
+        next_attempt_at: None,
+        at: job.started_at.unwrap_or(job.created_at),
+        leader: None,
+    }
+}

@@ -1,0 +1,266 @@
+//! The liveness of one worker: a row that is renewed, and a session lock that goes the moment the process does.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use diesel::QueryableByName;
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Uuid as SqlUuid};
+use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
+use futures_util::StreamExt as _;
+use uuid::Uuid;
+
+use super::connect::Connector;
+use super::effects::{EffectRow, Effects, with_effects};
+use super::errors::Failure;
+use super::lose::{Lost, forgive, lose};
+use super::run::Outcome;
+use super::sql::sql;
+use super::{column, to_i64};
+use model::job::Lane;
+use store::{AfterCommit, AttemptProgress, Heartbeat, Result, StoreError, WorkerInfo};
+
+/// The lock first, then the row: a row whose lock is free belongs to a dead worker.
+const TAKE_LOCK: &str = "select pg_try_advisory_lock(waitless_lock_key($1)) as yes";
+
+const REGISTER: &str = "
+    insert into workers (id, lock_key, host, pid, lanes, concurrency)
+    values ($1, waitless_lock_key($1), $2, $3, $4, $5)
+    on conflict (id) do update set heartbeat_at = now()";
+
+/// Renews the row and writes progress where nobody is changing the job just now; a missed one comes with the next beat. Answers
+/// the attempts that are no longer the worker's, a row without job where the worker's own row is gone, and a row without
+/// attempt for jobs that the worker holds and does not know of.
+const BEAT: &str = "
+    with input as (
+        select * from unnest($2::uuid[], $3::int[], $4::text[], $5::bigint[], $6::bigint[], $7::bool[], $8::bigint[])
+        as i(job_id, attempt, phase, rows_read, total_rows, total_is_estimate, bytes_written)
+    ), worker as (
+        update workers set heartbeat_at = now() where id = $1 returning id
+    ), locked as materialized (
+        select id, state, worker_id, attempt from jobs where id = any($2) order by id for no key update skip locked
+    ), held as materialized (
+        select i.* from input i join locked l on l.id = i.job_id and l.attempt = i.attempt
+        where l.state = 'processing' and l.worker_id = $1
+    ), progress as (
+        update jobs j
+        set phase = h.phase, rows_read = h.rows_read, total_rows = h.total_rows, total_is_estimate = h.total_is_estimate,
+            bytes_written = h.bytes_written
+        from held h where j.id = any(array[h.job_id])
+    )
+    select i.job_id, i.attempt from input i
+    where not exists (select from jobs j where j.id = i.job_id and j.state = 'processing' and j.worker_id = $1
+                                           and j.attempt = i.attempt)
+    union all
+    select null, null where not exists (select from worker)
+    union all
+    select j.id, null from jobs j
+    where j.state = 'processing' and j.worker_id = $1 and j.leader_id is null and j.id <> all($2) and j.started_at < now() - interval '15 seconds'";
+
+/// Claims whose answer never reached the worker: nobody runs them, and nobody else may. They were no errors.
+const GIVE_BACK: &str = with_effects!(
+    "with strays as materialized (
+        select id from jobs where id = any($2) and state = 'processing' and worker_id = $1
+                              and started_at < now() - interval '15 seconds'
+        order by id for no key update
+    ), changed as (
+        update jobs j
+        set state = 'pending', worker_id = null, interruptions = j.interruptions + 1,
+            seq = j.seq + (j.withdrawn_at is null)::int, rung_at = now()
+        from strays where j.id = any(array[strays.id])
+        returning j.id, j.seq, j.tenant, j.principal, 'handed_back' as kind, j.state, j.attempt, null::json as event_error,
+                  j.next_attempt_at, j.notify, j.lane, j.report, j.traceparent, null::bigint as delay_ms, true as ring,
+                  coalesce(j.joined > 0, false) as led, j.withdrawn_at is not null as quiet, j.leader_id
+    )"
+);
+
+const RETIRE: &str = "delete from workers where id = $1";
+
+#[derive(QueryableByName)]
+struct LockRow {
+    #[diesel(sql_type = Bool)]
+    yes: bool,
+}
+
+#[derive(QueryableByName)]
+struct BeatRow {
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    job_id: Option<Uuid>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    attempt: Option<i32>,
+}
+
+/// What a beat found.
+#[derive(Default)]
+struct Found {
+    lost: Vec<(Uuid, i32)>,
+    strays: Vec<Uuid>,
+    unregistered: bool,
+}
+
+/// A worker's heartbeat on PostgreSQL.
+pub(super) struct PostgresHeartbeat {
+    connector: Connector,
+    worker: WorkerInfo,
+    after: Arc<dyn AfterCommit>,
+    /// None after an error: the next beat opens another.
+    connection: Option<AsyncPgConnection>,
+    /// False while a session of ours that the server has not yet missed still holds the lock.
+    locked: bool,
+}
+
+impl PostgresHeartbeat {
+    pub(super) async fn start(connector: Connector, worker: WorkerInfo, after: Arc<dyn AfterCommit>) -> Result<Self> {
+        let mut heartbeat = Self { connector, worker, after, connection: None, locked: false };
+        heartbeat.connect().await?;
+        let Self { worker, connection, .. } = &mut heartbeat;
+        if let Some(connection) = connection {
+            register(connection, worker).await?;
+        }
+        Ok(heartbeat)
+    }
+
+    async fn connect(&mut self) -> Result<()> {
+        let mut connection = self.connector.connect().await?;
+        self.locked = take_lock(&mut connection, self.worker.id).await?;
+        self.connection = Some(connection);
+        Ok(())
+    }
+
+    async fn try_beat(&mut self, progress: &[AttemptProgress]) -> Result<Vec<(Uuid, i32)>> {
+        if self.connection.is_none() {
+            self.connect().await?;
+        }
+        let Some(connection) = &mut self.connection else { return Ok(Vec::new()) };
+        if !self.locked {
+            self.locked = take_lock(connection, self.worker.id).await?;
+        }
+        let mut found = beat(connection, self.worker.id, progress).await?;
+        let effects = if found.unregistered {
+            tracing::warn!(worker = %self.worker.id, "this worker was taken for dead; it stops its jobs and registers again");
+            found.lost = column(progress, |attempt| (attempt.job_id, attempt.attempt));
+            lose_and_register(connection, &self.worker, &found.lost).await?
+        } else if found.strays.is_empty() {
+            Effects::default()
+        } else {
+            tracing::warn!(worker = %self.worker.id, jobs = ?found.strays, "handing back jobs this worker does not know of");
+            give_back(connection, self.worker.id, found.strays).await?
+        };
+        if !effects.is_empty() {
+            self.after.committed(effects.outbox, effects.events);
+        }
+        Ok(found.lost)
+    }
+}
+
+#[async_trait]
+impl Heartbeat for PostgresHeartbeat {
+    async fn beat(&mut self, progress: Vec<AttemptProgress>) -> Result<Vec<(Uuid, i32)>> {
+        // A connection that broke since the last beat is replaced at once; only the second failure is told.
+        let fresh = self.connection.is_none();
+        match self.bounded_beat(&progress).await {
+            Err(StoreError::Unavailable(why)) if !fresh => {
+                tracing::warn!(worker = %self.worker.id, why, "the heartbeat's connection broke; opening another");
+                self.bounded_beat(&progress).await
+            }
+            other => other,
+        }
+    }
+
+    async fn cut_off(&mut self) {
+        let Some(connection) = &mut self.connection else { return std::future::pending().await };
+        {
+            let mut said = std::pin::pin!(connection.notifications_stream());
+            // Nothing is listened for: the stream only tells when the connection ends.
+            while let Some(Ok(_)) = said.next().await {}
+        }
+        self.connection = None;
+    }
+
+    async fn retire(&mut self) -> Result<()> {
+        if self.connection.is_none() {
+            self.connect().await?;
+        }
+        if let Some(connection) = &mut self.connection {
+            sql(RETIRE).bind::<SqlUuid, _>(self.worker.id).execute(connection).await.map_err(Failure::from)?;
+        }
+        // The lock goes with the session.
+        self.connection = None;
+        Ok(())
+    }
+}
+
+impl PostgresHeartbeat {
+    async fn bounded_beat(&mut self, progress: &[AttemptProgress]) -> Result<Vec<(Uuid, i32)>> {
+        let limit = self.connector.timeout();
+        let beaten = match tokio::time::timeout(limit, self.try_beat(progress)).await {
+            Ok(beaten) => beaten,
+            Err(_) => Err(StoreError::Unavailable(format!("no heartbeat within {limit:?}"))),
+        };
+        if beaten.is_err() {
+            self.connection = None;
+        }
+        beaten
+    }
+}
+
+async fn take_lock(connection: &mut AsyncPgConnection, worker: Uuid) -> Outcome<bool> {
+    let row: LockRow = sql(TAKE_LOCK).bind::<SqlUuid, _>(worker).get_result(connection).await?;
+    Ok(row.yes)
+}
+
+async fn register(connection: &mut AsyncPgConnection, worker: &WorkerInfo) -> Outcome<()> {
+    sql(REGISTER)
+        .bind::<SqlUuid, _>(worker.id)
+        .bind::<Text, _>(worker.host.as_str())
+        .bind::<BigInt, _>(i64::from(worker.pid))
+        .bind::<Array<Text>, _>(column(&worker.lanes, |lane: &Lane| lane.as_str()))
+        .bind::<Integer, _>(i32::try_from(worker.concurrency).unwrap_or(i32::MAX))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn beat(connection: &mut AsyncPgConnection, worker: Uuid, progress: &[AttemptProgress]) -> Outcome<Found> {
+    let rows: Vec<BeatRow> = sql(BEAT)
+        .bind::<SqlUuid, _>(worker)
+        .bind::<Array<SqlUuid>, _>(column(progress, |p| p.job_id))
+        .bind::<Array<Integer>, _>(column(progress, |p| p.attempt))
+        .bind::<Array<Text>, _>(column(progress, |p| p.progress.phase.as_str()))
+        .bind::<Array<BigInt>, _>(column(progress, |p| to_i64(p.progress.rows)))
+        .bind::<Array<Nullable<BigInt>>, _>(column(progress, |p| p.progress.total_rows.map(to_i64)))
+        .bind::<Array<Bool>, _>(column(progress, |p| p.progress.total_is_estimate))
+        .bind::<Array<BigInt>, _>(column(progress, |p| to_i64(p.progress.bytes)))
+        .load(connection)
+        .await?;
+    let mut found = Found::default();
+    for row in rows {
+        match (row.job_id, row.attempt) {
+            (Some(job), Some(attempt)) => found.lost.push((job, attempt)),
+            (Some(job), None) => found.strays.push(job),
+            (None, _) => found.unregistered = true,
+        }
+    }
+    Ok(found)
+}
+
+/// Whatever the worker claimed after it was taken for dead is lost too: it is told to stop everything. None of it crashed.
+async fn lose_and_register(
+    connection: &mut AsyncPgConnection,
+    worker: &WorkerInfo,
+    attempts: &[(Uuid, i32)],
+) -> Outcome<Effects> {
+    connection
+        .transaction::<_, Failure, _>(async move |connection| {
+            forgive(connection, attempts).await?;
+            let effects = lose(connection, &[worker.id], &[], Lost::Alive).await?;
+            register(connection, worker).await?;
+            Ok(effects)
+        })
+        .await
+}
+
+async fn give_back(connection: &mut AsyncPgConnection, worker: Uuid, strays: Vec<Uuid>) -> Outcome<Effects> {
+    let rows: Vec<EffectRow> =
+        sql(GIVE_BACK).bind::<SqlUuid, _>(worker).bind::<Array<SqlUuid>, _>(strays).load(connection).await?;
+    Effects::read(rows)
+}

@@ -1,0 +1,122 @@
+//! The store on PostgreSQL.
+//!
+//! Batches travel as arrays and become one statement of several parts (`with … insert … update …`), which is its own
+//! transaction: the common path of submit, claim and settle is one round trip each, whatever the size of the batch. A part
+//! that changes jobs is always named `changed`; [`effects`] appends event, deliveries and outbox rows to it.
+//!
+//! Operations run in tasks of the runtime the store was opened in. A caller that goes away does not stop them half way.
+
+mod access;
+mod cancel;
+mod claim;
+mod connect;
+mod deliveries;
+mod effects;
+mod errors;
+mod events;
+mod follow;
+mod forecast;
+mod heartbeat;
+mod jobs;
+mod lateness;
+mod links;
+mod lose;
+mod migrate;
+mod outbox;
+mod previews;
+mod reports;
+mod reuse;
+mod rows;
+mod run;
+mod settle;
+mod sql;
+mod submit;
+mod sweep;
+mod workers;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use diesel_async::AsyncPgConnection;
+use diesel_async::pooled_connection::deadpool::Pool;
+
+use connect::Connector;
+use store::{AfterCommit, Result, Store};
+
+/// The store on PostgreSQL. Cheap to clone; clones share the pool.
+#[derive(Clone)]
+pub struct PostgresStore {
+    pool: Pool<AsyncPgConnection>,
+    connector: Connector,
+    runtime: tokio::runtime::Handle,
+    limits: run::Limits,
+    after: Arc<dyn AfterCommit>,
+}
+
+impl std::fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PostgresStore").field("connector", &self.connector).finish_non_exhaustive()
+    }
+}
+
+impl PostgresStore {
+    /// Connects, and migrates when `database.migrate` says so. `after` is told of everything that is committed.
+    ///
+    /// # Errors
+    /// [`super::StoreError::Unavailable`] when the server cannot be reached, [`super::StoreError::Unexpected`] when the URL
+    /// cannot be read or the schema is older than this version and may not be migrated.
+    pub async fn open(database: &configuration::Database, after: Arc<dyn AfterCommit>) -> Result<Self> {
+        let connector = Connector::new(database)?;
+        if database.migrate {
+            migrate::run(&mut connector.connect().await?).await?;
+        } else {
+            migrate::check(&mut connector.connect().await?).await?;
+        }
+        Ok(Self {
+            pool: run::pool(&connector, database.pool)?,
+            connector,
+            runtime: tokio::runtime::Handle::current(),
+            limits: run::Limits::of(database),
+            after,
+        })
+    }
+
+    /// Brings the schema up to date and does nothing else.
+    ///
+    /// # Errors
+    /// As [`PostgresStore::open`].
+    pub async fn migrate(database: &configuration::Database) -> Result<()> {
+        migrate::run(&mut Connector::new(database)?.connect().await?).await
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn check(&self) -> Result<()> {
+        Store::now(self).await.map(drop)
+    }
+
+    async fn now(&self) -> Result<DateTime<Utc>> {
+        self.read(rows::now).await
+    }
+
+    fn kind(&self) -> &'static str {
+        "postgres"
+    }
+}
+
+/// Joins arrays of a batch in one `unzip`-like pass.
+fn column<'a, T, U>(batch: &'a [T], read: impl Fn(&'a T) -> U) -> Vec<U> {
+    batch.iter().map(read).collect()
+}
+
+/// Milliseconds as the database keeps them.
+fn millis(duration: std::time::Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Sizes and counts as the database keeps them.
+fn to_i64(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

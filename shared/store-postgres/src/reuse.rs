@@ -1,0 +1,352 @@
+//! Submitting jobs that an identical one may answer: from its files, or by the run that is under way. In one transaction, and
+//! one after the other for each fingerprint, so that there is one run however many ask at once.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
+use diesel::QueryableByName;
+use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, Text, Uuid as SqlUuid};
+use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
+use uuid::Uuid;
+
+use super::column;
+use super::effects::Effects;
+use super::errors::Failure;
+use super::follow::follow;
+use super::millis;
+use super::rows::{IdRow, JobRow, NowRow, artifacts_column, job_columns, to_json};
+use super::run::Outcome;
+use super::sql::sql;
+use super::submit::{created, recognise, rung, submitted};
+use model::job::NewJob;
+use model::reuse::{Reuse, Served, Sharing};
+use store::Submitted;
+
+/// In the order of the keys, as for every other submit.
+const KEYS: &str = "
+    insert into idempotency (tenant, principal, key, body_hash, job_id)
+    select tenant, principal, key, body_hash, id
+    from unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::uuid[]) with ordinality
+        as i(tenant, principal, key, body_hash, id, place)
+    order by tenant, principal, key, place
+    on conflict do nothing
+    returning job_id as id";
+
+/// Whoever submits what is identical waits here. In the order of the fingerprints; two numbers are another space of locks than
+/// the one number of a worker's.
+const TAKE_TURNS: &str = "select pg_advisory_xact_lock(high, low) from unnest($1::int[], $2::int[]) as k(high, low)";
+
+const FRESH: &str = "
+    select i.place, j.id from unnest($1::bytea[], $2::bigint[], $3::text[]) with ordinality as i(fingerprint, age_ms, tenant, place)
+    cross join lateral (
+        select d.id from jobs d
+        where d.fingerprint = i.fingerprint and d.tenant = i.tenant and d.state = 'done'
+          and d.finished_at > now() - i.age_ms * interval '1 millisecond'
+          and exists (select from artifacts a where a.job_id = d.id)
+          and not exists (select from artifacts a where a.job_id = d.id and (a.expires_at <= now() or a.deleted_at is not null))
+        order by d.finished_at desc limit 1
+    ) j";
+
+/// Makes the run's end wait for us, or finds that it has ended: who changes the job now sees that it is followed.
+const JOIN: &str = "
+    with wanted as (
+        select * from unnest($1::bytea[], $2::int[]) as w(fingerprint, more)
+    ), locked as materialized (
+        select id, fingerprint from jobs
+        where fingerprint = any($1) and joined is not null and state in ('pending', 'processing', 'retrying')
+        order by id for no key update
+    )
+    update jobs j set joined = j.joined + w.more
+    from locked l join wanted w on w.fingerprint = l.fingerprint
+    where j.id = any(array[l.id])
+    returning j.id, j.fingerprint, j.attempt";
+
+const INSERT: &str = "
+    with input as (
+        select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                             $9::text[], $10::int[], $11::bigint[], $12::bigint[], $13::text[], $14::uuid[], $15::bytea[],
+                             $16::int[], $17::uuid[], $18::text[], $19::text[], $20::text[], $21::bigint[], $22::uuid[])
+        as i(id, tenant, principal, report, report_version, lane, params, formats, notify, max_attempts, timeout_ms,
+             retention_ms, traceparent, outbox_id, fingerprint, joined, leader_id, served, link_seeds, forecast, late_ms, made_from)
+    ), job as (
+        insert into jobs (id, tenant, principal, report, report_version, lane, params, formats, notify, max_attempts,
+                          timeout_ms, retention_ms, traceparent, fingerprint, joined, leader_id, served, link_seeds, forecast,
+                          late_at, made_from)
+        select id, tenant, principal, report, report_version, lane, params::json, formats::json, notify::json, max_attempts,
+               timeout_ms, retention_ms, traceparent, fingerprint, joined, leader_id, served, link_seeds::json, forecast::json,
+               now() + late_ms * interval '1 millisecond', made_from
+        from input
+    ), event as (
+        insert into events (job_id, seq, tenant, principal, kind, state, attempt)
+        select id, 1, tenant, principal, 'submitted', 'pending', 0 from input
+    ), rung as (
+        insert into outbox (id, kind, subject, queue, traceparent, leased_until)
+        select outbox_id, 'run-job', id, lane, traceparent, now() + interval '5 seconds' from input where leader_id is null
+    )
+    select now() as now";
+
+const ANSWERED: &str =
+    concat!("select ", job_columns!(), ", ", artifacts_column!(), " from jobs j where j.id = any($1)");
+
+#[derive(QueryableByName)]
+struct FreshRow {
+    #[diesel(sql_type = BigInt)]
+    place: i64,
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+}
+
+#[derive(QueryableByName)]
+struct LeaderRow {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+    #[diesel(sql_type = Binary)]
+    fingerprint: Vec<u8>,
+    #[diesel(sql_type = Integer)]
+    attempt: i32,
+}
+
+/// One job of a batch, and what answers it.
+struct Seat<'a> {
+    job: &'a NewJob,
+    reuse: &'a Reuse,
+    outbox_id: Uuid,
+    sharing: Sharing,
+}
+
+impl Seat<'_> {
+    /// Tells whether an identical job may still be found for it.
+    fn is_open(&self) -> bool {
+        self.sharing.leader.is_none() && !self.reuse.max_age.is_zero()
+    }
+
+    const fn own<T: Copy>(&self, value: T) -> Option<T> {
+        if self.sharing.leader.is_none() { Some(value) } else { None }
+    }
+}
+
+/// Submits jobs that all have a wish to reuse.
+pub(super) async fn submit_reusing(
+    connection: &mut AsyncPgConnection,
+    part: &[NewJob],
+    effects: &mut Effects,
+) -> Outcome<Vec<Submitted>> {
+    let (outcomes, told) = connection
+        .transaction::<_, Failure, _>(async move |connection| {
+            let mut told = Effects::default();
+            let outcomes = submit_all(connection, part, &mut told).await?;
+            Ok((outcomes, told))
+        })
+        .await?;
+    effects.append(told);
+    Ok(outcomes)
+}
+
+async fn submit_all(
+    connection: &mut AsyncPgConnection,
+    part: &[NewJob],
+    told: &mut Effects,
+) -> Outcome<Vec<Submitted>> {
+    let mut outcomes: Vec<Option<Submitted>> = vec![None; part.len()];
+    let taken = take_keys(connection, part).await?;
+    let accepted = |job: &NewJob| job.idempotency.is_none() || taken.contains(&job.id);
+    let mut seats: Vec<Seat<'_>> = part
+        .iter()
+        .filter(|job| accepted(job))
+        .filter_map(|job| {
+            let reuse = job.reuse.as_ref()?;
+            Some(Seat { job, reuse, outbox_id: Uuid::now_v7(), sharing: Sharing::default() })
+        })
+        .collect();
+    let mut answers = seat(connection, &mut seats, told).await?;
+    for (job, outcome) in part.iter().zip(&mut outcomes) {
+        *outcome = answers.remove(&job.id);
+    }
+    let rest = (0..part.len()).filter(|index| outcomes.get(*index).is_some_and(Option::is_none)).collect();
+    recognise(connection, part, rest, &mut outcomes).await?;
+    let unknown = || Submitted::Refused("the job of this Idempotency-Key is no longer kept: use a new key".to_owned());
+    Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unknown)).collect())
+}
+
+/// Takes the keys that are free. Returns the jobs that have theirs.
+async fn take_keys(connection: &mut AsyncPgConnection, part: &[NewJob]) -> Outcome<Vec<Uuid>> {
+    let keyed: Vec<_> = part.iter().filter_map(|job| Some((job, job.idempotency.as_ref()?))).collect();
+    if keyed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let taken: Vec<IdRow> = sql(KEYS)
+        .bind::<Array<Text>, _>(column(&keyed, |(job, _)| job.caller.tenant.as_str()))
+        .bind::<Array<Text>, _>(column(&keyed, |(job, _)| job.caller.principal.as_str()))
+        .bind::<Array<Text>, _>(column(&keyed, |(_, given)| given.key.as_str()))
+        .bind::<Array<Binary>, _>(column(&keyed, |(_, given)| given.body_hash.as_slice()))
+        .bind::<Array<SqlUuid>, _>(column(&keyed, |(job, _)| job.id))
+        .load(connection)
+        .await?;
+    Ok(column(&taken, |row| row.id))
+}
+
+/// Finds what answers each job, writes them all, and takes those that follow another job to where it is.
+async fn seat(
+    connection: &mut AsyncPgConnection,
+    seats: &mut [Seat<'_>],
+    told: &mut Effects,
+) -> Outcome<HashMap<Uuid, Submitted>> {
+    if seats.is_empty() {
+        return Ok(HashMap::new());
+    }
+    take_turns(connection, seats).await?;
+    let mut ahead = find_fresh(connection, seats).await?;
+    let joined = join(connection, seats).await?;
+    ahead.extend(joined);
+    // A run that was under way a moment ago is over, where it could not be joined.
+    ahead.extend(find_fresh(connection, seats).await?);
+    lead_the_rest(seats);
+    let now = insert(connection, seats).await?;
+    for Seat { job, outbox_id, sharing, .. } in &*seats {
+        let mut event = submitted(job, now);
+        event.leader = sharing.follows();
+        told.events.push(event);
+        if sharing.leader.is_none() {
+            told.outbox.push(rung(job, *outbox_id));
+        }
+    }
+    if !ahead.is_empty() {
+        told.append(follow(connection, &ahead).await?);
+    }
+    answer(connection, seats, now).await
+}
+
+async fn take_turns(connection: &mut AsyncPgConnection, seats: &[Seat<'_>]) -> Outcome<()> {
+    let mut keys: Vec<(i32, i32)> = seats.iter().filter(|seat| seat.is_open()).map(|seat| seat.reuse.turn()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    if !keys.is_empty() {
+        sql(TAKE_TURNS)
+            .bind::<Array<Integer>, _>(column(&keys, |key| key.0))
+            .bind::<Array<Integer>, _>(column(&keys, |key| key.1))
+            .execute(connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Answers from the files of identical jobs, where there are fresh ones. Returns those jobs.
+async fn find_fresh(connection: &mut AsyncPgConnection, seats: &mut [Seat<'_>]) -> Outcome<Vec<Uuid>> {
+    let mut open: Vec<&mut Seat<'_>> = seats.iter_mut().filter(|seat| seat.is_open()).collect();
+    if open.is_empty() {
+        return Ok(Vec::new());
+    }
+    let found: Vec<FreshRow> = sql(FRESH)
+        .bind::<Array<Binary>, _>(column(&open, |seat| seat.reuse.fingerprint.as_slice()))
+        .bind::<Array<BigInt>, _>(column(&open, |seat| millis(seat.reuse.max_age)))
+        .bind::<Array<Text>, _>(column(&open, |seat| seat.job.caller.tenant.as_str()))
+        .load(connection)
+        .await?;
+    for row in &found {
+        if let Some(seat) = usize::try_from(row.place - 1).ok().and_then(|place| open.get_mut(place)) {
+            seat.sharing = Sharing { served: Served::Warm, leader: Some(row.id), ..Sharing::default() };
+        }
+    }
+    Ok(column(&found, |row| row.id))
+}
+
+/// Joins runs that are under way. Returns those whose first attempt has begun.
+async fn join(connection: &mut AsyncPgConnection, seats: &mut [Seat<'_>]) -> Outcome<Vec<Uuid>> {
+    let mut wanted: BTreeMap<&[u8], i32> = BTreeMap::new();
+    for seat in seats.iter().filter(|seat| seat.is_open()) {
+        *wanted.entry(seat.reuse.fingerprint.as_slice()).or_default() += 1;
+    }
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let leaders: Vec<LeaderRow> = sql(JOIN)
+        .bind::<Array<Binary>, _>(wanted.keys().copied().collect::<Vec<_>>())
+        .bind::<Array<Integer>, _>(wanted.values().copied().collect::<Vec<_>>())
+        .load(connection)
+        .await?;
+    for seat in seats.iter_mut().filter(|seat| seat.is_open()) {
+        if let Some(leader) = leaders.iter().find(|leader| leader.fingerprint == seat.reuse.fingerprint) {
+            seat.sharing = Sharing { served: Served::Joined, leader: Some(leader.id), ..Sharing::default() };
+        }
+    }
+    Ok(leaders.iter().filter(|leader| leader.attempt > 0).map(|leader| leader.id).collect())
+}
+
+/// Of identical jobs that nothing answers yet the first one leads the others.
+fn lead_the_rest(seats: &mut [Seat<'_>]) {
+    let mut leaders: HashMap<[u8; 32], (Uuid, i32)> = HashMap::new();
+    for seat in seats.iter_mut().filter(|seat| seat.is_open()) {
+        match leaders.get_mut(&seat.reuse.fingerprint) {
+            Some((leader, joined)) => {
+                *joined += 1;
+                seat.sharing = Sharing { served: Served::Joined, leader: Some(*leader), ..Sharing::default() };
+            }
+            None => drop(leaders.insert(seat.reuse.fingerprint, (seat.job.id, 0))),
+        }
+    }
+    for seat in seats.iter_mut().filter(|seat| seat.is_open()) {
+        let of = leaders.get(&seat.reuse.fingerprint).filter(|(leader, _)| *leader == seat.job.id);
+        seat.sharing.joined = of.map(|(_, joined)| *joined);
+    }
+}
+
+async fn insert(connection: &mut AsyncPgConnection, seats: &[Seat<'_>]) -> Outcome<DateTime<Utc>> {
+    let json = |write: fn(&Seat<'_>) -> Outcome<String>| seats.iter().map(write).collect::<Outcome<Vec<_>>>();
+    let seeds = seats.iter().map(|seat| seat.sharing.leader.map(|_| to_json(&seat.reuse.links)).transpose());
+    let seeds = seeds.collect::<Outcome<Vec<Option<String>>>>()?;
+    let forecasts = seats.iter().map(|seat| seat.job.forecast.as_ref().map(to_json).transpose());
+    let forecasts = forecasts.collect::<Outcome<Vec<Option<String>>>>()?;
+    let served = |seat: &Seat<'_>| seat.sharing.leader.map(|_| seat.sharing.served.as_str());
+    let row: NowRow = sql(INSERT)
+        .bind::<Array<SqlUuid>, _>(column(seats, |seat| seat.job.id))
+        .bind::<Array<Text>, _>(column(seats, |seat| seat.job.caller.tenant.as_str()))
+        .bind::<Array<Text>, _>(column(seats, |seat| seat.job.caller.principal.as_str()))
+        .bind::<Array<Text>, _>(column(seats, |seat| seat.job.report.as_str()))
+        .bind::<Array<Text>, _>(column(seats, |seat| seat.job.report_version.as_str()))
+        .bind::<Array<Text>, _>(column(seats, |seat| seat.job.lane.as_str()))
+        .bind::<Array<Text>, _>(json(|seat| to_json(&seat.job.params))?)
+        .bind::<Array<Text>, _>(json(|seat| to_json(&seat.job.formats))?)
+        .bind::<Array<Text>, _>(json(|seat| to_json(&seat.job.notify))?)
+        .bind::<Array<Integer>, _>(column(seats, |seat| seat.job.max_attempts))
+        .bind::<Array<BigInt>, _>(column(seats, |seat| seat.job.timeout_ms))
+        .bind::<Array<BigInt>, _>(column(seats, |seat| seat.job.retention_ms))
+        .bind::<Array<Nullable<Text>>, _>(column(seats, |seat| seat.job.traceparent.as_deref()))
+        .bind::<Array<SqlUuid>, _>(column(seats, |seat| seat.outbox_id))
+        .bind::<Array<Nullable<Binary>>, _>(column(seats, |seat| seat.own(seat.reuse.fingerprint.as_slice())))
+        .bind::<Array<Nullable<Integer>>, _>(column(seats, |seat| seat.sharing.joined))
+        .bind::<Array<Nullable<SqlUuid>>, _>(column(seats, |seat| seat.sharing.leader))
+        .bind::<Array<Nullable<Text>>, _>(column(seats, served))
+        .bind::<Array<Nullable<Text>>, _>(seeds)
+        .bind::<Array<Nullable<Text>>, _>(forecasts)
+        .bind::<Array<Nullable<BigInt>>, _>(column(seats, |seat| seat.job.late_after_ms()))
+        .bind::<Array<Nullable<SqlUuid>>, _>(column(seats, |seat| seat.reuse.made_from))
+        .get_result(connection)
+        .await?;
+    Ok(row.now)
+}
+
+/// Answers each job as it was submitted. Those that are done already are read, for their files.
+async fn answer(
+    connection: &mut AsyncPgConnection,
+    seats: &[Seat<'_>],
+    now: DateTime<Utc>,
+) -> Outcome<HashMap<Uuid, Submitted>> {
+    let warm = |seat: &&Seat<'_>| seat.sharing.served == Served::Warm;
+    let done: Vec<Uuid> = seats.iter().filter(warm).map(|seat| seat.job.id).collect();
+    let rows: Vec<JobRow> = if done.is_empty() {
+        Vec::new()
+    } else {
+        sql(ANSWERED).bind::<Array<SqlUuid>, _>(done).load(connection).await?
+    };
+    let mut answers = HashMap::with_capacity(seats.len());
+    for row in rows {
+        let job = row.into_job()?;
+        answers.insert(job.id, Submitted::Created(Box::new(job)));
+    }
+    for Seat { job, sharing, reuse, .. } in seats.iter().filter(|seat| !warm(seat)) {
+        let mut made = created(job, now);
+        made.sharing = Sharing { made_from: reuse.made_from, ..*sharing };
+        answers.insert(job.id, Submitted::Created(Box::new(made)));
+    }
+    Ok(answers)
+}

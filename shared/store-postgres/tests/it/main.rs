@@ -1,0 +1,6 @@
+//! Tests of the store on PostgreSQL.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod store_follow;
+mod store_postgres;
+mod tls;

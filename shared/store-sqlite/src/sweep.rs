@@ -1,0 +1,196 @@
+//! What the sweeper repairs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use diesel::SqliteConnection;
+use uuid::Uuid;
+
+use super::change::job_doorbell;
+use super::errors::Outcome;
+use super::outbox::put;
+use super::rows::{artifact_columns, job_columns, read_artifact, read_job};
+use super::sql::{Cells, Sql, earlier, now, sql};
+use super::writer::Transaction;
+use super::{SqliteStore, deliveries, lose};
+use model::artifact::{Artifact, attempt_of_key};
+use model::delivery::Channel;
+use model::job::{JobState, Lane};
+use store::{Result, SweepStore};
+
+/// Rings the lanes of the jobs a query finds.
+fn ring_jobs(transaction: &mut Transaction<'_>, found: Sql<'_>) -> Outcome<u32> {
+    let jobs = found.rows(transaction.connection, read_job)?;
+    for job in &jobs {
+        sql!("update jobs set rung_at = ?1 where id = ?2", transaction.now, job.id).run(transaction.connection)?;
+        put(transaction, job_doorbell(job, None), job.traceparent.as_deref())?;
+    }
+    Ok(u32::try_from(jobs.len()).unwrap_or(u32::MAX))
+}
+
+fn ring_deliveries(transaction: &mut Transaction<'_>, channel: Channel, since: i64, limit: u32) -> Outcome<u32> {
+    let due = sql!(
+        "select id from deliveries d where channel = ?1 and rung_at < ?2 \
+         and ((state = 'pending' and (next_attempt_at is null or next_attempt_at <= ?3)) \
+         or (state = 'sending' and leased_until <= ?3)) \
+         and state in ('pending', 'sending') and not exists (select 1 from outbox o where o.subject = d.id) \
+         order by rung_at limit ?4",
+        channel.as_str(),
+        since,
+        transaction.now,
+        limit,
+    )
+    .rows(transaction.connection, Cells::id)?;
+    for id in &due {
+        sql!("update deliveries set rung_at = ?1 where id = ?2", transaction.now, *id).run(transaction.connection)?;
+        deliveries::ring(transaction, *id, None)?;
+    }
+    Ok(u32::try_from(due.len()).unwrap_or(u32::MAX))
+}
+
+/// Tells whether an artifact row names the key, or a running attempt may be about to.
+fn is_needed(connection: &mut SqliteConnection, key: &str) -> Outcome<bool> {
+    if sql!("select count(*) from artifacts where object_key = ?1", key).number(connection)? > 0 {
+        return Ok(true);
+    }
+    let Some((job, attempt)) = attempt_of_key(key) else { return Ok(false) };
+    let text = "select count(*) from jobs where id = ?1 and attempt = ?2 and state = 'processing'";
+    Ok(sql!(text, job, attempt).number(connection)? > 0)
+}
+
+#[async_trait]
+impl SweepStore for SqliteStore {
+    async fn release_lost_jobs(&self, silence: Duration) -> Result<Vec<Uuid>> {
+        let owner = Arc::clone(&self.owner);
+        self.writer.write(move |transaction| lose::release_lost(transaction, &owner, silence)).await
+    }
+
+    async fn ring_overdue_retries(&self, grace: Duration, limit: u32) -> Result<u32> {
+        let text = concat!(
+            "select ",
+            job_columns!(),
+            " from jobs where state = 'retrying' and leader_id is null and next_attempt_at < ?1 and rung_at < ?1 \
+             and not exists (select 1 from outbox o where o.subject = jobs.id) order by next_attempt_at limit ?2"
+        );
+        self.writer
+            .write(move |transaction| {
+                let since = earlier(transaction.now, grace);
+                ring_jobs(transaction, sql!(text, since, limit))
+            })
+            .await
+    }
+
+    async fn count_silent(&self, lane: Lane, grace: Duration) -> Result<u64> {
+        let text = "select count(*) from jobs where state = 'pending' and leader_id is null and lane = ?1 and rung_at < ?2 \
+                    and not exists (select 1 from outbox o where o.subject = jobs.id)";
+        let count = self
+            .readers
+            .read(move |connection| {
+                let since = earlier(now(connection)?, grace);
+                sql!(text, lane.as_str(), since).number(connection)
+            })
+            .await?;
+        Ok(count.unsigned_abs())
+    }
+
+    async fn ring_silent(&self, lane: Lane, grace: Duration, limit: u32) -> Result<u32> {
+        let text = concat!(
+            "select ",
+            job_columns!(),
+            " from jobs where state = 'pending' and leader_id is null and lane = ?1 and rung_at < ?2 \
+             and not exists (select 1 from outbox o where o.subject = jobs.id) order by rung_at, id limit ?3"
+        );
+        self.writer
+            .write(move |transaction| {
+                let since = earlier(transaction.now, grace);
+                ring_jobs(transaction, sql!(text, lane.as_str(), since, limit))
+            })
+            .await
+    }
+
+    async fn ring_due_deliveries(&self, channel: Channel, grace: Duration, limit: u32) -> Result<u32> {
+        self.writer
+            .write(move |transaction| {
+                let since = earlier(transaction.now, grace);
+                ring_deliveries(transaction, channel, since, limit)
+            })
+            .await
+    }
+
+    async fn expired_artifacts(&self, limit: u32) -> Result<Vec<Artifact>> {
+        let text = concat!(
+            "select ",
+            artifact_columns!(),
+            " from artifacts a where a.deleted_at is null and a.expires_at <= ?1 order by a.expires_at limit ?2"
+        );
+        self.readers
+            .read(move |connection| {
+                let now = now(connection)?;
+                sql!(text, now, limit).rows(connection, read_artifact)
+            })
+            .await
+    }
+
+    async fn mark_deleted(&self, artifacts: Vec<Uuid>) -> Result<()> {
+        if artifacts.is_empty() {
+            return Ok(());
+        }
+        self.writer
+            .write(move |transaction| {
+                for id in artifacts {
+                    let text = "update artifacts set deleted_at = ?1 where id = ?2 and deleted_at is null";
+                    sql!(text, transaction.now, id).run(transaction.connection)?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    async fn unreferenced_keys(&self, keys: Vec<String>) -> Result<Vec<String>> {
+        self.readers
+            .read(move |connection| {
+                let mut unreferenced = Vec::new();
+                for key in keys {
+                    if !is_needed(connection, &key)? {
+                        unreferenced.push(key);
+                    }
+                }
+                Ok(unreferenced)
+            })
+            .await
+    }
+
+    async fn lead_followers(&self, _limit: u32) -> Result<u32> {
+        // A leader and its followers change in one transaction.
+        Ok(0)
+    }
+
+    async fn forget_idempotency(&self, age: Duration) -> Result<u64> {
+        self.writer
+            .write(move |transaction| {
+                let before = earlier(transaction.now, age);
+                let forgotten =
+                    sql!("delete from idempotency where created_at < ?1", before).run(transaction.connection)?;
+                Ok(forgotten as u64)
+            })
+            .await
+    }
+
+    async fn uncovered_jobs(&self) -> Result<Vec<Uuid>> {
+        let text = "select id from jobs where state in ('pending', 'processing', 'retrying') and leader_id is null and state <> 'pending' \
+                    and not (state = 'retrying' and next_attempt_at is not null) \
+                    and not (state = 'processing' and exists (select 1 from workers w where w.id = jobs.worker_id)) \
+                    and not exists (select 1 from outbox o where o.subject = jobs.id) \
+                    union all select f.id from jobs f where f.state in ('pending', 'processing', 'retrying') and f.leader_id is not null \
+                    and not exists (select 1 from jobs l where l.id = f.leader_id and l.state in ('pending', 'processing', 'retrying'))";
+        self.readers.read(move |connection| sql!(text).rows(connection, Cells::id)).await
+    }
+
+    async fn job_counts(&self) -> Result<Vec<(Lane, JobState, u64)>> {
+        let text = "select lane, state, count(*) from jobs where state in ('pending', 'processing', 'retrying') and leader_id is null \
+                    group by lane, state";
+        let read = |cells: &mut Cells| Ok((cells.name()?, cells.name()?, cells.count()?));
+        self.readers.read(move |connection| sql!(text).rows(connection, read)).await
+    }
+}

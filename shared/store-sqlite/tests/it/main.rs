@@ -1,0 +1,4 @@
+//! Tests of the store on SQLite.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod store_sqlite;

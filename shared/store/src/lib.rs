@@ -1,0 +1,14 @@
+//! The store: the truth. [`contract`] says what it does; the crates `store-postgres` and `store-sqlite` do it.
+
+mod access;
+mod contract;
+mod forecast;
+mod group_commit;
+mod lateness;
+mod previews;
+
+pub use contract::*;
+pub use forecast::{ForecastStore, QueueStatus, QueuedJob, RunTimes, RunsQuery, full_lanes};
+pub use group_commit::GroupCommit;
+pub use lateness::LatenessStore;
+pub use previews::{NewPreview, PREVIEW_BYTES, PreviewStore};
