@@ -19,7 +19,7 @@ use crate::session::Sessions;
 use crate::under_way::UnderWay;
 use crate::watch::Hub;
 
-/// Backends, caches and settings of one gateway.
+/// Places, caches and settings of one gateway.
 #[derive(Debug)]
 pub struct Gateway {
     /// The truth.

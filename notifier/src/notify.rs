@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use configuration::Config;
-use model::backoff::Backoff;
 use model::delivery::{Delivery, Occasion};
 use model::job::Job;
+use model::retry_schedule::RetrySchedule;
 use runtime::Backends;
 use store::{DeliveryEnding, StoreError};
 use tokio::time::Instant;
@@ -64,7 +64,7 @@ pub struct Notifier {
     backends: Backends,
     composer: Composer,
     mailer: Arc<dyn Mailer>,
-    backoff: Backoff,
+    backoff: RetrySchedule,
     max_attempts: i32,
     lease: Duration,
 }

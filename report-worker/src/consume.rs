@@ -17,7 +17,7 @@ use crate::worker::Worker;
 /// A broker that gives up its consumer is asked for a new one after this time.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Backends for jobs of one lane.
+/// Places for jobs of one lane.
 #[derive(Debug)]
 struct Slots {
     free: Arc<Semaphore>,

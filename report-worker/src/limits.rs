@@ -1,4 +1,4 @@
-//! Bounds of one report: the worker's, or the definition's where it asks for less. RunProgress over one is loud, always.
+//! Bounds of one report: the worker's, or the definition's where it asks for less. Going over one is loud, always.
 
 use std::time::Duration;
 

@@ -34,7 +34,7 @@ pub(crate) struct Worker {
     pub(crate) id: Uuid,
     pub(crate) backends: Backends,
     pub(crate) settings: configuration::Worker,
-    pub(crate) retry_delays: model::backoff::Backoff,
+    pub(crate) retry_delays: model::retry_schedule::RetrySchedule,
     pub(crate) hand_off_after: Duration,
     pub(crate) link_secret: Secret,
     pub(crate) sources: Sources,

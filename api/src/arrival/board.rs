@@ -45,7 +45,7 @@ struct LaneLine {
     slots: usize,
     waiting: BTreeMap<u64, Uuid>,
     /// The work of all that wait.
-    crowd: Backlog,
+    backlog: Backlog,
     /// Some of them are not known by name, and so is nobody who comes after them.
     is_long: bool,
     running: HashSet<Uuid>,
@@ -83,7 +83,7 @@ impl Board {
         mut typical: impl FnMut(&QueuedJob, LoadLevel) -> Option<Range>,
     ) {
         let log = self.log.take().unwrap_or_default();
-        let company = LoadLevel::of(self.at_once().saturating_sub(1));
+        let load = LoadLevel::of(self.at_once().saturating_sub(1));
         self.asked = Some((asked, lineup.now));
         self.known.clear();
         self.lanes.clear();
@@ -92,12 +92,12 @@ impl Board {
             self.line(lane).slots = usize::try_from(slots).unwrap_or(usize::MAX);
         }
         for job in lineup.running.into_iter().chain(lineup.waiting) {
-            let typical = typical(&job, company);
+            let typical = typical(&job, load);
             self.put(Entry { job, typical, place: None });
         }
         for (lane, waiting) in lineup.beyond {
             let line = self.line(lane);
-            line.crowd.grow_by(waiting);
+            line.backlog.grow_by(waiting);
             line.is_long = waiting > 0;
         }
         for change in log {
@@ -121,7 +121,7 @@ impl Board {
         line.is_long |= line.waiting.len() >= BY_NAME as usize;
         if line.is_long {
             // The store counts it with the others, if not now then at the next look.
-            line.crowd.add(typical);
+            line.backlog.add(typical);
         } else {
             self.note(|| Change::Entered(Box::new(entry.clone())));
             self.put(entry);
@@ -167,18 +167,18 @@ impl Board {
     fn at_once(&self) -> usize {
         self.lanes
             .values()
-            .map(|line| (line.running.len() + line.crowd.count()).min(line.slots.max(line.running.len())))
+            .map(|line| (line.running.len() + line.backlog.count()).min(line.slots.max(line.running.len())))
             .sum()
     }
 
     /// Returns how many come before a job that would enter its lane's line now, and what it would wait for.
     pub(super) fn end_of(&self, lane: Lane, remaining: impl Fn(&Entry) -> Option<Range>) -> (usize, QueueModel) {
         let Some(line) = self.lanes.get(&lane) else { return (0, QueueModel::default()) };
-        let ahead = line.crowd.count();
+        let ahead = line.backlog.count();
         if ahead > ONE_BY_ONE {
             // Exact to the job would be too dear, and lost in what nobody can know anyway.
             let running = line.running.iter().map(|id| Some(self.known.get(id)?.typical?.scaled(0.5))).collect();
-            return (ahead, QueueModel { slots: line.slots, running, crowd: line.crowd, ahead: Vec::new() });
+            return (ahead, QueueModel { slots: line.slots, running, backlog: line.backlog, ahead: Vec::new() });
         }
         let before = line.waiting.values();
         (ahead, self.line_of(line, before.map(|id| self.typical_of(id)).collect(), remaining))
@@ -243,7 +243,7 @@ impl Board {
             entry.place = Some(place);
             let line = self.line(lane);
             line.waiting.insert(place, id);
-            line.crowd.add(typical);
+            line.backlog.add(typical);
         } else {
             self.line(lane).running.insert(id);
         }
@@ -256,7 +256,7 @@ impl Board {
         match entry.place {
             Some(place) => {
                 line.waiting.remove(&place);
-                line.crowd.remove(entry.typical);
+                line.backlog.remove(entry.typical);
             }
             None => drop(line.running.remove(&id)),
         }
@@ -280,7 +280,7 @@ pub(super) fn newcomer(job: &NewJob) -> QueuedJob {
         caller: job.caller.clone(),
         report: job.report.clone(),
         lane: job.lane,
-        likeness: RunKey::of_job(&job.report_version, &job.params, &job.formats),
+        run_key: RunKey::of_job(&job.report_version, &job.params, &job.formats),
         attempt: 0,
         started_at: None,
         made_from: job.reuse.as_ref().and_then(|reuse| reuse.made_from),
@@ -299,7 +299,7 @@ mod tests {
             caller: Caller { tenant: "acme".to_owned(), principal: "ana".to_owned() },
             report: "sales".to_owned(),
             lane: Lane::Bulk,
-            likeness: RunKey::default(),
+            run_key: RunKey::default(),
             attempt: 0,
             started_at: None,
             made_from: None,

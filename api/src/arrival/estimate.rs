@@ -11,15 +11,15 @@ use super::learn::Histories;
 
 /// A job's own run, with the company it has, once there is a place for it.
 pub(super) fn run(board: &Board, histories: &Histories, job: &QueuedJob) -> Option<Estimate> {
-    let pace = histories.pace(job, board.company_of(job.id));
-    of_run(histories, job)?.from_submit(job.likeness, &pace)
+    let conditions = histories.conditions(job, board.company_of(job.id));
+    of_run(histories, job)?.from_submit(job.run_key, &conditions)
 }
 
 /// How much longer a job on the board runs.
 pub(super) fn remaining(board: &Board, histories: &Histories, entry: &Entry, now: DateTime<Utc>) -> Option<Range> {
     let (job, going) = (&entry.job, going(&entry.job, Progress::default(), now)?);
-    let pace = histories.pace(job, board.company_of(job.id));
-    histories.of(job)?.remaining(job.likeness, &going, &pace).map(|estimate| estimate.range)
+    let conditions = histories.conditions(job, board.company_of(job.id));
+    histories.of(job)?.remaining(job.run_key, &going, &conditions).map(|estimate| estimate.range)
 }
 
 /// Where a job stands that runs.
@@ -30,9 +30,9 @@ pub(super) fn running(
     progress: Progress,
     now: DateTime<Utc>,
 ) -> Standing {
-    let pace = histories.pace(job, board.company_of(job.id));
+    let conditions = histories.conditions(job, board.company_of(job.id));
     let estimate =
-        going(job, progress, now).and_then(|going| of_run(histories, job)?.remaining(job.likeness, &going, &pace));
+        going(job, progress, now).and_then(|going| of_run(histories, job)?.remaining(job.run_key, &going, &conditions));
     Standing { position: None, eta: estimate.map(|estimate| (Eta::of(&estimate), now)) }
 }
 

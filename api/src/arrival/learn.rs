@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use model::forecast::{FinishedRun, History, LoadLevel, Pace, Range, Slowdown};
+use model::forecast::{Conditions, FinishedRun, History, LoadLevel, Range, Slowdown};
 use store::{QueuedJob, RunsQuery};
 
 /// Runs read of one report at once.
@@ -63,18 +63,18 @@ impl Histories {
     }
 
     /// Returns what such company does to a job.
-    pub(super) fn pace(&self, job: &QueuedJob, company: LoadLevel) -> Pace {
-        let stretch = self.stretches.get(&job.caller.tenant).copied().unwrap_or_default();
-        Pace { company, stretch }
+    pub(super) fn conditions(&self, job: &QueuedJob, load: LoadLevel) -> Conditions {
+        let slowdown = self.stretches.get(&job.caller.tenant).copied().unwrap_or_default();
+        Conditions { load, slowdown }
     }
 
     /// Returns how long runs of a job's report take in such company, and sees to it that this is known next time.
-    pub(super) fn typical_of(&mut self, job: &QueuedJob, company: LoadLevel) -> Option<Range> {
+    pub(super) fn typical_of(&mut self, job: &QueuedJob, load: LoadLevel) -> Option<Range> {
         self.want(job);
-        let pace = self.pace(job, company);
+        let conditions = self.conditions(job, load);
         let kept = self.find_mut(&job.caller.tenant, &job.report)?;
-        if kept.typical.is_none_or(|(known, _)| known != company) {
-            kept.typical = Some((company, kept.history.typical(&pace)));
+        if kept.typical.is_none_or(|(known, _)| known != load) {
+            kept.typical = Some((load, kept.history.typical(&conditions)));
         }
         kept.typical?.1
     }
@@ -109,11 +109,11 @@ impl Histories {
         for tenant in std::mem::take(&mut self.unlearned) {
             let of_tenant = |kept: &&mut Kept| kept.tenant == tenant;
             let mut all: Vec<&mut Kept> = self.by_report.values_mut().flatten().filter(of_tenant).collect();
-            let stretch = Slowdown::learn(all.iter().flat_map(|kept| kept.history.compared()));
+            let slowdown = Slowdown::learn(all.iter().flat_map(|kept| kept.history.compared()));
             for kept in &mut all {
                 kept.typical = None;
             }
-            self.stretches.insert(tenant, stretch);
+            self.stretches.insert(tenant, slowdown);
         }
     }
 

@@ -83,13 +83,13 @@ impl Arrivals {
         let Known { board, histories, .. } = &mut *known;
         let now = board.now()?;
         let (ahead, line) = board.end_of(job.lane, |entry| remaining(board, histories, entry, now));
-        let company = board.company_of(job.id);
+        let load = board.company_of(job.id);
         let eta = run(board, histories, &newcomer);
         let eta = eta.and_then(|run| Some(Estimate { range: line.wait()?.then(run.range), ..run }));
-        let typical = histories.typical_of(&newcomer, company);
+        let typical = histories.typical_of(&newcomer, load);
         board.enter(newcomer, typical);
         let position = u32::try_from(ahead).unwrap_or(u32::MAX).saturating_add(1);
-        Some(Forecast { position, eta: eta.map(|estimate| Eta::of(&estimate)), company })
+        Some(Forecast { position, eta: eta.map(|estimate| Eta::of(&estimate)), load })
     }
 
     /// Takes a job out of the line that was expected and did not come.
@@ -104,13 +104,13 @@ impl Arrivals {
             self.forget(job.id);
             return Standing::default();
         }
-        let likeness = model::forecast::RunKey::of_job(&job.report_version, &job.params, &job.formats);
+        let run_key = model::forecast::RunKey::of_job(&job.report_version, &job.params, &job.formats);
         let in_line = QueuedJob {
             id: job.id,
             caller: job.caller.clone(),
             report: job.report.clone(),
             lane: job.lane,
-            likeness,
+            run_key,
             attempt: job.attempt,
             started_at: job.started_at,
             made_from: job.sharing.made_from,
@@ -195,7 +195,7 @@ impl Arrivals {
             Ok(lineup) => {
                 let mut known = self.known();
                 let Known { board, histories, .. } = &mut *known;
-                board.replace(lineup, asked, |job, company| histories.typical_of(job, company));
+                board.replace(lineup, asked, |job, load| histories.typical_of(job, load));
             }
             Err(error) => tracing::debug!(%error, "it could not be read who is in line"),
         }

@@ -111,7 +111,7 @@ async fn what_watchers_are_sent_is_what_the_document_says(stack: Stack) {
     let progress = Progress { phase: Phase::Reading, rows: 1, total_rows: Some(9), ..Progress::default() };
     api.backends.broker.broadcast(Broadcast::Progress { job_id: one, caller: ana(), attempt: job.attempt, progress });
     let problem = Problem::new(ProblemKind::SourceUnavailable, "The source is down.");
-    let delay = model::backoff::RetryDelay {
+    let delay = model::retry_schedule::RetryDelay {
         queue: std::time::Duration::from_secs(5),
         due_after: std::time::Duration::from_secs(5),
     };

@@ -115,7 +115,7 @@ async fn views_and_downloads_are_counted_and_scanners_use_nothing_up(stack: Stac
     let download = api.plain(Method::GET, &format!("{link}?download")).header("accept", HTML);
     let signed_in = download.header("user-agent", FIREFOX).bearer_auth(&api.key).send().await.unwrap();
     assert_eq!(signed_in.bytes().await.unwrap(), FILE);
-    // RunProgress on where it broke off, and asking how long it is, are no downloads of their own.
+    // Going on where it broke off, and asking how long it is, are no downloads of their own.
     let rest = api.plain(Method::GET, &link).header("range", "bytes=12-").send().await.unwrap();
     assert_eq!((rest.status().as_u16(), rest.bytes().await.unwrap().as_ref()), (206, &FILE[12..]));
     assert_eq!(api.plain(Method::HEAD, &link).send().await.unwrap().status(), 200);

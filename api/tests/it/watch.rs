@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use model::backoff::RetryDelay;
 use model::event::Broadcast;
 use model::problem::{Problem, ProblemKind};
 use model::progress::{Phase, Progress};
+use model::retry_schedule::RetryDelay;
 use serde_json::json;
 use store::{Ending, Scope};
 use uuid::Uuid;

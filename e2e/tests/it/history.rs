@@ -11,7 +11,7 @@ use model::event::EventKind;
 use model::job::{Caller, Job, JobState};
 use model::transitions::MAX_CRASHES;
 use runtime::Backends;
-use runtime::sweep::Tidy;
+use runtime::sweep::Cleanup;
 use sha2::{Digest as _, Sha256};
 use store::{JobFilter, Store};
 use testing::smtp::Mail;
@@ -233,7 +233,7 @@ async fn tidy(evidence: &Evidence) {
     config.broker.url = Secret::new("in-process:");
     config.sweeper.orphan_grace = Duration::ZERO;
     let (backends, _background) = Backends::open(&config).await.unwrap();
-    Tidy::new(backends, &config.sweeper).tidy().await;
+    Cleanup::new(backends, &config.sweeper).clean_up().await;
 }
 
 /// Every stored file below `folder`, as a key; files that are still being written are not stored.

@@ -7,13 +7,13 @@ use std::time::Duration;
 use configuration::{Config, Secret};
 use model::access::{hash_token, link_token};
 use model::artifact::{Format, NewArtifact, object_key};
-use model::backoff::Backoff;
 use model::delivery::{Channel, Delivery, DeliveryState, Notify};
 use model::forecast::{Eta, Forecast};
 use model::job::{Caller, Job, JobState, Lane, NewJob};
 use model::message::{Message, OutboxMessage, Queue, Route};
 use model::problem::{Problem, ProblemKind};
 use model::progress::Progress;
+use model::retry_schedule::RetrySchedule;
 use notifier::compose::Composer;
 use notifier::mail::Mailer;
 use notifier::{Application, Notifier};
@@ -68,7 +68,7 @@ impl Stage {
         config.mail.timeout = Duration::from_secs(2);
         config.sweeper.every = Duration::from_millis(50);
         config.sweeper.grace = Duration::from_millis(400);
-        config.broker.retry_delays = Backoff::new([200, 400].map(Duration::from_millis).to_vec()).unwrap();
+        config.broker.retry_delays = RetrySchedule::new([200, 400].map(Duration::from_millis).to_vec()).unwrap();
         // Nobody beats here, and nobody is to take the worker for lost.
         config.worker.heartbeat = Duration::from_secs(600);
         adjust(&mut config);

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use configuration::{Config, Secret};
 use model::artifact::Format;
-use model::backoff::Backoff;
 use model::job::{Caller, Job, JobState, NewJob, Params};
+use model::retry_schedule::RetrySchedule;
 use model::reuse::{LinkSeed, Reuse};
 use report::{parse_definition, validate_params};
 use report_worker::Application;
@@ -201,7 +201,7 @@ pub(crate) fn caller() -> Caller {
 /// Embedded defaults, with what a test would wait for made shorter.
 fn settings(folder: &std::path::Path) -> Config {
     let mut config = Config::embedded(folder).unwrap();
-    config.broker.retry_delays = Backoff::new(vec![Duration::from_millis(300), Duration::from_secs(1)]).unwrap();
+    config.broker.retry_delays = RetrySchedule::new(vec![Duration::from_millis(300), Duration::from_secs(1)]).unwrap();
     config.service.shutdown_grace = Duration::from_secs(2);
     config.service.link_secret = Secret::new("0123456789abcdef0123456789abcdef");
     config.worker.progress_every = Duration::from_millis(50);

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use model::backoff::Backoff;
 use model::message::Queue;
+use model::retry_schedule::RetrySchedule;
 
 /// Work and notify queues are bound to it by routing key. It has no alternate exchange, so that a message without a queue is
 /// returned to its publisher and does not vanish.
@@ -25,7 +25,7 @@ const DEAD_DELIVERY_LIMIT: i64 = 1_000_000;
 
 /// How an exchange spreads what it gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Spread {
+pub(super) enum ExchangeType {
     Direct,
     Fanout,
     Topic,
@@ -35,7 +35,7 @@ pub(super) enum Spread {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ExchangePlan {
     pub(super) name: String,
-    pub(super) spread: Spread,
+    pub(super) spread: ExchangeType,
 }
 
 /// The value of a queue argument.
@@ -64,15 +64,15 @@ pub(super) struct Topology {
 impl Topology {
     pub(super) fn of(config: &configuration::Broker) -> Self {
         let mut exchanges = vec![
-            ExchangePlan { name: WORK_EXCHANGE.to_owned(), spread: Spread::Direct },
-            ExchangePlan { name: DEAD_EXCHANGE.to_owned(), spread: Spread::Fanout },
-            ExchangePlan { name: EVENTS_EXCHANGE.to_owned(), spread: Spread::Topic },
+            ExchangePlan { name: WORK_EXCHANGE.to_owned(), spread: ExchangeType::Direct },
+            ExchangePlan { name: DEAD_EXCHANGE.to_owned(), spread: ExchangeType::Fanout },
+            ExchangePlan { name: EVENTS_EXCHANGE.to_owned(), spread: ExchangeType::Topic },
         ];
         // The dead letters stand first: a queue whose dead-letter exchange is missing drops them silently.
         let mut queues = vec![dead_queue()];
         for delay in config.retry_delays.delays() {
             // A fanout keeps the routing key, so that the message returns to the queue it was meant for.
-            exchanges.push(ExchangePlan { name: delay_name(*delay), spread: Spread::Fanout });
+            exchanges.push(ExchangePlan { name: delay_name(*delay), spread: ExchangeType::Fanout });
             queues.push(delay_queue(*delay));
         }
         let consumed = Queue::ALL.into_iter().filter(|queue| *queue != Queue::Dead);
@@ -134,7 +134,7 @@ pub(super) fn delay_name(delay: Duration) -> String {
 
 /// Returns the configured delay that a message with the wish `wanted` waits for: the shortest that is long enough, else the
 /// longest. They differ only after the configuration changed; the due time in the database is the truth either way.
-pub(super) fn closest_delay(delays: &Backoff, wanted: Duration) -> Duration {
+pub(super) fn closest_delay(delays: &RetrySchedule, wanted: Duration) -> Duration {
     let delays = delays.delays();
     delays.iter().find(|delay| **delay >= wanted).or(delays.last()).copied().unwrap_or(wanted)
 }
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_delay_that_is_no_longer_configured_waits_in_the_next_longer_queue() {
-        let delays = Backoff::new([5, 30].map(Duration::from_secs).to_vec()).unwrap();
+        let delays = RetrySchedule::new([5, 30].map(Duration::from_secs).to_vec()).unwrap();
         for (wanted, closest) in [(1, 5), (5, 5), (6, 30), (30, 30), (600, 30)] {
             assert_eq!(closest_delay(&delays, Duration::from_secs(wanted)), Duration::from_secs(closest));
         }
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn the_names_of_delay_queues_are_written_as_in_the_configuration() {
-        let names: Vec<_> = Backoff::default().delays().iter().map(|delay| delay_name(*delay)).collect();
+        let names: Vec<_> = RetrySchedule::default().delays().iter().map(|delay| delay_name(*delay)).collect();
         let expected = ["5s", "30s", "2m", "10m", "1h"].map(|delay| format!("waitless.retry.{delay}.v1"));
         assert_eq!(names, expected);
     }

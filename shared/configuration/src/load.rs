@@ -101,7 +101,7 @@ mod tests {
     fn the_defaults_alone_are_a_valid_embedded_configuration() {
         let config = Config::from_layers(None, std::iter::empty()).unwrap();
         assert_eq!(config.database.url.expose(), "sqlite:data/waitless.db");
-        assert_eq!(config.broker.retry_delays, model::backoff::Backoff::default());
+        assert_eq!(config.broker.retry_delays, model::retry_schedule::RetrySchedule::default());
     }
 
     #[test]

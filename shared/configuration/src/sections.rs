@@ -10,8 +10,8 @@ use super::{
     Broker, Catalogue, Config, Database, Http, LogFormat, Mail, Mode, Notifier, Role, Secret, Service, Source, Storage,
     Sweeper, Telemetry, Worker,
 };
-use model::backoff::Backoff;
 use model::job::Lane;
+use model::retry_schedule::RetrySchedule;
 
 impl Reader {
     /// Reads every section; faults are noted on the way.
@@ -103,7 +103,7 @@ impl Reader {
         let delays = delays
             .into_iter()
             .collect::<Result<Vec<_>, _>>()
-            .and_then(|delays| Backoff::new(delays).map_err(str::to_owned));
+            .and_then(|delays| RetrySchedule::new(delays).map_err(str::to_owned));
         Broker {
             url,
             ca_file: self.path("broker.ca_file"),

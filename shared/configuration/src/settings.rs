@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use model::backoff::Backoff;
 use model::job::Lane;
+use model::retry_schedule::RetrySchedule;
 use model::units::ByteSize;
 
 use super::{Brand, Secret};
@@ -132,7 +132,7 @@ pub struct Broker {
     pub ca_file: Option<PathBuf>,
     pub heartbeat: Duration,
     pub timeout: Duration,
-    pub retry_delays: Backoff,
+    pub retry_delays: RetrySchedule,
     pub delivery_limit: u32,
     pub hand_off_after: Duration,
 }

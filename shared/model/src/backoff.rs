@@ -1,55 +1,49 @@
-//! When a failed attempt is tried again.
+//! Pauses between tries of something that is tried until it succeeds.
 
 use std::time::Duration;
 
-/// The configured delays, shortest first; each has a delay queue of its own on the broker.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Each pause is twice as long as the one before, up to a longest, and shortened at random by up to half, so that those who failed
+/// together do not come back together.
+#[derive(Debug, Clone, Copy)]
 pub struct Backoff {
-    delays: Vec<Duration>,
-}
-
-/// A delay to wait: the queue it waits in, and the jittered time after which the database calls it due.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RetryDelay {
-    /// Which delay queue.
-    pub queue: Duration,
-    /// Never longer than `queue`, so that the job is due when its message comes back.
-    pub due_after: Duration,
+    first: Duration,
+    longest: Duration,
+    next: Duration,
 }
 
 impl Backoff {
-    /// Sorts the delays. At least one is needed.
-    ///
-    /// # Errors
-    /// Says so when the list is empty or holds a zero.
-    pub fn new(mut delays: Vec<Duration>) -> Result<Self, &'static str> {
-        delays.sort_unstable();
-        delays.dedup();
-        if delays.is_empty() || delays.first().is_some_and(Duration::is_zero) {
-            return Err("at least one delay is needed, and none may be zero");
-        }
-        Ok(Self { delays })
+    /// Starts with a pause of up to `first`.
+    #[must_use]
+    pub const fn new(first: Duration, longest: Duration) -> Self {
+        Self { first, longest, next: first }
     }
 
-    /// Returns the delays, shortest first.
-    #[must_use]
-    pub fn delays(&self) -> &[Duration] {
-        &self.delays
+    /// Returns how long to wait before the next try.
+    pub fn pause(&mut self) -> Duration {
+        let pause = self.next;
+        self.next = (pause * 2).min(self.longest);
+        pause.mul_f64(0.5 + 0.5 * rand::random::<f64>())
     }
 
-    /// Returns the delay after the `errors`-th error (from 1). `random` is uniform in 0..1 and shortens it by up to a fifth,
-    /// so that jobs that failed together do not come back together.
-    #[must_use]
-    pub fn after(&self, errors: u32, random: f64) -> RetryDelay {
-        let last = self.delays.len().saturating_sub(1);
-        let index = (errors.saturating_sub(1) as usize).min(last);
-        let queue = self.delays.get(index).copied().unwrap_or(Duration::from_secs(5));
-        RetryDelay { queue, due_after: queue.mul_f64(1.0 - 0.2 * random.clamp(0.0, 1.0)) }
+    /// Starts again with the first pause: a try has succeeded.
+    pub const fn reset(&mut self) {
+        self.next = self.first;
     }
 }
 
-impl Default for Backoff {
-    fn default() -> Self {
-        Self { delays: [5, 30, 120, 600, 3600].map(Duration::from_secs).to_vec() }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_longest_and_start_again_after_a_success() {
+        let ms = Duration::from_millis;
+        let mut backoff = Backoff::new(ms(100), ms(1_000));
+        for most in [100, 200, 400, 800, 1_000, 1_000] {
+            let pause = backoff.pause();
+            assert!(pause <= ms(most) && pause >= ms(most / 2), "{pause:?} and at most {most} ms");
+        }
+        backoff.reset();
+        assert!(backoff.pause() <= ms(100));
     }
 }

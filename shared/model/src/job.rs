@@ -1,5 +1,7 @@
 //! The job: one request to run a report with given parameters and formats.
 
+mod new_job;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -9,7 +11,9 @@ use crate::delivery::Notify;
 use crate::forecast::Forecast;
 use crate::problem::Problem;
 use crate::progress::Progress;
-use crate::reuse::{Reuse, Served, Sharing};
+use crate::reuse::{Served, Sharing};
+
+pub use new_job::{Idempotency, NewJob};
 
 /// The validated parameters of a job: name to JSON value, in the canonical form of the parameter's type.
 pub type Params = serde_json::Map<String, serde_json::Value>;
@@ -247,61 +251,4 @@ impl Job {
         self.artifacts = Vec::new();
         self
     }
-}
-
-/// A job about to be submitted. Everything in it was validated by the gateway.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NewJob {
-    /// A fresh UUIDv7.
-    pub id: Uuid,
-    /// Who submits it.
-    pub caller: Caller,
-    /// Name of the report.
-    pub report: String,
-    /// Version of the definition, saved before by `Store::save_report_version`.
-    pub report_version: String,
-    /// From the definition.
-    pub lane: Lane,
-    /// Canonical parameters.
-    pub params: Params,
-    /// At least one.
-    pub formats: Vec<Format>,
-    /// Who is told.
-    pub notify: Vec<Notify>,
-    /// From the definition.
-    pub max_attempts: i32,
-    /// From the definition, in milliseconds.
-    pub timeout_ms: i64,
-    /// From the definition, in milliseconds.
-    pub retention_ms: i64,
-    /// From the request, or made by the gateway.
-    pub traceparent: Option<String>,
-    /// What the caller is told about its arrival.
-    pub forecast: Option<Forecast>,
-    /// Present when the request had an `Idempotency-Key`.
-    pub idempotency: Option<Idempotency>,
-    /// Present when an identical job may answer it.
-    pub reuse: Option<Reuse>,
-}
-
-impl NewJob {
-    /// Returns after how many milliseconds its recipients are to be told that it is late: at the end of the range that its
-    /// submitter is told. `None`: there are none, or nothing was told.
-    #[must_use]
-    pub fn late_after_ms(&self) -> Option<i64> {
-        let eta = self.forecast.and_then(|forecast| forecast.eta).filter(|_| !self.notify.is_empty())?;
-        Some(i64::try_from(eta.p90).unwrap_or(LATEST_MS).min(LATEST_MS))
-    }
-}
-
-/// Nobody waits for ten years; and a database cannot count for ever.
-const LATEST_MS: i64 = 10 * 365 * 24 * 60 * 60 * 1000;
-
-/// What makes two requests the same: equal keys of one tenant and principal, and equal bodies.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Idempotency {
-    /// The header's value, 1 to 255 characters.
-    pub key: String,
-    /// SHA-256 of the canonical request body.
-    pub body_hash: [u8; 32],
 }

@@ -117,7 +117,7 @@ pub struct LinkSeed {
     /// The link's token is derived from it.
     pub link_id: Uuid,
     /// SHA-256 of the token, in hexadecimal.
-    #[serde(with = "hexadecimal")]
+    #[serde(with = "hex::serde")]
     pub link_hash: [u8; 32],
 }
 
@@ -130,44 +130,45 @@ impl LinkSeed {
     }
 }
 
-/// Returns the next arrow of a follower towards its leader, each as state and attempt. A follower takes the arrows of an ordinary
-/// job, and so passes through `processing` even where the leader has left it already.
-#[must_use]
-pub fn next_step(follower: (JobState, i32), leader: (JobState, i32), leader_crashed: bool) -> Option<Transition> {
-    match (follower.0, leader.0) {
-        (JobState::Pending | JobState::Retrying, _) if leader.1 > follower.1 => Some(Transition::Claim),
-        (JobState::Processing, _) if leader.1 > follower.1 => Some(Transition::HandBack),
-        (JobState::Processing, JobState::Done) => Some(Transition::Finish),
-        (JobState::Processing, JobState::Failed) => Some(Transition::Fail),
-        (JobState::Processing, JobState::Retrying) => Some(Transition::RetryLater),
-        (JobState::Processing, JobState::Pending) if leader_crashed => Some(Transition::Lose),
-        (JobState::Processing, JobState::Pending) => Some(Transition::HandBack),
-        _ => None,
-    }
+/// How a follower stands to its leader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaderGap {
+    /// Where the follower is.
+    pub follower: JobState,
+    /// Where the leader is.
+    pub leader: JobState,
+    /// The leader has begun attempts that the follower has not.
+    pub behind: bool,
+    /// The leader has lost workers of which the follower does not know.
+    pub crashed: bool,
 }
 
-mod hexadecimal {
-    use serde::de::Error as _;
-    use serde::{Deserialize as _, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(hash: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
-        use std::fmt::Write as _;
-        let text = hash.iter().fold(String::with_capacity(64), |mut text, byte| {
-            let _infallible = write!(text, "{byte:02x}");
-            text
-        });
-        serializer.serialize_str(&text)
+impl LeaderGap {
+    /// Every gap there can be: what a store cannot ask of this code it reads from a table.
+    pub fn all() -> impl Iterator<Item = Self> {
+        JobState::ALL.into_iter().flat_map(|follower| {
+            JobState::ALL.into_iter().flat_map(move |leader| {
+                [(false, false), (false, true), (true, false), (true, true)]
+                    .into_iter()
+                    .map(move |(behind, crashed)| Self { follower, leader, behind, crashed })
+            })
+        })
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; 32], D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let digits: Option<Vec<u32>> = text.chars().map(|digit| digit.to_digit(16)).collect();
-        let bytes: Vec<u8> = digits
-            .unwrap_or_default()
-            .chunks_exact(2)
-            .filter_map(|pair| u8::try_from(pair.iter().fold(0, |byte, digit| byte * 16 + digit)).ok())
-            .collect();
-        <[u8; 32]>::try_from(bytes).map_err(|_| D::Error::custom("a hash has 64 hexadecimal digits"))
+    /// Returns the next arrow of the follower towards its leader. It takes the arrows of an ordinary job, and so passes through
+    /// `processing` even where the leader has left it already.
+    #[must_use]
+    pub const fn next_step(self) -> Option<Transition> {
+        match (self.follower, self.leader) {
+            (JobState::Pending | JobState::Retrying, _) if self.behind => Some(Transition::Claim),
+            (JobState::Processing, _) if self.behind => Some(Transition::HandBack),
+            (JobState::Processing, JobState::Done) => Some(Transition::Finish),
+            (JobState::Processing, JobState::Failed) => Some(Transition::Fail),
+            (JobState::Processing, JobState::Retrying) => Some(Transition::RetryLater),
+            (JobState::Processing, JobState::Pending) if self.crashed => Some(Transition::Lose),
+            (JobState::Processing, JobState::Pending) => Some(Transition::HandBack),
+            _ => None,
+        }
     }
 }
 
@@ -186,7 +187,13 @@ mod tests {
                     let leader = (state, 2);
                     let mut follower = start;
                     for _ in 0..4 {
-                        let Some(step) = next_step(follower, leader, crashed) else { break };
+                        let gap = LeaderGap {
+                            follower: follower.0,
+                            leader: leader.0,
+                            behind: leader.1 > follower.1,
+                            crashed,
+                        };
+                        let Some(step) = gap.next_step() else { break };
                         assert!(step.from().contains(&follower.0), "{step:?} cannot leave {follower:?}");
                         let attempt = if step == Transition::Claim { leader.1 } else { follower.1 };
                         follower = (step.to(), attempt);

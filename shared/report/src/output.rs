@@ -5,7 +5,7 @@ use std::str::FromStr as _;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::parse::Fault;
+use super::parse::ParseError;
 use model::artifact::Format;
 use model::job::UnknownName;
 
@@ -102,7 +102,7 @@ pub(super) struct JsonlFile {
 }
 
 /// Checks `[csv]`.
-pub(super) fn csv(file: Option<Spanned<CsvFile>>, formats: &[Format]) -> Result<CsvOptions, Fault> {
+pub(super) fn csv(file: Option<Spanned<CsvFile>>, formats: &[Format]) -> Result<CsvOptions, ParseError> {
     let default = CsvOptions::default();
     let Some(file) = file else { return Ok(default) };
     offered(&file, Format::Csv, formats)?;
@@ -111,7 +111,7 @@ pub(super) fn csv(file: Option<Spanned<CsvFile>>, formats: &[Format]) -> Result<
     let decimal_comma = file.decimal_comma.as_ref().is_some_and(|wanted| *wanted.get_ref());
     if let Some(wanted) = file.decimal_comma.filter(|_| decimal_comma && separator == b',') {
         let message = "`decimal_comma` needs another separator between fields, for example `separator = \";\"`";
-        return Err(Fault::new(wanted.span(), message));
+        return Err(ParseError::new(wanted.span(), message));
     }
     Ok(CsvOptions {
         separator,
@@ -123,35 +123,35 @@ pub(super) fn csv(file: Option<Spanned<CsvFile>>, formats: &[Format]) -> Result<
 }
 
 /// Checks `[jsonl]`.
-pub(super) fn jsonl(file: Option<Spanned<JsonlFile>>, formats: &[Format]) -> Result<JsonlOptions, Fault> {
+pub(super) fn jsonl(file: Option<Spanned<JsonlFile>>, formats: &[Format]) -> Result<JsonlOptions, ParseError> {
     let Some(file) = file else { return Ok(JsonlOptions::default()) };
     offered(&file, Format::Jsonl, formats)?;
     Ok(JsonlOptions { compression: compression(file.into_inner().compression.as_ref())? })
 }
 
 /// Options of a format that is not made would do nothing, which nobody would notice.
-fn offered<T>(options: &Spanned<T>, format: Format, formats: &[Format]) -> Result<(), Fault> {
+fn offered<T>(options: &Spanned<T>, format: Format, formats: &[Format]) -> Result<(), ParseError> {
     if formats.contains(&format) {
         return Ok(());
     }
     let message = format!("[{format}] does nothing: `formats` does not name `{format}`");
-    Err(Fault::new(options.span(), message))
+    Err(ParseError::new(options.span(), message))
 }
 
-fn separator(value: &Spanned<String>) -> Result<u8, Fault> {
+fn separator(value: &Spanned<String>) -> Result<u8, ParseError> {
     match value.get_ref().as_bytes() {
         [byte @ (b',' | b';' | b'|' | b'\t')] => Ok(*byte),
         _ => {
             let message = "`separator` must be one of `,`, `;`, `|` and a tab, written \"\\t\"";
-            Err(Fault::new(value.span(), message))
+            Err(ParseError::new(value.span(), message))
         }
     }
 }
 
-fn compression(value: Option<&Spanned<String>>) -> Result<Compression, Fault> {
+fn compression(value: Option<&Spanned<String>>) -> Result<Compression, ParseError> {
     let Some(value) = value else { return Ok(Compression::None) };
     Compression::from_str(value.get_ref()).map_err(|error| {
         let known = Compression::ALL.map(|(name, _)| format!("`{name}`")).join(", ");
-        Fault::new(value.span(), format!("{error}; supported: {known}"))
+        ParseError::new(value.span(), format!("{error}; supported: {known}"))
     })
 }

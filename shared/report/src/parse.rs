@@ -23,12 +23,12 @@ const DEFAULT_ATTEMPTS: i64 = 5;
 const MAX_ATTEMPTS: i64 = 100;
 
 /// What is wrong, and at which bytes of the file.
-pub(super) struct Fault {
+pub(super) struct ParseError {
     pub(super) at: Range<usize>,
     pub(super) message: String,
 }
 
-impl Fault {
+impl ParseError {
     pub(super) fn new(at: Range<usize>, message: impl Into<String>) -> Self {
         Self { at, message: message.into() }
     }
@@ -46,11 +46,11 @@ pub fn parse_definition(name: &str, text: &str) -> Result<ReportDefinition, Defi
     })
 }
 
-fn parse(name: &str, text: &str) -> Result<ReportDefinition, Fault> {
+fn parse(name: &str, text: &str) -> Result<ReportDefinition, ParseError> {
     check_name(name)?;
     let file: DefinitionFile = toml::from_str(text).map_err(|error| {
         let message = error.message().lines().next().unwrap_or("cannot be read").to_owned();
-        Fault::new(error.span().unwrap_or(0..0), message)
+        ParseError::new(error.span().unwrap_or(0..0), message)
     })?;
     let title = not_blank(&file.title, "title")?;
     let source = not_blank(&file.source, "source")?;
@@ -97,57 +97,60 @@ fn parse(name: &str, text: &str) -> Result<ReportDefinition, Fault> {
     })
 }
 
-fn check_name(name: &str) -> Result<(), Fault> {
+fn check_name(name: &str) -> Result<(), ParseError> {
     let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if name.is_empty() || name.len() > 100 || !name.bytes().all(good) || name.starts_with('-') || name.ends_with('-') {
         let message = "the file's name must be lower-case letters, digits and hyphens, at most 100, then `.toml`";
-        return Err(Fault::new(0..0, message));
+        return Err(ParseError::new(0..0, message));
     }
     Ok(())
 }
 
-pub(super) fn not_blank(value: &Spanned<String>, what: &str) -> Result<String, Fault> {
+pub(super) fn not_blank(value: &Spanned<String>, what: &str) -> Result<String, ParseError> {
     let trimmed = value.get_ref().trim();
     if trimmed.is_empty() || trimmed.chars().any(char::is_control) {
-        return Err(Fault::new(value.span(), format!("`{what}` must be a line of text")));
+        return Err(ParseError::new(value.span(), format!("`{what}` must be a line of text")));
     }
     Ok(trimmed.to_owned())
 }
 
-fn lane(value: &Spanned<String>) -> Result<Lane, Fault> {
+fn lane(value: &Spanned<String>) -> Result<Lane, ParseError> {
     Lane::from_str(value.get_ref()).map_err(|error| {
         let known = Lane::ALL.map(|lane| format!("`{lane}`")).join(", ");
-        Fault::new(value.span(), format!("{error}; supported: {known}"))
+        ParseError::new(value.span(), format!("{error}; supported: {known}"))
     })
 }
 
-fn formats(value: &Spanned<Vec<Spanned<String>>>) -> Result<Vec<Format>, Fault> {
+fn formats(value: &Spanned<Vec<Spanned<String>>>) -> Result<Vec<Format>, ParseError> {
     let mut formats = Vec::new();
     for name in value.get_ref() {
         let format = Format::from_str(name.get_ref()).map_err(|error| {
             let known = Format::ALL.map(|format| format!("`{format}`")).join(", ");
-            Fault::new(name.span(), format!("{error}; supported: {known}"))
+            ParseError::new(name.span(), format!("{error}; supported: {known}"))
         })?;
         if formats.contains(&format) {
-            return Err(Fault::new(name.span(), format!("format `{format}` is named twice")));
+            return Err(ParseError::new(name.span(), format!("format `{format}` is named twice")));
         }
         formats.push(format);
     }
     if formats.is_empty() {
-        return Err(Fault::new(value.span(), "`formats` must name at least one"));
+        return Err(ParseError::new(value.span(), "`formats` must name at least one"));
     }
     Ok(formats)
 }
 
-fn duration(value: Option<&Spanned<String>>, most: Duration) -> Result<Option<Duration>, Fault> {
+fn duration(value: Option<&Spanned<String>>, most: Duration) -> Result<Option<Duration>, ParseError> {
     let Some(value) = value else { return Ok(None) };
     let text = value.get_ref();
     let duration = humantime::parse_duration(text).map_err(|_| {
-        Fault::new(value.span(), format!("`{text}` is not a duration; write for example \"90s\", \"30m\" or \"30d\""))
+        ParseError::new(
+            value.span(),
+            format!("`{text}` is not a duration; write for example \"90s\", \"30m\" or \"30d\""),
+        )
     })?;
     if duration.is_zero() || duration > most {
         let most = humantime::format_duration(most);
-        return Err(Fault::new(value.span(), format!("`{text}` must be more than nothing and at most {most}")));
+        return Err(ParseError::new(value.span(), format!("`{text}` must be more than nothing and at most {most}")));
     }
     Ok(Some(duration))
 }
@@ -156,7 +159,7 @@ pub(super) fn whole(
     key: &str,
     value: Option<&Spanned<i64>>,
     range: std::ops::RangeInclusive<i64>,
-) -> Result<Option<i64>, Fault> {
+) -> Result<Option<i64>, ParseError> {
     let Some(value) = value else { return Ok(None) };
     if !range.contains(value.get_ref()) {
         let message = if *range.end() == i64::MAX {
@@ -164,31 +167,35 @@ pub(super) fn whole(
         } else {
             format!("`{key}` must be between {} and {}", range.start(), range.end())
         };
-        return Err(Fault::new(value.span(), message));
+        return Err(ParseError::new(value.span(), message));
     }
     Ok(Some(*value.get_ref()))
 }
 
-fn size(value: &Spanned<String>) -> Result<u64, Fault> {
+fn size(value: &Spanned<String>) -> Result<u64, ParseError> {
     match ByteSize::from_str(value.get_ref()) {
-        Ok(ByteSize(0)) => Err(Fault::new(value.span(), "`max_bytes` must be more than nothing")),
+        Ok(ByteSize(0)) => Err(ParseError::new(value.span(), "`max_bytes` must be more than nothing")),
         Ok(ByteSize(bytes)) => Ok(bytes),
-        Err(message) => Err(Fault::new(value.span(), message)),
+        Err(message) => Err(ParseError::new(value.span(), message)),
     }
 }
 
-fn check_placeholders(sql: &Spanned<String>, params: &[(Range<usize>, ParamSpec)], text: &str) -> Result<(), Fault> {
-    let query = Query::parse(sql.get_ref()).map_err(|message| Fault::new(sql.span(), message))?;
+fn check_placeholders(
+    sql: &Spanned<String>,
+    params: &[(Range<usize>, ParamSpec)],
+    text: &str,
+) -> Result<(), ParseError> {
+    let query = Query::parse(sql.get_ref()).map_err(|message| ParseError::new(sql.span(), message))?;
     for (name, at) in query.first_uses() {
         if !RESERVED.contains(&name) && params.iter().all(|(_, spec)| spec.name != name) {
             let place = place_in_file(sql, at, text);
-            return Err(Fault::new(place, format!("the query uses `:{name}`, but there is no [params.{name}]")));
+            return Err(ParseError::new(place, format!("the query uses `:{name}`, but there is no [params.{name}]")));
         }
     }
     for (at, spec) in params {
         if !query.placeholders().contains(&spec.name) {
             let message = format!("parameter `{0}` is not used: the query has no `:{0}`", spec.name);
-            return Err(Fault::new(at.clone(), message));
+            return Err(ParseError::new(at.clone(), message));
         }
     }
     Ok(())

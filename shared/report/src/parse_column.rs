@@ -3,7 +3,7 @@
 use toml::Spanned;
 
 use super::file::ColumnFile;
-use super::parse::{Fault, whole};
+use super::parse::{ParseError, whole};
 use super::{ColumnAlign, ColumnFormat, ColumnSpec, ColumnTotal};
 
 /// Widest column of a spreadsheet, in characters.
@@ -14,22 +14,22 @@ const CENTS: u8 = 2;
 const MAX_UNIT: usize = 5;
 
 /// Checks the presentation of columns, each named once.
-pub(super) fn parse_columns(columns: Vec<Spanned<ColumnFile>>) -> Result<Vec<ColumnSpec>, Fault> {
+pub(super) fn parse_columns(columns: Vec<Spanned<ColumnFile>>) -> Result<Vec<ColumnSpec>, ParseError> {
     let mut specs: Vec<ColumnSpec> = Vec::with_capacity(columns.len());
     for column in columns {
         let place = column.span();
         let spec = parse_column(column.into_inner())?;
         if specs.iter().any(|other| other.name == spec.name) {
-            return Err(Fault::new(place, format!("[[columns]] names `{}` twice", spec.name)));
+            return Err(ParseError::new(place, format!("[[columns]] names `{}` twice", spec.name)));
         }
         specs.push(spec);
     }
     Ok(specs)
 }
 
-fn parse_column(column: ColumnFile) -> Result<ColumnSpec, Fault> {
+fn parse_column(column: ColumnFile) -> Result<ColumnSpec, ParseError> {
     if column.name.get_ref().trim().is_empty() {
-        return Err(Fault::new(column.name.span(), "a column's `name` must not be empty"));
+        return Err(ParseError::new(column.name.span(), "a column's `name` must not be empty"));
     }
     let format = column.format.as_ref().map(format).transpose()?;
     let total = column.total.as_ref().map(total).transpose()?;
@@ -38,7 +38,7 @@ fn parse_column(column: ColumnFile) -> Result<ColumnSpec, Fault> {
         && !format.is_number()
     {
         let message = format!("`{}` is of numbers only; a column of another format has `count`", total.as_str());
-        return Err(Fault::new(place.span(), message));
+        return Err(ParseError::new(place.span(), message));
     }
     let width = whole("width", column.width.as_ref(), 1..=MAX_WIDTH)?;
     Ok(ColumnSpec {
@@ -51,7 +51,7 @@ fn parse_column(column: ColumnFile) -> Result<ColumnSpec, Fault> {
     })
 }
 
-fn format(value: &Spanned<String>) -> Result<ColumnFormat, Fault> {
+fn format(value: &Spanned<String>) -> Result<ColumnFormat, ParseError> {
     let text = value.get_ref();
     read_format(text).ok_or_else(|| {
         let most = ColumnFormat::MOST_DECIMALS;
@@ -60,7 +60,7 @@ fn format(value: &Spanned<String>) -> Result<ColumnFormat, Fault> {
              `currency:<code or symbol>`, `currency:<code or symbol>:<decimals>`, `date`, `datetime`, with 0 to {most} \
              decimals and a code or symbol of at most {MAX_UNIT} characters"
         );
-        Fault::new(value.span(), message)
+        ParseError::new(value.span(), message)
     })
 }
 
@@ -94,18 +94,18 @@ fn decimals(text: &str) -> Option<u8> {
     text.parse().ok().filter(|decimals| plain && *decimals <= ColumnFormat::MOST_DECIMALS)
 }
 
-fn total(value: &Spanned<String>) -> Result<ColumnTotal, Fault> {
+fn total(value: &Spanned<String>) -> Result<ColumnTotal, ParseError> {
     let text = value.get_ref();
     ColumnTotal::ALL.into_iter().find(|total| total.as_str() == text).ok_or_else(|| {
         let known = ColumnTotal::ALL.map(|total| format!("`{}`", total.as_str())).join(", ");
-        Fault::new(value.span(), format!("`{text}` is not a total; supported: {known}"))
+        ParseError::new(value.span(), format!("`{text}` is not a total; supported: {known}"))
     })
 }
 
-fn align(value: &Spanned<String>) -> Result<ColumnAlign, Fault> {
+fn align(value: &Spanned<String>) -> Result<ColumnAlign, ParseError> {
     let text = value.get_ref();
     ColumnAlign::ALL.into_iter().find(|align| align.as_str() == text).ok_or_else(|| {
         let known = ColumnAlign::ALL.map(|align| format!("`{}`", align.as_str())).join(", ");
-        Fault::new(value.span(), format!("`{text}` is not a place in a cell; supported: {known}"))
+        ParseError::new(value.span(), format!("`{text}` is not a place in a cell; supported: {known}"))
     })
 }

@@ -9,7 +9,7 @@ use toml::Spanned;
 
 use super::canonical::{canonical, compare};
 use super::file::ParamFile;
-use super::parse::{Fault, whole};
+use super::parse::{ParseError, whole};
 use super::validate::check_value;
 use super::{ParamSpec, ParamType, RESERVED};
 
@@ -19,11 +19,11 @@ const MAX_PARAMS: usize = 100;
 /// Checks parameters and puts them in the order of the file, each with its place.
 pub(super) fn parse_params(
     params: BTreeMap<Spanned<String>, ParamFile>,
-) -> Result<Vec<(Range<usize>, ParamSpec)>, Fault> {
+) -> Result<Vec<(Range<usize>, ParamSpec)>, ParseError> {
     let mut params: Vec<_> = params.into_iter().collect();
     params.sort_by_key(|(name, _)| name.span().start);
     if let Some((name, _)) = params.get(MAX_PARAMS) {
-        return Err(Fault::new(name.span(), format!("a report has at most {MAX_PARAMS} parameters")));
+        return Err(ParseError::new(name.span(), format!("a report has at most {MAX_PARAMS} parameters")));
     }
     params
         .into_iter()
@@ -34,10 +34,10 @@ pub(super) fn parse_params(
         .collect()
 }
 
-fn parse_param(name: Spanned<String>, param: &ParamFile) -> Result<ParamSpec, Fault> {
+fn parse_param(name: Spanned<String>, param: &ParamFile) -> Result<ParamSpec, ParseError> {
     let place = name.span();
     let name = name.into_inner();
-    check_name(&name).map_err(|message| Fault::new(place.clone(), message))?;
+    check_name(&name).map_err(|message| ParseError::new(place.clone(), message))?;
     let mut spec = ParamSpec {
         label: param.label.as_deref().map(str::trim).filter(|label| !label.is_empty()).unwrap_or(&name).to_owned(),
         name,
@@ -60,7 +60,7 @@ fn parse_param(name: Spanned<String>, param: &ParamFile) -> Result<ParamSpec, Fa
         // Checked against everything else the definition says, so it comes last.
         let value = check_value(&spec, &json_of(default.get_ref())).map_err(|faults| {
             let details: Vec<String> = faults.into_iter().map(|fault| fault.detail).collect();
-            Fault::new(default.span(), format!("the default of `{}` {}", spec.name, details.join("; it ")))
+            ParseError::new(default.span(), format!("the default of `{}` {}", spec.name, details.join("; it ")))
         })?;
         spec.default = Some(value);
     }
@@ -80,56 +80,56 @@ fn check_name(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn choices(param: &ParamFile, place: &Range<usize>) -> Result<Vec<String>, Fault> {
+fn choices(param: &ParamFile, place: &Range<usize>) -> Result<Vec<String>, ParseError> {
     match (param.kind, &param.choices) {
-        (ParamType::Choice, None) => Err(Fault::new(place.clone(), "a choice needs `choices = [\"…\", \"…\"]`")),
+        (ParamType::Choice, None) => Err(ParseError::new(place.clone(), "a choice needs `choices = [\"…\", \"…\"]`")),
         (ParamType::Choice, Some(choices)) => {
             let all = choices.get_ref();
             if all.is_empty() || all.iter().any(String::is_empty) {
-                return Err(Fault::new(choices.span(), "`choices` must name at least one, and none may be empty"));
+                return Err(ParseError::new(choices.span(), "`choices` must name at least one, and none may be empty"));
             }
             if let Some(twice) = all.iter().enumerate().find(|(at, choice)| all[..*at].contains(choice)) {
-                return Err(Fault::new(choices.span(), format!("`{}` is named twice", twice.1)));
+                return Err(ParseError::new(choices.span(), format!("`{}` is named twice", twice.1)));
             }
             Ok(all.clone())
         }
-        (_, Some(choices)) => Err(Fault::new(choices.span(), "`choices` belongs to `type = \"choice\"` only")),
+        (_, Some(choices)) => Err(ParseError::new(choices.span(), "`choices` belongs to `type = \"choice\"` only")),
         (_, None) => Ok(Vec::new()),
     }
 }
 
-fn max_length(param: &ParamFile) -> Result<Option<u32>, Fault> {
+fn max_length(param: &ParamFile) -> Result<Option<u32>, ParseError> {
     match &param.max_length {
         Some(length) if param.kind != ParamType::Text => {
-            Err(Fault::new(length.span(), "`max_length` belongs to `type = \"text\"` only"))
+            Err(ParseError::new(length.span(), "`max_length` belongs to `type = \"text\"` only"))
         }
         length => Ok(whole("max_length", length.as_ref(), 1..=100_000)?.and_then(|length| u32::try_from(length).ok())),
     }
 }
 
-fn max_items(param: &ParamFile) -> Result<Option<u32>, Fault> {
+fn max_items(param: &ParamFile) -> Result<Option<u32>, ParseError> {
     match &param.max_items {
-        Some(items) if !param.list => Err(Fault::new(items.span(), "`max_items` belongs to `list = true` only")),
+        Some(items) if !param.list => Err(ParseError::new(items.span(), "`max_items` belongs to `list = true` only")),
         items => Ok(whole("max_items", items.as_ref(), 1..=10_000)?.and_then(|items| u32::try_from(items).ok())),
     }
 }
 
-fn range(param: &ParamFile) -> Result<(Option<Value>, Option<Value>), Fault> {
-    let bound = |bound: &Option<Spanned<toml::Value>>, what: &str| -> Result<Option<Value>, Fault> {
+fn range(param: &ParamFile) -> Result<(Option<Value>, Option<Value>), ParseError> {
+    let bound = |bound: &Option<Spanned<toml::Value>>, what: &str| -> Result<Option<Value>, ParseError> {
         let Some(value) = bound else { return Ok(None) };
         if !matches!(param.kind, ParamType::Integer | ParamType::Decimal | ParamType::Date | ParamType::Timestamp) {
             let message = format!("`{what}` belongs to integer, decimal, date and timestamp only");
-            return Err(Fault::new(value.span(), message));
+            return Err(ParseError::new(value.span(), message));
         }
         canonical(param.kind, &json_of(value.get_ref()))
             .map(Some)
-            .map_err(|detail| Fault::new(value.span(), format!("`{what}` {detail}")))
+            .map_err(|detail| ParseError::new(value.span(), format!("`{what}` {detail}")))
     };
     let (min, max) = (bound(&param.min, "min")?, bound(&param.max, "max")?);
     if let (Some(low), Some(high), Some(place)) = (&min, &max, &param.max)
         && compare(param.kind, low, high) == Ordering::Greater
     {
-        return Err(Fault::new(place.span(), "`max` is less than `min`"));
+        return Err(ParseError::new(place.span(), "`max` is less than `min`"));
     }
     Ok((min, max))
 }

@@ -3,7 +3,7 @@
 use toml::Spanned;
 
 use super::file::{ChartFile, PageFile};
-use super::parse::{Fault, not_blank};
+use super::parse::{ParseError, not_blank};
 use super::{ChartKind, ChartSpec, Orientation, PageSpec, Paper};
 
 /// More series than this cannot be told apart.
@@ -15,36 +15,36 @@ const ORIENTATIONS: [(&str, Orientation); 2] =
     [("portrait", Orientation::Portrait), ("landscape", Orientation::Landscape)];
 const KINDS: [(&str, ChartKind); 2] = [("bar", ChartKind::Bar), ("line", ChartKind::Line)];
 
-pub(super) fn parse_page(file: &PageFile) -> Result<PageSpec, Fault> {
+pub(super) fn parse_page(file: &PageFile) -> Result<PageSpec, ParseError> {
     Ok(PageSpec {
         paper: file.page.as_ref().map(|name| one_of("page", name, &PAPERS)).transpose()?.unwrap_or_default(),
         orientation: file.orientation.as_ref().map(|name| one_of("orientation", name, &ORIENTATIONS)).transpose()?,
     })
 }
 
-pub(super) fn parse_chart(file: &ChartFile) -> Result<ChartSpec, Fault> {
+pub(super) fn parse_chart(file: &ChartFile) -> Result<ChartSpec, ParseError> {
     let kind = one_of("kind", &file.kind, &KINDS)?;
     let x = not_blank(&file.x, "x")?;
     let mut y = Vec::new();
     for name in file.y.get_ref() {
         let column = not_blank(name, "y")?;
         if column == x || y.contains(&column) {
-            return Err(Fault::new(name.span(), format!("the chart names the column `{column}` twice")));
+            return Err(ParseError::new(name.span(), format!("the chart names the column `{column}` twice")));
         }
         y.push(column);
     }
     if y.is_empty() || y.len() > MAX_SERIES {
-        return Err(Fault::new(file.y.span(), format!("`y` must name between 1 and {MAX_SERIES} columns")));
+        return Err(ParseError::new(file.y.span(), format!("`y` must name between 1 and {MAX_SERIES} columns")));
     }
     let title = file.title.as_ref().map(|title| not_blank(title, "title")).transpose()?;
     Ok(ChartSpec { kind, x, y, title })
 }
 
-fn one_of<T: Copy>(key: &str, name: &Spanned<String>, choices: &[(&str, T)]) -> Result<T, Fault> {
+fn one_of<T: Copy>(key: &str, name: &Spanned<String>, choices: &[(&str, T)]) -> Result<T, ParseError> {
     let found = choices.iter().find(|(choice, _)| choice == name.get_ref());
     found.map(|(_, value)| *value).ok_or_else(|| {
         let known: Vec<String> = choices.iter().map(|(choice, _)| format!("`{choice}`")).collect();
         let message = format!("`{key}` must be one of {}, not `{}`", known.join(", "), name.get_ref());
-        Fault::new(name.span(), message)
+        ParseError::new(name.span(), message)
     })
 }

@@ -1,8 +1,9 @@
 //! The catalogue folder: read at start, looked at again and again, never worse than its last good state.
 
+use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
@@ -21,12 +22,12 @@ pub struct Catalogue {
     folder: Option<PathBuf>,
     reload_every: Duration,
     snapshot: RwLock<Arc<CatalogueSnapshot>>,
-    seen: Mutex<BTreeMap<String, Seen>>,
+    seen: Mutex<BTreeMap<String, SeenFile>>,
 }
 
 /// One file as it was last read.
 #[derive(Debug, Clone)]
-struct Seen {
+struct SeenFile {
     stamp: Option<(SystemTime, u64)>,
     outcome: Result<Arc<ReportDefinition>, DefinitionFault>,
     last_good: Option<Arc<ReportDefinition>>,
@@ -63,7 +64,7 @@ impl Catalogue {
     /// Returns all reports and faults, as they are now.
     #[must_use]
     pub fn snapshot(&self) -> Arc<CatalogueSnapshot> {
-        Arc::clone(&self.snapshot.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.snapshot.read())
     }
 
     /// Looks at the folder every `reload_every` until told to stop. A folder that cannot be read changes nothing.
@@ -97,7 +98,7 @@ impl Catalogue {
     pub fn refresh(&self) -> anyhow::Result<()> {
         let Some(folder) = &self.folder else { return Ok(()) };
         let names = list(folder)?;
-        let mut before = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut before = self.seen.lock().clone();
         let mut files = BTreeMap::new();
         for name in names {
             let seen = before.remove(&name);
@@ -109,7 +110,7 @@ impl Catalogue {
         Ok(())
     }
 
-    fn publish(&self, files: BTreeMap<String, Seen>) {
+    fn publish(&self, files: BTreeMap<String, SeenFile>) {
         let mut next = CatalogueSnapshot::default();
         for seen in files.values() {
             if let Err(fault) = &seen.outcome {
@@ -120,16 +121,19 @@ impl Catalogue {
             }
         }
         log_changes(&self.snapshot(), &next);
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = files;
-        *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+        *self.seen.lock() = files;
+        *self.snapshot.write() = Arc::new(next);
     }
 }
 
-fn demo() -> anyhow::Result<BTreeMap<String, Seen>> {
+fn demo() -> anyhow::Result<BTreeMap<String, SeenFile>> {
     let mut files = BTreeMap::new();
     for (name, text) in DEMO_CATALOGUE {
         let report = Arc::new(parse_definition(name, text).context("read the demo catalogue")?);
-        files.insert(name.to_owned(), Seen { stamp: None, outcome: Ok(Arc::clone(&report)), last_good: Some(report) });
+        files.insert(
+            name.to_owned(),
+            SeenFile { stamp: None, outcome: Ok(Arc::clone(&report)), last_good: Some(report) },
+        );
     }
     Ok(files)
 }
@@ -148,12 +152,12 @@ fn list(folder: &Path) -> anyhow::Result<Vec<String>> {
 }
 
 /// Reads one file, unless it is as it was. `None`: it went away in between.
-fn read(folder: &Path, name: &str, before: Option<Seen>) -> Option<Seen> {
+fn read(folder: &Path, name: &str, before: Option<SeenFile>) -> Option<SeenFile> {
     let path = folder.join(format!("{name}.toml"));
     let last_good = before.as_ref().and_then(|seen| seen.last_good.clone());
     let fault = |message: String| {
         let fault = DefinitionFault { file: format!("{name}.toml"), line: 1, message };
-        Some(Seen { stamp: None, outcome: Err(fault), last_good: last_good.clone() })
+        Some(SeenFile { stamp: None, outcome: Err(fault), last_good: last_good.clone() })
     };
     let about = match std::fs::metadata(&path) {
         Ok(about) => about,
@@ -176,7 +180,7 @@ fn read(folder: &Path, name: &str, before: Option<Seen>) -> Option<Seen> {
     let settled = stamp.filter(|(modified, _)| modified.elapsed().is_ok_and(|age| age > FRESH));
     let outcome = parse_definition(name, &text).map(Arc::new);
     let last_good = outcome.as_ref().ok().cloned().or(last_good);
-    Some(Seen { stamp: settled, outcome, last_good })
+    Some(SeenFile { stamp: settled, outcome, last_good })
 }
 
 /// Each change is logged once: a fault again only when it has become another one.

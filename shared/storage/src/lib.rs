@@ -12,7 +12,7 @@ mod folder;
 mod open;
 mod read;
 mod shared_sync;
-mod stage;
+mod staged_upload;
 mod stale;
 mod upload;
 mod upload_parts;
@@ -40,7 +40,7 @@ const FOLDER_PART: usize = 1 << 20;
 /// The configured object storage. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Storage {
-    place: Place,
+    backend: Backend,
     part_size: usize,
     upload_concurrency: usize,
     /// One for each part that may be on its way to a bucket, whatever its file.
@@ -49,7 +49,7 @@ pub struct Storage {
 }
 
 #[derive(Debug, Clone)]
-enum Place {
+enum Backend {
     Folder(Arc<Folder>),
     Bucket(Arc<Bucket>),
 }
@@ -73,7 +73,7 @@ impl Storage {
     pub fn open(config: &configuration::Storage) -> Result<Self, StorageError> {
         let upload_concurrency = config.upload_concurrency.max(1);
         Ok(Self {
-            place: open::open(config)?,
+            backend: open::open(config)?,
             part_size: open::part_size(config)?,
             upload_concurrency,
             part_permits: Arc::new(Semaphore::new(upload_concurrency)),
@@ -84,9 +84,9 @@ impl Storage {
     /// Names the kind for people and metrics: `folder`, `s3`, `gcs` or `azure`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
-        match &self.place {
-            Place::Folder(_) => "folder",
-            Place::Bucket(bucket) => bucket.kind.name(),
+        match &self.backend {
+            Backend::Folder(_) => "folder",
+            Backend::Bucket(bucket) => bucket.kind.name(),
         }
     }
 
@@ -95,9 +95,9 @@ impl Storage {
     /// # Errors
     /// Says what is wrong and whether it may pass.
     pub async fn check(&self) -> Result<(), StorageError> {
-        match &self.place {
-            Place::Folder(folder) => folder.check().await,
-            Place::Bucket(bucket) => bucket.check().await,
+        match &self.backend {
+            Backend::Folder(folder) => folder.check().await,
+            Backend::Bucket(bucket) => bucket.check().await,
         }
     }
 
@@ -107,12 +107,12 @@ impl Storage {
     /// [`StorageError::Refused`] for a key that is not made of plain names.
     pub async fn create(&self, key: &str, media_type: &str) -> Result<Upload, StorageError> {
         check_key(key)?;
-        Ok(match &self.place {
-            Place::Folder(folder) => {
-                let target = upload::Target::Folder(stage::StagedUpload::new(folder.clone(), key));
+        Ok(match &self.backend {
+            Backend::Folder(folder) => {
+                let target = upload::Target::Folder(staged_upload::StagedUpload::new(folder.clone(), key));
                 Upload::new(target, self.part_size.min(FOLDER_PART))
             }
-            Place::Bucket(bucket) => {
+            Backend::Bucket(bucket) => {
                 let target = upload::Target::Bucket(upload_parts::PartsUpload::new(
                     bucket.clone(),
                     key,
@@ -136,9 +136,9 @@ impl Storage {
         range: Option<Range<u64>>,
     ) -> Result<BoxStream<'static, Result<Bytes, StorageError>>, StorageError> {
         check_key(key)?;
-        match &self.place {
-            Place::Folder(folder) => folder.read(key, range).await,
-            Place::Bucket(bucket) => bucket.read(key, range).await,
+        match &self.backend {
+            Backend::Folder(folder) => folder.read(key, range).await,
+            Backend::Bucket(bucket) => bucket.read(key, range).await,
         }
     }
 
@@ -148,9 +148,9 @@ impl Storage {
     /// When the storage does not answer.
     pub async fn size(&self, key: &str) -> Result<Option<u64>, StorageError> {
         check_key(key)?;
-        let size = match &self.place {
-            Place::Folder(folder) => folder.size(key).await,
-            Place::Bucket(bucket) => bucket.size(key).await,
+        let size = match &self.backend {
+            Backend::Folder(folder) => folder.size(key).await,
+            Backend::Bucket(bucket) => bucket.size(key).await,
         };
         match size {
             Ok(size) => Ok(Some(size)),
@@ -166,8 +166,8 @@ impl Storage {
     /// When credentials for signing cannot be had.
     pub async fn sign(&self, key: &str, filename: &str, media_type: &str) -> Result<Option<Url>, StorageError> {
         check_key(key)?;
-        match (&self.place, self.sign_for) {
-            (Place::Bucket(bucket), Some(valid)) => bucket.sign(key, filename, media_type, valid).await.map(Some),
+        match (&self.backend, self.sign_for) {
+            (Backend::Bucket(bucket), Some(valid)) => bucket.sign(key, filename, media_type, valid).await.map(Some),
             _ => Ok(None),
         }
     }
@@ -178,9 +178,9 @@ impl Storage {
     /// When the storage does not answer or does not allow it.
     pub async fn delete(&self, key: &str) -> Result<(), StorageError> {
         check_key(key)?;
-        let deleted = match &self.place {
-            Place::Folder(folder) => folder.delete(key).await,
-            Place::Bucket(bucket) => bucket.delete(key).await,
+        let deleted = match &self.backend {
+            Backend::Folder(folder) => folder.delete(key).await,
+            Backend::Bucket(bucket) => bucket.delete(key).await,
         };
         match deleted {
             Err(StorageError::NotFound(_)) => Ok(()),
@@ -201,9 +201,9 @@ impl Storage {
     /// # Errors
     /// When the storage does not answer.
     pub async fn list_after(&self, after: &str, limit: usize) -> Result<Vec<StoredObject>, StorageError> {
-        match &self.place {
-            Place::Folder(folder) => folder.list(after, limit).await,
-            Place::Bucket(bucket) => bucket.list(after, limit).await,
+        match &self.backend {
+            Backend::Folder(folder) => folder.list(after, limit).await,
+            Backend::Bucket(bucket) => bucket.list(after, limit).await,
         }
     }
 
@@ -212,9 +212,9 @@ impl Storage {
     /// # Errors
     /// When the storage does not answer.
     pub async fn abort_stale_uploads(&self, older_than: Duration) -> Result<u64, StorageError> {
-        match &self.place {
-            Place::Folder(folder) => folder.remove_stale_staging(older_than).await,
-            Place::Bucket(bucket) => stale::abort_stale_uploads(bucket, older_than).await,
+        match &self.backend {
+            Backend::Folder(folder) => folder.remove_stale_staging(older_than).await,
+            Backend::Bucket(bucket) => stale::abort_stale_uploads(bucket, older_than).await,
         }
     }
 }

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::bucket::{Bucket, Kind};
 use super::folder::Folder;
-use super::{Place, StorageError};
+use super::{Backend, StorageError};
 use configuration::Storage as Settings;
 
 /// S3 refuses smaller parts, the last one apart.
@@ -27,13 +27,13 @@ pub(super) fn part_size(settings: &Settings) -> Result<usize, StorageError> {
     usize::try_from(bytes.max(1)).map_err(|_| misconfigured("storage.part_size is too large"))
 }
 
-pub(super) fn open(settings: &Settings) -> Result<Place, StorageError> {
+pub(super) fn open(settings: &Settings) -> Result<Backend, StorageError> {
     if let Some(folder) = settings.url.strip_prefix("file:") {
         let folder = PathBuf::from(folder.strip_prefix("//").unwrap_or(folder));
         if folder.as_os_str().is_empty() {
             return Err(misconfigured("storage.url names no folder; write file:<folder>"));
         }
-        return Ok(Place::Folder(Arc::new(Folder::open(&folder, settings.timeout)?)));
+        return Ok(Backend::Folder(Arc::new(Folder::open(&folder, settings.timeout)?)));
     }
     let url = Url::parse(&settings.url).map_err(|error| misconfigured(format!("storage.url is not a URL: {error}")))?;
     let bucket = url.host_str().filter(|name| !name.is_empty());
@@ -50,7 +50,7 @@ pub(super) fn open(settings: &Settings) -> Result<Place, StorageError> {
     };
     let bucket =
         opened.map_err(|error| misconfigured(StorageError::from_store("open the bucket", &error).to_string()))?;
-    Ok(Place::Bucket(Arc::new(bucket)))
+    Ok(Backend::Bucket(Arc::new(bucket)))
 }
 
 fn misconfigured(message: impl Into<String>) -> StorageError {

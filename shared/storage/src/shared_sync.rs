@@ -1,19 +1,19 @@
 //! One sync for everybody who waits for it.
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::io;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Every object adds an entry to the same folder, and one sync makes all entries durable that were there when it began. So those
 /// who come while one is under way share the next.
 #[derive(Debug, Default)]
 pub(super) struct SharedSync {
-    turns: Mutex<Turns>,
+    state: Mutex<SyncState>,
     ended: Condvar,
 }
 
 /// Asks are numbered in the order they came.
 #[derive(Debug, Default)]
-struct Turns {
+struct SyncState {
     asked: u64,
     durable: u64,
     under_way: bool,
@@ -23,31 +23,31 @@ impl SharedSync {
     /// Returns once `sync` has succeeded in some thread after this call began. Blocks. Its error is told to the caller that met it;
     /// the others try themselves.
     pub(super) fn sync(&self, sync: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-        let mut turns = self.turns();
-        turns.asked += 1;
-        let own = turns.asked;
-        while turns.under_way {
-            turns = self.ended.wait(turns).unwrap_or_else(PoisonError::into_inner);
-            if turns.durable >= own {
+        let mut state = self.state();
+        state.asked += 1;
+        let own = state.asked;
+        while state.under_way {
+            self.ended.wait(&mut state);
+            if state.durable >= own {
                 return Ok(());
             }
         }
-        turns.under_way = true;
-        let covers = turns.asked;
-        drop(turns);
+        state.under_way = true;
+        let covers = state.asked;
+        drop(state);
         let outcome = sync();
-        let mut turns = self.turns();
-        turns.under_way = false;
+        let mut state = self.state();
+        state.under_way = false;
         if outcome.is_ok() {
-            turns.durable = covers;
+            state.durable = covers;
         }
-        drop(turns);
+        drop(state);
         self.ended.notify_all();
         outcome
     }
 
-    fn turns(&self) -> MutexGuard<'_, Turns> {
-        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, SyncState> {
+        self.state.lock()
     }
 }
 
@@ -79,7 +79,7 @@ mod tests {
             for _ in 0..8 {
                 scope.spawn(|| shared.sync(count));
             }
-            while shared.turns().asked < 9 {
+            while shared.state().asked < 9 {
                 thread::yield_now();
             }
             released.wait();

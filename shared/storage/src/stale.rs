@@ -13,9 +13,9 @@ use super::bucket::Bucket;
 /// What S3 and Google answer to `GET /?uploads`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Listing {
+struct UploadsPage {
     #[serde(rename = "Upload", default)]
-    uploads: Vec<Begun>,
+    uploads: Vec<UnfinishedUpload>,
     #[serde(default)]
     is_truncated: bool,
     #[serde(default)]
@@ -26,7 +26,7 @@ struct Listing {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Begun {
+struct UnfinishedUpload {
     key: String,
     upload_id: String,
     initiated: DateTime<Utc>,
@@ -39,7 +39,7 @@ pub(super) async fn abort_stale_uploads(bucket: &Bucket, older_than: Duration) -
     let (mut aborted, mut markers) = (0, None);
     loop {
         let (page, now) = list_uploads(bucket, markers.take()).await?;
-        let is_stale = |upload: &Begun| (now - upload.initiated).to_std().is_ok_and(|age| age >= older_than);
+        let is_stale = |upload: &UnfinishedUpload| (now - upload.initiated).to_std().is_ok_and(|age| age >= older_than);
         for upload in page.uploads.into_iter().filter(is_stale) {
             let Ok(path) = Path::parse(&upload.key) else { continue };
             if !path.prefix_matches(&bucket.prefix) {
@@ -65,7 +65,7 @@ pub(super) async fn abort_stale_uploads(bucket: &Bucket, older_than: Duration) -
 async fn list_uploads(
     bucket: &Bucket,
     markers: Option<(String, String)>,
-) -> Result<(Listing, DateTime<Utc>), StorageError> {
+) -> Result<(UploadsPage, DateTime<Utc>), StorageError> {
     let doing = "list uploads";
     let mut query = vec![("uploads".to_owned(), String::new())];
     if let Some((key, id)) = markers {
@@ -84,7 +84,7 @@ async fn list_uploads(
     let now = date.and_then(|date| DateTime::parse_from_rfc2822(date).ok()).map_or_else(Utc::now, Into::into);
     if status == reqwest::StatusCode::NOT_IMPLEMENTED {
         // Small servers that speak S3 leave this out; their owners clean up by a rule of the bucket.
-        return Ok((Listing::default(), now));
+        return Ok((UploadsPage::default(), now));
     }
     if status.is_client_error() {
         return Err(StorageError::Misconfigured(format!("cannot {doing}: the storage answered {status}")));

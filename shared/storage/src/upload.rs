@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::StorageError;
 use super::digest::Digest;
-use super::stage::StagedUpload;
+use super::staged_upload::StagedUpload;
 use super::upload_parts::PartsUpload;
 
 /// What was stored.

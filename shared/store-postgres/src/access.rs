@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::errors::unreadable;
 use super::links;
-use super::run::Outcome;
+use super::run::StatementResult;
 use super::sql::sql;
 use super::{PostgresStore, column, millis};
 use model::artifact::{Link, LinkStatus, NewClick};
@@ -72,7 +72,7 @@ struct KeyRow {
 }
 
 impl KeyRow {
-    fn read(self) -> Outcome<ApiKey> {
+    fn read(self) -> StatementResult<ApiKey> {
         let scopes = self.scopes.iter().map(|scope| scope.parse()).collect::<std::result::Result<_, _>>();
         Ok(ApiKey {
             id: self.id,
@@ -164,7 +164,7 @@ impl AccessStore for PostgresStore {
     }
 }
 
-async fn create(connection: &mut AsyncPgConnection, key: NewApiKey) -> Outcome<ApiKey> {
+async fn create(connection: &mut AsyncPgConnection, key: NewApiKey) -> StatementResult<ApiKey> {
     let row: KeyRow = sql(CREATE)
         .bind::<SqlUuid, _>(key.id)
         .bind::<Text, _>(key.prefix)

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::effects::{EffectRow, Effects, with_effects};
 use super::errors::Failure;
 use super::jobs::{change_one, changed};
-use super::run::Outcome;
+use super::run::StatementResult;
 use super::sql::sql;
 use model::job::Caller;
 use store::Changed;
@@ -23,8 +23,8 @@ const LOCK: &str = "select id, true as yes from jobs where id = $1 for no key up
 
 /// A job whose run others wait for is withdrawn: its event says that it is cancelled, its row goes on.
 const CANCEL: &str = with_effects!(
-    "with followed as materialized (
-        select exists (select from jobs f where f.leader_id = $1 and f.state in ('pending', 'processing', 'retrying')) as yes
+    concat!("with followed as materialized (
+        select exists (select from jobs f where f.leader_id = $1 and f.state in ", store::unfinished_states!(), ") as yes
     ), changed as (
         update jobs j
         set state = case when followed.yes then j.state else 'cancelled' end,
@@ -34,25 +34,25 @@ const CANCEL: &str = with_effects!(
             withdrawn_at = case when followed.yes then now() end,
             seq = j.seq + 1
         from followed
-        where j.id = $1 and j.tenant = $2 and j.principal = $3 and j.state in ('pending', 'processing', 'retrying')
+        where j.id = $1 and j.tenant = $2 and j.principal = $3 and j.state in ", store::unfinished_states!(), "
           and j.withdrawn_at is null
         returning j.id, j.seq, j.tenant, j.principal, 'cancelled' as kind, 'cancelled' as state, j.attempt,
                   null::json as event_error, null::timestamptz as next_attempt_at, j.notify, j.lane, j.report, j.traceparent,
                   null::bigint as delay_ms, false as ring, false as led, false as quiet, j.leader_id
-    )"
+    )")
 );
 
 /// Ends the run of a job that was withdrawn, when the last one who waited for it has gone.
 const ABANDON: &str = with_effects!(
-    "with changed as (
+    concat!("with changed as (
         update jobs j
         set state = 'cancelled', worker_id = null, next_attempt_at = null, finished_at = now()
-        where j.id = $1 and j.withdrawn_at is not null and j.state in ('pending', 'processing', 'retrying')
-          and not exists (select from jobs f where f.leader_id = j.id and f.state in ('pending', 'processing', 'retrying'))
+        where j.id = $1 and j.withdrawn_at is not null and j.state in ", store::unfinished_states!(), "
+          and not exists (select from jobs f where f.leader_id = j.id and f.state in ", store::unfinished_states!(), ")
         returning j.id, j.seq, j.tenant, j.principal, 'cancelled' as kind, j.state, j.attempt, null::json as event_error,
                   j.next_attempt_at, j.notify, j.lane, j.report, j.traceparent, null::bigint as delay_ms, false as ring,
                   false as led, true as quiet, j.leader_id
-    )"
+    )")
 );
 
 #[derive(QueryableByName)]
@@ -68,7 +68,7 @@ pub(super) async fn cancel(
     connection: &mut AsyncPgConnection,
     id: Uuid,
     caller: Caller,
-) -> Outcome<(Changed, Effects)> {
+) -> StatementResult<(Changed, Effects)> {
     connection
         .transaction::<_, Failure, _>(async move |connection| {
             let shared: Vec<FoundRow> = sql(LEADER)

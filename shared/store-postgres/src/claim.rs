@@ -13,7 +13,7 @@ use super::effects::Effects;
 use super::errors::{Failure, unreadable};
 use super::lose::{self, Lost, lose};
 use super::rows::{JobRow, job_columns};
-use super::run::Outcome;
+use super::run::StatementResult;
 use super::sql::sql;
 use super::{PostgresStore, column};
 use model::event::{Event, EventKind};
@@ -55,7 +55,7 @@ const CLAIM: &str = concat!(
 const _: () = assert!(ALONE_FROM_CRASHES == 2);
 
 /// How the jobs stand that could not be claimed.
-const STANDING: &str = "
+const UNCLAIMED: &str = "
     select id, state, worker_id, crashes, greatest(0, extract(epoch from next_attempt_at - now()) * 1000)::bigint as due_ms,
            exists (select from workers where id = $2) as registered
     from jobs where id = any($1)";
@@ -65,7 +65,7 @@ const RESCUE_TRIES: u32 = 6;
 const RESCUE_PAUSE: Duration = Duration::from_millis(9);
 
 #[derive(QueryableByName)]
-struct StandingRow {
+struct JobStateRow {
     #[diesel(sql_type = SqlUuid)]
     id: Uuid,
     #[diesel(sql_type = Text)]
@@ -88,7 +88,7 @@ impl PostgresStore {
             let held: Vec<usize> = (0..requests.len())
                 .filter(|index| {
                     requests.get(*index).is_some_and(|request| request.redelivered)
-                        && matches!(outcomes.get(*index), Some(Found::HeldByOther))
+                        && matches!(outcomes.get(*index), Some(Unclaimed::HeldByOther))
                 })
                 .collect();
             if held.is_empty() {
@@ -96,7 +96,7 @@ impl PostgresStore {
             }
             let again: Vec<ClaimRequest> = held.iter().filter_map(|index| requests.get(*index)).copied().collect();
             let found = self.change(move |connection| rescue(connection, worker_id, again).boxed()).await?;
-            let still_held = found.iter().any(|outcome| matches!(outcome, Found::HeldByOther));
+            let still_held = found.iter().any(|outcome| matches!(outcome, Unclaimed::HeldByOther));
             for (index, outcome) in held.into_iter().zip(found) {
                 if let Some(place) = outcomes.get_mut(index) {
                     *place = outcome;
@@ -107,17 +107,17 @@ impl PostgresStore {
                 tokio::time::sleep(RESCUE_PAUSE).await;
             }
         }
-        Ok(outcomes.into_iter().map(Found::answer).collect())
+        Ok(outcomes.into_iter().map(Unclaimed::answer).collect())
     }
 }
 
 /// An answer, or the one case that is looked at more closely when the message was redelivered.
-enum Found {
+enum Unclaimed {
     Claimed(Claimed),
     HeldByOther,
 }
 
-impl Found {
+impl Unclaimed {
     fn answer(self) -> Claimed {
         match self {
             Self::Claimed(claimed) => claimed,
@@ -131,9 +131,9 @@ async fn claim_all(
     connection: &mut AsyncPgConnection,
     worker_id: Uuid,
     requests: Vec<ClaimRequest>,
-) -> Outcome<(Vec<Found>, Effects)> {
+) -> StatementResult<(Vec<Unclaimed>, Effects)> {
     let mut effects = Effects::default();
-    let mut outcomes: Vec<Option<Found>> = requests.iter().map(|_| None).collect();
+    let mut outcomes: Vec<Option<Unclaimed>> = requests.iter().map(|_| None).collect();
     // A job may become free between the two statements: look again, but not for ever.
     for _ in 0..3 {
         let open: Vec<ClaimRequest> =
@@ -144,9 +144,9 @@ async fn claim_all(
         let mut claimed = claim_free(connection, worker_id, &open).await?;
         effects.events.extend(claimed.values().filter(|job| job.sharing.withdrawn_at.is_none()).map(started));
         effects.led.extend(claimed.values().filter(|job| job.sharing.is_followed()).map(|job| job.id));
-        let unanswered = |outcomes: &[Option<Found>]| outcomes.iter().any(Option::is_none);
+        let unanswered = |outcomes: &[Option<Unclaimed>]| outcomes.iter().any(Option::is_none);
         for (request, outcome) in requests.iter().zip(&mut outcomes).filter(|(_, outcome)| outcome.is_none()) {
-            *outcome = claimed.remove(&request.job_id).map(|job| Found::Claimed(Claimed::Yes(Box::new(job))));
+            *outcome = claimed.remove(&request.job_id).map(|job| Unclaimed::Claimed(Claimed::Yes(Box::new(job))));
         }
         if unanswered(&outcomes) {
             let standing = standing(connection, worker_id, &open).await?;
@@ -155,7 +155,7 @@ async fn claim_all(
             }
         }
     }
-    let busy = || Found::Claimed(Claimed::Held);
+    let busy = || Unclaimed::Claimed(Claimed::Held);
     Ok((outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(busy)).collect(), effects))
 }
 
@@ -163,7 +163,7 @@ async fn claim_free(
     connection: &mut AsyncPgConnection,
     worker_id: Uuid,
     requests: &[ClaimRequest],
-) -> Outcome<HashMap<Uuid, Job>> {
+) -> StatementResult<HashMap<Uuid, Job>> {
     let alone: Vec<Uuid> = requests.iter().filter(|request| request.alone).map(|request| request.job_id).collect();
     let rows: Vec<JobRow> = sql(CLAIM)
         .bind::<Array<SqlUuid>, _>(column(requests, |request| request.job_id))
@@ -178,29 +178,31 @@ async fn standing(
     connection: &mut AsyncPgConnection,
     worker_id: Uuid,
     requests: &[ClaimRequest],
-) -> Outcome<HashMap<Uuid, StandingRow>> {
+) -> StatementResult<HashMap<Uuid, JobStateRow>> {
     let ids = column(requests, |request| request.job_id);
-    let rows: Vec<StandingRow> =
-        sql(STANDING).bind::<Array<SqlUuid>, _>(ids).bind::<SqlUuid, _>(worker_id).load(connection).await?;
+    let rows: Vec<JobStateRow> =
+        sql(UNCLAIMED).bind::<Array<SqlUuid>, _>(ids).bind::<SqlUuid, _>(worker_id).load(connection).await?;
     Ok(rows.into_iter().map(|row| (row.id, row)).collect())
 }
 
 /// `None`: it has become free meanwhile.
-fn judge(row: Option<&StandingRow>, worker_id: Uuid, alone: bool) -> Outcome<Option<Found>> {
-    let Some(row) = row else { return Ok(Some(Found::Claimed(Claimed::Gone))) };
+fn judge(row: Option<&JobStateRow>, worker_id: Uuid, alone: bool) -> StatementResult<Option<Unclaimed>> {
+    let Some(row) = row else { return Ok(Some(Unclaimed::Claimed(Claimed::Gone))) };
     let state: JobState = row.state.parse().map_err(unreadable)?;
     Ok(match (state, row.due_ms) {
-        (JobState::Processing, _) if row.worker_id == Some(worker_id) => Some(Found::Claimed(Claimed::Held)),
-        (JobState::Processing, _) => Some(Found::HeldByOther),
+        (JobState::Processing, _) if row.worker_id == Some(worker_id) => Some(Unclaimed::Claimed(Claimed::Held)),
+        (JobState::Processing, _) => Some(Unclaimed::HeldByOther),
         (JobState::Retrying, Some(left)) if left > 0 => {
-            Some(Found::Claimed(Claimed::NotDue(Duration::from_millis(left.unsigned_abs()))))
+            Some(Unclaimed::Claimed(Claimed::NotDue(Duration::from_millis(left.unsigned_abs()))))
         }
         (JobState::Pending | JobState::Retrying, _) if row.crashes >= ALONE_FROM_CRASHES && !alone => {
-            Some(Found::Claimed(Claimed::MustRunAlone))
+            Some(Unclaimed::Claimed(Claimed::MustRunAlone))
         }
-        (JobState::Pending | JobState::Retrying, _) if !row.registered => Some(Found::Claimed(Claimed::Unregistered)),
+        (JobState::Pending | JobState::Retrying, _) if !row.registered => {
+            Some(Unclaimed::Claimed(Claimed::Unregistered))
+        }
         (JobState::Pending | JobState::Retrying, _) => None,
-        (JobState::Done | JobState::Failed | JobState::Cancelled, _) => Some(Found::Claimed(Claimed::Gone)),
+        (JobState::Done | JobState::Failed | JobState::Cancelled, _) => Some(Unclaimed::Claimed(Claimed::Gone)),
     })
 }
 
@@ -209,7 +211,7 @@ async fn rescue(
     connection: &mut AsyncPgConnection,
     worker_id: Uuid,
     requests: Vec<ClaimRequest>,
-) -> Outcome<(Vec<Found>, Effects)> {
+) -> StatementResult<(Vec<Unclaimed>, Effects)> {
     let ids = column(&requests, |request| request.job_id);
     connection
         .transaction::<_, Failure, _>(async move |connection| {

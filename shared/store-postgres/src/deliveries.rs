@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::effects::{EffectRow, Effects};
 use super::errors::unreadable;
 use super::rows::from_json;
-use super::run::Outcome;
+use super::run::StatementResult;
 use super::sql::sql;
 use super::{PostgresStore, column, millis};
 use model::delivery::{Delivery, DeliveryState};
@@ -122,7 +122,7 @@ struct DeliveryRow {
 }
 
 impl DeliveryRow {
-    fn read(self) -> Outcome<Delivery> {
+    fn read(self) -> StatementResult<Delivery> {
         Ok(Delivery {
             id: self.id,
             job_id: self.job_id,
@@ -181,18 +181,24 @@ impl DeliveryStore for PostgresStore {
     }
 }
 
-async fn claim(connection: &mut AsyncPgConnection, ids: Vec<Uuid>, lease: Duration) -> Outcome<Vec<Option<Delivery>>> {
+async fn claim(
+    connection: &mut AsyncPgConnection,
+    ids: Vec<Uuid>,
+    lease: Duration,
+) -> StatementResult<Vec<Option<Delivery>>> {
     let rows: Vec<DeliveryRow> =
         sql(CLAIM).bind::<Array<SqlUuid>, _>(ids.as_slice()).bind::<BigInt, _>(millis(lease)).load(connection).await?;
-    let mut claimed =
-        rows.into_iter().map(|row| row.read().map(|d| (d.id, d))).collect::<Outcome<HashMap<Uuid, Delivery>>>()?;
+    let mut claimed = rows
+        .into_iter()
+        .map(|row| row.read().map(|d| (d.id, d)))
+        .collect::<StatementResult<HashMap<Uuid, Delivery>>>()?;
     Ok(ids.iter().map(|id| claimed.remove(id)).collect())
 }
 
 async fn settle(
     connection: &mut AsyncPgConnection,
     endings: Vec<(Uuid, i32, DeliveryEnding)>,
-) -> Outcome<(Vec<bool>, Effects)> {
+) -> StatementResult<(Vec<bool>, Effects)> {
     let delay = |ending: &DeliveryEnding| match ending {
         DeliveryEnding::RetryLater(_, delay) => Some(*delay),
         DeliveryEnding::Sent | DeliveryEnding::Failed(_) | DeliveryEnding::Overtaken => None,

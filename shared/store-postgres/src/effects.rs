@@ -19,9 +19,9 @@ use store::OUTBOX_LEASE;
 /// that was withdrawn, and nothing but its lane hears of it. Those that are `led` have followers, which are to be brought up to
 /// them. Answers rows for [`EffectRow`].
 macro_rules! with_effects {
-    ($changed:literal) => {
+    ($($changed:expr),+ $(,)?) => {
         concat!(
-            $changed,
+            $($changed,)+
             ", event as (
                 insert into events (job_id, seq, tenant, principal, kind, state, attempt, error, next_attempt_at)
                 select id, seq, tenant, principal, kind, state, attempt, event_error, next_attempt_at from changed
@@ -30,14 +30,14 @@ macro_rules! with_effects {
                 insert into deliveries (id, job_id, tenant, event, seq, channel, recipient)
                 select waitless_uuid_v7(), c.id, c.tenant, c.kind, c.seq, n->>'channel', n->>'to'
                 from changed c cross join lateral json_array_elements(c.notify) n
-                where c.state in ('done', 'failed') and not c.quiet
+                where c.state in ", store::ended_states!(), " and not c.quiet
                 on conflict do nothing
                 returning id, job_id, channel
             ), rung as (
                 insert into outbox (id, kind, subject, queue, delay_ms, detail, traceparent, leased_until)
                 select waitless_uuid_v7(), 'run-job', c.id, c.lane, c.delay_ms, null::json, c.traceparent,
                        now() + interval '5 seconds'
-                from changed c where c.ring and c.state in ('pending', 'retrying')
+                from changed c where c.ring and c.state in ", store::waiting_states!(), "
                 union all
                 select waitless_uuid_v7(), 'send-delivery', d.id, 'notify.' || d.channel, null, null, c.traceparent,
                        now() + interval '5 seconds'

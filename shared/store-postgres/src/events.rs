@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::PostgresStore;
 use super::errors::unreadable;
 use super::rows::from_json;
-use super::run::Outcome;
+use super::run::StatementResult;
 use super::sql::sql;
 use model::event::Event;
 use model::job::Caller;
@@ -61,7 +61,7 @@ struct EventRow {
 }
 
 impl EventRow {
-    fn read(self) -> Outcome<(FeedCursor, Event)> {
+    fn read(self) -> StatementResult<(FeedCursor, Event)> {
         let event = Event {
             job_id: self.job_id,
             seq: self.seq,

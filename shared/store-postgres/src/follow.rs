@@ -3,7 +3,7 @@
 //! A leader changes in a statement of its own, and is followed in the next transaction. What a crash leaves in between is found
 //! by the sweeper: where a follower stands can always be told from its leader's row.
 
-use diesel::sql_types::{Array, BigInt, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
 use futures_util::FutureExt as _;
 use uuid::Uuid;
@@ -13,8 +13,10 @@ use super::column;
 use super::effects::{EffectRow, Effects, with_effects};
 use super::errors::Failure;
 use super::rows::IdRow;
-use super::run::Outcome;
-use super::sql::sql;
+use super::run::StatementResult;
+use super::sql::{Sql, sql};
+use model::reuse::LeaderGap;
+use model::transitions::Transition;
 use store::Result;
 
 /// A follower takes at most this many arrows to where its leader is: back, on, and to the end.
@@ -23,8 +25,8 @@ const MOST_STEPS: usize = 4;
 /// Leaders before followers, each in the order of ids.
 const LOCK: &str = "select id from jobs where id = any($1) order by id for no key update";
 
-/// One arrow for every follower, as `reuse::next_step` says; `led` are those that are still behind. Who reaches `done` gets the
-/// leader's files, with links of its own.
+/// One arrow for every follower, as `rule` says: `$2` to `$7` are the gaps there can be and the arrow out of each. `led` are those that
+/// are still behind. Who reaches `done` gets the leader's files, with links of its own.
 const STEP: &str = with_effects!(
     "with leader as materialized (
         select id, state, attempt, errors, crashes, interruptions, worker_id, phase, rows_read, total_rows, total_is_estimate,
@@ -32,15 +34,18 @@ const STEP: &str = with_effects!(
         from jobs where id = any($1)
     ), follower as materialized (
         select id, leader_id, state, attempt, crashes from jobs
-        where leader_id = any($1) and state in ('pending', 'processing', 'retrying')
+        where leader_id = any($1) and state in ",
+    store::unfinished_states!(),
+    "
         order by id for no key update
+    ), rule as materialized (
+        select * from unnest($2::text[], $3::text[], $4::bool[], $5::bool[], $6::text[], $7::text[])
+        as r(follower, leader, behind, crashed, state, kind)
     ), step as materialized (
-        select f.id, f.leader_id, l.crashes > f.crashes as crashed,
-               case when f.state in ('pending', 'retrying') and l.attempt > f.attempt then 'processing'
-                    when f.state = 'processing' and l.attempt > f.attempt then 'pending'
-                    when f.state = 'processing' and l.state in ('pending', 'retrying', 'done', 'failed') then l.state
-               end as state
+        select f.id, f.leader_id, r.state, r.kind
         from follower f join leader l on l.id = f.leader_id
+        join rule r on r.follower = f.state and r.leader = l.state and r.behind = (l.attempt > f.attempt)
+                   and r.crashed = (l.crashes > f.crashes)
     ), changed as (
         update jobs j
         set state = s.state, seq = j.seq + 1, errors = l.errors, crashes = l.crashes, interruptions = l.interruptions,
@@ -50,18 +55,15 @@ const STEP: &str = with_effects!(
             phase = l.phase, rows_read = l.rows_read, total_rows = l.total_rows, total_is_estimate = l.total_is_estimate,
             bytes_written = l.bytes_written,
             started_at = case when s.state = 'processing' then greatest(l.started_at, j.created_at) else j.started_at end,
-            finished_at = case when s.state in ('done', 'failed') then now() end,
+            finished_at = case when s.state in ",
+    store::ended_states!(),
+    " then now() end,
             next_attempt_at = case when s.state = 'retrying' then coalesce(l.next_attempt_at, now()) end,
             error = case when s.state = 'processing' then j.error else l.error end
         from step s join leader l on l.id = s.leader_id
-        where s.state is not null and j.id = any(array[s.id])
-        returning j.id, j.seq, j.tenant, j.principal,
-                  case s.state when 'processing' then 'started'
-                               when 'pending' then case when s.crashed then 'worker_lost' else 'handed_back' end
-                               else s.state end as kind,
-                  j.state, j.attempt,
-                  case when s.state in ('retrying', 'failed') or (s.state = 'pending' and s.crashed) then l.error end
-                      as event_error,
+        where j.id = any(array[s.id])
+        returning j.id, j.seq, j.tenant, j.principal, s.kind, j.state, j.attempt,
+                  case when s.kind in ('retrying', 'failed', 'worker_lost') then l.error end as event_error,
                   j.next_attempt_at, j.notify, j.lane, j.report, j.traceparent, null::bigint as delay_ms, false as ring,
                   (j.state, j.attempt) is distinct from (l.state, l.attempt) as led, false as quiet, j.leader_id, j.link_seeds
     ), made as materialized (
@@ -82,11 +84,15 @@ const STEP: &str = with_effects!(
 );
 
 /// Followers that are not where their leader is, by that leader.
-const BEHIND: &str = "
+const BEHIND: &str = concat!(
+    "
     select distinct l.id from jobs f join jobs l on l.id = f.leader_id
-    where f.leader_id is not null and f.state in ('pending', 'processing', 'retrying')
+    where f.leader_id is not null and f.state in ",
+    store::unfinished_states!(),
+    "
       and (l.attempt > f.attempt or (f.state = 'processing' and l.state <> 'processing'))
-    limit $1";
+    limit $1"
+);
 
 impl PostgresStore {
     /// Brings followers up to leaders that have just changed. What cannot be done now is left to the sweeper.
@@ -116,7 +122,7 @@ impl PostgresStore {
     }
 }
 
-async fn lead_all(connection: &mut AsyncPgConnection, leaders: Vec<Uuid>) -> Outcome<Effects> {
+async fn lead_all(connection: &mut AsyncPgConnection, leaders: Vec<Uuid>) -> StatementResult<Effects> {
     connection
         .transaction::<_, Failure, _>(async move |connection| {
             let _locked: Vec<IdRow> = sql(LOCK).bind::<Array<SqlUuid>, _>(leaders.as_slice()).load(connection).await?;
@@ -126,10 +132,10 @@ async fn lead_all(connection: &mut AsyncPgConnection, leaders: Vec<Uuid>) -> Out
 }
 
 /// Takes the followers of these jobs, whose rows are locked or final, to where they are.
-pub(super) async fn follow(connection: &mut AsyncPgConnection, leaders: &[Uuid]) -> Outcome<Effects> {
+pub(super) async fn follow(connection: &mut AsyncPgConnection, leaders: &[Uuid]) -> StatementResult<Effects> {
     let mut effects = Effects::default();
     for _ in 0..MOST_STEPS {
-        let rows: Vec<EffectRow> = sql(STEP).bind::<Array<SqlUuid>, _>(leaders).load(connection).await?;
+        let rows: Vec<EffectRow> = bind_rule(sql(STEP).bind::<Array<SqlUuid>, _>(leaders)).load(connection).await?;
         let mut step = Effects::read(rows)?;
         let behind = !std::mem::take(&mut step.led).is_empty();
         effects.append(step);
@@ -138,4 +144,16 @@ pub(super) async fn follow(connection: &mut AsyncPgConnection, leaders: &[Uuid])
         }
     }
     Ok(effects)
+}
+
+/// Binds every gap between a follower and its leader that has an arrow out of it, and where that leads.
+fn bind_rule(statement: Sql<'_>) -> Sql<'_> {
+    let rule: Vec<(LeaderGap, Transition)> = LeaderGap::all().filter_map(|gap| Some((gap, gap.next_step()?))).collect();
+    statement
+        .bind::<Array<Text>, _>(column(&rule, |(gap, _)| gap.follower.as_str()))
+        .bind::<Array<Text>, _>(column(&rule, |(gap, _)| gap.leader.as_str()))
+        .bind::<Array<Bool>, _>(column(&rule, |(gap, _)| gap.behind))
+        .bind::<Array<Bool>, _>(column(&rule, |(gap, _)| gap.crashed))
+        .bind::<Array<Text>, _>(column(&rule, |(_, arrow)| arrow.to().as_str()))
+        .bind::<Array<Text>, _>(column(&rule, |(_, arrow)| arrow.event().as_str()))
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::errors::unreadable;
 use super::rows::from_json;
-use super::run::Outcome;
+use super::run::StatementResult;
 use super::sql::sql;
 use super::{PostgresStore, column, rows};
 use model::forecast::{FinishedRun, RunKey};
@@ -91,7 +91,7 @@ struct RunRow {
 }
 
 impl RunRow {
-    fn read(self) -> Outcome<FinishedRun> {
+    fn read(self) -> StatementResult<FinishedRun> {
         let times = RunTimes {
             created_at: self.created_at,
             started_at: self.started_at,
@@ -101,7 +101,7 @@ impl RunRow {
         };
         let (waited_ms, took_ms, total_ms) = times.spans();
         Ok(FinishedRun {
-            likeness: RunKey::of(&self.report_version, &self.params, &self.formats),
+            run_key: RunKey::of(&self.report_version, &self.params, &self.formats),
             rows: self.rows_read.unsigned_abs(),
             waited_ms,
             took_ms,
@@ -139,10 +139,10 @@ struct LineRow {
 }
 
 impl LineRow {
-    fn read(self) -> Outcome<QueuedJob> {
+    fn read(self) -> StatementResult<QueuedJob> {
         Ok(QueuedJob {
             id: self.id,
-            likeness: RunKey::of(&self.report_version, &self.params, &self.formats),
+            run_key: RunKey::of(&self.report_version, &self.params, &self.formats),
             caller: Caller { tenant: self.tenant, principal: self.principal },
             report: self.report,
             lane: self.lane.parse().map_err(unreadable)?,
@@ -162,7 +162,7 @@ struct SlotsRow {
 }
 
 impl SlotsRow {
-    fn read(self) -> Outcome<(Lane, u64)> {
+    fn read(self) -> StatementResult<(Lane, u64)> {
         Ok((self.lane.parse().map_err(unreadable)?, self.slots.unsigned_abs()))
     }
 }
@@ -202,16 +202,16 @@ impl ForecastStore for PostgresStore {
                     .bind::<BigInt, _>(i64::from(limit))
                     .load(connection)
                     .await?;
-                let all = found.into_iter().map(LineRow::read).collect::<Outcome<Vec<_>>>()?;
+                let all = found.into_iter().map(LineRow::read).collect::<StatementResult<Vec<_>>>()?;
                 let (running, waiting): (Vec<_>, Vec<_>) = all.into_iter().partition(|job| job.started_at.is_some());
                 let rows: Vec<SlotsRow> = sql(PLACES).load(connection).await?;
-                let slots = rows.into_iter().map(SlotsRow::read).collect::<Outcome<Vec<_>>>()?;
+                let slots = rows.into_iter().map(SlotsRow::read).collect::<StatementResult<Vec<_>>>()?;
                 let slots = slots.into_iter().map(|(lane, n)| (lane, u32::try_from(n).unwrap_or(u32::MAX)));
                 let full: Vec<&str> = full_lanes(&waiting, limit).iter().map(|lane| lane.as_str()).collect();
                 let mut beyond = Vec::new();
                 if !full.is_empty() {
                     let rows: Vec<SlotsRow> = sql(BEYOND).bind::<Array<Text>, _>(full).load(connection).await?;
-                    beyond = rows.into_iter().map(SlotsRow::read).collect::<Outcome<Vec<_>>>()?;
+                    beyond = rows.into_iter().map(SlotsRow::read).collect::<StatementResult<Vec<_>>>()?;
                     for (_, count) in &mut beyond {
                         *count = count.saturating_sub(limit.into());
                     }

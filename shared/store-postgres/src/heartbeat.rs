@@ -13,7 +13,7 @@ use super::connect::Connector;
 use super::effects::{EffectRow, Effects, with_effects};
 use super::errors::Failure;
 use super::lose::{Lost, forgive, lose};
-use super::run::Outcome;
+use super::run::StatementResult;
 use super::sql::sql;
 use super::{column, to_i64};
 use model::job::Lane;
@@ -91,7 +91,7 @@ struct BeatRow {
 
 /// What a beat found.
 #[derive(Default)]
-struct Found {
+struct BeatOutcome {
     lost: Vec<(Uuid, i32)>,
     strays: Vec<Uuid>,
     unregistered: bool,
@@ -203,12 +203,12 @@ impl PostgresHeartbeat {
     }
 }
 
-async fn take_lock(connection: &mut AsyncPgConnection, worker: Uuid) -> Outcome<bool> {
+async fn take_lock(connection: &mut AsyncPgConnection, worker: Uuid) -> StatementResult<bool> {
     let row: LockRow = sql(TAKE_LOCK).bind::<SqlUuid, _>(worker).get_result(connection).await?;
     Ok(row.yes)
 }
 
-async fn register(connection: &mut AsyncPgConnection, worker: &WorkerInfo) -> Outcome<()> {
+async fn register(connection: &mut AsyncPgConnection, worker: &WorkerInfo) -> StatementResult<()> {
     sql(REGISTER)
         .bind::<SqlUuid, _>(worker.id)
         .bind::<Text, _>(worker.host.as_str())
@@ -220,7 +220,11 @@ async fn register(connection: &mut AsyncPgConnection, worker: &WorkerInfo) -> Ou
     Ok(())
 }
 
-async fn beat(connection: &mut AsyncPgConnection, worker: Uuid, progress: &[AttemptProgress]) -> Outcome<Found> {
+async fn beat(
+    connection: &mut AsyncPgConnection,
+    worker: Uuid,
+    progress: &[AttemptProgress],
+) -> StatementResult<BeatOutcome> {
     let rows: Vec<BeatRow> = sql(BEAT)
         .bind::<SqlUuid, _>(worker)
         .bind::<Array<SqlUuid>, _>(column(progress, |p| p.job_id))
@@ -232,7 +236,7 @@ async fn beat(connection: &mut AsyncPgConnection, worker: Uuid, progress: &[Atte
         .bind::<Array<BigInt>, _>(column(progress, |p| to_i64(p.progress.bytes)))
         .load(connection)
         .await?;
-    let mut found = Found::default();
+    let mut found = BeatOutcome::default();
     for row in rows {
         match (row.job_id, row.attempt) {
             (Some(job), Some(attempt)) => found.lost.push((job, attempt)),
@@ -248,7 +252,7 @@ async fn lose_and_register(
     connection: &mut AsyncPgConnection,
     worker: &WorkerInfo,
     attempts: &[(Uuid, i32)],
-) -> Outcome<Effects> {
+) -> StatementResult<Effects> {
     connection
         .transaction::<_, Failure, _>(async move |connection| {
             forgive(connection, attempts).await?;
@@ -259,7 +263,7 @@ async fn lose_and_register(
         .await
 }
 
-async fn give_back(connection: &mut AsyncPgConnection, worker: Uuid, strays: Vec<Uuid>) -> Outcome<Effects> {
+async fn give_back(connection: &mut AsyncPgConnection, worker: Uuid, strays: Vec<Uuid>) -> StatementResult<Effects> {
     let rows: Vec<EffectRow> =
         sql(GIVE_BACK).bind::<SqlUuid, _>(worker).bind::<Array<SqlUuid>, _>(strays).load(connection).await?;
     Effects::read(rows)

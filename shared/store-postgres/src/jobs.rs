@@ -12,7 +12,7 @@ use super::cancel::cancel;
 use super::effects::{EffectRow, Effects, with_effects};
 use super::errors::Failure;
 use super::rows::{CountRow, JobRow, artifacts_column, job_columns};
-use super::run::Outcome;
+use super::run::StatementResult;
 use super::sql::sql;
 use model::event::Event;
 use model::job::{Caller, Idempotency, Job, JobState, NewJob};
@@ -52,10 +52,14 @@ const LIST_WHOLE_TENANT: &str = concat!(
       order by j.id desc limit $5"
 );
 
-const UNFINISHED: &str = "
+const UNFINISHED: &str = concat!(
+    "
     select count(*) as count from (
-        select from jobs where tenant = $1 and state in ('pending', 'processing', 'retrying') limit $2
-    ) counted";
+        select from jobs where tenant = $1 and state in ",
+    store::unfinished_states!(),
+    " limit $2
+    ) counted"
+);
 
 /// From here on the job has a run of its own, which nobody joins.
 const REPLAY: &str = with_effects!(
@@ -146,7 +150,7 @@ impl JobStore for PostgresStore {
     }
 }
 
-async fn find(connection: &mut AsyncPgConnection, id: Uuid, caller: Option<&Caller>) -> Outcome<Option<Job>> {
+async fn find(connection: &mut AsyncPgConnection, id: Uuid, caller: Option<&Caller>) -> StatementResult<Option<Job>> {
     let row: Option<JobRow> = sql(JOB)
         .bind::<SqlUuid, _>(id)
         .bind::<Nullable<Text>, _>(caller.map(|caller| caller.tenant.as_str()))
@@ -162,14 +166,14 @@ async fn find(connection: &mut AsyncPgConnection, id: Uuid, caller: Option<&Call
 }
 
 /// Shows running followers how far their leaders are: heartbeats carry the progress of runs, not of those who wait for them.
-async fn with_progress(connection: &mut AsyncPgConnection, mut jobs: Vec<Job>) -> Outcome<Vec<Job>> {
+async fn with_progress(connection: &mut AsyncPgConnection, mut jobs: Vec<Job>) -> StatementResult<Vec<Job>> {
     let leader = |job: &Job| job.sharing.follows().filter(|_| job.state == JobState::Processing);
     let leaders: Vec<Uuid> = jobs.iter().filter_map(leader).collect();
     if leaders.is_empty() {
         return Ok(jobs);
     }
     let rows: Vec<JobRow> = sql(RUNS).bind::<Array<SqlUuid>, _>(leaders).load(connection).await?;
-    let runs = rows.into_iter().map(JobRow::into_job).collect::<Outcome<Vec<Job>>>()?;
+    let runs = rows.into_iter().map(JobRow::into_job).collect::<StatementResult<Vec<Job>>>()?;
     for job in &mut jobs {
         let run = runs.iter().find(|run| leader(job) == Some(run.id) && run.attempt == job.attempt);
         job.progress = run.map_or(job.progress, |run| run.progress);
@@ -177,7 +181,7 @@ async fn with_progress(connection: &mut AsyncPgConnection, mut jobs: Vec<Job>) -
     Ok(jobs)
 }
 
-async fn list(connection: &mut AsyncPgConnection, filter: JobFilter) -> Outcome<Vec<Job>> {
+async fn list(connection: &mut AsyncPgConnection, filter: JobFilter) -> StatementResult<Vec<Job>> {
     let statement = if filter.whole_tenant {
         sql(LIST_WHOLE_TENANT).bind::<Text, _>(filter.caller.tenant)
     } else {
@@ -190,11 +194,11 @@ async fn list(connection: &mut AsyncPgConnection, filter: JobFilter) -> Outcome<
         .bind::<BigInt, _>(i64::from(filter.limit))
         .load(connection)
         .await?;
-    let jobs = rows.into_iter().map(|row| Ok(row.into_job()?.as_seen())).collect::<Outcome<Vec<Job>>>()?;
+    let jobs = rows.into_iter().map(|row| Ok(row.into_job()?.as_seen())).collect::<StatementResult<Vec<Job>>>()?;
     with_progress(connection, jobs).await
 }
 
-async fn replay(connection: &mut AsyncPgConnection, id: Uuid, caller: Caller) -> Outcome<(Changed, Effects)> {
+async fn replay(connection: &mut AsyncPgConnection, id: Uuid, caller: Caller) -> StatementResult<(Changed, Effects)> {
     connection
         .transaction::<_, Failure, _>(async move |connection| {
             let effects = change_one(connection, REPLAY, id, &caller).await?;
@@ -209,7 +213,7 @@ pub(super) async fn change_one(
     text: &'static str,
     id: Uuid,
     caller: &Caller,
-) -> Outcome<Effects> {
+) -> StatementResult<Effects> {
     let rows: Vec<EffectRow> = sql(text)
         .bind::<SqlUuid, _>(id)
         .bind::<Text, _>(caller.tenant.as_str())
@@ -225,7 +229,7 @@ pub(super) async fn changed(
     id: Uuid,
     caller: &Caller,
     effects: &Effects,
-) -> Outcome<Changed> {
+) -> StatementResult<Changed> {
     Ok(match find(connection, id, Some(caller)).await? {
         None => Changed::NotFound,
         Some(job) if effects.is_empty() => Changed::WrongState(Box::new(job)),

@@ -10,24 +10,28 @@ use uuid::Uuid;
 
 use super::effects::{EffectRow, Effects};
 use super::rows::{IdRow, to_json};
-use super::run::Outcome;
+use super::run::StatementResult;
 use super::sql::sql;
 use super::{PostgresStore, column, millis};
 use model::delivery::Lateness;
 use store::{LatenessStore, Result};
 
-const LATE: &str = "
+const LATE: &str = concat!(
+    "
     select id from jobs
-    where late_at < now() - $1 * interval '1 millisecond' and state in ('pending', 'processing', 'retrying')
-    order by late_at limit $2";
+    where late_at < now() - $1 * interval '1 millisecond' and state in ",
+    store::unfinished_states!(),
+    "
+    order by late_at limit $2"
+);
 
 /// Who comes second waits for nobody and finds the mark gone. A job that ends meanwhile is either locked, or not late any more.
-const TELL: &str = "
+const TELL: &str = concat!("
     with input as (
         select * from unnest($1::uuid[], $2::text[]) as i(id, told)
     ), locked as materialized (
         select id from jobs
-        where id = any($1) and late_at is not null and state in ('pending', 'processing', 'retrying')
+        where id = any($1) and late_at is not null and state in ", store::unfinished_states!(), "
         order by id for no key update skip locked
     ), changed as (
         update jobs j set late_at = null from locked where j.id = any(array[locked.id])
@@ -48,7 +52,7 @@ const TELL: &str = "
     select subject, kind, null::bigint as seq, null::text as tenant, null::text as principal, null::text as state,
            null::int as attempt, null::text as detail, null::timestamptz as next_attempt_at, null::timestamptz as at,
            id as outbox_id, queue, null::bigint as delay_ms, traceparent, false as led, false as quiet, null::uuid as leader_id
-    from rung";
+    from rung");
 
 #[async_trait]
 impl LatenessStore for PostgresStore {
@@ -70,7 +74,7 @@ impl LatenessStore for PostgresStore {
         }
         self.change(move |connection| {
             async move {
-                let told = jobs.iter().map(|(_, lateness)| to_json(lateness)).collect::<Outcome<Vec<_>>>()?;
+                let told = jobs.iter().map(|(_, lateness)| to_json(lateness)).collect::<StatementResult<Vec<_>>>()?;
                 let rows: Vec<EffectRow> = sql(TELL)
                     .bind::<Array<SqlUuid>, _>(column(&jobs, |(id, _)| *id))
                     .bind::<Array<Text>, _>(told)

@@ -26,6 +26,7 @@ mod outbox;
 mod previews;
 mod reports;
 mod reuse;
+mod reuse_insert;
 mod rows;
 mod run;
 mod settle;
@@ -50,7 +51,7 @@ pub struct PostgresStore {
     pool: Pool<AsyncPgConnection>,
     connector: Connector,
     runtime: tokio::runtime::Handle,
-    limits: run::Limits,
+    limits: run::Timeouts,
     after: Arc<dyn AfterCommit>,
 }
 
@@ -77,7 +78,7 @@ impl PostgresStore {
             pool: run::pool(&connector, database.pool)?,
             connector,
             runtime: tokio::runtime::Handle::current(),
-            limits: run::Limits::of(database),
+            limits: run::Timeouts::of(database),
             after,
         })
     }

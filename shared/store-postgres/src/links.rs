@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::errors::unreadable;
 use super::millis;
 use super::rows::from_json;
-use super::run::Outcome;
+use super::run::StatementResult;
 use super::sql::sql;
 use model::artifact::{Agent, ClickKind, Link, LinkStatus, NewClick};
 use model::job::Caller;
@@ -102,7 +102,7 @@ struct StatusRow {
 }
 
 impl StatusRow {
-    fn read(self) -> Outcome<LinkStatus> {
+    fn read(self) -> StatementResult<LinkStatus> {
         Ok(LinkStatus {
             format: self.format.parse().map_err(unreadable)?,
             filename: self.filename,
@@ -120,7 +120,7 @@ impl StatusRow {
     }
 }
 
-pub(super) async fn find(connection: &mut AsyncPgConnection, hash: [u8; 32]) -> Outcome<Option<Link>> {
+pub(super) async fn find(connection: &mut AsyncPgConnection, hash: [u8; 32]) -> StatementResult<Option<Link>> {
     let row: Option<LinkRow> = sql(FIND).bind::<Binary, _>(hash.to_vec()).get_result(connection).await.optional()?;
     row.map(|row| {
         Ok(Link {
@@ -135,7 +135,7 @@ pub(super) async fn find(connection: &mut AsyncPgConnection, hash: [u8; 32]) -> 
     .transpose()
 }
 
-pub(super) async fn record(connection: &mut AsyncPgConnection, hash: [u8; 32], click: NewClick) -> Outcome<()> {
+pub(super) async fn record(connection: &mut AsyncPgConnection, hash: [u8; 32], click: NewClick) -> StatementResult<()> {
     sql(RECORD)
         .bind::<Binary, _>(hash.to_vec())
         .bind::<Text, _>(ClickKind::as_str(click.kind))
@@ -147,7 +147,11 @@ pub(super) async fn record(connection: &mut AsyncPgConnection, hash: [u8; 32], c
     Ok(())
 }
 
-pub(super) async fn remember_again(connection: &mut AsyncPgConnection, hash: [u8; 32], job_id: Uuid) -> Outcome<()> {
+pub(super) async fn remember_again(
+    connection: &mut AsyncPgConnection,
+    hash: [u8; 32],
+    job_id: Uuid,
+) -> StatementResult<()> {
     sql(REMEMBER_AGAIN).bind::<Binary, _>(hash.to_vec()).bind::<SqlUuid, _>(job_id).execute(connection).await?;
     Ok(())
 }
@@ -156,7 +160,7 @@ pub(super) async fn of_job(
     connection: &mut AsyncPgConnection,
     caller: Caller,
     job_id: Uuid,
-) -> Outcome<Vec<LinkStatus>> {
+) -> StatementResult<Vec<LinkStatus>> {
     let rows: Vec<StatusRow> = sql(OF_JOB)
         .bind::<SqlUuid, _>(job_id)
         .bind::<Text, _>(caller.tenant)
@@ -167,6 +171,6 @@ pub(super) async fn of_job(
     rows.into_iter().map(StatusRow::read).collect()
 }
 
-pub(super) async fn forget(connection: &mut AsyncPgConnection, age: Duration) -> Outcome<u64> {
+pub(super) async fn forget(connection: &mut AsyncPgConnection, age: Duration) -> StatementResult<u64> {
     Ok(sql(FORGET).bind::<BigInt, _>(millis(age)).execute(connection).await? as u64)
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::column;
 use super::effects::{EffectRow, Effects, with_effects};
 use super::rows::{IdRow, to_json};
-use super::run::Outcome;
+use super::run::StatementResult;
 use super::sql::sql;
 use model::problem::{Problem, ProblemKind};
 use model::transitions::MAX_CRASHES;
@@ -60,17 +60,17 @@ const LOSE: &str = with_effects!(
 
 /// Crashes that were none: the worker of these attempts was taken for dead and lives. Guarded by the event that recorded the
 /// loss. What is final stays as it is.
-const FORGIVE: &str = "
+const FORGIVE: &str = concat!("
     with wronged as materialized (
         select j.id from jobs j
-        where j.id = any($1) and j.state in ('pending', 'processing', 'retrying') and j.crashes > 0
+        where j.id = any($1) and j.state in ", store::unfinished_states!(), " and j.crashes > 0
           and exists (select from unnest($1::uuid[], $2::int[]) as i(job_id, attempt)
                       join events e on e.job_id = any(array[i.job_id]) and e.attempt = i.attempt and e.kind = 'worker_lost'
                       where i.job_id = j.id)
         order by id for no key update
     )
     update jobs j set crashes = j.crashes - 1, interruptions = j.interruptions + 1
-    from wronged where j.id = any(array[wronged.id])";
+    from wronged where j.id = any(array[wronged.id])");
 
 /// Workers that are gone: their lock is free, or they have been silent for `$1` milliseconds (of this server's life, because
 /// nobody could beat while it was down). One without a row that still holds its lock will register again and say so itself.
@@ -93,7 +93,7 @@ pub(super) async fn gone_holders(
     connection: &mut AsyncPgConnection,
     jobs: &[Uuid],
     besides: Uuid,
-) -> Outcome<Vec<Uuid>> {
+) -> StatementResult<Vec<Uuid>> {
     let rows: Vec<IdRow> =
         sql(GONE_HOLDERS).bind::<Array<SqlUuid>, _>(jobs).bind::<SqlUuid, _>(besides).load(connection).await?;
     let gone = column(&rows, |row| row.id);
@@ -107,7 +107,7 @@ pub(super) async fn gone_holders(
     Ok(gone)
 }
 
-pub(super) async fn gone_workers(connection: &mut AsyncPgConnection, silence_ms: i64) -> Outcome<Vec<Uuid>> {
+pub(super) async fn gone_workers(connection: &mut AsyncPgConnection, silence_ms: i64) -> StatementResult<Vec<Uuid>> {
     let rows: Vec<IdRow> = sql(GONE_WORKERS).bind::<diesel::sql_types::BigInt, _>(silence_ms).load(connection).await?;
     Ok(column(&rows, |row| row.id))
 }
@@ -127,7 +127,7 @@ pub(super) async fn lose(
     workers: &[Uuid],
     claimed_next: &[Uuid],
     known: Lost,
-) -> Outcome<Effects> {
+) -> StatementResult<Effects> {
     let again =
         Problem::new(ProblemKind::WorkersLost, "The worker running this attempt was lost; another one will run it.");
     let ends = Problem::new(
@@ -149,7 +149,7 @@ pub(super) async fn lose(
 }
 
 /// Makes the crashes of these attempts, whose worker lives, interruptions.
-pub(super) async fn forgive(connection: &mut AsyncPgConnection, attempts: &[(Uuid, i32)]) -> Outcome<()> {
+pub(super) async fn forgive(connection: &mut AsyncPgConnection, attempts: &[(Uuid, i32)]) -> StatementResult<()> {
     sql(FORGIVE)
         .bind::<Array<SqlUuid>, _>(column(attempts, |(job, _)| *job))
         .bind::<Array<Integer>, _>(column(attempts, |(_, attempt)| *attempt))

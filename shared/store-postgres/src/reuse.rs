@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
-use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Binary, Integer, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
 use uuid::Uuid;
 
@@ -14,10 +14,11 @@ use super::effects::Effects;
 use super::errors::Failure;
 use super::follow::follow;
 use super::millis;
-use super::rows::{IdRow, JobRow, NowRow, artifacts_column, job_columns, to_json};
-use super::run::Outcome;
+use super::reuse_insert::insert;
+use super::rows::{IdRow, JobRow, artifacts_column, job_columns};
+use super::run::StatementResult;
 use super::sql::sql;
-use super::submit::{created, recognise, rung, submitted};
+use super::submit::{recognise, rung, submitted};
 use model::job::NewJob;
 use model::reuse::{Reuse, Served, Sharing};
 use store::Submitted;
@@ -48,42 +49,22 @@ const FRESH: &str = "
     ) j";
 
 /// Makes the run's end wait for us, or finds that it has ended: who changes the job now sees that it is followed.
-const JOIN: &str = "
+const JOIN: &str = concat!(
+    "
     with wanted as (
         select * from unnest($1::bytea[], $2::int[]) as w(fingerprint, more)
     ), locked as materialized (
         select id, fingerprint from jobs
-        where fingerprint = any($1) and joined is not null and state in ('pending', 'processing', 'retrying')
+        where fingerprint = any($1) and joined is not null and state in ",
+    store::unfinished_states!(),
+    "
         order by id for no key update
     )
     update jobs j set joined = j.joined + w.more
     from locked l join wanted w on w.fingerprint = l.fingerprint
     where j.id = any(array[l.id])
-    returning j.id, j.fingerprint, j.attempt";
-
-const INSERT: &str = "
-    with input as (
-        select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-                             $9::text[], $10::int[], $11::bigint[], $12::bigint[], $13::text[], $14::uuid[], $15::bytea[],
-                             $16::int[], $17::uuid[], $18::text[], $19::text[], $20::text[], $21::bigint[], $22::uuid[])
-        as i(id, tenant, principal, report, report_version, lane, params, formats, notify, max_attempts, timeout_ms,
-             retention_ms, traceparent, outbox_id, fingerprint, joined, leader_id, served, link_seeds, forecast, late_ms, made_from)
-    ), job as (
-        insert into jobs (id, tenant, principal, report, report_version, lane, params, formats, notify, max_attempts,
-                          timeout_ms, retention_ms, traceparent, fingerprint, joined, leader_id, served, link_seeds, forecast,
-                          late_at, made_from)
-        select id, tenant, principal, report, report_version, lane, params::json, formats::json, notify::json, max_attempts,
-               timeout_ms, retention_ms, traceparent, fingerprint, joined, leader_id, served, link_seeds::json, forecast::json,
-               now() + late_ms * interval '1 millisecond', made_from
-        from input
-    ), event as (
-        insert into events (job_id, seq, tenant, principal, kind, state, attempt)
-        select id, 1, tenant, principal, 'submitted', 'pending', 0 from input
-    ), rung as (
-        insert into outbox (id, kind, subject, queue, traceparent, leased_until)
-        select outbox_id, 'run-job', id, lane, traceparent, now() + interval '5 seconds' from input where leader_id is null
-    )
-    select now() as now";
+    returning j.id, j.fingerprint, j.attempt"
+);
 
 const ANSWERED: &str =
     concat!("select ", job_columns!(), ", ", artifacts_column!(), " from jobs j where j.id = any($1)");
@@ -107,20 +88,20 @@ struct LeaderRow {
 }
 
 /// One job of a batch, and what answers it.
-struct Seat<'a> {
-    job: &'a NewJob,
-    reuse: &'a Reuse,
-    outbox_id: Uuid,
-    sharing: Sharing,
+pub(super) struct ReusingJob<'a> {
+    pub(super) job: &'a NewJob,
+    pub(super) reuse: &'a Reuse,
+    pub(super) outbox_id: Uuid,
+    pub(super) sharing: Sharing,
 }
 
-impl Seat<'_> {
+impl ReusingJob<'_> {
     /// Tells whether an identical job may still be found for it.
     fn is_open(&self) -> bool {
         self.sharing.leader.is_none() && !self.reuse.max_age.is_zero()
     }
 
-    const fn own<T: Copy>(&self, value: T) -> Option<T> {
+    pub(super) const fn own<T: Copy>(&self, value: T) -> Option<T> {
         if self.sharing.leader.is_none() { Some(value) } else { None }
     }
 }
@@ -130,7 +111,7 @@ pub(super) async fn submit_reusing(
     connection: &mut AsyncPgConnection,
     part: &[NewJob],
     effects: &mut Effects,
-) -> Outcome<Vec<Submitted>> {
+) -> StatementResult<Vec<Submitted>> {
     let (outcomes, told) = connection
         .transaction::<_, Failure, _>(async move |connection| {
             let mut told = Effects::default();
@@ -146,19 +127,19 @@ async fn submit_all(
     connection: &mut AsyncPgConnection,
     part: &[NewJob],
     told: &mut Effects,
-) -> Outcome<Vec<Submitted>> {
+) -> StatementResult<Vec<Submitted>> {
     let mut outcomes: Vec<Option<Submitted>> = vec![None; part.len()];
     let taken = take_keys(connection, part).await?;
     let accepted = |job: &NewJob| job.idempotency.is_none() || taken.contains(&job.id);
-    let mut seats: Vec<Seat<'_>> = part
+    let mut entries: Vec<ReusingJob<'_>> = part
         .iter()
         .filter(|job| accepted(job))
         .filter_map(|job| {
             let reuse = job.reuse.as_ref()?;
-            Some(Seat { job, reuse, outbox_id: Uuid::now_v7(), sharing: Sharing::default() })
+            Some(ReusingJob { job, reuse, outbox_id: Uuid::now_v7(), sharing: Sharing::default() })
         })
         .collect();
-    let mut answers = seat(connection, &mut seats, told).await?;
+    let mut answers = write_entries(connection, &mut entries, told).await?;
     for (job, outcome) in part.iter().zip(&mut outcomes) {
         *outcome = answers.remove(&job.id);
     }
@@ -169,7 +150,7 @@ async fn submit_all(
 }
 
 /// Takes the keys that are free. Returns the jobs that have theirs.
-async fn take_keys(connection: &mut AsyncPgConnection, part: &[NewJob]) -> Outcome<Vec<Uuid>> {
+async fn take_keys(connection: &mut AsyncPgConnection, part: &[NewJob]) -> StatementResult<Vec<Uuid>> {
     let keyed: Vec<_> = part.iter().filter_map(|job| Some((job, job.idempotency.as_ref()?))).collect();
     if keyed.is_empty() {
         return Ok(Vec::new());
@@ -186,23 +167,23 @@ async fn take_keys(connection: &mut AsyncPgConnection, part: &[NewJob]) -> Outco
 }
 
 /// Finds what answers each job, writes them all, and takes those that follow another job to where it is.
-async fn seat(
+async fn write_entries(
     connection: &mut AsyncPgConnection,
-    seats: &mut [Seat<'_>],
+    entries: &mut [ReusingJob<'_>],
     told: &mut Effects,
-) -> Outcome<HashMap<Uuid, Submitted>> {
-    if seats.is_empty() {
+) -> StatementResult<HashMap<Uuid, Submitted>> {
+    if entries.is_empty() {
         return Ok(HashMap::new());
     }
-    take_turns(connection, seats).await?;
-    let mut ahead = find_fresh(connection, seats).await?;
-    let joined = join(connection, seats).await?;
+    take_turns(connection, entries).await?;
+    let mut ahead = find_fresh(connection, entries).await?;
+    let joined = join(connection, entries).await?;
     ahead.extend(joined);
     // A run that was under way a moment ago is over, where it could not be joined.
-    ahead.extend(find_fresh(connection, seats).await?);
-    lead_the_rest(seats);
-    let now = insert(connection, seats).await?;
-    for Seat { job, outbox_id, sharing, .. } in &*seats {
+    ahead.extend(find_fresh(connection, entries).await?);
+    lead_the_rest(entries);
+    let now = insert(connection, entries).await?;
+    for ReusingJob { job, outbox_id, sharing, .. } in &*entries {
         let mut event = submitted(job, now);
         event.leader = sharing.follows();
         told.events.push(event);
@@ -213,11 +194,12 @@ async fn seat(
     if !ahead.is_empty() {
         told.append(follow(connection, &ahead).await?);
     }
-    answer(connection, seats, now).await
+    answer(connection, entries, now).await
 }
 
-async fn take_turns(connection: &mut AsyncPgConnection, seats: &[Seat<'_>]) -> Outcome<()> {
-    let mut keys: Vec<(i32, i32)> = seats.iter().filter(|seat| seat.is_open()).map(|seat| seat.reuse.turn()).collect();
+async fn take_turns(connection: &mut AsyncPgConnection, entries: &[ReusingJob<'_>]) -> StatementResult<()> {
+    let mut keys: Vec<(i32, i32)> =
+        entries.iter().filter(|entry| entry.is_open()).map(|entry| entry.reuse.turn()).collect();
     keys.sort_unstable();
     keys.dedup();
     if !keys.is_empty() {
@@ -231,30 +213,30 @@ async fn take_turns(connection: &mut AsyncPgConnection, seats: &[Seat<'_>]) -> O
 }
 
 /// Answers from the files of identical jobs, where there are fresh ones. Returns those jobs.
-async fn find_fresh(connection: &mut AsyncPgConnection, seats: &mut [Seat<'_>]) -> Outcome<Vec<Uuid>> {
-    let mut open: Vec<&mut Seat<'_>> = seats.iter_mut().filter(|seat| seat.is_open()).collect();
+async fn find_fresh(connection: &mut AsyncPgConnection, entries: &mut [ReusingJob<'_>]) -> StatementResult<Vec<Uuid>> {
+    let mut open: Vec<&mut ReusingJob<'_>> = entries.iter_mut().filter(|entry| entry.is_open()).collect();
     if open.is_empty() {
         return Ok(Vec::new());
     }
     let found: Vec<FreshRow> = sql(FRESH)
-        .bind::<Array<Binary>, _>(column(&open, |seat| seat.reuse.fingerprint.as_slice()))
-        .bind::<Array<BigInt>, _>(column(&open, |seat| millis(seat.reuse.max_age)))
-        .bind::<Array<Text>, _>(column(&open, |seat| seat.job.caller.tenant.as_str()))
+        .bind::<Array<Binary>, _>(column(&open, |entry| entry.reuse.fingerprint.as_slice()))
+        .bind::<Array<BigInt>, _>(column(&open, |entry| millis(entry.reuse.max_age)))
+        .bind::<Array<Text>, _>(column(&open, |entry| entry.job.caller.tenant.as_str()))
         .load(connection)
         .await?;
     for row in &found {
-        if let Some(seat) = usize::try_from(row.place - 1).ok().and_then(|place| open.get_mut(place)) {
-            seat.sharing = Sharing { served: Served::Warm, leader: Some(row.id), ..Sharing::default() };
+        if let Some(entry) = usize::try_from(row.place - 1).ok().and_then(|place| open.get_mut(place)) {
+            entry.sharing = Sharing { served: Served::Warm, leader: Some(row.id), ..Sharing::default() };
         }
     }
     Ok(column(&found, |row| row.id))
 }
 
 /// Joins runs that are under way. Returns those whose first attempt has begun.
-async fn join(connection: &mut AsyncPgConnection, seats: &mut [Seat<'_>]) -> Outcome<Vec<Uuid>> {
+async fn join(connection: &mut AsyncPgConnection, entries: &mut [ReusingJob<'_>]) -> StatementResult<Vec<Uuid>> {
     let mut wanted: BTreeMap<&[u8], i32> = BTreeMap::new();
-    for seat in seats.iter().filter(|seat| seat.is_open()) {
-        *wanted.entry(seat.reuse.fingerprint.as_slice()).or_default() += 1;
+    for entry in entries.iter().filter(|entry| entry.is_open()) {
+        *wanted.entry(entry.reuse.fingerprint.as_slice()).or_default() += 1;
     }
     if wanted.is_empty() {
         return Ok(Vec::new());
@@ -264,88 +246,53 @@ async fn join(connection: &mut AsyncPgConnection, seats: &mut [Seat<'_>]) -> Out
         .bind::<Array<Integer>, _>(wanted.values().copied().collect::<Vec<_>>())
         .load(connection)
         .await?;
-    for seat in seats.iter_mut().filter(|seat| seat.is_open()) {
-        if let Some(leader) = leaders.iter().find(|leader| leader.fingerprint == seat.reuse.fingerprint) {
-            seat.sharing = Sharing { served: Served::Joined, leader: Some(leader.id), ..Sharing::default() };
+    for entry in entries.iter_mut().filter(|entry| entry.is_open()) {
+        if let Some(leader) = leaders.iter().find(|leader| leader.fingerprint == entry.reuse.fingerprint) {
+            entry.sharing = Sharing { served: Served::Joined, leader: Some(leader.id), ..Sharing::default() };
         }
     }
     Ok(leaders.iter().filter(|leader| leader.attempt > 0).map(|leader| leader.id).collect())
 }
 
 /// Of identical jobs that nothing answers yet the first one leads the others.
-fn lead_the_rest(seats: &mut [Seat<'_>]) {
+fn lead_the_rest(entries: &mut [ReusingJob<'_>]) {
     let mut leaders: HashMap<[u8; 32], (Uuid, i32)> = HashMap::new();
-    for seat in seats.iter_mut().filter(|seat| seat.is_open()) {
-        match leaders.get_mut(&seat.reuse.fingerprint) {
+    for entry in entries.iter_mut().filter(|entry| entry.is_open()) {
+        match leaders.get_mut(&entry.reuse.fingerprint) {
             Some((leader, joined)) => {
                 *joined += 1;
-                seat.sharing = Sharing { served: Served::Joined, leader: Some(*leader), ..Sharing::default() };
+                entry.sharing = Sharing { served: Served::Joined, leader: Some(*leader), ..Sharing::default() };
             }
-            None => drop(leaders.insert(seat.reuse.fingerprint, (seat.job.id, 0))),
+            None => drop(leaders.insert(entry.reuse.fingerprint, (entry.job.id, 0))),
         }
     }
-    for seat in seats.iter_mut().filter(|seat| seat.is_open()) {
-        let of = leaders.get(&seat.reuse.fingerprint).filter(|(leader, _)| *leader == seat.job.id);
-        seat.sharing.joined = of.map(|(_, joined)| *joined);
+    for entry in entries.iter_mut().filter(|entry| entry.is_open()) {
+        let of = leaders.get(&entry.reuse.fingerprint).filter(|(leader, _)| *leader == entry.job.id);
+        entry.sharing.joined = of.map(|(_, joined)| *joined);
     }
-}
-
-async fn insert(connection: &mut AsyncPgConnection, seats: &[Seat<'_>]) -> Outcome<DateTime<Utc>> {
-    let json = |write: fn(&Seat<'_>) -> Outcome<String>| seats.iter().map(write).collect::<Outcome<Vec<_>>>();
-    let seeds = seats.iter().map(|seat| seat.sharing.leader.map(|_| to_json(&seat.reuse.links)).transpose());
-    let seeds = seeds.collect::<Outcome<Vec<Option<String>>>>()?;
-    let forecasts = seats.iter().map(|seat| seat.job.forecast.as_ref().map(to_json).transpose());
-    let forecasts = forecasts.collect::<Outcome<Vec<Option<String>>>>()?;
-    let served = |seat: &Seat<'_>| seat.sharing.leader.map(|_| seat.sharing.served.as_str());
-    let row: NowRow = sql(INSERT)
-        .bind::<Array<SqlUuid>, _>(column(seats, |seat| seat.job.id))
-        .bind::<Array<Text>, _>(column(seats, |seat| seat.job.caller.tenant.as_str()))
-        .bind::<Array<Text>, _>(column(seats, |seat| seat.job.caller.principal.as_str()))
-        .bind::<Array<Text>, _>(column(seats, |seat| seat.job.report.as_str()))
-        .bind::<Array<Text>, _>(column(seats, |seat| seat.job.report_version.as_str()))
-        .bind::<Array<Text>, _>(column(seats, |seat| seat.job.lane.as_str()))
-        .bind::<Array<Text>, _>(json(|seat| to_json(&seat.job.params))?)
-        .bind::<Array<Text>, _>(json(|seat| to_json(&seat.job.formats))?)
-        .bind::<Array<Text>, _>(json(|seat| to_json(&seat.job.notify))?)
-        .bind::<Array<Integer>, _>(column(seats, |seat| seat.job.max_attempts))
-        .bind::<Array<BigInt>, _>(column(seats, |seat| seat.job.timeout_ms))
-        .bind::<Array<BigInt>, _>(column(seats, |seat| seat.job.retention_ms))
-        .bind::<Array<Nullable<Text>>, _>(column(seats, |seat| seat.job.traceparent.as_deref()))
-        .bind::<Array<SqlUuid>, _>(column(seats, |seat| seat.outbox_id))
-        .bind::<Array<Nullable<Binary>>, _>(column(seats, |seat| seat.own(seat.reuse.fingerprint.as_slice())))
-        .bind::<Array<Nullable<Integer>>, _>(column(seats, |seat| seat.sharing.joined))
-        .bind::<Array<Nullable<SqlUuid>>, _>(column(seats, |seat| seat.sharing.leader))
-        .bind::<Array<Nullable<Text>>, _>(column(seats, served))
-        .bind::<Array<Nullable<Text>>, _>(seeds)
-        .bind::<Array<Nullable<Text>>, _>(forecasts)
-        .bind::<Array<Nullable<BigInt>>, _>(column(seats, |seat| seat.job.late_after_ms()))
-        .bind::<Array<Nullable<SqlUuid>>, _>(column(seats, |seat| seat.reuse.made_from))
-        .get_result(connection)
-        .await?;
-    Ok(row.now)
 }
 
 /// Answers each job as it was submitted. Those that are done already are read, for their files.
 async fn answer(
     connection: &mut AsyncPgConnection,
-    seats: &[Seat<'_>],
+    entries: &[ReusingJob<'_>],
     now: DateTime<Utc>,
-) -> Outcome<HashMap<Uuid, Submitted>> {
-    let warm = |seat: &&Seat<'_>| seat.sharing.served == Served::Warm;
-    let done: Vec<Uuid> = seats.iter().filter(warm).map(|seat| seat.job.id).collect();
+) -> StatementResult<HashMap<Uuid, Submitted>> {
+    let warm = |entry: &&ReusingJob<'_>| entry.sharing.served == Served::Warm;
+    let done: Vec<Uuid> = entries.iter().filter(warm).map(|entry| entry.job.id).collect();
     let rows: Vec<JobRow> = if done.is_empty() {
         Vec::new()
     } else {
         sql(ANSWERED).bind::<Array<SqlUuid>, _>(done).load(connection).await?
     };
-    let mut answers = HashMap::with_capacity(seats.len());
+    let mut answers = HashMap::with_capacity(entries.len());
     for row in rows {
         let job = row.into_job()?;
         answers.insert(job.id, Submitted::Created(Box::new(job)));
     }
-    for Seat { job, sharing, reuse, .. } in seats.iter().filter(|seat| !warm(seat)) {
-        let mut made = created(job, now);
-        made.sharing = Sharing { made_from: reuse.made_from, ..*sharing };
+    for ReusingJob { job, sharing, reuse, .. } in entries.iter().filter(|entry| !warm(entry)) {
+        let sharing = Sharing { made_from: reuse.made_from, ..*sharing };
+        let made = (*job).clone().into_job(now, sharing);
         answers.insert(job.id, Submitted::Created(Box::new(made)));
     }
     Ok(answers)

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::errors::{Failure, unreadable};
-use super::run::Outcome;
+use super::run::StatementResult;
 use super::sql::sql;
 use model::job::{Caller, Job};
 use model::message::{Message, Queue, Route};
@@ -124,7 +124,7 @@ pub(super) struct JobRow {
 }
 
 impl JobRow {
-    pub(super) fn into_job(self) -> Outcome<Job> {
+    pub(super) fn into_job(self) -> StatementResult<Job> {
         let progress = Progress {
             phase: self.phase.parse().map_err(unreadable)?,
             rows: self.rows_read.unsigned_abs(),
@@ -172,12 +172,12 @@ impl JobRow {
 }
 
 /// Reads JSON that we wrote.
-pub(super) fn from_json<'a, T: Deserialize<'a>>(text: &'a str) -> Outcome<T> {
+pub(super) fn from_json<'a, T: Deserialize<'a>>(text: &'a str) -> StatementResult<T> {
     serde_json::from_str(text).map_err(unreadable)
 }
 
 /// Writes JSON.
-pub(super) fn to_json(value: &impl serde::Serialize) -> Outcome<String> {
+pub(super) fn to_json(value: &impl serde::Serialize) -> StatementResult<String> {
     serde_json::to_string(value).map_err(|error| Failure::BadData(error.to_string()))
 }
 
@@ -195,7 +195,7 @@ pub(super) fn read_message(
     subject: Uuid,
     (queue, delay_ms): (&str, Option<i64>),
     detail: Option<&str>,
-) -> Outcome<(Route, Message)> {
+) -> StatementResult<(Route, Message)> {
     let queue = Queue::from_routing_key(queue).ok_or_else(|| unreadable(format!("unknown queue `{queue}`")))?;
     let delay = delay_ms.map(|delay| Duration::from_millis(delay.unsigned_abs()));
     let message = match kind {
@@ -232,7 +232,7 @@ pub(super) struct NowRow {
 }
 
 /// Asks for database time.
-pub(super) fn now(connection: &mut AsyncPgConnection) -> BoxFuture<'_, Outcome<DateTime<Utc>>> {
+pub(super) fn now(connection: &mut AsyncPgConnection) -> BoxFuture<'_, StatementResult<DateTime<Utc>>> {
     async move {
         let row: NowRow = sql("select now() as now").get_result(connection).await?;
         Ok(row.now)

@@ -16,12 +16,12 @@ use store::StoreError;
 
 /// How long a caller waits.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
+pub(super) struct Timeouts {
     acquire: Duration,
     operation: Duration,
 }
 
-impl Limits {
+impl Timeouts {
     pub(super) fn of(database: &configuration::Database) -> Self {
         // The server ends a statement first, and says so; this is for a server that no longer says anything.
         Self { acquire: database.acquire_timeout, operation: database.statement_timeout + Duration::from_secs(1) }
@@ -29,7 +29,7 @@ impl Limits {
 }
 
 /// What an operation answers before it is a `StoreError`.
-pub(super) type Outcome<T> = Result<T, Failure>;
+pub(super) type StatementResult<T> = Result<T, Failure>;
 
 /// Makes the pool. Connects to nothing yet.
 pub(super) fn pool(connector: &Connector, size: usize) -> Result<Pool<AsyncPgConnection>, StoreError> {
@@ -52,7 +52,7 @@ impl PostgresStore {
     /// Runs an operation that only reads, or whose writes nobody is told of.
     pub(super) async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
     where
-        F: for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, Outcome<T>> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, StatementResult<T>> + Send + 'static,
         T: Send + 'static,
     {
         self.change(|connection| async move { Ok((work(connection).await?, Effects::default())) }.boxed()).await
@@ -61,7 +61,7 @@ impl PostgresStore {
     /// Runs an operation to its end, whatever becomes of the caller, and tells of what it committed.
     pub(super) async fn change<T, F>(&self, work: F) -> Result<T, StoreError>
     where
-        F: for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, Outcome<(T, Effects)>> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, StatementResult<(T, Effects)>> + Send + 'static,
         T: Send + 'static,
     {
         let store = self.clone();
@@ -80,7 +80,7 @@ impl PostgresStore {
 
     pub(super) async fn attempt<T, F>(&self, work: F) -> Result<T, StoreError>
     where
-        F: for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, Outcome<T>> + Send,
+        F: for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, StatementResult<T>> + Send,
     {
         let mut connection = self.acquire().await?;
         match tokio::time::timeout(self.limits.operation, work(&mut connection)).await {

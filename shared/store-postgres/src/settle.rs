@@ -11,19 +11,19 @@ use uuid::Uuid;
 use super::effects::{EffectRow, Effects, with_effects};
 use super::errors::Failure;
 use super::rows::to_json;
-use super::run::Outcome;
+use super::run::StatementResult;
 use super::sql::{Sql, sql};
 use super::{PostgresStore, column, millis, to_i64};
 use model::artifact::NewArtifact;
-use model::backoff::RetryDelay;
 use model::job::JobState;
 use model::problem::{Problem, ProblemKind};
+use model::retry_schedule::RetryDelay;
 use store::{Ending, Result, Settled, Settlement};
 
 /// `$1` to `$12` are the settlements; the ending is the state it asks for. `$13` to `$25` are the artifacts of those that are done.
 /// What was made from a kept file goes with it at the latest.
 const SETTLE: &str = with_effects!(
-    "with input as (
+    concat!("with input as (
         select * from unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
                              $8::bool[], $9::bigint[], $10::text[], $11::bigint[], $12::bigint[])
         as i(job_id, worker_id, attempt, ending, phase, rows_read, total_rows, total_is_estimate, bytes_written, problem,
@@ -41,7 +41,7 @@ const SETTLE: &str = with_effects!(
             interruptions = j.interruptions + (h.ending = 'pending')::int,
             phase = h.phase, rows_read = h.rows_read, total_rows = h.total_rows, total_is_estimate = h.total_is_estimate,
             bytes_written = h.bytes_written, rung_at = now(),
-            finished_at = case when h.ends in ('done', 'failed') then now() end,
+            finished_at = case when h.ends in ", store::ended_states!(), " then now() end,
             next_attempt_at = case when h.ends = 'retrying' then now() + h.due_ms * interval '1 millisecond' end,
             error = case when h.ends = 'pending' then j.error else h.problem::json end
         from held h where j.id = any(array[h.job_id])
@@ -66,7 +66,7 @@ const SETTLE: &str = with_effects!(
         from made
     ), link as (
         insert into links (token_hash, artifact_id, tenant, expires_at) select link_hash, id, tenant, expires_at from made
-    )"
+    )")
 );
 
 /// A fencing token: job, worker, attempt.
@@ -87,7 +87,7 @@ impl PostgresStore {
 async fn settle_all(
     connection: &mut AsyncPgConnection,
     settlements: Vec<Settlement>,
-) -> Outcome<(Vec<Settled>, Effects)> {
+) -> StatementResult<(Vec<Settled>, Effects)> {
     let mut effects = Effects::default();
     let mut reached: HashMap<Token, JobState> = HashMap::new();
     let mut seen = HashSet::new();
@@ -158,11 +158,11 @@ const fn retry_delay(settlement: &Settlement) -> Option<&RetryDelay> {
     }
 }
 
-async fn settle_part(connection: &mut AsyncPgConnection, part: &[Settlement]) -> Outcome<Effects> {
+async fn settle_part(connection: &mut AsyncPgConnection, part: &[Settlement]) -> StatementResult<Effects> {
     let problems = part
         .iter()
         .map(|settlement| problem(settlement).map(to_json).transpose())
-        .collect::<Outcome<Vec<Option<String>>>>()?;
+        .collect::<StatementResult<Vec<Option<String>>>>()?;
     let statement = sql(SETTLE)
         .bind::<Array<SqlUuid>, _>(column(part, |s| s.job_id))
         .bind::<Array<SqlUuid>, _>(column(part, |s| s.worker_id))

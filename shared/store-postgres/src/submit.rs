@@ -13,13 +13,12 @@ use super::effects::Effects;
 use super::errors::Failure;
 use super::reuse::submit_reusing;
 use super::rows::{JobRow, artifacts_column, job_columns, to_json};
-use super::run::Outcome;
+use super::run::StatementResult;
 use super::sql::sql;
 use super::{PostgresStore, column};
 use model::event::{Event, EventKind};
-use model::job::{Caller, Idempotency, Job, JobState, NewJob};
+use model::job::{Caller, Idempotency, JobState, NewJob};
 use model::message::{Message, OutboxMessage, Queue, Route};
-use model::progress::Progress;
 use model::reuse::Sharing;
 use store::{Result, Submitted};
 
@@ -87,7 +86,7 @@ struct KnownRow {
 
 impl KnownRow {
     /// What a repeat is answered, or a request that only has the same key.
-    fn answer(self, given: Option<&Idempotency>) -> Outcome<Submitted> {
+    fn answer(self, given: Option<&Idempotency>) -> StatementResult<Submitted> {
         if given.is_some_and(|given| given.body_hash.as_slice() == self.body_hash) {
             Ok(Submitted::Replayed(Box::new(self.job.into_job()?.as_submitted())))
         } else {
@@ -121,7 +120,7 @@ impl PostgresStore {
 
 /// How the jobs of a batch are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum SubmitPath {
     /// Each with a run of its own: one statement.
     Plain,
     /// An identical job may answer.
@@ -129,14 +128,17 @@ enum Way {
 }
 
 /// Submits jobs with and without a wish to reuse apart: the others do not pay for it.
-async fn submit_batch(connection: &mut AsyncPgConnection, jobs: Vec<NewJob>) -> Outcome<(Vec<Submitted>, Effects)> {
+async fn submit_batch(
+    connection: &mut AsyncPgConnection,
+    jobs: Vec<NewJob>,
+) -> StatementResult<(Vec<Submitted>, Effects)> {
     if jobs.iter().all(|job| job.reuse.is_none()) {
-        return submit_all(connection, jobs, Way::Plain).await;
+        return submit_all(connection, jobs, SubmitPath::Plain).await;
     }
     let reuses: Vec<bool> = jobs.iter().map(|job| job.reuse.is_some()).collect();
     let (reusing, plain): (Vec<NewJob>, Vec<NewJob>) = jobs.into_iter().partition(|job| job.reuse.is_some());
-    let (plain, mut effects) = submit_all(connection, plain, Way::Plain).await?;
-    let (reusing, told) = submit_all(connection, reusing, Way::Reusing).await?;
+    let (plain, mut effects) = submit_all(connection, plain, SubmitPath::Plain).await?;
+    let (reusing, told) = submit_all(connection, reusing, SubmitPath::Reusing).await?;
     effects.append(told);
     let (mut plain, mut reusing) = (plain.into_iter(), reusing.into_iter());
     let outcomes = reuses.into_iter().filter_map(|reuses| if reuses { reusing.next() } else { plain.next() });
@@ -147,15 +149,15 @@ async fn submit_batch(connection: &mut AsyncPgConnection, jobs: Vec<NewJob>) -> 
 async fn submit_all(
     connection: &mut AsyncPgConnection,
     jobs: Vec<NewJob>,
-    way: Way,
-) -> Outcome<(Vec<Submitted>, Effects)> {
+    path: SubmitPath,
+) -> StatementResult<(Vec<Submitted>, Effects)> {
     let mut effects = Effects::default();
     let mut outcomes = Vec::with_capacity(jobs.len());
     let mut parts = vec![jobs.as_slice()];
     while let Some(part) = parts.pop() {
-        let done = match way {
-            Way::Plain => submit_part(connection, part, &mut effects).await,
-            Way::Reusing => submit_reusing(connection, part, &mut effects).await,
+        let done = match path {
+            SubmitPath::Plain => submit_part(connection, part, &mut effects).await,
+            SubmitPath::Reusing => submit_reusing(connection, part, &mut effects).await,
         };
         match done {
             Ok(mut done) => outcomes.append(&mut done),
@@ -176,7 +178,7 @@ async fn submit_part(
     connection: &mut AsyncPgConnection,
     part: &[NewJob],
     effects: &mut Effects,
-) -> Outcome<Vec<Submitted>> {
+) -> StatementResult<Vec<Submitted>> {
     let mut outcomes: Vec<Option<Submitted>> = vec![None; part.len()];
     let mut open: Vec<usize> = (0..part.len()).collect();
     // A key that is forgotten between the two statements is free again: three rounds are two more than ever needed.
@@ -190,7 +192,7 @@ async fn submit_part(
         let mut rest = Vec::new();
         for ((index, job), outbox_id) in open.into_iter().zip(batch).zip(outbox_ids) {
             if let (Some(now), Some(outcome)) = (accepted.get(&job.id), outcomes.get_mut(index)) {
-                *outcome = Some(Submitted::Created(Box::new(created(job, *now))));
+                *outcome = Some(Submitted::Created(Box::new(job.clone().into_job(*now, Sharing::default()))));
                 effects.events.push(submitted(job, *now));
                 effects.outbox.push(rung(job, outbox_id));
             } else {
@@ -207,14 +209,14 @@ async fn insert(
     connection: &mut AsyncPgConnection,
     batch: &[&NewJob],
     outbox_ids: &[Uuid],
-) -> Outcome<HashMap<Uuid, DateTime<Utc>>> {
-    let params = batch.iter().map(|job| to_json(&job.params)).collect::<Outcome<Vec<_>>>()?;
-    let formats = batch.iter().map(|job| to_json(&job.formats)).collect::<Outcome<Vec<_>>>()?;
-    let notify = batch.iter().map(|job| to_json(&job.notify)).collect::<Outcome<Vec<_>>>()?;
+) -> StatementResult<HashMap<Uuid, DateTime<Utc>>> {
+    let params = batch.iter().map(|job| to_json(&job.params)).collect::<StatementResult<Vec<_>>>()?;
+    let formats = batch.iter().map(|job| to_json(&job.formats)).collect::<StatementResult<Vec<_>>>()?;
+    let notify = batch.iter().map(|job| to_json(&job.notify)).collect::<StatementResult<Vec<_>>>()?;
     let forecasts = batch
         .iter()
         .map(|job| job.forecast.as_ref().map(to_json).transpose())
-        .collect::<Outcome<Vec<Option<String>>>>()?;
+        .collect::<StatementResult<Vec<Option<String>>>>()?;
     let rows: Vec<AcceptedRow> = sql(SUBMIT)
         .bind::<Array<SqlUuid>, _>(column(batch, |job| job.id))
         .bind::<Array<Text>, _>(column(batch, |job| job.caller.tenant.as_str()))
@@ -247,7 +249,7 @@ pub(super) async fn recognise(
     part: &[NewJob],
     rest: Vec<usize>,
     outcomes: &mut [Option<Submitted>],
-) -> Outcome<Vec<usize>> {
+) -> StatementResult<Vec<usize>> {
     if rest.is_empty() {
         return Ok(rest);
     }
@@ -269,39 +271,6 @@ pub(super) async fn recognise(
         }
     }
     Ok(rest.into_iter().filter(|index| !answered.contains(index)).collect())
-}
-
-pub(super) fn created(job: &NewJob, now: DateTime<Utc>) -> Job {
-    Job {
-        id: job.id,
-        caller: job.caller.clone(),
-        report: job.report.clone(),
-        report_version: job.report_version.clone(),
-        lane: job.lane,
-        params: job.params.clone(),
-        formats: job.formats.clone(),
-        notify: job.notify.clone(),
-        state: JobState::Pending,
-        attempt: 0,
-        errors: 0,
-        crashes: 0,
-        interruptions: 0,
-        max_attempts: job.max_attempts,
-        timeout_ms: job.timeout_ms,
-        retention_ms: job.retention_ms,
-        worker_id: None,
-        progress: Progress::default(),
-        seq: 1,
-        created_at: now,
-        started_at: None,
-        finished_at: None,
-        next_attempt_at: None,
-        error: None,
-        traceparent: job.traceparent.clone(),
-        forecast: job.forecast,
-        artifacts: Vec::new(),
-        sharing: Sharing::default(),
-    }
 }
 
 pub(super) fn submitted(job: &NewJob, now: DateTime<Utc>) -> Event {

@@ -13,7 +13,7 @@ use super::effects::{EffectRow, Effects};
 use super::errors::{Failure, unreadable};
 use super::lose::{Lost, gone_workers, lose};
 use super::rows::{CountRow, IdRow, from_json};
-use super::run::Outcome;
+use super::run::StatementResult;
 use super::sql::{Sql, sql};
 use super::{PostgresStore, column, millis};
 use model::artifact::{Artifact, attempt_of_key};
@@ -112,19 +112,27 @@ const FORGET: &str = "
 
 /// Invariant 5, in one query. A worker is alive when its row is; a due time covers a retry; the sweeper rings what is pending. A job
 /// that follows another one is covered by it, and by the sweeper for a while after it has ended.
-const UNCOVERED: &str = "
+const UNCOVERED: &str = concat!(
+    "
     select id from jobs j
-    where state in ('pending', 'processing', 'retrying')
+    where state in ",
+    store::unfinished_states!(),
+    "
       and case when leader_id is null then state <> 'pending'
                else not exists (select from jobs l where l.id = j.leader_id
                                 and coalesce(l.finished_at, now()) > now() - interval '10 seconds') end
       and not (leader_id is null and state = 'retrying' and next_attempt_at is not null)
       and not (leader_id is null and state = 'processing' and exists (select from workers w where w.id = j.worker_id))
-      and not exists (select from outbox o where o.subject = j.id)";
+      and not exists (select from outbox o where o.subject = j.id)"
+);
 
-const COUNTS: &str = "
-    select lane, state, count(*) as count from jobs where state in ('pending', 'processing', 'retrying') and leader_id is null
-    group by lane, state order by lane, state";
+const COUNTS: &str = concat!(
+    "
+    select lane, state, count(*) as count from jobs where state in ",
+    store::unfinished_states!(),
+    " and leader_id is null
+    group by lane, state order by lane, state"
+);
 
 #[derive(QueryableByName)]
 struct ArtifactRow {
@@ -248,7 +256,7 @@ impl SweepStore for PostgresStore {
 }
 
 impl StateRow {
-    fn read(self) -> Outcome<(Lane, JobState, u64)> {
+    fn read(self) -> StatementResult<(Lane, JobState, u64)> {
         let lane = self.lane.parse().map_err(unreadable)?;
         Ok((lane, self.state.parse().map_err(unreadable)?, self.count.unsigned_abs()))
     }
@@ -268,7 +276,7 @@ impl PostgresStore {
     }
 }
 
-async fn release_lost(connection: &mut AsyncPgConnection, silence_ms: i64) -> Outcome<(Vec<Uuid>, Effects)> {
+async fn release_lost(connection: &mut AsyncPgConnection, silence_ms: i64) -> StatementResult<(Vec<Uuid>, Effects)> {
     connection
         .transaction::<_, Failure, _>(async move |connection| {
             let gone = gone_workers(connection, silence_ms).await?;
@@ -279,7 +287,7 @@ async fn release_lost(connection: &mut AsyncPgConnection, silence_ms: i64) -> Ou
         .await
 }
 
-async fn unreferenced(connection: &mut AsyncPgConnection, keys: Vec<String>) -> Outcome<Vec<String>> {
+async fn unreferenced(connection: &mut AsyncPgConnection, keys: Vec<String>) -> StatementResult<Vec<String>> {
     // Whatever is not named like a file of ours belongs to no attempt.
     let attempts = column(&keys, |key| attempt_of_key(key).unwrap_or((Uuid::nil(), 0)));
     let rows: Vec<KeyRow> = sql(UNREFERENCED)

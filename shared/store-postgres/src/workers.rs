@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::PostgresStore;
 use super::errors::unreadable;
 use super::heartbeat::PostgresHeartbeat;
-use super::run::Outcome;
+use super::run::StatementResult;
 use super::sql::sql;
 use store::{ClaimRequest, Claimed, Heartbeat, Result, Settled, Settlement, WorkerInfo, WorkerStatus, WorkerStore};
 
@@ -46,7 +46,7 @@ struct WorkerRow {
 }
 
 impl WorkerRow {
-    fn read(self) -> Outcome<WorkerStatus> {
+    fn read(self) -> StatementResult<WorkerStatus> {
         let lanes = self.lanes.iter().map(|lane| lane.parse()).collect::<std::result::Result<_, _>>();
         Ok(WorkerStatus {
             info: WorkerInfo {

@@ -8,7 +8,7 @@ use diesel::SqliteConnection;
 use uuid::Uuid;
 
 use super::SqliteStore;
-use super::errors::{Outcome, unreadable};
+use super::errors::{StatementResult, unreadable};
 use super::links;
 use super::rows::read_caller;
 use super::sql::{Cells, earlier, later, now, sql, to_json};
@@ -23,7 +23,7 @@ macro_rules! key_columns {
     };
 }
 
-fn read_key(cells: &mut Cells) -> Outcome<ApiKey> {
+fn read_key(cells: &mut Cells) -> StatementResult<ApiKey> {
     let (id, prefix, hash, caller) = (cells.id()?, cells.text()?, cells.hash()?, read_caller(cells)?);
     let scopes: Vec<Scope> = cells.json()?;
     let (created_at, expires_at, revoked_at) = (cells.time()?, cells.maybe_time()?, cells.maybe_time()?);
@@ -36,13 +36,13 @@ fn judged(key: ApiKey, now: DateTime<Utc>) -> ApiKey {
     ApiKey { expired, ..key }
 }
 
-fn key_by_hash(connection: &mut SqliteConnection, hash: &[u8; 32]) -> Outcome<Option<ApiKey>> {
+fn key_by_hash(connection: &mut SqliteConnection, hash: &[u8; 32]) -> StatementResult<Option<ApiKey>> {
     let now = now(connection)?;
     let text = concat!("select ", key_columns!(), " from api_keys where hash = ?1");
     Ok(sql!(text, hash).row(connection, read_key)?.map(|key| judged(key, now)))
 }
 
-fn create_key(transaction: &mut Transaction<'_>, key: &NewApiKey) -> Outcome<ApiKey> {
+fn create_key(transaction: &mut Transaction<'_>, key: &NewApiKey) -> StatementResult<ApiKey> {
     sql!(
         "insert into api_keys (id, prefix, hash, tenant, principal, scopes, created_at, expires_at) \
          values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::errors::{Outcome, unreadable};
+use super::errors::{StatementResult, unreadable};
 use super::outbox::put;
 use super::sql::{sql, to_json};
 use super::writer::Transaction;
@@ -28,7 +28,12 @@ pub(super) enum Ring {
 ///
 /// The update is guarded by the state and the event number the job was read with, so that no change is ever made on top of
 /// one that was not seen.
-pub(super) fn take(transaction: &mut Transaction<'_>, job: &mut Job, arrow: Transition, ring: Ring) -> Outcome<()> {
+pub(super) fn take(
+    transaction: &mut Transaction<'_>,
+    job: &mut Job,
+    arrow: Transition,
+    ring: Ring,
+) -> StatementResult<()> {
     write(transaction, job, arrow, ring)?;
     if let Ring::Yes(delay) = ring {
         put(transaction, job_doorbell(job, delay), job.traceparent.as_deref())?;
@@ -47,7 +52,7 @@ pub(super) fn take(transaction: &mut Transaction<'_>, job: &mut Job, arrow: Tran
         _ => None,
     };
     if let Some(occasion) = occasion {
-        deliver(transaction, job, &Telling { occasion, seq: job.seq, told: None })?;
+        deliver(transaction, job, &DeliverySeed { occasion, seq: job.seq, told: None })?;
     }
     if let (JobState::Failed, Some(error)) = (job.state, &job.error) {
         let letter = dead_letter(job, error.clone());
@@ -56,7 +61,7 @@ pub(super) fn take(transaction: &mut Transaction<'_>, job: &mut Job, arrow: Tran
     Ok(())
 }
 
-fn write(transaction: &mut Transaction<'_>, job: &mut Job, arrow: Transition, ring: Ring) -> Outcome<()> {
+fn write(transaction: &mut Transaction<'_>, job: &mut Job, arrow: Transition, ring: Ring) -> StatementResult<()> {
     let (before, seq) = (job.state, job.seq);
     if !arrow.from().contains(&before) {
         return Err(unreadable(format!("{arrow:?} cannot leave {before}")));
@@ -132,7 +137,7 @@ fn event_of(job: &Job, kind: EventKind, now: DateTime<Utc>) -> Event {
 }
 
 /// Writes the event of the state a job is in now.
-pub(super) fn tell(transaction: &mut Transaction<'_>, job: &Job, kind: EventKind) -> Outcome<()> {
+pub(super) fn tell(transaction: &mut Transaction<'_>, job: &Job, kind: EventKind) -> StatementResult<()> {
     let event = event_of(job, kind, transaction.now);
     let error = event.error.as_ref().map(to_json).transpose()?;
     sql!(
@@ -156,7 +161,7 @@ pub(super) fn tell(transaction: &mut Transaction<'_>, job: &Job, kind: EventKind
 
 /// What recipients are told.
 #[derive(Debug)]
-pub(super) struct Telling {
+pub(super) struct DeliverySeed {
     pub(super) occasion: Occasion,
     pub(super) seq: i64,
     /// What is not in the job's row.
@@ -164,7 +169,7 @@ pub(super) struct Telling {
 }
 
 /// Writes one delivery a recipient, and rings the notifier for each. Returns how many it wrote.
-pub(super) fn deliver(transaction: &mut Transaction<'_>, job: &Job, telling: &Telling) -> Outcome<u32> {
+pub(super) fn deliver(transaction: &mut Transaction<'_>, job: &Job, telling: &DeliverySeed) -> StatementResult<u32> {
     let mut deliveries = 0;
     for notify in &job.notify {
         let id = Uuid::now_v7();

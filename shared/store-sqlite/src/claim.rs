@@ -5,7 +5,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::change::{Ring, take};
-use super::errors::Outcome;
+use super::errors::StatementResult;
 use super::follow::lead;
 use super::lose::{Lost, take_all_from};
 use super::owner::Owner;
@@ -30,7 +30,7 @@ pub(super) fn claim(
     owner: &Owner,
     worker_id: Uuid,
     requests: &[ClaimRequest],
-) -> Outcome<Vec<Claimed>> {
+) -> StatementResult<Vec<Claimed>> {
     let known =
         sql!("select count(*) from workers where id = ?1", worker_id).rows(transaction.connection, Cells::count)?;
     let registered = known.iter().any(|rows| *rows > 0);
@@ -45,7 +45,7 @@ fn claim_one(
     owner: &Owner,
     worker: Worker,
     request: ClaimRequest,
-) -> Outcome<Claimed> {
+) -> StatementResult<Claimed> {
     let Some(mut job) = bare_job(transaction.connection, request.job_id)? else { return Ok(Claimed::Gone) };
     if let Some(holder) = job.worker_id
         && request.redelivered
@@ -76,7 +76,7 @@ fn claim_one(
     }
 }
 
-fn start(transaction: &mut Transaction<'_>, mut job: Job, worker: Worker) -> Outcome<Claimed> {
+fn start(transaction: &mut Transaction<'_>, mut job: Job, worker: Worker) -> StatementResult<Claimed> {
     if !worker.registered {
         return Ok(Claimed::Unregistered);
     }

@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::SqliteConnection;
 use diesel::connection::SimpleConnection as _;
 
-use super::errors::Outcome;
+use super::errors::StatementResult;
 use super::owner::Owner;
 use super::sql::{now, sql};
 
@@ -22,7 +22,7 @@ const JUMP: TimeDelta = TimeDelta::seconds(1);
 const WAITING: [&str; 8] = [
     "update workers set heartbeat_at = heartbeat_at + ?1",
     "update jobs set next_attempt_at = next_attempt_at + ?1 where state = 'retrying'",
-    "update jobs set rung_at = rung_at + ?1 where state in ('pending', 'retrying')",
+    concat!("update jobs set rung_at = rung_at + ?1 where state in ", store::waiting_states!()),
     "update jobs set late_at = late_at + ?1 where late_at is not null",
     // 0: nobody has it.
     "update outbox set leased_until = leased_until + ?1 where leased_until > 0",
@@ -37,12 +37,12 @@ pub(super) struct Clock {
     /// Gone with the store: whoever opens the file next may own it at once.
     owner: Weak<Owner>,
     /// Both clocks at the last commit.
-    known: Option<Reading>,
+    known: Option<ClockReading>,
     /// Both at the transaction under way.
-    read: Option<Reading>,
+    read: Option<ClockReading>,
 }
 
-type Reading = (DateTime<Utc>, Instant);
+type ClockReading = (DateTime<Utc>, Instant);
 
 impl Clock {
     pub(super) fn new(owner: &Arc<Owner>) -> Self {
@@ -51,7 +51,7 @@ impl Clock {
 
     /// Reads the clocks, in a transaction that has just begun, and moves what waits if one has jumped. Only the process that owns
     /// the file does so: the jump is one, however many look at it.
-    pub(super) fn look(&mut self, connection: &mut SqliteConnection) -> Outcome<()> {
+    pub(super) fn look(&mut self, connection: &mut SqliteConnection) -> StatementResult<()> {
         let (wall, steady) = (now(connection)?, Instant::now());
         self.read = Some((wall, steady));
         let Some((known, since)) = self.known else { return Ok(()) };
@@ -70,7 +70,7 @@ impl Clock {
     }
 }
 
-fn move_by(connection: &mut SqliteConnection, jump: TimeDelta) -> Outcome<()> {
+fn move_by(connection: &mut SqliteConnection, jump: TimeDelta) -> StatementResult<()> {
     connection.batch_execute("savepoint clock")?;
     let moved = WAITING
         .into_iter()

@@ -6,17 +6,17 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::SqliteStore;
-use super::errors::Outcome;
+use super::errors::StatementResult;
 use super::outbox::put;
 use super::rows::{delivery_columns, read_delivery};
 use super::sql::{Cells, later, sql};
 use super::writer::Transaction;
-use model::backoff::RetryDelay;
 use model::delivery::{Channel, Delivery, DeliveryState};
 use model::message::{Message, Queue, Route};
+use model::retry_schedule::RetryDelay;
 use store::{DeliveryEnding, DeliveryStore, Result};
 
-fn claim(transaction: &mut Transaction<'_>, id: Uuid, lease: Duration) -> Outcome<Option<Delivery>> {
+fn claim(transaction: &mut Transaction<'_>, id: Uuid, lease: Duration) -> StatementResult<Option<Delivery>> {
     let claimed = sql!(
         "update deliveries set state = 'sending', attempt = attempt + 1, leased_until = ?1, next_attempt_at = null \
          where id = ?2 and ((state = 'pending' and (next_attempt_at is null or next_attempt_at <= ?3)) \
@@ -33,7 +33,7 @@ fn claim(transaction: &mut Transaction<'_>, id: Uuid, lease: Duration) -> Outcom
     sql!(text, id).row(transaction.connection, read_delivery)
 }
 
-fn settle(transaction: &mut Transaction<'_>, id: Uuid, attempt: i32, ending: DeliveryEnding) -> Outcome<bool> {
+fn settle(transaction: &mut Transaction<'_>, id: Uuid, attempt: i32, ending: DeliveryEnding) -> StatementResult<bool> {
     let now = transaction.now;
     let settled = match ending {
         DeliveryEnding::Sent => sql!(
@@ -63,7 +63,7 @@ fn put_off(
     (id, attempt): (Uuid, i32),
     why: String,
     delay: RetryDelay,
-) -> Outcome<bool> {
+) -> StatementResult<bool> {
     let changed = sql!(
         "update deliveries set state = 'pending', error = ?1, next_attempt_at = ?2, leased_until = null, rung_at = ?3 \
          where id = ?4 and attempt = ?5 and state = 'sending'",
@@ -81,7 +81,7 @@ fn put_off(
 }
 
 /// Rings the notifier for a delivery.
-pub(super) fn ring(transaction: &mut Transaction<'_>, id: Uuid, delay: Option<Duration>) -> Outcome<()> {
+pub(super) fn ring(transaction: &mut Transaction<'_>, id: Uuid, delay: Option<Duration>) -> StatementResult<()> {
     let text = "select d.channel, j.traceparent from deliveries d join jobs j on j.id = d.job_id where d.id = ?1";
     let read = |cells: &mut Cells| Ok((cells.name::<Channel>()?, cells.maybe_text()?));
     if let Some((channel, traceparent)) = sql!(text, id).row(transaction.connection, read)? {

@@ -14,7 +14,7 @@ pub(super) enum Failure {
 }
 
 /// Result inside an operation.
-pub(super) type Outcome<T> = Result<T, Failure>;
+pub(super) type StatementResult<T> = Result<T, Failure>;
 
 /// What SQLite says when it may work later: locks of other processes, a full or vanished disk, missing rights.
 const MAY_PASS: [&str; 8] =

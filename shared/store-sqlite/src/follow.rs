@@ -4,23 +4,23 @@
 use uuid::Uuid;
 
 use super::change::{Ring, take};
-use super::errors::Outcome;
+use super::errors::StatementResult;
 use super::rows::{job_columns, read_job};
 use super::sql::{Cells, sql};
 use super::writer::Transaction;
 use model::job::{Job, JobState};
-use model::reuse::{LinkSeed, next_step};
+use model::reuse::{LeaderGap, LinkSeed};
 use model::transitions::Transition;
 
 /// Brings whoever follows a job up to it.
-pub(super) fn lead(transaction: &mut Transaction<'_>, leader: &Job) -> Outcome<()> {
+pub(super) fn lead(transaction: &mut Transaction<'_>, leader: &Job) -> StatementResult<()> {
     if !leader.sharing.is_followed() {
         return Ok(());
     }
     let text = concat!(
         "select ",
         job_columns!(),
-        " from jobs where leader_id = ?1 and state in ('pending', 'processing', 'retrying') order by id"
+        concat!(" from jobs where leader_id = ?1 and state in ", store::unfinished_states!(), " order by id")
     );
     for mut follower in sql!(text, leader.id).rows(transaction.connection, read_job)? {
         follow(transaction, leader, &mut follower)?;
@@ -29,10 +29,15 @@ pub(super) fn lead(transaction: &mut Transaction<'_>, leader: &Job) -> Outcome<(
 }
 
 /// Brings one job up to the one it follows.
-pub(super) fn follow(transaction: &mut Transaction<'_>, leader: &Job, follower: &mut Job) -> Outcome<()> {
+pub(super) fn follow(transaction: &mut Transaction<'_>, leader: &Job, follower: &mut Job) -> StatementResult<()> {
     let crashed = leader.crashes > follower.crashes;
-    let goal = (leader.state, leader.attempt);
-    while let Some(arrow) = next_step((follower.state, follower.attempt), goal, crashed) {
+    let gap = |follower: &Job| LeaderGap {
+        follower: follower.state,
+        leader: leader.state,
+        behind: leader.attempt > follower.attempt,
+        crashed,
+    };
+    while let Some(arrow) = gap(follower).next_step() {
         (follower.errors, follower.crashes, follower.interruptions) =
             (leader.errors, leader.crashes, leader.interruptions);
         follower.progress = leader.progress;
@@ -54,7 +59,7 @@ pub(super) fn follow(transaction: &mut Transaction<'_>, leader: &Job, follower: 
 }
 
 /// Gives a job the files of another one, with links of its own.
-fn share_files(transaction: &mut Transaction<'_>, leader: &Job, follower: &Job) -> Outcome<()> {
+fn share_files(transaction: &mut Transaction<'_>, leader: &Job, follower: &Job) -> StatementResult<()> {
     let seeds = sql!("select coalesce(link_seeds, '[]') from jobs where id = ?1", follower.id);
     let seeds: Vec<LinkSeed> = seeds.row(transaction.connection, Cells::json)?.unwrap_or_default();
     for seed in seeds {
@@ -86,13 +91,13 @@ fn share_files(transaction: &mut Transaction<'_>, leader: &Job, follower: &Job) 
 }
 
 /// Tells whether somebody waits for the run of a job, besides its submitter.
-pub(super) fn has_followers(transaction: &mut Transaction<'_>, leader: Uuid) -> Outcome<bool> {
-    let text = "select count(*) from jobs where leader_id = ?1 and state in ('pending', 'processing', 'retrying')";
+pub(super) fn has_followers(transaction: &mut Transaction<'_>, leader: Uuid) -> StatementResult<bool> {
+    let text = concat!("select count(*) from jobs where leader_id = ?1 and state in ", store::unfinished_states!());
     Ok(sql!(text, leader).number(transaction.connection)? > 0)
 }
 
 /// Ends the run of a job that its submitter withdrew, when nobody waits for it any more.
-pub(super) fn abandon(transaction: &mut Transaction<'_>, mut leader: Job) -> Outcome<()> {
+pub(super) fn abandon(transaction: &mut Transaction<'_>, mut leader: Job) -> StatementResult<()> {
     let over = leader.sharing.withdrawn_at.is_none() || !Transition::Cancel.from().contains(&leader.state);
     if over || has_followers(transaction, leader.id)? {
         return Ok(());

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use diesel::SqliteConnection;
 
 use super::SqliteStore;
-use super::errors::Outcome;
+use super::errors::StatementResult;
 use super::rows::read_caller;
 use super::sql::{self, Cells, earlier, sql};
 use model::forecast::{FinishedRun, RunKey};
@@ -12,8 +12,8 @@ use model::job::Lane;
 use store::{ForecastStore, QueueStatus, QueuedJob, Result, RunsQuery};
 use store::{RunTimes, full_lanes};
 
-fn read_run(cells: &mut Cells) -> Outcome<FinishedRun> {
-    let likeness = RunKey::of(&cells.text()?, &cells.text()?, &cells.text()?);
+fn read_run(cells: &mut Cells) -> StatementResult<FinishedRun> {
+    let run_key = RunKey::of(&cells.text()?, &cells.text()?, &cells.text()?);
     let rows = cells.count()?;
     let times = RunTimes {
         created_at: cells.time()?,
@@ -24,10 +24,10 @@ fn read_run(cells: &mut Cells) -> Outcome<FinishedRun> {
     };
     let (waited_ms, took_ms, total_ms) = times.spans();
     let forecast = cells.maybe_json()?;
-    Ok(FinishedRun { likeness, rows, waited_ms, took_ms, total_ms, forecast, finished_at: times.finished_at })
+    Ok(FinishedRun { run_key, rows, waited_ms, took_ms, total_ms, forecast, finished_at: times.finished_at })
 }
 
-fn runs(connection: &mut SqliteConnection, of: &RunsQuery, limit: u32) -> Outcome<Vec<FinishedRun>> {
+fn runs(connection: &mut SqliteConnection, of: &RunsQuery, limit: u32) -> StatementResult<Vec<FinishedRun>> {
     let text = "select report_version, params, formats, rows_read, created_at, started_at, finished_at, attempt, \
                 errors + crashes + interruptions, forecast from jobs \
                 where tenant = ?1 and report = ?2 and state = 'done' and finished_at > ?3 and started_at >= created_at \
@@ -38,20 +38,20 @@ fn runs(connection: &mut SqliteConnection, of: &RunsQuery, limit: u32) -> Outcom
     Ok(runs)
 }
 
-fn read_in_line(cells: &mut Cells) -> Outcome<QueuedJob> {
+fn read_in_line(cells: &mut Cells) -> StatementResult<QueuedJob> {
     Ok(QueuedJob {
         id: cells.id()?,
         caller: read_caller(cells)?,
         report: cells.text()?,
         lane: cells.name()?,
-        likeness: RunKey::of(&cells.text()?, &cells.text()?, &cells.text()?),
+        run_key: RunKey::of(&cells.text()?, &cells.text()?, &cells.text()?),
         attempt: cells.small()?,
         started_at: cells.maybe_time()?,
         made_from: cells.maybe_id()?,
     })
 }
 
-fn line(connection: &mut SqliteConnection, limit: u32) -> Outcome<QueueStatus> {
+fn line(connection: &mut SqliteConnection, limit: u32) -> StatementResult<QueueStatus> {
     let mut waiting = Vec::new();
     for lane in Lane::ALL {
         let text = "select id, tenant, principal, report, lane, report_version, params, formats, attempt, null, made_from \

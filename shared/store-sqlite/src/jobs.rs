@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::SqliteStore;
 use super::change::{Ring, take, tell};
-use super::errors::Outcome;
+use super::errors::StatementResult;
 use super::follow::{abandon, has_followers, with_progress_of_leader};
 use super::rows::{bare_job, event_columns, job_columns, read_event, read_job, whole_job, with_artifacts};
 use super::sql::{Cells, sql};
@@ -20,7 +20,7 @@ use store::{Changed, FeedCursor, JobFilter, JobStore, Result, Submitted};
 
 /// Newest first. The state and the report are looked at row by row: within one caller's jobs, newest first, that is a short
 /// walk along the index.
-fn list(connection: &mut SqliteConnection, filter: &JobFilter) -> Outcome<Vec<Job>> {
+fn list(connection: &mut SqliteConnection, filter: &JobFilter) -> StatementResult<Vec<Job>> {
     let (state, report) = (filter.state.map(|state| state.as_str()), filter.report.as_deref());
     let tenant = &filter.caller.tenant;
     let found = if filter.whole_tenant {
@@ -45,7 +45,7 @@ fn list(connection: &mut SqliteConnection, filter: &JobFilter) -> Outcome<Vec<Jo
 }
 
 /// Completes a job as its submitter sees it.
-fn seen(connection: &mut SqliteConnection, job: Job) -> Outcome<Job> {
+fn seen(connection: &mut SqliteConnection, job: Job) -> StatementResult<Job> {
     let job = with_artifacts(connection, job)?.as_seen();
     Ok(match job.sharing.follows().filter(|_| job.state == JobState::Processing) {
         Some(leader) => with_progress_of_leader(job, bare_job(connection, leader)?),
@@ -55,7 +55,7 @@ fn seen(connection: &mut SqliteConnection, job: Job) -> Outcome<Job> {
 
 /// Cancels a job of the caller's. One whose run others wait for is only withdrawn: the run goes on for them. With the last one
 /// who waited for the run of a job that was withdrawn, the run ends too.
-fn cancel(transaction: &mut Transaction<'_>, caller: &Caller, id: Uuid) -> Outcome<Changed> {
+fn cancel(transaction: &mut Transaction<'_>, caller: &Caller, id: Uuid) -> StatementResult<Changed> {
     let found = bare_job(transaction.connection, id)?.filter(|job| job.caller == *caller);
     if let Some(job) = found.filter(|job| job.sharing.is_followed() && job.sharing.withdrawn_at.is_none())
         && Transition::Cancel.from().contains(&job.state)
@@ -73,7 +73,7 @@ fn cancel(transaction: &mut Transaction<'_>, caller: &Caller, id: Uuid) -> Outco
     Ok(changed)
 }
 
-fn withdraw(transaction: &mut Transaction<'_>, mut job: Job) -> Outcome<Changed> {
+fn withdraw(transaction: &mut Transaction<'_>, mut job: Job) -> StatementResult<Changed> {
     let text = "update jobs set withdrawn_at = ?1, seq = seq + 1 where id = ?2";
     sql!(text, transaction.now, job.id).run(transaction.connection)?;
     job.seq += 1;
@@ -89,7 +89,7 @@ fn change(
     caller: &Caller,
     id: Uuid,
     (arrow, ring): (Transition, Ring),
-) -> Outcome<Changed> {
+) -> StatementResult<Changed> {
     let Some(mut job) = bare_job(transaction.connection, id)?.filter(|job| job.caller == *caller) else {
         return Ok(Changed::NotFound);
     };
@@ -144,8 +144,12 @@ impl JobStore for SqliteStore {
 
     async fn count_unfinished(&self, tenant: &str, limit: u32) -> Result<u32> {
         let tenant = tenant.to_owned();
-        let text = "select count(*) from (select 1 from jobs where tenant = ?1 \
-                    and state in ('pending', 'processing', 'retrying') limit ?2)";
+        let text = concat!(
+            "select count(*) from (select 1 from jobs where tenant = ?1 \
+                    and state in ",
+            store::unfinished_states!(),
+            " limit ?2)"
+        );
         let count = self.readers.read(move |connection| sql!(text, &tenant, limit).number(connection)).await?;
         Ok(u32::try_from(count).unwrap_or(u32::MAX))
     }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use diesel::SqliteConnection;
 use uuid::Uuid;
 
-use super::errors::Outcome;
+use super::errors::StatementResult;
 use super::rows::{artifact_columns, read_artifact};
 use super::sql::{Cells, earlier, now, sql};
 use super::writer::Transaction;
@@ -16,13 +16,13 @@ use store::{CLICKS_AN_HOUR, CLICKS_SHOWN};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-fn read_link(cells: &mut Cells) -> Outcome<Link> {
+fn read_link(cells: &mut Cells) -> StatementResult<Link> {
     let artifact = read_artifact(cells)?;
     let (tenant, expires_at, revoked_at) = (cells.text()?, cells.time()?, cells.maybe_time()?);
     Ok(Link { artifact, tenant, expires_at, revoked_at, expired: false, again_job_id: cells.maybe_id()? })
 }
 
-pub(super) fn find(connection: &mut SqliteConnection, hash: &[u8; 32]) -> Outcome<Option<Link>> {
+pub(super) fn find(connection: &mut SqliteConnection, hash: &[u8; 32]) -> StatementResult<Option<Link>> {
     let now = now(connection)?;
     let text = concat!(
         "select ",
@@ -35,7 +35,7 @@ pub(super) fn find(connection: &mut SqliteConnection, hash: &[u8; 32]) -> Outcom
 }
 
 /// Counts every click but a scanner's; logs not more than some an hour.
-pub(super) fn record(transaction: &mut Transaction<'_>, hash: &[u8; 32], click: &NewClick) -> Outcome<()> {
+pub(super) fn record(transaction: &mut Transaction<'_>, hash: &[u8; 32], click: &NewClick) -> StatementResult<()> {
     let (kind, agent, now) = (click.kind.as_str(), click.agent.as_str(), transaction.now);
     if click.agent != Agent::Scanner {
         let text = "update links set views = views + (?2 = 'view'), clicks = clicks + (?2 = 'download'), \
@@ -50,7 +50,7 @@ pub(super) fn record(transaction: &mut Transaction<'_>, hash: &[u8; 32], click: 
 }
 
 /// A link's status before its log is read, and by what it is found there.
-fn read_status(cells: &mut Cells) -> Outcome<([u8; 32], LinkStatus)> {
+fn read_status(cells: &mut Cells) -> StatementResult<([u8; 32], LinkStatus)> {
     let hash = cells.hash()?;
     let status = LinkStatus {
         format: cells.name()?,
@@ -69,11 +69,15 @@ fn read_status(cells: &mut Cells) -> Outcome<([u8; 32], LinkStatus)> {
     Ok((hash, status))
 }
 
-fn read_click(cells: &mut Cells) -> Outcome<Click> {
+fn read_click(cells: &mut Cells) -> StatementResult<Click> {
     Ok(Click { at: cells.time()?, kind: cells.name()?, agent: cells.name()?, principal: cells.maybe_text()? })
 }
 
-pub(super) fn of_job(connection: &mut SqliteConnection, caller: &Caller, job_id: Uuid) -> Outcome<Vec<LinkStatus>> {
+pub(super) fn of_job(
+    connection: &mut SqliteConnection,
+    caller: &Caller,
+    job_id: Uuid,
+) -> StatementResult<Vec<LinkStatus>> {
     let now: DateTime<Utc> = now(connection)?;
     let text = "select l.token_hash, a.format, a.filename, a.link_id, l.created_at, l.expires_at, l.revoked_at, l.views, \
                 l.clicks, l.last_click_at, l.again_job_id \

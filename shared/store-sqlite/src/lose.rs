@@ -5,7 +5,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::change::{Ring, take};
-use super::errors::Outcome;
+use super::errors::StatementResult;
 use super::follow::lead;
 use super::owner::Owner;
 use super::rows::{job_columns, read_job};
@@ -17,7 +17,11 @@ use model::transitions::{MAX_CRASHES, Transition};
 use store::AttemptProgress;
 
 /// Takes every job from workers that are gone, silent, or have no row. Returns the jobs.
-pub(super) fn release_lost(transaction: &mut Transaction<'_>, owner: &Owner, silence: Duration) -> Outcome<Vec<Uuid>> {
+pub(super) fn release_lost(
+    transaction: &mut Transaction<'_>,
+    owner: &Owner,
+    silence: Duration,
+) -> StatementResult<Vec<Uuid>> {
     let since = earlier(transaction.now, silence);
     let read = |cells: &mut Cells| Ok((cells.id()?, cells.integer()?));
     let workers = sql!("select id, heartbeat_at from workers").rows(transaction.connection, read)?;
@@ -45,7 +49,11 @@ pub(super) enum Lost {
 /// Removes a worker's row and takes all its jobs from it. Returns the jobs.
 ///
 /// Only an attempt that had begun crashed with its worker. One that waited to be alone, and one whose worker lives, was interrupted.
-pub(super) fn take_all_from(transaction: &mut Transaction<'_>, worker_id: Uuid, known: Lost) -> Outcome<Vec<Uuid>> {
+pub(super) fn take_all_from(
+    transaction: &mut Transaction<'_>,
+    worker_id: Uuid,
+    known: Lost,
+) -> StatementResult<Vec<Uuid>> {
     sql!("delete from workers where id = ?1", worker_id).run(transaction.connection)?;
     let text = concat!(
         "select ",
@@ -83,12 +91,16 @@ pub(super) fn take_all_from(transaction: &mut Transaction<'_>, worker_id: Uuid, 
 
 /// Makes the crashes of these attempts, whose worker was taken for dead and lives, interruptions. Guarded by the event that
 /// recorded the loss. What is final stays as it is.
-pub(super) fn forgive(transaction: &mut Transaction<'_>, attempts: &[AttemptProgress]) -> Outcome<()> {
+pub(super) fn forgive(transaction: &mut Transaction<'_>, attempts: &[AttemptProgress]) -> StatementResult<()> {
     for one in attempts {
         sql!(
-            "update jobs set crashes = crashes - 1, interruptions = interruptions + 1 \
-             where id = ?1 and state in ('pending', 'processing', 'retrying') and crashes > 0 \
-             and exists (select 1 from events e where e.job_id = ?1 and e.attempt = ?2 and e.kind = 'worker_lost')",
+            concat!(
+                "update jobs set crashes = crashes - 1, interruptions = interruptions + 1 \
+             where id = ?1 and state in ",
+                store::unfinished_states!(),
+                " and crashes > 0 \
+             and exists (select 1 from events e where e.job_id = ?1 and e.attempt = ?2 and e.kind = 'worker_lost')"
+            ),
             one.job_id,
             one.attempt,
         )

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::SqliteStore;
-use super::errors::{Outcome, unreadable};
+use super::errors::{StatementResult, unreadable};
 use super::sql::{Cells, later, sql, to_json};
 use super::writer::Transaction;
 use model::message::{Message, OutboxMessage, Queue, Route};
@@ -17,7 +17,7 @@ pub(super) fn put(
     transaction: &mut Transaction<'_>,
     (route, message): (Route, Message),
     traceparent: Option<&str>,
-) -> Outcome<()> {
+) -> StatementResult<()> {
     let subject = match &message {
         Message::RunJob { job_id } | Message::DeadJob { job_id, .. } => *job_id,
         Message::SendDelivery { delivery_id } => *delivery_id,
@@ -40,7 +40,7 @@ pub(super) fn put(
     Ok(())
 }
 
-fn read_row(cells: &mut Cells) -> Outcome<OutboxMessage> {
+fn read_row(cells: &mut Cells) -> StatementResult<OutboxMessage> {
     let id = cells.id()?;
     let key = cells.text()?;
     let queue = Queue::from_routing_key(&key).ok_or_else(|| unreadable(format!("unknown queue `{key}`")))?;
@@ -48,7 +48,7 @@ fn read_row(cells: &mut Cells) -> Outcome<OutboxMessage> {
     Ok(OutboxMessage { id, route: Route { queue, delay }, message: cells.json()?, traceparent: cells.maybe_text()? })
 }
 
-fn lease(transaction: &mut Transaction<'_>, limit: u32) -> Outcome<Vec<OutboxMessage>> {
+fn lease(transaction: &mut Transaction<'_>, limit: u32) -> StatementResult<Vec<OutboxMessage>> {
     let rows = sql!(
         "select id, queue, delay_ms, message, traceparent from outbox where leased_until <= ?1 order by position limit ?2",
         transaction.now,

@@ -1,9 +1,9 @@
 //! Whose file it is. One service process runs jobs on a database file; it knows that workers it did not register are gone.
 
+use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use uuid::Uuid;
 
@@ -57,8 +57,8 @@ impl Owner {
         self.state().lock.is_some()
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> parking_lot::MutexGuard<'_, State> {
+        self.state.lock()
     }
 
     fn lock(&self) -> Result<File> {

@@ -1,6 +1,7 @@
 //! The read pool: a few connections, used on blocking threads. In WAL mode they never wait for the writer.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::SqliteConnection;
@@ -9,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use super::connect::File;
-use super::errors::Outcome;
+use super::errors::StatementResult;
 use store::{Result, StoreError};
 
 /// Connections for reading. Cheap to clone.
@@ -37,7 +38,7 @@ impl Readers {
     /// Runs `work` in a transaction of its own, so that all its statements see the same moment.
     pub(super) async fn read<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut SqliteConnection) -> Outcome<T> + Send + 'static,
+        work: impl FnOnce(&mut SqliteConnection) -> StatementResult<T> + Send + 'static,
     ) -> Result<T> {
         let read = async {
             let place = Arc::clone(&self.places).acquire_owned().await;
@@ -45,12 +46,12 @@ impl Readers {
             let (file, idle) = (Arc::clone(&self.file), Arc::clone(&self.idle));
             let reading = self.runtime.spawn_blocking(move || {
                 let _place = place;
-                let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                let kept = idle.lock().pop();
                 let mut connection = kept.map_or_else(|| file.reader(), Ok)?;
                 let outcome = snapshot(&mut connection, work).map_err(StoreError::from);
                 // One that failed, or panicked, is not used again.
                 if outcome.is_ok() {
-                    idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+                    idle.lock().push(connection);
                 }
                 outcome
             });
@@ -64,8 +65,8 @@ impl Readers {
 
 fn snapshot<T>(
     connection: &mut SqliteConnection,
-    work: impl FnOnce(&mut SqliteConnection) -> Outcome<T>,
-) -> Outcome<T> {
+    work: impl FnOnce(&mut SqliteConnection) -> StatementResult<T>,
+) -> StatementResult<T> {
     connection.batch_execute("begin")?;
     let outcome = work(connection)?;
     connection.batch_execute("commit")?;

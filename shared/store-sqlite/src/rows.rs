@@ -3,7 +3,7 @@
 use diesel::SqliteConnection;
 use uuid::Uuid;
 
-use super::errors::{Outcome, unreadable};
+use super::errors::{StatementResult, unreadable};
 use super::sql::{Cells, sql};
 use model::artifact::Artifact;
 use model::delivery::Delivery;
@@ -24,7 +24,7 @@ macro_rules! job_columns {
 pub(super) use job_columns;
 
 /// Reads a job without its artifacts.
-pub(super) fn read_job(cells: &mut Cells) -> Outcome<Job> {
+pub(super) fn read_job(cells: &mut Cells) -> StatementResult<Job> {
     Ok(Job {
         id: cells.id()?,
         caller: read_caller(cells)?,
@@ -69,22 +69,22 @@ pub(super) fn read_job(cells: &mut Cells) -> Outcome<Job> {
     })
 }
 
-pub(super) fn read_caller(cells: &mut Cells) -> Outcome<Caller> {
+pub(super) fn read_caller(cells: &mut Cells) -> StatementResult<Caller> {
     Ok(Caller { tenant: cells.text()?, principal: cells.text()? })
 }
 
 /// Reads any job, without its artifacts.
-pub(super) fn bare_job(connection: &mut SqliteConnection, id: Uuid) -> Outcome<Option<Job>> {
+pub(super) fn bare_job(connection: &mut SqliteConnection, id: Uuid) -> StatementResult<Option<Job>> {
     sql!(concat!("select ", job_columns!(), " from jobs where id = ?1"), id).row(connection, read_job)
 }
 
 /// Reads any job.
-pub(super) fn whole_job(connection: &mut SqliteConnection, id: Uuid) -> Outcome<Option<Job>> {
+pub(super) fn whole_job(connection: &mut SqliteConnection, id: Uuid) -> StatementResult<Option<Job>> {
     bare_job(connection, id)?.map(|job| with_artifacts(connection, job)).transpose()
 }
 
 /// Adds the artifacts, which only finished jobs have.
-pub(super) fn with_artifacts(connection: &mut SqliteConnection, mut job: Job) -> Outcome<Job> {
+pub(super) fn with_artifacts(connection: &mut SqliteConnection, mut job: Job) -> StatementResult<Job> {
     if job.state == JobState::Done {
         let text = concat!("select ", artifact_columns!(), " from artifacts a where a.job_id = ?1 order by a.format");
         job.artifacts = sql!(text, job.id).rows(connection, read_artifact)?;
@@ -101,7 +101,7 @@ macro_rules! artifact_columns {
 }
 pub(super) use artifact_columns;
 
-pub(super) fn read_artifact(cells: &mut Cells) -> Outcome<Artifact> {
+pub(super) fn read_artifact(cells: &mut Cells) -> StatementResult<Artifact> {
     Ok(Artifact {
         id: cells.id()?,
         job_id: cells.id()?,
@@ -128,7 +128,7 @@ macro_rules! event_columns {
 }
 pub(super) use event_columns;
 
-pub(super) fn read_event(cells: &mut Cells) -> Outcome<Event> {
+pub(super) fn read_event(cells: &mut Cells) -> StatementResult<Event> {
     Ok(Event {
         job_id: cells.id()?,
         seq: cells.integer()?,
@@ -152,7 +152,7 @@ macro_rules! delivery_columns {
 }
 pub(super) use delivery_columns;
 
-pub(super) fn read_delivery(cells: &mut Cells) -> Outcome<Delivery> {
+pub(super) fn read_delivery(cells: &mut Cells) -> StatementResult<Delivery> {
     Ok(Delivery {
         id: cells.id()?,
         job_id: cells.id()?,

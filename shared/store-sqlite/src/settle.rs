@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::change::{Ring, take};
-use super::errors::{Failure, Outcome};
+use super::errors::{Failure, StatementResult};
 use super::follow::lead;
 use super::rows::bare_job;
 use super::sql::{Cells, later, sql};
@@ -15,12 +15,12 @@ use model::transitions::Transition;
 use store::{Ending, Settled, Settlement};
 
 /// Ends attempts, one after the other.
-pub(super) fn settle(transaction: &mut Transaction<'_>, settlements: &[Settlement]) -> Outcome<Vec<Settled>> {
+pub(super) fn settle(transaction: &mut Transaction<'_>, settlements: &[Settlement]) -> StatementResult<Vec<Settled>> {
     settlements.iter().map(|settlement| settle_one(transaction, settlement)).collect()
 }
 
 /// Ends one attempt. One whose result cannot be kept fails its job: it would be as bad the next time.
-fn settle_one(transaction: &mut Transaction<'_>, settlement: &Settlement) -> Outcome<Settled> {
+fn settle_one(transaction: &mut Transaction<'_>, settlement: &Settlement) -> StatementResult<Settled> {
     let why = match transaction.alone(|transaction| end(transaction, settlement, settlement.ending.clone())) {
         Err(Failure::Refused(why)) => why,
         other => return other,
@@ -31,7 +31,7 @@ fn settle_one(transaction: &mut Transaction<'_>, settlement: &Settlement) -> Out
     transaction.alone(|transaction| end(transaction, settlement, ending))
 }
 
-fn end(transaction: &mut Transaction<'_>, settlement: &Settlement, ending: Ending) -> Outcome<Settled> {
+fn end(transaction: &mut Transaction<'_>, settlement: &Settlement, ending: Ending) -> StatementResult<Settled> {
     let Some(mut job) = bare_job(transaction.connection, settlement.job_id)? else { return Ok(Settled::TooLate) };
     let holds = job.state == JobState::Processing
         && job.worker_id == Some(settlement.worker_id)
@@ -73,7 +73,7 @@ fn end(transaction: &mut Transaction<'_>, settlement: &Settlement, ending: Endin
 }
 
 /// Writes an artifact and its link, which lives as long as the file. What was made from a kept file goes with it at the latest.
-fn keep(transaction: &mut Transaction<'_>, job: &Job, artifact: &NewArtifact) -> Outcome<()> {
+fn keep(transaction: &mut Transaction<'_>, job: &Job, artifact: &NewArtifact) -> StatementResult<()> {
     let retention = Duration::from_millis(job.retention_ms.unsigned_abs());
     let mut expires_at = later(transaction.now, retention);
     if let Some(made_from) = job.sharing.made_from {

@@ -17,7 +17,7 @@ use diesel::sqlite::{Sqlite, SqliteConnection, SqliteType};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::errors::{Failure, Outcome, unreadable};
+use super::errors::{Failure, StatementResult, unreadable};
 
 /// A value as SQLite keeps it.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub(super) use sql;
 
 impl Sql<'_> {
     /// Runs it and returns the number of rows changed.
-    pub(super) fn run(self, connection: &mut SqliteConnection) -> Outcome<usize> {
+    pub(super) fn run(self, connection: &mut SqliteConnection) -> StatementResult<usize> {
         Ok(self.execute(connection)?)
     }
 
@@ -56,8 +56,8 @@ impl Sql<'_> {
     pub(super) fn rows<T>(
         self,
         connection: &mut SqliteConnection,
-        read: fn(&mut Cells) -> Outcome<T>,
-    ) -> Outcome<Vec<T>> {
+        read: fn(&mut Cells) -> StatementResult<T>,
+    ) -> StatementResult<Vec<T>> {
         let rows: Vec<Cells> = self.load(connection)?;
         rows.into_iter().map(|mut cells| read(&mut cells)).collect()
     }
@@ -66,13 +66,13 @@ impl Sql<'_> {
     pub(super) fn row<T>(
         self,
         connection: &mut SqliteConnection,
-        read: fn(&mut Cells) -> Outcome<T>,
-    ) -> Outcome<Option<T>> {
+        read: fn(&mut Cells) -> StatementResult<T>,
+    ) -> StatementResult<Option<T>> {
         Ok(self.rows(connection, read)?.into_iter().next())
     }
 
     /// Runs it and reads the one number it answers.
-    pub(super) fn number(self, connection: &mut SqliteConnection) -> Outcome<i64> {
+    pub(super) fn number(self, connection: &mut SqliteConnection) -> StatementResult<i64> {
         self.row(connection, Cells::integer)?.ok_or_else(|| unreadable("a count has no row"))
     }
 }
@@ -167,20 +167,20 @@ impl QueryableByName<Sqlite> for Cells {
     }
 }
 
-fn strange<T>(what: &str, found: &Value<'_>) -> Outcome<T> {
+fn strange<T>(what: &str, found: &Value<'_>) -> StatementResult<T> {
     Err(unreadable(format!("a column should hold {what} and holds {found:?}")))
 }
 
 impl Cells {
-    fn next(&mut self) -> Outcome<Value<'static>> {
+    fn next(&mut self) -> StatementResult<Value<'static>> {
         self.0.next().ok_or_else(|| unreadable("a row has too few columns"))
     }
 
-    pub(super) fn integer(&mut self) -> Outcome<i64> {
+    pub(super) fn integer(&mut self) -> StatementResult<i64> {
         self.maybe_integer()?.ok_or_else(|| unreadable("a column should hold a number and is empty"))
     }
 
-    pub(super) fn maybe_integer(&mut self) -> Outcome<Option<i64>> {
+    pub(super) fn maybe_integer(&mut self) -> StatementResult<Option<i64>> {
         match self.next()? {
             Value::Null => Ok(None),
             Value::Integer(value) => Ok(Some(value)),
@@ -188,23 +188,23 @@ impl Cells {
         }
     }
 
-    pub(super) fn small(&mut self) -> Outcome<i32> {
+    pub(super) fn small(&mut self) -> StatementResult<i32> {
         i32::try_from(self.integer()?).map_err(unreadable)
     }
 
-    pub(super) fn count(&mut self) -> Outcome<u64> {
+    pub(super) fn count(&mut self) -> StatementResult<u64> {
         u64::try_from(self.integer()?).map_err(unreadable)
     }
 
-    pub(super) fn flag(&mut self) -> Outcome<bool> {
+    pub(super) fn flag(&mut self) -> StatementResult<bool> {
         Ok(self.integer()? != 0)
     }
 
-    pub(super) fn text(&mut self) -> Outcome<String> {
+    pub(super) fn text(&mut self) -> StatementResult<String> {
         self.maybe_text()?.ok_or_else(|| unreadable("a column should hold text and is empty"))
     }
 
-    pub(super) fn maybe_text(&mut self) -> Outcome<Option<String>> {
+    pub(super) fn maybe_text(&mut self) -> StatementResult<Option<String>> {
         match self.next()? {
             Value::Null => Ok(None),
             Value::Text(value) => Ok(Some(value.into_owned())),
@@ -213,25 +213,25 @@ impl Cells {
     }
 
     /// Reads a name of a closed set.
-    pub(super) fn name<T: FromStr<Err: std::fmt::Display>>(&mut self) -> Outcome<T> {
+    pub(super) fn name<T: FromStr<Err: std::fmt::Display>>(&mut self) -> StatementResult<T> {
         self.text()?.parse().map_err(unreadable)
     }
 
     /// Reads JSON that we wrote.
-    pub(super) fn json<T: DeserializeOwned>(&mut self) -> Outcome<T> {
+    pub(super) fn json<T: DeserializeOwned>(&mut self) -> StatementResult<T> {
         serde_json::from_str(&self.text()?).map_err(unreadable)
     }
 
     /// Reads JSON that we wrote, if any.
-    pub(super) fn maybe_json<T: DeserializeOwned>(&mut self) -> Outcome<Option<T>> {
+    pub(super) fn maybe_json<T: DeserializeOwned>(&mut self) -> StatementResult<Option<T>> {
         self.maybe_text()?.map(|text| serde_json::from_str(&text).map_err(unreadable)).transpose()
     }
 
-    pub(super) fn id(&mut self) -> Outcome<Uuid> {
+    pub(super) fn id(&mut self) -> StatementResult<Uuid> {
         self.maybe_id()?.ok_or_else(|| unreadable("a column should hold an id and is empty"))
     }
 
-    pub(super) fn maybe_id(&mut self) -> Outcome<Option<Uuid>> {
+    pub(super) fn maybe_id(&mut self) -> StatementResult<Option<Uuid>> {
         match self.next()? {
             Value::Null => Ok(None),
             Value::Blob(value) => Uuid::from_slice(&value).map(Some).map_err(unreadable),
@@ -239,30 +239,30 @@ impl Cells {
         }
     }
 
-    pub(super) fn hash(&mut self) -> Outcome<[u8; 32]> {
+    pub(super) fn hash(&mut self) -> StatementResult<[u8; 32]> {
         match self.next()? {
             Value::Blob(value) => <[u8; 32]>::try_from(value.as_ref()).map_err(unreadable),
             other => strange("a hash", &other),
         }
     }
 
-    pub(super) fn time(&mut self) -> Outcome<DateTime<Utc>> {
+    pub(super) fn time(&mut self) -> StatementResult<DateTime<Utc>> {
         self.maybe_time()?.ok_or_else(|| unreadable("a column should hold a time and is empty"))
     }
 
-    pub(super) fn maybe_time(&mut self) -> Outcome<Option<DateTime<Utc>>> {
+    pub(super) fn maybe_time(&mut self) -> StatementResult<Option<DateTime<Utc>>> {
         let time = |micros| DateTime::from_timestamp_micros(micros).ok_or_else(|| unreadable("a time is out of range"));
         self.maybe_integer()?.map(time).transpose()
     }
 }
 
 /// Writes JSON.
-pub(super) fn to_json(value: &impl serde::Serialize) -> Outcome<String> {
+pub(super) fn to_json(value: &impl serde::Serialize) -> StatementResult<String> {
     serde_json::to_string(value).map_err(|error| Failure::Refused(error.to_string()))
 }
 
 /// Database time: SQLite's own clock, in milliseconds.
-pub(super) fn now(connection: &mut SqliteConnection) -> Outcome<DateTime<Utc>> {
+pub(super) fn now(connection: &mut SqliteConnection) -> StatementResult<DateTime<Utc>> {
     let text = "select cast(round(unixepoch('now', 'subsec') * 1000) as integer) * 1000";
     sql!(text).row(connection, Cells::time)?.ok_or_else(|| unreadable("the clock does not answer"))
 }

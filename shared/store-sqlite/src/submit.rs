@@ -4,24 +4,23 @@ use chrono::{DateTime, Utc};
 use diesel::SqliteConnection;
 
 use super::change::{job_doorbell, tell};
-use super::errors::{Failure, Outcome, unreadable};
+use super::errors::{Failure, StatementResult, unreadable};
 use super::follow::follow;
 use super::outbox::put;
 use super::rows::{job_columns, read_job, whole_job, with_artifacts};
 use super::sql::{Cells, earlier, sql, to_json};
 use super::writer::Transaction;
 use model::event::EventKind;
-use model::job::{Caller, Idempotency, Job, JobState, NewJob};
-use model::progress::Progress;
+use model::job::{Caller, Idempotency, Job, NewJob};
 use model::reuse::{Served, Sharing};
 use store::Submitted;
 
 /// Writes a batch. An element that a constraint refuses is undone alone.
-pub(super) fn submit(transaction: &mut Transaction<'_>, jobs: Vec<NewJob>) -> Outcome<Vec<Submitted>> {
+pub(super) fn submit(transaction: &mut Transaction<'_>, jobs: Vec<NewJob>) -> StatementResult<Vec<Submitted>> {
     jobs.into_iter().map(|job| submit_one(transaction, job)).collect()
 }
 
-fn submit_one(transaction: &mut Transaction<'_>, job: NewJob) -> Outcome<Submitted> {
+fn submit_one(transaction: &mut Transaction<'_>, job: NewJob) -> StatementResult<Submitted> {
     if let Some(given) = &job.idempotency
         && let Some(answer) = find_key(transaction.connection, &job.caller, given)?
     {
@@ -39,7 +38,7 @@ pub(super) fn find_key(
     connection: &mut SqliteConnection,
     caller: &Caller,
     given: &Idempotency,
-) -> Outcome<Option<Submitted>> {
+) -> StatementResult<Option<Submitted>> {
     let kept = sql!(
         "select body_hash, job_id from idempotency where tenant = ?1 and principal = ?2 and key = ?3",
         &caller.tenant,
@@ -58,7 +57,7 @@ pub(super) fn find_key(
 }
 
 /// Whose run or files answer a new job.
-enum Answer {
+enum RunOrFiles {
     /// Its own run. Says whether identical jobs may join it.
     Own { joinable: bool },
     /// That of an identical job.
@@ -66,9 +65,9 @@ enum Answer {
 }
 
 /// Finds what answers a new job: files that are fresh enough, else a run that is under way, else one of its own.
-fn find_answer(transaction: &mut Transaction<'_>, new: &NewJob) -> Outcome<Answer> {
+fn find_answer(transaction: &mut Transaction<'_>, new: &NewJob) -> StatementResult<RunOrFiles> {
     let Some(reuse) = new.reuse.as_ref().filter(|reuse| !reuse.max_age.is_zero()) else {
-        return Ok(Answer::Own { joinable: false });
+        return Ok(RunOrFiles::Own { joinable: false });
     };
     let fresh = concat!(
         "select ",
@@ -80,27 +79,30 @@ fn find_answer(transaction: &mut Transaction<'_>, new: &NewJob) -> Outcome<Answe
     let since = earlier(transaction.now, reuse.max_age);
     let found = sql!(fresh, &reuse.fingerprint, &new.caller.tenant, since, transaction.now);
     if let Some(source) = found.row(transaction.connection, read_job)? {
-        return Ok(Answer::Of(Box::new(source), Served::Warm));
+        return Ok(RunOrFiles::Of(Box::new(source), Served::Warm));
     }
     let under_way = concat!(
         "select ",
         job_columns!(),
-        " from jobs where fingerprint = ?1 and tenant = ?2 and joined is not null \
-         and state in ('pending', 'processing', 'retrying')"
+        concat!(
+            " from jobs where fingerprint = ?1 and tenant = ?2 and joined is not null \
+         and state in ",
+            store::unfinished_states!()
+        )
     );
     let found = sql!(under_way, &reuse.fingerprint, &new.caller.tenant).row(transaction.connection, read_job)?;
-    let Some(leader) = found else { return Ok(Answer::Own { joinable: true }) };
+    let Some(leader) = found else { return Ok(RunOrFiles::Own { joinable: true }) };
     sql!("update jobs set joined = joined + 1 where id = ?1", leader.id).run(transaction.connection)?;
-    Ok(Answer::Of(Box::new(leader), Served::Joined))
+    Ok(RunOrFiles::Of(Box::new(leader), Served::Joined))
 }
 
-fn insert(transaction: &mut Transaction<'_>, new: NewJob) -> Outcome<Job> {
+fn insert(transaction: &mut Transaction<'_>, new: NewJob) -> StatementResult<Job> {
     let now = transaction.now;
     let answer = find_answer(transaction, &new)?;
     let made_from = new.reuse.as_ref().and_then(|reuse| reuse.made_from);
     let sharing = match &answer {
-        Answer::Own { joinable } => Sharing { joined: joinable.then_some(0), made_from, ..Sharing::default() },
-        Answer::Of(leader, served) => {
+        RunOrFiles::Own { joinable } => Sharing { joined: joinable.then_some(0), made_from, ..Sharing::default() },
+        RunOrFiles::Of(leader, served) => {
             Sharing { served: *served, leader: Some(leader.id), made_from, ..Sharing::default() }
         }
     };
@@ -148,49 +150,15 @@ fn insert(transaction: &mut Transaction<'_>, new: NewJob) -> Outcome<Job> {
         )
         .run(transaction.connection)?;
     }
-    let mut job = fresh(new, now, sharing);
+    let mut job = new.into_job(now, sharing);
     tell(transaction, &job, EventKind::Submitted)?;
     match answer {
-        Answer::Own { .. } => put(transaction, job_doorbell(&job, None), job.traceparent.as_deref())?,
-        Answer::Of(leader, _) => follow(transaction, &leader, &mut job)?,
+        RunOrFiles::Own { .. } => put(transaction, job_doorbell(&job, None), job.traceparent.as_deref())?,
+        RunOrFiles::Of(leader, _) => follow(transaction, &leader, &mut job)?,
     }
     with_artifacts(transaction.connection, job)
 }
 
 fn late_at(new: &NewJob, now: DateTime<Utc>) -> Option<i64> {
     new.late_after_ms().map(|ms| now.timestamp_micros().saturating_add(ms.saturating_mul(1000)))
-}
-
-/// The job a new one becomes.
-fn fresh(new: NewJob, now: DateTime<Utc>, sharing: Sharing) -> Job {
-    Job {
-        id: new.id,
-        caller: new.caller,
-        report: new.report,
-        report_version: new.report_version,
-        lane: new.lane,
-        params: new.params,
-        formats: new.formats,
-        notify: new.notify,
-        state: JobState::Pending,
-        attempt: 0,
-        errors: 0,
-        crashes: 0,
-        interruptions: 0,
-        max_attempts: new.max_attempts,
-        timeout_ms: new.timeout_ms,
-        retention_ms: new.retention_ms,
-        worker_id: None,
-        progress: Progress::default(),
-        seq: 1,
-        created_at: now,
-        started_at: None,
-        finished_at: None,
-        next_attempt_at: None,
-        error: None,
-        traceparent: new.traceparent,
-        forecast: new.forecast,
-        artifacts: Vec::new(),
-        sharing,
-    }
 }

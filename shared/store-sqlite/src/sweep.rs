@@ -8,7 +8,7 @@ use diesel::SqliteConnection;
 use uuid::Uuid;
 
 use super::change::job_doorbell;
-use super::errors::Outcome;
+use super::errors::StatementResult;
 use super::outbox::put;
 use super::rows::{artifact_columns, job_columns, read_artifact, read_job};
 use super::sql::{Cells, Sql, earlier, now, sql};
@@ -20,7 +20,7 @@ use model::job::{JobState, Lane};
 use store::{Result, SweepStore};
 
 /// Rings the lanes of the jobs a query finds.
-fn ring_jobs(transaction: &mut Transaction<'_>, found: Sql<'_>) -> Outcome<u32> {
+fn ring_jobs(transaction: &mut Transaction<'_>, found: Sql<'_>) -> StatementResult<u32> {
     let jobs = found.rows(transaction.connection, read_job)?;
     for job in &jobs {
         sql!("update jobs set rung_at = ?1 where id = ?2", transaction.now, job.id).run(transaction.connection)?;
@@ -29,7 +29,12 @@ fn ring_jobs(transaction: &mut Transaction<'_>, found: Sql<'_>) -> Outcome<u32> 
     Ok(u32::try_from(jobs.len()).unwrap_or(u32::MAX))
 }
 
-fn ring_deliveries(transaction: &mut Transaction<'_>, channel: Channel, since: i64, limit: u32) -> Outcome<u32> {
+fn ring_deliveries(
+    transaction: &mut Transaction<'_>,
+    channel: Channel,
+    since: i64,
+    limit: u32,
+) -> StatementResult<u32> {
     let due = sql!(
         "select id from deliveries d where channel = ?1 and rung_at < ?2 \
          and ((state = 'pending' and (next_attempt_at is null or next_attempt_at <= ?3)) \
@@ -50,7 +55,7 @@ fn ring_deliveries(transaction: &mut Transaction<'_>, channel: Channel, since: i
 }
 
 /// Tells whether an artifact row names the key, or a running attempt may be about to.
-fn is_needed(connection: &mut SqliteConnection, key: &str) -> Outcome<bool> {
+fn is_needed(connection: &mut SqliteConnection, key: &str) -> StatementResult<bool> {
     if sql!("select count(*) from artifacts where object_key = ?1", key).number(connection)? > 0 {
         return Ok(true);
     }
@@ -178,18 +183,30 @@ impl SweepStore for SqliteStore {
     }
 
     async fn uncovered_jobs(&self) -> Result<Vec<Uuid>> {
-        let text = "select id from jobs where state in ('pending', 'processing', 'retrying') and leader_id is null and state <> 'pending' \
+        let text = concat!(
+            "select id from jobs where state in ",
+            store::unfinished_states!(),
+            " and leader_id is null and state <> 'pending' \
                     and not (state = 'retrying' and next_attempt_at is not null) \
                     and not (state = 'processing' and exists (select 1 from workers w where w.id = jobs.worker_id)) \
                     and not exists (select 1 from outbox o where o.subject = jobs.id) \
-                    union all select f.id from jobs f where f.state in ('pending', 'processing', 'retrying') and f.leader_id is not null \
-                    and not exists (select 1 from jobs l where l.id = f.leader_id and l.state in ('pending', 'processing', 'retrying'))";
+                    union all select f.id from jobs f where f.state in ",
+            store::unfinished_states!(),
+            " and f.leader_id is not null \
+                    and not exists (select 1 from jobs l where l.id = f.leader_id and l.state in ",
+            store::unfinished_states!(),
+            ")"
+        );
         self.readers.read(move |connection| sql!(text).rows(connection, Cells::id)).await
     }
 
     async fn job_counts(&self) -> Result<Vec<(Lane, JobState, u64)>> {
-        let text = "select lane, state, count(*) from jobs where state in ('pending', 'processing', 'retrying') and leader_id is null \
-                    group by lane, state";
+        let text = concat!(
+            "select lane, state, count(*) from jobs where state in ",
+            store::unfinished_states!(),
+            " and leader_id is null \
+                    group by lane, state"
+        );
         let read = |cells: &mut Cells| Ok((cells.name()?, cells.name()?, cells.count()?));
         self.readers.read(move |connection| sql!(text).rows(connection, read)).await
     }

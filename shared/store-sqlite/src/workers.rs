@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::SqliteStore;
-use super::errors::Outcome;
+use super::errors::StatementResult;
 use super::lose::{Lost, forgive, take_all_from};
 use super::owner::Owner;
 use super::sql::{Cells, sql, to_json};
@@ -30,7 +30,7 @@ impl Drop for SqliteHeartbeat {
     }
 }
 
-fn register(transaction: &mut Transaction<'_>, worker: &WorkerInfo) -> Outcome<()> {
+fn register(transaction: &mut Transaction<'_>, worker: &WorkerInfo) -> StatementResult<()> {
     sql!(
         "insert into workers (id, host, pid, lanes, concurrency, started_at, heartbeat_at) \
          values (?1, ?2, ?3, ?4, ?5, ?6, ?6) \
@@ -46,7 +46,11 @@ fn register(transaction: &mut Transaction<'_>, worker: &WorkerInfo) -> Outcome<(
     Ok(())
 }
 
-fn beat(transaction: &mut Transaction<'_>, worker: &WorkerInfo, all: &[AttemptProgress]) -> Outcome<Vec<(Uuid, i32)>> {
+fn beat(
+    transaction: &mut Transaction<'_>,
+    worker: &WorkerInfo,
+    all: &[AttemptProgress],
+) -> StatementResult<Vec<(Uuid, i32)>> {
     let renewed = sql!("update workers set heartbeat_at = ?1 where id = ?2", transaction.now, worker.id);
     if renewed.run(transaction.connection)? == 0 {
         // Whoever removed the row took the jobs as well. One that was claimed since is given back too: its worker is about
@@ -100,7 +104,7 @@ impl Heartbeat for SqliteHeartbeat {
     }
 }
 
-fn read_status(cells: &mut Cells) -> Outcome<WorkerStatus> {
+fn read_status(cells: &mut Cells) -> StatementResult<WorkerStatus> {
     Ok(WorkerStatus {
         info: WorkerInfo {
             id: cells.id()?,

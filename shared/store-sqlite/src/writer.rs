@@ -13,7 +13,7 @@ use diesel::connection::SimpleConnection as _;
 use tokio::sync::{mpsc, oneshot};
 
 use super::clock::Clock;
-use super::errors::{Outcome, whole};
+use super::errors::{StatementResult, whole};
 use super::sql::now;
 use model::event::Event;
 use model::message::OutboxMessage;
@@ -37,7 +37,7 @@ pub(super) struct Transaction<'a> {
 
 impl Transaction<'_> {
     /// Runs `work` behind a savepoint of its own: what it wrote, and would have told, is undone when it fails.
-    pub(super) fn alone<T>(&mut self, work: impl FnOnce(&mut Self) -> Outcome<T>) -> Outcome<T> {
+    pub(super) fn alone<T>(&mut self, work: impl FnOnce(&mut Self) -> StatementResult<T>) -> StatementResult<T> {
         let told = (self.events.len(), self.outbox.len());
         self.connection.batch_execute("savepoint element")?;
         let outcome = work(self);
@@ -51,14 +51,14 @@ impl Transaction<'_> {
     }
 }
 
-type Answer = Box<dyn FnOnce(Result<()>)>;
+type Reply = Box<dyn FnOnce(Result<()>)>;
 /// Given the transaction, or why there is none.
-type Operation = Box<dyn FnOnce(Result<&mut Transaction<'_>>) -> Ran + Send>;
+type Operation = Box<dyn FnOnce(Result<&mut Transaction<'_>>) -> OperationEnd + Send>;
 
 /// How an operation went, before the commit.
-struct Ran {
+struct OperationEnd {
     succeeded: bool,
-    answer: Answer,
+    answer: Reply,
 }
 
 /// The way to the writer. The thread ends with its last clone.
@@ -92,7 +92,7 @@ impl Writer {
     /// Runs `work` in a transaction and waits for the commit. A caller that goes away does not stop it half way.
     pub(super) async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Transaction<'_>) -> Outcome<T> + Send + 'static,
+        work: impl FnOnce(&mut Transaction<'_>) -> StatementResult<T> + Send + 'static,
     ) -> Result<T> {
         let (sender, answered) = oneshot::channel::<Result<T>>();
         let operation: Operation = Box::new(move |transaction| {
@@ -102,10 +102,10 @@ impl Writer {
                 Err(error) => Err(error),
             };
             let succeeded = outcome.is_ok();
-            let answer: Answer = Box::new(move |committed| {
+            let answer: Reply = Box::new(move |committed| {
                 let _gone = sender.send(outcome.and_then(|value| committed.map(|()| value)));
             });
-            Ran { succeeded, answer }
+            OperationEnd { succeeded, answer }
         });
         let ask = async {
             let stopped = || StoreError::Unavailable("the process is stopping".to_owned());
@@ -141,7 +141,7 @@ fn write_until_closed(
 fn commit(connection: &mut SqliteConnection, clock: &mut Clock, batch: Vec<Operation>, after: &dyn AfterCommit) {
     #[expect(clippy::cast_precision_loss, reason = "a batch is small")]
     metrics::histogram!("waitless_sqlite_commit_operations").record(batch.len() as f64);
-    let mut answers: Vec<Answer> = Vec::with_capacity(batch.len());
+    let mut answers: Vec<Reply> = Vec::with_capacity(batch.len());
     let written = write_all(connection, clock, batch, &mut answers);
     let committed = written.and_then(|told| {
         connection.batch_execute("commit").map_err(|error| whole(&error))?;
@@ -176,7 +176,7 @@ fn write_all(
     connection: &mut SqliteConnection,
     clock: &mut Clock,
     batch: Vec<Operation>,
-    answers: &mut Vec<Answer>,
+    answers: &mut Vec<Reply>,
 ) -> Result<Told> {
     let mut told = Told::default();
     let begun = connection.batch_execute("begin immediate").map_err(|error| whole(&error));
@@ -197,7 +197,7 @@ fn write_all(
 fn write_one(
     connection: &mut SqliteConnection,
     operation: Operation,
-    answers: &mut Vec<Answer>,
+    answers: &mut Vec<Reply>,
     told: &mut Told,
 ) -> Result<()> {
     let begun = connection.batch_execute("savepoint operation").map_err(|error| whole(&error));

@@ -16,18 +16,18 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use model::artifact::{Artifact, NewArtifact};
-use model::backoff::RetryDelay;
+use model::artifact::Artifact;
 use model::delivery::{Channel, Delivery, DeliveryState};
 use model::event::Event;
-use model::job::{Caller, Idempotency, Job, JobState, Lane, NewJob};
+use model::job::{JobState, Lane};
 use model::message::OutboxMessage;
-use model::problem::Problem;
-use model::progress::Progress;
+use model::retry_schedule::RetryDelay;
 
 use super::forecast::ForecastStore;
+use super::jobs::JobStore;
 use super::lateness::LatenessStore;
 use super::previews::PreviewStore;
+use super::workers::WorkerStore;
 
 pub use super::access::{AccessStore, ApiKey, CLICKS_AN_HOUR, CLICKS_SHOWN, NewApiKey, Scope};
 
@@ -52,234 +52,6 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 pub trait AfterCommit: Send + Sync + std::fmt::Debug {
     /// Publishes `outbox` (leased to this process) and broadcasts `events`.
     fn committed(&self, outbox: Vec<OutboxMessage>, events: Vec<Event>);
-}
-
-/// Outcome of one submit.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Submitted {
-    /// The job row, its event, its idempotency row and its outbox row are committed.
-    Created(Box<Job>),
-    /// The same key and body came before: that job, as it was when submitted.
-    Replayed(Box<Job>),
-    /// The same key came before with another body.
-    KeyReused,
-    /// This element could not be written and nothing of it was; says why.
-    Refused(String),
-}
-
-/// Which jobs to list, newest first. Always limited to the caller's tenant.
-#[derive(Debug, Clone)]
-pub struct JobFilter {
-    /// Whose.
-    pub caller: Caller,
-    /// Jobs of every principal of the tenant, for its operators; otherwise only the caller's own.
-    pub whole_tenant: bool,
-    /// Only in this state.
-    pub state: Option<JobState>,
-    /// Only of this report.
-    pub report: Option<String>,
-    /// Only older than this id (exclusive).
-    pub before: Option<Uuid>,
-    /// At most this many.
-    pub limit: u32,
-}
-
-/// Outcome of a cancel or a replay.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Changed {
-    /// It happened; the job after it.
-    Yes(Box<Job>),
-    /// Its state does not allow it; the job as it is.
-    WrongState(Box<Job>),
-    /// No such job of this caller.
-    NotFound,
-}
-
-/// Position in the feed of all of a caller's events. Opaque to clients; ordered so that no event that commits late is skipped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct FeedCursor {
-    /// PostgreSQL: transaction id of the event's transaction. SQLite: 0.
-    pub transaction: i64,
-    /// Position column of the event.
-    pub position: i64,
-}
-
-/// Jobs, their events and artifacts, as the gateway sees them.
-#[async_trait]
-pub trait JobStore: Send + Sync {
-    /// Writes job, idempotency, event (`submitted`, seq 1) and outbox rows (route: the job's lane) in one transaction. A job with a
-    /// wish to reuse is answered from the files of an identical one, else it joins the run of one that is under way, else others
-    /// may join it: however many are submitted at once, there is one run.
-    async fn submit(&self, jobs: Vec<NewJob>) -> Result<Vec<Submitted>>;
-    /// Finds what a submit under this key would be answered: `Replayed`, or `KeyReused` where the body differs. `None`: the key
-    /// is free.
-    async fn find_submitted(&self, caller: &Caller, given: &Idempotency) -> Result<Option<Submitted>>;
-    /// Reads one job of the caller's, artifacts included.
-    async fn job(&self, caller: &Caller, id: Uuid) -> Result<Option<Job>>;
-    /// Reads any job, for workers, the notifier and links.
-    async fn job_by_id(&self, id: Uuid) -> Result<Option<Job>>;
-    /// Lists jobs, newest first, artifacts included.
-    async fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>>;
-    /// Counts the tenant's jobs that are not final, up to `limit`.
-    async fn count_unfinished(&self, tenant: &str, limit: u32) -> Result<u32>;
-    /// Reads the caller's events of one job with `seq > after`, in order.
-    async fn events_of_job(&self, caller: &Caller, job_id: Uuid, after: i64, limit: u32) -> Result<Vec<Event>>;
-    /// Reads the caller's events after `after`, in feed order, each with its cursor.
-    async fn events_of_caller(
-        &self,
-        caller: &Caller,
-        after: FeedCursor,
-        limit: u32,
-    ) -> Result<Vec<(FeedCursor, Event)>>;
-    /// Returns the cursor behind which nothing has been committed yet: where a feed without `Last-Event-ID` starts.
-    async fn feed_end(&self) -> Result<FeedCursor>;
-    /// `pending`, `processing` or `retrying` → `cancelled`, at once; a running attempt is fenced from that moment. A job whose run
-    /// others wait for is only withdrawn: cancelled for its submitter, while the run goes on. It ends when the last one who waits
-    /// for it cancels; the event then told of the withdrawn job is for its worker, and is not kept.
-    async fn cancel(&self, caller: &Caller, id: Uuid) -> Result<Changed>;
-    /// `failed` → `pending`: counters back to zero, `attempt` and `seq` go on, an outbox row rings the lane.
-    async fn replay(&self, caller: &Caller, id: Uuid) -> Result<Changed>;
-    /// Keeps the text of a report definition under its version, once.
-    async fn save_report_version(&self, version: &str, name: &str, definition: &str) -> Result<()>;
-    /// Reads `(name, definition text)` of a version.
-    async fn report_version(&self, version: &str) -> Result<Option<(String, String)>>;
-}
-
-/// A worker process.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WorkerInfo {
-    /// Fresh UUIDv4 a process start.
-    pub id: Uuid,
-    /// For people.
-    pub host: String,
-    /// For people.
-    pub pid: u32,
-    /// The lanes it takes jobs of.
-    pub lanes: Vec<Lane>,
-    /// Jobs at once.
-    pub concurrency: u32,
-}
-
-/// A worker as operators see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WorkerStatus {
-    /// Who.
-    pub info: WorkerInfo,
-    /// Database time of the registration.
-    pub started_at: DateTime<Utc>,
-    /// Database time of the newest beat.
-    pub heartbeat_at: DateTime<Utc>,
-    /// Jobs it holds.
-    pub running: u32,
-}
-
-/// One wish to run a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClaimRequest {
-    /// The job.
-    pub job_id: Uuid,
-    /// The broker said that the message was delivered before: look whether the job's holder is gone.
-    pub redelivered: bool,
-    /// The worker will run it alone: it begins ([`WorkerStore::begin`]) once nothing else runs in its process, and runs nothing
-    /// else until it has ended.
-    pub alone: bool,
-}
-
-/// Outcome of one claim.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Claimed {
-    /// Ours: state `processing`, `attempt` grown, `worker_id` us; in phase `starting`, or `waiting` where it must run alone.
-    Yes(Box<Job>),
-    /// `retrying` and not yet due; the time left.
-    NotDue(Duration),
-    /// Another worker that is alive (or looks so) holds it.
-    Held,
-    /// It is free, and one more lost worker would fail it: so that no neighbour's crash is taken for its own, only a worker
-    /// that asks for it as [`ClaimRequest::alone`] gets it.
-    MustRunAlone,
-    /// It is free, but the asking worker has no row: it was taken for dead. Its next heartbeat registers it again.
-    Unregistered,
-    /// Final or unknown: nothing to do.
-    Gone,
-}
-
-/// How one attempt ended, as the worker tells the store.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Settlement {
-    /// The job.
-    pub job_id: Uuid,
-    /// The worker that claims to hold it.
-    pub worker_id: Uuid,
-    /// The fencing token it holds it under.
-    pub attempt: i32,
-    /// Its last progress.
-    pub progress: Progress,
-    /// What is to happen.
-    pub ending: Ending,
-}
-
-/// The four ways a worker ends an attempt.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Ending {
-    /// `Finish`: with one artifact a format. Writes artifacts, links, event, deliveries and their outbox rows.
-    Done(Vec<NewArtifact>),
-    /// `RetryLater`: `errors` grows; outbox row to the delay queue. When `errors` reaches `max_attempts` it is `Fail` instead.
-    RetryLater(Problem, RetryDelay),
-    /// `Fail`: `errors` grows; event, deliveries, and an outbox row to the dead letters.
-    Failed(Problem),
-    /// `HandBack`: `interruptions` grows; outbox row to the lane.
-    HandBack,
-}
-
-/// Outcome of one settlement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settled {
-    /// Committed; the state reached.
-    As(JobState),
-    /// The attempt no longer holds the job: nothing was written.
-    TooLate,
-}
-
-/// Progress of one attempt, to be carried by a heartbeat.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AttemptProgress {
-    /// The job.
-    pub job_id: Uuid,
-    /// The fencing token.
-    pub attempt: i32,
-    /// How far it is.
-    pub progress: Progress,
-}
-
-/// Jobs as workers see them.
-#[async_trait]
-pub trait WorkerStore: Send + Sync {
-    /// Opens the worker's liveness: its row and, on PostgreSQL, a session advisory lock on a connection of its own.
-    async fn register_worker(&self, worker: WorkerInfo) -> Result<Box<dyn Heartbeat>>;
-    /// Claims jobs for `worker_id`. A redelivered job whose holder is gone is first taken from it (`Lose`, all of the
-    /// holder's jobs), then claimed, in one transaction.
-    async fn claim(&self, worker_id: Uuid, requests: Vec<ClaimRequest>) -> Result<Vec<Claimed>>;
-    /// Says that an attempt that must run alone begins: phase `waiting` → `starting`. From here on the loss of its worker counts as
-    /// a crash; before, it counts as an interruption. False: the attempt no longer holds the job. Harmless when repeated.
-    async fn begin(&self, worker_id: Uuid, job_id: Uuid, attempt: i32) -> Result<bool>;
-    /// Ends attempts.
-    async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>>;
-    /// Lists workers that are registered.
-    async fn workers(&self) -> Result<Vec<WorkerStatus>>;
-}
-
-/// The liveness of one worker. Owned by a thread of its own; dropping it closes the connection and so frees the lock.
-#[async_trait]
-pub trait Heartbeat: Send {
-    /// Renews the worker's row and writes progress. Returns the jobs (with their attempt) that are no longer this worker's:
-    /// cancelled or taken over. When the worker's row itself is gone, that is all of them, and the row is made anew. It was taken
-    /// for dead and lives: the crashes its jobs were given for it become interruptions, where they are not final.
-    async fn beat(&mut self, progress: Vec<AttemptProgress>) -> Result<Vec<(Uuid, i32)>>;
-    /// Waits until this worker may be taken for dead although it lives, because the session that holds its lock has ended. The
-    /// next beat opens another: call it at once. Never returns where there is no such session.
-    async fn cut_off(&mut self);
-    /// Removes the worker's row, at a clean end.
-    async fn retire(&mut self) -> Result<()>;
 }
 
 /// How one try of a delivery ended.

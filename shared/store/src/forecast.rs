@@ -31,7 +31,7 @@ pub struct QueuedJob {
     /// Its lane.
     pub lane: Lane,
     /// What its runs are compared by.
-    pub likeness: RunKey,
+    pub run_key: RunKey,
     /// Its fencing token.
     pub attempt: i32,
     /// Database time of its latest claim, while it runs.

@@ -152,14 +152,14 @@ where
 }
 
 /// One caller in the queue.
-struct Waiting<Request, Answer> {
+struct PendingCall<Request, Answer> {
     request: Request,
     answer: oneshot::Sender<Result<Answer>>,
 }
 
 /// Gathers single requests into batches. Cheap to clone; the gatherer ends with its last clone.
 struct Batcher<Request, Answer> {
-    queue: mpsc::Sender<Waiting<Request, Answer>>,
+    queue: mpsc::Sender<PendingCall<Request, Answer>>,
 }
 
 impl<Request, Answer> Clone for Batcher<Request, Answer> {
@@ -185,7 +185,7 @@ impl<Request: Send + 'static, Answer: Send + 'static> Batcher<Request, Answer> {
     async fn ask(&self, request: Request) -> Result<Answer> {
         let (answer, answered) = oneshot::channel();
         let stopped = || StoreError::Unavailable("the process is stopping".to_owned());
-        self.queue.send(Waiting { request, answer }).await.map_err(|_closed| stopped())?;
+        self.queue.send(PendingCall { request, answer }).await.map_err(|_closed| stopped())?;
         // The sender is dropped without an answer when the flush panics or answers too few.
         answered.await.unwrap_or_else(|_gone| Err(StoreError::Unexpected("the batch call crashed".to_owned())))
     }
@@ -195,7 +195,7 @@ impl<Request: Send + 'static, Answer: Send + 'static> Batcher<Request, Answer> {
 async fn gather<Request, Answer, Flush, Flight>(
     kind: &'static str,
     most: usize,
-    mut waiting: mpsc::Receiver<Waiting<Request, Answer>>,
+    mut waiting: mpsc::Receiver<PendingCall<Request, Answer>>,
     flush: Flush,
 ) where
     Request: Send + 'static,

@@ -4,11 +4,16 @@ mod access;
 mod contract;
 mod forecast;
 mod group_commit;
+mod jobs;
 mod lateness;
 mod previews;
+mod state_lists;
+mod workers;
 
 pub use contract::*;
 pub use forecast::{ForecastStore, QueueStatus, QueuedJob, RunTimes, RunsQuery, full_lanes};
 pub use group_commit::GroupCommit;
+pub use jobs::*;
 pub use lateness::LatenessStore;
 pub use previews::{NewPreview, PREVIEW_BYTES, PreviewStore};
+pub use workers::*;

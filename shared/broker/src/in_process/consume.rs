@@ -9,11 +9,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Incoming, Settle};
 
-use super::queue::{Held, MemoryQueue};
+use super::queue::{MemoryQueue, QueuedMessage};
 
 /// What bounds one consumer.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
+pub(super) struct ConsumerLimits {
     /// Unsettled messages at once.
     pub(super) prefetch: usize,
     /// A message handed out this often goes to the dead letters in place of coming back.
@@ -24,7 +24,7 @@ pub(super) struct Limits {
 pub(super) async fn deliver(
     source: Arc<MemoryQueue>,
     dead: Option<Arc<MemoryQueue>>,
-    limits: Limits,
+    limits: ConsumerLimits,
     consumer: mpsc::Sender<Incoming>,
     closed: CancellationToken,
 ) {
@@ -63,7 +63,7 @@ pub(super) async fn deliver(
     }
 }
 
-fn hand_out(held: &Held) -> (Incoming, oneshot::Receiver<Settle>) {
+fn hand_out(held: &QueuedMessage) -> (Incoming, oneshot::Receiver<Settle>) {
     let (settle, settled) = oneshot::channel();
     let incoming = Incoming {
         message_id: held.message_id.clone(),
@@ -76,7 +76,7 @@ fn hand_out(held: &Held) -> (Incoming, oneshot::Receiver<Settle>) {
 }
 
 fn finish(
-    held: Held,
+    held: QueuedMessage,
     outcome: Result<Settle, oneshot::error::RecvError>,
     source: &MemoryQueue,
     dead: Option<&MemoryQueue>,
@@ -84,21 +84,21 @@ fn finish(
 ) {
     match outcome {
         Ok(Settle::Ack) => {}
-        Ok(Settle::DeadLetter) => bury(Held { deliveries: 0, ..held }, dead),
+        Ok(Settle::DeadLetter) => bury(QueuedMessage { deliveries: 0, ..held }, dead),
         Err(_dropped) if held.deliveries >= most_deliveries => {
             tracing::warn!(
                 message_id = held.message_id,
                 deliveries = held.deliveries,
                 "a message was handed out too often"
             );
-            bury(Held { deliveries: 0, ..held }, dead);
+            bury(QueuedMessage { deliveries: 0, ..held }, dead);
         }
         Err(_dropped) => source.give_back(held),
     }
 }
 
 /// A dead letter that is refused again by whoever reads the dead letters is gone for good: there is no `dead` for it.
-fn bury(held: Held, dead: Option<&MemoryQueue>) {
+fn bury(held: QueuedMessage, dead: Option<&MemoryQueue>) {
     if let Some(Err(error)) = dead.map(|dead| dead.push(held)) {
         tracing::error!(%error, "a dead letter was lost");
     }

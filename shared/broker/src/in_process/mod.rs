@@ -11,13 +11,13 @@ use async_trait::async_trait;
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use model::backoff::Backoff;
 use model::event::Broadcast;
 use model::message::{OutboxMessage, Queue};
+use model::retry_schedule::RetrySchedule;
 
 use super::topology::closest_delay;
 use super::{BroadcastReceiver, Broker, Incoming, PublishError, QueueDepth};
-use queue::{Held, MemoryQueue};
+use queue::{MemoryQueue, QueuedMessage};
 
 /// Broadcasts a slow listener may be behind before it misses some.
 const LISTENER_BUFFER: usize = 8_192;
@@ -27,7 +27,7 @@ const LISTENER_BUFFER: usize = 8_192;
 pub struct InProcess {
     queues: [(Queue, Arc<MemoryQueue>); Queue::ALL.len()],
     events: broadcast::Sender<Arc<Broadcast>>,
-    delays: Backoff,
+    delays: RetrySchedule,
     delivery_limit: u32,
     closed: CancellationToken,
 }
@@ -55,7 +55,7 @@ impl InProcess {
         }
         let body = serde_json::to_vec(&message.message)
             .map_err(|error| PublishError::Refused(format!("the message cannot be written as JSON: {error}")))?;
-        let held = Held {
+        let held = QueuedMessage {
             message_id: Some(message.id.to_string()),
             body,
             traceparent: message.traceparent.clone(),
@@ -90,7 +90,7 @@ impl Broker for InProcess {
         let dead = if queue == Queue::Dead { None } else { self.queue(Queue::Dead) };
         if let Some(source) = self.queue(queue) {
             let deliveries = if dead.is_some() { self.delivery_limit } else { u32::MAX };
-            let limits = consume::Limits { prefetch: usize::from(prefetch.max(1)), deliveries };
+            let limits = consume::ConsumerLimits { prefetch: usize::from(prefetch.max(1)), deliveries };
             tokio::spawn(consume::deliver(source, dead, limits, sender, self.closed.clone()));
         }
         receiver

@@ -1,8 +1,8 @@
 //! One queue in memory.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
@@ -16,7 +16,7 @@ const MOST_DEAD_LETTERS: usize = 10_000;
 
 /// A message that rests in a queue, or is with a consumer that has not settled it.
 #[derive(Debug, Clone)]
-pub(super) struct Held {
+pub(super) struct QueuedMessage {
     pub(super) message_id: Option<String>,
     pub(super) body: Vec<u8>,
     pub(super) traceparent: Option<String>,
@@ -28,7 +28,7 @@ pub(super) struct Held {
 #[derive(Debug)]
 pub(super) struct MemoryQueue {
     queue: Queue,
-    ready: Mutex<VecDeque<Held>>,
+    ready: Mutex<VecDeque<QueuedMessage>>,
     consumers: AtomicU64,
     arrived: Notify,
 }
@@ -38,13 +38,13 @@ impl MemoryQueue {
         Self { queue, ready: Mutex::new(VecDeque::new()), consumers: AtomicU64::new(0), arrived: Notify::new() }
     }
 
-    fn ready(&self) -> MutexGuard<'_, VecDeque<Held>> {
+    fn ready(&self) -> MutexGuard<'_, VecDeque<QueuedMessage>> {
         // Nothing can panic while the lock is held, and a queue is whole after each single step.
-        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ready.lock()
     }
 
     /// Appends a message, or says that the queue is full. Full dead letters lose their oldest.
-    pub(super) fn push(&self, message: Held) -> Result<(), PublishError> {
+    pub(super) fn push(&self, message: QueuedMessage) -> Result<(), PublishError> {
         let mut ready = self.ready();
         if self.queue == Queue::Dead && ready.len() >= MOST_DEAD_LETTERS {
             ready.pop_front();
@@ -58,13 +58,13 @@ impl MemoryQueue {
     }
 
     /// Puts a message back that was handed out: before those that were not, as it is older.
-    pub(super) fn give_back(&self, message: Held) {
+    pub(super) fn give_back(&self, message: QueuedMessage) {
         self.ready().push_front(message);
         self.arrived.notify_one();
     }
 
     /// Takes the oldest message.
-    pub(super) fn take(&self) -> Option<Held> {
+    pub(super) fn take(&self) -> Option<QueuedMessage> {
         let mut ready = self.ready();
         let taken = ready.pop_front();
         let more = !ready.is_empty();

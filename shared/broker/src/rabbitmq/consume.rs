@@ -12,16 +12,17 @@ use tokio_util::sync::CancellationToken;
 use crate::Incoming;
 use model::message::Queue;
 
-use super::line::{Line, Session};
-use super::mend::Mender;
-use super::pump::{Ended, Pump};
+use super::pump::{Pump, PumpEnd};
+use super::repair::QueueRepair;
+use super::session::Session;
+use super::supervised::SupervisedConnection;
 
 /// Pause before a consumer is opened again on a connection that still works.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// What somebody wants to consume, and the bound on what is asked of the broker for it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wish {
+pub(super) struct ConsumerOptions {
     pub(super) queue: Queue,
     pub(super) prefetch: u16,
     pub(super) timeout: Duration,
@@ -29,16 +30,16 @@ pub(super) struct Wish {
 
 /// What a consumer stands on.
 #[derive(Debug)]
-pub(super) struct Footing {
+pub(super) struct ConsumerConnections {
     /// A connection of its own: RabbitMQ ends the connection of a consumer whose queue does not answer, and nobody else's work
     /// should go with it.
-    pub(super) own: Arc<Line>,
+    pub(super) own: Arc<SupervisedConnection>,
     /// The line that makes sure of the topology.
-    pub(super) declaring: Arc<Line>,
-    pub(super) mender: Arc<Mender>,
+    pub(super) declaring: Arc<SupervisedConnection>,
+    pub(super) repair: Arc<QueueRepair>,
 }
 
-impl Footing {
+impl ConsumerConnections {
     async fn session(&self) -> Session {
         // Only what is there as planned is consumed.
         self.declaring.session().await;
@@ -47,7 +48,12 @@ impl Footing {
 }
 
 /// Runs until the receiver has gone and all it had taken is settled, or until closed.
-pub(super) async fn consume(footing: Footing, wish: Wish, sender: mpsc::Sender<Incoming>, closed: CancellationToken) {
+pub(super) async fn consume(
+    footing: ConsumerConnections,
+    wish: ConsumerOptions,
+    sender: mpsc::Sender<Incoming>,
+    closed: CancellationToken,
+) {
     // The line ends with its consumer.
     let _end = closed.clone().drop_guard();
     loop {
@@ -62,13 +68,13 @@ pub(super) async fn consume(footing: Footing, wish: Wish, sender: mpsc::Sender<I
                 let pump = Pump::new(channel, deliveries, wish);
                 tokio::select! {
                     ended = pump.run(&sender) => ended,
-                    () = session.failed.cancelled() => Ended::Broken("the connection was lost".to_owned()),
+                    () = session.failed.cancelled() => PumpEnd::Broken("the connection was lost".to_owned()),
                     () = closed.cancelled() => return,
                 }
             }
-            Err(why) => Ended::Broken(why),
+            Err(why) => PumpEnd::Broken(why),
         };
-        let Ended::Broken(why) = ended else { return };
+        let PumpEnd::Broken(why) = ended else { return };
         if session.is_alive() {
             // Only the channel broke: the queue was deleted, or a message was held beyond the broker's time-out.
             tracing::warn!(queue = wish.queue.name(), why, "a consumer was ended by RabbitMQ; opening it again");
@@ -80,7 +86,11 @@ pub(super) async fn consume(footing: Footing, wish: Wish, sender: mpsc::Sender<I
 
 /// Opens the consumer. A queue that does not answer is reported, and waited for until it is mended; then the connection is given
 /// up, because an answer to the old question would end it at any time.
-async fn open_or_doubt(footing: &Footing, session: &Session, wish: Wish) -> Result<(Channel, Consumer), String> {
+async fn open_or_doubt(
+    footing: &ConsumerConnections,
+    session: &Session,
+    wish: ConsumerOptions,
+) -> Result<(Channel, Consumer), String> {
     let queue = wish.queue.name();
     tokio::select! {
         opened = tokio::time::timeout(wish.timeout, open(session, wish)) => match opened {
@@ -90,15 +100,15 @@ async fn open_or_doubt(footing: &Footing, session: &Session, wish: Wish) -> Resu
                 Err("it could not be opened in time".to_owned())
             }
         },
-        () = footing.mender.watch_over(&queue) => {
+        () = footing.repair.watch_over(&queue) => {
             session.fail("the queue does not answer");
-            footing.mender.until_trusted(&queue).await;
+            footing.repair.until_trusted(&queue).await;
             Err("the queue does not answer".to_owned())
         }
     }
 }
 
-async fn open(session: &Session, wish: Wish) -> Result<(Channel, Consumer), lapin::Error> {
+async fn open(session: &Session, wish: ConsumerOptions) -> Result<(Channel, Consumer), lapin::Error> {
     let channel = session.connection.create_channel().await?;
     channel.basic_qos(wish.prefetch, BasicQosOptions::default()).await?;
     let (queue, tag) = (wish.queue.name().into(), "".into());

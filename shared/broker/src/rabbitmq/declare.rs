@@ -4,7 +4,7 @@ use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptio
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection, ErrorKind, ExchangeKind};
 
-use crate::topology::{Argument, ExchangePlan, QueuePlan, Spread, Topology};
+use crate::topology::{Argument, ExchangePlan, ExchangeType, QueuePlan, Topology};
 
 /// Reply codes of AMQP 0-9-1.
 pub(super) const ACCESS_REFUSED: u16 = 403;
@@ -39,10 +39,10 @@ impl DeclareError {
 pub(super) async fn declare(connection: &Connection, topology: &Topology) -> Result<(), DeclareError> {
     let mut declarer = Declarer { connection, channel: None };
     for exchange in &topology.exchanges {
-        declarer.ensure(&Thing::Exchange(exchange)).await?;
+        declarer.ensure(&Declarable::Exchange(exchange)).await?;
     }
     for queue in &topology.queues {
-        declarer.ensure(&Thing::Queue(queue)).await?;
+        declarer.ensure(&Declarable::Queue(queue)).await?;
     }
     for queue in &topology.queues {
         declarer.bind(queue).await?;
@@ -51,12 +51,12 @@ pub(super) async fn declare(connection: &Connection, topology: &Topology) -> Res
     Ok(())
 }
 
-enum Thing<'a> {
+enum Declarable<'a> {
     Exchange(&'a ExchangePlan),
     Queue(&'a QueuePlan),
 }
 
-impl Thing<'_> {
+impl Declarable<'_> {
     fn what(&self) -> String {
         match self {
             Self::Exchange(exchange) => format!("exchange {}", exchange.name),
@@ -68,9 +68,9 @@ impl Thing<'_> {
         match self {
             Self::Exchange(exchange) => {
                 let kind = match exchange.spread {
-                    Spread::Direct => ExchangeKind::Direct,
-                    Spread::Fanout => ExchangeKind::Fanout,
-                    Spread::Topic => ExchangeKind::Topic,
+                    ExchangeType::Direct => ExchangeKind::Direct,
+                    ExchangeType::Fanout => ExchangeKind::Fanout,
+                    ExchangeType::Topic => ExchangeKind::Topic,
                 };
                 let options = ExchangeDeclareOptions { passive, durable: true, ..ExchangeDeclareOptions::default() };
                 channel.exchange_declare(exchange.name.as_str().into(), kind, options, FieldTable::default()).await
@@ -92,7 +92,7 @@ struct Declarer<'a> {
 
 impl Declarer<'_> {
     /// Looks first and declares second: an account that may not configure anything can still use what an operator made.
-    async fn ensure(&mut self, thing: &Thing<'_>) -> Result<(), DeclareError> {
+    async fn ensure(&mut self, thing: &Declarable<'_>) -> Result<(), DeclareError> {
         let what = thing.what();
         let missing = match self.declare(thing, true).await {
             Ok(()) => false,
@@ -113,7 +113,7 @@ impl Declarer<'_> {
         }
     }
 
-    async fn declare(&mut self, thing: &Thing<'_>, passive: bool) -> Result<(), lapin::Error> {
+    async fn declare(&mut self, thing: &Declarable<'_>, passive: bool) -> Result<(), lapin::Error> {
         let channel = self.channel().await?;
         let declared = thing.declare(&channel, passive).await;
         if declared.is_ok() {

@@ -17,7 +17,8 @@ use crate::BroadcastReceiver;
 use crate::topology::{ALL_EVENTS, CANCELS, EVENTS_EXCHANGE};
 use model::event::{Broadcast, EventKind};
 
-use super::line::{Line, Session};
+use super::session::Session;
+use super::supervised::SupervisedConnection;
 
 /// Events that may wait for a slow broker; then the oldest are forgotten.
 const OUTGOING: usize = 4_096;
@@ -37,7 +38,7 @@ pub(super) struct Events {
 
 /// Which events are wanted, from fewer to more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum EventInterest {
     Nothing,
     Cancels,
     All,
@@ -60,11 +61,11 @@ impl Listeners {
         Self { all, cancels, asked: watch::Sender::new(()), gaps: watch::Sender::new(0) }
     }
 
-    fn wanted(&self) -> Wanted {
+    fn wanted(&self) -> EventInterest {
         match (self.all.receiver_count(), self.cancels.receiver_count()) {
-            (0, 0) => Wanted::Nothing,
-            (0, _) => Wanted::Cancels,
-            _ => Wanted::All,
+            (0, 0) => EventInterest::Nothing,
+            (0, _) => EventInterest::Cancels,
+            _ => EventInterest::All,
         }
     }
 
@@ -79,8 +80,8 @@ impl Listeners {
 
 /// What both directions need.
 #[derive(Clone)]
-struct Route {
-    line: Arc<Line>,
+struct EventRoute {
+    supervised: Arc<SupervisedConnection>,
     timeout: Duration,
     /// Own events are given to own listeners directly, and passed over when they come back.
     sender: ShortString,
@@ -88,8 +89,8 @@ struct Route {
 
 impl Events {
     pub(super) fn start(
-        publishing: Arc<Line>,
-        consuming: Arc<Line>,
+        publishing: Arc<SupervisedConnection>,
+        consuming: Arc<SupervisedConnection>,
         tasks: &TaskTracker,
         closed: &CancellationToken,
         timeout: Duration,
@@ -97,8 +98,8 @@ impl Events {
         let (outgoing, to_send) = broadcast::channel(OUTGOING);
         let listeners = Listeners::new();
         let sender = ShortString::from(Uuid::new_v4().to_string());
-        let out = Route { line: publishing, timeout, sender: sender.clone() };
-        let back = Route { line: consuming, timeout, sender };
+        let out = EventRoute { supervised: publishing, timeout, sender: sender.clone() };
+        let back = EventRoute { supervised: consuming, timeout, sender };
         tasks.spawn(until_closed(closed.clone(), send(out, to_send)));
         tasks.spawn(until_closed(closed.clone(), listen(back, listeners.clone())));
         Self { outgoing, listeners }
@@ -111,9 +112,9 @@ impl Events {
         let _sending = self.outgoing.send(message);
     }
 
-    pub(super) fn subscribe(&self, wanted: Wanted) -> BroadcastReceiver {
+    pub(super) fn subscribe(&self, wanted: EventInterest) -> BroadcastReceiver {
         let Listeners { all, cancels, asked, gaps } = &self.listeners;
-        let from = if wanted == Wanted::All { all } else { cancels };
+        let from = if wanted == EventInterest::All { all } else { cancels };
         let listening = BroadcastReceiver::with_gaps(from.subscribe(), gaps.subscribe());
         asked.send_replace(());
         listening
@@ -127,7 +128,7 @@ async fn until_closed(closed: CancellationToken, work: impl Future<Output = ()>)
     }
 }
 
-async fn send(route: Route, mut outgoing: broadcast::Receiver<Arc<Broadcast>>) {
+async fn send(route: EventRoute, mut outgoing: broadcast::Receiver<Arc<Broadcast>>) {
     let mut channel: Option<Channel> = None;
     let mut batch = Vec::new();
     loop {
@@ -142,7 +143,7 @@ async fn send(route: Route, mut outgoing: broadcast::Receiver<Arc<Broadcast>>) {
             batch.push(event);
         }
         // What is sent to a blocked connection piles up in memory.
-        let session = route.line.now().filter(|session| !session.connection.status().blocked());
+        let session = route.supervised.now().filter(|session| !session.connection.status().blocked());
         let Some(session) = session else {
             forget(batch.len() as u64);
             batch.clear();
@@ -207,19 +208,19 @@ fn plain(letter: char) -> char {
 }
 
 /// Keeps a queue for exactly what is wanted in this process.
-async fn listen(route: Route, listeners: Listeners) {
+async fn listen(route: EventRoute, listeners: Listeners) {
     let mut asked = listeners.asked.subscribe();
     loop {
         asked.mark_unchanged();
         let wanted = listeners.wanted();
-        if wanted == Wanted::Nothing {
+        if wanted == EventInterest::Nothing {
             // An error only says that the process is about to close.
             if asked.changed().await.is_err() {
                 return;
             }
             continue;
         }
-        let session = route.line.session().await;
+        let session = route.supervised.session().await;
         match tokio::time::timeout(route.timeout, open(&session, wanted)).await {
             Ok(Ok((channel, deliveries))) => {
                 listeners.gaps.send_modify(|gaps| *gaps += 1);
@@ -241,11 +242,11 @@ async fn listen(route: Route, listeners: Listeners) {
 }
 
 /// The queue is this connection's own and goes with it, so every session makes a new one; its name is the broker's choice.
-async fn open(session: &Session, wanted: Wanted) -> Result<(Channel, Consumer), lapin::Error> {
+async fn open(session: &Session, wanted: EventInterest) -> Result<(Channel, Consumer), lapin::Error> {
     let channel = session.connection.create_channel().await?;
     let options = QueueDeclareOptions::exclusive().auto_delete();
     let queue = channel.queue_declare("".into(), options, FieldTable::default()).await?.name().clone();
-    let key = if wanted == Wanted::All { ALL_EVENTS } else { CANCELS };
+    let key = if wanted == EventInterest::All { ALL_EVENTS } else { CANCELS };
     let (exchange, key) = (EVENTS_EXCHANGE.into(), key.into());
     channel.queue_bind(queue.clone(), exchange, key, QueueBindOptions::default(), FieldTable::default()).await?;
     let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
@@ -257,7 +258,7 @@ async fn open(session: &Session, wanted: Wanted) -> Result<(Channel, Consumer), 
 async fn pass_on(
     mut deliveries: Consumer,
     listeners: &Listeners,
-    wanted: Wanted,
+    wanted: EventInterest,
     asked: &mut watch::Receiver<()>,
     own: &ShortString,
 ) -> bool {

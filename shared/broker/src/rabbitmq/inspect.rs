@@ -12,7 +12,8 @@ use crate::QueueDepth;
 use model::message::Queue;
 
 use super::declare::{NOT_FOUND, code};
-use super::line::{Line, Session};
+use super::session::Session;
+use super::supervised::SupervisedConnection;
 
 /// Nobody should wait long for a mere look.
 const LONGEST: Duration = Duration::from_secs(2);
@@ -20,14 +21,14 @@ const LONGEST: Duration = Duration::from_secs(2);
 /// Asks for the depth of queues.
 #[derive(Debug)]
 pub(super) struct Inspector {
-    line: Arc<Line>,
+    supervised: Arc<SupervisedConnection>,
     channel: Mutex<Option<Channel>>,
     timeout: Duration,
 }
 
 impl Inspector {
-    pub(super) fn new(line: Arc<Line>, timeout: Duration) -> Self {
-        Self { line, channel: Mutex::new(None), timeout: timeout.min(LONGEST) }
+    pub(super) fn new(supervised: Arc<SupervisedConnection>, timeout: Duration) -> Self {
+        Self { supervised, channel: Mutex::new(None), timeout: timeout.min(LONGEST) }
     }
 
     pub(super) async fn depth(&self, queue: Queue) -> Option<QueueDepth> {
@@ -40,16 +41,16 @@ impl Inspector {
     }
 
     async fn look(&self, queue: Queue) -> Result<QueueDepth, String> {
-        let session = self.line.now().ok_or_else(|| self.line.fault())?;
+        let session = self.supervised.now().ok_or_else(|| self.supervised.fault())?;
         match tokio::time::timeout(self.timeout, self.declare_passively(&session, queue)).await {
             Ok(Ok(depth)) => Ok(depth),
             Ok(Err(error)) => {
                 if code(&error) == Some(NOT_FOUND) {
-                    self.line.redeclare(&session).await;
+                    self.supervised.redeclare(&session).await;
                 }
                 Err(format!("queue {} cannot be looked at: {error}", queue.name()))
             }
-            Err(_) => Err(format!("RabbitMQ at {} does not answer", self.line.address.shown)),
+            Err(_) => Err(format!("RabbitMQ at {} does not answer", self.supervised.address.shown)),
         }
     }
 

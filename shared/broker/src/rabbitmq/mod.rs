@@ -2,20 +2,22 @@
 //! broker that blocks publishers still takes acknowledgements, and a queue that does not answer costs only its own consumer.
 //!
 //! `lapin`'s own recovery stays off: after a channel error its consumers are silent for ever. Any error drops the connection,
-//! and [`mod@line`] builds it anew, with everything on it. Queues that do not answer while the broker does are seen to by [`mend`].
+//! and [`mod@supervised`] builds it anew, with everything on it. Queues that do not answer while the broker does are seen to by [`repair`].
 
 mod connect;
 mod consume;
 mod declare;
 mod events;
 mod inspect;
-mod line;
-mod mend;
 mod publish;
 mod pump;
-mod remake;
+mod recreate;
+mod repair;
+mod session;
+mod supervised;
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use parking_lot::Mutex;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -28,11 +30,11 @@ use model::message::{OutboxMessage, Queue};
 
 use super::{BroadcastReceiver, Broker, Incoming, PublishError, QueueDepth};
 use connect::Address;
-use events::{Events, Wanted};
+use events::{EventInterest, Events};
 use inspect::Inspector;
-use line::Line;
-use mend::Mender;
 use publish::Publisher;
+use repair::QueueRepair;
+use supervised::SupervisedConnection;
 
 /// A process that starts waits this long for a broker that answers slowly. One that is down is noticed at once.
 const START_WAIT: Duration = Duration::from_secs(2);
@@ -41,11 +43,11 @@ const START_WAIT: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct RabbitMq {
     address: Address,
-    publishing: Arc<Line>,
-    listening: Arc<Line>,
+    publishing: Arc<SupervisedConnection>,
+    listening: Arc<SupervisedConnection>,
     /// Lines of the consumers there are; a line that has ended is gone.
-    consuming: Mutex<Vec<Weak<Line>>>,
-    mender: Arc<Mender>,
+    consuming: Mutex<Vec<Weak<SupervisedConnection>>>,
+    repair: Arc<QueueRepair>,
     publisher: Publisher,
     events: Events,
     inspector: Inspector,
@@ -63,20 +65,20 @@ impl RabbitMq {
         let address = Address::parse(config)?;
         let closed = CancellationToken::new();
         let tasks = TaskTracker::new();
-        let publishing = Line::start("publish", &address, &tasks, &closed);
-        let listening = Line::start("listen", &address, &tasks, &closed);
-        let mender = Mender::new(&address, &tasks, &closed);
+        let publishing = SupervisedConnection::start("publish", &address, &tasks, &closed);
+        let listening = SupervisedConnection::start("listen", &address, &tasks, &closed);
+        let repair = QueueRepair::new(&address, &tasks, &closed);
         let started = futures_util::future::join(publishing.first_try(), listening.first_try());
         let _slow = tokio::time::timeout(START_WAIT, started).await;
         Ok(Self {
-            publisher: Publisher::new(Arc::clone(&publishing), Arc::clone(&mender), config),
+            publisher: Publisher::new(Arc::clone(&publishing), Arc::clone(&repair), config),
             events: Events::start(Arc::clone(&publishing), Arc::clone(&listening), &tasks, &closed, config.timeout),
             inspector: Inspector::new(Arc::clone(&listening), config.timeout),
             address,
             publishing,
             listening,
             consuming: Mutex::default(),
-            mender,
+            repair,
             tasks,
             closed,
             timeout: config.timeout,
@@ -85,14 +87,14 @@ impl RabbitMq {
 }
 
 impl RabbitMq {
-    fn note_consumer(&self, line: &Arc<Line>) {
-        let mut lines = self.consuming.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.retain(|line| line.strong_count() > 0);
-        lines.push(Arc::downgrade(line));
+    fn note_consumer(&self, supervised: &Arc<SupervisedConnection>) {
+        let mut lines = self.consuming.lock();
+        lines.retain(|supervised| supervised.strong_count() > 0);
+        lines.push(Arc::downgrade(supervised));
     }
 
-    fn consumers(&self) -> Vec<Arc<Line>> {
-        let lines = self.consuming.lock().unwrap_or_else(PoisonError::into_inner);
+    fn consumers(&self) -> Vec<Arc<SupervisedConnection>> {
+        let lines = self.consuming.lock();
         lines.iter().filter_map(Weak::upgrade).collect()
     }
 }
@@ -106,14 +108,17 @@ impl Broker for RabbitMq {
     async fn consume(&self, queue: Queue, prefetch: u16) -> mpsc::Receiver<Incoming> {
         let prefetch = prefetch.max(1);
         let (sender, receiver) = mpsc::channel(usize::from(prefetch));
-        let wish = consume::Wish { queue, prefetch, timeout: self.timeout };
+        let wish = consume::ConsumerOptions { queue, prefetch, timeout: self.timeout };
         let closed = self.closed.child_token();
         let purpose = format!("consume {}", queue.routing_key());
-        let own = Line::start_plain(purpose, &self.address, &self.tasks, &closed);
+        let own = SupervisedConnection::start_plain(purpose, &self.address, &self.tasks, &closed);
         self.note_consumer(&own);
         let _slow = tokio::time::timeout(START_WAIT, own.first_try()).await;
-        let footing =
-            consume::Footing { own, declaring: Arc::clone(&self.listening), mender: Arc::clone(&self.mender) };
+        let footing = consume::ConsumerConnections {
+            own,
+            declaring: Arc::clone(&self.listening),
+            repair: Arc::clone(&self.repair),
+        };
         self.tasks.spawn(consume::consume(footing, wish, sender, closed));
         receiver
     }
@@ -123,11 +128,11 @@ impl Broker for RabbitMq {
     }
 
     fn subscribe(&self) -> BroadcastReceiver {
-        self.events.subscribe(Wanted::All)
+        self.events.subscribe(EventInterest::All)
     }
 
     fn subscribe_cancels(&self) -> BroadcastReceiver {
-        self.events.subscribe(Wanted::Cancels)
+        self.events.subscribe(EventInterest::Cancels)
     }
 
     async fn depth(&self, queue: Queue) -> Option<QueueDepth> {
@@ -137,8 +142,8 @@ impl Broker for RabbitMq {
     async fn check(&self) -> Result<(), String> {
         self.publishing.check()?;
         self.listening.check()?;
-        for line in self.consumers() {
-            line.check()?;
+        for supervised in self.consumers() {
+            supervised.check()?;
         }
         // A frozen broker keeps its connections until the heartbeat is missed: ask it something.
         self.inspector.ask().await

@@ -4,8 +4,9 @@
 //! part has a channel to itself until its last confirm: `lapin` hands a returned message to whichever confirm completes next, so
 //! returns can be told apart only when every message they may belong to is at hand, and then by `message_id`.
 
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -17,11 +18,12 @@ use tokio::sync::Semaphore;
 
 use crate::PublishError;
 use crate::topology::{DEAD_EXCHANGE, WORK_EXCHANGE, closest_delay, delay_name};
-use model::backoff::Backoff;
 use model::message::{Message, OutboxMessage, Queue};
+use model::retry_schedule::RetrySchedule;
 
-use super::line::{Line, Session};
-use super::mend::Mender;
+use super::repair::QueueRepair;
+use super::session::Session;
+use super::supervised::SupervisedConnection;
 
 /// Parts of batches under way at the same time to one queue, each on its own channel.
 const AT_ONCE: usize = 8;
@@ -36,29 +38,33 @@ const PERSISTENT: u8 = 2;
 /// Publishes on a line.
 #[derive(Debug)]
 pub(super) struct Publisher {
-    line: Arc<Line>,
-    mender: Arc<Mender>,
+    supervised: Arc<SupervisedConnection>,
+    repair: Arc<QueueRepair>,
     /// One semaphore a queue, so that none can take the others' places.
     permits: Mutex<HashMap<String, Arc<Semaphore>>>,
-    delays: Backoff,
+    delays: RetrySchedule,
     timeout: Duration,
 }
 
-type Outcome = Result<(), PublishError>;
+type PublishResult = Result<(), PublishError>;
 
 impl Publisher {
-    pub(super) fn new(line: Arc<Line>, mender: Arc<Mender>, config: &configuration::Broker) -> Self {
+    pub(super) fn new(
+        supervised: Arc<SupervisedConnection>,
+        repair: Arc<QueueRepair>,
+        config: &configuration::Broker,
+    ) -> Self {
         let (delays, timeout) = (config.retry_delays.clone(), config.timeout);
-        Self { line, mender, permits: Mutex::default(), delays, timeout }
+        Self { supervised, repair, permits: Mutex::default(), delays, timeout }
     }
 
     /// Publishes a batch and waits for all of its confirms, in bounded time.
-    pub(super) async fn publish(&self, batch: &[OutboxMessage]) -> Vec<Outcome> {
+    pub(super) async fn publish(&self, batch: &[OutboxMessage]) -> Vec<PublishResult> {
         if batch.is_empty() {
             return Vec::new();
         }
-        let Some(session) = self.line.now() else { return unavailable(batch.len(), &self.line.fault()) };
-        if let Err(fault) = self.line.check() {
+        let Some(session) = self.supervised.now() else { return unavailable(batch.len(), &self.supervised.fault()) };
+        if let Err(fault) = self.supervised.check() {
             return unavailable(batch.len(), &fault);
         }
         let mut entries: BTreeMap<String, Vec<(usize, &OutboxMessage)>> = BTreeMap::new();
@@ -76,15 +82,15 @@ impl Publisher {
         });
         let mut outcomes: Vec<_> = join_all(published).await.into_iter().flatten().collect();
         if outcomes.iter().any(|(_, outcome)| matches!(outcome, Err(PublishError::Refused(_)))) {
-            self.line.redeclare(&session).await;
+            self.supervised.redeclare(&session).await;
         }
         outcomes.sort_unstable_by_key(|(at, _)| *at);
         outcomes.into_iter().map(|(_, outcome)| outcome).collect()
     }
 
     /// Publishes messages that all enter the same queue.
-    async fn publish_part(&self, session: &Session, queue: &str, part: &[&OutboxMessage]) -> Vec<Outcome> {
-        if self.mender.is_silent(queue) {
+    async fn publish_part(&self, session: &Session, queue: &str, part: &[&OutboxMessage]) -> Vec<PublishResult> {
+        if self.repair.is_silent(queue) {
             return silent(part.len(), queue);
         }
         let since = Instant::now();
@@ -94,7 +100,7 @@ impl Publisher {
             let channel = take_channel(session).await.map_err(|error| error.to_string())?;
             let outcomes = self.publish_on(&channel, part).await.map_err(|error| error.to_string())?;
             session.note_confirm();
-            session.idle.lock().unwrap_or_else(PoisonError::into_inner).push(channel);
+            session.idle.lock().push(channel);
             Ok::<_, String>(outcomes)
         };
         tokio::select! {
@@ -112,23 +118,23 @@ impl Publisher {
                     unavailable(part.len(), "confirms did not come in time")
                 }
             },
-            () = self.mender.watch_over(queue) => {
+            () = self.repair.watch_over(queue) => {
                 // Also because channels that published to the queue before count their messages, and one made anew waits for the first.
                 session.retire();
                 silent(part.len(), queue)
             }
             () = session.failed.cancelled() => unavailable(part.len(), "the connection was lost"),
             // The channel is not used again, but the connection stays: it is the one that hears when publishing is free again.
-            () = until_blocked(session) => unavailable(part.len(), &self.line.check().err().unwrap_or_default()),
+            () = until_blocked(session) => unavailable(part.len(), &self.supervised.check().err().unwrap_or_default()),
         }
     }
 
     fn permits_of(&self, queue: &str) -> Arc<Semaphore> {
-        let mut permits = self.permits.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut permits = self.permits.lock();
         Arc::clone(permits.entry(queue.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))))
     }
 
-    async fn publish_on(&self, channel: &Channel, part: &[&OutboxMessage]) -> Result<Vec<Outcome>, lapin::Error> {
+    async fn publish_on(&self, channel: &Channel, part: &[&OutboxMessage]) -> Result<Vec<PublishResult>, lapin::Error> {
         let sent = part.iter().map(|message| async move {
             let Ok(body) = serde_json::to_vec(&message.message) else { return Ok(None) };
             let (exchange, key) = self.address(message);
@@ -169,7 +175,7 @@ async fn until_blocked(session: &Session) {
 }
 
 async fn take_channel(session: &Session) -> Result<Channel, lapin::Error> {
-    let idle = session.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let idle = session.idle.lock().pop();
     if let Some(channel) = idle.filter(|channel| channel.status().connected()) {
         return Ok(channel);
     }
@@ -179,7 +185,7 @@ async fn take_channel(session: &Session) -> Result<Channel, lapin::Error> {
 }
 
 /// Gives each message of the part its outcome. `None`: it could not be written and was not sent.
-fn attribute(part: &[&OutboxMessage], confirmations: Vec<Option<Confirmation>>) -> Vec<Outcome> {
+fn attribute(part: &[&OutboxMessage], confirmations: Vec<Option<Confirmation>>) -> Vec<PublishResult> {
     let mut accepted = Vec::with_capacity(part.len());
     let mut returned = HashMap::new();
     for confirmation in confirmations {
@@ -224,10 +230,10 @@ fn properties(message: &OutboxMessage) -> BasicProperties {
         .with_headers(headers)
 }
 
-fn unavailable(count: usize, why: &str) -> Vec<Outcome> {
+fn unavailable(count: usize, why: &str) -> Vec<PublishResult> {
     vec![Err(PublishError::Unavailable(why.to_owned())); count]
 }
 
-fn silent(count: usize, queue: &str) -> Vec<Outcome> {
+fn silent(count: usize, queue: &str) -> Vec<PublishResult> {
     vec![Err(PublishError::Silent(queue.to_owned())); count]
 }

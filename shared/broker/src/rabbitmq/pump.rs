@@ -14,14 +14,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{Incoming, Settle};
 
-use super::consume::Wish;
+use super::consume::ConsumerOptions;
 
 /// How often an idle consumer looks whether it was forgotten.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Why a pump stopped.
 #[derive(Debug)]
-pub(super) enum Ended {
+pub(super) enum PumpEnd {
     /// The receiver has gone, and everything it had taken is settled or given back.
     ReceiverGone,
     /// Channel or connection broke; the broker delivers again what was not acknowledged.
@@ -29,16 +29,16 @@ pub(super) enum Ended {
 }
 
 /// How a message was answered; `Err` when it was dropped.
-type Answer = (u64, Result<Settle, oneshot::error::RecvError>);
+type SettledDelivery = (u64, Result<Settle, oneshot::error::RecvError>);
 
 /// One consumer on one channel.
 pub(super) struct Pump {
     channel: Channel,
     deliveries: Consumer,
-    wish: Wish,
+    wish: ConsumerOptions,
     /// Delivery tags without an answer of ours at the broker; true: acknowledged by the consumer, to be told with older ones.
     unsettled: BTreeMap<u64, bool>,
-    answers: FuturesUnordered<BoxFuture<'static, Answer>>,
+    answers: FuturesUnordered<BoxFuture<'static, SettledDelivery>>,
     /// Delivered, but not yet in the consumer's channel. Usually empty: the channel has room for a whole prefetch, and holds
     /// more only after a reconnect, when old messages in it are void.
     waiting: VecDeque<Incoming>,
@@ -48,7 +48,7 @@ pub(super) struct Pump {
 }
 
 impl Pump {
-    pub(super) fn new(channel: Channel, deliveries: Consumer, wish: Wish) -> Self {
+    pub(super) fn new(channel: Channel, deliveries: Consumer, wish: ConsumerOptions) -> Self {
         Self {
             channel,
             deliveries,
@@ -61,17 +61,17 @@ impl Pump {
         }
     }
 
-    pub(super) async fn run(mut self, sender: &mpsc::Sender<Incoming>) -> Ended {
+    pub(super) async fn run(mut self, sender: &mpsc::Sender<Incoming>) -> PumpEnd {
         let mut looks = tokio::time::interval(LOOK_EVERY);
         loop {
             tokio::select! {
                 delivery = self.deliveries.next() => match delivery {
                     Some(Ok(delivery)) => self.take(delivery),
-                    Some(Err(error)) => return Ended::Broken(error.to_string()),
-                    None => return Ended::Broken("the broker ended the consumer".to_owned()),
+                    Some(Err(error)) => return PumpEnd::Broken(error.to_string()),
+                    None => return PumpEnd::Broken("the broker ended the consumer".to_owned()),
                 },
                 Some(answer) = self.answers.next() => if let Err(why) = self.settle(answer).await {
-                    return Ended::Broken(why);
+                    return PumpEnd::Broken(why);
                 },
                 permit = sender.reserve(), if !self.waiting.is_empty() => {
                     // An error says that the receiver has gone, which the last branch sees as well.
@@ -80,7 +80,7 @@ impl Pump {
                     }
                 }
                 _ = looks.tick() => if let Err(why) = self.look().await {
-                    return Ended::Broken(why);
+                    return PumpEnd::Broken(why);
                 },
                 () = sender.closed() => break,
             }
@@ -121,13 +121,13 @@ impl Pump {
     }
 
     /// The receiver has gone: no new messages, but what it had taken may still be worked on and is settled as usual.
-    async fn wind_up(mut self) -> Ended {
+    async fn wind_up(mut self) -> PumpEnd {
         self.waiting.clear();
         let cancel = self.channel.basic_cancel(self.deliveries.tag(), BasicCancelOptions::default());
         match tokio::time::timeout(self.wish.timeout, cancel).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => return Ended::Broken(error.to_string()),
-            Err(_) => return Ended::Broken("the broker did not end the consumer in time".to_owned()),
+            Ok(Err(error)) => return PumpEnd::Broken(error.to_string()),
+            Err(_) => return PumpEnd::Broken("the broker did not end the consumer in time".to_owned()),
         }
         // What was under way is nobody's: dropping it gives it back.
         while let Some(Some(Ok(delivery))) = self.deliveries.next().now_or_never() {
@@ -136,16 +136,16 @@ impl Pump {
         }
         while let Some(answer) = self.answers.next().await {
             if let Err(why) = self.settle(answer).await {
-                return Ended::Broken(why);
+                return PumpEnd::Broken(why);
             }
         }
         // Nothing depends on the answer.
         let _closed = tokio::time::timeout(self.wish.timeout, self.channel.close(200, "done".into())).await;
-        Ended::ReceiverGone
+        PumpEnd::ReceiverGone
     }
 
     /// Tells the broker of this answer and of all others that are there.
-    async fn settle(&mut self, first: Answer) -> Result<(), String> {
+    async fn settle(&mut self, first: SettledDelivery) -> Result<(), String> {
         let mut next = Some(first);
         let mut rejects = Vec::new();
         while let Some((tag, how)) = next {

@@ -13,9 +13,9 @@ pub struct Forecast {
     /// When it will be ready, where that could be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eta: Option<Eta>,
-    /// Who was expected to run beside it.
-    #[serde(default, skip_serializing_if = "LoadLevel::is_alone")]
-    pub company: LoadLevel,
+    /// How many were expected to run beside it; kept as `company`.
+    #[serde(rename = "company", default, skip_serializing_if = "LoadLevel::is_alone")]
+    pub load: LoadLevel,
 }
 
 /// When something will be ready, in whole milliseconds after a moment that goes with it.
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn a_forecast_is_kept_in_few_bytes_and_read_back() {
         let eta = Eta::of(&Estimate { range: Range { p10: 10.9, p50: 20.4, p90: 30.1 }, runs: 7 });
-        let forecast = Forecast { position: 2, eta: Some(eta), company: LoadLevel::of(5) };
+        let forecast = Forecast { position: 2, eta: Some(eta), load: LoadLevel::of(5) };
         let text = serde_json::to_string(&forecast).unwrap();
         assert_eq!(text, r#"{"position":2,"eta":{"p10":10,"p50":20,"p90":31,"runs":7},"company":3}"#);
         assert_eq!(serde_json::from_str::<Forecast>(&text).unwrap(), forecast);

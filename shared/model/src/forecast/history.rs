@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher as _};
 
 use chrono::{DateTime, Utc};
 
-use super::load::{LoadLevel, LoadSample, Pace, compare};
+use super::load::{Conditions, LoadLevel, LoadSample, compare};
 use super::remaining::{RunProgress, by_rows};
 use super::{Estimate, Forecast, Range};
 
@@ -57,7 +57,7 @@ impl RunKey {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FinishedRun {
     /// What it is compared by.
-    pub likeness: RunKey,
+    pub run_key: RunKey,
     /// Rows it read.
     pub rows: u64,
     /// From the submit to the claim, in milliseconds; `None` where more than one attempt was needed.
@@ -74,8 +74,8 @@ pub struct FinishedRun {
 
 impl FinishedRun {
     /// Who was expected to run beside it; none where nobody looked.
-    pub(super) fn company(&self) -> Option<LoadLevel> {
-        self.forecast.map(|forecast| forecast.company)
+    pub(super) fn load(&self) -> Option<LoadLevel> {
+        self.forecast.map(|forecast| forecast.load)
     }
 }
 
@@ -114,17 +114,17 @@ impl History {
 
     /// Returns how long a run takes of which nothing is known but its report.
     #[must_use]
-    pub fn typical(&self, pace: &Pace) -> Option<Range> {
-        let similar = self.at_pace(pace, |_| true)?;
+    pub fn typical(&self, conditions: &Conditions) -> Option<Range> {
+        let similar = self.at_pace(conditions, |_| true)?;
         similar.range(|_, took| Some(took), MIN_RUNS).map(|(range, _)| range)
     }
 
     /// Predicts how long it takes from the submit to the end when there is a place for it.
     #[must_use]
-    pub fn from_submit(&self, likeness: RunKey, pace: &Pace) -> Option<Estimate> {
+    pub fn from_submit(&self, run_key: RunKey, conditions: &Conditions) -> Option<Estimate> {
         let waits: Vec<f64> = self.runs.iter().filter_map(picked_up).collect();
         let usual = Range::predict(waits).map_or(0.0, |range| range.p50);
-        self.predict(likeness, None, pace, |run, took| Some(picked_up(run).unwrap_or(usual) + took), MIN_RUNS)
+        self.predict(run_key, None, conditions, |run, took| Some(picked_up(run).unwrap_or(usual) + took), MIN_RUNS)
     }
 
     /// Predicts how much longer a running attempt takes: from how long similar runs took that were not over by now, and from the
@@ -132,9 +132,9 @@ impl History {
     ///
     /// `None` when it has already taken longer than nearly all similar ones: then nobody knows.
     #[must_use]
-    pub fn remaining(&self, likeness: RunKey, going: &RunProgress, pace: &Pace) -> Option<Estimate> {
+    pub fn remaining(&self, run_key: RunKey, going: &RunProgress, conditions: &Conditions) -> Option<Estimate> {
         let left = |_: &FinishedRun, took| Some(took - going.elapsed_ms).filter(|left| *left > 0.0);
-        let by_runs = self.predict(likeness, going.total_rows, pace, left, 3);
+        let by_runs = self.predict(run_key, going.total_rows, conditions, left, 3);
         match (by_runs, by_rows(going)) {
             (Some(runs), Some((rows, done))) => Some(Estimate { range: runs.range.blend(rows, done), ..runs }),
             (Some(runs), None) => Some(runs),
@@ -149,39 +149,40 @@ impl History {
     /// how long each would have taken at this pace.
     fn predict(
         &self,
-        likeness: RunKey,
+        run_key: RunKey,
         total_rows: Option<u64>,
-        pace: &Pace,
+        conditions: &Conditions,
         measure: impl Fn(&FinishedRun, f64) -> Option<f64>,
         least: usize,
     ) -> Option<Estimate> {
         let near = |run: &FinishedRun| total_rows.is_some_and(|total| is_near(run.rows, total));
         let tiers: [&dyn Fn(&FinishedRun) -> bool; 4] = [
-            &|run| run.likeness == likeness,
-            &|run| run.likeness.formats == likeness.formats && near(run),
-            &|run| (run.likeness.version, run.likeness.formats) == (likeness.version, likeness.formats),
-            &|run| run.likeness.formats == likeness.formats,
+            &|run| run.run_key == run_key,
+            &|run| run.run_key.formats == run_key.formats && near(run),
+            &|run| (run.run_key.version, run.run_key.formats) == (run_key.version, run_key.formats),
+            &|run| run.run_key.formats == run_key.formats,
         ];
-        let similar = tiers.iter().find_map(|is_similar| self.at_pace(pace, is_similar))?;
+        let similar = tiers.iter().find_map(|is_similar| self.at_pace(conditions, is_similar))?;
         similar.range(measure, least).map(|(range, runs)| Estimate { range, runs })
     }
 
     /// Returns the newest similar runs, if there are enough: those that ran in such company, or else all of them, with what
     /// company does to a run taken out and put in.
-    fn at_pace(&self, pace: &Pace, is_similar: impl Fn(&FinishedRun) -> bool) -> Option<Similar<'_>> {
+    fn at_pace(&self, conditions: &Conditions, is_similar: impl Fn(&FinishedRun) -> bool) -> Option<Similar<'_>> {
         let similar = || self.runs.iter().rev().filter(|run| is_similar(run));
-        let known = |run: &&FinishedRun| run.company() == Some(pace.company);
+        let known = |run: &&FinishedRun| run.load() == Some(conditions.load);
         let same: Vec<_> = similar().filter(known).take(NEWEST).map(|run| (run, run.took_ms as f64)).collect();
         if same.len() >= MIN_RUNS {
             return Some(Similar { runs: same, doubt: None });
         }
-        let stretch = pace.stretch.of(pace.company);
+        let slowdown = conditions.slowdown.of(conditions.load);
         let stretched = |run: &'_ FinishedRun| {
-            let own = run.company().map_or(stretch, |company| pace.stretch.of(company));
-            run.took_ms as f64 * stretch.p50 / own.p50
+            let own = run.load().map_or(slowdown, |load| conditions.slowdown.of(load));
+            run.took_ms as f64 * slowdown.p50 / own.p50
         };
         let all: Vec<_> = similar().take(NEWEST).map(|run| (run, stretched(run))).collect();
-        (all.len() >= MIN_RUNS).then_some(Similar { runs: all, doubt: (!pace.company.is_alone()).then_some(stretch) })
+        (all.len() >= MIN_RUNS)
+            .then_some(Similar { runs: all, doubt: (!conditions.load.is_alone()).then_some(slowdown) })
     }
 }
 
@@ -222,22 +223,22 @@ mod tests {
     use super::*;
     use crate::forecast::Slowdown;
 
-    const ALONE: Pace = Pace { company: LoadLevel::ALONE, stretch: Slowdown::NONE };
+    const ALONE: Conditions = Conditions { load: LoadLevel::ALONE, slowdown: Slowdown::NONE };
 
     fn like(version: &str, params: &str) -> RunKey {
         RunKey::of(version, params, "[\"csv\"]")
     }
 
-    fn run(number: usize, likeness: RunKey, took_ms: u64, rows: u64) -> FinishedRun {
+    fn run(number: usize, run_key: RunKey, took_ms: u64, rows: u64) -> FinishedRun {
         let finished_at = DateTime::from_timestamp(1_700_000_000 + number as i64, 0).unwrap();
         let total_ms = Some(took_ms + 5);
-        FinishedRun { likeness, rows, waited_ms: Some(5), took_ms, total_ms, forecast: None, finished_at }
+        FinishedRun { run_key, rows, waited_ms: Some(5), took_ms, total_ms, forecast: None, finished_at }
     }
 
     fn history(runs: impl IntoIterator<Item = (RunKey, u64, u64)>) -> History {
         let mut history = History::default();
         let runs = runs.into_iter().enumerate();
-        history.add(runs.map(|(number, (likeness, took, rows))| run(number, likeness, took, rows)));
+        history.add(runs.map(|(number, (run_key, took, rows))| run(number, run_key, took, rows)));
         history
     }
 
@@ -317,8 +318,8 @@ mod tests {
         assert_eq!(history.typical(&ALONE).unwrap().p50.round(), 200.0);
     }
 
-    fn told(company: LoadLevel) -> Option<Forecast> {
-        Some(Forecast { position: 1, eta: None, company })
+    fn told(load: LoadLevel) -> Option<Forecast> {
+        Some(Forecast { position: 1, eta: None, load })
     }
 
     fn among_four() -> LoadLevel {
@@ -329,9 +330,9 @@ mod tests {
     fn busy(report: u64, runs: usize) -> History {
         let mut history = History::default();
         history.add((0..runs).map(|number| {
-            let (company, times) = [(LoadLevel::ALONE, 1), (among_four(), 3)][number % 2];
+            let (load, times) = [(LoadLevel::ALONE, 1), (among_four(), 3)][number % 2];
             let run = run(number, like("v1", "{}"), 1000 * report * times + number as u64, 10);
-            FinishedRun { forecast: told(company), ..run }
+            FinishedRun { forecast: told(load), ..run }
         }));
         history
     }
@@ -339,37 +340,37 @@ mod tests {
     #[test]
     fn runs_in_company_speak_for_runs_in_company() {
         let history = busy(1, 40);
-        let told = |company| {
-            let pace = Pace { company, ..ALONE };
-            history.from_submit(like("v1", "{}"), &pace).unwrap().range
+        let told = |load| {
+            let conditions = Conditions { load, ..ALONE };
+            history.from_submit(like("v1", "{}"), &conditions).unwrap().range
         };
         assert!(told(LoadLevel::ALONE).p90 < 1100.0 && told(among_four()).p10 > 2900.0);
-        assert!(history.typical(&Pace { company: among_four(), ..ALONE }).unwrap().p10 > 2900.0);
+        assert!(history.typical(&Conditions { load: among_four(), ..ALONE }).unwrap().p10 > 2900.0);
     }
 
     #[test]
     fn what_company_does_is_learned_from_other_reports() {
         let others = [busy(1, 12), busy(7, 12)];
-        let stretch = Slowdown::learn(others.iter().flat_map(History::compared));
+        let slowdown = Slowdown::learn(others.iter().flat_map(History::compared));
         let mut history = History::default();
         let same = like("v1", "{}");
         history
             .add((0..9).map(|number| FinishedRun { forecast: told(LoadLevel::ALONE), ..run(number, same, 500, 10) }));
-        let full = history.from_submit(same, &Pace { company: among_four(), stretch }).unwrap().range;
+        let full = history.from_submit(same, &Conditions { load: among_four(), slowdown }).unwrap().range;
         assert!((1450.0..1560.0).contains(&full.p50) && full.p10 <= full.p50 && full.p50 <= full.p90, "{full:?}");
-        let alone = history.from_submit(same, &Pace { company: LoadLevel::ALONE, stretch }).unwrap().range;
+        let alone = history.from_submit(same, &Conditions { load: LoadLevel::ALONE, slowdown }).unwrap().range;
         assert_eq!(alone.p50.round(), 505.0);
         let going = going(1400.0, 0, None);
-        let left = |company| history.remaining(same, &going, &Pace { company, stretch });
+        let left = |load| history.remaining(same, &going, &Conditions { load, slowdown });
         assert!(left(LoadLevel::ALONE).is_none() && left(among_four()).unwrap().range.p50 < 200.0);
     }
 
     #[test]
     fn in_company_of_which_nothing_is_known_the_range_is_wide() {
         let history = busy(1, 8);
-        let stretch = Slowdown::learn(history.compared());
-        assert_eq!(stretch, Slowdown::NONE, "four runs are too few");
-        let told = |company| history.from_submit(like("v1", "{}"), &Pace { company, stretch }).unwrap().range;
+        let slowdown = Slowdown::learn(history.compared());
+        assert_eq!(slowdown, Slowdown::NONE, "four runs are too few");
+        let told = |load| history.from_submit(like("v1", "{}"), &Conditions { load, slowdown }).unwrap().range;
         assert!(told(among_four()).p10 < 1500.0 && told(among_four()).p90 > 4000.0);
     }
 

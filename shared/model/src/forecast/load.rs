@@ -35,7 +35,7 @@ impl LoadLevel {
 /// A run in company, held against runs alone of the same report, parameters and formats.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LoadSample {
-    company: LoadLevel,
+    load: LoadLevel,
     /// How many times as long it took.
     times: f64,
     finished_at: DateTime<Utc>,
@@ -61,21 +61,21 @@ impl Slowdown {
     pub fn learn<'a>(compared: impl IntoIterator<Item = &'a LoadSample>) -> Self {
         let mut all: Vec<&LoadSample> = compared.into_iter().collect();
         all.sort_by_key(|run| std::cmp::Reverse(run.finished_at));
-        let mut stretch = Self::NONE;
-        for (size, learned) in (0..).zip(&mut stretch.0) {
-            let of_size = all.iter().filter(|run| run.company == LoadLevel(size));
+        let mut slowdown = Self::NONE;
+        for (size, learned) in (0..).zip(&mut slowdown.0) {
+            let of_size = all.iter().filter(|run| run.load == LoadLevel(size));
             let times: Vec<f64> = of_size.take(NEWEST).map(|run| run.times).collect();
             *learned = if times.len() < MIN_RUNS { None } else { Range::predict(times) };
         }
-        stretch
+        slowdown
     }
 
     /// Returns how many times as long a run takes. What was never seen is told widely: at best as long as alone, at worst as if
     /// all were to share one core.
-    pub(super) fn of(&self, company: LoadLevel) -> Range {
-        let learned = self.0.get(usize::from(company.0)).copied().flatten();
+    pub(super) fn of(&self, load: LoadLevel) -> Range {
+        let learned = self.0.get(usize::from(load.0)).copied().flatten();
         learned.unwrap_or_else(|| {
-            let all = f64::from(1_u32 << company.0.min(LARGEST));
+            let all = f64::from(1_u32 << load.0.min(LARGEST));
             Range { p10: 1.0, p50: all.sqrt(), p90: all }
         })
     }
@@ -83,26 +83,26 @@ impl Slowdown {
 
 /// How busy it is around a job, and what that does to a run.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Pace {
+pub struct Conditions {
     /// Who runs beside it.
-    pub company: LoadLevel,
+    pub load: LoadLevel,
     /// What company does.
-    pub stretch: Slowdown,
+    pub slowdown: Slowdown,
 }
 
 /// Holds runs in company against those alone that are alike.
 pub(super) fn compare<'a>(runs: impl Iterator<Item = &'a FinishedRun> + Clone) -> Vec<LoadSample> {
     let mut alone: HashMap<RunKey, Vec<f64>> = HashMap::new();
-    for run in runs.clone().filter(|run| run.company() == Some(LoadLevel::ALONE)) {
-        alone.entry(run.likeness).or_default().push(run.took_ms as f64);
+    for run in runs.clone().filter(|run| run.load() == Some(LoadLevel::ALONE)) {
+        alone.entry(run.run_key).or_default().push(run.took_ms as f64);
     }
     alone.retain(|_, took| took.len() >= ALONE);
-    let usual: HashMap<RunKey, f64> = alone.into_iter().map(|(likeness, took)| (likeness, median(took))).collect();
+    let usual: HashMap<RunKey, f64> = alone.into_iter().map(|(run_key, took)| (run_key, median(took))).collect();
     let compared = runs.filter_map(|run| {
-        let company = run.company().filter(|company| !company.is_alone())?;
+        let load = run.load().filter(|load| !load.is_alone())?;
         // A millisecond is the least that differs.
-        let times = (run.took_ms as f64).max(1.0) / usual.get(&run.likeness)?.max(1.0);
-        Some(LoadSample { company, times, finished_at: run.finished_at })
+        let times = (run.took_ms as f64).max(1.0) / usual.get(&run.run_key)?.max(1.0);
+        Some(LoadSample { load, times, finished_at: run.finished_at })
     });
     compared.collect()
 }

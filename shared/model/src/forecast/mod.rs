@@ -12,7 +12,7 @@ mod remaining;
 
 pub use calibration::{Accuracy, Calibration, Eta, Forecast};
 pub use history::{FinishedRun, History, MIN_RUNS, RunKey};
-pub use load::{LoadLevel, LoadSample, Pace, Slowdown};
+pub use load::{Conditions, LoadLevel, LoadSample, Slowdown};
 pub use queue::{Backlog, QueueModel};
 pub use range::Range;
 pub use remaining::RunProgress;

@@ -71,7 +71,7 @@ pub struct QueueModel {
     /// How long each job takes that comes before; `None`: nobody knows.
     pub ahead: Vec<Option<Range>>,
     /// Those that come before and are too many to be named.
-    pub crowd: Backlog,
+    pub backlog: Backlog,
 }
 
 impl QueueModel {
@@ -83,22 +83,22 @@ impl QueueModel {
         if self.slots == 0 {
             return None;
         }
-        let ahead = self.ahead.len() + self.crowd.count;
+        let ahead = self.ahead.len() + self.backlog.count;
         if self.running.len() + ahead < self.slots {
             return Some(Range::ZERO);
         }
-        if self.crowd.unknown > 0 {
+        if self.backlog.unknown > 0 {
             return None;
         }
         let running: Vec<Range> = self.running.iter().copied().collect::<Option<_>>()?;
         let named: Vec<Range> = self.ahead.iter().copied().collect::<Option<_>>()?;
         let slots = self.slots as f64;
-        let p50 = if ahead <= ONE_BY_ONE * self.slots && self.crowd.count == 0 {
+        let p50 = if ahead <= ONE_BY_ONE * self.slots && self.backlog.count == 0 {
             self.turn(&running, &named)
         } else {
-            (sum(&running) + sum(&named) + self.crowd.work) / slots
+            (sum(&running) + sum(&named) + self.backlog.work) / slots
         };
-        let (mut below, mut above) = (self.crowd.below, self.crowd.above);
+        let (mut below, mut above) = (self.backlog.below, self.backlog.above);
         for (low, high) in running.iter().chain(&named).map(|range| range.spread()) {
             below += low * low;
             above += high * high;
@@ -184,22 +184,22 @@ mod tests {
 
     #[test]
     fn a_crowd_weighs_what_its_members_weigh() {
-        let mut crowd = Backlog::default();
+        let mut backlog = Backlog::default();
         for _ in 0..200 {
-            crowd.add(Some(second()));
+            backlog.add(Some(second()));
         }
-        crowd.grow_by(300);
+        backlog.grow_by(300);
         for _ in 0..100 {
-            crowd.remove(Some(second()));
+            backlog.remove(Some(second()));
         }
-        let by_crowd = QueueModel { crowd, ..line(4, 4, 0) }.wait().unwrap();
+        let by_crowd = QueueModel { backlog, ..line(4, 4, 0) }.wait().unwrap();
         let by_name = line(4, 4, 400).wait().unwrap();
-        assert_eq!(crowd.count(), 400);
+        assert_eq!(backlog.count(), 400);
         for (one, other) in [(by_crowd.p10, by_name.p10), (by_crowd.p50, by_name.p50), (by_crowd.p90, by_name.p90)] {
             assert!((one / other - 1.0).abs() < 1e-6, "{by_crowd:?} {by_name:?}");
         }
-        crowd.add(None);
-        assert_eq!(QueueModel { crowd, ..line(4, 4, 0) }.wait(), None);
+        backlog.add(None);
+        assert_eq!(QueueModel { backlog, ..line(4, 4, 0) }.wait(), None);
     }
 
     proptest! {

@@ -12,7 +12,7 @@ use store::Store;
 
 /// What became of a batch of leftovers.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Outcome {
+pub(super) struct BatchOutcome {
     pub(super) confirmed: usize,
     pub(super) unavailable: usize,
     /// Of a queue that does not answer.
@@ -21,7 +21,7 @@ pub(super) struct Outcome {
 
 /// A batch, sorted by what became of its rows.
 #[derive(Debug, Default)]
-struct Sorted {
+struct SortedRows {
     confirmed: Vec<Uuid>,
     refused: Vec<Uuid>,
     unavailable: Vec<Uuid>,
@@ -76,16 +76,16 @@ impl Publisher {
 
     /// Publishes rows that were left over. Refused ones, and those of a queue that does not answer, keep their lease, so that rows
     /// behind them get their turn before they are tried again; the others are released.
-    pub(super) async fn publish_leftovers(&self, batch: Vec<OutboxMessage>) -> Outcome {
+    pub(super) async fn publish_leftovers(&self, batch: Vec<OutboxMessage>) -> BatchOutcome {
         let sorted = self.publish(batch).await;
         let (confirmed, unavailable) = (sorted.confirmed.len(), sorted.unavailable.len());
         self.forget(sorted.confirmed);
         self.release(sorted.unavailable).await;
-        Outcome { confirmed, unavailable, silent: sorted.silent.len() }
+        BatchOutcome { confirmed, unavailable, silent: sorted.silent.len() }
     }
 
-    async fn publish(&self, batch: Vec<OutboxMessage>) -> Sorted {
-        let mut sorted = Sorted::default();
+    async fn publish(&self, batch: Vec<OutboxMessage>) -> SortedRows {
+        let mut sorted = SortedRows::default();
         if batch.is_empty() {
             return sorted;
         }

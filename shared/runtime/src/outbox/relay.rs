@@ -18,8 +18,8 @@ use store::{OUTBOX_LEASE, Store};
 
 use super::delete;
 use super::hand_over::{Committed, OutboxReceiver};
-use super::recover;
 use super::publish::Publisher;
+use super::recover;
 
 /// Messages published together: large enough that confirms are cheap, small enough that one lost batch strands little.
 pub(super) const BATCH: usize = 500;
@@ -67,12 +67,12 @@ impl Relay {
 }
 
 /// A row in memory, and since when.
-struct Waiting {
+struct PendingBatch {
     since: Instant,
     message: OutboxMessage,
 }
 
-impl Waiting {
+impl PendingBatch {
     /// Tells whether the row's lease still keeps other relays from it.
     fn is_fresh(&self) -> bool {
         self.since.elapsed() < OUTBOX_LEASE.saturating_sub(LEASE_MARGIN)
@@ -116,7 +116,7 @@ async fn pass_on(mut receiver: OutboxReceiver, broker: Arc<dyn Broker>, publishe
     }
 }
 
-fn accept(committed: Committed, broker: &dyn Broker, waiting: &mut VecDeque<Waiting>) {
+fn accept(committed: Committed, broker: &dyn Broker, waiting: &mut VecDeque<PendingBatch>) {
     for event in committed.events {
         broker.broadcast(Broadcast::Event(event));
     }
@@ -130,10 +130,10 @@ fn accept(committed: Committed, broker: &dyn Broker, waiting: &mut VecDeque<Wait
         metrics::counter!("waitless_outbox_left_to_lease_total").increment(left as u64);
     }
     let since = Instant::now();
-    waiting.extend(committed.messages.into_iter().take(room).map(|message| Waiting { since, message }));
+    waiting.extend(committed.messages.into_iter().take(room).map(|message| PendingBatch { since, message }));
 }
 
-fn next_batch(waiting: &mut VecDeque<Waiting>) -> Vec<OutboxMessage> {
+fn next_batch(waiting: &mut VecDeque<PendingBatch>) -> Vec<OutboxMessage> {
     let size = waiting.len().min(BATCH);
-    waiting.drain(..size).filter(Waiting::is_fresh).map(|row| row.message).collect()
+    waiting.drain(..size).filter(PendingBatch::is_fresh).map(|row| row.message).collect()
 }

@@ -2,12 +2,12 @@
 //!
 //! Every process runs one. All of its repairs are guarded in the store, so several at once do no harm.
 
-mod faults;
-mod late;
+mod clean_up;
+mod failure_log;
+mod late_jobs;
 mod measure;
 mod rescue;
 mod ring;
-mod tidy;
 
 use std::time::{Duration, Instant};
 
@@ -17,10 +17,10 @@ use tokio_util::sync::CancellationToken;
 use crate::Backends;
 use configuration::Config;
 
-use faults::Faults;
-use late::Latecomers;
+pub use clean_up::Cleanup;
+use failure_log::FailureLog;
+use late_jobs::LateJobs;
 use ring::Ringer;
-pub use tidy::Tidy;
 
 /// Metrics and the proof of cover: now and then, not at every sweep.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -40,11 +40,11 @@ struct Settings {
 pub struct Sweeper {
     backends: Backends,
     settings: Settings,
-    faults: Faults,
+    failures: FailureLog,
     ringer: Ringer,
-    latecomers: Latecomers,
+    late_jobs: LateJobs,
     looked: Option<Instant>,
-    tidy: Tidy,
+    clean_up: Cleanup,
 }
 
 impl Sweeper {
@@ -57,15 +57,15 @@ impl Sweeper {
             ring_rate: config.sweeper.ring_rate,
             silence: config.worker.heartbeat * 2,
         };
-        let tidy = Tidy::new(backends.clone(), &config.sweeper);
+        let clean_up = Cleanup::new(backends.clone(), &config.sweeper);
         let ringer = Ringer::new(settings.ring_rate);
-        let latecomers = Latecomers::new(config);
-        Self { backends, settings, faults: Faults::default(), ringer, latecomers, looked: None, tidy }
+        let late_jobs = LateJobs::new(config);
+        Self { backends, settings, failures: FailureLog::default(), ringer, late_jobs, looked: None, clean_up }
     }
 
     /// Sweeps until stopped, at once and then again and again. Nothing that fails ends it.
     pub async fn run_until_stopped(mut self, stop: CancellationToken) {
-        let tidying = tokio::spawn(self.tidy.clone().run_until_stopped(stop.clone()));
+        let cleaning = tokio::spawn(self.clean_up.clone().run_until_stopped(stop.clone()));
         let mut ticks = tokio::time::interval(self.settings.every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -78,22 +78,22 @@ impl Sweeper {
                 () = self.sweep() => {}
             }
         }
-        let _ended = tidying.await;
+        let _ended = cleaning.await;
     }
 
     /// Sweeps once.
     pub async fn sweep(&mut self) {
-        let Self { backends, settings, faults, ringer, latecomers, looked, .. } = self;
-        faults.note("release jobs of lost workers", rescue::release_lost_jobs(backends, settings.silence).await);
-        faults.note("bring followers up to their leaders", rescue::lead_followers(backends).await);
-        faults.note("ring overdue retries", rescue::ring_overdue_retries(backends, *settings).await);
-        faults.note("ring pending jobs", ringer.ring_lanes(backends, settings.grace).await);
-        faults.note("ring due deliveries", ringer.ring_deliveries(backends, settings.grace).await);
-        faults.note("tell of late jobs", latecomers.tell(backends).await);
+        let Self { backends, settings, failures, ringer, late_jobs, looked, .. } = self;
+        failures.note("release jobs of lost workers", rescue::release_lost_jobs(backends, settings.silence).await);
+        failures.note("bring followers up to their leaders", rescue::lead_followers(backends).await);
+        failures.note("ring overdue retries", rescue::ring_overdue_retries(backends, *settings).await);
+        failures.note("ring pending jobs", ringer.ring_lanes(backends, settings.grace).await);
+        failures.note("ring due deliveries", ringer.ring_deliveries(backends, settings.grace).await);
+        failures.note("tell of late jobs", late_jobs.tell(backends).await);
         if looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY) {
             *looked = Some(Instant::now());
-            faults.note("look for uncovered jobs", rescue::look_for_uncovered_jobs(backends).await);
-            faults.note("count jobs and messages", measure::count(backends).await);
+            failures.note("look for uncovered jobs", rescue::look_for_uncovered_jobs(backends).await);
+            failures.note("count jobs and messages", measure::count(backends).await);
         }
     }
 }

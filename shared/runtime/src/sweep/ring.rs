@@ -28,7 +28,7 @@ use store::StoreError;
 const LONG: Duration = Duration::from_secs(600);
 /// How often such jobs are looked for.
 const LONG_EVERY: Duration = Duration::from_secs(5);
-/// RunProgress through a backlog takes each process at most this part of the time: a hundred thousand jobs take the database a fifth of
+/// Going through a backlog takes each process at most this part of the time: a hundred thousand jobs take the database a fifth of
 /// a second, and a queue that holds that many messages is not the one that lost them all.
 const COUNTING: u32 = 200;
 /// But this long after the last time it is done whatever it takes.
@@ -38,13 +38,13 @@ const AT_ONCE: u32 = 1_000;
 
 /// Doorbells that may be rung: at most a second's worth at a time.
 #[derive(Debug)]
-struct Allowance {
+struct RingBudget {
     rate: f64,
     left: f64,
     since: Instant,
 }
 
-impl Allowance {
+impl RingBudget {
     fn new(rate: u32) -> Self {
         let rate = f64::from(rate.max(1));
         Self { rate, left: rate, since: Instant::now() }
@@ -64,7 +64,7 @@ impl Allowance {
 /// Rings lanes and channels, within its allowance.
 #[derive(Debug)]
 pub(super) struct Ringer {
-    allowance: Allowance,
+    allowance: RingBudget,
     started: Instant,
     /// An in-process broker starts empty: everything that waits was rung by a process that is gone.
     caught_up: bool,
@@ -77,7 +77,7 @@ impl Ringer {
     pub(super) fn new(rate: u32) -> Self {
         let now = Instant::now();
         Self {
-            allowance: Allowance::new(rate),
+            allowance: RingBudget::new(rate),
             started: now,
             caught_up: false,
             count_again: HashMap::new(),

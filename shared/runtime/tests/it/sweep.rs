@@ -9,7 +9,7 @@ use configuration::{Config, Secret};
 use model::artifact::{Format, object_key};
 use model::job::{Job, JobState, Lane};
 use model::message::{Message, Queue};
-use runtime::sweep::{Sweeper, Tidy};
+use runtime::sweep::{Cleanup, Sweeper};
 use runtime::{Backends, BackgroundTasks};
 use store::{ClaimRequest, Claimed, Ending, Settled, WorkerInfo};
 use tempfile::TempDir;
@@ -277,9 +277,9 @@ async fn expired_files_and_orphans_go_and_others_stay() {
     let (_, kept) = stage.done(Duration::from_secs(3_600)).await;
     let orphan = object_key(Uuid::now_v7(), 1, Uuid::now_v7(), Format::Csv);
     stage.store_file(&orphan).await;
-    let mut tidy = Tidy::new(stage.backends.clone(), &stage.config.sweeper);
+    let mut cleanup = Cleanup::new(stage.backends.clone(), &stage.config.sweeper);
     eventually(SOON, "the files to go", async || {
-        tidy.tidy().await;
+        cleanup.clean_up().await;
         !stage.has_file(&expired).await && !stage.has_file(&orphan).await
     })
     .await;
@@ -293,7 +293,7 @@ async fn a_young_orphan_may_still_be_wanted() {
     let stage = Stage::set(|config| config.sweeper.orphan_grace = Duration::from_secs(3_600)).await;
     let orphan = object_key(Uuid::now_v7(), 1, Uuid::now_v7(), Format::Csv);
     stage.store_file(&orphan).await;
-    Tidy::new(stage.backends.clone(), &stage.config.sweeper).tidy().await;
+    Cleanup::new(stage.backends.clone(), &stage.config.sweeper).clean_up().await;
     assert!(stage.has_file(&orphan).await);
     stage.strike().await;
 }

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use broker::{Broker, Incoming};
 use configuration::Secret;
-use model::backoff::Backoff;
 use model::delivery::Channel;
 use model::event::Broadcast;
 use model::job::{Caller, Lane};
 use model::message::{Message, OutboxMessage, Queue, Route};
 use model::progress::Progress;
+use model::retry_schedule::RetrySchedule;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -68,7 +68,7 @@ pub fn settings() -> configuration::Broker {
         ca_file: None,
         heartbeat: Duration::from_secs(2),
         timeout: Duration::from_secs(5),
-        retry_delays: Backoff::new([300, 2_500].map(Duration::from_millis).to_vec()).unwrap(),
+        retry_delays: RetrySchedule::new([300, 2_500].map(Duration::from_millis).to_vec()).unwrap(),
         delivery_limit: 3,
         hand_off_after: Duration::from_secs(60),
     }

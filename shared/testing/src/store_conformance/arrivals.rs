@@ -18,13 +18,13 @@ async fn done(stage: &Stage, worker: &TestWorker, job: NewJob) -> Job {
     stage.job(job.id).await
 }
 
-fn likeness(job: &Job) -> RunKey {
+fn run_key(job: &Job) -> RunKey {
     RunKey::of_job(&job.report_version, &job.params, &job.formats)
 }
 
 pub async fn a_forecast_is_kept_with_its_job_and_told_again_to_a_repeat(stage: Stage) {
     let eta = Eta { p10: 10, p50: 20, p90: 30, runs: 9 };
-    let waiting = Forecast { position: 3, eta: None, company: LoadLevel::of(5) };
+    let waiting = Forecast { position: 3, eta: None, load: LoadLevel::of(5) };
     for forecast in [None, Some(waiting), Some(Forecast { position: 1, eta: Some(eta), ..waiting })] {
         let key = format!("{forecast:?}");
         let job = stage.submit(NewJob { forecast, ..keyed_job(&ana(), &key, "body") }).await;
@@ -58,7 +58,7 @@ pub async fn runs_are_told_by_tenant_and_report_oldest_first(stage: Stage) {
         assert_eq!(run.took_ms, ms(started, finished));
         assert_eq!(run.waited_ms, Some(ms(job.created_at, started)));
         assert_eq!(run.total_ms, Some(ms(job.created_at, finished)));
-        assert_eq!((run.likeness, run.rows, run.forecast), (likeness(job), job.progress.rows, None));
+        assert_eq!((run.run_key, run.rows, run.forecast), (run_key(job), job.progress.rows, None));
     }
     let newest = stage.store.finished_runs(vec![runs_of("acme", report)], 2).await.unwrap().remove(0);
     assert_eq!(newest, told[0][1..]);
@@ -115,7 +115,7 @@ fn in_line(job: &Job) -> QueuedJob {
         caller: job.caller.clone(),
         report: job.report.clone(),
         lane: job.lane,
-        likeness: likeness(job),
+        run_key: run_key(job),
         attempt: job.attempt,
         started_at: job.started_at,
         made_from: job.sharing.made_from,

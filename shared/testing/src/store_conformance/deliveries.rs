@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use model::backoff::RetryDelay;
 use model::delivery::{Channel, Delivery, DeliveryState, Notify};
 use model::job::NewJob;
 use model::message::{Message, Queue, Route};
+use model::retry_schedule::RetryDelay;
 use store::{DeliveryEnding, Ending};
 use uuid::Uuid;
 

@@ -33,6 +33,7 @@ pub mod settlements;
 pub mod stage;
 pub mod submits;
 pub mod sweeps;
+pub mod transitions;
 pub mod walk;
 
 pub use stage::{Recorder, Stage, TestWorker, until};
@@ -217,6 +218,9 @@ macro_rules! test_store {
             ]
             made_from: [
                 what_is_made_from_a_kept_file_says_so_and_goes_with_it,
+            ]
+            transitions: [
+                every_arrow_leaves_and_reaches_the_states_of_the_table,
             ]
             walk: [
                 random_walks_agree_with_the_model,

@@ -7,13 +7,13 @@ use std::time::Duration;
 use chrono::DateTime;
 use model::access::hash_token;
 use model::artifact::{Format, NewArtifact, object_key};
-use model::backoff::RetryDelay;
 use model::delivery::{Delivery, Notify};
 use model::event::Event;
 use model::job::{Caller, Idempotency, Job, JobState, Lane, NewJob};
 use model::message::OutboxMessage;
 use model::problem::{Problem, ProblemKind};
 use model::progress::{Phase, Progress};
+use model::retry_schedule::RetryDelay;
 use store::{AfterCommit, ClaimRequest, Claimed, Ending, Heartbeat, Settled, Settlement, Store, Submitted, WorkerInfo};
 use uuid::Uuid;
 

@@ -4,5 +4,7 @@
 
 mod deployment;
 mod documents;
+mod glossary;
 mod processes;
 mod rules;
+mod sources;

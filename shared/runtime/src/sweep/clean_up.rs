@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Backends;
 use model::artifact::{Artifact, attempt_of_key};
 
-use super::faults::{Faults, SweepError};
+use super::failure_log::{FailureLog, SweepError};
 
 /// Nobody waits for any of this.
 const EVERY: Duration = Duration::from_secs(300);
@@ -25,17 +25,17 @@ const PAGES: usize = 10;
 
 /// Keeps storage and tables from growing for ever.
 #[derive(Debug, Clone)]
-pub struct Tidy {
+pub struct Cleanup {
     backends: Backends,
     orphan_grace: Duration,
     idempotency_retention: Duration,
     click_retention: Duration,
-    faults: Faults,
+    failures: FailureLog,
     /// Where the walk over the objects goes on.
     looked_up_to: String,
 }
 
-impl Tidy {
+impl Cleanup {
     /// Takes what it works on.
     #[must_use]
     pub fn new(backends: Backends, config: &configuration::Sweeper) -> Self {
@@ -44,7 +44,7 @@ impl Tidy {
             orphan_grace: config.orphan_grace,
             idempotency_retention: config.idempotency_retention,
             click_retention: config.click_retention,
-            faults: Faults::default(),
+            failures: FailureLog::default(),
             looked_up_to: String::new(),
         }
     }
@@ -59,26 +59,26 @@ impl Tidy {
             }
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = self.tidy() => {}
+                () = self.clean_up() => {}
             }
             wait = EVERY;
         }
     }
 
     /// Tidies once.
-    pub async fn tidy(&mut self) {
+    pub async fn clean_up(&mut self) {
         let outcome = self.delete_expired().await;
-        self.faults.note("delete expired artifacts", outcome);
+        self.failures.note("delete expired artifacts", outcome);
         let outcome = self.delete_orphans().await;
-        self.faults.note("delete orphaned objects", outcome);
+        self.failures.note("delete orphaned objects", outcome);
         let outcome = self.backends.storage.abort_stale_uploads(self.orphan_grace).await;
-        self.faults.note("abort stale uploads", outcome);
+        self.failures.note("abort stale uploads", outcome);
         let outcome = self.backends.store.forget_idempotency(self.idempotency_retention).await;
-        self.faults.note("forget idempotency keys", outcome);
+        self.failures.note("forget idempotency keys", outcome);
         let outcome = self.backends.store.forget_previews().await;
-        self.faults.note("forget previews", outcome);
+        self.failures.note("forget previews", outcome);
         let outcome = self.backends.store.forget_clicks(self.click_retention).await;
-        self.faults.note("forget clicks", outcome);
+        self.failures.note("forget clicks", outcome);
     }
 
     /// The object goes first: a crash in between deletes it again, which is no error; the other order would leave it for ever.

@@ -25,7 +25,7 @@ const PROBE_EXPIRES: Duration = Duration::from_secs(60);
 
 /// What came of asking.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum ProbeOutcome {
     /// It answers, or there is no such queue, which others notice and mend.
     Given,
     /// It does not, although the broker let us ask.
@@ -36,7 +36,7 @@ pub(super) enum Answer {
 
 /// What came of remaking.
 #[derive(Debug)]
-pub(super) enum Remade {
+pub(super) enum RecreateOutcome {
     Yes,
     NotNow(&'static str),
 }
@@ -47,21 +47,21 @@ pub(super) enum Remade {
 /// The consumer is given no credit, so no message: a queue that wakes up late would give it to a consumer whose connection has hung
 /// up long ago, and not always find that out. Versions that know no credit (4.0 and later) give at most one, and only when nobody
 /// else would take it.
-pub(super) async fn ask(address: &Address, queue: &str) -> Answer {
+pub(super) async fn ask(address: &Address, queue: &str) -> ProbeOutcome {
     let connection = match address.connect("ask").await {
         Ok(connection) => connection,
-        Err(why) => return Answer::Unknown(why),
+        Err(why) => return ProbeOutcome::Unknown(why),
     };
     let answer = ask_on(&connection, address.timeout, queue).await;
     hang_up(connection);
     answer
 }
 
-async fn ask_on(connection: &Connection, timeout: Duration, queue: &str) -> Answer {
+async fn ask_on(connection: &Connection, timeout: Duration, queue: &str) -> ProbeOutcome {
     let channel = match tokio::time::timeout(timeout, connection.create_channel()).await {
         Ok(Ok(channel)) => channel,
-        Ok(Err(error)) => return Answer::Unknown(error.to_string()),
-        Err(_) => return Answer::Unknown("the broker does not answer".to_owned()),
+        Ok(Err(error)) => return ProbeOutcome::Unknown(error.to_string()),
+        Err(_) => return ProbeOutcome::Unknown("the broker does not answer".to_owned()),
     };
     let asked = async {
         channel.basic_qos(1, BasicQosOptions::default()).await?;
@@ -75,10 +75,10 @@ async fn ask_on(connection: &Connection, timeout: Duration, queue: &str) -> Answ
         channel.basic_cancel(consumer.tag(), BasicCancelOptions::default()).await
     };
     match tokio::time::timeout(ANSWER, asked).await {
-        Ok(Ok(())) => Answer::Given,
-        Ok(Err(error)) if code(&error) == Some(NOT_FOUND) => Answer::Given,
-        Ok(Err(error)) => Answer::Unknown(error.to_string()),
-        Err(_) => Answer::None,
+        Ok(Ok(())) => ProbeOutcome::Given,
+        Ok(Err(error)) if code(&error) == Some(NOT_FOUND) => ProbeOutcome::Given,
+        Ok(Err(error)) => ProbeOutcome::Unknown(error.to_string()),
+        Err(_) => ProbeOutcome::None,
     }
 }
 
@@ -86,27 +86,27 @@ async fn ask_on(connection: &Connection, timeout: Duration, queue: &str) -> Answ
 ///
 /// # Errors
 /// Says what hinders it, and what to do.
-pub(super) async fn remake(address: &Address, queue: &str) -> Result<Remade, String> {
-    let connection = address.connect("remake").await?;
+pub(super) async fn recreate(address: &Address, queue: &str) -> Result<RecreateOutcome, String> {
+    let connection = address.connect("recreate").await?;
     let remade = remake_on(&connection, address, queue).await;
     // The lock goes with the connection.
     hang_up(connection);
     remade
 }
 
-async fn remake_on(connection: &Connection, address: &Address, queue: &str) -> Result<Remade, String> {
+async fn remake_on(connection: &Connection, address: &Address, queue: &str) -> Result<RecreateOutcome, String> {
     let broken = |error: lapin::Error| format!("remaking it failed: {error}");
     if !take_lock(connection, address.timeout, queue).await? {
-        return Ok(Remade::NotNow("another process is at it"));
+        return Ok(RecreateOutcome::NotNow("another process is at it"));
     }
     match tokio::time::timeout(ANSWER, probe(connection)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) if code(&error) == Some(ACCESS_REFUSED) => return Err(not_allowed(queue)),
         Ok(Err(error)) => return Err(broken(error)),
-        Err(_) => return Ok(Remade::NotNow("a new queue does not answer in time either")),
+        Err(_) => return Ok(RecreateOutcome::NotNow("a new queue does not answer in time either")),
     }
-    if !matches!(ask(address, queue).await, Answer::None) {
-        return Ok(Remade::NotNow("it answers after all"));
+    if !matches!(ask(address, queue).await, ProbeOutcome::None) {
+        return Ok(RecreateOutcome::NotNow("it answers after all"));
     }
     let deleted = async {
         let channel = connection.create_channel().await?;
@@ -120,7 +120,7 @@ async fn remake_on(connection: &Connection, address: &Address, queue: &str) -> R
         Err(_) => return Err("it cannot be deleted in time; it is tried again".to_owned()),
     }
     match tokio::time::timeout(address.timeout, declare(connection, &address.topology)).await {
-        Ok(Ok(())) => Ok(Remade::Yes),
+        Ok(Ok(())) => Ok(RecreateOutcome::Yes),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("it was deleted, but cannot be declared anew in time; it is tried again".to_owned()),
     }

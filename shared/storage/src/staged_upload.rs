@@ -20,19 +20,19 @@ use super::folder::Folder;
 pub(super) struct StagedUpload {
     folder: Arc<Folder>,
     key: String,
-    staged: Option<Staged>,
-    writing: Option<JoinHandle<io::Result<Staged>>>,
+    staged: Option<StagingFile>,
+    writing: Option<JoinHandle<io::Result<StagingFile>>>,
 }
 
 /// A file under `.staging`. Dropping it removes it from there.
 #[derive(Debug)]
-struct Staged {
+struct StagingFile {
     file: File,
     path: PathBuf,
     moved: bool,
 }
 
-impl Drop for Staged {
+impl Drop for StagingFile {
     fn drop(&mut self) {
         if self.moved {
             return;
@@ -77,12 +77,12 @@ impl StagedUpload {
     }
 }
 
-fn append(staged: Option<Staged>, folder: &Folder, part: &[Bytes]) -> io::Result<Staged> {
+fn append(staged: Option<StagingFile>, folder: &Folder, part: &[Bytes]) -> io::Result<StagingFile> {
     let mut staged = match staged {
         Some(staged) => staged,
         None => {
             let path = folder.staging().join(Uuid::new_v4().to_string());
-            Staged { file: File::create_new(&path)?, path, moved: false }
+            StagingFile { file: File::create_new(&path)?, path, moved: false }
         }
     };
     for piece in part {
@@ -96,7 +96,7 @@ fn append(staged: Option<Staged>, folder: &Folder, part: &[Bytes]) -> io::Result
 /// Everything first, then the syncs: one commit of the file system's journal then carries file, name and new folders, and all
 /// but the first sync find little left to do. Nobody knows the key before this returns, so nobody can read what a loss of power
 /// would still take away.
-fn store(mut staged: Staged, folder: &Folder, destination: &Path) -> io::Result<()> {
+fn store(mut staged: StagingFile, folder: &Folder, destination: &Path) -> io::Result<()> {
     publish(&mut staged, destination, folder.root())?;
     let synced = staged.file.sync_all().and_then(|()| sync_folders(folder, destination));
     if synced.is_err()
@@ -108,7 +108,7 @@ fn store(mut staged: Staged, folder: &Folder, destination: &Path) -> io::Result<
 }
 
 /// Gives the file its key, and makes the folders on the way there.
-fn publish(staged: &mut Staged, destination: &Path, root: &Path) -> io::Result<()> {
+fn publish(staged: &mut StagingFile, destination: &Path, root: &Path) -> io::Result<()> {
     let mut tries = 0;
     loop {
         fs::create_dir_all(destination.parent().unwrap_or(root))?;
@@ -120,7 +120,7 @@ fn publish(staged: &mut Staged, destination: &Path, root: &Path) -> io::Result<(
     }
 }
 
-impl Staged {
+impl StagingFile {
     /// Moves the file, and fails where something is there already. A rename costs the file system half of what a second name and
     /// the removal of the first one do; where it cannot be told to replace nothing, those are what is left.
     fn move_to(&mut self, destination: &Path) -> io::Result<()> {

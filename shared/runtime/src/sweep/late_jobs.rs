@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::Backends;
 use configuration::Config;
 use model::delivery::Lateness;
-use model::forecast::{Eta, History, Pace, RunKey, RunProgress, Slowdown};
+use model::forecast::{Conditions, Eta, History, RunKey, RunProgress, Slowdown};
 use model::job::{Job, JobState};
 use store::{RunsQuery, StoreError};
 
@@ -21,14 +21,14 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Looks for jobs that are late.
 #[derive(Debug)]
-pub(super) struct Latecomers {
+pub(super) struct LateJobs {
     /// Beyond the range by this much; `None`: nobody wants to know.
     after: Option<Duration>,
     every: Duration,
     looked: Option<Instant>,
 }
 
-impl Latecomers {
+impl LateJobs {
     pub(super) fn new(config: &Config) -> Self {
         let after = config.mail.late_after;
         Self { after, every: after.map_or(LOOK_EVERY, |after| LOOK_EVERY.min(after / 4)), looked: None }
@@ -102,8 +102,8 @@ fn remaining(job: &Job, histories: &Histories, now: DateTime<Utc>) -> Option<Eta
         total_rows: job.progress.total_rows,
         total_is_estimate: job.progress.total_is_estimate,
     };
-    let likeness = RunKey::of_job(&job.report_version, &job.params, &job.formats);
-    let company = job.forecast.map(|forecast| forecast.company).unwrap_or_default();
-    let pace = Pace { company, stretch: Slowdown::learn(history.compared()) };
-    history.remaining(likeness, &going, &pace).map(|estimate| Eta::of(&estimate))
+    let run_key = RunKey::of_job(&job.report_version, &job.params, &job.formats);
+    let load = job.forecast.map(|forecast| forecast.load).unwrap_or_default();
+    let conditions = Conditions { load, slowdown: Slowdown::learn(history.compared()) };
+    history.remaining(run_key, &going, &conditions).map(|estimate| Eta::of(&estimate))
 }

@@ -1,17 +1,19 @@
 //! A connection that is there whenever the broker is: built, watched and built anew, for ever.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lapin::{Channel, Connection};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use model::backoff::Backoff;
+
 use super::connect::Address;
 use super::declare::{DeclareError, declare};
+use super::session::Session;
 
-/// Pause after the first failure; doubled each time, shortened at random so that processes do not come back together.
+/// Pause after the first failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Longest pause: how late a process may notice that the broker is back. Asking a broker that is away costs next to nothing.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -26,63 +28,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// A topology that was just made sure of is not looked at again.
 const REDECLARE_AFTER: Duration = Duration::from_secs(1);
 
-/// One connection that works, until it is given up.
-#[derive(Debug, Clone)]
-pub(super) struct Session {
-    pub(super) connection: Arc<Connection>,
-    /// Cancelled once somebody met an error: everything on this connection is over.
-    pub(super) failed: CancellationToken,
-    /// Cancelled once nothing new should be begun on this connection.
-    retired: CancellationToken,
-    /// Channels in confirm mode that no batch is using.
-    pub(super) idle: Arc<Mutex<Vec<Channel>>>,
-    /// When the broker last confirmed something.
-    heard: Arc<Mutex<Option<Instant>>>,
-}
-
-impl Session {
-    fn new(connection: Connection) -> Self {
-        Self {
-            connection: Arc::new(connection),
-            failed: CancellationToken::new(),
-            retired: CancellationToken::new(),
-            idle: Arc::default(),
-            heard: Arc::default(),
-        }
-    }
-
-    /// Asks for another connection in place of this one, which is used until that is there and goes soon after. RabbitMQ ends
-    /// a connection, whatever else is on it, when a queue is deleted that still owes one of its channels an answer.
-    pub(super) fn retire(&self) {
-        self.retired.cancel();
-    }
-
-    /// Notes that the broker confirmed something just now.
-    pub(super) fn note_confirm(&self) {
-        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
-
-    /// Tells whether the broker has confirmed anything since then.
-    pub(super) fn has_confirmed_since(&self, then: Instant) -> bool {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|heard| heard >= then)
-    }
-
-    /// Gives the connection up; the line builds another one.
-    pub(super) fn fail(&self, why: &str) {
-        if !self.failed.is_cancelled() {
-            tracing::debug!(why, "giving up a connection to RabbitMQ");
-            self.failed.cancel();
-        }
-    }
-
-    pub(super) fn is_alive(&self) -> bool {
-        !self.failed.is_cancelled() && self.connection.status().connected()
-    }
-}
-
 /// A supervised connection for one purpose.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct SupervisedConnection {
     purpose: String,
     /// Whether the topology is made sure of at every new connection. Lines of consumers leave it to the others, which come first.
     declares: bool,
@@ -93,7 +41,7 @@ pub(super) struct Line {
     redeclared: tokio::sync::Mutex<Option<Instant>>,
 }
 
-impl Line {
+impl SupervisedConnection {
     /// Starts the supervisor of a line that makes sure of the topology.
     pub(super) fn start(
         purpose: &str,
@@ -101,9 +49,9 @@ impl Line {
         tasks: &TaskTracker,
         closed: &CancellationToken,
     ) -> Arc<Self> {
-        let line = Arc::new(Self::new(purpose.to_owned(), true, address));
-        tasks.spawn(supervise(Arc::clone(&line), closed.clone()));
-        line
+        let supervised = Arc::new(Self::new(purpose.to_owned(), true, address));
+        tasks.spawn(supervise(Arc::clone(&supervised), closed.clone()));
+        supervised
     }
 
     /// Starts the supervisor of a line that finds the topology made.
@@ -113,9 +61,9 @@ impl Line {
         tasks: &TaskTracker,
         closed: &CancellationToken,
     ) -> Arc<Self> {
-        let line = Arc::new(Self::new(purpose, false, address));
-        tasks.spawn(supervise(Arc::clone(&line), closed.clone()));
-        line
+        let supervised = Arc::new(Self::new(purpose, false, address));
+        tasks.spawn(supervise(Arc::clone(&supervised), closed.clone()));
+        supervised
     }
 
     fn new(purpose: String, declares: bool, address: &Address) -> Self {
@@ -202,53 +150,54 @@ impl Line {
     }
 }
 
-async fn supervise(line: Arc<Line>, closed: CancellationToken) {
-    let mut pause = FIRST_PAUSE;
+async fn supervise(supervised: Arc<SupervisedConnection>, closed: CancellationToken) {
+    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     let mut retired: Option<Session> = None;
     loop {
         let opened = tokio::select! {
             () = closed.cancelled() => return,
-            opened = open(&line) => opened,
+            opened = open(&supervised) => opened,
         };
-        match opened {
+        let pause = match opened {
             Ok(session) => {
                 let since = Instant::now();
-                tracing::info!(purpose = %line.purpose, broker = %line.address.shown, "connected to RabbitMQ");
-                line.fault.send_replace(None);
-                line.session.send_replace(Some(session.clone()));
+                tracing::info!(purpose = %supervised.purpose, broker = %supervised.address.shown, "connected to RabbitMQ");
+                supervised.fault.send_replace(None);
+                supervised.session.send_replace(Some(session.clone()));
                 if let Some(former) = retired.take() {
-                    tokio::spawn(let_go(former, line.address.timeout));
+                    tokio::spawn(let_go(former, supervised.address.timeout));
                 }
                 watch_over(&session, &closed).await;
                 if session.retired.is_cancelled() && session.is_alive() && !closed.is_cancelled() {
                     retired = Some(session);
                     continue;
                 }
-                line.session.send_replace(None);
+                supervised.session.send_replace(None);
                 session.failed.cancel();
                 if closed.is_cancelled() {
-                    hang_up(&session, line.address.timeout).await;
+                    hang_up(&session, supervised.address.timeout).await;
                     return;
                 }
-                line.set_fault(format!("the connection to RabbitMQ at {} was lost", line.address.shown));
-                pause = if since.elapsed() > HELD { FIRST_PAUSE } else { pause };
+                supervised.set_fault(format!("the connection to RabbitMQ at {} was lost", supervised.address.shown));
+                if since.elapsed() > HELD {
+                    backoff.reset();
+                }
+                backoff.pause()
             }
             Err(OpenError { message, lasting }) => {
                 if let Some(former) = retired.take() {
-                    line.session.send_replace(None);
+                    supervised.session.send_replace(None);
                     former.failed.cancel();
                 }
-                line.set_fault(message);
+                supervised.set_fault(message);
                 // People have to change something first: no hurry.
-                pause = if lasting { LASTING_PAUSE } else { pause };
+                if lasting { LASTING_PAUSE } else { backoff.pause() }
             }
-        }
-        let jittered = pause.mul_f64(0.5 + 0.5 * rand::random::<f64>());
+        };
         tokio::select! {
             () = closed.cancelled() => return,
-            () = tokio::time::sleep(jittered) => {}
+            () = tokio::time::sleep(pause) => {}
         }
-        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
@@ -265,11 +214,12 @@ struct OpenError {
     lasting: bool,
 }
 
-async fn open(line: &Line) -> Result<Session, OpenError> {
-    let address = &line.address;
-    let connection = address.connect(&line.purpose).await.map_err(|message| OpenError { message, lasting: false })?;
+async fn open(supervised: &SupervisedConnection) -> Result<Session, OpenError> {
+    let address = &supervised.address;
+    let connection =
+        address.connect(&supervised.purpose).await.map_err(|message| OpenError { message, lasting: false })?;
     let session = Session::new(connection);
-    if !line.declares {
+    if !supervised.declares {
         return Ok(session);
     }
     match tokio::time::timeout(address.timeout, declare(&session.connection, &address.topology)).await {
@@ -302,7 +252,7 @@ async fn watch_over(session: &Session, closed: &CancellationToken) {
 
 /// Closes politely, so that the broker's log does not speak of a client that vanished.
 async fn hang_up(session: &Session, timeout: Duration) {
-    session.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    session.idle.lock().clear();
     let closing = session.connection.close(200, "bye".into());
     // Not answered, or gone already: dropping the connection ends it just as well. A broker with a question of ours under way takes
     // seconds to answer, and nobody should wait for that.

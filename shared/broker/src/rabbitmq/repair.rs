@@ -3,10 +3,11 @@
 //! RabbitMQ keeps the directory of its quorum queues behind a write cache of some seconds. Killed soon after a queue was declared,
 //! it starts that queue as a new one that waits to be told to elect a leader, which nobody ever does (seen with 3.10): publishes are
 //! not confirmed and consumers not answered, for ever. Messages are doorbells, and whoever is owed one is rung again, so such a
-//! queue may be deleted and declared anew. Deciding that it is beyond hope takes time and evidence; see [`Mender::examine`].
+//! queue may be deleted and declared anew. Deciding that it is beyond hope takes time and evidence; see [`QueueRepair::examine`].
 
+use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connect::Address;
-use super::remake::{Answer, Remade, ask, remake};
+use super::recreate::{ProbeOutcome, RecreateOutcome, ask, recreate};
 
 /// An answer of a queue that takes longer is worth a report. A queue in order answers in milliseconds.
 pub(super) const LATE: Duration = Duration::from_millis(1_500);
@@ -27,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// Knows which queues do not answer, and does something about it.
 #[derive(Debug)]
-pub(super) struct Mender {
+pub(super) struct QueueRepair {
     address: Address,
     /// Queues that have not answered the last question.
     silent: watch::Sender<BTreeSet<String>>,
@@ -38,7 +39,7 @@ pub(super) struct Mender {
     closed: CancellationToken,
 }
 
-impl Mender {
+impl QueueRepair {
     pub(super) fn new(address: &Address, tasks: &TaskTracker, closed: &CancellationToken) -> Arc<Self> {
         Arc::new(Self {
             address: address.clone(),
@@ -52,17 +53,17 @@ impl Mender {
 
     /// Takes note that a queue answers late, and has it examined unless it is under examination already.
     pub(super) fn report(self: &Arc<Self>, queue: &str) {
-        if self.closed.is_cancelled() || !lock(&self.examined).insert(queue.to_owned()) {
+        if self.closed.is_cancelled() || !self.examined.lock().insert(queue.to_owned()) {
             return;
         }
-        let (mender, queue) = (Arc::clone(self), queue.to_owned());
+        let (repair, queue) = (Arc::clone(self), queue.to_owned());
         self.tasks.spawn(async move {
             tokio::select! {
-                () = mender.closed.cancelled() => {}
-                () = mender.examine(&queue) => {}
+                () = repair.closed.cancelled() => {}
+                () = repair.examine(&queue) => {}
             }
-            lock(&mender.examined).remove(&queue);
-            mender.silent.send_if_modified(|silent| silent.remove(&queue));
+            repair.examined.lock().remove(&queue);
+            repair.silent.send_if_modified(|silent| silent.remove(&queue));
         });
     }
 
@@ -101,21 +102,23 @@ impl Mender {
         let mut told = false;
         loop {
             match ask(&self.address, queue).await {
-                Answer::Given => return,
-                Answer::Unknown(why) => {
+                ProbeOutcome::Given => return,
+                ProbeOutcome::Unknown(why) => {
                     tracing::debug!(queue, why, "whether the queue answers cannot be told");
                     return;
                 }
-                Answer::None => self.silent.send_if_modified(|silent| silent.insert(queue.to_owned())),
+                ProbeOutcome::None => self.silent.send_if_modified(|silent| silent.insert(queue.to_owned())),
             };
             if since.elapsed() >= self.patience(queue) {
-                match remake(&self.address, queue).await {
-                    Ok(Remade::Yes) => {
+                match recreate(&self.address, queue).await {
+                    Ok(RecreateOutcome::Yes) => {
                         self.note_remade(queue, since.elapsed());
                         return;
                     }
                     // Another process is at it, or the broker is slow with everything.
-                    Ok(Remade::NotNow(why)) => tracing::debug!(queue, why, "the silent queue is left alone for now"),
+                    Ok(RecreateOutcome::NotNow(why)) => {
+                        tracing::debug!(queue, why, "the silent queue is left alone for now")
+                    }
                     Err(why) if !told => {
                         tracing::warn!(queue, "this queue does not answer while RabbitMQ does, and {why}");
                         told = true;
@@ -128,12 +131,12 @@ impl Mender {
     }
 
     fn patience(&self, queue: &str) -> Duration {
-        let times = lock(&self.remade).get(queue).copied().unwrap_or(0);
+        let times = self.remade.lock().get(queue).copied().unwrap_or(0);
         PATIENCE.saturating_mul(1_u32.checked_shl(times).unwrap_or(u32::MAX)).min(MOST_PATIENCE)
     }
 
     fn note_remade(&self, queue: &str, silent_for: Duration) {
-        *lock(&self.remade).entry(queue.to_owned()).or_default() += 1;
+        *self.remade.lock().entry(queue.to_owned()).or_default() += 1;
         metrics::counter!("waitless_broker_queues_remade_total", "queue" => queue.to_owned()).increment(1);
         tracing::warn!(
             queue,
@@ -142,8 +145,4 @@ impl Mender {
              rung again"
         );
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,11 +6,11 @@ use store::StoreError;
 
 /// What is failing just now.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Faults {
+pub(super) struct FailureLog {
     failing: HashSet<&'static str>,
 }
 
-impl Faults {
+impl FailureLog {
     /// Takes the outcome of one task.
     pub(super) fn note<T, E: Into<SweepError>>(&mut self, task: &'static str, outcome: Result<T, E>) {
         match outcome {
