@@ -6,16 +6,18 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use configuration::Config;
 use runtime::Backends;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::compose::Composer;
 use crate::notify::Notifier;
-use crate::{consume, mail};
+use crate::{consume, registry};
 
 /// A notifier that is ready to run.
 #[derive(Debug)]
 pub struct Application {
-    notifier: Arc<Notifier>,
+    /// One a channel, so that a channel that is slow holds up no other.
+    notifiers: Vec<Arc<Notifier>>,
     concurrency: u16,
     grace: Duration,
 }
@@ -24,18 +26,21 @@ impl Application {
     /// Builds a notifier on places that are open.
     ///
     /// # Errors
-    /// When the mail settings cannot work: the URL, the sender's address, the link secret.
+    /// When the settings of a channel cannot work (its URL, the sender's address), those of brands, or the link secret.
     #[expect(clippy::unused_async, reason = "every service is built in the same way, and others connect here")]
     pub async fn build(config: &Config, backends: Backends) -> anyhow::Result<Self> {
         ensure!(
             !config.service.link_secret.expose().is_empty(),
             "service.link_secret is empty: the links in mails could be guessed"
         );
-        let mailer = mail::open(&config.mail).context("open mail.url")?;
-        let composer = Composer::new(config).context("prepare mails")?;
-        tracing::info!(mail = mailer.kind(), "notifier is ready");
+        let channels = registry::open_all(config)?;
+        let composer = Arc::new(Composer::new(config).context("prepare notifications")?);
+        let notifiers = channels.into_iter().map(|channel| {
+            tracing::info!(channel = channel.channel().as_str(), backend = channel.backend(), "notifier is ready");
+            Arc::new(Notifier::new(config, backends.clone(), composer.clone(), channel))
+        });
         Ok(Self {
-            notifier: Arc::new(Notifier::new(config, backends, composer, mailer)),
+            notifiers: notifiers.collect(),
             concurrency: config.notifier.concurrency,
             grace: config.service.shutdown_grace,
         })
@@ -44,9 +49,22 @@ impl Application {
     /// Sends until `stop`; then takes nothing new and lets what is being sent end, within `service.shutdown_grace`.
     ///
     /// # Errors
-    /// Never: what fails is tried again.
+    /// When a channel's loop ends by panicking: then all end. What fails to be sent is tried again.
     pub async fn run_until_stopped(self, stop: CancellationToken) -> anyhow::Result<()> {
-        consume::consume(self.notifier, self.concurrency, self.grace, stop).await;
-        Ok(())
+        let stop = stop.child_token();
+        let mut checks = JoinSet::new();
+        let mut consumers = JoinSet::new();
+        for notifier in self.notifiers {
+            let checked = Arc::clone(&notifier);
+            checks.spawn(async move { checked.check_channel().await });
+            consumers.spawn(consume::consume(notifier, self.concurrency, self.grace, stop.clone()));
+        }
+        let mut ended = Ok(());
+        while let Some(consumer) = consumers.join_next().await {
+            // A consumer ends before it is told to only by a fault; the others are not to hide it.
+            stop.cancel();
+            ended = ended.and(consumer.context("consume deliveries"));
+        }
+        ended
     }
 }

@@ -11,15 +11,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::notify::Notifier;
 
-/// Takes messages until `stop`, at most `concurrency` at once, so that one slow server keeps nobody else waiting.
+/// Takes messages of the notifier's channel until `stop`, at most `concurrency` at once, so that one slow server keeps nobody else
+/// waiting.
 pub(crate) async fn consume(notifier: Arc<Notifier>, concurrency: u16, grace: Duration, stop: CancellationToken) {
-    let mut messages = notifier.backends().broker.consume(Queue::Notify(Channel::Email), concurrency).await;
+    let channel = notifier.channel();
+    let mut messages = notifier.backends().broker.consume(Queue::Notify(channel), concurrency).await;
     let mut sending = JoinSet::new();
     loop {
         let full = sending.len() >= usize::from(concurrency.max(1));
         tokio::select! {
             () = stop.cancelled() => break,
-            Some(ended) = sending.join_next() => { report_panic(ended); }
+            Some(ended) = sending.join_next() => { report_panic(channel, ended); }
             taken = messages.recv(), if !full => match taken {
                 Some(message) => { sending.spawn(handle(notifier.clone(), message)); }
                 None => break,
@@ -30,11 +32,14 @@ pub(crate) async fn consume(notifier: Arc<Notifier>, concurrency: u16, grace: Du
     drop(messages);
     let finished = async {
         while let Some(ended) = sending.join_next().await {
-            report_panic(ended);
+            report_panic(channel, ended);
         }
     };
     if tokio::time::timeout(grace, finished).await.is_err() {
-        tracing::warn!("stopped while mails were being sent; they are tried again when their lease is over");
+        tracing::warn!(
+            channel = channel.as_str(),
+            "stopped while deliveries were being sent; they are tried again when their lease is over"
+        );
     }
 }
 
@@ -57,10 +62,11 @@ async fn handle(notifier: Arc<Notifier>, mut incoming: Incoming) {
     }
 }
 
-fn report_panic(ended: Result<(), tokio::task::JoinError>) {
+fn report_panic(channel: Channel, ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended {
         // Its message was not settled and comes again; its delivery is free again when the lease is over.
         tracing::error!(%error, "sending a delivery panicked");
-        metrics::counter!("waitless_deliveries_total", "channel" => "email", "outcome" => "panicked").increment(1);
+        metrics::counter!("waitless_deliveries_total", "channel" => channel.as_str(), "outcome" => "panicked")
+            .increment(1);
     }
 }

@@ -4,8 +4,12 @@ mod application;
 mod consume;
 mod notify;
 
+pub mod channel;
 pub mod compose;
-pub mod mail;
+pub mod registry;
+
+// The channels, a folder each.
+pub mod email;
 
 pub use application::Application;
-pub use notify::{Notifier, Outcome};
+pub use notify::{DeliveryOutcome, Notifier};

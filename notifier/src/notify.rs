@@ -1,34 +1,37 @@
-//! The event becomes a mail, once: claim the delivery, compose, send, settle.
+//! The event becomes a mail, once: claim the delivery, compose, send, settle. The same for every channel.
 //!
-//! **The unknown window.** SMTP has no transactions. When a connection is lost after the content of a mail was sent and before
-//! the answer came, nobody can know whether the server took it. The delivery is then tried again with the very same
-//! `Message-ID` and content, so that mail servers and readers can see that it is one mail. The same holds for a notifier that
-//! is killed between the server's answer and the commit of [`DeliveryEnding::Sent`]. There is no other way to a second mail:
-//! claims are leased and numbered, and a try whose lease is over settles nothing.
+//! **The unknown window.** SMTP has no transactions, and HTTP has none either. When a connection is lost after a notification was
+//! handed over and before the answer came, nobody can know whether it arrived ([`SendError::Unknown`]). The delivery is then tried
+//! again with the very same identity (a mail's `Message-ID`) and content, so that the other side can see that it is one. The same
+//! holds for a notifier that is killed between the answer and the commit of [`DeliveryEnding::Sent`]. There is no other way to a
+//! second one: claims are leased and numbered, and a try whose lease is over settles nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use configuration::Config;
-use model::delivery::{Delivery, Occasion};
+use model::backoff::Backoff;
+use model::delivery::{Channel, Delivery, DeliveryEvent};
 use model::job::Job;
-use model::retry_schedule::RetrySchedule;
+use model::retry_schedule::{RetryDelay, RetrySchedule};
 use runtime::Backends;
 use store::{DeliveryEnding, StoreError};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
+use crate::channel::{Attempt, DeliveryChannel, SendError};
 use crate::compose::{ComposeError, Composer, facts};
-use crate::mail::{Mailer, SendError};
 
 /// Time beyond the bound on sending that a claim lasts: for composing before it and settling after it.
 const LEASE_MARGIN: Duration = Duration::from_secs(30);
+/// Whether a channel's other side answers is said after this time at the latest.
+const CHECK_WITHIN: Duration = Duration::from_secs(5);
 
 /// How one look at a delivery ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// The server accepted the mail, and the store knows.
+pub enum DeliveryOutcome {
+    /// The receiver accepted it, and the store knows.
     Sent,
     /// It did not work and is due again later.
     RetryLater,
@@ -44,7 +47,7 @@ pub enum Outcome {
     StoreUnavailable,
 }
 
-impl Outcome {
+impl DeliveryOutcome {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Sent => "sent",
@@ -58,13 +61,13 @@ impl Outcome {
     }
 }
 
-/// Sends deliveries.
+/// Sends the deliveries of one channel.
 #[derive(Debug)]
 pub struct Notifier {
     backends: Backends,
-    composer: Composer,
-    mailer: Arc<dyn Mailer>,
-    backoff: RetrySchedule,
+    composer: Arc<Composer>,
+    channel: Arc<dyn DeliveryChannel>,
+    retry_schedule: RetrySchedule,
     max_attempts: i32,
     lease: Duration,
 }
@@ -72,14 +75,19 @@ pub struct Notifier {
 impl Notifier {
     /// Builds a notifier from its parts.
     #[must_use]
-    pub fn new(config: &Config, backends: Backends, composer: Composer, mailer: Arc<dyn Mailer>) -> Self {
+    pub fn new(
+        config: &Config,
+        backends: Backends,
+        composer: Arc<Composer>,
+        channel: Arc<dyn DeliveryChannel>,
+    ) -> Self {
         Self {
             backends,
             composer,
-            mailer,
-            backoff: config.broker.retry_delays.clone(),
+            retry_schedule: config.broker.retry_delays.clone(),
             max_attempts: config.notifier.max_attempts,
-            lease: config.mail.timeout + LEASE_MARGIN,
+            lease: channel.time_limit() + LEASE_MARGIN,
+            channel,
         }
     }
 
@@ -96,26 +104,46 @@ impl Notifier {
         &self.backends
     }
 
+    /// Returns whose deliveries it sends.
+    #[must_use]
+    pub fn channel(&self) -> Channel {
+        self.channel.channel()
+    }
+
+    /// Says in the log whether the channel's other side answers. Nothing depends on it: deliveries wait for one that does not.
+    pub(crate) async fn check_channel(&self) {
+        let late = |_| Err(format!("no answer within {} s", CHECK_WITHIN.as_secs()));
+        let checked = tokio::time::timeout(CHECK_WITHIN, self.channel.check()).await.unwrap_or_else(late);
+        let (channel, backend) = (self.channel().as_str(), self.channel.backend());
+        match checked {
+            Ok(()) => tracing::info!(channel, backend, "the channel's other side answers"),
+            Err(why) => {
+                tracing::warn!(channel, backend, why, "the channel's other side does not answer; deliveries wait");
+            }
+        }
+    }
+
     /// Looks at one delivery and sends it if it is due and nobody else is at it.
-    pub async fn notify(&self, id: Uuid) -> Outcome {
+    pub async fn notify(&self, id: Uuid) -> DeliveryOutcome {
         let started = Instant::now();
         let outcome = match self.backends.group_commit.claim_delivery(id, self.lease).await {
             Ok(Some(delivery)) => self.deliver(delivery, started + self.lease).await,
-            Ok(None) => Outcome::NothingToDo,
+            Ok(None) => DeliveryOutcome::NothingToDo,
             Err(error) => {
                 tracing::warn!(delivery = %id, %error, "a delivery could not be claimed; it is rung again");
-                Outcome::StoreUnavailable
+                DeliveryOutcome::StoreUnavailable
             }
         };
-        metrics::counter!("waitless_deliveries_total", "channel" => "email", "outcome" => outcome.as_str())
+        let channel = self.channel().as_str();
+        metrics::counter!("waitless_deliveries_total", "channel" => channel, "outcome" => outcome.as_str())
             .increment(1);
-        if outcome != Outcome::NothingToDo {
-            metrics::histogram!("waitless_delivery_seconds", "channel" => "email").record(started.elapsed());
+        if outcome != DeliveryOutcome::NothingToDo {
+            metrics::histogram!("waitless_delivery_seconds", "channel" => channel).record(started.elapsed());
         }
         outcome
     }
 
-    async fn deliver(&self, delivery: Delivery, lease_ends: Instant) -> Outcome {
+    async fn deliver(&self, delivery: Delivery, lease_ends: Instant) -> DeliveryOutcome {
         let span = tracing::info_span!(
             "deliver",
             delivery = %delivery.id,
@@ -126,15 +154,8 @@ impl Notifier {
         async {
             let ending = match self.try_once(&delivery).await {
                 Ok(()) => DeliveryEnding::Sent,
-                Err(TryError::Overtaken) => DeliveryEnding::Overtaken,
-                Err(TryError::Never(why)) => DeliveryEnding::Failed(why),
-                Err(TryError::Later(why)) if delivery.attempt >= self.max_attempts => {
-                    DeliveryEnding::Failed(format!("given up after {} tries; the last: {why}", delivery.attempt))
-                }
-                Err(TryError::Later(why)) => {
-                    let tries = u32::try_from(delivery.attempt).unwrap_or(1);
-                    DeliveryEnding::RetryLater(why, self.backoff.after(tries, rand::random()))
-                }
+                Err(AttemptError::Overtaken) => DeliveryEnding::Overtaken,
+                Err(AttemptError::NotSent(error)) => self.ending_of(&delivery, error),
             };
             self.settle(&delivery, ending, lease_ends).await
         }
@@ -142,28 +163,54 @@ impl Notifier {
         .await
     }
 
-    async fn try_once(&self, delivery: &Delivery) -> Result<(), TryError> {
+    async fn try_once(&self, delivery: &Delivery) -> Result<(), AttemptError> {
         let job = self.backends.store.job_by_id(delivery.job_id).await?;
-        let job = job.ok_or_else(|| TryError::Never("its job is gone".to_owned()))?;
+        let job = job.ok_or_else(|| SendError::Rejected("its job is gone".to_owned()))?;
         continue_trace(&job);
-        if delivery.event == Occasion::Late && job.clone().as_seen().state.is_final() {
-            return Err(TryError::Overtaken);
+        if delivery.event == DeliveryEvent::Late && job.clone().as_seen().state.is_final() {
+            return Err(AttemptError::Overtaken);
         }
         let facts = facts::gather(self.backends.store.as_ref(), delivery, job).await?;
-        let mail = self.composer.compose(delivery, &facts)?;
-        self.mailer.send(&mail).await?;
+        let content = self.composer.compose(delivery, &facts)?;
+        let brand = self.composer.brand(&delivery.tenant);
+        self.channel.send(Attempt { delivery, facts: &facts, content: &content, brand }).await?;
         Ok(())
     }
 
-    /// Tells the store, again and again while the lease lasts: a mail that was sent and is not known to be would be sent twice.
-    async fn settle(&self, delivery: &Delivery, ending: DeliveryEnding, lease_ends: Instant) -> Outcome {
-        let outcome = match &ending {
-            DeliveryEnding::Sent => Outcome::Sent,
-            DeliveryEnding::RetryLater(..) => Outcome::RetryLater,
-            DeliveryEnding::Failed(_) => Outcome::Failed,
-            DeliveryEnding::Overtaken => Outcome::Overtaken,
+    /// Decides what becomes of a delivery that is not known to have been sent.
+    fn ending_of(&self, delivery: &Delivery, error: SendError) -> DeliveryEnding {
+        let (why, after) = match error {
+            SendError::Rejected(why) => return DeliveryEnding::Failed(why),
+            SendError::Retry { reason, after } => (reason, after),
+            SendError::Unknown(why) => {
+                tracing::warn!("the delivery may have arrived; it is tried again under the same identity");
+                (why, None)
+            }
         };
-        let mut pause = Duration::from_millis(100);
+        if delivery.attempt >= self.max_attempts {
+            return DeliveryEnding::Failed(format!("given up after {} tries; the last: {why}", delivery.attempt));
+        }
+        DeliveryEnding::RetryLater(why, self.retry_delay(delivery.attempt, after))
+    }
+
+    /// Returns our own delay after this attempt, or the receiver's where that is longer; never more than the longest configured.
+    fn retry_delay(&self, attempt: i32, asked: Option<Duration>) -> RetryDelay {
+        let own = self.retry_schedule.after(u32::try_from(attempt).unwrap_or(1), rand::random());
+        let Some(asked) = asked.filter(|asked| *asked > own.due_after) else { return own };
+        let delays = self.retry_schedule.delays();
+        let queue = delays.iter().find(|delay| **delay >= asked).or(delays.last()).copied().unwrap_or(own.queue);
+        RetryDelay { queue, due_after: asked.min(queue) }
+    }
+
+    /// Tells the store, again and again while the lease lasts: what was sent and is not known to be would be sent twice.
+    async fn settle(&self, delivery: &Delivery, ending: DeliveryEnding, lease_ends: Instant) -> DeliveryOutcome {
+        let outcome = match &ending {
+            DeliveryEnding::Sent => DeliveryOutcome::Sent,
+            DeliveryEnding::RetryLater(..) => DeliveryOutcome::RetryLater,
+            DeliveryEnding::Failed(_) => DeliveryOutcome::Failed,
+            DeliveryEnding::Overtaken => DeliveryOutcome::Overtaken,
+        };
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
         loop {
             match self.backends.group_commit.settle_delivery(delivery.id, delivery.attempt, ending.clone()).await {
                 Ok(true) => {
@@ -172,16 +219,16 @@ impl Notifier {
                 }
                 Ok(false) => {
                     tracing::warn!("the lease was over before the delivery could be settled");
-                    return Outcome::TooLate;
-                }
-                Err(error) if Instant::now() + pause >= lease_ends => {
-                    tracing::error!(%error, ?outcome, "the store was not told how a delivery ended");
-                    return Outcome::StoreUnavailable;
+                    return DeliveryOutcome::TooLate;
                 }
                 Err(error) => {
+                    let pause = backoff.pause();
+                    if Instant::now() + pause >= lease_ends {
+                        tracing::error!(%error, ?outcome, "the store was not told how a delivery ended");
+                        return DeliveryOutcome::StoreUnavailable;
+                    }
                     tracing::warn!(%error, "the store cannot be told how a delivery ended yet");
                     tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(Duration::from_secs(2));
                 }
             }
         }
@@ -202,29 +249,26 @@ fn log_ending(ending: &DeliveryEnding) {
 }
 
 /// Why one try did not work.
-enum TryError {
-    Later(String),
-    Never(String),
+enum AttemptError {
+    NotSent(SendError),
+    /// Its job ended first.
     Overtaken,
 }
 
-impl From<StoreError> for TryError {
-    fn from(error: StoreError) -> Self {
-        Self::Later(error.to_string())
-    }
-}
-
-impl From<ComposeError> for TryError {
-    fn from(error: ComposeError) -> Self {
-        Self::Never(error.to_string())
-    }
-}
-
-impl From<SendError> for TryError {
+impl From<SendError> for AttemptError {
     fn from(error: SendError) -> Self {
-        match error {
-            SendError::MayPass(why) => Self::Later(why),
-            SendError::Refused(why) => Self::Never(why),
-        }
+        Self::NotSent(error)
+    }
+}
+
+impl From<StoreError> for AttemptError {
+    fn from(error: StoreError) -> Self {
+        Self::NotSent(SendError::retry(error.to_string()))
+    }
+}
+
+impl From<ComposeError> for AttemptError {
+    fn from(error: ComposeError) -> Self {
+        Self::NotSent(SendError::Rejected(error.to_string()))
     }
 }

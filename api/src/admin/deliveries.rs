@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
-use model::delivery::{Channel, Delivery, DeliveryState, Occasion};
+use model::delivery::{Channel, Delivery, DeliveryEvent, DeliveryState};
 use model::problem::{ProblemKind, StoredProblem};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -36,7 +36,7 @@ pub struct DeliveryView {
     job_id: Uuid,
     /// `done`, `failed`, or `late`: the job takes longer than was told.
     #[schema(value_type = String)]
-    event: Occasion,
+    event: DeliveryEvent,
     /// `email`.
     #[schema(value_type = String)]
     channel: Channel,

@@ -174,7 +174,7 @@ impl Speech<'_> {
 
     /// By the tenant's clock; the script writes it anew by the reader's.
     fn moment(&self, time: DateTime<Utc>) -> String {
-        format!("<time datetime=\"{}\">{}</time>", time.to_rfc3339(), escape(&self.writer.moment(time)))
+        format!("<time datetime=\"{}\">{}</time>", time.to_rfc3339(), escape(&self.writer.date_time(time)))
     }
 }
 

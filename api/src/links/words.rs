@@ -7,7 +7,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::ACCEPT_LANGUAGE;
 use anyhow::Context as _;
 use configuration::{Brand, Config};
-use model::locale::{Conventions, Language, Writer};
+use model::locale::{Conventions, Language, Localizer};
 use serde::Deserialize;
 
 /// Everything the pages say in one language. The shape is the list of keys: a catalogue that lacks one, or has one too many, is
@@ -101,7 +101,7 @@ pub struct Languages {
 pub(super) struct Speech<'a> {
     pub(super) language: Language,
     pub(super) t: &'a Words,
-    pub(super) writer: Writer<'a>,
+    pub(super) writer: Localizer<'a>,
 }
 
 impl Languages {
@@ -126,7 +126,7 @@ impl Languages {
         let asked = request.headers().get(ACCEPT_LANGUAGE).and_then(|header| header.to_str().ok());
         let language = asked.and_then(Language::accepted).unwrap_or(brand.language);
         let spoken = self.others.iter().find(|spoken| spoken.language == language).unwrap_or(&self.english);
-        let writer = Writer { conventions: &spoken.conventions, zone: brand.time_zone };
+        let writer = Localizer { conventions: &spoken.conventions, zone: brand.time_zone };
         Speech { language: spoken.language, t: &spoken.words, writer }
     }
 }

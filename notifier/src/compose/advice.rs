@@ -1,13 +1,14 @@
-//! What happened to a failed report, and what the reader of its mail can do.
+//! What happened to a failed report, and what its recipient can do.
 
 use model::problem::ProblemKind;
 
-use super::messages::{Advice, Failure, Messages};
+use super::messages::{AdviceTexts, FailureTexts, Messages};
 
 /// Returns what happened and what to do after a failure of this kind.
 pub(super) fn after(kind: ProblemKind, messages: &Messages) -> (&str, &str) {
-    let (Failure { source, storage, slow, large, query, setup, crash }, advice) = (&messages.failure, &messages.advice);
-    let Advice { later, less, maintainer, operator } = advice;
+    let (FailureTexts { source, storage, slow, large, query, setup, crash }, advice) =
+        (&messages.failure, &messages.advice);
+    let AdviceTexts { later, less, maintainer, operator } = advice;
     match kind {
         ProblemKind::SourceUnavailable => (source, later),
         ProblemKind::StorageUnavailable => (storage, later),

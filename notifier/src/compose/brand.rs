@@ -1,69 +1,46 @@
-//! How a tenant's mails look: name, colours, logo.
+//! How a tenant's notifications look: name, colours, logo.
 
 use std::path::Path;
 
 use anyhow::{Context as _, bail, ensure};
 use configuration::Logo;
-use serde::Serialize;
 
 /// A logo travels with every mail, so it must be small.
 const MAX_LOGO: u64 = 100 << 10;
 
-/// The address of a logo that travels with the mail.
-pub(super) const LOGO_ID: &str = "logo@waitless";
-
-/// A brand, ready to be put into mails.
+/// A brand, with its logo read.
 #[derive(Debug, Clone)]
-pub(super) struct Brand {
-    pub(super) settings: configuration::Brand,
-    pub(super) picture: Option<Picture>,
+pub struct Brand {
+    /// As configured.
+    pub settings: configuration::Brand,
+    /// The logo, where it is a file.
+    pub logo_image: Option<LogoImage>,
 }
 
-/// A picture that travels with the mail.
+/// A picture that travels with the notification.
 #[derive(Debug, Clone)]
-pub(super) struct Picture {
-    pub(super) media_type: &'static str,
-    pub(super) bytes: Vec<u8>,
-}
-
-/// What templates see of a brand.
-#[derive(Debug, Serialize)]
-pub(super) struct Look {
-    name: String,
-    color: String,
-    color_in_the_dark: String,
-    logo: Option<String>,
+pub struct LogoImage {
+    /// Such as `image/png`.
+    pub media_type: &'static str,
+    /// The file.
+    pub bytes: Vec<u8>,
 }
 
 impl Brand {
     /// Makes a brand ready: reads its logo.
     pub(super) fn open(settings: &configuration::Brand) -> anyhow::Result<Self> {
-        let picture = match &settings.logo {
+        let logo_image = match &settings.logo {
             Some(Logo::File(path)) => Some(
-                read_picture(path)
+                read_image(path)
                     .with_context(|| format!("the logo {} of the mails of {}", path.display(), settings.name))?,
             ),
             Some(Logo::Address(_)) | None => None,
         };
-        Ok(Self { settings: settings.clone(), picture })
-    }
-
-    /// Returns what templates see.
-    pub(super) fn look(&self) -> Look {
-        let settings = &self.settings;
-        Look {
-            name: settings.name.clone(),
-            color: settings.color.to_string(),
-            color_in_the_dark: settings.color.in_the_dark().to_string(),
-            logo: settings.logo.as_ref().map(|logo| match logo {
-                Logo::Address(address) => address.clone(),
-                Logo::File(_) => format!("cid:{LOGO_ID}"),
-            }),
-        }
+        Ok(Self { settings: settings.clone(), logo_image })
     }
 }
 
-fn read_picture(path: &Path) -> anyhow::Result<Picture> {
+fn read_image(path: &Path) -> anyhow::Result<LogoImage> {
     let size = std::fs::metadata(path).context("cannot be read")?.len();
     ensure!(size <= MAX_LOGO, "has {size} bytes; at most {MAX_LOGO} may travel with every mail");
     let bytes = std::fs::read(path).context("cannot be read")?;
@@ -73,5 +50,5 @@ fn read_picture(path: &Path) -> anyhow::Result<Picture> {
         Some(b"GIF8") => "image/gif",
         _ => bail!("is neither PNG, JPEG nor GIF"),
     };
-    Ok(Picture { media_type, bytes })
+    Ok(LogoImage { media_type, bytes })
 }

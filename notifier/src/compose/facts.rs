@@ -1,29 +1,29 @@
-//! Gathers what a mail tells: the job, its report as it was then, its artifacts or its failure.
+//! Gathers what there is to tell: the job, its report as it was then, its artifacts or its failure.
 
 use chrono::{DateTime, Utc};
-use model::delivery::{Delivery, Lateness, Occasion};
+use model::delivery::{Delivery, DeliveryEvent, Lateness};
 use model::job::Job;
 use model::problem::{Problem, ProblemKind};
 use model::trace::TraceContext;
 use report::{ReportDefinition, parse_definition};
 use store::{Store, StoreError};
 
-/// What a mail tells.
+/// What there is to tell, as data.
 #[derive(Debug, Clone)]
 pub struct Facts {
     /// The job, with its artifacts.
     pub job: Job,
     /// The very version of the report that ran; `None` where it cannot be read any more.
     pub report: Option<ReportDefinition>,
-    /// What there is to tell.
-    pub news: News,
+    /// What it is that is told.
+    pub kind: NotificationKind,
     /// Trace of the request that began it all.
     pub trace_id: Option<String>,
 }
 
-/// What there is to tell.
+/// What a notification tells: one for each event that a delivery can be about, with what belongs to it.
 #[derive(Debug, Clone, PartialEq)]
-pub enum News {
+pub enum NotificationKind {
     /// The files are there.
     Ready,
     /// It failed, and this is why.
@@ -39,18 +39,18 @@ pub enum News {
 /// # Errors
 /// When the store does not answer.
 pub async fn gather(store: &dyn Store, delivery: &Delivery, job: Job) -> Result<Facts, StoreError> {
-    let news = match (delivery.event, delivery.late) {
-        (Occasion::Failed, _) => News::Failed(failure(store, delivery, &job).await?),
-        (Occasion::Late, Some(late)) => News::Late(late, delivery.created_at),
-        (Occasion::Late, None) | (Occasion::Done, _) => News::Ready,
+    let kind = match (delivery.event, delivery.late) {
+        (DeliveryEvent::Failed, _) => NotificationKind::Failed(failure(store, delivery, &job).await?),
+        (DeliveryEvent::Late, Some(late)) => NotificationKind::Late(late, delivery.created_at),
+        (DeliveryEvent::Late, None) | (DeliveryEvent::Done, _) => NotificationKind::Ready,
     };
     let report = match store.report_version(&job.report_version).await? {
         Some((name, text)) => parse_definition(&name, &text).inspect_err(|fault| {
-            tracing::warn!(%fault, "a kept report definition cannot be read; the mail shows no parameters");
+            tracing::warn!(%fault, "a kept report definition cannot be read; the notification shows no parameters");
         }),
-        None => return Ok(facts(job, None, news)),
+        None => return Ok(facts(job, None, kind)),
     };
-    Ok(facts(job, report.ok(), news))
+    Ok(facts(job, report.ok(), kind))
 }
 
 async fn failure(store: &dyn Store, delivery: &Delivery, job: &Job) -> Result<Problem, StoreError> {
@@ -60,7 +60,7 @@ async fn failure(store: &dyn Store, delivery: &Delivery, job: &Job) -> Result<Pr
     Ok(problem.unwrap_or_else(|| Problem::new(ProblemKind::Internal, "No reason was kept.")))
 }
 
-fn facts(job: Job, report: Option<ReportDefinition>, news: News) -> Facts {
+fn facts(job: Job, report: Option<ReportDefinition>, kind: NotificationKind) -> Facts {
     let trace = job.traceparent.as_deref().and_then(|header| header.parse::<TraceContext>().ok());
-    Facts { report, news, trace_id: trace.map(|trace| trace.trace_id_hex()), job }
+    Facts { report, kind, trace_id: trace.map(|trace| trace.trace_id_hex()), job }
 }

@@ -1,26 +1,26 @@
-//! The catalogues of messages: what mails say, one file a language.
+//! The catalogues of messages: what notifications say, one file a language.
 
 use model::locale::Language;
 pub(super) use model::locale::fill;
 use serde::{Deserialize, Serialize};
 
-/// Everything a mail says in one language. The shape is the list of keys: a catalogue that lacks one, or has one too many, is
+/// Everything a notification says in one language. The shape is the list of keys: a catalogue that lacks one, or has one too many, is
 /// refused when the notifier starts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Messages {
     /// For `<html lang>`.
     pub(super) lang: String,
-    pub(super) values: Values,
-    pub(super) formats: Formats,
-    pub(super) facts: Facts,
-    pub(super) ready: Ready,
-    pub(super) cut: Cut,
-    pub(super) failed: Failed,
-    pub(super) late: Late,
-    pub(super) failure: Failure,
-    pub(super) advice: Advice,
-    pub(super) foot: Foot,
+    pub(super) values: ValueTexts,
+    pub(super) formats: FormatNames,
+    pub(super) details: DetailLabels,
+    pub(super) ready: ReadyTexts,
+    pub(super) cut: CutTexts,
+    pub(super) failed: FailedTexts,
+    pub(super) late: LateTexts,
+    pub(super) failure: FailureTexts,
+    pub(super) advice: AdviceTexts,
+    pub(super) foot: FootTexts,
 }
 
 /// Declares tables of texts.
@@ -39,28 +39,28 @@ macro_rules! tables {
 
 tables! {
     /// `[values]`
-    Values { yes, no, more, hidden }
+    ValueTexts { yes, no, more, hidden }
     /// `[formats]`
-    Formats { csv, jsonl, parquet, pdf, xlsx }
-    /// `[facts]`
-    Facts { data_as_of, took, kept_until, asked_at, tries, job }
+    FormatNames { csv, jsonl, parquet, pdf, xlsx }
+    /// `[details]`
+    DetailLabels { data_as_of, took, kept_until, asked_at, tries, job }
     /// `[ready]`
-    Ready { subject, status, preview_one, preview_many, download, forward_one, forward_many, sign_in, expiry }
+    ReadyTexts { subject, status, preview_one, preview_many, download, forward_one, forward_many, sign_in, expiry }
     /// `[cut]`
-    Cut { subject, status, file, heading, text }
+    CutTexts { subject, status, file, heading, text }
     /// `[failed]`
-    Failed { subject, status, what, todo, details, open }
+    FailedTexts { subject, status, what, todo, details, open }
     /// `[late]`
-    Late {
+    LateTexts {
         subject, status, text, preview, open, expected, so_far, now_expected, unknown, took, waiting, retrying, starting, reading,
         reading_of, reading_about, storing,
     }
     /// `[failure]`: what happened.
-    Failure { source, storage, slow, large, query, setup, crash }
+    FailureTexts { source, storage, slow, large, query, setup, crash }
     /// `[advice]`: what to do.
-    Advice { later, less, maintainer, operator }
+    AdviceTexts { later, less, maintainer, operator }
     /// `[foot]`
-    Foot { why }
+    FootTexts { why }
 }
 
 /// The text of a catalogue.

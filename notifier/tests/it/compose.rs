@@ -4,26 +4,36 @@ use std::path::Path;
 
 use configuration::{Config, Logo};
 use model::artifact::{Artifact, Format};
-use model::delivery::Occasion;
+use model::delivery::{Delivery, DeliveryEvent};
 use model::forecast::{Eta, Forecast};
 use model::job::JobState;
 use model::locale::{Language, time_zone};
 use model::problem::{Problem, ProblemKind};
 use model::progress::{Phase, Progress};
+use notifier::channel::Attempt;
 use notifier::compose::facts::Facts;
 use notifier::compose::{ComposeError, Composer};
+use notifier::email::{OutgoingMail, RenderError, Renderer};
 use report::LinkAccess;
 use testing::smtp::Mail;
 
 use crate::facts::{TOLD, artifact, at, config, delivery, failed, late, read_by, ready};
 
 /// Composes a mail, and keeps its HTML under `target/tmp/mails` to be looked at with a browser.
-fn compose(name: &str, event: Occasion, facts: &Facts) -> Mail {
+fn compose(name: &str, event: DeliveryEvent, facts: &Facts) -> Mail {
     compose_with(&config(), name, event, facts)
 }
 
-fn compose_with(config: &Config, name: &str, event: Occasion, facts: &Facts) -> Mail {
-    let mail = Composer::new(config).unwrap().compose(&delivery(event), facts).unwrap();
+/// Does what the notifier does before it sends.
+fn render(config: &Config, delivery: &Delivery, facts: &Facts) -> Result<OutgoingMail, RenderError> {
+    let composer = Composer::new(config).unwrap();
+    let content = composer.compose(delivery, facts).unwrap();
+    let brand = composer.brand(&delivery.tenant);
+    Renderer::new(&config.mail).unwrap().render(Attempt { delivery, facts, content: &content, brand })
+}
+
+fn compose_with(config: &Config, name: &str, event: DeliveryEvent, facts: &Facts) -> Mail {
+    let mail = render(config, &delivery(event), facts).unwrap();
     let source = String::from_utf8(mail.message).unwrap();
     let mail = Mail { from: mail.from.to_string(), to: vec![mail.to.to_string()], source };
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mails");
@@ -62,15 +72,15 @@ fn soon() -> Eta {
 }
 
 /// Every kind of mail there is.
-fn kinds() -> [(&'static str, Occasion, Facts); 6] {
+fn kinds() -> [(&'static str, DeliveryEvent, Facts); 6] {
     let whole = || artifact(2, Format::Xlsx, 12_345_678, 175_432);
     [
-        ("ready", Occasion::Done, ready(vec![whole()])),
-        ("cut", Occasion::Done, ready(vec![cut()])),
-        ("several", Occasion::Done, ready(vec![whole(), artifact(4, Format::Pdf, 998_200, 175_432), cut()])),
-        ("failed", Occasion::Failed, failed(unreachable())),
-        ("late", Occasion::Late, late(JobState::Processing, half_read(), Some(soon()))),
-        ("waiting", Occasion::Late, late(JobState::Pending, Progress::default(), None)),
+        ("ready", DeliveryEvent::Done, ready(vec![whole()])),
+        ("cut", DeliveryEvent::Done, ready(vec![cut()])),
+        ("several", DeliveryEvent::Done, ready(vec![whole(), artifact(4, Format::Pdf, 998_200, 175_432), cut()])),
+        ("failed", DeliveryEvent::Failed, failed(unreachable())),
+        ("late", DeliveryEvent::Late, late(JobState::Processing, half_read(), Some(soon()))),
+        ("waiting", DeliveryEvent::Late, late(JobState::Pending, Progress::default(), None)),
     ]
 }
 
@@ -123,7 +133,7 @@ fn what_is_in_the_html_is_in_the_text_too() {
 #[test]
 fn a_report_in_several_formats_is_one_mail_with_a_link_each() {
     let facts = ready(vec![artifact(2, Format::Csv, 12_345_678, 175_432), cut()]);
-    let mail = compose("two-files", Occasion::Done, &facts);
+    let mail = compose("two-files", DeliveryEvent::Done, &facts);
     for artifact in &facts.job.artifacts {
         let token = model::access::link_token(config().service.link_secret.expose(), artifact.link_id);
         let link = format!("https://reports.example.com/d/{token}");
@@ -144,7 +154,7 @@ fn a_wish_that_nobody_knows_falls_back_to_the_tenant_s_language_and_time_zone() 
         (read_by(facts(), "tlh", "Mars/Olympus"), "Ihr Bericht ist fertig"),
         (read_by(facts(), "es-MX", "UTC"), "Su informe está listo"),
     ] {
-        let mail = compose_with(&config, "wish", Occasion::Done, &facts);
+        let mail = compose_with(&config, "wish", DeliveryEvent::Done, &facts);
         assert!(mail.subject().starts_with(expected), "{}", mail.subject());
         assert!(mail.text().contains("17:08 Uhr CET") != expected.starts_with("Su"), "{}", mail.text());
     }
@@ -168,20 +178,20 @@ fn a_tenant_s_mails_have_its_name_colour_and_logo() {
     acme.color = "#7a1fa2".parse().unwrap();
     config.tenants.insert("acme".to_owned(), acme.clone());
     let facts = ready(vec![artifact(2, Format::Csv, 12_345_678, 175_432)]);
-    let mail = compose_with(&config, "brand", Occasion::Done, &facts);
+    let mail = compose_with(&config, "brand", DeliveryEvent::Done, &facts);
     assert!(mail.html().contains("Acme &amp; Söhne") && mail.text().contains("Acme & Söhne"));
     assert!(mail.html().contains("background-color:#7a1fa2") && !mail.html().contains("#1f5fbf"));
 
     acme.logo = Some(Logo::Address("https://cdn.example.com/logo.png?a=1&b=2".to_owned()));
     config.tenants.insert("acme".to_owned(), acme.clone());
-    let mail = compose_with(&config, "brand-logo", Occasion::Done, &facts);
+    let mail = compose_with(&config, "brand-logo", DeliveryEvent::Done, &facts);
     assert!(mail.html().contains("<img src=\"https://cdn.example.com/logo.png?a=1&b=2\" alt=\"Acme &amp; Söhne\""));
 
     acme.logo = Some(Logo::File(file.clone()));
     config.tenants.insert("acme".to_owned(), acme);
-    let mail = compose_with(&config, "brand-file", Occasion::Done, &facts);
+    let mail = compose_with(&config, "brand-file", DeliveryEvent::Done, &facts);
     assert!(mail.html().contains("src=\"cid:logo@waitless\"") && mail.source.contains("Content-ID: <logo@waitless>"));
-    let again = compose_with(&config, "brand-file", Occasion::Done, &facts);
+    let again = compose_with(&config, "brand-file", DeliveryEvent::Done, &facts);
     assert_eq!(mail.source, again.source);
 
     for (content, expected) in [(vec![b'x'; 100], "neither PNG, JPEG nor GIF"), (vec![0x89; 200 << 10], "at most")] {
@@ -195,7 +205,7 @@ fn a_tenant_s_mails_have_its_name_colour_and_logo() {
 fn a_link_that_demands_a_login_is_told_so() {
     let mut facts = ready(vec![artifact(2, Format::Csv, 1, 1)]);
     facts.report.as_mut().unwrap().links = LinkAccess::Tenant;
-    let mail = compose("sign-in", Occasion::Done, &facts);
+    let mail = compose("sign-in", DeliveryEvent::Done, &facts);
     assert!(mail.text().contains("asked to sign in") && !mail.text().contains("forward"));
 }
 
@@ -217,7 +227,7 @@ fn a_report_that_is_late_says_how_far_it_is_and_nothing_that_nobody_knows() {
         (JobState::Retrying, half_read(), "So far: Stopped by a fault that may pass"),
         (JobState::Pending, Progress::default(), "So far: Waiting for its turn\r\n"),
     ] {
-        let mail = compose("late-far", Occasion::Late, &late(state, progress, None));
+        let mail = compose("late-far", DeliveryEvent::Late, &late(state, progress, None));
         let text = mail.text();
         assert!(text.contains(expected), "{expected}: {text}");
         assert!(text.contains("Was expected: 22 November 2026, 16:09 to 16:11 UTC\r\n"), "{text}");
@@ -236,9 +246,9 @@ fn a_mail_with_a_file_that_came_late_says_so_in_one_line() {
     };
     const LINE: &str = "It took 12 min from the request; 2 min to 4 min had been expected.";
     let late = ready_after(720, Some(TOLD));
-    let mail = compose("ready-late", Occasion::Done, &late);
+    let mail = compose("ready-late", DeliveryEvent::Done, &late);
     assert!(mail.text().contains(&format!("\r\n\r\n{LINE}\r\n")) && mail.html().contains(LINE), "{}", mail.text());
-    let german = compose("ready-late-de", Occasion::Done, &read_by(late.clone(), "de", "UTC"));
+    let german = compose("ready-late-de", DeliveryEvent::Done, &read_by(late.clone(), "de", "UTC"));
     assert!(
         german.text().contains("Er hat ab der Anforderung 12 Min. statt der erwarteten 2 Min. bis 4 Min. gedauert.")
     );
@@ -246,18 +256,18 @@ fn a_mail_with_a_file_that_came_late_says_so_in_one_line() {
     let mut put_back = late;
     put_back.job.attempt = 2;
     for facts in [ready_after(350, Some(TOLD)), ready_after(720, None), put_back.clone()] {
-        assert!(!compose("ready-in-time", Occasion::Done, &facts).text().contains("expected"));
+        assert!(!compose("ready-in-time", DeliveryEvent::Done, &facts).text().contains("expected"));
     }
     let mut config = config();
     config.mail.late_after = None;
     put_back.job.attempt = 1;
-    assert!(!compose_with(&config, "ready-silent", Occasion::Done, &put_back).text().contains("expected"));
+    assert!(!compose_with(&config, "ready-silent", DeliveryEvent::Done, &put_back).text().contains("expected"));
 }
 
 #[test]
 fn every_kind_of_failure_has_advice() {
     for kind in [ProblemKind::TimedOut, ProblemKind::QueryFailed, ProblemKind::WorkersLost, ProblemKind::TooManyRows] {
-        let mail = compose("advice", Occasion::Failed, &failed(Problem::new(kind, "Details.")));
+        let mail = compose("advice", DeliveryEvent::Failed, &failed(Problem::new(kind, "Details.")));
         let (happened, todo) = mail.text().split_once("What you can do").map(|(a, b)| (a.len(), b.len())).unwrap();
         assert!(happened > 100 && todo > 100 && mail.text().contains("Details."), "{kind:?}");
     }
@@ -266,16 +276,16 @@ fn every_kind_of_failure_has_advice() {
 #[test]
 fn the_same_delivery_gives_the_same_bytes() {
     let facts = ready(vec![artifact(2, Format::Csv, 1, 1)]);
-    let composer = || Composer::new(&config()).unwrap().compose(&delivery(Occasion::Done), &facts).unwrap();
-    assert_eq!(composer(), composer());
+    let mail = || render(&config(), &delivery(DeliveryEvent::Done), &facts).unwrap();
+    assert_eq!(mail(), mail());
 }
 
 #[test]
 fn a_sensitive_parameter_is_not_shown() {
     for (name, event, facts) in [
-        ("sensitive-ready", Occasion::Done, ready(vec![artifact(2, Format::Csv, 1, 1)])),
-        ("sensitive-failed", Occasion::Failed, failed(unreachable())),
-        ("sensitive-late", Occasion::Late, late(JobState::Pending, Progress::default(), None)),
+        ("sensitive-ready", DeliveryEvent::Done, ready(vec![artifact(2, Format::Csv, 1, 1)])),
+        ("sensitive-failed", DeliveryEvent::Failed, failed(unreachable())),
+        ("sensitive-late", DeliveryEvent::Late, late(JobState::Pending, Progress::default(), None)),
     ] {
         let mail = compose(name, event, &facts);
         assert!(facts.job.params["account"] == "canary-4711");
@@ -288,7 +298,7 @@ fn a_sensitive_parameter_is_not_shown() {
 fn without_its_definition_no_parameter_is_shown_because_none_is_known_to_be_harmless() {
     let mut facts = ready(vec![artifact(2, Format::Csv, 1, 1)]);
     facts.report = None;
-    let mail = compose("no-definition", Occasion::Done, &facts);
+    let mail = compose("no-definition", DeliveryEvent::Done, &facts);
     assert_eq!(mail.subject(), "Your report is ready: revenue-by-nation");
     assert!(!mail.text().contains("canary") && !mail.text().contains("1997-01-01"));
 }
@@ -304,7 +314,9 @@ fn text_from_outside_never_becomes_html_or_a_header() {
     done.job.params.insert("segments".to_owned(), EVIL.into());
     let mut lost = failed(Problem::new(ProblemKind::QueryFailed, EVIL));
     lost.report.clone_from(&done.report);
-    for (name, event, facts) in [("evil-ready", Occasion::Done, done), ("evil-failed", Occasion::Failed, lost)] {
+    for (name, event, facts) in
+        [("evil-ready", DeliveryEvent::Done, done), ("evil-failed", DeliveryEvent::Failed, lost)]
+    {
         let mail = compose(name, event, &facts);
         let html = mail.html();
         assert!(!html.contains("<img") && !html.contains("<script") && !html.contains("49"), "{html}");
@@ -317,14 +329,13 @@ fn text_from_outside_never_becomes_html_or_a_header() {
 
 #[test]
 fn an_address_with_a_line_break_is_refused() {
-    let composer = Composer::new(&config()).unwrap();
     let facts = ready(vec![artifact(2, Format::Csv, 1, 1)]);
     for recipient in
         ["ana@example.com\r\nBcc: eve@example.com", "ana@example.com\nRCPT TO:<eve@example.com>", "ana", ""]
     {
-        let mut delivery = delivery(Occasion::Done);
+        let mut delivery = delivery(DeliveryEvent::Done);
         delivery.recipient = recipient.to_owned();
-        assert!(matches!(composer.compose(&delivery, &facts), Err(ComposeError::NotAnAddress)), "{recipient:?}");
+        assert!(matches!(render(&config(), &delivery, &facts), Err(RenderError::NotAnAddress)), "{recipient:?}");
     }
 }
 
@@ -333,14 +344,14 @@ fn the_list_of_allowed_recipients_holds_at_the_time_of_sending() {
     let mut config = config();
     config.mail.allow = vec!["@example.org".to_owned()];
     let facts = ready(vec![artifact(2, Format::Csv, 1, 1)]);
-    let composed = Composer::new(&config).unwrap().compose(&delivery(Occasion::Done), &facts);
-    assert!(matches!(composed, Err(ComposeError::NotAllowed)));
+    let rendered = render(&config, &delivery(DeliveryEvent::Done), &facts);
+    assert!(matches!(rendered, Err(RenderError::NotAllowed)));
 }
 
 #[test]
 fn nobody_is_mailed_about_files_that_are_gone() {
     let composer = Composer::new(&config()).unwrap();
-    let gone = composer.compose(&delivery(Occasion::Done), &ready(Vec::new()));
+    let gone = composer.compose(&delivery(DeliveryEvent::Done), &ready(Vec::new()));
     assert!(matches!(gone, Err(ComposeError::NoFiles)));
 }
 
@@ -348,7 +359,7 @@ fn nobody_is_mailed_about_files_that_are_gone() {
 fn a_subject_in_any_script_is_readable_and_the_message_stays_ascii() {
     let mut facts = ready(vec![artifact(2, Format::Csv, 1, 1)]);
     facts.report.as_mut().unwrap().title = "Umsätze nach Ländern · 売上 📈".to_owned();
-    let mail = compose("scripts", Occasion::Done, &facts);
+    let mail = compose("scripts", DeliveryEvent::Done, &facts);
     assert_eq!(mail.subject(), "Your report is ready: Umsätze nach Ländern · 売上 📈");
     assert!(mail.html().contains("Umsätze nach Ländern · 売上 📈"));
     assert!(mail.source.is_ascii());

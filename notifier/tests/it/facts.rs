@@ -3,12 +3,12 @@
 use chrono::{DateTime, Utc};
 use configuration::{Config, Secret};
 use model::artifact::{Artifact, Format, object_key};
-use model::delivery::{Channel, Delivery, DeliveryState, Lateness, Notify, Occasion};
+use model::delivery::{Channel, Delivery, DeliveryEvent, DeliveryState, Lateness, Notify};
 use model::forecast::{Eta, Forecast};
 use model::job::{Caller, Job, JobState, Lane};
 use model::problem::Problem;
 use model::progress::Progress;
-use notifier::compose::facts::{Facts, News};
+use notifier::compose::facts::{Facts, NotificationKind};
 use report::parse_definition;
 use serde_json::json;
 use uuid::Uuid;
@@ -49,7 +49,7 @@ pub(crate) fn config() -> Config {
     config
 }
 
-pub(crate) fn delivery(event: Occasion) -> Delivery {
+pub(crate) fn delivery(event: DeliveryEvent) -> Delivery {
     Delivery {
         id: id(0xd1),
         job_id: id(1),
@@ -125,7 +125,7 @@ pub(crate) fn ready(artifacts: Vec<Artifact>) -> Facts {
     Facts {
         job: Job { artifacts, ..job() },
         report: Some(parse_definition("revenue-by-nation", REPORT).unwrap()),
-        news: News::Ready,
+        kind: NotificationKind::Ready,
         trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned()),
     }
 }
@@ -143,7 +143,7 @@ pub(crate) fn late(state: JobState, progress: Progress, eta: Option<Eta>) -> Fac
     let mut facts = ready(Vec::new());
     facts.job.forecast = Some(Forecast { position: 1, eta: Some(TOLD), ..Forecast::default() });
     (facts.job.state, facts.job.finished_at) = (state, None);
-    facts.news = News::Late(Lateness { state, progress, eta }, at("2026-11-22T16:15:00Z"));
+    facts.kind = NotificationKind::Late(Lateness { state, progress, eta }, at("2026-11-22T16:15:00Z"));
     facts
 }
 
@@ -155,6 +155,6 @@ pub(crate) fn failed(problem: Problem) -> Facts {
     facts.job.state = JobState::Failed;
     facts.job.errors = 5;
     facts.job.error = Some(problem.clone());
-    facts.news = News::Failed(problem);
+    facts.kind = NotificationKind::Failed(problem);
     facts
 }

@@ -1,8 +1,11 @@
 //! Tests of the notifier.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod channel_conformance;
+mod channels;
 mod compose;
 mod facts;
-mod mailer;
+mod fixture;
 mod notify;
-mod stage;
+mod scripted_channels;
+mod transports;

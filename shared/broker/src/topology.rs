@@ -19,7 +19,7 @@ pub(super) const ALL_EVENTS: &str = "job.#";
 pub(super) const CANCELS: &str = "job.*.*.cancelled";
 
 /// The newest dead letters are kept; the store has every failed job.
-const MOST_DEAD_LETTERS: i64 = 100_000;
+const MAX_DEAD_LETTERS: i64 = 100_000;
 /// As good as never: 4.x would otherwise drop a dead letter that somebody looked at twenty times.
 const DEAD_DELIVERY_LIMIT: i64 = 1_000_000;
 
@@ -35,7 +35,7 @@ pub(super) enum ExchangeType {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ExchangePlan {
     pub(super) name: String,
-    pub(super) spread: ExchangeType,
+    pub(super) exchange_type: ExchangeType,
 }
 
 /// The value of a queue argument.
@@ -64,15 +64,15 @@ pub(super) struct Topology {
 impl Topology {
     pub(super) fn of(config: &configuration::Broker) -> Self {
         let mut exchanges = vec![
-            ExchangePlan { name: WORK_EXCHANGE.to_owned(), spread: ExchangeType::Direct },
-            ExchangePlan { name: DEAD_EXCHANGE.to_owned(), spread: ExchangeType::Fanout },
-            ExchangePlan { name: EVENTS_EXCHANGE.to_owned(), spread: ExchangeType::Topic },
+            ExchangePlan { name: WORK_EXCHANGE.to_owned(), exchange_type: ExchangeType::Direct },
+            ExchangePlan { name: DEAD_EXCHANGE.to_owned(), exchange_type: ExchangeType::Fanout },
+            ExchangePlan { name: EVENTS_EXCHANGE.to_owned(), exchange_type: ExchangeType::Topic },
         ];
         // The dead letters stand first: a queue whose dead-letter exchange is missing drops them silently.
         let mut queues = vec![dead_queue()];
         for delay in config.retry_delays.delays() {
             // A fanout keeps the routing key, so that the message returns to the queue it was meant for.
-            exchanges.push(ExchangePlan { name: delay_name(*delay), spread: ExchangeType::Fanout });
+            exchanges.push(ExchangePlan { name: delay_name(*delay), exchange_type: ExchangeType::Fanout });
             queues.push(delay_queue(*delay));
         }
         let consumed = Queue::ALL.into_iter().filter(|queue| *queue != Queue::Dead);
@@ -102,7 +102,7 @@ fn dead_queue() -> QueuePlan {
         arguments: vec![
             quorum(),
             // Nobody has to read it, so it must not fill the disk. Its oldest go first, which is the default overflow.
-            ("x-max-length", Argument::Number(MOST_DEAD_LETTERS)),
+            ("x-max-length", Argument::Number(MAX_DEAD_LETTERS)),
             ("x-delivery-limit", Argument::Number(DEAD_DELIVERY_LIMIT)),
         ],
         exchange: DEAD_EXCHANGE.to_owned(),

@@ -10,6 +10,7 @@ use super::{
     Broker, Catalogue, Config, Database, Http, LogFormat, Mail, Mode, Notifier, Role, Secret, Service, Source, Storage,
     Sweeper, Telemetry, Worker,
 };
+use model::delivery::Channel;
 use model::job::Lane;
 use model::retry_schedule::RetrySchedule;
 
@@ -144,7 +145,7 @@ impl Reader {
     fn mail(&mut self, service: &Service) -> Mail {
         let url =
             self.optional("mail.url").unwrap_or_else(|| format!("file:{}", service.data_dir.join("mail").display()));
-        self.scheme("mail.url", &url, &["file:", "smtp://", "smtps://", "smtp+plain://"]);
+        self.backend(Channel::Email, &url);
         Mail {
             url: Secret::new(url),
             ca_file: self.path("mail.ca_file"),
@@ -221,6 +222,12 @@ impl Reader {
         Source { url: Secret::new(url), max_connections }
     }
 
+    fn backend(&mut self, channel: Channel, url: &str) {
+        if let Some(setting) = channel.backend() {
+            self.scheme(setting.key, url, setting.schemes);
+        }
+    }
+
     /// Names the scheme and nothing more: a URL may hold a password.
     fn scheme(&mut self, key: &str, url: &str, accepted: &[&str]) {
         if !accepted.iter().any(|scheme| url.starts_with(scheme)) {
@@ -233,10 +240,16 @@ impl Reader {
         let backends = [
             (true, "database.url", config.database.url.expose(), "sqlite:", "postgres://…"),
             (role.serves(), "broker.url", config.broker.url.expose(), "in-process:", "amqp://… or amqps://…"),
-            (role.sends_mail(), "mail.url", config.mail.url.expose(), "file:", "smtp://… or smtps://…"),
-            (role.serves(), "storage.url", &config.storage.url, "file:", "s3://…, gs://… or az://…"),
         ];
-        for (used, key, url, embedded, instead) in backends {
+        let channels = Channel::ALL.into_iter().filter_map(|channel| {
+            let setting = channel.backend()?;
+            let url = match channel {
+                Channel::Email => config.mail.url.expose(),
+            };
+            Some((role.sends_mail(), setting.key, url, setting.embedded, setting.instead))
+        });
+        let storage = (role.serves(), "storage.url", config.storage.url.as_str(), "file:", "s3://…, gs://… or az://…");
+        for (used, key, url, embedded, instead) in backends.into_iter().chain(channels).chain([storage]) {
             if used && url.starts_with(embedded) {
                 self.fault::<()>(
                     key,

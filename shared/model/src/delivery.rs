@@ -7,25 +7,94 @@ use uuid::Uuid;
 use crate::forecast::Eta;
 use crate::job::{JobState, UnknownName};
 use crate::progress::Progress;
+use crate::recipient::{self, RecipientError};
 
-/// How somebody is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Channel {
+/// What is known of a channel in every process: its row in the table of channels.
+#[derive(Debug, Clone, Copy)]
+struct ChannelRow {
+    name: &'static str,
+    recipient: &'static str,
+    check_recipient: fn(&str, &[String]) -> Result<(), RecipientError>,
+    backend: Option<BackendSetting>,
+}
+
+/// The setting that names what a channel sends through, and what it may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BackendSetting {
+    /// The key, such as `mail.url`.
+    pub key: &'static str,
+    /// What the value may begin with. The notifier opens each, and a test of it holds the list.
+    pub schemes: &'static [&'static str],
+    /// The one of them that production refuses: what is sent there reaches nobody.
+    pub embedded: &'static str,
+    /// What to set in its place, for people.
+    pub instead: &'static str,
+}
+
+/// Declares the channels: the closed set, and what is known of each.
+macro_rules! channels {
+    ($($(#[$doc:meta])* $channel:ident => $row:expr,)+) => {
+        /// How somebody is told. Queues, routes, metrics and names in the API derive from it; the notifier has one folder for each.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Channel {
+            $($(#[$doc])* $channel,)+
+        }
+
+        impl Channel {
+            /// Every channel.
+            pub const ALL: [Self; [$(stringify!($channel)),+].len()] = [$(Self::$channel),+];
+
+            const fn row(self) -> ChannelRow {
+                match self {
+                    $(Self::$channel => $row,)+
+                }
+            }
+        }
+    };
+}
+
+channels! {
     /// A mail with a link.
-    Email,
+    Email => ChannelRow {
+        name: "email",
+        recipient: "one mail address, such as \"ana@example.com\"",
+        check_recipient: recipient::check_recipient,
+        backend: Some(BackendSetting {
+            key: "mail.url",
+            schemes: &["file:", "smtp://", "smtps://", "smtp+plain://"],
+            embedded: "file:",
+            instead: "smtp://… or smtps://…",
+        }),
+    },
 }
 
 impl Channel {
-    /// Every channel.
-    pub const ALL: [Self; 1] = [Self::Email];
-
-    /// Returns the name used in queues, the database and the API.
+    /// Returns the name used in queues, routing keys, metrics, the database and the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Email => "email",
-        }
+        self.row().name
+    }
+
+    /// Says what its recipients look like, with an example.
+    #[must_use]
+    pub const fn recipient(self) -> &'static str {
+        self.row().recipient
+    }
+
+    /// Checks a recipient's form, and that the channel's rules (`mail.allow` for mail) let a notification go there. The gateway asks
+    /// before it promises anything, the notifier before it sends: the rules may have changed since, and a row is only a row.
+    ///
+    /// # Errors
+    /// Says which of the two it is.
+    pub fn check_recipient(self, to: &str, allow: &[String]) -> Result<(), RecipientError> {
+        (self.row().check_recipient)(to, allow)
+    }
+
+    /// Returns the setting that names what it sends through; `None` for a channel that needs nothing but the service itself.
+    #[must_use]
+    pub const fn backend(self) -> Option<BackendSetting> {
+        self.row().backend
     }
 }
 
@@ -104,7 +173,7 @@ impl std::str::FromStr for DeliveryState {
 /// What somebody is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Occasion {
+pub enum DeliveryEvent {
     /// The report is ready.
     Done,
     /// The report could not be made.
@@ -113,8 +182,8 @@ pub enum Occasion {
     Late,
 }
 
-impl Occasion {
-    /// Every occasion.
+impl DeliveryEvent {
+    /// Every one.
     pub const ALL: [Self; 3] = [Self::Done, Self::Failed, Self::Late];
 
     /// Returns the name used in the database and the API. Those of final events are the events' own.
@@ -128,11 +197,14 @@ impl Occasion {
     }
 }
 
-impl std::str::FromStr for Occasion {
+impl std::str::FromStr for DeliveryEvent {
     type Err = UnknownName;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|o| o.as_str() == name).ok_or_else(|| UnknownName::new("occasion", name))
+        Self::ALL
+            .into_iter()
+            .find(|event| event.as_str() == name)
+            .ok_or_else(|| UnknownName::new("delivery event", name))
     }
 }
 
@@ -158,7 +230,7 @@ pub struct Delivery {
     /// The job's tenant.
     pub tenant: String,
     /// What it tells: the final event, or that it takes longer.
-    pub event: Occasion,
+    pub event: DeliveryEvent,
     /// Number of that event: a replayed job that ends again tells again. 0: it tells of no event, and is the only one of its job
     /// and recipient.
     pub seq: i64,
@@ -180,4 +252,39 @@ pub struct Delivery {
     pub sent_at: Option<DateTime<Utc>>,
     /// How far the job was; only where it tells that the job is late.
     pub late: Option<Lateness>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_is_called_the_same_everywhere() {
+        for channel in Channel::ALL {
+            assert_eq!(serde_json::to_value(channel).unwrap(), channel.as_str());
+            assert_eq!(channel.as_str().parse(), Ok(channel));
+        }
+        assert!("pigeon".parse::<Channel>().is_err());
+    }
+
+    #[test]
+    fn the_example_of_a_recipient_is_one() {
+        for channel in Channel::ALL {
+            let example = channel.recipient().split('"').nth(1).unwrap();
+            assert_eq!(channel.check_recipient(example, &["*".to_owned()]), Ok(()), "{channel:?}");
+            assert_eq!(
+                channel.check_recipient("\r\n", &["*".to_owned()]),
+                Err(RecipientError::NotAnAddress),
+                "{channel:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn production_refuses_a_scheme_that_could_be_set() {
+        for setting in Channel::ALL.into_iter().filter_map(Channel::backend) {
+            assert!(setting.schemes.contains(&setting.embedded), "{setting:?}");
+            assert!(setting.schemes.len() > 1, "{setting:?}");
+        }
+    }
 }

@@ -12,6 +12,7 @@ pub mod locale;
 pub mod message;
 pub mod problem;
 pub mod progress;
+pub mod recipient;
 pub mod retry_schedule;
 pub mod reuse;
 pub mod trace;

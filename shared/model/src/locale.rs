@@ -1,17 +1,22 @@
 //! The languages people are written to in, their time zones, and how each writes numbers, sizes and times.
 
-mod writer;
+mod conventions;
+mod fill;
+mod localizer;
+mod times;
 
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 pub use chrono_tz::Tz;
-pub use writer::{Conventions, Writer, fill};
+pub use conventions::Conventions;
+pub use fill::fill;
+pub use localizer::Localizer;
 
 use crate::job::UnknownName;
 
-/// A language that mails are written in.
+/// A language that notifications and pages are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Language {
@@ -111,6 +116,13 @@ pub fn group_digits(digits: &[u8], separator: &str, out: &mut Vec<u8>) {
         }
         out.push(*digit);
     }
+}
+
+/// Says something in a language, by the clock of Berlin.
+#[cfg(test)]
+fn in_language<T>(language: Language, say: impl Fn(Localizer<'_>) -> T) -> T {
+    let zone = Tz::Europe__Berlin;
+    say(Localizer { conventions: &Conventions::of(language).unwrap(), zone })
 }
 
 #[cfg(test)]

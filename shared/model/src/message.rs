@@ -52,8 +52,19 @@ pub enum Queue {
 
 impl Queue {
     /// Every queue that is consumed or inspected.
-    pub const ALL: [Self; 4] =
-        [Self::Work(Lane::Interactive), Self::Work(Lane::Bulk), Self::Notify(Channel::Email), Self::Dead];
+    pub const ALL: [Self; Lane::ALL.len() + Channel::ALL.len() + 1] = {
+        let mut all = [Self::Dead; Lane::ALL.len() + Channel::ALL.len() + 1];
+        let mut at = 0;
+        while at < Lane::ALL.len() {
+            all[at] = Self::Work(Lane::ALL[at]);
+            at += 1;
+        }
+        while at < Lane::ALL.len() + Channel::ALL.len() {
+            all[at] = Self::Notify(Channel::ALL[at - Lane::ALL.len()]);
+            at += 1;
+        }
+        all
+    };
 
     /// Returns the queue's name on the broker.
     #[must_use]
@@ -110,4 +121,20 @@ pub struct OutboxMessage {
     pub message: Message,
     /// W3C trace context, as message header.
     pub traceparent: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_lane_and_channel_has_a_queue_of_its_own_and_its_key_leads_back_to_it() {
+        let names: std::collections::BTreeSet<String> = Queue::ALL.map(Queue::name).into();
+        assert_eq!(names.len(), Queue::ALL.len());
+        for queue in Lane::ALL.map(Queue::Work).into_iter().chain(Channel::ALL.map(Queue::Notify)).chain([Queue::Dead])
+        {
+            assert!(Queue::ALL.contains(&queue), "{queue:?}");
+            assert_eq!(Queue::from_routing_key(&queue.routing_key()), Some(queue));
+        }
+    }
 }

@@ -7,7 +7,7 @@ use super::errors::{StatementResult, unreadable};
 use super::outbox::put;
 use super::sql::{sql, to_json};
 use super::writer::Transaction;
-use model::delivery::Occasion;
+use model::delivery::DeliveryEvent;
 use model::event::{Event, EventKind};
 use model::job::{Job, JobState};
 use model::message::{Message, Queue, Route};
@@ -46,13 +46,13 @@ pub(super) fn take(
         return Ok(());
     }
     tell(transaction, job, arrow.event())?;
-    let occasion = match job.state {
-        JobState::Done => Some(Occasion::Done),
-        JobState::Failed => Some(Occasion::Failed),
+    let event = match job.state {
+        JobState::Done => Some(DeliveryEvent::Done),
+        JobState::Failed => Some(DeliveryEvent::Failed),
         _ => None,
     };
-    if let Some(occasion) = occasion {
-        deliver(transaction, job, &DeliverySeed { occasion, seq: job.seq, told: None })?;
+    if let Some(event) = event {
+        deliver(transaction, job, &DeliverySeed { event, seq: job.seq, told: None })?;
     }
     if let (JobState::Failed, Some(error)) = (job.state, &job.error) {
         let letter = dead_letter(job, error.clone());
@@ -162,7 +162,7 @@ pub(super) fn tell(transaction: &mut Transaction<'_>, job: &Job, kind: EventKind
 /// What recipients are told.
 #[derive(Debug)]
 pub(super) struct DeliverySeed {
-    pub(super) occasion: Occasion,
+    pub(super) event: DeliveryEvent,
     pub(super) seq: i64,
     /// What is not in the job's row.
     pub(super) told: Option<String>,
@@ -179,7 +179,7 @@ pub(super) fn deliver(transaction: &mut Transaction<'_>, job: &Job, telling: &De
             id,
             job.id,
             &job.caller.tenant,
-            telling.occasion.as_str(),
+            telling.event.as_str(),
             telling.seq,
             notify.channel.as_str(),
             &notify.to,

@@ -11,7 +11,7 @@ use super::errors::StatementResult;
 use super::rows::bare_job;
 use super::sql::{Cells, earlier, now, sql, to_json};
 use super::writer::Transaction;
-use model::delivery::{Lateness, Occasion};
+use model::delivery::{DeliveryEvent, Lateness};
 use store::{LatenessStore, Result};
 
 fn tell(transaction: &mut Transaction<'_>, id: Uuid, lateness: &Lateness) -> StatementResult<u32> {
@@ -26,7 +26,7 @@ fn tell(transaction: &mut Transaction<'_>, id: Uuid, lateness: &Lateness) -> Sta
     }
     match bare_job(transaction.connection, id)? {
         Some(job) if job.sharing.withdrawn_at.is_none() => {
-            let telling = DeliverySeed { occasion: Occasion::Late, seq: 0, told: Some(to_json(lateness)?) };
+            let telling = DeliverySeed { event: DeliveryEvent::Late, seq: 0, told: Some(to_json(lateness)?) };
             deliver(transaction, &job, &telling)
         }
         _ => Ok(0),

@@ -67,7 +67,7 @@ impl Declarable<'_> {
     async fn declare(&self, channel: &Channel, passive: bool) -> Result<(), lapin::Error> {
         match self {
             Self::Exchange(exchange) => {
-                let kind = match exchange.spread {
+                let kind = match exchange.exchange_type {
                     ExchangeType::Direct => ExchangeKind::Direct,
                     ExchangeType::Fanout => ExchangeKind::Fanout,
                     ExchangeType::Topic => ExchangeKind::Topic,

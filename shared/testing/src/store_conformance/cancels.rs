@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::delivery::Occasion;
+use model::delivery::DeliveryEvent;
 use model::event::EventKind;
 use model::job::{Job, JobState};
 use model::message::{Message, Queue, Route};
@@ -106,7 +106,7 @@ pub async fn a_replayed_job_tells_its_recipients_again(stage: Stage) {
     let mut told: Vec<_> = stage.store.deliveries_of_job(failed.id).await.unwrap();
     told.sort_by_key(|delivery| delivery.seq);
     let told: Vec<_> = told.iter().map(|delivery| (delivery.event, delivery.seq)).collect();
-    assert_eq!(told, [(Occasion::Failed, 3), (Occasion::Done, 6)]);
+    assert_eq!(told, [(DeliveryEvent::Failed, 3), (DeliveryEvent::Done, 6)]);
 }
 
 pub async fn one_of_many_cancels_and_finishes_wins(stage: Stage) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::delivery::{Channel, Delivery, DeliveryState, Lateness, Notify, Occasion};
+use model::delivery::{Channel, Delivery, DeliveryEvent, DeliveryState, Lateness, Notify};
 use model::forecast::{Eta, Forecast};
 use model::job::{Job, JobState, NewJob};
 use model::message::{Message, Queue, Route};
@@ -68,7 +68,7 @@ pub async fn who_waits_beyond_what_was_told_is_told_once(stage: Stage) {
     );
     let rung = stage.empty_outbox().await;
     for delivery in &written {
-        assert_eq!((delivery.event, delivery.seq, delivery.late), (Occasion::Late, 0, Some(lateness())));
+        assert_eq!((delivery.event, delivery.seq, delivery.late), (DeliveryEvent::Late, 0, Some(lateness())));
         assert_eq!((delivery.state, delivery.tenant.as_str()), (DeliveryState::Pending, "acme"));
         let message = Message::SendDelivery { delivery_id: delivery.id };
         let bell = rung.iter().find(|row| row.message == message).expect("it is rung for");
@@ -81,7 +81,10 @@ pub async fn who_waits_beyond_what_was_told_is_told_once(stage: Stage) {
     // The end is told as ever.
     stage.settle(&job, Ending::Done(vec![artifact(&job)])).await;
     let all = deliveries(&stage, &job).await;
-    assert_eq!(all.iter().filter(|delivery| delivery.event == Occasion::Done && delivery.late.is_none()).count(), 2);
+    assert_eq!(
+        all.iter().filter(|delivery| delivery.event == DeliveryEvent::Done && delivery.late.is_none()).count(),
+        2
+    );
     assert_eq!(all.len(), 4);
 }
 
@@ -126,7 +129,7 @@ pub async fn what_has_ended_or_was_withdrawn_or_put_back_is_never_called_late(st
     let notices = all.map(|job| (job.id, lateness())).to_vec();
     assert_eq!(stage.store.tell_late(notices).await.unwrap(), 0);
     for job in all {
-        assert!(deliveries(&stage, job).await.iter().all(|delivery| delivery.event != Occasion::Late));
+        assert!(deliveries(&stage, job).await.iter().all(|delivery| delivery.event != DeliveryEvent::Late));
     }
 }
 

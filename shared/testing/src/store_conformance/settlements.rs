@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::delivery::{DeliveryState, Occasion};
+use model::delivery::{DeliveryEvent, DeliveryState};
 use model::event::EventKind;
 use model::job::{JobState, NewJob};
 use model::message::{Message, Queue, Route};
@@ -36,7 +36,7 @@ pub async fn a_finished_job_has_its_artifacts_and_tells_its_recipients(stage: St
     let deliveries = stage.store.deliveries_of_job(job.id).await.unwrap();
     assert_eq!(deliveries.len(), 1);
     let delivery = &deliveries[0];
-    assert_eq!((delivery.job_id, delivery.tenant.as_str(), delivery.event), (job.id, "acme", Occasion::Done));
+    assert_eq!((delivery.job_id, delivery.tenant.as_str(), delivery.event), (job.id, "acme", DeliveryEvent::Done));
     assert_eq!((delivery.seq, delivery.state, delivery.attempt), (3, DeliveryState::Pending, 0));
     assert_eq!(delivery.recipient, "ana@example.com");
     let (outbox, events) = stage.recorder.take();
@@ -77,7 +77,7 @@ async fn assert_dead(stage: &Stage, id: Uuid, errors: i32) {
     assert_eq!((event.kind, event.state, event.error), (EventKind::Failed, JobState::Failed, Some(problem())));
     let deliveries = stage.store.deliveries_of_job(id).await.unwrap();
     assert_eq!(deliveries.len(), 1);
-    assert_eq!((deliveries[0].event, deliveries[0].seq), (Occasion::Failed, event.seq));
+    assert_eq!((deliveries[0].event, deliveries[0].seq), (DeliveryEvent::Failed, event.seq));
     let outbox = stage.empty_outbox().await;
     let (tenant, report, error) = (job.caller.tenant.clone(), job.report.clone(), problem());
     let letter = Message::DeadJob { job_id: id, tenant, report, error };

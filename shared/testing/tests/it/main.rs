@@ -4,6 +4,7 @@
 
 mod deployment;
 mod documents;
+mod extending;
 mod glossary;
 mod processes;
 mod rules;

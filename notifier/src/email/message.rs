@@ -4,12 +4,16 @@ use lettre::Address;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Attachment, Mailbox, Message, MultiPart, SinglePart};
 use model::delivery::Delivery;
+use uuid::Uuid;
 
-use super::brand::{LOGO_ID, Picture};
-use super::{ComposeError, faulty};
+use super::RenderError;
+use super::render::{LOGO_ID, faulty};
+use crate::compose::LogoImage;
 
 /// What a message is made of.
-pub(super) struct Parts<'a> {
+pub(super) struct MessageParts<'a> {
+    /// Identity, date and boundary come from here, so that every try gives the same bytes.
+    pub(super) id: Uuid,
     pub(super) delivery: &'a Delivery,
     pub(super) from: &'a Mailbox,
     pub(super) to: &'a Address,
@@ -17,23 +21,24 @@ pub(super) struct Parts<'a> {
     pub(super) subject: String,
     pub(super) text: String,
     pub(super) html: String,
-    pub(super) picture: Option<&'a Picture>,
+    pub(super) logo: Option<&'a LogoImage>,
+    pub(super) trace_id: Option<&'a str>,
 }
 
-impl Parts<'_> {
+impl MessageParts<'_> {
     /// Returns the message as it goes over the wire. Everything in it that could differ from one try to the next (identity, date,
     /// boundary) comes from the delivery.
-    pub(super) fn assemble(self, trace_id: Option<&str>) -> Result<Vec<u8>, ComposeError> {
-        let id = self.delivery.id;
+    pub(super) fn assemble(self) -> Result<Vec<u8>, RenderError> {
+        let id = self.id;
         let both = MultiPart::alternative()
             .boundary(format!("waitless-{}", id.simple()))
             .singlepart(SinglePart::plain(self.text));
         let html = SinglePart::html(self.html);
-        let both = match self.picture {
+        let both = match self.logo {
             None => both.singlepart(html),
-            Some(picture) => {
-                let kind = ContentType::parse(picture.media_type).map_err(faulty)?;
-                let logo = Attachment::new_inline(LOGO_ID.to_owned()).body(picture.bytes.clone(), kind);
+            Some(image) => {
+                let kind = ContentType::parse(image.media_type).map_err(faulty)?;
+                let logo = Attachment::new_inline(LOGO_ID.to_owned()).body(image.bytes.clone(), kind);
                 let related = MultiPart::related().boundary(format!("waitless-{}-logo", id.simple()));
                 both.multipart(related.singlepart(html).singlepart(logo))
             }
@@ -48,14 +53,14 @@ impl Parts<'_> {
             // Keeps out-of-office replies away (RFC 3834).
             .raw_header(header("Auto-Submitted", "auto-generated")?)
             .raw_header(header("X-Waitless-Job", &self.delivery.job_id.to_string())?);
-        if let Some(trace_id) = trace_id {
+        if let Some(trace_id) = self.trace_id {
             builder = builder.raw_header(header("X-Waitless-Trace", trace_id)?);
         }
         Ok(builder.multipart(both).map_err(faulty)?.formatted())
     }
 }
 
-fn header(name: &str, value: &str) -> Result<HeaderValue, ComposeError> {
+fn header(name: &str, value: &str) -> Result<HeaderValue, RenderError> {
     let name = HeaderName::new_from_ascii(name.to_owned()).map_err(faulty)?;
     Ok(HeaderValue::new(name, value.to_owned()))
 }

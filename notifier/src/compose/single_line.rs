@@ -1,14 +1,8 @@
-//! Numbers, sizes, times and texts as the reader of a mail writes them.
-
-use std::ops::Deref;
-
-use model::locale::Writer;
-
-use super::messages::Messages;
+//! Text from outside becomes one line that leads nobody astray.
 
 /// Returns the text as one line of at most `longest` characters. Control characters, and the marks that turn the direction of
 /// writing around, become spaces: neither a header nor the eye can be led astray by them.
-pub(super) fn line(text: &str, longest: usize) -> String {
+pub(super) fn single_line(text: &str, longest: usize) -> String {
     let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let clean: String = text.chars().map(|c| if c.is_control() || turns(c) { ' ' } else { c }).collect();
     let words = clean.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
@@ -18,28 +12,13 @@ pub(super) fn line(text: &str, longest: usize) -> String {
     words.chars().take(longest.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// Speaks to one reader: in their language, by their clock.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Human<'a> {
-    pub(super) t: &'a Messages,
-    pub(super) writer: Writer<'a>,
-}
-
-impl<'a> Deref for Human<'a> {
-    type Target = Writer<'a>;
-
-    fn deref(&self) -> &Writer<'a> {
-        &self.writer
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::single_line;
 
     #[test]
     fn a_text_becomes_one_short_line() {
-        assert_eq!(line("a\r\nBcc: b\u{202e}c", 50), "a Bcc: b c");
-        assert_eq!(line("abcdef", 4), "abc…");
+        assert_eq!(single_line("a\r\nBcc: b\u{202e}c", 50), "a Bcc: b c");
+        assert_eq!(single_line("abcdef", 4), "abc…");
     }
 }

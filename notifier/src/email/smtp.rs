@@ -19,22 +19,23 @@ use percent_encoding::percent_decode_str;
 use tokio::sync::oneshot;
 use url::Url;
 
-use super::{Mail, Mailer, SendError};
+use super::{MailTransport, OutgoingMail};
+use crate::channel::SendError;
 
 /// A mail server.
 #[derive(Debug, Clone)]
-pub struct Smtp {
+pub struct SmtpTransport {
     host: String,
     port: u16,
-    security: Security,
+    tls_mode: TlsMode,
     credentials: Option<Credentials>,
-    hello: ClientId,
+    client_id: ClientId,
     timeout: Duration,
 }
 
 /// How the connection is kept private.
 #[derive(Clone)]
-enum Security {
+enum TlsMode {
     /// `smtps:`: TLS from the first byte.
     Wrapped(TlsParameters),
     /// `smtp:`: STARTTLS, and no mail without it.
@@ -43,7 +44,7 @@ enum Security {
     None,
 }
 
-impl std::fmt::Debug for Security {
+impl std::fmt::Debug for TlsMode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Wrapped(_) => "Wrapped",
@@ -54,7 +55,7 @@ impl std::fmt::Debug for Security {
 }
 
 /// Says whose certificates are believed.
-fn trust(host: String, ca_file: Option<&Path>) -> anyhow::Result<TlsParameters> {
+fn tls_parameters(host: String, ca_file: Option<&Path>) -> anyhow::Result<TlsParameters> {
     let mut trusted = TlsParameters::builder(host);
     if let Some(path) = ca_file {
         let named = || format!("mail.ca_file {}", path.display());
@@ -64,7 +65,7 @@ fn trust(host: String, ca_file: Option<&Path>) -> anyhow::Result<TlsParameters> 
     trusted.build().context("prepare TLS for mail.url")
 }
 
-impl Smtp {
+impl SmtpTransport {
     /// Reads `smtp://user:password@host:port`, `smtps://…` or `smtp+plain://…`. The authorities in `ca_file` are trusted beside
     /// the system's.
     ///
@@ -73,15 +74,15 @@ impl Smtp {
     pub fn open(url: &str, ca_file: Option<&Path>, timeout: Duration) -> anyhow::Result<Self> {
         let url = Url::parse(url).context("mail.url is not a URL")?;
         let host = url.host_str().filter(|host| !host.is_empty()).context("mail.url names no host")?.to_owned();
-        let tls = || trust(host.clone(), ca_file);
-        let (security, usual_port) = match url.scheme() {
-            "smtps" => (Security::Wrapped(tls()?), 465),
-            "smtp" => (Security::StartTls(tls()?), 587),
-            "smtp+plain" => (Security::None, 25),
+        let tls = || tls_parameters(host.clone(), ca_file);
+        let (tls_mode, default_port) = match url.scheme() {
+            "smtps" => (TlsMode::Wrapped(tls()?), 465),
+            "smtp" => (TlsMode::StartTls(tls()?), 587),
+            "smtp+plain" => (TlsMode::None, 25),
             other => bail!("mail.url starts with `{other}`; write file:, smtp:, smtps: or smtp+plain:"),
         };
         let loopback = matches!(host.as_str(), "localhost" | "127.0.0.1" | "[::1]");
-        if matches!(security, Security::None) && !loopback {
+        if matches!(tls_mode, TlsMode::None) && !loopback {
             tracing::warn!(%host, "mails and their links go over the network unencrypted (smtp+plain)");
         }
         let decoded = |text: &str| percent_decode_str(text).decode_utf8().map(|text| text.into_owned());
@@ -89,73 +90,78 @@ impl Smtp {
         let password = decoded(url.password().unwrap_or_default()).context("mail.url: the password is not UTF-8")?;
         Ok(Self {
             host,
-            port: url.port().unwrap_or(usual_port),
-            security,
+            port: url.port().unwrap_or(default_port),
+            tls_mode,
             credentials: (!user.is_empty()).then(|| Credentials::new(user, password)),
-            hello: ClientId::default(),
+            client_id: ClientId::default(),
             timeout,
         })
     }
 
     /// Speaks SMTP up to the server's final answer.
-    fn hand_over(&self, mail: &Mail, deadline: Instant) -> Result<SmtpConnection, SendError> {
-        let mut connection = self.greet(deadline)?;
+    fn transmit(&self, mail: &OutgoingMail, deadline: Instant) -> Result<SmtpConnection, SendError> {
+        let mut connection = self.connect(deadline)?;
         let non_ascii = !(mail.from.to_string().is_ascii() && mail.to.to_string().is_ascii());
         let mut options = Vec::new();
         if non_ascii {
             if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
-                return Err(SendError::Refused("the mail server takes only addresses of plain letters".to_owned()));
+                return Err(SendError::Rejected("the mail server takes only addresses of plain letters".to_owned()));
             }
             options.extend([MailParameter::SmtpUtfEight, MailParameter::Body(MailBodyParameter::EightBitMime)]);
         }
-        let host = bound(&mut connection, deadline)?;
+        let host = with_deadline(&mut connection, deadline)?;
         final_2xx("the sender", host.command(MailFrom::new(Some(mail.from.clone()), options)))?;
-        let host = bound(&mut connection, deadline)?;
+        let host = with_deadline(&mut connection, deadline)?;
         final_2xx("the recipient", host.command(Rcpt::new(mail.to.clone(), Vec::new())))?;
-        let host = bound(&mut connection, deadline)?;
-        let go_on = host.command(Data).map_err(|error| sort("the mail", &error))?;
+        let host = with_deadline(&mut connection, deadline)?;
+        let go_on = host.command(Data).map_err(|error| classify("the mail", &error))?;
         if !go_on.has_code(354) {
-            return Err(SendError::MayPass(format!("the mail server answered {} to DATA", go_on.code())));
+            return Err(SendError::retry(format!("the mail server answered {} to DATA", go_on.code())));
         }
         // From the next line to its answer lies the unknown window.
-        let host = bound(&mut connection, deadline)?;
-        final_2xx("the mail", host.message(&mail.message))?;
-        Ok(connection)
+        let host = with_deadline(&mut connection, deadline)?;
+        match host.message(&mail.message) {
+            Err(error) if !(error.is_permanent() || error.is_transient()) => {
+                Err(SendError::Unknown(describe("the connection to the mail server broke before its answer", &error)))
+            }
+            answer => final_2xx("the mail", answer).map(|()| connection),
+        }
     }
 
     /// Connects, secures the connection and authenticates. Nothing that goes wrong here is the mail's fault, so all of it may pass,
     /// a wrong password included: somebody will correct it, and the mails are still there.
-    fn greet(&self, deadline: Instant) -> Result<SmtpConnection, SendError> {
-        let may_pass = |doing: &'static str| move |error: smtp::Error| SendError::MayPass(said(doing, &error));
-        let wrapped = match &self.security {
-            Security::Wrapped(tls) => Some(tls),
-            Security::StartTls(_) | Security::None => None,
+    fn connect(&self, deadline: Instant) -> Result<SmtpConnection, SendError> {
+        let may_pass = |doing: &'static str| move |error: smtp::Error| SendError::retry(describe(doing, &error));
+        let wrapped = match &self.tls_mode {
+            TlsMode::Wrapped(tls) => Some(tls),
+            TlsMode::StartTls(_) | TlsMode::None => None,
         };
         let host = self.host.trim_matches(['[', ']']);
         let mut connection =
-            SmtpConnection::connect((host, self.port), Some(left(deadline)?), &self.hello, wrapped, None)
+            SmtpConnection::connect((host, self.port), Some(remaining(deadline)?), &self.client_id, wrapped, None)
                 .map_err(may_pass("cannot connect to the mail server"))?;
-        if let Security::StartTls(tls) = &self.security {
-            bound(&mut connection, deadline)?
-                .starttls(tls, &self.hello)
+        if let TlsMode::StartTls(tls) = &self.tls_mode {
+            with_deadline(&mut connection, deadline)?
+                .starttls(tls, &self.client_id)
                 .map_err(may_pass("cannot secure the connection to the mail server"))?;
         }
         if let Some(credentials) = &self.credentials {
-            bound(&mut connection, deadline)?
+            with_deadline(&mut connection, deadline)?
                 .auth(DEFAULT_MECHANISMS, credentials)
                 .map_err(may_pass("the mail server does not accept our credentials"))?;
         }
         Ok(connection)
     }
-}
 
-#[async_trait]
-impl Mailer for Smtp {
-    async fn send(&self, mail: &Mail) -> Result<(), SendError> {
+    /// Lets `speak` speak on a thread that may block, and says how it ended; or that it was `too_slow`, a second after the time-out.
+    async fn converse<F>(&self, too_slow: SendError, speak: F) -> Result<(), SendError>
+    where
+        F: FnOnce(&Self, Instant) -> Result<SmtpConnection, SendError> + Send + 'static,
+    {
         let deadline = Instant::now() + self.timeout;
         let (tell, told) = oneshot::channel();
-        let (server, mail) = (self.clone(), mail.clone());
-        tokio::task::spawn_blocking(move || match server.hand_over(&mail, deadline) {
+        let server = self.clone();
+        tokio::task::spawn_blocking(move || match speak(&server, deadline) {
             Ok(mut connection) => {
                 let _nobody_waits = tell.send(Ok(()));
                 // Good manners, after the answer was passed on: nothing depends on it.
@@ -170,10 +176,24 @@ impl Mailer for Smtp {
         // Looking up a name and a server that trickles bytes are outside of the socket's time-outs; a thread that is still in
         // them sends nothing more after the deadline.
         match tokio::time::timeout(self.timeout + Duration::from_secs(1), told).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(SendError::MayPass("the thread that sent the mail ended early".to_owned())),
-            Err(_) => Err(too_slow()),
+            Ok(Ok(ended)) => ended,
+            Ok(Err(_)) => Err(SendError::retry("the thread that spoke to the mail server ended early")),
+            Err(_) => Err(too_slow),
         }
+    }
+}
+
+#[async_trait]
+impl MailTransport for SmtpTransport {
+    async fn send(&self, mail: &OutgoingMail) -> Result<(), SendError> {
+        let mail = mail.clone();
+        // A thread that is still at it may be in the unknown window.
+        let too_slow = SendError::Unknown(TOO_SLOW.to_owned());
+        self.converse(too_slow, move |server, deadline| server.transmit(&mail, deadline)).await
+    }
+
+    async fn check(&self) -> Result<(), SendError> {
+        self.converse(too_slow(), Self::connect).await
     }
 
     fn kind(&self) -> &'static str {
@@ -182,43 +202,45 @@ impl Mailer for Smtp {
 }
 
 /// Limits the connection's next step to what is left of the time.
-fn bound(connection: &mut SmtpConnection, deadline: Instant) -> Result<&mut SmtpConnection, SendError> {
-    let left = left(deadline)?;
-    match connection.set_timeout(Some(left)) {
+fn with_deadline(connection: &mut SmtpConnection, deadline: Instant) -> Result<&mut SmtpConnection, SendError> {
+    let remaining = remaining(deadline)?;
+    match connection.set_timeout(Some(remaining)) {
         Ok(()) => Ok(connection),
-        Err(error) => Err(SendError::MayPass(format!("the connection to the mail server broke: {error}"))),
+        Err(error) => Err(SendError::retry(format!("the connection to the mail server broke: {error}"))),
     }
 }
 
-fn left(deadline: Instant) -> Result<Duration, SendError> {
-    deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()).ok_or_else(too_slow)
+fn remaining(deadline: Instant) -> Result<Duration, SendError> {
+    deadline.checked_duration_since(Instant::now()).filter(|remaining| !remaining.is_zero()).ok_or_else(too_slow)
 }
 
+const TOO_SLOW: &str = "the mail server did not answer within mail.timeout";
+
 fn too_slow() -> SendError {
-    SendError::MayPass("the mail server did not answer within mail.timeout".to_owned())
+    SendError::retry(TOO_SLOW)
 }
 
 /// Requires a final 2xx: lettre also counts 3xx as a success.
 fn final_2xx(what: &str, answer: Result<Response, smtp::Error>) -> Result<(), SendError> {
-    let answer = answer.map_err(|error| sort(what, &error))?;
+    let answer = answer.map_err(|error| classify(what, &error))?;
     if answer.code().severity == Severity::PositiveCompletion {
         return Ok(());
     }
-    Err(SendError::MayPass(format!("the mail server answered {} to {what}", answer.code())))
+    Err(SendError::retry(format!("the mail server answered {} to {what}", answer.code())))
 }
 
-fn sort(what: &str, error: &smtp::Error) -> SendError {
+fn classify(what: &str, error: &smtp::Error) -> SendError {
     if error.is_permanent() {
-        return SendError::Refused(said(&format!("the mail server refuses {what}"), error));
+        return SendError::Rejected(describe(&format!("the mail server refuses {what}"), error));
     }
     if error.is_transient() {
-        return SendError::MayPass(said(&format!("the mail server does not take {what} now"), error));
+        return SendError::retry(describe(&format!("the mail server does not take {what} now"), error));
     }
-    SendError::MayPass(said("the connection to the mail server broke", error))
+    SendError::retry(describe("the connection to the mail server broke", error))
 }
 
 /// What happened and what the server said, as one line of bounded length.
-fn said(doing: &str, error: &smtp::Error) -> String {
+fn describe(doing: &str, error: &smtp::Error) -> String {
     let mut text = format!("{doing}: {error}");
     let mut source = std::error::Error::source(error);
     while let Some(inner) = source {

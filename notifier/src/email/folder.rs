@@ -8,16 +8,17 @@ use std::time::Duration;
 use anyhow::Context as _;
 use async_trait::async_trait;
 
-use super::{Mail, Mailer, SendError};
+use super::{MailTransport, OutgoingMail};
+use crate::channel::SendError;
 
 /// Writes each mail to `<delivery id>.eml`: a mail that is sent again is the same file again.
 #[derive(Debug)]
-pub struct Folder {
+pub struct FolderTransport {
     path: PathBuf,
     timeout: Duration,
 }
 
-impl Folder {
+impl FolderTransport {
     /// Opens the folder and makes it where it is missing.
     ///
     /// # Errors
@@ -29,12 +30,24 @@ impl Folder {
 }
 
 #[async_trait]
-impl Mailer for Folder {
-    async fn send(&self, mail: &Mail) -> Result<(), SendError> {
+impl MailTransport for FolderTransport {
+    async fn send(&self, mail: &OutgoingMail) -> Result<(), SendError> {
         let (folder, name, message) = (self.path.clone(), mail.id.to_string(), mail.message.clone());
         let writing = tokio::task::spawn_blocking(move || write_whole(&folder, &name, &message));
-        let failed = |why: String| SendError::MayPass(format!("cannot write into the folder of mails: {why}"));
+        let failed = |why: String| SendError::retry(format!("cannot write into the folder of mails: {why}"));
         tokio::time::timeout(self.timeout, writing)
+            .await
+            // The write goes on and may succeed yet.
+            .map_err(|_| SendError::Unknown("the folder of mails did not answer in time".to_owned()))?
+            .map_err(|error| failed(error.to_string()))?
+            .map_err(|error| failed(error.to_string()))
+    }
+
+    async fn check(&self) -> Result<(), SendError> {
+        let folder = self.path.clone();
+        let looking = tokio::task::spawn_blocking(move || fs::read_dir(folder).map(drop));
+        let failed = |why: String| SendError::retry(format!("cannot read the folder of mails: {why}"));
+        tokio::time::timeout(self.timeout, looking)
             .await
             .map_err(|_| failed("it did not answer in time".to_owned()))?
             .map_err(|error| failed(error.to_string()))?

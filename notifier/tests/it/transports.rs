@@ -1,8 +1,9 @@
-//! The contract of [`Mailer`], for each of its kinds; then what only SMTP can do wrong.
+//! How mails leave: byte for byte, over each transport; then what only SMTP can do wrong.
 
 use std::time::{Duration, Instant};
 
-use notifier::mail::{Folder, Mail, Mailer, SendError, Smtp};
+use notifier::channel::SendError;
+use notifier::email::{FolderTransport, MailTransport, OutgoingMail, SmtpTransport};
 use testing::smtp::{self, Behaviour};
 use testing::tls::Authority;
 
@@ -10,9 +11,9 @@ use crate::facts::id;
 
 const BOUND: Duration = Duration::from_secs(10);
 
-fn mail(number: u128, to: &str) -> Mail {
+fn mail(number: u128, to: &str) -> OutgoingMail {
     let message = format!("Message-ID: <{}@example.com>\r\nSubject: {number}\r\n\r\nHello.\r\n..\r\n.\r\n", id(number));
-    Mail {
+    OutgoingMail {
         id: id(number),
         from: "reports@example.com".parse().unwrap(),
         to: to.parse().unwrap(),
@@ -20,20 +21,20 @@ fn mail(number: u128, to: &str) -> Mail {
     }
 }
 
-/// Sends through `mailer`; `taken` reads back every message the other side has.
-async fn keeps_the_contract(mailer: &dyn Mailer, taken: impl Fn() -> Vec<String>) {
+/// Sends through `transport`; `taken` reads back every message the other side has.
+async fn keeps_the_contract(transport: &dyn MailTransport, taken: impl Fn() -> Vec<String>) {
     // What is sent is there once it is accepted, byte for byte, lines of dots included.
     let first = mail(1, "ana@example.com");
-    mailer.send(&first).await.unwrap();
+    transport.send(&first).await.unwrap();
     let trimmed = |message: &str| message.trim_end().to_owned();
     let expected = trimmed(&String::from_utf8(first.message.clone()).unwrap());
     assert_eq!(taken().iter().map(|message| trimmed(message)).collect::<Vec<_>>(), std::slice::from_ref(&expected));
     // Sent again, it is the same mail: whatever the other side keeps has the same identity and content.
-    mailer.send(&first).await.unwrap();
+    transport.send(&first).await.unwrap();
     assert!(taken().iter().all(|message| trimmed(message) == expected));
     // Many at once keep apart.
     let mails: Vec<_> = (10..30).map(|number| mail(number, "bob@example.com")).collect();
-    futures_util::future::try_join_all(mails.iter().map(|mail| mailer.send(mail))).await.unwrap();
+    futures_util::future::try_join_all(mails.iter().map(|mail| transport.send(mail))).await.unwrap();
     for mail in &mails {
         let whole = String::from_utf8(mail.message.clone()).unwrap();
         assert!(taken().iter().any(|message| trimmed(message) == trimmed(&whole)));
@@ -43,17 +44,17 @@ async fn keeps_the_contract(mailer: &dyn Mailer, taken: impl Fn() -> Vec<String>
 #[tokio::test(flavor = "multi_thread")]
 async fn smtp_keeps_the_contract() {
     let server = smtp::start().await.unwrap();
-    let mailer = Smtp::open(&server.url(), None, BOUND).unwrap();
-    keeps_the_contract(&mailer, || server.mails().into_iter().map(|mail| mail.source).collect()).await;
+    let transport = SmtpTransport::open(&server.url(), None, BOUND).unwrap();
+    keeps_the_contract(&transport, || server.mails().into_iter().map(|mail| mail.source).collect()).await;
     assert_eq!(server.mails_to("ana@example.com")[0].from, "reports@example.com");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_keeps_the_contract() {
     let folder = tempfile::tempdir().unwrap();
-    let mailer = Folder::open(&folder.path().join("made/by/it"), BOUND).unwrap();
+    let transport = FolderTransport::open(&folder.path().join("made/by/it"), BOUND).unwrap();
     let path = folder.path().join("made/by/it");
-    keeps_the_contract(&mailer, || {
+    keeps_the_contract(&transport, || {
         let files = std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path());
         files.map(|file| std::fs::read_to_string(file).unwrap()).collect()
     })
@@ -65,15 +66,18 @@ async fn a_folder_keeps_the_contract() {
 #[tokio::test]
 async fn a_folder_that_is_gone_may_come_back() {
     let folder = tempfile::tempdir().unwrap();
-    let mailer = Folder::open(&folder.path().join("mails"), BOUND).unwrap();
+    let transport = FolderTransport::open(&folder.path().join("mails"), BOUND).unwrap();
     std::fs::remove_dir(folder.path().join("mails")).unwrap();
-    assert!(matches!(mailer.send(&mail(1, "ana@example.com")).await, Err(SendError::MayPass(_))));
+    assert!(matches!(transport.send(&mail(1, "ana@example.com")).await, Err(SendError::Retry { .. })));
 }
 
 async fn send_to(behaviour: Behaviour) -> (Result<(), SendError>, usize) {
     let server = smtp::start().await.unwrap();
     server.behave(behaviour, 1);
-    let sent = Smtp::open(&server.url(), None, Duration::from_secs(2)).unwrap().send(&mail(1, "ana@example.com")).await;
+    let sent = SmtpTransport::open(&server.url(), None, Duration::from_secs(2))
+        .unwrap()
+        .send(&mail(1, "ana@example.com"))
+        .await;
     (sent, server.mails().len())
 }
 
@@ -82,21 +86,21 @@ async fn answers_are_sorted_into_those_that_may_pass_and_those_that_will_not() {
     for code in [421, 450, 451] {
         for behaviour in [Behaviour::Answer(code), Behaviour::AnswerData(code)] {
             let (sent, _) = send_to(behaviour.clone()).await;
-            assert!(matches!(sent, Err(SendError::MayPass(_))), "{behaviour:?} {sent:?}");
+            assert!(matches!(sent, Err(SendError::Retry { .. })), "{behaviour:?} {sent:?}");
         }
     }
     for code in [550, 554] {
         for behaviour in [Behaviour::Answer(code), Behaviour::AnswerData(code)] {
             let (sent, _) = send_to(behaviour.clone()).await;
-            assert!(matches!(sent, Err(SendError::Refused(_))), "{behaviour:?} {sent:?}");
+            assert!(matches!(sent, Err(SendError::Rejected(_))), "{behaviour:?} {sent:?}");
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_lost_after_the_content_is_not_known_to_have_failed() {
-    assert!(matches!(send_to(Behaviour::TakeThenClose).await, (Err(SendError::MayPass(_)), 1)));
-    assert!(matches!(send_to(Behaviour::LoseThenClose).await, (Err(SendError::MayPass(_)), 0)));
+    assert!(matches!(send_to(Behaviour::TakeThenClose).await, (Err(SendError::Unknown(_)), 1)));
+    assert!(matches!(send_to(Behaviour::LoseThenClose).await, (Err(SendError::Unknown(_)), 0)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,7 +112,7 @@ async fn a_server_that_hangs_up_after_its_answer_has_accepted() {
 async fn a_silent_server_costs_the_time_out_and_no_more() {
     let started = Instant::now();
     let (sent, _) = send_to(Behaviour::Silence).await;
-    assert!(matches!(sent, Err(SendError::MayPass(_))), "{sent:?}");
+    assert!(matches!(sent, Err(SendError::Unknown(_))), "{sent:?}");
     assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
 }
 
@@ -117,27 +121,29 @@ async fn a_server_that_never_greets_costs_the_time_out_and_no_more() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("smtp+plain://{}", silent.local_addr().unwrap());
     let started = Instant::now();
-    let sent = Smtp::open(&url, None, Duration::from_secs(1)).unwrap().send(&mail(1, "ana@example.com")).await;
-    assert!(matches!(sent, Err(SendError::MayPass(_))), "{sent:?}");
+    let sent = SmtpTransport::open(&url, None, Duration::from_secs(1)).unwrap().send(&mail(1, "ana@example.com")).await;
+    assert!(matches!(sent, Err(SendError::Retry { .. })), "{sent:?}");
     assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
 }
 
 #[tokio::test]
 async fn a_server_that_is_not_there_may_come_back() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let sent =
-        Smtp::open(&format!("smtp+plain://{free}"), None, BOUND).unwrap().send(&mail(1, "ana@example.com")).await;
-    assert!(matches!(sent, Err(SendError::MayPass(_))), "{sent:?}");
+    let sent = SmtpTransport::open(&format!("smtp+plain://{free}"), None, BOUND)
+        .unwrap()
+        .send(&mail(1, "ana@example.com"))
+        .await;
+    assert!(matches!(sent, Err(SendError::Retry { .. })), "{sent:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn user_and_password_come_from_the_url_and_are_not_shown() {
     let server = smtp::start().await.unwrap();
     let url = format!("smtp+plain://user%40example.com:p%3Ass%2F@127.0.0.1:{}", server.port());
-    let mailer = Smtp::open(&url, None, BOUND).unwrap();
-    mailer.send(&mail(1, "ana@example.com")).await.unwrap();
+    let transport = SmtpTransport::open(&url, None, BOUND).unwrap();
+    transport.send(&mail(1, "ana@example.com")).await.unwrap();
     assert_eq!(server.logins(), ["user@example.com:p:ss/"]);
-    assert!(!format!("{mailer:?}").contains("p:ss/"), "{mailer:?}");
+    assert!(!format!("{transport:?}").contains("p:ss/"), "{transport:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,20 +154,20 @@ async fn smtp_over_tls_keeps_the_contract_with_a_server_one_trusts() {
     let wrapped = authority.in_front_of(([127, 0, 0, 1], plain.port()).into()).await.unwrap();
     for (scheme, port, server) in [("smtps", wrapped.port(), &plain), ("smtp", upgraded.port(), &upgraded)] {
         let url = format!("{scheme}://user:pass@127.0.0.1:{port}");
-        let mailer = Smtp::open(&url, Some(&authority.ca_file()), BOUND).unwrap();
-        keeps_the_contract(&mailer, || server.mails().into_iter().map(|mail| mail.source).collect()).await;
+        let transport = SmtpTransport::open(&url, Some(&authority.ca_file()), BOUND).unwrap();
+        keeps_the_contract(&transport, || server.mails().into_iter().map(|mail| mail.source).collect()).await;
         assert_eq!(server.logins()[0], "user:pass");
         let before = (server.mails().len(), server.logins().len());
         for ca_file in [None, Some(stranger.ca_file())] {
-            let misled = Smtp::open(&url, ca_file.as_deref(), BOUND).unwrap();
+            let misled = SmtpTransport::open(&url, ca_file.as_deref(), BOUND).unwrap();
             let sent = misled.send(&mail(1, "ana@example.com")).await;
-            let refused = matches!(&sent, Err(SendError::MayPass(why)) if why.to_lowercase().contains("certificate"));
+            let refused = matches!(&sent, Err(SendError::Retry { reason: why, .. }) if why.to_lowercase().contains("certificate"));
             assert!(refused, "{scheme}: {sent:?}");
         }
         assert_eq!((server.mails().len(), server.logins().len()), before, "neither mail nor password went to it");
     }
     let missing = std::path::Path::new("/nonexistent/ca.pem");
-    let said = format!("{:#}", Smtp::open("smtps://127.0.0.1", Some(missing), BOUND).unwrap_err());
+    let said = format!("{:#}", SmtpTransport::open("smtps://127.0.0.1", Some(missing), BOUND).unwrap_err());
     assert!(said.contains("mail.ca_file /nonexistent/ca.pem"), "{said}");
 }
 
@@ -169,8 +175,8 @@ async fn smtp_over_tls_keeps_the_contract_with_a_server_one_trusts() {
 async fn without_starttls_no_mail_and_no_password_leaves() {
     let server = smtp::start().await.unwrap();
     let url = format!("smtp://user:password@127.0.0.1:{}", server.port());
-    let sent = Smtp::open(&url, None, BOUND).unwrap().send(&mail(1, "ana@example.com")).await;
-    assert!(matches!(&sent, Err(SendError::MayPass(why)) if why.contains("secure")), "{sent:?}");
+    let sent = SmtpTransport::open(&url, None, BOUND).unwrap().send(&mail(1, "ana@example.com")).await;
+    assert!(matches!(&sent, Err(SendError::Retry { reason: why, .. }) if why.contains("secure")), "{sent:?}");
     assert!(server.mails().is_empty() && server.logins().is_empty());
 }
 
@@ -181,7 +187,7 @@ fn a_url_nobody_can_send_to_is_explained_without_its_password() {
         ("smtp+plain:", "names no host"),
         ("canary", "not a URL"),
     ] {
-        let said = format!("{:#}", Smtp::open(url, None, BOUND).unwrap_err());
+        let said = format!("{:#}", SmtpTransport::open(url, None, BOUND).unwrap_err());
         assert!(said.contains(told) && !said.contains("canary"), "{said}");
     }
 }

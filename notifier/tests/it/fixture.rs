@@ -14,9 +14,9 @@ use model::message::{Message, OutboxMessage, Queue, Route};
 use model::problem::{Problem, ProblemKind};
 use model::progress::Progress;
 use model::retry_schedule::RetrySchedule;
+use notifier::channel::DeliveryChannel;
 use notifier::compose::Composer;
-use notifier::mail::Mailer;
-use notifier::{Application, Notifier};
+use notifier::{Application, Notifier, email};
 use runtime::Backends;
 use store::{ClaimRequest, Claimed, Ending, Heartbeat, Settled, Settlement, Submitted, WorkerInfo};
 use testing::smtp::{self, Smtp};
@@ -39,7 +39,7 @@ pub(crate) enum Stack {
     Production,
 }
 
-pub(crate) struct Stage {
+pub(crate) struct Fixture {
     pub(crate) config: Config,
     pub(crate) backends: Backends,
     pub(crate) smtp: Smtp,
@@ -50,14 +50,14 @@ pub(crate) struct Stage {
     keep: Box<dyn Any>,
 }
 
-impl Stage {
+impl Fixture {
     /// Opens the places and starts relay and sweeper; nobody sends yet.
-    pub(crate) async fn set(stack: Stack) -> Self {
-        Self::set_with(stack, |_| ()).await
+    pub(crate) async fn open(stack: Stack) -> Self {
+        Self::open_with(stack, |_| ()).await
     }
 
     /// The same with other settings.
-    pub(crate) async fn set_with(stack: Stack, adjust: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn open_with(stack: Stack, adjust: impl FnOnce(&mut Config)) -> Self {
         let smtp = smtp::start().await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::embedded(folder.path()).unwrap();
@@ -98,9 +98,9 @@ impl Stage {
 
     /// The same, with a notifier running.
     pub(crate) async fn start(stack: Stack) -> Self {
-        let mut stage = Self::set(stack).await;
-        stage.run().await;
-        stage
+        let mut fixture = Self::open(stack).await;
+        fixture.run().await;
+        fixture
     }
 
     pub(crate) async fn run(&mut self) {
@@ -119,8 +119,16 @@ impl Stage {
     }
 
     /// A notifier that the test drives itself.
-    pub(crate) fn notifier(&self, mailer: Arc<dyn Mailer>) -> Notifier {
-        Notifier::new(&self.config, self.backends.clone(), Composer::new(&self.config).unwrap(), mailer)
+    pub(crate) fn notifier(&self, channel: Arc<dyn DeliveryChannel>) -> Notifier {
+        let composer = Arc::new(Composer::new(&self.config).unwrap());
+        Notifier::new(&self.config, self.backends.clone(), composer, channel)
+    }
+
+    /// The channel of mails, more patient than the notifier's.
+    pub(crate) fn patient_email(&self) -> Arc<dyn DeliveryChannel> {
+        let mut config = self.config.clone();
+        config.mail.timeout = Duration::from_secs(5);
+        email::open(&config).unwrap()
     }
 
     pub(crate) async fn submit(&self, recipients: &[&str]) -> Job {

@@ -1,0 +1,119 @@
+//! Whom a mail may go to. Strict, because what passes here is written into a mail's header and sent to.
+
+/// Why no mail goes to somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RecipientError {
+    /// It is no plain address.
+    #[error("this is not a mail address")]
+    NotAnAddress,
+    /// `mail.allow` does not hold it.
+    #[error("mail.allow does not let mail go there")]
+    NotAllowed,
+}
+
+/// Reads a recipient and looks it up in `mail.allow`, whose rules are `*`, `@example.com` or whole addresses. Upper and lower case
+/// are the same there, and a domain stands for itself and not for those below it.
+///
+/// # Errors
+/// When `text` is anything but a plain address, `local@domain` in ASCII without quotes, comments, address literals or line breaks;
+/// or when no rule lets mail go there.
+pub fn check_recipient(text: &str, allow: &[String]) -> Result<(), RecipientError> {
+    let (local, domain) = text.rsplit_once('@').ok_or(RecipientError::NotAnAddress)?;
+    if text.len() > 254 || !is_local(local) || !is_domain(domain) {
+        return Err(RecipientError::NotAnAddress);
+    }
+    let allowed = allow.iter().map(|rule| rule.trim()).any(|rule| match rule.strip_prefix('@') {
+        Some(whole_domain) => whole_domain.eq_ignore_ascii_case(domain),
+        None => rule == "*" || rule.eq_ignore_ascii_case(text),
+    });
+    if allowed { Ok(()) } else { Err(RecipientError::NotAllowed) }
+}
+
+fn is_local(local: &str) -> bool {
+    const SPECIAL: &[u8] = b"!#$%&'*+-/=?^_`{|}~";
+    let atom = |atom: &str| !atom.is_empty() && atom.bytes().all(|b| b.is_ascii_alphanumeric() || SPECIAL.contains(&b));
+    local.len() <= 64 && local.split('.').all(atom)
+}
+
+fn is_domain(domain: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let digits_only = |label: &str| label.bytes().all(|b| b.is_ascii_digit());
+    domain.split('.').all(label) && !domain.rsplit('.').next().is_some_and(digits_only)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(rules: &[&str], to: &str) -> Result<(), RecipientError> {
+        check_recipient(to, &rules.iter().map(ToString::to_string).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn plain_addresses_pass() {
+        for good in ["ana@example.com", "a.b+c@x-y.example", "ana@localhost", "o'hara@EXAMPLE.org", "a@b.c1"] {
+            assert_eq!(check(&["*"], good), Ok(()), "{good}");
+        }
+    }
+
+    #[test]
+    fn whatever_could_reach_a_header_or_another_recipient_is_refused() {
+        let long = format!("{}@example.com", "a".repeat(65));
+        for bad in [
+            "",
+            "@",
+            "ana",
+            "ana@",
+            "@example.com",
+            "ana@example.com\r\nBcc: eve@example.com",
+            "ana@example.com\n",
+            "a b@example.com",
+            "ana@exa mple.com",
+            "ana@example.com,eve@example.com",
+            "<ana@example.com>",
+            "a..b@example.com",
+            ".a@example.com",
+            "a.@example.com",
+            "ana@-x.example",
+            "ana@x-.example",
+            "ana@example..com",
+            "ana@[127.0.0.1]",
+            "ana@127.0.0.1",
+            "\"ana\"@example.com",
+            "ana@ex\u{e4}mple.com",
+            "\u{430}na@example.com",
+            "a@b@example.com",
+            "ana@example.com\0",
+            &long,
+        ] {
+            assert_eq!(check(&["*"], bad), Err(RecipientError::NotAnAddress), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_allow_list_knows_everybody_domains_and_addresses() {
+        for (rules, to) in [
+            (&["*"][..], "ana@example.com"),
+            (&["@Example.com"], "ana@example.COM"),
+            (&["ana@example.com"], "Ana@example.com"),
+            (&["bob@example.org", " @example.com "], "ana@example.com"),
+        ] {
+            assert_eq!(check(rules, to), Ok(()), "{rules:?}");
+        }
+        for (rules, to) in [
+            (&["@example.com"][..], "ana@evil-example.com"),
+            (&["@example.com"], "ana@sub.example.com"),
+            (&["example.com"], "ana@example.com"),
+            (&["bob@example.com", "@example.org"], "ana@example.com"),
+            (&["@", ""], "ana@example.com"),
+            (&[], "ana@example.com"),
+        ] {
+            assert_eq!(check(rules, to), Err(RecipientError::NotAllowed), "{rules:?}");
+        }
+    }
+}
