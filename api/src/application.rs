@@ -16,7 +16,7 @@ use crate::gateway::Gateway;
 use crate::{cors, routes, trace};
 
 /// After the last answer, connections have this long to take it in, in seconds.
-const LAST_WORDS: u64 = 1;
+const CLOSE_SECONDS: u64 = 1;
 
 /// A gateway that is bound to its port.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl Application {
     /// Makes an address, below the gateway's own, that signs a browser in with this key: once, and for an hour at most.
     #[must_use]
     pub fn sign_in_link(&self, key: &str) -> String {
-        format!("/login#once={}", self.gateway.sessions.allow_once(key))
+        format!("/login#once={}", self.gateway.sessions.make_one_time_token(key))
     }
 
     /// Serves until stopped: then takes no new connections, lets watchers go, and finishes what is under way within the grace.
@@ -65,9 +65,9 @@ impl Application {
         let _ends_with_us = ended.clone().drop_guard();
         let gateway = self.gateway.clone();
         let (hub, catalogue) = (gateway.hub.clone(), gateway.catalogue.clone());
-        let arrivals = gateway.arrivals.clone();
-        arrivals.look_first().await;
-        tokio::spawn(arrivals.run_until_stopped(gateway.broker.clone(), hub.clone(), ended.clone()));
+        let forecaster = gateway.forecaster.clone();
+        forecaster.read_queue_first().await;
+        tokio::spawn(forecaster.run_until_stopped(gateway.broker.clone(), hub.clone(), ended.clone()));
         tokio::spawn(hub.run_until_stopped(gateway.broker.clone(), ended.clone()));
         tokio::spawn(catalogue.keep_fresh(ended));
         let grace = self.grace;
@@ -80,7 +80,7 @@ impl Application {
         }
         gateway.draining.cancel();
         handle.pause().await;
-        if tokio::time::timeout(grace, gateway.under_way.wait_until_none()).await.is_err() {
+        if tokio::time::timeout(grace, gateway.in_flight.wait_until_none()).await.is_err() {
             tracing::warn!("some requests did not finish within service.shutdown_grace and are cut off");
         }
         handle.stop(true).await;
@@ -101,7 +101,7 @@ impl Application {
             .workers(self.threads)
             .keep_alive(Duration::from_secs(75))
             .client_request_timeout(Duration::from_secs(10))
-            .shutdown_timeout(LAST_WORDS)
+            .shutdown_timeout(CLOSE_SECONDS)
             .disable_signals()
             .listen(self.listener)?
             .run())

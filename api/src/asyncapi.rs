@@ -10,7 +10,7 @@ use model::progress::Phase;
 use serde_json::{Map, Value, json};
 use utoipa::PartialSchema;
 
-use crate::arrival::view::{EtaView, QueueView};
+use crate::forecast::view::{EtaView, QueuePositionView};
 use crate::jobs::view::ProgressView;
 use crate::watch::frame::{EventData, ProgressData};
 
@@ -203,7 +203,7 @@ fn schemas() -> Value {
         "EventData": of::<EventData<'_>>(),
         "ProgressData": of::<ProgressData>(),
         "Progress": of::<ProgressView>(),
-        "QueuePosition": of::<QueueView>(),
+        "QueuePosition": of::<QueuePositionView>(),
         "Eta": of::<EtaView>(),
         "StoredProblem": of::<StoredProblem>(),
         "FieldError": of::<FieldError>(),

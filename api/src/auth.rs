@@ -1,10 +1,9 @@
 //! Who asks, and what they may do. Deny by default: a route without [`Access`] cannot be registered.
 
-use std::collections::HashMap;
 use std::future::{Ready, ready};
 use std::ops::Deref;
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
@@ -12,9 +11,11 @@ use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use model::access::hash_token;
 use model::job::Caller;
 use model::problem::ProblemKind;
+use moka::sync::Cache;
 use store::{Scope, Store};
 
-use crate::problem::Fault;
+use crate::cache;
+use crate::error::ApiError;
 use crate::session::Sessions;
 
 /// What a route asks of its caller.
@@ -28,7 +29,7 @@ pub enum Access {
 
 /// Who asks, as their key says. Handlers take it as an argument; without a key they are never reached.
 #[derive(Debug, Clone)]
-pub struct Identity(Arc<Known>);
+pub struct Identity(Arc<KeyRecord>);
 
 impl Identity {
     /// Returns the hash that the key is kept under.
@@ -45,7 +46,7 @@ impl Identity {
 }
 
 #[derive(Debug)]
-struct Known {
+struct KeyRecord {
     key_hash: [u8; 32],
     caller: Caller,
     scopes: Vec<Scope>,
@@ -62,8 +63,8 @@ impl Deref for Identity {
 }
 
 impl FromRequest for Identity {
-    type Error = Fault;
-    type Future = Ready<Result<Self, Fault>>;
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(request.extensions().get::<Self>().cloned().ok_or_else(unauthorized))
@@ -71,23 +72,23 @@ impl FromRequest for Identity {
 }
 
 /// How long a key is remembered: a revoked key stops working within this time.
-const REMEMBERED: Duration = Duration::from_secs(5);
+const KEY_TTL: Duration = Duration::from_secs(5);
 
-/// A gateway forgets all keys when it holds this many, so that memory is bounded.
-const MAX_REMEMBERED: usize = 10_000;
+/// Keys that are remembered at most.
+const MAX_KEYS: u64 = 10_000;
 
-/// API keys, looked up by hash and remembered for a few seconds.
+/// Knows callers by their API keys, looked up by hash and remembered for a few seconds.
 #[derive(Debug)]
-pub struct Keys {
+pub struct Authenticator {
     store: Arc<dyn Store>,
-    remembered: RwLock<HashMap<[u8; 32], (Instant, Identity)>>,
+    remembered: Cache<[u8; 32], Identity>,
 }
 
-impl Keys {
+impl Authenticator {
     /// Remembers nothing yet.
     #[must_use]
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, remembered: RwLock::default() }
+        Self { store, remembered: cache::bounded(MAX_KEYS).time_to_live(KEY_TTL).build() }
     }
 
     /// Finds out who asks and whether they may: by the key they send, else by the ticket of a WebSocket, else by the session of
@@ -95,7 +96,12 @@ impl Keys {
     ///
     /// # Errors
     /// `unauthorized`, `key-expired`, `forbidden`; `unavailable` when the store cannot say.
-    pub async fn admit(&self, request: &HttpRequest, sessions: &Sessions, scope: Scope) -> Result<Identity, Fault> {
+    pub async fn authenticate(
+        &self,
+        request: &HttpRequest,
+        sessions: &Sessions,
+        scope: Scope,
+    ) -> Result<Identity, ApiError> {
         let hash = if request.headers().contains_key(AUTHORIZATION) {
             hash_token(bearer(request)?)
         } else if let Some(hash) = sessions.ticket_of(request) {
@@ -106,7 +112,7 @@ impl Keys {
         let identity = self.identify(hash).await?;
         if !identity.0.scopes.contains(&scope) {
             let detail = format!("This needs an API key with the scope `{}`.", scope.as_str());
-            return Err(Fault::new(ProblemKind::Forbidden, detail));
+            return Err(ApiError::new(ProblemKind::Forbidden, detail));
         }
         Ok(identity)
     }
@@ -115,58 +121,49 @@ impl Keys {
     ///
     /// # Errors
     /// `unauthorized`, `key-expired`; `unavailable` when the store cannot say.
-    pub async fn identify(&self, hash: [u8; 32]) -> Result<Identity, Fault> {
+    pub async fn identify(&self, hash: [u8; 32]) -> Result<Identity, ApiError> {
         let identity = self.look_up(hash).await?;
         if identity.0.revoked {
-            return Err(Fault::new(ProblemKind::Unauthorized, "This API key was revoked. Ask for a new one."));
+            return Err(ApiError::new(ProblemKind::Unauthorized, "This API key was revoked. Ask for a new one."));
         }
         if identity.0.expired {
-            return Err(Fault::new(ProblemKind::KeyExpired, "This API key has expired. Ask for a new one."));
+            return Err(ApiError::new(ProblemKind::KeyExpired, "This API key has expired. Ask for a new one."));
         }
         Ok(identity)
     }
 
-    async fn look_up(&self, hash: [u8; 32]) -> Result<Identity, Fault> {
-        if let Some(identity) = self.remembered(&hash) {
+    async fn look_up(&self, hash: [u8; 32]) -> Result<Identity, ApiError> {
+        if let Some(identity) = self.remembered.get(&hash) {
             return Ok(identity);
         }
         let found = self.store.api_key_by_hash(hash).await?.ok_or_else(unauthorized)?;
-        let known = Known {
+        let record = KeyRecord {
             key_hash: hash,
             caller: found.caller,
             scopes: found.scopes,
             expired: found.expired,
             revoked: found.revoked_at.is_some(),
         };
-        let identity = Identity(Arc::new(known));
-        let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
-        if remembered.len() >= MAX_REMEMBERED {
-            remembered.clear();
-        }
-        remembered.insert(hash, (Instant::now(), identity.clone()));
+        let identity = Identity(Arc::new(record));
+        self.remembered.insert(hash, identity.clone());
         Ok(identity)
-    }
-
-    fn remembered(&self, hash: &[u8; 32]) -> Option<Identity> {
-        let remembered = self.remembered.read().unwrap_or_else(PoisonError::into_inner);
-        remembered.get(hash).filter(|(at, _)| at.elapsed() < REMEMBERED).map(|(_, identity)| identity.clone())
     }
 }
 
-fn bearer(request: &HttpRequest) -> Result<&str, Fault> {
+fn bearer(request: &HttpRequest) -> Result<&str, ApiError> {
     let value = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).ok_or_else(unauthorized)?;
     let (scheme, key) = value.split_once(' ').ok_or_else(unauthorized)?;
-    (scheme.eq_ignore_ascii_case("bearer") && is_shaped(key)).then_some(key).ok_or_else(unauthorized)
+    (scheme.eq_ignore_ascii_case("bearer") && is_key_shaped(key)).then_some(key).ok_or_else(unauthorized)
 }
 
 /// Whatever is not shaped like a key is not worth a question to the store.
 #[must_use]
-pub fn is_shaped(key: &str) -> bool {
+pub fn is_key_shaped(key: &str) -> bool {
     key.starts_with("wl_") && key.len() <= 100
 }
 
 /// Says that nobody is known to ask.
 #[must_use]
-pub fn unauthorized() -> Fault {
-    Fault::new(ProblemKind::Unauthorized, "Send a valid API key: `Authorization: Bearer wl_…`.")
+pub fn unauthorized() -> ApiError {
+    ApiError::new(ProblemKind::Unauthorized, "Send a valid API key: `Authorization: Bearer wl_…`.")
 }

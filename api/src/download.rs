@@ -18,8 +18,8 @@ use model::problem::ProblemKind;
 use storage::{StorageError, attachment};
 use tokio::sync::mpsc;
 
+use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
-use crate::problem::{Answer, Fault};
 
 /// Chunks of a file that wait for a slow client.
 const CHUNKS_AHEAD: usize = 2;
@@ -28,7 +28,7 @@ const CHUNKS_AHEAD: usize = 2;
 ///
 /// # Errors
 /// `artifact-expired` when the file is gone, `range-not-satisfiable`, `unavailable`.
-pub async fn answer_file(gateway: &Gateway, request: &HttpRequest, artifact: &Artifact) -> Answer {
+pub async fn answer_file(gateway: &Gateway, request: &HttpRequest, artifact: &Artifact) -> ApiResult {
     if let Some(url) = sign(gateway, artifact).await? {
         metrics::counter!("waitless_downloads_total", "how" => "redirected").increment(1);
         return Ok(HttpResponse::Found()
@@ -41,8 +41,8 @@ pub async fn answer_file(gateway: &Gateway, request: &HttpRequest, artifact: &Ar
         return Ok(HttpResponse::NotModified().insert_header((ETAG, tag)).finish());
     }
     metrics::counter!("waitless_downloads_total", "how" => "streamed").increment(1);
-    let wanted = wanted_range(request, &tag, artifact.bytes)?;
-    let status = if wanted.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
+    let requested = requested_range(request, &tag, artifact.bytes)?;
+    let status = if requested.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
     let mut answer = HttpResponse::build(status);
     answer
         .insert_header((CONTENT_TYPE, artifact.media_type()))
@@ -50,26 +50,26 @@ pub async fn answer_file(gateway: &Gateway, request: &HttpRequest, artifact: &Ar
         .insert_header((ETAG, tag))
         .insert_header((ACCEPT_RANGES, "bytes"))
         .insert_header((CACHE_CONTROL, "private, no-cache"));
-    let range = wanted.clone().unwrap_or(0..artifact.bytes);
-    if wanted.is_some() {
+    let range = requested.clone().unwrap_or(0..artifact.bytes);
+    if requested.is_some() {
         answer.insert_header((CONTENT_RANGE, format!("bytes {}-{}/{}", range.start, range.end - 1, artifact.bytes)));
     }
     let length = range.end - range.start;
     if request.method() == Method::HEAD {
         return Ok(answer.body(LengthOnly(length)));
     }
-    let chunks = read(gateway, artifact.object_key.clone(), wanted).await?;
+    let chunks = read(gateway, artifact.object_key.clone(), requested).await?;
     let body = stream::unfold(chunks, |mut chunks| async move { Some((chunks.recv().await?, chunks)) });
     Ok(answer.body(SizedStream::new(length, body)))
 }
 
 /// Storage clients keep connections on the runtime that opened them, so that all their work is done on the shared one.
-async fn sign(gateway: &Gateway, artifact: &Artifact) -> Result<Option<String>, Fault> {
+async fn sign(gateway: &Gateway, artifact: &Artifact) -> Result<Option<String>, ApiError> {
     let (storage, artifact) = (gateway.storage.clone(), artifact.clone());
     let signing = gateway
         .runtime
         .spawn(async move { storage.sign(&artifact.object_key, &artifact.filename, artifact.media_type()).await });
-    let url = signing.await.map_err(|error| Fault::internal("sign a link", &error))??;
+    let url = signing.await.map_err(|error| ApiError::internal("sign a link", &error))??;
     Ok(url.map(String::from))
 }
 
@@ -78,10 +78,10 @@ async fn read(
     gateway: &Gateway,
     key: String,
     range: Option<Range<u64>>,
-) -> Result<mpsc::Receiver<Result<Bytes, StorageError>>, Fault> {
+) -> Result<mpsc::Receiver<Result<Bytes, StorageError>>, ApiError> {
     let storage = gateway.storage.clone();
     let opening = gateway.runtime.spawn(async move { storage.read(&key, range).await });
-    let mut chunks = opening.await.map_err(|error| Fault::internal("read a file", &error))??;
+    let mut chunks = opening.await.map_err(|error| ApiError::internal("read a file", &error))??;
     let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
     gateway.runtime.spawn(async move {
         while let Some(chunk) = chunks.next().await {
@@ -102,33 +102,33 @@ fn header(request: &HttpRequest, name: HeaderName) -> Option<&str> {
 
 /// Returns the part of the file that is asked for. None: all of it, also when the range is malformed, is one of several, or
 /// was asked for on the condition of another file.
-fn wanted_range(request: &HttpRequest, tag: &str, bytes: u64) -> Result<Option<Range<u64>>, Fault> {
+fn requested_range(request: &HttpRequest, tag: &str, bytes: u64) -> Result<Option<Range<u64>>, ApiError> {
     if request.method() != Method::GET || header(request, IF_RANGE).is_some_and(|given| given != tag) {
         return Ok(None);
     }
-    let Some(asked) = header(request, RANGE).and_then(parse_range) else { return Ok(None) };
-    let range = match asked {
-        Asked::Between(first, last) => first..last.map_or(bytes, |last| last.saturating_add(1).min(bytes)),
-        Asked::Last(count) => bytes.saturating_sub(count)..bytes,
+    let Some(requested) = header(request, RANGE).and_then(parse_range) else { return Ok(None) };
+    let range = match requested {
+        RequestedRange::Between(first, last) => first..last.map_or(bytes, |last| last.saturating_add(1).min(bytes)),
+        RequestedRange::Last(count) => bytes.saturating_sub(count)..bytes,
     };
     if !range.is_empty() {
         return Ok(Some(range));
     }
-    let fault = Fault::new(ProblemKind::RangeNotSatisfiable, format!("The file has {bytes} bytes."));
+    let error = ApiError::new(ProblemKind::RangeNotSatisfiable, format!("The file has {bytes} bytes."));
     Err(match HeaderValue::from_str(&format!("bytes */{bytes}")) {
-        Ok(value) => fault.header(CONTENT_RANGE, value),
-        Err(_) => fault,
+        Ok(value) => error.header(CONTENT_RANGE, value),
+        Err(_) => error,
     })
 }
 
 /// One range of a `Range` header.
 #[derive(Debug, PartialEq, Eq)]
-enum Asked {
+enum RequestedRange {
     Between(u64, Option<u64>),
     Last(u64),
 }
 
-fn parse_range(header: &str) -> Option<Asked> {
+fn parse_range(header: &str) -> Option<RequestedRange> {
     let (unit, spec) = header.split_once('=')?;
     let (first, last) = spec.trim().split_once('-')?;
     let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<u64>().ok()).flatten();
@@ -136,11 +136,11 @@ fn parse_range(header: &str) -> Option<Asked> {
         return None;
     }
     match (first, last) {
-        ("", last) => number(last).map(Asked::Last),
-        (first, "") => number(first).map(|first| Asked::Between(first, None)),
+        ("", last) => number(last).map(RequestedRange::Last),
+        (first, "") => number(first).map(|first| RequestedRange::Between(first, None)),
         (first, last) => {
             let (first, last) = (number(first)?, number(last)?);
-            (first <= last).then_some(Asked::Between(first, Some(last)))
+            (first <= last).then_some(RequestedRange::Between(first, Some(last)))
         }
     }
 }
@@ -166,9 +166,9 @@ mod tests {
 
     #[test]
     fn one_range_is_understood_and_anything_else_means_the_whole_file() {
-        assert_eq!(parse_range("bytes=0-9"), Some(Asked::Between(0, Some(9))));
-        assert_eq!(parse_range("Bytes=5-"), Some(Asked::Between(5, None)));
-        assert_eq!(parse_range("bytes=-3"), Some(Asked::Last(3)));
+        assert_eq!(parse_range("bytes=0-9"), Some(RequestedRange::Between(0, Some(9))));
+        assert_eq!(parse_range("Bytes=5-"), Some(RequestedRange::Between(5, None)));
+        assert_eq!(parse_range("bytes=-3"), Some(RequestedRange::Last(3)));
         for whole in
             ["", "bytes", "bytes=", "bytes=-", "bytes=9-0", "bytes=0-1,3-4", "rows=0-1", "bytes=+1-2", "bytes=a-b"]
         {

@@ -10,13 +10,13 @@ use storage::Storage;
 use store::{GroupCommit, Store};
 use tokio_util::sync::CancellationToken;
 
-use crate::arrival::Arrivals;
-use crate::auth::Keys;
-use crate::limits::Limits;
-use crate::links::{Languages, Remakes};
-use crate::reports::Versions;
+use crate::auth::Authenticator;
+use crate::forecast::Forecaster;
+use crate::in_flight::InFlight;
+use crate::limits::SubmitLimits;
+use crate::links::{LinkPages, RegenerationLimiter};
+use crate::report_versions::ReportVersions;
 use crate::session::Sessions;
-use crate::under_way::UnderWay;
 use crate::watch::Hub;
 
 /// Places, caches and settings of one gateway.
@@ -25,7 +25,7 @@ pub struct Gateway {
     /// The truth.
     pub store: Arc<dyn Store>,
     /// The truth, with concurrent submits put into one statement.
-    pub jobs: GroupCommit,
+    pub group_commit: GroupCommit,
     /// For broadcasts and queue depths.
     pub broker: Arc<dyn Broker>,
     /// Where artifacts rest.
@@ -33,19 +33,19 @@ pub struct Gateway {
     /// Report definitions in service.
     pub catalogue: Arc<Catalogue>,
     /// Report versions that are saved, and what of them is sensitive.
-    pub versions: Versions,
+    pub report_versions: ReportVersions,
     /// API keys seen in the last seconds.
-    pub keys: Keys,
+    pub authenticator: Authenticator,
     /// Browsers that signed in.
     pub sessions: Sessions,
     /// How much each tenant may do.
-    pub limits: Limits,
-    /// What the pages of links say.
-    pub languages: Languages,
-    /// Reports that were made again for whoever held an expired link.
-    pub remakes: Remakes,
+    pub limits: SubmitLimits,
+    /// The pages behind links.
+    pub link_pages: LinkPages,
+    /// How often reports may be made again for whoever holds an expired link.
+    pub regenerations: RegenerationLimiter,
     /// When jobs will be ready.
-    pub arrivals: Arc<Arrivals>,
+    pub forecaster: Arc<Forecaster>,
     /// Who watches what.
     pub hub: Arc<Hub>,
     /// `[http]`
@@ -61,7 +61,7 @@ pub struct Gateway {
     /// The multi-threaded runtime, for work that must not hang on one HTTP thread.
     pub runtime: tokio::runtime::Handle,
     /// Requests whose answer is not complete.
-    pub under_way: UnderWay,
+    pub in_flight: InFlight,
     /// Cancelled when the gateway was told to stop: watchers leave, answers close their connections.
     pub draining: CancellationToken,
 }
@@ -72,22 +72,22 @@ impl Gateway {
     /// # Errors
     /// When a catalogue of messages is not as it should be.
     pub fn new(config: &Config, backends: Backends, catalogue: Arc<Catalogue>) -> anyhow::Result<Self> {
-        let limits = Limits::new(&config.http, Arc::clone(&backends.store));
+        let limits = SubmitLimits::new(&config.http, Arc::clone(&backends.store));
         let hub = Hub::new(config.http.max_watchers, config.http.max_watchers_per_principal);
-        let arrivals = Arc::new(Arrivals::new(Arc::clone(&backends.store)));
+        let forecaster = Arc::new(Forecaster::new(Arc::clone(&backends.store)));
         Ok(Self {
-            keys: Keys::new(Arc::clone(&backends.store)),
+            authenticator: Authenticator::new(Arc::clone(&backends.store)),
             sessions: Sessions::new(&config.service),
-            versions: Versions::new(Arc::clone(&backends.store)),
+            report_versions: ReportVersions::new(Arc::clone(&backends.store)),
             store: backends.store,
-            jobs: backends.group_commit,
+            group_commit: backends.group_commit,
             broker: backends.broker,
             storage: backends.storage,
             catalogue,
             limits,
-            languages: Languages::read(config)?,
-            remakes: Remakes::default(),
-            arrivals,
+            link_pages: LinkPages::read(config)?,
+            regenerations: RegenerationLimiter::default(),
+            forecaster,
             hub: Arc::new(hub),
             http: config.http.clone(),
             public_url: config.service.public_url.clone(),
@@ -95,7 +95,7 @@ impl Gateway {
             mail_allow: config.mail.allow.clone(),
             exports_spans: config.telemetry.otlp_endpoint.is_some(),
             runtime: tokio::runtime::Handle::current(),
-            under_way: UnderWay::default(),
+            in_flight: InFlight::default(),
             draining: CancellationToken::new(),
         })
     }

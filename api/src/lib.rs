@@ -2,28 +2,30 @@
 
 pub mod admin;
 pub mod application;
-pub mod arrival;
 pub mod asyncapi;
 pub mod auth;
 pub mod body;
+mod cache;
 pub mod console;
 pub mod cors;
 pub mod download;
+pub mod error;
+pub mod forecast;
 pub mod gateway;
+pub mod in_flight;
 pub mod jobs;
 pub mod limits;
 pub mod links;
 pub mod openapi;
 pub mod operations;
-pub mod problem;
+pub mod report_versions;
 pub mod reports;
 pub mod routes;
 pub mod session;
 pub mod trace;
-pub mod under_way;
 pub mod watch;
 
 pub use application::Application;
 pub use auth::Access;
 pub use openapi::Document;
-pub use routes::{Row, table};
+pub use routes::{RouteEntry, table};

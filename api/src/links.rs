@@ -5,30 +5,31 @@
 
 mod again;
 mod agent;
-mod page;
+mod pages;
+mod render;
 mod resolve;
 mod status;
-mod words;
+mod texts;
 
 use actix_web::http::Method;
 use actix_web::http::header::{ACCEPT, AUTHORIZATION, RANGE};
 use actix_web::{HttpRequest, web};
 use model::artifact::{ClickKind, NewClick};
 use model::problem::{ProblemKind, StoredProblem};
-use report::{LinkAccess, parse_definition};
+use report::LinkAccess;
 use store::Scope;
 
 use crate::auth::Identity;
 use crate::download::answer_file;
+use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
-use crate::problem::{Answer, Fault};
 
-pub use again::{__path_again, Remakes, again};
+pub use again::{__path_again, RegenerationLimiter, again};
+pub use pages::LinkPages;
 pub use status::{__path_status, LinkProgress, status};
-pub use words::Languages;
 
-use resolve::{Found, Standing};
-use words::Speech;
+use pages::PageWriter;
+use resolve::{LinkState, ResolvedLink};
 
 /// Follows a link to its file; signed anew at each click. Browsers get a page with a button first.
 #[utoipa::path(get, path = "/d/{token}", tag = "links", security(()),
@@ -46,47 +47,55 @@ use words::Speech;
         (status = 410, description = "link-expired, link-revoked, artifact-expired", body = StoredProblem),
     )
 )]
-pub async fn follow(gateway: web::Data<Gateway>, token: web::Path<String>, request: HttpRequest) -> Answer {
+pub async fn follow(gateway: web::Data<Gateway>, token: web::Path<String>, request: HttpRequest) -> ApiResult {
     let person = wants_page(&request);
     let found = match resolve::find(&gateway, &token).await {
         Ok(found) => found,
-        Err(fault) if person => return Ok(gateway.languages.speak(&request, None).refuse(&fault)),
-        Err(fault) => return Err(fault),
+        Err(error) if person => return gateway.link_pages.for_reader(&request, None).refuse(&error),
+        Err(error) => return Err(error),
     };
-    let speech = gateway.languages.speak(&request, Some(&found.link.tenant));
-    match open(&gateway, &found, person.then_some(speech), &request).await {
-        Err(fault) if person => Ok(match fault.kind() {
-            ProblemKind::LinkExpired | ProblemKind::ArtifactExpired => speech.expired(&token, &fault),
-            ProblemKind::Unauthorized => speech.sign_in(&token),
-            _ => speech.refuse(&fault),
-        }),
+    let pages = gateway.link_pages.for_reader(&request, Some(&found.link.tenant));
+    match open(&gateway, &found, person.then_some(pages), &request).await {
+        Err(error) if person => match error.kind() {
+            ProblemKind::LinkExpired | ProblemKind::ArtifactExpired => pages.expired(&token, &error),
+            ProblemKind::Unauthorized => pages.sign_in(&token),
+            _ => pages.refuse(&error),
+        },
         answer => answer,
     }
 }
 
 /// Answers with the file, or, where there is somebody to speak to, with a page.
-async fn open(gateway: &Gateway, found: &Found, speech: Option<Speech<'_>>, request: &HttpRequest) -> Answer {
-    if matches!(found.standing, Standing::Revoked) {
-        return Err(Fault::new(ProblemKind::LinkRevoked, "The sender has revoked this link. Ask them for the report."));
+async fn open(
+    gateway: &Gateway,
+    found: &ResolvedLink,
+    pages: Option<PageWriter<'_>>,
+    request: &HttpRequest,
+) -> ApiResult {
+    if matches!(found.state, LinkState::Revoked) {
+        return Err(ApiError::new(
+            ProblemKind::LinkRevoked,
+            "The sender has revoked this link. Ask them for the report.",
+        ));
     }
-    let visitor = admit(gateway, found, request).await?;
-    let (hash, link) = match (&found.standing, speech) {
-        (Standing::Works(hash, link), _) => (*hash, link),
-        (Standing::Making(job), Some(speech)) => return Ok(speech.making(job, &title(gateway, &job.report))),
-        (Standing::Failed(job), Some(speech)) => {
-            return Ok(speech.failed(&found.token, job, &title(gateway, &job.report)));
+    let visitor = check_visitor(gateway, found, request).await?;
+    let (hash, link) = match (&found.state, pages) {
+        (LinkState::Live(hash, link), _) => (*hash, link),
+        (LinkState::Regenerating(job), Some(pages)) => return pages.making(job, &title(gateway, &job.report)),
+        (LinkState::Failed(job), Some(pages)) => {
+            return pages.failed(&found.token, job, &title(gateway, &job.report));
         }
         _ => return Err(gone(found)),
     };
     let artifact = &link.artifact;
     let click = |kind| NewClick {
         kind,
-        agent: agent::classify(request, speech.is_some()),
+        agent: agent::classify(request, pages.is_some()),
         principal: visitor.as_ref().map(|visitor| visitor.principal.clone()),
     };
-    if let Some(speech) = speech.filter(|_| !wants_file(request)) {
+    if let Some(pages) = pages.filter(|_| !wants_file(request)) {
         let job = gateway.store.job_by_id(artifact.job_id).await?;
-        let answer = speech.show(artifact, &title(gateway, &job.map(|job| job.report).unwrap_or_default()));
+        let answer = pages.show(artifact, &title(gateway, &job.map(|job| job.report).unwrap_or_default()))?;
         record(gateway, hash, click(ClickKind::View)).await;
         return Ok(answer);
     }
@@ -100,15 +109,17 @@ async fn open(gateway: &Gateway, found: &Found, speech: Option<Speech<'_>>, requ
 }
 
 /// Says why a program gets no file.
-fn gone(found: &Found) -> Fault {
-    let said = match &found.standing {
-        Standing::Making(_) => "This link has expired, and its report is being made again. Try again in a while.",
-        Standing::Failed(_) => "This link has expired, and its report could not be made again. Ask for it anew.",
+fn gone(found: &ResolvedLink) -> ApiError {
+    let said = match &found.state {
+        LinkState::Regenerating(_) => {
+            "This link has expired, and its report is being made again. Try again in a while."
+        }
+        LinkState::Failed(_) => "This link has expired, and its report could not be made again. Ask for it anew.",
         _ => {
             "This link has expired and the file is no longer kept. Opened in a browser, it can be made again with one click."
         }
     };
-    Fault::new(ProblemKind::LinkExpired, said)
+    ApiError::new(ProblemKind::LinkExpired, said)
 }
 
 /// A log that cannot be written keeps nobody from their file.
@@ -122,35 +133,38 @@ async fn record(gateway: &Gateway, hash: [u8; 32], click: NewClick) {
 
 /// Finds out who opens the link, where they say so, and lets them in: anybody, or whoever is signed in as somebody of the
 /// tenant, where the report demands that.
-async fn admit(gateway: &Gateway, found: &Found, request: &HttpRequest) -> Result<Option<Identity>, Fault> {
-    let asked = gateway.keys.admit(request, &gateway.sessions, Scope::Read).await;
+async fn check_visitor(
+    gateway: &Gateway,
+    found: &ResolvedLink,
+    request: &HttpRequest,
+) -> Result<Option<Identity>, ApiError> {
+    let asked = gateway.authenticator.authenticate(request, &gateway.sessions, Scope::Read).await;
     if access(gateway, found).await? == LinkAccess::Anyone {
         return Ok(asked.ok().filter(|visitor| visitor.tenant == found.link.tenant));
     }
     match asked {
         Ok(visitor) if visitor.tenant == found.link.tenant => Ok(Some(visitor)),
-        Ok(_) => Err(Fault::new(
+        Ok(_) => Err(ApiError::new(
             ProblemKind::Forbidden,
             "This link is for people of the organisation it was made for. You are signed in as somebody of another one.",
         )),
-        Err(fault) if fault.kind() == ProblemKind::Unauthorized && !request.headers().contains_key(AUTHORIZATION) => {
-            Err(Fault::new(
+        Err(error) if error.kind() == ProblemKind::Unauthorized && !request.headers().contains_key(AUTHORIZATION) => {
+            Err(ApiError::new(
                 ProblemKind::Unauthorized,
                 "This link works for people who are signed in only. Send an API key.",
             ))
         }
-        Err(fault) => Err(fault),
+        Err(error) => Err(error),
     }
 }
 
 /// The stricter of what the report says now and what it said when the job was submitted.
-async fn access(gateway: &Gateway, found: &Found) -> Result<LinkAccess, Fault> {
+async fn access(gateway: &Gateway, found: &ResolvedLink) -> Result<LinkAccess, ApiError> {
     let now = gateway.catalogue.report(&found.job.report).map(|report| report.links);
     if now == Some(LinkAccess::Tenant) {
         return Ok(LinkAccess::Tenant);
     }
-    let kept = gateway.store.report_version(&found.job.report_version).await?;
-    let then = kept.and_then(|(name, text)| parse_definition(&name, &text).ok()).map(|report| report.links);
+    let then = gateway.report_versions.find(&found.job.report_version).await?.map(|report| report.links);
     // Of a definition that nobody can read any more, nobody knows what it demanded.
     Ok(then.or(now).unwrap_or(LinkAccess::Tenant))
 }
@@ -162,7 +176,7 @@ fn title(gateway: &Gateway, name: &str) -> String {
 
 /// The button of the page asks so, and a download that goes on where it broke off.
 fn wants_file(request: &HttpRequest) -> bool {
-    let asked = request.query_string().split('&').any(|pair| pair.split('=').next() == Some(page::DOWNLOAD));
+    let asked = request.query_string().split('&').any(|pair| pair.split('=').next() == Some(render::DOWNLOAD));
     asked || request.headers().contains_key(RANGE)
 }
 

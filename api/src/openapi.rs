@@ -47,14 +47,14 @@ use crate::{admin, jobs, links, operations, reports, session, watch};
         operations::asyncapi,
     ),
     security(("key" = [])),
-    modifiers(&Keys)
+    modifiers(&BearerKey)
 )]
 pub struct Document;
 
 /// Adds the API key to the document.
-struct Keys;
+struct BearerKey;
 
-impl Modify for Keys {
+impl Modify for BearerKey {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let scheme = Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("wl_…").build();
         document.components.get_or_insert_default().add_security_scheme("key", SecurityScheme::Http(scheme));

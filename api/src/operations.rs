@@ -8,12 +8,12 @@ use runtime::telemetry::render_metrics;
 use serde::Serialize;
 use utoipa::{OpenApi as _, ToSchema};
 
+use crate::error::ApiResult;
 use crate::gateway::Gateway;
 use crate::openapi::Document;
-use crate::problem::Answer;
 
 /// A check that takes longer has failed.
-const PATIENCE: Duration = Duration::from_secs(2);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Whether requests should come here.
 #[derive(Debug, Serialize, ToSchema)]
@@ -32,7 +32,7 @@ pub struct Readiness {
 #[utoipa::path(get, path = "/livez", tag = "operations", security(()),
     responses((status = 200, description = "Alive", content_type = "text/plain", body = String))
 )]
-pub async fn livez() -> Answer {
+pub async fn livez() -> ApiResult {
     Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("alive\n"))
 }
 
@@ -43,10 +43,10 @@ pub async fn livez() -> Answer {
         (status = 503, description = "Not ready", body = Readiness),
     )
 )]
-pub async fn readyz(gateway: web::Data<Gateway>) -> Answer {
+pub async fn readyz(gateway: web::Data<Gateway>) -> ApiResult {
     let (store, broker) = tokio::join!(
-        tokio::time::timeout(PATIENCE, gateway.store.check()),
-        tokio::time::timeout(PATIENCE, gateway.broker.check()),
+        tokio::time::timeout(CHECK_TIMEOUT, gateway.store.check()),
+        tokio::time::timeout(CHECK_TIMEOUT, gateway.broker.check()),
     );
     let stopping = gateway.draining.is_cancelled();
     let readiness =
@@ -70,7 +70,7 @@ fn say<E: std::fmt::Display>(outcome: Result<Result<(), E>, tokio::time::error::
 #[utoipa::path(get, path = "/metrics", tag = "operations", security(()),
     responses((status = 200, description = "Metrics", content_type = "text/plain", body = String))
 )]
-pub async fn metrics() -> Answer {
+pub async fn metrics() -> ApiResult {
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"))
         .body(render_metrics()))
@@ -80,7 +80,7 @@ pub async fn metrics() -> Answer {
 #[utoipa::path(get, path = "/openapi.json", tag = "operations", security(()),
     responses((status = 200, description = "OpenAPI", body = Object))
 )]
-pub async fn openapi() -> Answer {
+pub async fn openapi() -> ApiResult {
     Ok(HttpResponse::Ok().json(Document::openapi()))
 }
 
@@ -88,6 +88,6 @@ pub async fn openapi() -> Answer {
 #[utoipa::path(get, path = "/asyncapi.json", tag = "operations", security(()),
     responses((status = 200, description = "AsyncAPI", body = Object))
 )]
-pub async fn asyncapi() -> Answer {
+pub async fn asyncapi() -> ApiResult {
     Ok(HttpResponse::Ok().json(crate::asyncapi::document()))
 }

@@ -15,13 +15,13 @@ use model::problem::ProblemKind;
 use store::Scope;
 
 use crate::auth::Access;
+use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
-use crate::problem::{Answer, Fault};
 use crate::trace::RouteName;
 use crate::{admin, console, jobs, links, operations, reports, session, watch};
 
 /// One route.
-pub struct Row {
+pub struct RouteEntry {
     /// The method it is documented under.
     pub method: Method,
     /// The methods it answers: most that `GET` also answer `HEAD`.
@@ -33,7 +33,7 @@ pub struct Row {
     route: Route,
 }
 
-impl std::fmt::Debug for Row {
+impl std::fmt::Debug for RouteEntry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {} {:?}", self.method, self.path, self.access)
     }
@@ -45,7 +45,7 @@ const ADMIN: Access = Access::Needs(Scope::Admin);
 
 /// Returns every route of the API.
 #[must_use]
-pub fn table() -> Vec<Row> {
+pub fn table() -> Vec<RouteEntry> {
     vec![
         get("/v1/reports", READ, || web::to(reports::list)),
         get("/v1/reports/{name}", READ, || web::to(reports::read)),
@@ -87,10 +87,10 @@ pub fn table() -> Vec<Row> {
 
 /// Returns the pages for people and what they are made of. They hold no data: what is in them comes from the API.
 #[must_use]
-pub fn pages() -> Vec<Row> {
+pub fn pages() -> Vec<RouteEntry> {
     let page = |path| get(path, Access::Public, || web::to(console::page));
     let paths = ["/", "/login", "/reports/{name}", "/jobs", "/jobs/{id}", "/operations", "/operations/{part}"];
-    let mut rows: Vec<Row> = paths.into_iter().map(page).collect();
+    let mut rows: Vec<RouteEntry> = paths.into_iter().map(page).collect();
     rows.push(get("/assets/{version}/{path:.*}", Access::Public, || web::to(console::asset)));
     rows.push(get("/widget.js", Access::Public, || web::to(console::widget)));
     rows
@@ -100,7 +100,7 @@ pub fn pages() -> Vec<Row> {
 pub fn register(app: &mut web::ServiceConfig) {
     let mut by_path: Vec<(&'static str, BTreeMap<&'static str, Route>)> = Vec::new();
     for row in table().into_iter().chain(pages()) {
-        let guarded = row.route.wrap(from_fn(move |request, next| admit(row.path, row.access, request, next)));
+        let guarded = row.route.wrap(from_fn(move |request, next| guard_route(row.path, row.access, request, next)));
         let place = by_path.iter().position(|(path, _)| *path == row.path).unwrap_or_else(|| {
             by_path.push((row.path, BTreeMap::new()));
             by_path.len() - 1
@@ -117,26 +117,26 @@ pub fn register(app: &mut web::ServiceConfig) {
     app.default_service(web::to(not_found));
 }
 
-fn get(path: &'static str, access: Access, handler: fn() -> Route) -> Row {
+fn get(path: &'static str, access: Access, handler: fn() -> Route) -> RouteEntry {
     let route = handler().guard(guard::Any(guard::Get()).or(guard::Head()));
-    Row { method: Method::GET, allow: "GET, HEAD", path, access, route }
+    RouteEntry { method: Method::GET, allow: "GET, HEAD", path, access, route }
 }
 
 /// An event stream: its answer to `HEAD` would have no end either, and nobody would notice the client leaving.
-fn stream(path: &'static str, access: Access, handler: fn() -> Route) -> Row {
-    Row { method: Method::GET, allow: "GET", path, access, route: handler().guard(guard::Get()) }
+fn stream(path: &'static str, access: Access, handler: fn() -> Route) -> RouteEntry {
+    RouteEntry { method: Method::GET, allow: "GET", path, access, route: handler().guard(guard::Get()) }
 }
 
-fn post(path: &'static str, access: Access, handler: fn() -> Route) -> Row {
-    Row { method: Method::POST, allow: "POST", path, access, route: handler().guard(guard::Post()) }
+fn post(path: &'static str, access: Access, handler: fn() -> Route) -> RouteEntry {
+    RouteEntry { method: Method::POST, allow: "POST", path, access, route: handler().guard(guard::Post()) }
 }
 
-fn delete(path: &'static str, access: Access, handler: fn() -> Route) -> Row {
-    Row { method: Method::DELETE, allow: "DELETE", path, access, route: handler().guard(guard::Delete()) }
+fn delete(path: &'static str, access: Access, handler: fn() -> Route) -> RouteEntry {
+    RouteEntry { method: Method::DELETE, allow: "DELETE", path, access, route: handler().guard(guard::Delete()) }
 }
 
 /// Lets a request reach its handler: who asks is known and may, and a panic costs only this request.
-async fn admit(
+async fn guard_route(
     path: &'static str,
     access: Access,
     request: ServiceRequest,
@@ -144,45 +144,45 @@ async fn admit(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     request.extensions_mut().insert(RouteName(path));
     if let Access::Needs(scope) = access {
-        match identify(&request, scope).await {
+        match authenticate(&request, scope).await {
             Ok(identity) => drop(request.extensions_mut().insert(identity)),
-            Err(fault) => return Ok(refuse(request.request().clone(), &fault)),
+            Err(error) => return Ok(respond_with_error(request.request().clone(), &error)),
         }
     }
     let spare = request.request().clone();
     match AssertUnwindSafe(async move { next.call(request).await }).catch_unwind().await {
         Ok(answered) => Ok(answered?.map_into_boxed_body()),
-        Err(_panic) => Ok(refuse(spare, &Fault::internal("answer a request", &"its handler panicked"))),
+        Err(_panic) => Ok(respond_with_error(spare, &ApiError::internal("answer a request", &"its handler panicked"))),
     }
 }
 
-async fn identify(request: &ServiceRequest, scope: Scope) -> Result<crate::auth::Identity, Fault> {
+async fn authenticate(request: &ServiceRequest, scope: Scope) -> Result<crate::auth::Identity, ApiError> {
     match request.app_data::<web::Data<Gateway>>() {
-        Some(gateway) => gateway.keys.admit(request.request(), &gateway.sessions, scope).await,
-        None => Err(Fault::internal("find out who asks", &"the gateway is not registered")),
+        Some(gateway) => gateway.authenticator.authenticate(request.request(), &gateway.sessions, scope).await,
+        None => Err(ApiError::internal("find out who asks", &"the gateway is not registered")),
     }
 }
 
-fn refuse(request: HttpRequest, fault: &Fault) -> ServiceResponse<BoxBody> {
-    ServiceResponse::new(request, fault.error_response())
+fn respond_with_error(request: HttpRequest, error: &ApiError) -> ServiceResponse<BoxBody> {
+    ServiceResponse::new(request, error.error_response())
 }
 
-async fn refuse_method(allow: Rc<str>) -> Answer {
+async fn refuse_method(allow: Rc<str>) -> ApiResult {
     let detail = format!("This address takes {allow}.");
-    let fault = Fault::new(ProblemKind::MethodNotAllowed, detail);
+    let error = ApiError::new(ProblemKind::MethodNotAllowed, detail);
     Err(match HeaderValue::from_str(&allow) {
-        Ok(value) => fault.header(ALLOW, value),
-        Err(_) => fault,
+        Ok(value) => error.header(ALLOW, value),
+        Err(_) => error,
     })
 }
 
 /// People get a page that says so, with the way back; programs the problem.
-async fn not_found(request: HttpRequest) -> Answer {
+async fn not_found(request: HttpRequest) -> ApiResult {
     let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     if request.method() == Method::GET && accept.contains("text/html") {
-        return Ok(console::lost());
+        return Ok(console::not_found());
     }
-    Err(Fault::new(ProblemKind::NotFound, "No route of this API has this address. GET /openapi.json lists them."))
+    Err(ApiError::new(ProblemKind::NotFound, "No route of this API has this address. GET /openapi.json lists them."))
 }
 
 #[cfg(test)]
@@ -198,7 +198,8 @@ mod tests {
 
     #[actix_web::test]
     async fn a_panic_costs_its_request_only_and_tells_nothing() {
-        let route = web::to(fall_over).wrap(from_fn(|request, next| admit("/panic", Access::Public, request, next)));
+        let route =
+            web::to(fall_over).wrap(from_fn(|request, next| guard_route("/panic", Access::Public, request, next)));
         let app = init_service(App::new().service(web::resource("/panic").route(route))).await;
         for _ in 0..2 {
             let answer = call_service(&app, TestRequest::get().uri("/panic").to_request()).await;

@@ -4,39 +4,40 @@
 //! keep other sites from using it: it is `SameSite=Strict`, no answer ever allows credentials across origins, and whatever
 //! changes something must come from a page of this gateway, as its `Origin` says.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use actix_web::cookie::{Cookie, SameSite, time};
 use actix_web::http::Method;
-use actix_web::http::header::{COOKIE, HOST, HeaderName, ORIGIN, SET_COOKIE, UPGRADE};
+use actix_web::http::header::{COOKIE, HOST, HeaderName, ORIGIN, UPGRADE};
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use configuration::{Secret, Service};
 use model::access::{Session, hash_token, make_once_token, open_session, seal_session};
 use model::problem::{FieldError, Problem, ProblemKind, StoredProblem};
+use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::Scope;
 use utoipa::ToSchema;
 
-use crate::auth::{Identity, is_shaped};
+use crate::auth::{Identity, is_key_shaped};
 use crate::body::read_json;
+use crate::cache;
+use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
-use crate::problem::{Answer, Fault};
 use crate::watch::ticket::ticket_of;
 
 /// A browser stays signed in this long after the console was last opened.
-const LASTS: i64 = 12 * 60 * 60;
+const TTL_SECONDS: i64 = 12 * 60 * 60;
 
 /// A session older than this gets a new cookie when the console is opened.
-const RENEWED_AFTER: i64 = 60 * 60;
+const RENEWAL_AGE: i64 = 60 * 60;
 
 /// A link that signs in once works this long.
-const ONCE_LASTS: Duration = Duration::from_secs(60 * 60);
+const ONE_TIME_TTL: Duration = Duration::from_secs(60 * 60);
 
 /// Links that sign in once and were not used; more than a few are never made.
-const MAX_ONCE: usize = 100;
+const MAX_ONE_TIME_TOKENS: u64 = 100;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -48,14 +49,8 @@ pub struct Sessions {
     /// `host:port` that browsers know this service by; empty: that of the request.
     authority: String,
     secure: bool,
-    once: Mutex<HashMap<[u8; 32], Once>>,
-}
-
-/// A sign-in that was allowed and not yet used.
-#[derive(Debug)]
-struct Once {
-    made: Instant,
-    key_hash: [u8; 32],
+    /// Hashes of keys, by the hash of the token that signs in with them once.
+    one_time: Cache<[u8; 32], [u8; 32]>,
 }
 
 impl Sessions {
@@ -74,42 +69,33 @@ impl Sessions {
                 .map_or("", |(_, rest)| rest.split('/').next().unwrap_or_default())
                 .to_owned(),
             secure: url.starts_with("https:"),
-            once: Mutex::default(),
+            one_time: cache::bounded(MAX_ONE_TIME_TOKENS).time_to_live(ONE_TIME_TTL).build(),
         }
     }
 
     /// Allows one sign-in with this key, to whoever has the token.
     #[must_use]
-    pub fn allow_once(&self, key: &str) -> String {
+    pub fn make_one_time_token(&self, key: &str) -> String {
         let token = make_once_token();
-        let mut once = self.once.lock().unwrap_or_else(PoisonError::into_inner);
-        once.retain(|_, allowed| allowed.made.elapsed() < ONCE_LASTS);
-        if once.len() < MAX_ONCE {
-            once.insert(hash_token(&token), Once { made: Instant::now(), key_hash: hash_token(key) });
-        }
+        self.one_time.insert(hash_token(&token), hash_token(key));
         token
-    }
-
-    fn take_once(&self, token: &str) -> Option<[u8; 32]> {
-        let mut once = self.once.lock().unwrap_or_else(PoisonError::into_inner);
-        let allowed = once.remove(&hash_token(token))?;
-        (allowed.made.elapsed() < ONCE_LASTS).then_some(allowed.key_hash)
     }
 
     /// Returns the session of the browser that sent this request, if it has one.
     ///
     /// # Errors
     /// `forbidden` when something is to be changed and the request does not come from a page of ours.
-    pub fn of(&self, request: &HttpRequest) -> Result<Option<Session>, Fault> {
-        let cookies = request.headers().get_all(COOKIE).filter_map(|value| value.to_str().ok());
-        let named = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        let token = named.filter(|(name, _)| *name == self.cookie).map(|(_, token)| token).next();
-        let session = token.and_then(|token| open_session(self.secret.expose(), token));
+    pub fn of(&self, request: &HttpRequest) -> Result<Option<Session>, ApiError> {
+        let lines = request.headers().get_all(COOKIE).filter_map(|value| value.to_str().ok());
+        // One by one: of cookies that are read together, a malformed one of another service on this host would spoil all.
+        let mut cookies = lines.flat_map(|line| line.split(';')).filter_map(|pair| Cookie::parse(pair).ok());
+        let cookie = cookies.find(|cookie| cookie.name() == self.cookie);
+        let session = cookie.and_then(|cookie| open_session(self.secret.expose(), cookie.value()));
         let session = session.filter(|session| session.until > Utc::now().timestamp());
         // What a WebSocket says is not kept from other origins by the browser.
         let reads = matches!(*request.method(), Method::GET | Method::HEAD) && !request.headers().contains_key(UPGRADE);
         if session.is_some() && !reads {
-            self.expect_own_page(request, false)?;
+            self.refuse_cross_site(request, false)?;
         }
         Ok(session)
     }
@@ -122,7 +108,7 @@ impl Sessions {
     }
 
     /// Browsers say where a request comes from; programs do not have to, unless a cookie speaks for them.
-    pub(crate) fn expect_own_page(&self, request: &HttpRequest, programs_too: bool) -> Result<(), Fault> {
+    pub(crate) fn refuse_cross_site(&self, request: &HttpRequest, programs_too: bool) -> Result<(), ApiError> {
         let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
         let from_here = match text(ORIGIN) {
             Some(origin) => {
@@ -136,12 +122,17 @@ impl Sessions {
             return Ok(());
         }
         let detail = "This came from a page of another site. Send an API key instead: `Authorization: Bearer wl_…`.";
-        Err(Fault::new(ProblemKind::Forbidden, detail))
+        Err(ApiError::new(ProblemKind::Forbidden, detail))
     }
 
-    fn set_cookie(&self, request: &HttpRequest, token: &str, seconds: i64) -> String {
-        let secure = if self.secure || request.connection_info().scheme() == "https" { "; Secure" } else { "" };
-        format!("{}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}", self.cookie)
+    fn make_cookie<'t>(&'t self, request: &HttpRequest, token: &'t str, seconds: i64) -> Cookie<'t> {
+        Cookie::build(self.cookie.as_str(), token)
+            .path("/")
+            .max_age(time::Duration::seconds(seconds))
+            .http_only(true)
+            .same_site(SameSite::Strict)
+            .secure(self.secure || request.connection_info().scheme() == "https")
+            .finish()
     }
 }
 
@@ -194,14 +185,14 @@ pub struct SignIn {
 #[utoipa::path(get, path = "/v1/session", tag = "session", security(()),
     responses((status = 200, description = "Who this browser is signed in as, if anybody", body = SessionView))
 )]
-pub async fn read(gateway: web::Data<Gateway>, request: HttpRequest) -> Answer {
+pub async fn read(gateway: web::Data<Gateway>, request: HttpRequest) -> ApiResult {
     let Some(session) = gateway.sessions.of(&request)? else { return Ok(HttpResponse::Ok().json(SessionView::NONE)) };
-    let identity = match gateway.keys.identify(session.key_hash).await {
+    let identity = match gateway.authenticator.identify(session.key_hash).await {
         Ok(identity) => identity,
-        Err(fault) if fault.kind() == ProblemKind::Unavailable => return Err(fault),
+        Err(error) if error.kind() == ProblemKind::Unavailable => return Err(error),
         Err(_gone) => return Ok(HttpResponse::Ok().json(SessionView::NONE)),
     };
-    if session.until - Utc::now().timestamp() > LASTS - RENEWED_AFTER {
+    if session.until - Utc::now().timestamp() > TTL_SECONDS - RENEWAL_AGE {
         return Ok(HttpResponse::Ok().json(SessionView::of(&identity, session.until)));
     }
     Ok(answer_session(&gateway, &request, &identity, session.key_hash))
@@ -217,18 +208,18 @@ pub async fn read(gateway: web::Data<Gateway>, request: HttpRequest) -> Answer {
         (status = 422, description = "validation-failed", body = StoredProblem),
     )
 )]
-pub async fn sign_in(gateway: web::Data<Gateway>, request: HttpRequest, payload: web::Payload) -> Answer {
-    gateway.sessions.expect_own_page(&request, true)?;
+pub async fn sign_in(gateway: web::Data<Gateway>, request: HttpRequest, payload: web::Payload) -> ApiResult {
+    gateway.sessions.refuse_cross_site(&request, true)?;
     let body = read_json(&request, payload, gateway.http.max_body.0).await?;
     let key_hash = match check(&body)? {
-        With::Key(key) if is_shaped(key) => hash_token(key),
-        With::Key(_) => return Err(refused("This is not an API key; keys begin with `wl_`.")),
-        With::Once(token) => gateway.sessions.take_once(token).ok_or_else(|| {
+        Credentials::Key(key) if is_key_shaped(key) => hash_token(key),
+        Credentials::Key(_) => return Err(refused("This is not an API key; keys begin with `wl_`.")),
+        Credentials::Once(token) => gateway.sessions.one_time.remove(&hash_token(token)).ok_or_else(|| {
             refused("This link was used before, or is more than an hour old. Sign in with the API key.")
         })?,
     };
-    let identity = match gateway.keys.identify(key_hash).await {
-        Err(fault) if fault.kind() == ProblemKind::Unauthorized => {
+    let identity = match gateway.authenticator.identify(key_hash).await {
+        Err(error) if error.kind() == ProblemKind::Unauthorized => {
             return Err(refused("This API key does not open anything. Check it, or ask for a new one."));
         }
         found => found?,
@@ -244,32 +235,30 @@ pub async fn sign_in(gateway: web::Data<Gateway>, request: HttpRequest, payload:
         (status = 403, description = "forbidden: from another site's page", body = StoredProblem),
     )
 )]
-pub async fn sign_out(gateway: web::Data<Gateway>, request: HttpRequest) -> Answer {
-    gateway.sessions.expect_own_page(&request, true)?;
-    Ok(HttpResponse::NoContent().insert_header((SET_COOKIE, gateway.sessions.set_cookie(&request, "", 0))).finish())
+pub async fn sign_out(gateway: web::Data<Gateway>, request: HttpRequest) -> ApiResult {
+    gateway.sessions.refuse_cross_site(&request, true)?;
+    Ok(HttpResponse::NoContent().cookie(gateway.sessions.make_cookie(&request, "", 0)).finish())
 }
 
 fn answer_session(gateway: &Gateway, request: &HttpRequest, identity: &Identity, key_hash: [u8; 32]) -> HttpResponse {
     let sessions = &gateway.sessions;
-    let until = Utc::now().timestamp() + LASTS;
+    let until = Utc::now().timestamp() + TTL_SECONDS;
     let token = seal_session(sessions.secret.expose(), Session { key_hash, until });
-    HttpResponse::Ok()
-        .insert_header((SET_COOKIE, sessions.set_cookie(request, &token, LASTS)))
-        .json(SessionView::of(identity, until))
+    HttpResponse::Ok().cookie(sessions.make_cookie(request, &token, TTL_SECONDS)).json(SessionView::of(identity, until))
 }
 
 /// What somebody signs in with.
-enum With<'a> {
+enum Credentials<'a> {
     Key(&'a str),
     Once(&'a str),
 }
 
-fn check(body: &Value) -> Result<With<'_>, Fault> {
+fn check(body: &Value) -> Result<Credentials<'_>, ApiError> {
     let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
     let known = body.as_object().is_some_and(|fields| fields.len() == 1);
     match (text("key"), text("once")) {
-        (Some(key), None) if known => Ok(With::Key(key)),
-        (None, Some(token)) if known => Ok(With::Once(token)),
+        (Some(key), None) if known => Ok(Credentials::Key(key)),
+        (None, Some(token)) if known => Ok(Credentials::Once(token)),
         _ => {
             let detail = "is required, and nothing beside it: an API key".to_owned();
             Err(Problem::invalid(vec![FieldError { pointer: "/key".to_owned(), detail }]).into())
@@ -277,6 +266,6 @@ fn check(body: &Value) -> Result<With<'_>, Fault> {
     }
 }
 
-fn refused(detail: &str) -> Fault {
-    Fault::new(ProblemKind::Unauthorized, detail)
+fn refused(detail: &str) -> ApiError {
+    ApiError::new(ProblemKind::Unauthorized, detail)
 }

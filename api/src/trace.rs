@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::auth::Identity;
 use crate::gateway::Gateway;
-use crate::under_way::count_until_sent;
+use crate::in_flight::count_until_sent;
 
 /// Header field that names a request in the log, given by the caller or made here.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -30,7 +30,7 @@ pub struct RouteName(pub &'static str);
 
 /// The job a request turned out to be about.
 #[derive(Debug, Clone, Copy)]
-pub struct AboutJob(pub Uuid);
+pub struct LoggedJob(pub Uuid);
 
 /// Follows one request from its first byte to its answer's head.
 ///
@@ -44,7 +44,7 @@ pub async fn follow(
     let context = TraceContext::continue_or_start(text(request.headers(), &TRACEPARENT));
     let id = request_id(request.headers());
     let gateway = request.app_data::<web::Data<Gateway>>().cloned();
-    let one = gateway.as_ref().map(|gateway| gateway.under_way.enter());
+    let one = gateway.as_ref().map(|gateway| gateway.in_flight.enter());
     let method = request.method().clone();
     request.extensions_mut().insert(Trace(context));
 
@@ -73,7 +73,7 @@ fn record(response: &ServiceResponse<BoxBody>, method: &str, started: Instant) {
     let extensions = response.request().extensions();
     let route = extensions.get::<RouteName>().map_or("(none)", |route| route.0);
     let identity = extensions.get::<Identity>();
-    let job = extensions.get::<AboutJob>().map(|about| about.0.to_string());
+    let job = extensions.get::<LoggedJob>().map(|about| about.0.to_string());
     tracing::info!(
         route,
         status,

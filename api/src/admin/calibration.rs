@@ -7,8 +7,8 @@ use store::RunsQuery;
 use utoipa::ToSchema;
 
 use crate::auth::Identity;
+use crate::error::ApiResult;
 use crate::gateway::Gateway;
-use crate::problem::Answer;
 
 /// Newest runs of each report that are looked at.
 const RUNS: u32 = 500;
@@ -59,7 +59,7 @@ impl CalibrationView {
 #[utoipa::path(get, path = "/v1/admin/calibration", tag = "admin",
     responses((status = 200, description = "By report, and of all", body = CalibrationsView))
 )]
-pub async fn read(gateway: web::Data<Gateway>, identity: Identity) -> Answer {
+pub async fn read(gateway: web::Data<Gateway>, identity: Identity) -> ApiResult {
     let names: Vec<String> = gateway.catalogue.snapshot().reports.keys().cloned().collect();
     let of = |report: &String| RunsQuery { tenant: identity.tenant.clone(), report: report.clone(), after: None };
     let runs = gateway.store.finished_runs(names.iter().map(of).collect(), RUNS).await?;

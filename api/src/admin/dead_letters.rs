@@ -11,12 +11,12 @@ use uuid::Uuid;
 
 use crate::auth::Identity;
 use crate::body::read_json;
+use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
 use crate::jobs::list::{JobsView, ListQuery, Page, parse_query};
 use crate::jobs::parse_id;
 use crate::jobs::replay::answer_replay;
 use crate::jobs::view::JobView;
-use crate::problem::{Answer, Fault};
 
 /// Jobs replayed by one call at most.
 const MAX_REPLAYS: usize = 100;
@@ -33,10 +33,10 @@ const MAX_REPLAYS: usize = 100;
         (status = 400, description = "invalid-query", body = StoredProblem),
     )
 )]
-pub async fn list(gateway: web::Data<Gateway>, identity: Identity, request: HttpRequest) -> Answer {
+pub async fn list(gateway: web::Data<Gateway>, identity: Identity, request: HttpRequest) -> ApiResult {
     let query: ListQuery = parse_query(&request)?;
     if query.has_state() {
-        return Err(Fault::new(ProblemKind::InvalidQuery, "Dead letters are failed jobs; leave `state` out."));
+        return Err(ApiError::new(ProblemKind::InvalidQuery, "Dead letters are failed jobs; leave `state` out."));
     }
     let page = Page::open(&gateway, &identity, &query, "dead-letters")?;
     let filter = JobFilter {
@@ -65,9 +65,9 @@ pub async fn replay_one(
     identity: Identity,
     id: web::Path<String>,
     request: HttpRequest,
-) -> Answer {
+) -> ApiResult {
     let id = parse_id(&id)?;
-    let owner = owner_in_tenant(&gateway, &identity, id).await?.ok_or_else(Fault::no_such_job)?;
+    let owner = owner_in_tenant(&gateway, &identity, id).await?.ok_or_else(ApiError::no_such_job)?;
     answer_replay(&gateway, &owner, id, &request).await
 }
 
@@ -103,7 +103,7 @@ pub async fn replay_many(
     identity: Identity,
     request: HttpRequest,
     payload: web::Payload,
-) -> Answer {
+) -> ApiResult {
     let body = read_json(&request, payload, gateway.http.max_body.0).await?;
     let mut outcome = ReplayedMany { replayed: Vec::new(), wrong_state: Vec::new(), not_found: Vec::new() };
     for id in check(&body)? {
@@ -121,9 +121,9 @@ pub async fn replay_many(
 }
 
 /// Reads `{"jobs": [id, …]}`.
-fn check(body: &Value) -> Result<Vec<Uuid>, Fault> {
+fn check(body: &Value) -> Result<Vec<Uuid>, ApiError> {
     let Value::Object(fields) = body else {
-        return Err(Fault::new(
+        return Err(ApiError::new(
             ProblemKind::InvalidBody,
             "The body must be a JSON object such as {\"jobs\": [\"…\"]}.",
         ));
@@ -150,7 +150,7 @@ fn check(body: &Value) -> Result<Vec<Uuid>, Fault> {
 }
 
 /// Finds whose job it is, as long as it is one of the tenant's.
-async fn owner_in_tenant(gateway: &Gateway, identity: &Identity, id: Uuid) -> Result<Option<Caller>, Fault> {
+async fn owner_in_tenant(gateway: &Gateway, identity: &Identity, id: Uuid) -> Result<Option<Caller>, ApiError> {
     let job = gateway.store.job_by_id(id).await?;
     Ok(job.map(|job| job.caller).filter(|owner| owner.tenant == identity.tenant))
 }

@@ -9,9 +9,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::auth::Identity;
+use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
 use crate::jobs::list::parse_query;
-use crate::problem::{Answer, Fault};
 
 /// Which deliveries.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -90,13 +90,13 @@ impl From<Delivery> for DeliveryView {
         (status = 400, description = "invalid-query", body = StoredProblem),
     )
 )]
-pub async fn list(gateway: web::Data<Gateway>, identity: Identity, request: HttpRequest) -> Answer {
+pub async fn list(gateway: web::Data<Gateway>, identity: Identity, request: HttpRequest) -> ApiResult {
     let query: DeliveriesQuery = parse_query(&request)?;
     let most = gateway.http.max_page;
     let limit = query.limit.unwrap_or(50.min(most));
     if limit == 0 || limit > most {
         let detail = format!("`limit` must be between 1 and {most}.");
-        return Err(Fault::new(ProblemKind::InvalidQuery, detail));
+        return Err(ApiError::new(ProblemKind::InvalidQuery, detail));
     }
     let deliveries = gateway.store.deliveries(&identity.tenant, query.state, limit).await?;
     Ok(HttpResponse::Ok().json(DeliveriesView { deliveries: deliveries.into_iter().map(Into::into).collect() }))

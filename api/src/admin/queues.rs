@@ -6,8 +6,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::auth::Identity;
+use crate::error::ApiResult;
 use crate::gateway::Gateway;
-use crate::problem::Answer;
 
 /// A queue of the broker's. Numbers only: queues are shared by all tenants.
 #[derive(Debug, Serialize, ToSchema)]
@@ -33,7 +33,7 @@ pub struct QueuesView {
 #[utoipa::path(get, path = "/v1/admin/queues", tag = "admin",
     responses((status = 200, description = "Every queue", body = QueuesView))
 )]
-pub async fn list(gateway: web::Data<Gateway>, _identity: Identity) -> Answer {
+pub async fn list(gateway: web::Data<Gateway>, _identity: Identity) -> ApiResult {
     let mut queues = Vec::with_capacity(Queue::ALL.len());
     for queue in Queue::ALL {
         let depth = gateway.broker.depth(queue).await;

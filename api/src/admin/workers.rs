@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::auth::Identity;
+use crate::error::ApiResult;
 use crate::gateway::Gateway;
-use crate::problem::Answer;
 
 /// A worker process. Workers are shared by all tenants; which jobs they hold is not told.
 #[derive(Debug, Serialize, ToSchema)]
@@ -46,7 +46,7 @@ pub struct WorkersView {
 #[utoipa::path(get, path = "/v1/admin/workers", tag = "admin",
     responses((status = 200, description = "Every worker", body = WorkersView))
 )]
-pub async fn list(gateway: web::Data<Gateway>, _identity: Identity) -> Answer {
+pub async fn list(gateway: web::Data<Gateway>, _identity: Identity) -> ApiResult {
     let workers = gateway.store.workers().await?.into_iter().map(|worker| WorkerView {
         id: worker.info.id,
         host: worker.info.host,

@@ -4,13 +4,20 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use model::artifact::{Artifact, Format, Receipt};
 use model::job::{Caller, Job};
 use model::problem::{ProblemKind, StoredProblem};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::parse_id;
 use crate::auth::Identity;
 use crate::download::answer_file;
+use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
-use crate::problem::{Answer, Fault};
+
+/// Which file of which job.
+#[derive(Debug, Deserialize)]
+pub struct ArtifactPath {
+    id: String,
+    format: String,
+}
 
 /// Fetches a file of a job: a redirect to a signed address, or the file itself.
 #[utoipa::path(get, path = "/v1/jobs/{id}/artifacts/{format}", tag = "artifacts",
@@ -31,13 +38,16 @@ use crate::problem::{Answer, Fault};
 pub async fn file(
     gateway: web::Data<Gateway>,
     identity: Identity,
-    path: web::Path<(String, String)>,
+    path: web::Path<ArtifactPath>,
     request: HttpRequest,
-) -> Answer {
+) -> ApiResult {
     let (_, artifact) = find(&gateway, &identity, &path).await?;
     // By the database's clock: that of this machine may be wrong.
     if gateway.store.now().await? >= artifact.expires_at {
-        return Err(Fault::new(ProblemKind::ArtifactExpired, "The file is no longer kept. Submit the report again."));
+        return Err(ApiError::new(
+            ProblemKind::ArtifactExpired,
+            "The file is no longer kept. Submit the report again.",
+        ));
     }
     answer_file(&gateway, &request, &artifact).await
 }
@@ -53,13 +63,13 @@ pub async fn file(
         (status = 404, description = "job-not-found, artifact-not-found", body = StoredProblem),
     )
 )]
-pub async fn receipt(gateway: web::Data<Gateway>, identity: Identity, path: web::Path<(String, String)>) -> Answer {
+pub async fn receipt(gateway: web::Data<Gateway>, identity: Identity, path: web::Path<ArtifactPath>) -> ApiResult {
     let (job, artifact) = find(&gateway, &identity, &path).await?;
-    let hidden = gateway.versions.hidden(&job).await?;
+    let sensitive = gateway.report_versions.sensitive_params(&job).await?;
     Ok(HttpResponse::Ok().json(Receipt {
         job_id: job.id,
         attempt: artifact.attempt,
-        params: hidden.cover(&job.params).into_owned(),
+        params: sensitive.redact(&job.params).into_owned(),
         report: job.report,
         report_version: job.report_version,
         format: artifact.format,
@@ -91,15 +101,15 @@ pub struct Revoked {
         (status = 404, description = "job-not-found, artifact-not-found", body = StoredProblem),
     )
 )]
-pub async fn revoke_link(gateway: web::Data<Gateway>, identity: Identity, path: web::Path<(String, String)>) -> Answer {
+pub async fn revoke_link(gateway: web::Data<Gateway>, identity: Identity, path: web::Path<ArtifactPath>) -> ApiResult {
     let (_, artifact) = find(&gateway, &identity, &path).await?;
     let revoked = gateway.store.revoke_links(&identity, artifact.id).await?;
     Ok(HttpResponse::Ok().json(Revoked { revoked }))
 }
 
-async fn find(gateway: &Gateway, caller: &Caller, (id, format): &(String, String)) -> Result<(Job, Artifact), Fault> {
-    let mut job = gateway.store.job(caller, parse_id(id)?).await?.ok_or_else(Fault::no_such_job)?;
-    let format = format.parse::<Format>().ok();
+async fn find(gateway: &Gateway, caller: &Caller, path: &ArtifactPath) -> Result<(Job, Artifact), ApiError> {
+    let mut job = gateway.store.job(caller, parse_id(&path.id)?).await?.ok_or_else(ApiError::no_such_job)?;
+    let format = path.format.parse::<Format>().ok();
     match job.artifacts.iter().position(|artifact| Some(artifact.format) == format) {
         Some(index) => {
             let artifact = job.artifacts.swap_remove(index);
@@ -107,11 +117,11 @@ async fn find(gateway: &Gateway, caller: &Caller, (id, format): &(String, String
         }
         None if job.state.is_final() => {
             let detail = format!("The job is {} and has no file of this format.", job.state);
-            Err(Fault::new(ProblemKind::ArtifactNotFound, detail))
+            Err(ApiError::new(ProblemKind::ArtifactNotFound, detail))
         }
         None => {
             let detail = format!("The job is {}; files are there once it is done.", job.state);
-            Err(Fault::new(ProblemKind::ArtifactNotFound, detail))
+            Err(ApiError::new(ProblemKind::ArtifactNotFound, detail))
         }
     }
 }

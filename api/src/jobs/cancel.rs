@@ -7,10 +7,10 @@ use model::problem::{ProblemKind, StoredProblem};
 use store::Changed;
 
 use super::parse_id;
-use super::view::{JobView, Viewer};
+use super::view::{JobPresenter, JobView};
 use crate::auth::Identity;
+use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
-use crate::problem::{Answer, Fault};
 
 /// Cancels a job that is not final. From the answer on no success is announced. Cancelling a cancelled job changes nothing.
 #[utoipa::path(post, path = "/v1/jobs/{id}/cancel", tag = "jobs",
@@ -26,17 +26,17 @@ pub async fn cancel(
     identity: Identity,
     id: web::Path<String>,
     request: HttpRequest,
-) -> Answer {
+) -> ApiResult {
     let job = match gateway.store.cancel(&identity, parse_id(&id)?).await? {
         Changed::Yes(job) => job,
         // The same call again: the answer to the first one may have been lost.
         Changed::WrongState(job) if job.state == JobState::Cancelled => job,
         Changed::WrongState(job) => {
             let detail = format!("The job is {}; only a job that is not final can be cancelled.", job.state);
-            return Err(Fault::new(ProblemKind::WrongState, detail));
+            return Err(ApiError::new(ProblemKind::WrongState, detail));
         }
-        Changed::NotFound => return Err(Fault::no_such_job()),
+        Changed::NotFound => return Err(ApiError::no_such_job()),
     };
-    let body = Viewer::new(&gateway, &request).write(&job).await?;
+    let body = JobPresenter::new(&gateway, &request).write(&job).await?;
     Ok(HttpResponse::Ok().insert_header(ContentType::json()).body(body))
 }

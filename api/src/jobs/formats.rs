@@ -14,18 +14,21 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::check::{MAX_AGE, NotifyBody, Wanted, check_formats, check_notify, refuse_unknown, wrong};
+use super::answer_submit::answer_submit;
+use super::check_fields::{check_formats, refuse_unknown, wrong};
+use super::check_notify::{NotifyBody, check_notify};
+use super::check_submit::MAX_AGE;
 use super::parse_id;
-use super::submit::{Admitted, Asking, carry_out};
+use super::submit_headers::SubmitHeaders;
+use super::submit_request::{KeptParquet, SubmitRequest};
 use super::view::JobView;
 use crate::auth::Identity;
 use crate::body::read_json;
+use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
-use crate::limits::Standing;
-use crate::problem::{Answer, Fault};
-use crate::trace::Trace;
 
-/// What a request for further formats says. Written down for the document of the API; [`check`] reads it.
+// Written down for the document of the API; `check_body` reads it.
+/// What a request for further formats says.
 #[derive(Debug, Deserialize, ToSchema)]
 #[expect(dead_code, reason = "describes the body in the OpenAPI document")]
 #[schema(as = FurtherFormats)]
@@ -77,53 +80,42 @@ pub struct FormatsBody {
 pub async fn make(
     gateway: web::Data<Gateway>,
     identity: Identity,
-    trace: web::ReqData<Trace>,
     id: web::Path<String>,
     request: HttpRequest,
     payload: web::Payload,
-) -> Answer {
+) -> ApiResult {
     let id = parse_id(&id)?;
-    let mut asking = Asking::of(&gateway, &identity, &request)?;
+    let mut headers = SubmitHeaders::read(&gateway, &identity, &request)?;
     let body = read_json(&request, payload, gateway.http.max_body.0).await?;
     // The same formats of another job are another request.
-    asking.hash(&identity, &json!({"made_from": id, "body": body}));
-    let admitted = admit(&gateway, &identity, id, body).await;
-    let admitted = admitted.map(|(wanted, standing)| {
-        Admitted::new(&gateway, &identity, &request, (wanted, standing, trace.0.to_string()))
-    });
-    carry_out(&gateway, &identity, &request, asking, admitted).await
+    headers.hash_body(&identity, &json!({"made_from": id, "body": body}));
+    let checked = check(&gateway, &identity, id, body).await;
+    answer_submit(&gateway, &identity, &request, headers, checked).await
 }
 
-/// Checks that there is a file to make the formats from, then what is asked for, and lets it in.
-async fn admit(
-    gateway: &Gateway,
-    identity: &Identity,
-    id: Uuid,
-    body: Value,
-) -> Result<(Wanted, Option<Standing>), Fault> {
-    let job = gateway.store.job(identity, id).await?.ok_or_else(Fault::no_such_job)?;
+/// Checks that there is a file to make the formats from, then what is asked for.
+async fn check(gateway: &Gateway, identity: &Identity, id: Uuid, body: Value) -> Result<SubmitRequest, ApiError> {
+    let job = gateway.store.job(identity, id).await?.ok_or_else(ApiError::no_such_job)?;
     let kept = kept_parquet(&job)?;
     // By the database's clock: that of this machine may be wrong.
     if gateway.store.now().await? >= kept.expires_at {
-        return Err(Fault::new(
+        return Err(ApiError::new(
             ProblemKind::ArtifactExpired,
             "The job's Parquet file is no longer kept, so nothing can be made from it. Run the report again, and ask for parquet too.",
         ));
     }
-    let made_from = Some((job.id, kept.object_key.clone()));
-    let report = gateway.versions.definition(&job).await?;
-    let wanted = Wanted { made_from, ..check(gateway, job, report, body)? };
-    let standing = gateway.limits.admit(&identity.tenant).await?;
-    Ok((wanted, standing))
+    let made_from = Some(KeptParquet { job_id: job.id, object_key: kept.object_key.clone() });
+    let report = gateway.report_versions.definition(&job).await?;
+    Ok(SubmitRequest { made_from, ..check_body(gateway, job, report, body)? })
 }
 
 /// Returns the complete Parquet file of a finished job.
-fn kept_parquet(job: &Job) -> Result<&Artifact, Fault> {
+fn kept_parquet(job: &Job) -> Result<&Artifact, ApiError> {
     if job.state != JobState::Done {
         let detail = format!("The job is {}; further formats can be made once it is done.", job.state);
-        return Err(Fault::new(ProblemKind::WrongState, detail));
+        return Err(ApiError::new(ProblemKind::WrongState, detail));
     }
-    let missing = |why: &str| Fault::new(ProblemKind::ParquetMissing, why);
+    let missing = |why: &str| ApiError::new(ProblemKind::ParquetMissing, why);
     let kept = job.artifacts.iter().find(|artifact| artifact.format == Format::Parquet).ok_or_else(|| {
         missing(
             "The job was not asked for a Parquet file, which further formats are made from. Run the report again, and ask for \
@@ -140,10 +132,10 @@ fn kept_parquet(job: &Job) -> Result<&Artifact, Fault> {
 }
 
 /// Checks the body against the definition that the job was submitted with.
-fn check(gateway: &Gateway, job: Job, report: ReportDefinition, body: Value) -> Result<Wanted, Fault> {
+fn check_body(gateway: &Gateway, job: Job, report: ReportDefinition, body: Value) -> Result<SubmitRequest, ApiError> {
     let Value::Object(mut fields) = body else {
         let detail = "The body must be a JSON object such as {\"formats\": [\"xlsx\"]}.";
-        return Err(Fault::new(ProblemKind::InvalidBody, detail));
+        return Err(ApiError::new(ProblemKind::InvalidBody, detail));
     };
     let mut errors = Vec::new();
     let given = fields.remove("formats");
@@ -161,7 +153,14 @@ fn check(gateway: &Gateway, job: Job, report: ReportDefinition, body: Value) -> 
     match (formats, notify) {
         (Some(formats), Some(notify)) if errors.is_empty() => {
             let max_age = Some(Duration::from_secs(MAX_AGE));
-            Ok(Wanted { report: Arc::new(report), params: job.params, formats, notify, max_age, made_from: None })
+            Ok(SubmitRequest {
+                report: Arc::new(report),
+                params: job.params,
+                formats,
+                notify,
+                max_age,
+                made_from: None,
+            })
         }
         _ => Err(Problem::invalid(errors).into()),
     }

@@ -10,10 +10,10 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::parse_id;
-use super::view::Viewer;
+use super::view::JobPresenter;
 use crate::auth::Identity;
+use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
-use crate::problem::{Answer, Fault};
 
 /// The links to a job's files.
 #[derive(Debug, Serialize, ToSchema)]
@@ -83,14 +83,14 @@ pub async fn list(
     identity: Identity,
     id: web::Path<String>,
     request: HttpRequest,
-) -> Answer {
+) -> ApiResult {
     let id = parse_id(&id)?;
-    gateway.store.job(&identity, id).await?.ok_or_else(Fault::no_such_job)?;
-    let viewer = Viewer::new(&gateway, &request);
+    gateway.store.job(&identity, id).await?.ok_or_else(ApiError::no_such_job)?;
+    let presenter = JobPresenter::new(&gateway, &request);
     let links = gateway.store.links_of_job(&identity, id).await?;
     let links = links.into_iter().map(|link| {
         let token = link_token(gateway.link_secret.expose(), link.link_id);
-        LinkView::of(link, viewer.url(&format!("/d/{token}")))
+        LinkView::of(link, presenter.url(&format!("/d/{token}")))
     });
     Ok(HttpResponse::Ok().json(LinksView { links: links.collect() }))
 }

@@ -10,10 +10,10 @@ use store::JobFilter;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::view::{JobView, Viewer};
+use super::view::{JobPresenter, JobView};
 use crate::auth::Identity;
+use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
-use crate::problem::{Answer, Fault};
 
 /// A page has this many jobs unless `limit` says otherwise.
 const PAGE: u32 = 50;
@@ -68,7 +68,7 @@ pub struct JobsView<'a> {
         (status = 400, description = "invalid-query", body = StoredProblem),
     )
 )]
-pub async fn list(gateway: web::Data<Gateway>, identity: Identity, request: HttpRequest) -> Answer {
+pub async fn list(gateway: web::Data<Gateway>, identity: Identity, request: HttpRequest) -> ApiResult {
     let query: ListQuery = parse_query(&request)?;
     let page = Page::open(&gateway, &identity, &query, "jobs")?;
     let filter = JobFilter {
@@ -87,11 +87,11 @@ pub async fn list(gateway: web::Data<Gateway>, identity: Identity, request: Http
 ///
 /// # Errors
 /// `invalid-query`.
-pub fn parse_query<T: for<'de> Deserialize<'de>>(request: &HttpRequest) -> Result<T, Fault> {
+pub fn parse_query<T: for<'de> Deserialize<'de>>(request: &HttpRequest) -> Result<T, ApiError> {
     web::Query::<T>::from_query(request.query_string()).map(web::Query::into_inner).map_err(|error| {
         let said = error.to_string();
         let said = said.split_once(": ").map_or(said.as_str(), |(_, said)| said);
-        Fault::new(ProblemKind::InvalidQuery, format!("The query string cannot be read: {said}."))
+        ApiError::new(ProblemKind::InvalidQuery, format!("The query string cannot be read: {said}."))
     })
 }
 
@@ -110,12 +110,12 @@ impl Page {
     ///
     /// # Errors
     /// `invalid-query`.
-    pub fn open(gateway: &Gateway, identity: &Identity, query: &ListQuery, list: &str) -> Result<Self, Fault> {
+    pub fn open(gateway: &Gateway, identity: &Identity, query: &ListQuery, list: &str) -> Result<Self, ApiError> {
         let most = gateway.http.max_page;
         let limit = query.limit.unwrap_or(PAGE.min(most));
         if limit == 0 || limit > most {
             let detail = format!("`limit` must be between 1 and {most}.");
-            return Err(Fault::new(ProblemKind::InvalidQuery, detail));
+            return Err(ApiError::new(ProblemKind::InvalidQuery, detail));
         }
         let state = query.state.map_or("", JobState::as_str);
         let report = query.report.as_deref().unwrap_or_default();
@@ -123,7 +123,7 @@ impl Page {
         let open = |cursor: &String| {
             let position = open_cursor(gateway.link_secret.expose(), &purpose, cursor);
             position.and_then(|bytes| Uuid::from_slice(&bytes).ok()).ok_or_else(|| {
-                Fault::new(
+                ApiError::new(
                     ProblemKind::InvalidQuery,
                     "`cursor` is not one of this list's. Start without a cursor, and do not change the filter on the way.",
                 )
@@ -143,21 +143,21 @@ impl Page {
         request: &HttpRequest,
         query: &ListQuery,
         mut jobs: Vec<Job>,
-    ) -> Answer {
+    ) -> ApiResult {
         let more = jobs.len() > self.limit as usize;
         jobs.truncate(self.limit as usize);
-        let viewer = Viewer::new(gateway, request);
+        let presenter = JobPresenter::new(gateway, request);
         let mut views = Vec::with_capacity(jobs.len());
         for job in &jobs {
-            let hidden = gateway.versions.hidden(job).await?;
+            let sensitive = gateway.report_versions.sensitive_params(job).await?;
             gateway.hub.note(job);
-            views.push(viewer.view(job, &hidden));
+            views.push(presenter.view(job, &sensitive));
         }
         let last = jobs.last().filter(|_| more);
         let next = last.map(|job| seal_cursor(gateway.link_secret.expose(), &self.purpose, job.id.as_bytes()));
         let mut answer = HttpResponse::Ok();
         if let Some(next) = &next {
-            let url = viewer.url(&format!("{}?{}", request.path(), self.query_of(query, next)));
+            let url = presenter.url(&format!("{}?{}", request.path(), self.query_of(query, next)));
             answer.insert_header((LINK, format!("<{url}>; rel=\"next\"")));
         }
         Ok(answer.json(JobsView { jobs: views, next }))

@@ -1,9 +1,12 @@
 //! Everything under `/v1/jobs`, one file a step.
 
-pub mod address;
+pub(crate) mod admission;
+mod answer_submit;
 pub mod artifact;
 pub mod cancel;
-pub mod check;
+mod check_fields;
+pub mod check_notify;
+pub mod check_submit;
 pub mod formats;
 pub mod links;
 pub mod list;
@@ -11,6 +14,8 @@ pub mod preview;
 pub mod read;
 pub mod replay;
 pub mod submit;
+mod submit_headers;
+pub mod submit_request;
 pub mod view;
 pub mod wait;
 pub mod watch;
@@ -18,14 +23,17 @@ pub mod watch;
 use model::problem::ProblemKind;
 use uuid::Uuid;
 
-use crate::problem::Fault;
+use crate::error::ApiError;
 
 /// Reads a job's id from a path.
 ///
 /// # Errors
 /// `invalid-query`.
-pub fn parse_id(text: &str) -> Result<Uuid, Fault> {
+pub fn parse_id(text: &str) -> Result<Uuid, ApiError> {
     Uuid::try_parse(text).map_err(|_| {
-        Fault::new(ProblemKind::InvalidQuery, "The id in the path is not a UUID, such as the `id` of a submitted job.")
+        ApiError::new(
+            ProblemKind::InvalidQuery,
+            "The id in the path is not a UUID, such as the `id` of a submitted job.",
+        )
     })
 }

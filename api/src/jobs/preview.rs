@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::parse_id;
 use crate::auth::Identity;
+use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
-use crate::problem::{Answer, Fault};
 
 /// The first rows of a job. The worker writes it; this is its shape.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -39,9 +39,9 @@ pub struct PreviewColumn {
         (status = 404, description = "job-not-found; preview-not-found: with `Retry-After` while it may still come", body = StoredProblem),
     )
 )]
-pub async fn preview(gateway: web::Data<Gateway>, identity: Identity, id: web::Path<String>) -> Answer {
+pub async fn preview(gateway: web::Data<Gateway>, identity: Identity, id: web::Path<String>) -> ApiResult {
     let id = parse_id(&id)?;
-    let job = gateway.store.job(&identity, id).await?.ok_or_else(Fault::no_such_job)?;
+    let job = gateway.store.job(&identity, id).await?.ok_or_else(ApiError::no_such_job)?;
     if let Some(body) = gateway.store.preview(&identity, id).await? {
         let mut answer = HttpResponse::Ok();
         answer.insert_header(ContentType::json()).insert_header((CACHE_CONTROL, "private, no-cache"));
@@ -53,6 +53,6 @@ pub async fn preview(gateway: web::Data<Gateway>, identity: Identity, id: web::P
         JobState::Done => "was done before there was a preview, or the preview is no longer kept; fetch a file",
         JobState::Failed | JobState::Cancelled => "ended without a preview",
     };
-    let fault = Fault::new(ProblemKind::PreviewNotFound, format!("The job {why}."));
-    Err(if job.state.is_final() { fault } else { fault.header(RETRY_AFTER, HeaderValue::from_static("1")) })
+    let error = ApiError::new(ProblemKind::PreviewNotFound, format!("The job {why}."));
+    Err(if job.state.is_final() { error } else { error.header(RETRY_AFTER, HeaderValue::from_static("1")) })
 }

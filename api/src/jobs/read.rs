@@ -6,11 +6,11 @@ use model::job::Job;
 use model::problem::StoredProblem;
 
 use super::parse_id;
-use super::view::{JobView, Viewer, retry_after};
-use crate::arrival::Standing;
+use super::view::{JobPresenter, JobView, retry_after};
 use crate::auth::Identity;
+use crate::error::{ApiError, ApiResult};
+use crate::forecast::JobOutlook;
 use crate::gateway::Gateway;
-use crate::problem::{Answer, Fault};
 
 /// Shows one job of the caller's.
 #[utoipa::path(get, path = "/v1/jobs/{id}", tag = "jobs",
@@ -32,11 +32,11 @@ pub async fn read(
     identity: Identity,
     id: web::Path<String>,
     request: HttpRequest,
-) -> Answer {
-    let job = gateway.store.job(&identity, parse_id(&id)?).await?.ok_or_else(Fault::no_such_job)?;
+) -> ApiResult {
+    let job = gateway.store.job(&identity, parse_id(&id)?).await?.ok_or_else(ApiError::no_such_job)?;
     gateway.hub.note(&job);
-    let standing = gateway.arrivals.standing(&job);
-    let tag = entity_tag(&job, standing);
+    let outlook = gateway.forecaster.outlook(&job);
+    let tag = entity_tag(&job, outlook);
     let same =
         request.headers().get_all(IF_NONE_MATCH).any(|given| given.to_str().is_ok_and(|given| matches(given, &tag)));
     let mut answer = if same { HttpResponse::NotModified() } else { HttpResponse::Ok() };
@@ -47,18 +47,18 @@ pub async fn read(
     if same {
         return Ok(answer.finish());
     }
-    let hidden = gateway.versions.hidden(&job).await?;
-    let body = Viewer::new(&gateway, &request).write_at(&job, &hidden, standing);
+    let sensitive = gateway.report_versions.sensitive_params(&job).await?;
+    let body = JobPresenter::new(&gateway, &request).write_at(&job, &sensitive, outlook);
     Ok(answer.insert_header(ContentType::json()).body(body))
 }
 
 /// What changes about a job without a new event is its progress, and where it stands; seconds are enough of that.
-fn entity_tag(job: &Job, standing: Standing) -> String {
+fn entity_tag(job: &Job, outlook: JobOutlook) -> String {
     let progress = &job.progress;
     let total = progress.total_rows.map_or_else(String::new, |total| total.to_string());
     let (attempt, phase) = (job.attempt, progress.phase.as_str());
-    let position = standing.position.unwrap_or_default();
-    let second = standing.eta().map(|eta| eta.second()).unwrap_or_default();
+    let position = outlook.position.unwrap_or_default();
+    let second = outlook.eta().map(|eta| eta.second()).unwrap_or_default();
     format!("W/\"{}-{attempt}-{phase}-{}-{total}-{}-{position}-{second}\"", job.seq, progress.rows, progress.bytes)
 }
 

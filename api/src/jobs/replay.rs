@@ -8,10 +8,10 @@ use store::Changed;
 use uuid::Uuid;
 
 use super::parse_id;
-use super::view::{JobView, Viewer, retry_after};
+use super::view::{JobPresenter, JobView, retry_after};
 use crate::auth::Identity;
+use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
-use crate::problem::{Answer, Fault};
 
 /// Runs a failed job again: counters start anew, attempt and event numbers go on.
 #[utoipa::path(post, path = "/v1/jobs/{id}/replay", tag = "jobs",
@@ -27,7 +27,7 @@ pub async fn replay(
     identity: Identity,
     id: web::Path<String>,
     request: HttpRequest,
-) -> Answer {
+) -> ApiResult {
     answer_replay(&gateway, &identity, parse_id(&id)?, &request).await
 }
 
@@ -35,19 +35,19 @@ pub async fn replay(
 ///
 /// # Errors
 /// `job-not-found`, `wrong-state`; the store's.
-pub async fn answer_replay(gateway: &Gateway, caller: &Caller, id: Uuid, request: &HttpRequest) -> Answer {
+pub async fn answer_replay(gateway: &Gateway, caller: &Caller, id: Uuid, request: &HttpRequest) -> ApiResult {
     let job = match gateway.store.replay(caller, id).await? {
         Changed::Yes(job) => job,
         Changed::WrongState(job) => {
             let detail = format!("The job is {}; only a failed job can be replayed.", job.state);
-            return Err(Fault::new(ProblemKind::WrongState, detail));
+            return Err(ApiError::new(ProblemKind::WrongState, detail));
         }
-        Changed::NotFound => return Err(Fault::no_such_job()),
+        Changed::NotFound => return Err(ApiError::no_such_job()),
     };
-    let viewer = Viewer::new(gateway, request);
+    let presenter = JobPresenter::new(gateway, request);
     let mut answer = HttpResponse::Accepted();
     answer
-        .insert_header((LOCATION, viewer.job_url(job.id)))
+        .insert_header((LOCATION, presenter.job_url(job.id)))
         .insert_header((RETRY_AFTER, retry_after(&job).unwrap_or(1)));
-    Ok(answer.insert_header(ContentType::json()).body(viewer.write(&job).await?))
+    Ok(answer.insert_header(ContentType::json()).body(presenter.write(&job).await?))
 }

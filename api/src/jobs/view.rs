@@ -15,10 +15,10 @@ use store::StoreError;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::arrival::Standing;
-use crate::arrival::view::{EtaView, QueueView};
+use crate::forecast::JobOutlook;
+use crate::forecast::view::{EtaView, QueuePositionView};
 use crate::gateway::Gateway;
-use crate::reports::Hidden;
+use crate::report_versions::SensitiveParams;
 
 /// One request to run a report with given parameters and formats.
 #[derive(Debug, Serialize, ToSchema)]
@@ -50,7 +50,7 @@ pub struct JobView<'a> {
     /// How far the running or last attempt is.
     progress: ProgressView,
     /// Where it stands in its lane's queue, while it waits.
-    queue: Option<QueueView>,
+    queue: Option<QueuePositionView>,
     /// When it will be ready, learned from runs before; null while there are too few, or when it takes longer than they did.
     eta: Option<EtaView>,
     /// When it was submitted.
@@ -145,12 +145,12 @@ impl From<Progress> for ProgressView {
 
 /// Shows jobs to the caller of one request.
 #[derive(Debug)]
-pub struct Viewer<'a> {
+pub struct JobPresenter<'a> {
     gateway: &'a Gateway,
     base: Cow<'a, str>,
 }
 
-impl<'a> Viewer<'a> {
+impl<'a> JobPresenter<'a> {
     /// Takes the base of all links from the configuration, else from the request.
     #[must_use]
     pub fn new(gateway: &'a Gateway, request: &HttpRequest) -> Self {
@@ -181,50 +181,50 @@ impl<'a> Viewer<'a> {
     /// # Errors
     /// The store's, when it has to be asked what is sensitive.
     pub async fn write(&self, job: &Job) -> Result<Vec<u8>, StoreError> {
-        let hidden = self.gateway.versions.hidden(job).await?;
-        Ok(self.write_with(job, &hidden))
+        let sensitive = self.gateway.report_versions.sensitive_params(job).await?;
+        Ok(self.write_with(job, &sensitive))
     }
 
-    /// Writes a job as JSON, `hidden` being known.
+    /// Writes a job as JSON, `sensitive` being known.
     #[must_use]
-    pub fn write_with(&self, job: &Job, hidden: &Hidden) -> Vec<u8> {
+    pub fn write_with(&self, job: &Job, sensitive: &SensitiveParams) -> Vec<u8> {
         // The view is made of strings, numbers and times, so that writing it cannot fail.
-        serde_json::to_vec(&self.view(job, hidden)).unwrap_or_default()
+        serde_json::to_vec(&self.view(job, sensitive)).unwrap_or_default()
     }
 
     /// Writes a job as JSON, where it stands being known too.
     #[must_use]
-    pub fn write_at(&self, job: &Job, hidden: &Hidden, standing: Standing) -> Vec<u8> {
-        serde_json::to_vec(&self.view_at(job, hidden, standing)).unwrap_or_default()
+    pub fn write_at(&self, job: &Job, sensitive: &SensitiveParams, outlook: JobOutlook) -> Vec<u8> {
+        serde_json::to_vec(&self.view_at(job, sensitive, outlook)).unwrap_or_default()
     }
 
     /// Writes a job as it was when it was submitted, with what was foretold then: each repeat is told the same.
     #[must_use]
-    pub fn write_submitted(&self, job: &Job, hidden: &Hidden) -> Vec<u8> {
-        self.write_at(job, hidden, Standing::at_submit(job))
+    pub fn write_submitted(&self, job: &Job, sensitive: &SensitiveParams) -> Vec<u8> {
+        self.write_at(job, sensitive, JobOutlook::at_submit(job))
     }
 
     /// Shows a job.
     #[must_use]
-    pub fn view<'j>(&self, job: &'j Job, hidden: &Hidden) -> JobView<'j> {
-        self.view_at(job, hidden, self.gateway.arrivals.standing(job))
+    pub fn view<'j>(&self, job: &'j Job, sensitive: &SensitiveParams) -> JobView<'j> {
+        self.view_at(job, sensitive, self.gateway.forecaster.outlook(job))
     }
 
-    fn view_at<'j>(&self, job: &'j Job, hidden: &Hidden, standing: Standing) -> JobView<'j> {
+    fn view_at<'j>(&self, job: &'j Job, sensitive: &SensitiveParams, outlook: JobOutlook) -> JobView<'j> {
         let this = self.job_url(job.id);
         JobView {
             id: job.id,
             report: &job.report,
             report_version: &job.report_version,
-            params: hidden.cover(&job.params),
+            params: sensitive.redact(&job.params),
             formats: &job.formats,
             served: job.sharing.served,
             made_from: job.sharing.made_from,
             state: job.state,
             attempt: job.attempt,
             progress: job.progress.into(),
-            queue: standing.queue(),
-            eta: standing.eta(),
+            queue: outlook.queue(),
+            eta: outlook.eta(),
             created_at: job.created_at,
             started_at: job.started_at,
             finished_at: job.finished_at,

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
 use crate::gateway::Gateway;
-use crate::watch::{Ears, Heard, Subject, Word};
+use crate::watch::{HubMessage, Signal, Subscription, Topic};
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 
@@ -57,10 +57,10 @@ impl Preference {
     /// Listens for the end of a job that is about to be submitted, or was. `None` when the client does not wait, and where there is
     /// no room for another watcher.
     #[must_use]
-    pub fn listen(self, gateway: &Gateway, caller: &Caller, id: Uuid) -> Option<Waiting> {
+    pub fn listen(self, gateway: &Gateway, caller: &Caller, id: Uuid) -> Option<EndWait> {
         let wait = self.wait?;
-        match Ears::open(gateway, caller, Subject::Job(id)) {
-            Ok(ears) => Some(Waiting { id, ears, until: Instant::now() + wait, look: false }),
+        match Subscription::open(gateway, caller, Topic::Job(id)) {
+            Ok(subscription) => Some(EndWait { id, subscription, until: Instant::now() + wait, poll: false }),
             Err(_full) => {
                 count("no-room");
                 None
@@ -80,24 +80,24 @@ impl Preference {
 
 /// A request that waits for the end of a job.
 #[derive(Debug)]
-pub struct Waiting {
+pub struct EndWait {
     id: Uuid,
-    ears: Ears,
+    subscription: Subscription,
     until: Instant,
-    look: bool,
+    poll: bool,
 }
 
-impl Waiting {
+impl EndWait {
     /// Returns the job it listens for.
     #[must_use]
     pub const fn id(&self) -> Uuid {
         self.id
     }
 
-    /// Looks at the store first: the job may have ended before anybody listened.
+    /// Polls the store first: the job may have ended before anybody listened.
     #[must_use]
-    pub fn that_looks_first(self) -> Self {
-        Self { look: true, ..self }
+    pub fn polling_first(self) -> Self {
+        Self { poll: true, ..self }
     }
 
     /// Waits until the job is final. `None`: it took too long, or the gateway stops.
@@ -109,25 +109,25 @@ impl Waiting {
 
     async fn listen_until_final(&mut self, gateway: &Gateway, caller: &Caller) -> Option<Job> {
         loop {
-            if std::mem::take(&mut self.look) {
+            if std::mem::take(&mut self.poll) {
                 match gateway.store.job(caller, self.id).await {
                     Ok(Some(job)) if job.state.is_final() => return Some(job),
-                    Ok(_) => self.ears.has_looked(),
+                    Ok(_) => self.subscription.postpone_poll(),
                     Err(error) => {
                         tracing::warn!(job = %self.id, %error, "a job that is waited for could not be read; trying again");
-                        self.ears.look_in(Duration::from_secs(1));
+                        self.subscription.poll_within(Duration::from_secs(1));
                     }
                 }
             }
             tokio::select! {
                 biased;
-                heard = self.ears.hear() => match heard {
-                    Heard::Said(Word::Broadcast(broadcast)) => {
-                        self.look = matches!(broadcast.as_ref(), Broadcast::Event(event) if event.kind.is_final());
+                heard = self.subscription.next() => match heard {
+                    Signal::Message(HubMessage::Broadcast(broadcast)) => {
+                        self.poll = matches!(broadcast.as_ref(), Broadcast::Event(event) if event.kind.is_final());
                     }
-                    Heard::Look => self.look = true,
-                    Heard::Ping | Heard::Said(Word::Moved { .. }) => {}
-                    Heard::Stop => return None,
+                    Signal::Poll => self.poll = true,
+                    Signal::Ping | Signal::Message(HubMessage::OutlookChanged { .. }) => {}
+                    Signal::Stop => return None,
                 },
                 () = sleep_until(self.until) => return None,
             }

@@ -16,10 +16,10 @@ use uuid::Uuid;
 
 use super::parse_id;
 use crate::auth::Identity;
+use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
-use crate::problem::{Answer, Fault};
 use crate::watch::frame::{Frame, answer_stream, event_frame, progress_frame};
-use crate::watch::{Ears, Heard, Subject, Word};
+use crate::watch::{HubMessage, Signal, Subscription, Topic};
 
 /// Events read at once.
 const PAGE: u32 = 100;
@@ -45,7 +45,7 @@ pub async fn watch(
     identity: Identity,
     id: web::Path<String>,
     request: HttpRequest,
-) -> Answer {
+) -> ApiResult {
     let given = request.headers().get("last-event-id").map(|given| given.to_str().unwrap_or("-"));
     Ok(match JobWatch::open(gateway, &identity, parse_id(&id)?, given).await? {
         Some(watch) => answer_stream(watch.frames()),
@@ -64,7 +64,7 @@ pub struct JobWatch {
     gateway: web::Data<Gateway>,
     caller: Caller,
     job_id: Uuid,
-    ears: Ears,
+    subscription: Subscription,
     /// Number of the last event sent; none before the history was read.
     last: Option<i64>,
     state: JobState,
@@ -72,7 +72,7 @@ pub struct JobWatch {
     /// The attempt that ran when the stream was opened and its progress, until it is sent.
     snapshot: Option<(i32, Progress)>,
     /// Whether the store is to be read now.
-    look: bool,
+    poll: bool,
     /// Whether the final event was sent.
     over: bool,
     /// What goes out next.
@@ -90,10 +90,10 @@ impl JobWatch {
         caller: &Caller,
         id: Uuid,
         given: Option<&str>,
-    ) -> Result<Option<Self>, Fault> {
-        // First the ears, then the store: what happens in between is heard.
-        let ears = Ears::open(&gateway, caller, Subject::Job(id))?;
-        let job = gateway.store.job(caller, id).await?.ok_or_else(Fault::no_such_job)?;
+    ) -> Result<Option<Self>, ApiError> {
+        // First the subscription, then the store: what happens in between is heard.
+        let subscription = Subscription::open(&gateway, caller, Topic::Job(id))?;
+        let job = gateway.store.job(caller, id).await?.ok_or_else(ApiError::no_such_job)?;
         gateway.hub.note(&job);
         let last = match given.map(parse_event_id) {
             None => None,
@@ -101,11 +101,11 @@ impl JobWatch {
             Some(_) => {
                 let detail =
                     "This Last-Event-ID is not one of this job's. Connect without it to see the job from its start.";
-                return Err(Fault::new(ProblemKind::InvalidEventId, detail));
+                return Err(ApiError::new(ProblemKind::InvalidEventId, detail));
             }
         };
         let over = last == Some(job.seq) && job.state.is_final();
-        Ok((!over).then(|| Self::new(gateway, caller.clone(), &job, last, ears)))
+        Ok((!over).then(|| Self::new(gateway, caller.clone(), &job, last, subscription)))
     }
 
     /// Returns what happens, as it happens, until the final event or until the gateway stops.
@@ -113,17 +113,23 @@ impl JobWatch {
         stream::unfold(self, |mut watch| async move { watch.next().await.map(|frames| (frames, watch)) })
     }
 
-    fn new(gateway: web::Data<Gateway>, caller: Caller, job: &Job, last: Option<i64>, ears: Ears) -> Self {
+    fn new(
+        gateway: web::Data<Gateway>,
+        caller: Caller,
+        job: &Job,
+        last: Option<i64>,
+        subscription: Subscription,
+    ) -> Self {
         Self {
             gateway,
             caller,
             job_id: job.id,
-            ears,
+            subscription,
             last,
             state: job.state,
             attempt: job.attempt,
             snapshot: (job.state == JobState::Processing).then_some((job.attempt, job.progress)),
-            look: true,
+            poll: true,
             over: false,
             out: Vec::new(),
         }
@@ -131,7 +137,7 @@ impl JobWatch {
 
     async fn next(&mut self) -> Option<Vec<Frame>> {
         loop {
-            if self.look && !self.over {
+            if self.poll && !self.over {
                 self.read().await;
             }
             if !self.out.is_empty() {
@@ -140,14 +146,14 @@ impl JobWatch {
             if self.over {
                 return None;
             }
-            if self.look {
+            if self.poll {
                 continue;
             }
-            match self.ears.hear().await {
-                Heard::Said(word) => self.hear(&word),
-                Heard::Look => self.look = true,
-                Heard::Ping => return Some(vec![Frame::Ping]),
-                Heard::Stop => return None,
+            match self.subscription.next().await {
+                Signal::Message(message) => self.receive(&message),
+                Signal::Poll => self.poll = true,
+                Signal::Ping => return Some(vec![Frame::Ping]),
+                Signal::Stop => return None,
             }
         }
     }
@@ -161,19 +167,19 @@ impl JobWatch {
             Ok(events) => events,
             Err(error) => {
                 tracing::warn!(job = %self.job_id, %error, "a job's events could not be read; trying again");
-                self.look = false;
-                self.ears.look_in(Duration::from_secs(1));
+                self.poll = false;
+                self.subscription.poll_within(Duration::from_secs(1));
                 return;
             }
         };
-        self.look = self.last.is_some() && events.len() == PAGE as usize;
-        self.ears.has_looked();
+        self.poll = self.last.is_some() && events.len() == PAGE as usize;
+        self.subscription.postpone_poll();
         for event in &events {
             self.send(event);
         }
         // A final event that a replay followed is history; the last one there is ends the stream.
-        self.over = !self.look && events.last().is_some_and(|event| event.kind.is_final());
-        if let Some((attempt, progress)) = self.snapshot.take_if(|_| !self.look)
+        self.over = !self.poll && events.last().is_some_and(|event| event.kind.is_final());
+        if let Some((attempt, progress)) = self.snapshot.take_if(|_| !self.poll)
             && (self.state, self.attempt) == (JobState::Processing, attempt)
         {
             self.progress(attempt, progress);
@@ -206,35 +212,35 @@ impl JobWatch {
         (self.state, self.attempt) = (event.state, event.attempt);
     }
 
-    fn hear(&mut self, word: &Word) {
-        match word {
-            Word::Broadcast(broadcast) => self.rang(broadcast),
-            Word::Moved { attempt, standing, .. } => {
+    fn receive(&mut self, message: &HubMessage) {
+        match message {
+            HubMessage::Broadcast(broadcast) => self.receive_broadcast(broadcast),
+            HubMessage::OutlookChanged { attempt, outlook, .. } => {
                 if *attempt == self.attempt && self.state == JobState::Pending {
-                    self.out.push(progress_frame(self.job_id, *attempt, Progress::default(), *standing));
+                    self.out.push(progress_frame(self.job_id, *attempt, Progress::default(), *outlook));
                 }
             }
         }
     }
 
     fn progress(&mut self, attempt: i32, progress: Progress) {
-        let standing = self.gateway.arrivals.standing_of(self.job_id, attempt, progress);
-        self.out.push(progress_frame(self.job_id, attempt, progress, standing));
+        let outlook = self.gateway.forecaster.outlook_of_running(self.job_id, attempt, progress);
+        self.out.push(progress_frame(self.job_id, attempt, progress, outlook));
     }
 
-    fn rang(&mut self, broadcast: &Broadcast) {
+    fn receive_broadcast(&mut self, broadcast: &Broadcast) {
         let last = self.last.unwrap_or_default();
         match broadcast {
             Broadcast::Event(event) if event.seq == last + 1 => {
                 self.send(event);
                 self.over = event.kind.is_final();
             }
-            Broadcast::Event(event) => self.look |= event.seq > last,
+            Broadcast::Event(event) => self.poll |= event.seq > last,
             Broadcast::Progress { attempt, progress, .. } => {
                 if *attempt == self.attempt && self.state == JobState::Processing {
                     self.progress(*attempt, *progress);
                 } else {
-                    self.look |= *attempt > self.attempt;
+                    self.poll |= *attempt > self.attempt;
                 }
             }
         }

@@ -3,49 +3,56 @@
 //! The job is of the owner of the first one and sees what they may see. The token is what lets somebody do that; so it is only
 //! done while the report is offered, its owner may still submit, and not more often than a few times an hour.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::http::header::{HeaderValue, LOCATION, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse, web};
 use model::access::hash_token;
-use model::job::{Caller, Idempotency, Job, NewJob, Params};
+use model::job::{Caller, Idempotency, Job, Params};
 use model::problem::{ProblemKind, StoredProblem};
+use moka::sync::Cache;
+use parking_lot::Mutex;
 use report::{ReportDefinition, validate_params};
 use store::{Scope, Submitted};
 use uuid::Uuid;
 
-use super::resolve::{self, Found, Standing};
+use super::resolve::{self, LinkState, ResolvedLink};
 use super::wants_page;
+use crate::cache;
+use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
-use crate::problem::{Answer, Fault};
+use crate::jobs::admission::{JobOrigin, PreparedJob};
+use crate::jobs::submit_request::SubmitRequest;
 use crate::trace::Trace;
 
 /// How often one file may be made again.
 const AN_HOUR: usize = 4;
 const HOUR: Duration = Duration::from_secs(60 * 60);
-/// Files remembered; when there are more, all are forgotten, so that memory is bounded.
-const REMEMBERED: usize = 10_000;
+/// Files remembered.
+const MAX_FILES: u64 = 10_000;
 
 /// How often files were made again in the last hour, by this gateway.
-#[derive(Debug, Default)]
-pub struct Remakes(Mutex<HashMap<Uuid, Vec<Instant>>>);
+#[derive(Debug)]
+pub struct RegenerationLimiter(Cache<Uuid, Arc<Mutex<Vec<Instant>>>>);
 
-impl Remakes {
+impl Default for RegenerationLimiter {
+    fn default() -> Self {
+        Self(cache::bounded(MAX_FILES).time_to_idle(HOUR).build())
+    }
+}
+
+impl RegenerationLimiter {
     /// Takes one of the tries that an artifact has.
-    fn take(&self, artifact: Uuid) -> Result<(), Fault> {
-        let mut tries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if tries.len() >= REMEMBERED && !tries.contains_key(&artifact) {
-            tries.clear();
-        }
-        let tries = tries.entry(artifact).or_default();
+    fn acquire(&self, artifact: Uuid) -> Result<(), ApiError> {
+        let tries = self.0.get_with(artifact, Arc::default);
+        let mut tries = tries.lock();
         tries.retain(|at| at.elapsed() < HOUR);
         if tries.len() >= AN_HOUR {
             let detail =
                 "This report was made again several times in the last hour. Try again later, or ask for it anew.";
-            let fault = Fault::new(ProblemKind::TooManyRequests, detail);
-            return Err(fault.header(RETRY_AFTER, HeaderValue::from_static("900")));
+            let error = ApiError::new(ProblemKind::TooManyRequests, detail);
+            return Err(error.header(RETRY_AFTER, HeaderValue::from_static("900")));
         }
         tries.push(Instant::now());
         Ok(())
@@ -70,60 +77,63 @@ pub async fn again(
     token: web::Path<String>,
     trace: web::ReqData<Trace>,
     request: HttpRequest,
-) -> Answer {
+) -> ApiResult {
     let answer = make(&gateway, &token, &trace.0.to_string(), &request).await;
     match answer {
-        Err(fault) if wants_page(&request) => {
-            let speech = gateway.languages.speak(&request, None);
-            let signed_out = fault.kind() == ProblemKind::Unauthorized;
-            Ok(if signed_out { speech.sign_in(&token) } else { speech.refuse(&fault) })
+        Err(error) if wants_page(&request) => {
+            let pages = gateway.link_pages.for_reader(&request, None);
+            let signed_out = error.kind() == ProblemKind::Unauthorized;
+            if signed_out { pages.sign_in(&token) } else { pages.refuse(&error) }
         }
         answer => answer,
     }
 }
 
-async fn make(gateway: &Gateway, token: &str, trace: &str, request: &HttpRequest) -> Answer {
+async fn make(gateway: &Gateway, token: &str, trace: &str, request: &HttpRequest) -> ApiResult {
     // A page of another site must not start jobs through the browser of whoever has a link.
-    gateway.sessions.expect_own_page(request, true)?;
+    gateway.sessions.refuse_cross_site(request, true)?;
     let found = resolve::find(gateway, token).await?;
-    if matches!(found.standing, Standing::Revoked) {
-        return Err(Fault::new(ProblemKind::LinkRevoked, "The sender has revoked this link. Ask them for the report."));
+    if matches!(found.state, LinkState::Revoked) {
+        return Err(ApiError::new(
+            ProblemKind::LinkRevoked,
+            "The sender has revoked this link. Ask them for the report.",
+        ));
     }
-    super::admit(gateway, &found, request).await?;
-    if matches!(found.standing, Standing::Gone | Standing::Failed(_)) {
+    super::check_visitor(gateway, &found, request).await?;
+    if matches!(found.state, LinkState::Expired | LinkState::Failed(_)) {
         submit(gateway, &found, trace).await?;
     }
     // The token is one that was found, so that it is made of letters, digits, hyphens and underscores.
     Ok(HttpResponse::SeeOther().insert_header((LOCATION, format!("/d/{token}"))).finish())
 }
 
-async fn submit(gateway: &Gateway, found: &Found, trace: &str) -> Result<(), Fault> {
+async fn submit(gateway: &Gateway, found: &ResolvedLink, trace: &str) -> Result<(), ApiError> {
     let report = gateway.catalogue.report(&found.job.report).ok_or_else(|| {
-        Fault::new(
+        ApiError::new(
             ProblemKind::ReportNotFound,
             "This report is no longer offered. Ask the people who run this service.",
         )
     })?;
     let params = same_params(&report, &found.job, found)?;
     may_submit(gateway, &found.job.caller).await?;
-    gateway.remakes.take(found.link.artifact.id)?;
-    gateway.versions.keep(&report).await?;
-    gateway.limits.admit(&found.job.caller.tenant).await?;
-    let job = new_job(&report, params, found, trace);
-    match gateway.jobs.submit(job).await? {
+    gateway.regenerations.acquire(found.link.artifact.id)?;
+    let formats = vec![found.link.artifact.format];
+    // No age: the data of today are what the button promises.
+    let request = SubmitRequest { report, params, formats, notify: Vec::new(), max_age: None, made_from: None };
+    match PreparedJob::prepare(gateway, request, origin(found, trace)).await?.submit(gateway).await? {
         Submitted::Created(job) | Submitted::Replayed(job) => {
             tracing::info!(job = %job.id, tenant = %job.caller.tenant, "a report is made again for an expired link");
             metrics::counter!("waitless_links_made_again_total").increment(1);
             Ok(gateway.store.remember_again(found.hash, job.id).await?)
         }
-        other => Err(Fault::internal("make a report again", &format!("{other:?}"))),
+        other => Err(ApiError::internal("make a report again", &format!("{other:?}"))),
     }
 }
 
 /// Returns the parameters of the first job, if the report still takes them.
-fn same_params(report: &ReportDefinition, job: &Job, found: &Found) -> Result<Params, Fault> {
+fn same_params(report: &ReportDefinition, job: &Job, found: &ResolvedLink) -> Result<Params, ApiError> {
     let changed = || {
-        Fault::new(
+        ApiError::new(
             ProblemKind::ValidationFailed,
             "The report has changed since: it cannot be made again as it was. Ask for it anew.",
         )
@@ -137,7 +147,7 @@ fn same_params(report: &ReportDefinition, job: &Job, found: &Found) -> Result<Pa
 }
 
 /// Nobody runs reports in the name of somebody who may not any more.
-async fn may_submit(gateway: &Gateway, owner: &Caller) -> Result<(), Fault> {
+async fn may_submit(gateway: &Gateway, owner: &Caller) -> Result<(), ApiError> {
     let keys = gateway.store.api_keys(Some(&owner.tenant)).await?;
     let good = keys.iter().any(|key| {
         key.caller == *owner && key.revoked_at.is_none() && !key.expired && key.scopes.contains(&Scope::Write)
@@ -146,32 +156,16 @@ async fn may_submit(gateway: &Gateway, owner: &Caller) -> Result<(), Fault> {
         return Ok(());
     }
     let detail = "Whoever asked for this report may not run reports any more. Ask for it anew, in your own name.";
-    Err(Fault::new(ProblemKind::Forbidden, detail))
+    Err(ApiError::new(ProblemKind::Forbidden, detail))
 }
 
 /// Two clicks at once are one job: the key is made of the job whose file has gone, or which failed.
-fn new_job(report: &ReportDefinition, params: Params, found: &Found, trace: &str) -> NewJob {
-    let before = match &found.standing {
-        Standing::Failed(job) => job.id,
+fn origin(found: &ResolvedLink, trace: &str) -> JobOrigin {
+    let before = match &found.state {
+        LinkState::Failed(job) => job.id,
         _ => found.link.again_job_id.unwrap_or(found.job.id),
     };
     let key = format!("again:{}:{before}", found.link.artifact.id);
-    NewJob {
-        id: Uuid::now_v7(),
-        caller: found.job.caller.clone(),
-        report: report.name.clone(),
-        report_version: report.version.clone(),
-        lane: report.lane,
-        params,
-        formats: vec![found.link.artifact.format],
-        notify: Vec::new(),
-        max_attempts: report.max_attempts,
-        timeout_ms: i64::try_from(report.timeout.as_millis()).unwrap_or(i64::MAX),
-        retention_ms: i64::try_from(report.retention.as_millis()).unwrap_or(i64::MAX),
-        traceparent: Some(trace.to_owned()),
-        forecast: None,
-        idempotency: Some(Idempotency { body_hash: hash_token(&key), key }),
-        // The data of today are what the button promises.
-        reuse: None,
-    }
+    let idempotency = Some(Idempotency { body_hash: hash_token(&key), key });
+    JobOrigin { caller: found.job.caller.clone(), traceparent: trace.to_owned(), idempotency }
 }

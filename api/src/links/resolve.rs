@@ -5,15 +5,15 @@ use model::artifact::Link;
 use model::job::{Job, JobState};
 use model::problem::ProblemKind;
 
+use crate::error::ApiError;
 use crate::gateway::Gateway;
-use crate::problem::Fault;
 
 /// A report may be made again, and that again, and so on.
-const HOPS: usize = 20;
+const MAX_HOPS: usize = 20;
 
 /// A link that exists.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct ResolvedLink {
     pub(super) token: String,
     /// Of the link that was opened.
     pub(super) hash: [u8; 32],
@@ -21,20 +21,20 @@ pub(super) struct Found {
     pub(super) link: Link,
     /// The job whose file it led to at first.
     pub(super) job: Job,
-    pub(super) standing: Standing,
+    pub(super) state: LinkState,
 }
 
 /// How a link stands.
 #[derive(Debug)]
-pub(super) enum Standing {
+pub(super) enum LinkState {
     /// This file is there; the hash is of the link that is its own.
-    Works([u8; 32], Box<Link>),
+    Live([u8; 32], Box<Link>),
     /// Somebody revoked it, or the one it leads to.
     Revoked,
     /// The file has gone.
-    Gone,
+    Expired,
     /// The report is being made again.
-    Making(Box<Job>),
+    Regenerating(Box<Job>),
     /// Making it again failed, or was cancelled.
     Failed(Box<Job>),
 }
@@ -43,9 +43,9 @@ pub(super) enum Standing {
 ///
 /// # Errors
 /// `link-not-found`; the store's.
-pub(super) async fn find(gateway: &Gateway, token: &str) -> Result<Found, Fault> {
+pub(super) async fn find(gateway: &Gateway, token: &str) -> Result<ResolvedLink, ApiError> {
     let nowhere = || {
-        Fault::new(
+        ApiError::new(
             ProblemKind::LinkNotFound,
             "This link leads nowhere. Make sure that the whole address from the mail was copied.",
         )
@@ -53,32 +53,32 @@ pub(super) async fn find(gateway: &Gateway, token: &str) -> Result<Found, Fault>
     let hash = hash_token(token);
     let link = gateway.store.find_link(hash).await?.ok_or_else(nowhere)?;
     let job = gateway.store.job_by_id(link.artifact.job_id).await?.ok_or_else(nowhere)?;
-    let standing = stand(gateway, hash, link.clone()).await?;
-    Ok(Found { token: token.to_owned(), hash, link, job, standing })
+    let state = read_state(gateway, hash, link.clone()).await?;
+    Ok(ResolvedLink { token: token.to_owned(), hash, link, job, state })
 }
 
-async fn stand(gateway: &Gateway, mut hash: [u8; 32], mut link: Link) -> Result<Standing, Fault> {
-    for _ in 0..HOPS {
+async fn read_state(gateway: &Gateway, mut hash: [u8; 32], mut link: Link) -> Result<LinkState, ApiError> {
+    for _ in 0..MAX_HOPS {
         if link.revoked_at.is_some() {
-            return Ok(Standing::Revoked);
+            return Ok(LinkState::Revoked);
         }
         if !link.expired {
-            return Ok(Standing::Works(hash, Box::new(link)));
+            return Ok(LinkState::Live(hash, Box::new(link)));
         }
-        let Some(job_id) = link.again_job_id else { return Ok(Standing::Gone) };
-        let Some(job) = gateway.store.job_by_id(job_id).await? else { return Ok(Standing::Gone) };
+        let Some(job_id) = link.again_job_id else { return Ok(LinkState::Expired) };
+        let Some(job) = gateway.store.job_by_id(job_id).await? else { return Ok(LinkState::Expired) };
         match job.state {
-            JobState::Failed | JobState::Cancelled => return Ok(Standing::Failed(Box::new(job))),
+            JobState::Failed | JobState::Cancelled => return Ok(LinkState::Failed(Box::new(job))),
             JobState::Pending | JobState::Processing | JobState::Retrying => {
-                return Ok(Standing::Making(Box::new(job)));
+                return Ok(LinkState::Regenerating(Box::new(job)));
             }
             JobState::Done => {}
         }
         let made = job.artifacts.iter().find(|artifact| artifact.format == link.artifact.format);
-        let Some(made) = made else { return Ok(Standing::Gone) };
+        let Some(made) = made else { return Ok(LinkState::Expired) };
         hash = hash_token(&link_token(gateway.link_secret.expose(), made.link_id));
-        let Some(next) = gateway.store.find_link(hash).await? else { return Ok(Standing::Gone) };
+        let Some(next) = gateway.store.find_link(hash).await? else { return Ok(LinkState::Expired) };
         link = next;
     }
-    Ok(Standing::Gone)
+    Ok(LinkState::Expired)
 }

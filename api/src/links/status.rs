@@ -5,9 +5,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use model::problem::StoredProblem;
 use serde::Serialize;
 
-use super::resolve::{self, Standing};
+use super::resolve::{self, LinkState};
+use crate::error::ApiResult;
 use crate::gateway::Gateway;
-use crate::problem::Answer;
 
 /// How a link stands.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -30,15 +30,15 @@ pub struct LinkProgress {
         (status = 404, description = "link-not-found", body = StoredProblem),
     )
 )]
-pub async fn status(gateway: web::Data<Gateway>, token: web::Path<String>, request: HttpRequest) -> Answer {
+pub async fn status(gateway: web::Data<Gateway>, token: web::Path<String>, request: HttpRequest) -> ApiResult {
     let found = resolve::find(&gateway, &token).await?;
-    super::admit(&gateway, &found, &request).await?;
-    let (state, job) = match &found.standing {
-        Standing::Works(..) => ("ready", None),
-        Standing::Gone => ("expired", None),
-        Standing::Revoked => ("revoked", None),
-        Standing::Failed(_) => ("failed", None),
-        Standing::Making(job) => ("making", Some(job)),
+    super::check_visitor(&gateway, &found, &request).await?;
+    let (state, job) = match &found.state {
+        LinkState::Live(..) => ("ready", None),
+        LinkState::Expired => ("expired", None),
+        LinkState::Revoked => ("revoked", None),
+        LinkState::Failed(_) => ("failed", None),
+        LinkState::Regenerating(job) => ("making", Some(job)),
     };
     let progress = job.map(|job| job.progress);
     let said = LinkProgress {

@@ -17,19 +17,19 @@ use store::FeedCursor;
 use uuid::Uuid;
 
 use super::frame::{Frame, answer_stream, event_frame, progress_frame};
-use super::{Ears, Heard, Subject, Word};
+use super::{HubMessage, Signal, Subscription, Topic};
 use crate::auth::Identity;
+use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
-use crate::problem::{Answer, Fault};
 
 /// Events read at once.
 const PAGE: u32 = 200;
 
 /// Events that rang or were sent lately and are remembered.
-const REMEMBERED: usize = 64;
+const MAX_RECENT: usize = 64;
 
 /// Looks for an event that rang but is not in the feed yet; each waits twice as long as the one before.
-const TRIES: u32 = 9;
+const MAX_TRIES: u32 = 9;
 
 /// Streams what happens to the caller's jobs from now on, or from `Last-Event-ID` on.
 #[utoipa::path(get, path = "/v1/events", tag = "events",
@@ -41,13 +41,13 @@ const TRIES: u32 = 9;
         (status = 429, description = "too-many-requests", body = StoredProblem),
     )
 )]
-pub async fn watch(gateway: web::Data<Gateway>, identity: Identity, request: HttpRequest) -> Answer {
+pub async fn watch(gateway: web::Data<Gateway>, identity: Identity, request: HttpRequest) -> ApiResult {
     let given = request.headers().get("last-event-id").map(|given| given.to_str().unwrap_or_default());
     Ok(answer_stream(Feed::open(gateway, &identity, given).await?.frames()))
 }
 
-fn not_ours() -> Fault {
-    Fault::new(
+fn not_ours() -> ApiError {
+    ApiError::new(
         ProblemKind::InvalidEventId,
         "This Last-Event-ID is not one of your feed's. Connect without it, and ask GET /v1/jobs for what happened before.",
     )
@@ -75,10 +75,10 @@ pub struct Feed {
     gateway: web::Data<Gateway>,
     caller: Caller,
     purpose: String,
-    ears: Ears,
+    subscription: Subscription,
     cursor: FeedCursor,
     /// Whether the store is to be read now.
-    look: bool,
+    poll: bool,
     /// Events that rang and were not read yet.
     rang: Vec<(Uuid, i64)>,
     tries: u32,
@@ -93,10 +93,10 @@ impl Feed {
     ///
     /// # Errors
     /// `invalid-event-id`, `too-many-requests`, and the store's.
-    pub async fn open(gateway: web::Data<Gateway>, caller: &Caller, given: Option<&str>) -> Result<Self, Fault> {
+    pub async fn open(gateway: web::Data<Gateway>, caller: &Caller, given: Option<&str>) -> Result<Self, ApiError> {
         let caller = caller.clone();
         let purpose = format!("feed\n{}\n{}", caller.tenant, caller.principal);
-        let ears = Ears::open(&gateway, &caller, Subject::Caller(caller.clone()))?;
+        let subscription = Subscription::open(&gateway, &caller, Topic::Caller(caller.clone()))?;
         let mut out = Vec::new();
         let cursor = match given {
             Some(given) => read_cursor(gateway.link_secret.expose(), &purpose, given).ok_or_else(not_ours)?,
@@ -107,7 +107,7 @@ impl Feed {
             }
         };
         let (rang, sent) = (Vec::new(), VecDeque::new());
-        Ok(Self { gateway, caller, purpose, ears, cursor, look: true, rang, tries: 0, sent, out })
+        Ok(Self { gateway, caller, purpose, subscription, cursor, poll: true, rang, tries: 0, sent, out })
     }
 
     /// Returns what happens, as it happens, until the gateway stops.
@@ -117,25 +117,25 @@ impl Feed {
 
     async fn next(&mut self) -> Option<Vec<Frame>> {
         loop {
-            if self.look {
+            if self.poll {
                 self.read().await;
             }
             if !self.out.is_empty() {
                 return Some(std::mem::take(&mut self.out));
             }
-            if self.look {
+            if self.poll {
                 continue;
             }
-            match self.ears.hear().await {
-                Heard::Said(word) => {
-                    self.hear(&word);
-                    while let Some(word) = self.ears.hear_now() {
-                        self.hear(&word);
+            match self.subscription.next().await {
+                Signal::Message(message) => {
+                    self.receive(&message);
+                    while let Some(message) = self.subscription.try_next() {
+                        self.receive(&message);
                     }
                 }
-                Heard::Look => self.look = true,
-                Heard::Ping => return Some(vec![Frame::Ping]),
-                Heard::Stop => return None,
+                Signal::Poll => self.poll = true,
+                Signal::Ping => return Some(vec![Frame::Ping]),
+                Signal::Stop => return None,
             }
         }
     }
@@ -145,65 +145,65 @@ impl Feed {
             Ok(events) => events,
             Err(error) => {
                 tracing::warn!(%error, "a feed could not be read; trying again");
-                self.look = false;
-                self.ears.look_in(Duration::from_secs(1));
+                self.poll = false;
+                self.subscription.poll_within(Duration::from_secs(1));
                 return;
             }
         };
-        self.look = events.len() == PAGE as usize;
+        self.poll = events.len() == PAGE as usize;
         for (cursor, event) in events {
             self.cursor = cursor;
             let id = seal(&self.gateway, &self.purpose, cursor);
             self.out.push(event_frame(id, &event));
             self.remember(&event);
         }
-        if self.look {
+        if self.poll {
             return;
         }
-        self.ears.has_looked();
-        if self.rang.is_empty() || self.tries >= TRIES {
+        self.subscription.postpone_poll();
+        if self.rang.is_empty() || self.tries >= MAX_TRIES {
             self.rang.clear();
             self.tries = 0;
         } else {
-            self.ears.look_in(Duration::from_millis(10) * 2_u32.pow(self.tries));
+            self.subscription.poll_within(Duration::from_millis(10) * 2_u32.pow(self.tries));
             self.tries += 1;
         }
     }
 
     fn remember(&mut self, event: &Event) {
         self.rang.retain(|rang| *rang != (event.job_id, event.seq));
-        if self.sent.len() == REMEMBERED {
+        if self.sent.len() == MAX_RECENT {
             self.sent.pop_front();
         }
         self.sent.push_back((event.job_id, event.seq, event.kind.is_final()));
     }
 
-    fn hear(&mut self, word: &Word) {
-        match word {
-            Word::Broadcast(broadcast) => self.rang(broadcast),
-            Word::Moved { job_id, attempt, standing } => {
-                self.out.push(progress_frame(*job_id, *attempt, Progress::default(), *standing));
+    fn receive(&mut self, message: &HubMessage) {
+        match message {
+            HubMessage::Broadcast(broadcast) => self.receive_broadcast(broadcast),
+            HubMessage::OutlookChanged { job_id, attempt, outlook } => {
+                self.out.push(progress_frame(*job_id, *attempt, Progress::default(), *outlook));
             }
         }
     }
 
-    fn rang(&mut self, broadcast: &Broadcast) {
+    fn receive_broadcast(&mut self, broadcast: &Broadcast) {
         match broadcast {
             Broadcast::Event(event) => {
                 if self.sent.iter().any(|(job, seq, _)| (*job, *seq) == (event.job_id, event.seq)) {
                     return;
                 }
-                if self.rang.len() < REMEMBERED {
+                if self.rang.len() < MAX_RECENT {
                     self.rang.push((event.job_id, event.seq));
                 }
                 self.tries = 0;
-                self.look = true;
+                self.poll = true;
             }
             Broadcast::Progress { job_id, attempt, progress, .. } => {
                 let newest = self.sent.iter().rev().find(|(job, ..)| job == job_id);
                 if newest.is_none_or(|(.., ended)| !ended) {
-                    let standing = self.gateway.arrivals.standing_of(*job_id, *attempt, *progress);
-                    self.out.push(progress_frame(*job_id, *attempt, *progress, standing));
+                    let outlook = self.gateway.forecaster.outlook_of_running(*job_id, *attempt, *progress);
+                    self.out.push(progress_frame(*job_id, *attempt, *progress, outlook));
                 }
             }
         }

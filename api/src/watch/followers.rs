@@ -7,7 +7,7 @@ use model::job::{Caller, Job};
 use uuid::Uuid;
 
 /// Followers that are remembered; the progress of further ones is seen when they are read.
-const MOST: usize = 20_000;
+const MAX_FOLLOWERS: usize = 20_000;
 
 /// Followers by leader, learned from broadcasts and from jobs that were read.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ impl Followers {
     }
 
     /// Learns from what every gateway hears.
-    pub(super) fn hear(&mut self, broadcast: &Broadcast) {
+    pub(super) fn learn(&mut self, broadcast: &Broadcast) {
         let Broadcast::Event(event) = broadcast else { return };
         match event.leader {
             Some(leader) if event.kind.is_final() => self.remove(leader, event.job_id),
@@ -50,7 +50,9 @@ impl Followers {
     }
 
     fn add(&mut self, leader: Uuid, follower: Uuid, caller: &Caller) {
-        if self.count < MOST && self.by_leader.entry(leader).or_default().insert(follower, caller.clone()).is_none() {
+        if self.count < MAX_FOLLOWERS
+            && self.by_leader.entry(leader).or_default().insert(follower, caller.clone()).is_none()
+        {
             self.count += 1;
         }
     }

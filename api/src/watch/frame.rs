@@ -13,8 +13,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::arrival::Standing;
-use crate::arrival::view::{EtaView, QueueView};
+use crate::forecast::JobOutlook;
+use crate::forecast::view::{EtaView, QueuePositionView};
 use crate::jobs::view::ProgressView;
 
 /// The first frame of a stream: a client that lost its connection comes back after this many milliseconds.
@@ -108,7 +108,7 @@ pub struct ProgressData {
     /// How far it is.
     progress: ProgressView,
     /// Where the job stands while it waits.
-    queue: Option<QueueView>,
+    queue: Option<QueuePositionView>,
     /// When it will be ready, where that can be told.
     eta: Option<EtaView>,
 }
@@ -132,8 +132,8 @@ pub fn event_frame(id: String, event: &Event) -> Frame {
 
 /// Makes the frame of a progress, and of where the job stands; one that waits makes the latter only.
 #[must_use]
-pub fn progress_frame(job_id: Uuid, attempt: i32, progress: Progress, standing: Standing) -> Frame {
-    let (queue, eta) = (standing.queue(), standing.eta());
+pub fn progress_frame(job_id: Uuid, attempt: i32, progress: Progress, outlook: JobOutlook) -> Frame {
+    let (queue, eta) = (outlook.queue(), outlook.eta());
     let data = ProgressData { job_id, attempt, progress: progress.into(), queue, eta };
     let data = cloud_event("progress", &Uuid::now_v7().to_string(), job_id, Utc::now(), data);
     Frame::Event { id: None, name: "progress", data }

@@ -1,17 +1,19 @@
-//! Watching: who listens to which jobs, and how they are told. `jobs/watch.rs` and [`feed`] serve the two kinds of watchers,
+//! Watching: who subscribes to which jobs, and how they are told. `jobs/watch.rs` and [`feed`] serve the two kinds of watchers,
 //! [`socket`] carries either over a WebSocket.
 
-pub mod ears;
 pub mod feed;
 mod followers;
 pub mod frame;
 mod hub;
-mod seats;
+mod hub_message;
+mod poll_pace;
+mod registration;
 pub mod socket;
+mod subscribers;
+pub mod subscription;
 pub mod ticket;
-mod word;
 
-pub use ears::{Ears, Heard};
 pub use hub::Hub;
-pub use seats::Subject;
-pub use word::Word;
+pub use hub_message::HubMessage;
+pub use subscribers::Topic;
+pub use subscription::{Signal, Subscription};

@@ -16,9 +16,9 @@ use super::feed::Feed;
 use super::frame::Frame;
 use super::ticket::PROTOCOL;
 use crate::auth::Identity;
+use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
 use crate::jobs::watch::JobWatch;
-use crate::problem::{Answer, Fault};
 
 /// Jobs that one connection watches at most.
 const MAX_JOBS: usize = 50;
@@ -27,7 +27,7 @@ const MAX_JOBS: usize = 50;
 const MAX_FRAME: usize = 1024;
 
 /// A client that answers nothing and takes no message for as long as two pings, and at least for this long, is gone.
-const PATIENCE: Duration = Duration::from_secs(2);
+const MIN_SILENCE: Duration = Duration::from_secs(2);
 
 /// What is to be sent, from every watch of one connection.
 type Frames = SelectAll<LocalBoxStream<'static, Vec<Frame>>>;
@@ -52,22 +52,22 @@ pub async fn open(
     identity: Identity,
     request: HttpRequest,
     payload: web::Payload,
-) -> Answer {
-    let wanted = Wanted::read(&request)?;
+) -> ApiResult {
+    let query = SocketQuery::read(&request)?;
     let (answer, session, incoming) =
         actix_ws::handle_with_protocols(&request, payload, &[PROTOCOL]).map_err(|why| no_handshake(&why))?;
     let mut frames = Frames::new();
-    if wanted.jobs.is_empty() {
-        let feed = Feed::open(gateway.clone(), &identity, wanted.last_event_id.as_deref()).await?;
+    if query.jobs.is_empty() {
+        let feed = Feed::open(gateway.clone(), &identity, query.last_event_id.as_deref()).await?;
         frames.push(feed.frames().boxed_local());
     }
-    for (id, after) in wanted.jobs {
+    for (id, after) in query.jobs {
         if let Some(watch) = JobWatch::open(gateway.clone(), &identity, id, after.as_deref()).await? {
             frames.push(watch.frames().map(move |frames| of_job(id, frames)).boxed_local());
         }
     }
-    let line = Line { ping_every: gateway.http.ping_every, gateway, identity, session };
-    rt::spawn(line.run(frames, incoming.max_frame_size(MAX_FRAME)));
+    let connection = Connection { ping_every: gateway.http.ping_every, gateway, identity, session };
+    rt::spawn(connection.run(frames, incoming.max_frame_size(MAX_FRAME)));
     Ok(answer)
 }
 
@@ -81,50 +81,50 @@ fn of_job(job: Uuid, mut frames: Vec<Frame>) -> Vec<Frame> {
     frames
 }
 
-fn no_handshake(why: &actix_web::Error) -> Fault {
+fn no_handshake(why: &actix_web::Error) -> ApiError {
     let detail =
         format!("This address speaks WebSocket (RFC 6455, version 13): {why}. GET /v1/events is the same as a stream.");
-    Fault::new(ProblemKind::UpgradeRequired, detail)
+    ApiError::new(ProblemKind::UpgradeRequired, detail)
 }
 
 /// What the query string asks for.
 #[derive(Debug, Default)]
-struct Wanted {
+struct SocketQuery {
     /// Each with the number of the last event seen.
     jobs: Vec<(Uuid, Option<String>)>,
     last_event_id: Option<String>,
 }
 
-impl Wanted {
-    fn read(request: &HttpRequest) -> Result<Self, Fault> {
-        let wrong = |detail: &str| Fault::new(ProblemKind::InvalidQuery, detail);
-        let mut wanted = Self::default();
+impl SocketQuery {
+    fn read(request: &HttpRequest) -> Result<Self, ApiError> {
+        let wrong = |detail: &str| ApiError::new(ProblemKind::InvalidQuery, detail);
+        let mut query = Self::default();
         for (name, value) in url::form_urlencoded::parse(request.query_string().as_bytes()) {
             match name.as_ref() {
                 "job" => {
                     let (id, after) = value.split_once('/').map_or((&*value, None), |(id, seq)| (id, Some(seq)));
-                    wanted.jobs.push((crate::jobs::parse_id(id)?, after.map(str::to_owned)));
+                    query.jobs.push((crate::jobs::parse_id(id)?, after.map(str::to_owned)));
                 }
-                "last_event_id" if wanted.last_event_id.is_none() => wanted.last_event_id = Some(value.into_owned()),
+                "last_event_id" if query.last_event_id.is_none() => query.last_event_id = Some(value.into_owned()),
                 _ => return Err(wrong("There are the parameters `job`, which may be repeated, and `last_event_id`.")),
             }
         }
         if let Some(given) = request.headers().get("last-event-id") {
-            wanted.last_event_id.get_or_insert_with(|| given.to_str().unwrap_or_default().to_owned());
+            query.last_event_id.get_or_insert_with(|| given.to_str().unwrap_or_default().to_owned());
         }
-        if wanted.jobs.len() > MAX_JOBS {
+        if query.jobs.len() > MAX_JOBS {
             return Err(wrong("One connection watches 50 jobs at most. Leave `job` out to watch all of yours."));
         }
-        if !wanted.jobs.is_empty() && wanted.last_event_id.is_some() {
+        if !query.jobs.is_empty() && query.last_event_id.is_some() {
             return Err(wrong("Resume a job with `job=<job>/<seq>`; `last_event_id` is of the feed over all jobs."));
         }
-        Ok(wanted)
+        Ok(query)
     }
 }
 
 /// Why a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+enum CloseCause {
     /// Every job that was watched has ended.
     Over,
     /// The gateway stops.
@@ -143,7 +143,7 @@ enum End {
     Silent,
 }
 
-impl End {
+impl CloseCause {
     fn reason(self) -> (CloseCode, &'static str) {
         match self {
             Self::Over => (CloseCode::Normal, "every job has ended"),
@@ -172,25 +172,25 @@ impl End {
 }
 
 /// One connection.
-struct Line {
+struct Connection {
     gateway: web::Data<Gateway>,
     identity: Identity,
     session: Session,
     ping_every: Duration,
 }
 
-impl Line {
+impl Connection {
     async fn run(mut self, frames: Frames, incoming: MessageStream) {
-        let end = self.carry(frames, incoming).await;
-        metrics::counter!("waitless_ws_closed_total", "why" => end.label()).increment(1);
-        let (code, description) = end.reason();
+        let cause = self.pump(frames, incoming).await;
+        metrics::counter!("waitless_ws_closed_total", "why" => cause.label()).increment(1);
+        let (code, description) = cause.reason();
         let reason = CloseReason { code, description: Some(description.to_owned()) };
         // To a client that does not read this never gets through; the connection goes with the session.
-        let patience = self.patience();
-        drop(timeout(patience, self.session.close(Some(reason))).await);
+        let max_silence = self.max_silence();
+        drop(timeout(max_silence, self.session.close(Some(reason))).await);
     }
 
-    async fn carry(&mut self, mut frames: Frames, mut incoming: MessageStream) -> End {
+    async fn pump(&mut self, mut frames: Frames, mut incoming: MessageStream) -> CloseCause {
         let mut ping_at = Instant::now() + self.ping_every;
         let mut heard = Instant::now();
         loop {
@@ -198,29 +198,29 @@ impl Line {
                 biased;
                 message = incoming.recv() => {
                     heard = Instant::now();
-                    if let Some(end) = self.hear(message).await {
-                        return end;
+                    if let Some(cause) = self.receive(message).await {
+                        return cause;
                     }
                 }
                 () = sleep_until(ping_at) => {
                     ping_at = Instant::now() + self.ping_every;
-                    if heard.elapsed() > self.patience() {
-                        return End::Silent;
+                    if heard.elapsed() > self.max_silence() {
+                        return CloseCause::Silent;
                     }
-                    if !self.key_is_good().await {
-                        return End::KeyEnded;
+                    if !self.key_is_valid().await {
+                        return CloseCause::KeyEnded;
                     }
-                    if let Some(end) = self.bounded(|mut session| async move { session.ping(b"").await }).await {
-                        return end;
+                    if let Some(cause) = self.send_in_time(|mut session| async move { session.ping(b"").await }).await {
+                        return cause;
                     }
                 }
                 some = frames.next() => {
                     let Some(some) = some else {
-                        return if self.gateway.draining.is_cancelled() { End::Stop } else { End::Over };
+                        return if self.gateway.draining.is_cancelled() { CloseCause::Stop } else { CloseCause::Over };
                     };
                     for message in some.iter().filter_map(Frame::to_message) {
-                        if let Some(end) = self.bounded(|mut session| async move { session.text(message).await }).await {
-                            return end;
+                        if let Some(cause) = self.send_in_time(|mut session| async move { session.text(message).await }).await {
+                            return cause;
                         }
                     }
                 }
@@ -228,40 +228,40 @@ impl Line {
         }
     }
 
-    async fn hear(&self, message: Option<Result<Message, ProtocolError>>) -> Option<End> {
+    async fn receive(&self, message: Option<Result<Message, ProtocolError>>) -> Option<CloseCause> {
         match message {
             Some(Ok(Message::Pong(_) | Message::Nop)) => None,
             Some(Ok(Message::Ping(bytes))) => {
-                self.bounded(|mut session| async move { session.pong(&bytes).await }).await
+                self.send_in_time(|mut session| async move { session.pong(&bytes).await }).await
             }
-            Some(Ok(Message::Text(_) | Message::Binary(_) | Message::Continuation(_))) => Some(End::Spoke),
-            Some(Ok(Message::Close(_)) | Err(ProtocolError::Io(_))) | None => Some(End::Left),
-            Some(Err(ProtocolError::Overflow)) => Some(End::TooLarge),
-            Some(Err(_)) => Some(End::Broken),
+            Some(Ok(Message::Text(_) | Message::Binary(_) | Message::Continuation(_))) => Some(CloseCause::Spoke),
+            Some(Ok(Message::Close(_)) | Err(ProtocolError::Io(_))) | None => Some(CloseCause::Left),
+            Some(Err(ProtocolError::Overflow)) => Some(CloseCause::TooLarge),
+            Some(Err(_)) => Some(CloseCause::Broken),
         }
     }
 
     /// Sends, and says when the connection has ended by that.
-    async fn bounded<Sending>(&self, send: impl FnOnce(Session) -> Sending) -> Option<End>
+    async fn send_in_time<Sending>(&self, send: impl FnOnce(Session) -> Sending) -> Option<CloseCause>
     where
         Sending: Future<Output = Result<(), Closed>>,
     {
-        match timeout(self.patience(), send(self.session.clone())).await {
+        match timeout(self.max_silence(), send(self.session.clone())).await {
             Ok(Ok(())) => None,
-            Ok(Err(Closed)) => Some(End::Left),
-            Err(_) => Some(End::Silent),
+            Ok(Err(Closed)) => Some(CloseCause::Left),
+            Err(_) => Some(CloseCause::Silent),
         }
     }
 
-    fn patience(&self) -> Duration {
-        PATIENCE.max(self.ping_every * 2)
+    fn max_silence(&self) -> Duration {
+        MIN_SILENCE.max(self.ping_every * 2)
     }
 
-    /// A key is looked at anew with each ping: a connection must not outlive it. That nobody can say is no reason to end.
-    async fn key_is_good(&self) -> bool {
-        match self.gateway.keys.identify(self.identity.key_hash()).await {
+    /// A key is looked at anew with each ping: a connection must not outlive it. That nobody can say is no reason to end it.
+    async fn key_is_valid(&self) -> bool {
+        match self.gateway.authenticator.identify(self.identity.key_hash()).await {
             Ok(_) => true,
-            Err(fault) => fault.kind() == ProblemKind::Unavailable,
+            Err(error) => error.kind() == ProblemKind::Unavailable,
         }
     }
 }

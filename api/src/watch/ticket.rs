@@ -11,8 +11,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::auth::Identity;
+use crate::error::ApiResult;
 use crate::gateway::Gateway;
-use crate::problem::Answer;
 
 /// The subprotocol that is spoken.
 pub const PROTOCOL: &str = "waitless.v1";
@@ -24,7 +24,7 @@ const ROUTE: &str = "/v1/ws";
 const PREFIX: &str = "waitless.ticket.";
 
 /// Seconds within which the handshake must come.
-const LASTS: i64 = 30;
+const TTL_SECONDS: i64 = 30;
 
 /// A ticket.
 #[derive(Debug, Serialize, ToSchema)]
@@ -41,8 +41,8 @@ pub struct TicketView {
 #[utoipa::path(post, path = "/v1/ws/ticket", tag = "events",
     responses((status = 200, description = "A ticket", body = TicketView))
 )]
-pub async fn make(gateway: web::Data<Gateway>, identity: Identity) -> Answer {
-    let until = Utc::now().timestamp() + LASTS;
+pub async fn make(gateway: web::Data<Gateway>, identity: Identity) -> ApiResult {
+    let until = Utc::now().timestamp() + TTL_SECONDS;
     let ticket = seal_ticket(gateway.link_secret.expose(), Session { key_hash: identity.key_hash(), until });
     let protocols = [PROTOCOL.to_owned(), format!("{PREFIX}{ticket}")];
     let expires_at = DateTime::from_timestamp(until, 0).unwrap_or_else(Utc::now);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ::api::auth::Access;
-use ::api::routes::{Row, table};
+use ::api::routes::{RouteEntry, table};
 use model::job::Caller;
 use reqwest::{Method, RequestBuilder};
 use serde_json::json;
@@ -21,7 +21,7 @@ on_both_stacks!(
 );
 
 /// Prepares a request for a row of the table, about this job.
-fn request(api: &Api, row: &Row, job: Uuid) -> RequestBuilder {
+fn request(api: &Api, row: &RouteEntry, job: Uuid) -> RequestBuilder {
     let path = row.path.replace("{id}", &job.to_string()).replace("{format}", "csv").replace("{name}", "numbers");
     let method = Method::from_bytes(row.method.as_str().as_bytes()).unwrap();
     let request = api.plain(method, &path.replace("{token}", "none"));
@@ -116,7 +116,7 @@ async fn no_answer_of_a_tenant_or_principal_holds_anything_of_another(stack: Sta
     api.stop().await;
 }
 
-async fn check_foreign(api: &Api, row: &Row, job: Uuid, key: &str, who: &Caller, words: &[String]) {
+async fn check_foreign(api: &Api, row: &RouteEntry, job: Uuid, key: &str, who: &Caller, words: &[String]) {
     let mut answer = request(api, row, job).bearer_auth(key).send().await.unwrap();
     let status = answer.status().as_u16();
     if row.path.contains("{id}") {

@@ -16,6 +16,7 @@ use crate::api::{Api, Stack, ana, body, caller, header, id_of, on_both_stacks, p
 on_both_stacks!(
     views_and_downloads_are_counted_and_scanners_use_nothing_up,
     an_expired_link_makes_its_report_again_and_leads_to_the_new_file,
+    a_report_that_is_made_again_has_a_forecast_and_a_place_in_line,
     two_clicks_at_once_make_the_report_once,
     a_report_that_could_not_be_made_again_can_be_tried_once_more,
     a_report_is_not_made_again_too_often,
@@ -57,7 +58,7 @@ impl Api {
         body(self.get(&format!("/v1/jobs/{id}/links")).send().await.unwrap()).await["links"].clone()
     }
 
-    async fn standing(&self, link: &str) -> Value {
+    async fn state_of(&self, link: &str) -> Value {
         body(self.fetch(&format!("{link}/status")).await).await
     }
 
@@ -71,7 +72,7 @@ impl Api {
     /// The same, and waits until the file has gone. From then on the report keeps its files for long.
     async fn expired(&self) -> (Uuid, String) {
         let (id, link) = self.made("fleeting").await;
-        eventually(SOON, "the link expires", async || self.standing(&link).await["state"] == "expired").await;
+        eventually(SOON, "the link expires", async || self.state_of(&link).await["state"] == "expired").await;
         let folder = self.config.catalogue.folder.as_ref().unwrap();
         let text = std::fs::read_to_string(folder.join("fleeting.toml")).unwrap();
         self.offer("fleeting", &text.replace("\"1s\"", "\"30d\"")).await;
@@ -161,7 +162,7 @@ async fn an_expired_link_makes_its_report_again_and_leads_to_the_new_file(stack:
     let job = api.job(again).await;
     assert_eq!((job.caller, job.state), (ana(), JobState::Pending));
     assert_eq!(job.params, api.job(id).await.params);
-    assert_eq!(api.standing(&link).await, json!({"state": "making", "rows": 0, "percent": null}));
+    assert_eq!(api.state_of(&link).await, json!({"state": "making", "rows": 0, "percent": null}));
     let page = api.look(&link).await;
     assert_eq!((page.status().as_u16(), header(&page, "cache-control").as_deref()), (202, Some("no-store")));
     let page = page.text().await.unwrap();
@@ -170,7 +171,7 @@ async fn an_expired_link_makes_its_report_again_and_leads_to_the_new_file(stack:
     assert!(api.fetch(&script).await.text().await.unwrap().contains("/status"));
 
     api.finish(again, NEW_FILE).await;
-    assert_eq!(api.standing(&link).await["state"], "ready");
+    assert_eq!(api.state_of(&link).await["state"], "ready");
     assert_eq!(api.fetch(&link).await.bytes().await.unwrap(), NEW_FILE);
     let page = api.look(&link).await;
     assert_eq!(page.status(), 200);
@@ -183,6 +184,23 @@ async fn an_expired_link_makes_its_report_again_and_leads_to_the_new_file(stack:
     let revoked = api.post(&format!("/v1/jobs/{again}/artifacts/csv/revoke-link")).send().await.unwrap();
     assert_eq!(revoked.status(), 200);
     assert_eq!(problem(api.fetch(&link).await).await.1, "link-revoked");
+    api.stop().await;
+}
+
+async fn a_report_that_is_made_again_has_a_forecast_and_a_place_in_line(stack: Stack) {
+    let api = Api::start(stack).await;
+    let (id, link) = api.expired().await;
+    let ahead = api.submit_job().await;
+    eventually(SOON, "the finished job to have left the line", async || {
+        api.read(ahead).await["queue"] == json!({"position": 1})
+    })
+    .await;
+    api.press(&link).await;
+    let again = api.job(api.remade(id).await).await;
+    assert_eq!(again.forecast.map(|forecast| forecast.position), Some(2));
+    assert_eq!(api.read(again.id).await["queue"], json!({"position": 2}));
+    let behind = body(api.submit(&json!({"report": "numbers"})).await).await;
+    assert_eq!(behind["queue"], json!({"position": 3}));
     api.stop().await;
 }
 
@@ -201,7 +219,7 @@ async fn a_report_that_could_not_be_made_again_can_be_tried_once_more(stack: Sta
     api.press(&link).await;
     let first = api.remade(id).await;
     api.fail(first).await;
-    assert_eq!(api.standing(&link).await["state"], "failed");
+    assert_eq!(api.state_of(&link).await["state"], "failed");
     let page = api.look(&link).await.text().await.unwrap();
     assert!(page.contains("could not be made again") && page.contains("Try once more"), "{page}");
     assert_eq!(api.press(&link).await.status(), 303);

@@ -13,12 +13,12 @@ mod ws;
 
 mod access;
 mod admin;
-mod arrival;
 mod artifact;
 mod asyncapi;
 mod console;
 mod document;
 mod faults;
+mod forecast;
 mod formats;
 mod heads;
 mod jobs;

@@ -13,6 +13,7 @@ on_both_stacks!(
     a_session_ends_with_its_key_and_when_somebody_signs_out,
     a_session_may_do_what_its_key_may,
     a_cookie_is_kept_from_scripts_and_other_sites,
+    a_malformed_cookie_of_another_service_signs_nobody_out,
 );
 
 async fn sign_in(api: &Api, with: &Value) -> Response {
@@ -152,5 +153,15 @@ async fn a_cookie_is_kept_from_scripts_and_other_sites(stack: Stack) {
         assert!(cookie.contains(part), "{cookie}");
     }
     assert_eq!(signed("https://other.example").await.unwrap().status(), 403);
+    api.stop().await;
+}
+
+async fn a_malformed_cookie_of_another_service_signs_nobody_out(stack: Stack) {
+    let api = Api::start(stack).await;
+    let cookie = cookie(&api, &api.key.clone()).await;
+    for neighbours in ["broken", "=; other=%zz", "other=\"a b\"; ;;"] {
+        let cookies = format!("{neighbours}; {cookie}; last=1");
+        assert_eq!(who(&api, &cookies).await["signed_in"], true, "{cookies}");
+    }
     api.stop().await;
 }

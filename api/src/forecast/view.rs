@@ -1,21 +1,17 @@
 //! Queue position and time of arrival as the API shows them.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
 use model::forecast::Eta;
 use model::job::Job;
 use serde::Serialize;
-use store::QueuedJob;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
-use super::Standing;
+use super::JobOutlook;
 
 /// Where a job stands in its lane's queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = QueuePosition)]
-pub struct QueueView {
+pub struct QueuePositionView {
     /// 1 is next.
     position: u32,
 }
@@ -47,7 +43,7 @@ impl EtaView {
     }
 }
 
-impl Standing {
+impl JobOutlook {
     /// Returns what a job was told at its submit: the same for every repeat.
     #[must_use]
     pub fn at_submit(job: &Job) -> Self {
@@ -60,44 +56,13 @@ impl Standing {
 
     /// Shows the position.
     #[must_use]
-    pub fn queue(&self) -> Option<QueueView> {
-        self.position.map(|position| QueueView { position })
+    pub fn queue(&self) -> Option<QueuePositionView> {
+        self.position.map(|position| QueuePositionView { position })
     }
 
     /// Shows the time of arrival.
     #[must_use]
     pub fn eta(&self) -> Option<EtaView> {
         self.eta.map(|(eta, from)| EtaView::of(eta, from))
-    }
-}
-
-/// What watchers were told last of each job that waits.
-#[derive(Debug, Default)]
-pub(super) struct Told(HashMap<Uuid, (Option<u32>, Option<i64>)>);
-
-impl Told {
-    /// Returns those that stand elsewhere than was told last, and forgets those that are not among `standings`. A second more or
-    /// less is not worth telling.
-    pub(super) fn changed(
-        &mut self,
-        standings: impl Iterator<Item = (QueuedJob, Standing)>,
-    ) -> Vec<(QueuedJob, Standing)> {
-        let before = std::mem::take(&mut self.0);
-        let mut changed = Vec::new();
-        for (job, standing) in standings {
-            let second = standing.eta().map(|eta| eta.second());
-            let (position, last) = before.get(&job.id).copied().unwrap_or_default();
-            let moved = match (second, last) {
-                (Some(now), Some(then)) => (now - then).abs() > 1,
-                (now, then) => now.is_some() != then.is_some(),
-            };
-            if moved || position != standing.position {
-                self.0.insert(job.id, (standing.position, second));
-                changed.push((job, standing));
-            } else {
-                self.0.insert(job.id, (position, last));
-            }
-        }
-        changed
     }
 }

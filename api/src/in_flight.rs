@@ -11,18 +11,18 @@ use bytes::Bytes;
 
 /// Counts requests whose answer is not complete.
 #[derive(Debug, Default, Clone)]
-pub struct UnderWay(Arc<AtomicUsize>);
+pub struct InFlight(Arc<AtomicUsize>);
 
 /// One request, until it is dropped.
 #[derive(Debug)]
-pub struct OneMore(Arc<AtomicUsize>);
+pub struct InFlightRequest(Arc<AtomicUsize>);
 
-impl UnderWay {
+impl InFlight {
     /// Counts one request until the answer is dropped.
     #[must_use]
-    pub fn enter(&self) -> OneMore {
+    pub fn enter(&self) -> InFlightRequest {
         self.0.fetch_add(1, Ordering::AcqRel);
-        OneMore(Arc::clone(&self.0))
+        InFlightRequest(Arc::clone(&self.0))
     }
 
     /// Waits until there is none.
@@ -34,26 +34,26 @@ impl UnderWay {
     }
 }
 
-impl Drop for OneMore {
+impl Drop for InFlightRequest {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
 /// Makes a stream count as under way until its last byte. An answer that is complete already stops counting at once.
-pub fn count_until_sent(body: BoxBody, one: Option<OneMore>) -> BoxBody {
+pub fn count_until_sent(body: BoxBody, one: Option<InFlightRequest>) -> BoxBody {
     match body.try_into_bytes() {
         Ok(bytes) => BoxBody::new(bytes),
-        Err(body) => BoxBody::new(Counted { body, _one: one }),
+        Err(body) => BoxBody::new(CountedBody { body, _one: one }),
     }
 }
 
-struct Counted {
+struct CountedBody {
     body: BoxBody,
-    _one: Option<OneMore>,
+    _one: Option<InFlightRequest>,
 }
 
-impl MessageBody for Counted {
+impl MessageBody for CountedBody {
     type Error = Box<dyn std::error::Error>;
 
     fn size(&self) -> BodySize {

@@ -9,15 +9,15 @@ use store::StoreError;
 
 /// A problem on its way to the caller, with the header fields that go with it.
 #[derive(Debug)]
-pub struct Fault {
+pub struct ApiError {
     problem: Problem,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// What a handler answers.
-pub type Answer = Result<HttpResponse, Fault>;
+pub type ApiResult = Result<HttpResponse, ApiError>;
 
-impl Fault {
+impl ApiError {
     /// Describes one occurrence.
     #[must_use]
     pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
@@ -36,7 +36,7 @@ impl Fault {
         Self::new(ProblemKind::JobNotFound, "No job of yours has this id. Check the id, and whose key you are using.")
     }
 
-    /// Hides a fault of ours from the caller and tells the operator.
+    /// Hides an error of ours from the caller and tells the operator.
     #[must_use]
     pub fn internal(what: &str, why: &dyn std::fmt::Display) -> Self {
         tracing::error!(error = %why, "could not {what}");
@@ -67,14 +67,14 @@ impl Fault {
     }
 }
 
-impl From<Problem> for Fault {
+impl From<Problem> for ApiError {
     fn from(problem: Problem) -> Self {
         let headers = headers_of(problem.kind).map(|(name, value)| (name, HeaderValue::from_static(value)));
         Self { problem, headers: headers.into_iter().collect() }
     }
 }
 
-impl From<StoreError> for Fault {
+impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(why) => {
@@ -89,7 +89,7 @@ impl From<StoreError> for Fault {
     }
 }
 
-impl From<StorageError> for Fault {
+impl From<StorageError> for ApiError {
     fn from(error: StorageError) -> Self {
         if matches!(error, StorageError::NotFound(_)) {
             return Self::new(ProblemKind::ArtifactExpired, "The file is no longer kept. Submit the report again.");
@@ -151,13 +151,13 @@ fn headers_of(kind: ProblemKind) -> Option<(HeaderName, &'static str)> {
     }
 }
 
-impl std::fmt::Display for Fault {
+impl std::fmt::Display for ApiError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.problem.fmt(f)
     }
 }
 
-impl ResponseError for Fault {
+impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         let (_, _, status) = self.problem.kind.describe();
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)

@@ -1,20 +1,14 @@
-//! What the pages of links say: one file a language, in the one that the reader's browser asks for.
+//! What the pages of links say: one file a language.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
-use actix_web::HttpRequest;
-use actix_web::http::header::ACCEPT_LANGUAGE;
 use anyhow::Context as _;
-use configuration::{Brand, Config};
-use model::locale::{Conventions, Language, Localizer};
-use serde::Deserialize;
+use model::locale::Language;
+use serde::{Deserialize, Serialize};
 
 /// Everything the pages say in one language. The shape is the list of keys: a catalogue that lacks one, or has one too many, is
 /// refused when the gateway starts.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Words {
+pub(super) struct LinkTexts {
     /// For `<html lang>`.
     pub(super) lang: String,
     pub(super) show: Show,
@@ -31,7 +25,7 @@ macro_rules! tables {
     ($($(#[$doc:meta])* $name:ident { $($key:ident),+ $(,)? })+) => {
         $(
             $(#[$doc])*
-            #[derive(Debug, Clone, Deserialize)]
+            #[derive(Debug, Clone, Serialize, Deserialize)]
             #[serde(deny_unknown_fields)]
             pub(super) struct $name {
                 $(pub(super) $key: String,)+
@@ -71,64 +65,12 @@ const fn catalogue(language: Language) -> &'static str {
     }
 }
 
-/// One language.
-#[derive(Debug)]
-struct Spoken {
-    language: Language,
-    words: Words,
-    conventions: Conventions,
-}
-
-impl Spoken {
-    fn read(language: Language) -> anyhow::Result<Self> {
-        let words = toml::from_str(catalogue(language)).with_context(|| format!("links/{language}.toml"))?;
-        let conventions = Conventions::of(language).with_context(|| format!("locales/{language}.toml"))?;
-        Ok(Self { language, words, conventions })
-    }
-}
-
-/// All languages, and which of them a tenant's readers have who ask for none.
-#[derive(Debug, Clone)]
-pub struct Languages {
-    english: Arc<Spoken>,
-    others: Arc<Vec<Spoken>>,
-    brand: Brand,
-    tenants: HashMap<String, Brand>,
-}
-
-/// Speaks to one reader.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Speech<'a> {
-    pub(super) language: Language,
-    pub(super) t: &'a Words,
-    pub(super) writer: Localizer<'a>,
-}
-
-impl Languages {
-    /// Reads the catalogues.
-    ///
-    /// # Errors
-    /// When one is not as it should be; a test reads each.
-    pub fn read(config: &Config) -> anyhow::Result<Self> {
-        let others = Language::ALL.into_iter().filter(|language| *language != Language::En).map(Spoken::read);
-        Ok(Self {
-            english: Arc::new(Spoken::read(Language::En)?),
-            others: Arc::new(others.collect::<anyhow::Result<_>>()?),
-            brand: config.mail.brand.clone(),
-            tenants: config.tenants.clone().into_iter().collect(),
-        })
-    }
-
-    /// Speaks as the reader's browser asks for, else as the tenant's mails do; by the tenant's clock, until the browser's script
-    /// puts its own in place.
-    pub(super) fn speak(&self, request: &HttpRequest, tenant: Option<&str>) -> Speech<'_> {
-        let brand = tenant.and_then(|tenant| self.tenants.get(tenant)).unwrap_or(&self.brand);
-        let asked = request.headers().get(ACCEPT_LANGUAGE).and_then(|header| header.to_str().ok());
-        let language = asked.and_then(Language::accepted).unwrap_or(brand.language);
-        let spoken = self.others.iter().find(|spoken| spoken.language == language).unwrap_or(&self.english);
-        let writer = Localizer { conventions: &spoken.conventions, zone: brand.time_zone };
-        Speech { language: spoken.language, t: &spoken.words, writer }
-    }
+/// Reads the catalogue of a language.
+///
+/// # Errors
+/// When it is not as it should be; a test reads each.
+pub(super) fn read(language: Language) -> anyhow::Result<LinkTexts> {
+    toml::from_str(catalogue(language)).with_context(|| format!("links/{language}.toml"))
 }
 
 #[cfg(test)]
@@ -162,7 +104,7 @@ mod tests {
                 let prose = english[key].split(' ').count() > 3;
                 assert!(language == Language::En || !prose || *text != english[key], "{language}: {key}");
             }
-            toml::from_str::<Words>(catalogue(language)).unwrap();
+            read(language).unwrap();
         }
     }
 }

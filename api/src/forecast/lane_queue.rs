@@ -1,0 +1,71 @@
+//! One lane of a queue snapshot: who waits in which order, and who runs.
+
+use std::collections::{BTreeMap, HashSet};
+
+use model::forecast::{Backlog, Range};
+use uuid::Uuid;
+
+use super::snapshot_job::SnapshotJob;
+
+/// Jobs of a lane that are known by name; those behind them are a number, however long the queue gets.
+pub(super) const BY_NAME: u32 = 1000;
+
+/// A lane.
+#[derive(Debug, Default)]
+pub(super) struct LaneQueue {
+    /// Jobs that its live workers run at once.
+    pub(super) capacity: usize,
+    /// Those known by name that wait, by their number in the queue.
+    pub(super) waiting: BTreeMap<u64, Uuid>,
+    /// The work of all that wait.
+    pub(super) backlog: Backlog,
+    /// Some of those that wait are not known by name, and so is nobody who comes after them.
+    pub(super) overflows: bool,
+    /// Those that run.
+    pub(super) running: HashSet<Uuid>,
+}
+
+impl LaneQueue {
+    /// Returns how many jobs run, or soon will, at the same time.
+    pub(super) fn at_once(&self) -> usize {
+        (self.running.len() + self.backlog.count()).min(self.capacity.max(self.running.len()))
+    }
+
+    /// Counts jobs that wait behind those that are known by name.
+    pub(super) fn overflow_by(&mut self, waiting: u64) {
+        self.backlog.grow_by(waiting);
+        self.overflows = waiting > 0;
+    }
+
+    /// Counts one more job at the end, where the queue is too long for it to be known by name. False: it is not.
+    pub(super) fn overflow_with(&mut self, typical: Option<Range>) -> bool {
+        self.overflows |= self.waiting.len() >= BY_NAME as usize;
+        if self.overflows {
+            // The store counts it with the others, if not now then at the next read.
+            self.backlog.add(typical);
+        }
+        self.overflows
+    }
+
+    /// Puts a job where it belongs.
+    pub(super) fn insert(&mut self, id: Uuid, job: &SnapshotJob) {
+        match job.number {
+            Some(number) => {
+                self.waiting.insert(number, id);
+                self.backlog.add(job.typical);
+            }
+            None => drop(self.running.insert(id)),
+        }
+    }
+
+    /// Takes a job out.
+    pub(super) fn remove(&mut self, id: Uuid, job: &SnapshotJob) {
+        match job.number {
+            Some(number) => {
+                self.waiting.remove(&number);
+                self.backlog.remove(job.typical);
+            }
+            None => drop(self.running.remove(&id)),
+        }
+    }
+}

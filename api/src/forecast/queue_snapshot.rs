@@ -1,0 +1,304 @@
+//! Who waits and who runs, as this gateway knows it between two reads of the store.
+//!
+//! Once a second the store says how it is. In between, what this gateway lets in is added, and what starts or ends, as every
+//! process broadcasts it, moves on: so a burst of submits does not tell everybody in it that they are next.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use model::event::{Event, EventKind};
+use model::forecast::{LoadLevel, QueueModel, Range};
+use model::job::Lane;
+use store::{QueueStatus, QueuedJob};
+use uuid::Uuid;
+
+use super::lane_queue::LaneQueue;
+use super::snapshot_job::{SnapshotChange, SnapshotJob};
+
+/// Jobs ahead that are looked at one by one; beyond, only their work in all counts.
+const ONE_BY_ONE: usize = 64;
+
+/// A snapshot older than this says nothing: the store does not answer.
+const STALE_SECONDS: u64 = 20;
+
+/// A place in a lane's queue.
+#[derive(Debug)]
+pub(super) struct QueuePlace {
+    /// Jobs that come before.
+    pub(super) ahead: usize,
+    /// What is to be waited for.
+    pub(super) line: QueueModel,
+}
+
+impl QueuePlace {
+    /// Returns the position; 1 is next.
+    pub(super) fn position(&self) -> u32 {
+        u32::try_from(self.ahead).unwrap_or(u32::MAX).saturating_add(1)
+    }
+}
+
+/// The queues of all lanes.
+#[derive(Debug, Default)]
+pub(super) struct QueueSnapshot {
+    /// When the store was read, here and there.
+    read_at: Option<(Instant, DateTime<Utc>)>,
+    jobs: HashMap<Uuid, SnapshotJob>,
+    lanes: HashMap<Lane, LaneQueue>,
+    next_number: u64,
+    changes: Option<Vec<SnapshotChange>>,
+}
+
+impl QueueSnapshot {
+    /// Returns database time, as far as it can be told without asking; `None` when nobody has asked for too long.
+    pub(super) fn now(&self) -> Option<DateTime<Utc>> {
+        let (read_at, then) = self.read_at?;
+        let passed = read_at.elapsed();
+        (passed.as_secs() < STALE_SECONDS).then(|| then + TimeDelta::from_std(passed).unwrap_or_default())
+    }
+
+    /// From now on changes are kept, to be done again on the answer that [`QueueSnapshot::replace`] takes.
+    pub(super) fn record_changes(&mut self) {
+        self.changes = Some(Vec::new());
+    }
+
+    /// Takes what the store said.
+    pub(super) fn replace(
+        &mut self,
+        lineup: QueueStatus,
+        read_at: Instant,
+        mut typical: impl FnMut(&QueuedJob, LoadLevel) -> Option<Range>,
+    ) {
+        let changes = self.changes.take().unwrap_or_default();
+        let load = LoadLevel::of(self.at_once().saturating_sub(1));
+        self.read_at = Some((read_at, lineup.now));
+        self.jobs.clear();
+        self.lanes.clear();
+        self.next_number = 0;
+        for (lane, slots) in lineup.slots {
+            self.lane(lane).capacity = usize::try_from(slots).unwrap_or(usize::MAX);
+        }
+        for job in lineup.running.into_iter().chain(lineup.waiting) {
+            let typical = typical(&job, load);
+            self.insert(SnapshotJob { job, typical, number: None });
+        }
+        for (lane, waiting) in lineup.beyond {
+            self.lane(lane).overflow_by(waiting);
+        }
+        for change in changes {
+            match change {
+                SnapshotChange::Entered(entry) => self.enter(*entry),
+                SnapshotChange::Left(id) => drop(self.remove(id)),
+                SnapshotChange::Started(id, attempt, at) => self.start(id, attempt, at),
+            }
+        }
+    }
+
+    /// Puts a job that is about to be submitted at the end of its lane's queue.
+    pub(super) fn enqueue(&mut self, job: QueuedJob, typical: Option<Range>) {
+        self.enter(SnapshotJob { job, typical, number: None });
+    }
+
+    /// Puts a job that waits behind those that are known by name, unless these are enough.
+    fn enter(&mut self, entry: SnapshotJob) {
+        if !self.lane(entry.job.lane).overflow_with(entry.typical) {
+            self.record(|| SnapshotChange::Entered(Box::new(entry.clone())));
+            self.insert(entry);
+        }
+    }
+
+    /// Takes a job out.
+    pub(super) fn leave(&mut self, id: Uuid) {
+        self.record(|| SnapshotChange::Left(id));
+        self.remove(id);
+    }
+
+    /// Takes in what a process broadcast.
+    pub(super) fn apply(&mut self, event: &Event) {
+        match event.kind {
+            EventKind::Started => {
+                self.record(|| SnapshotChange::Started(event.job_id, event.attempt, event.at));
+                self.start(event.job_id, event.attempt, event.at);
+            }
+            // What goes back into the queue is found there by the next read.
+            EventKind::Retrying
+            | EventKind::HandedBack
+            | EventKind::WorkerLost
+            | EventKind::Done
+            | EventKind::Failed
+            | EventKind::Cancelled => self.leave(event.job_id),
+            EventKind::Submitted | EventKind::Replayed => {}
+        }
+    }
+
+    /// Returns a job.
+    pub(super) fn find(&self, id: Uuid) -> Option<&SnapshotJob> {
+        self.jobs.get(&id)
+    }
+
+    /// Returns who runs, or soon will, beside a job that is in the snapshot or about to be. Lanes have capacities of their own, but
+    /// share the source and often the machine.
+    pub(super) fn company_of(&self, id: Uuid) -> LoadLevel {
+        LoadLevel::of(self.at_once().saturating_sub(usize::from(self.jobs.contains_key(&id))))
+    }
+
+    /// Returns how many jobs run, or soon will, at the same time.
+    fn at_once(&self) -> usize {
+        self.lanes.values().map(LaneQueue::at_once).sum()
+    }
+
+    /// Returns the place that a job would have that entered its lane's queue now.
+    pub(super) fn end_of(&self, lane: Lane, remaining: impl Fn(&SnapshotJob) -> Option<Range>) -> QueuePlace {
+        let Some(lane) = self.lanes.get(&lane) else { return QueuePlace { ahead: 0, line: QueueModel::default() } };
+        let ahead = lane.backlog.count();
+        if ahead > ONE_BY_ONE {
+            // Exact to the job would be too dear, and lost in what nobody can know anyway.
+            let running = lane.running.iter().map(|id| Some(self.jobs.get(id)?.typical?.scaled(0.5))).collect();
+            let line = QueueModel { slots: lane.capacity, running, backlog: lane.backlog, ahead: Vec::new() };
+            return QueuePlace { ahead, line };
+        }
+        let before = lane.waiting.values();
+        QueuePlace { ahead, line: self.line_of(lane, before.map(|id| self.typical_of(id)).collect(), remaining) }
+    }
+
+    /// Returns the place of a job that waits. `None`: it does not wait, or is too far behind.
+    pub(super) fn place_of(&self, id: Uuid, remaining: impl Fn(&SnapshotJob) -> Option<Range>) -> Option<QueuePlace> {
+        let entry = self.jobs.get(&id)?;
+        let (lane, number) = (entry.job.lane, entry.number?);
+        let lane = self.lanes.get(&lane)?;
+        let ahead: Vec<Option<Range>> = lane.waiting.range(..number).map(|(_, id)| self.typical_of(id)).collect();
+        Some(QueuePlace { ahead: ahead.len(), line: self.line_of(lane, ahead, remaining) })
+    }
+
+    /// Returns jobs that wait, those first that are next, lane by lane.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &SnapshotJob> {
+        self.lanes.values().flat_map(|lane| lane.waiting.values().filter_map(|id| self.jobs.get(id)))
+    }
+
+    /// Who runs matters only when no place is free.
+    fn line_of(
+        &self,
+        lane: &LaneQueue,
+        ahead: Vec<Option<Range>>,
+        remaining: impl Fn(&SnapshotJob) -> Option<Range>,
+    ) -> QueueModel {
+        let free = lane.running.len() + ahead.len() < lane.capacity;
+        let left = |id| if free { None } else { self.jobs.get(id).and_then(&remaining) };
+        QueueModel {
+            slots: lane.capacity,
+            running: lane.running.iter().map(left).collect(),
+            ahead,
+            ..QueueModel::default()
+        }
+    }
+
+    fn typical_of(&self, id: &Uuid) -> Option<Range> {
+        self.jobs.get(id).and_then(|entry| entry.typical)
+    }
+
+    fn lane(&mut self, lane: Lane) -> &mut LaneQueue {
+        self.lanes.entry(lane).or_default()
+    }
+
+    fn record(&mut self, change: impl FnOnce() -> SnapshotChange) {
+        if let Some(changes) = &mut self.changes {
+            changes.push(change());
+        }
+    }
+
+    fn insert(&mut self, mut entry: SnapshotJob) {
+        let id = entry.job.id;
+        if self.jobs.contains_key(&id) {
+            return;
+        }
+        entry.number = entry.job.started_at.is_none().then_some(self.next_number);
+        self.next_number += u64::from(entry.number.is_some());
+        self.lane(entry.job.lane).insert(id, &entry);
+        self.jobs.insert(id, entry);
+    }
+
+    fn remove(&mut self, id: Uuid) -> Option<SnapshotJob> {
+        let entry = self.jobs.remove(&id)?;
+        self.lane(entry.job.lane).remove(id, &entry);
+        Some(entry)
+    }
+
+    fn start(&mut self, id: Uuid, attempt: i32, at: DateTime<Utc>) {
+        if let Some(mut entry) = self.remove(id) {
+            entry.job.attempt = attempt;
+            entry.job.started_at = Some(at);
+            self.insert(entry);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::forecast::RunKey;
+    use model::job::Caller;
+
+    use super::super::lane_queue::BY_NAME;
+    use super::*;
+
+    fn job() -> QueuedJob {
+        QueuedJob {
+            id: Uuid::now_v7(),
+            caller: Caller { tenant: "acme".to_owned(), principal: "ana".to_owned() },
+            report: "sales".to_owned(),
+            lane: Lane::Bulk,
+            run_key: RunKey::default(),
+            attempt: 0,
+            started_at: None,
+            made_from: None,
+        }
+    }
+
+    fn queue_status(beyond: u64) -> QueueStatus {
+        let waiting = if beyond > 0 { (0..BY_NAME).map(|_| job()).collect() } else { vec![job()] };
+        QueueStatus { now: Utc::now(), waiting, beyond: vec![(Lane::Bulk, beyond)], running: vec![], slots: vec![] }
+    }
+
+    fn looked(snapshot: &mut QueueSnapshot, lineup: QueueStatus) {
+        snapshot.replace(lineup, Instant::now(), |_, _| None);
+    }
+
+    fn ahead(snapshot: &QueueSnapshot) -> usize {
+        snapshot.end_of(Lane::Bulk, |_| None).ahead
+    }
+
+    #[test]
+    fn however_many_wait_the_snapshot_knows_a_thousand_of_a_lane_by_name_and_counts_the_others() {
+        let mut snapshot = QueueSnapshot::default();
+        looked(&mut snapshot, queue_status(0));
+        for _ in 0..3 * BY_NAME {
+            snapshot.enqueue(job(), None);
+        }
+        assert_eq!(snapshot.jobs.len(), BY_NAME as usize);
+        assert_eq!(ahead(&snapshot), 3 * BY_NAME as usize + 1);
+    }
+
+    #[test]
+    fn who_comes_after_jobs_that_are_not_known_by_name_is_not_told_to_be_before_them() {
+        let mut snapshot = QueueSnapshot::default();
+        looked(&mut snapshot, queue_status(500));
+        let first = snapshot.lanes[&Lane::Bulk].waiting.values().next().copied().unwrap();
+        snapshot.leave(first);
+        let late = job();
+        let id = late.id;
+        snapshot.enqueue(late, None);
+        assert!(snapshot.place_of(id, |_| None).is_none());
+        assert_eq!(ahead(&snapshot), 1_500);
+    }
+
+    #[test]
+    fn who_enters_while_the_store_is_asked_is_still_there_afterwards() {
+        let mut snapshot = QueueSnapshot::default();
+        looked(&mut snapshot, queue_status(0));
+        snapshot.record_changes();
+        let newcomer = job();
+        let id = newcomer.id;
+        snapshot.enqueue(newcomer, None);
+        looked(&mut snapshot, queue_status(0));
+        assert_eq!(snapshot.place_of(id, |_| None).map(|place| place.ahead), Some(1));
+    }
+}

@@ -1,0 +1,116 @@
+//! The one way in for a job, whoever asks for it: made of what was checked, taken out of what its tenant may do, told when it will
+//! be ready, put in line, and written.
+
+use model::job::{Caller, Idempotency, JobState, NewJob};
+use model::reuse::{LinkSeed, Reuse};
+use report::fingerprint;
+use store::Submitted;
+use uuid::Uuid;
+
+use super::submit_request::SubmitRequest;
+use crate::error::ApiError;
+use crate::gateway::Gateway;
+use crate::limits::RateLimitStatus;
+
+/// Where a job comes from.
+#[derive(Debug)]
+pub(crate) struct JobOrigin {
+    /// Whose it is.
+    pub(crate) caller: Caller,
+    /// The trace it belongs to.
+    pub(crate) traceparent: String,
+    /// What makes a second request for it the same one.
+    pub(crate) idempotency: Option<Idempotency>,
+}
+
+/// A job that may be written.
+#[derive(Debug)]
+pub(crate) struct PreparedJob {
+    job: NewJob,
+    rate_limit: Option<RateLimitStatus>,
+}
+
+impl PreparedJob {
+    /// Sees to it that the store has the report's definition, takes the job out of what the tenant may do, and makes it.
+    ///
+    /// # Errors
+    /// `too-many-requests`; the store's.
+    pub(crate) async fn prepare(
+        gateway: &Gateway,
+        request: SubmitRequest,
+        origin: JobOrigin,
+    ) -> Result<Self, ApiError> {
+        gateway.report_versions.ensure_saved(&request.report).await?;
+        let rate_limit = gateway.limits.acquire(&origin.caller.tenant).await?;
+        Ok(Self { job: new_job(gateway, request, origin), rate_limit })
+    }
+
+    /// Returns its id.
+    pub(crate) fn id(&self) -> Uuid {
+        self.job.id
+    }
+
+    /// Tells whether an identical job may be the answer.
+    pub(crate) fn may_be_reused(&self) -> bool {
+        self.job.reuse.is_some()
+    }
+
+    /// Returns how much of its rate the tenant has left.
+    pub(crate) fn rate_limit(&self) -> Option<RateLimitStatus> {
+        self.rate_limit
+    }
+
+    /// Foretells when it will be ready, puts it in line and writes it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn submit(mut self, gateway: &Gateway) -> Result<Submitted, ApiError> {
+        let id = self.job.id;
+        self.job.forecast = gateway.forecaster.forecast(&self.job);
+        gateway.forecaster.enter_queue(&self.job);
+        let submitted = gateway.group_commit.submit(self.job).await;
+        if !submitted.as_ref().is_ok_and(waits_for_its_turn) {
+            gateway.forecaster.leave_queue(id);
+        }
+        Ok(submitted?)
+    }
+}
+
+/// What another run answers takes no place in line.
+fn waits_for_its_turn(submitted: &Submitted) -> bool {
+    matches!(submitted, Submitted::Created(job) if job.state == JobState::Pending && job.sharing.leader.is_none())
+}
+
+fn new_job(gateway: &Gateway, request: SubmitRequest, origin: JobOrigin) -> NewJob {
+    let report = &request.report;
+    let kept = request.made_from.as_ref();
+    let reuse = request.max_age.map(|max_age| Reuse {
+        fingerprint: fingerprint(
+            report,
+            &origin.caller,
+            &request.params,
+            &request.formats,
+            kept.map(|kept| kept.object_key.as_str()),
+        ),
+        max_age,
+        links: request.formats.iter().map(|format| LinkSeed::new(gateway.link_secret.expose(), *format)).collect(),
+        made_from: kept.map(|kept| kept.job_id),
+    });
+    NewJob {
+        id: Uuid::now_v7(),
+        caller: origin.caller,
+        report: report.name.clone(),
+        report_version: report.version.clone(),
+        lane: report.lane,
+        max_attempts: report.max_attempts,
+        timeout_ms: i64::try_from(report.timeout.as_millis()).unwrap_or(i64::MAX),
+        retention_ms: i64::try_from(report.retention.as_millis()).unwrap_or(i64::MAX),
+        params: request.params,
+        formats: request.formats,
+        notify: request.notify,
+        traceparent: Some(origin.traceparent),
+        forecast: None,
+        idempotency: origin.idempotency,
+        reuse,
+    }
+}

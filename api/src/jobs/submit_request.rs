@@ -1,0 +1,47 @@
+//! What is asked for with a submit, once it is checked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::artifact::Format;
+use model::delivery::Notify;
+use model::job::Params;
+use model::locale::Language;
+use report::ReportDefinition;
+use uuid::Uuid;
+
+/// A submit that may be carried out.
+#[derive(Debug)]
+pub struct SubmitRequest {
+    /// The report.
+    pub report: Arc<ReportDefinition>,
+    /// Checked and canonical.
+    pub params: Params,
+    /// At least one, distinct.
+    pub formats: Vec<Format>,
+    /// Distinct.
+    pub notify: Vec<Notify>,
+    /// How long ago an identical job may have finished to be the answer. Zero: a run of its own, though the report reuses.
+    pub max_age: Option<Duration>,
+    /// What it is made from in place of the report's source.
+    pub made_from: Option<KeptParquet>,
+}
+
+/// The Parquet file of a finished job.
+#[derive(Debug)]
+pub struct KeptParquet {
+    /// The job.
+    pub job_id: Uuid,
+    /// Where the file is kept.
+    pub object_key: String,
+}
+
+impl SubmitRequest {
+    /// Has recipients written to in the language of whoever submits, where none was asked for.
+    pub fn prefer_language(&mut self, accept_language: Option<&str>) {
+        let Some(language) = accept_language.and_then(Language::accepted) else { return };
+        for notify in self.notify.iter_mut().filter(|notify| notify.language.is_none()) {
+            notify.language = Some(language.to_string());
+        }
+    }
+}
