@@ -7,8 +7,7 @@ use std::sync::LazyLock;
 
 use model::job::Params;
 use report::{ReportDefinition, parse_definition, validate_params};
-use report_worker::Report;
-use report_worker::source::decode_copy;
+use sources::{PreparedReport, decode_copy};
 
 /// A report with a parameter of every type.
 const EVERY_PARAMETER: &str = include_str!("every-parameter.toml");
@@ -25,7 +24,7 @@ pub fn catalogue(data: &[u8]) {
             let again = parse_definition("fuzz", text).map(|again| again.version);
             assert_eq!(again.ok(), Some(definition.version.clone()));
             let _faults = validate_params(&definition, &Params::new());
-            let _fault = Report::new(definition);
+            let _fault = PreparedReport::new(definition);
         }
         Err(fault) => assert!((1..=text.lines().count() + 1).contains(&fault.line), "{fault}"),
     }

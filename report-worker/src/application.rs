@@ -8,16 +8,16 @@ use runtime::Backends;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::attempt::StopReason;
 use crate::broadcast::{broadcast_progress, listen_for_cancels};
 use crate::consume::consume_lane;
 use crate::heartbeat;
-use crate::running::StopReason;
 use crate::worker::Worker;
 
 /// Part of the grace that is kept for handing jobs back.
-const MARGIN: Duration = Duration::from_secs(5);
+const HAND_BACK_WITHIN: Duration = Duration::from_secs(5);
 /// Attempts that are told to stop are told again at this pace: one may have been claimed a moment later.
-const TELL_AGAIN: Duration = Duration::from_millis(100);
+const STOP_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// The report worker.
 #[derive(Debug)]
@@ -49,9 +49,9 @@ impl Application {
     /// When the heartbeat's thread cannot be started.
     pub async fn run_until_stopped(self, stop: CancellationToken) -> anyhow::Result<()> {
         let Self { worker, grace } = self;
-        let stop_heart = CancellationToken::new();
-        let heart_stopped = heartbeat::start(Arc::clone(&worker), stop_heart.clone())?;
-        let beside = [
+        let stop_heartbeat = CancellationToken::new();
+        let heartbeat_stopped = heartbeat::start(Arc::clone(&worker), stop_heartbeat.clone())?;
+        let side_tasks = [
             tokio::spawn(broadcast_progress(Arc::clone(&worker))),
             tokio::spawn(listen_for_cancels(Arc::clone(&worker))),
         ];
@@ -63,26 +63,26 @@ impl Application {
         worker.stopping.cancel();
         tasks.close();
         finish_or_hand_back(&worker, &tasks, grace).await;
-        for task in &beside {
+        for task in &side_tasks {
             task.abort();
         }
-        stop_heart.cancel();
-        let _ended = tokio::time::timeout(Duration::from_secs(3), heart_stopped).await;
+        stop_heartbeat.cancel();
+        let _ended = tokio::time::timeout(Duration::from_secs(3), heartbeat_stopped).await;
         Ok(())
     }
 }
 
 /// Waits for running jobs, then hands them back, then gives up.
 async fn finish_or_hand_back(worker: &Worker, tasks: &TaskTracker, grace: Duration) {
-    let margin = MARGIN.min(grace / 2);
+    let margin = HAND_BACK_WITHIN.min(grace / 2);
     if tokio::time::timeout(grace.saturating_sub(margin), tasks.wait()).await.is_ok() {
         return;
     }
     tracing::info!("running jobs are handed back");
     let handing_back = async {
         loop {
-            worker.running.stop_all(StopReason::Shutdown);
-            tokio::time::sleep(TELL_AGAIN).await;
+            worker.attempts.stop_all(StopReason::Shutdown);
+            tokio::time::sleep(STOP_AGAIN_AFTER).await;
         }
     };
     tokio::select! {

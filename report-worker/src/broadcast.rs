@@ -9,7 +9,7 @@ use model::progress::Progress;
 use tokio::sync::broadcast::error::RecvError;
 use uuid::Uuid;
 
-use crate::running::{Attempt, StopReason};
+use crate::attempt::{Attempt, StopReason};
 use crate::worker::Worker;
 
 /// Broadcasts progress that changed, of every job that runs for longer than one interval.
@@ -17,14 +17,15 @@ pub(crate) async fn broadcast_progress(worker: Arc<Worker>) {
     let every = worker.settings.progress_every;
     let mut clock = tokio::time::interval(every);
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut told: HashMap<(Uuid, i32), Progress> = HashMap::new();
+    let mut last_sent: HashMap<(Uuid, i32), Progress> = HashMap::new();
     loop {
         clock.tick().await;
-        let attempts = worker.running.all();
-        told.retain(|(job, number), _| attempts.iter().any(|known| known.job_id == *job && known.attempt == *number));
+        let attempts = worker.attempts.all();
+        last_sent
+            .retain(|(job, number), _| attempts.iter().any(|known| known.job_id == *job && known.attempt == *number));
         for attempt in attempts.into_iter().filter(|attempt| attempt.since.elapsed() >= every) {
             let progress = attempt.progress();
-            if told.insert((attempt.job_id, attempt.attempt), progress) == Some(progress) {
+            if last_sent.insert((attempt.job_id, attempt.attempt), progress) == Some(progress) {
                 continue;
             }
             worker.backends.broker.broadcast(Broadcast::Progress {
@@ -46,9 +47,9 @@ pub(crate) async fn listen_for_cancels(worker: Arc<Worker>) {
                 if let Broadcast::Event(event) = message.as_ref()
                     && event.kind == EventKind::Cancelled
                 {
-                    match worker.running.find(event.job_id).filter(|attempt| attempt.may_be_joined) {
+                    match worker.attempts.find(event.job_id).filter(|attempt| attempt.may_be_joined) {
                         Some(attempt) => drop(tokio::spawn(stop_unless_wanted(Arc::clone(&worker), attempt))),
-                        None => worker.running.stop(event.job_id, event.attempt, StopReason::Cancelled),
+                        None => worker.attempts.stop(event.job_id, event.attempt, StopReason::Cancelled),
                     }
                 }
             }

@@ -11,11 +11,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::failpoint::fail_here;
-use crate::run_job::{Handled, run_job};
+use crate::run_job::{DeliveryOutcome, run_job};
 use crate::worker::Worker;
 
 /// A broker that gives up its consumer is asked for a new one after this time.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
+const CONSUME_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Places for jobs of one lane.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Slots {
     }
 
     /// Waits until every job that runs here is a long one whose message was acknowledged early.
-    async fn full_of_long_jobs(&self) {
+    async fn until_all_handed_off(&self) {
         let mut handed_off = self.handed_off.subscribe();
         if handed_off.wait_for(|count| *count >= self.size).await.is_err() {
             std::future::pending::<()>().await;
@@ -76,14 +76,14 @@ pub(crate) async fn consume_lane(worker: Arc<Worker>, lane: Lane, tasks: TaskTra
         let slot = tokio::select! {
             biased;
             () = worker.stopping.cancelled() => return,
-            () = worker.company.closed(), if deliveries.is_some() => {
+            () = worker.exclusivity.until_exclusive(), if deliveries.is_some() => {
                 deliveries = None;
                 continue;
             }
             slot = slots.take() => slot,
             // The broker would go on giving us as many messages as we have places, and they would wait here for hours while
             // other workers are idle.
-            () = slots.full_of_long_jobs(), if deliveries.is_some() => {
+            () = slots.until_all_handed_off(), if deliveries.is_some() => {
                 deliveries = None;
                 continue;
             }
@@ -92,7 +92,7 @@ pub(crate) async fn consume_lane(worker: Arc<Worker>, lane: Lane, tasks: TaskTra
         tokio::select! {
             biased;
             () = worker.stopping.cancelled() => return,
-            () = worker.company.open() => {}
+            () = worker.exclusivity.until_shared() => {}
         }
         let receiver = match &mut deliveries {
             Some(receiver) => receiver,
@@ -104,7 +104,7 @@ pub(crate) async fn consume_lane(worker: Arc<Worker>, lane: Lane, tasks: TaskTra
             biased;
             () = worker.stopping.cancelled() => return,
             // What waits here for a job that runs alone would wait for as long as that takes.
-            () = worker.company.closed() => {
+            () = worker.exclusivity.until_exclusive() => {
                 deliveries = None;
                 continue;
             }
@@ -112,19 +112,19 @@ pub(crate) async fn consume_lane(worker: Arc<Worker>, lane: Lane, tasks: TaskTra
         };
         match incoming {
             Some(incoming) => {
-                tasks.spawn(take(Arc::clone(&worker), incoming, slot));
+                tasks.spawn(handle_delivery(Arc::clone(&worker), incoming, slot));
             }
             None => {
                 deliveries = None;
-                tokio::time::sleep(ASK_AGAIN).await;
+                tokio::time::sleep(CONSUME_AGAIN_AFTER).await;
             }
         }
     }
 }
 
 /// Handles one delivery from the first look at it to its acknowledgement.
-async fn take(worker: Arc<Worker>, mut incoming: Incoming, mut slot: Slot) {
-    let Some(job_id) = job_of(&incoming) else {
+async fn handle_delivery(worker: Arc<Worker>, mut incoming: Incoming, mut slot: Slot) {
+    let Some(job_id) = parse_job_id(&incoming) else {
         metrics::counter!("waitless_worker_unreadable_total").increment(1);
         incoming.settle(Settle::DeadLetter);
         return;
@@ -145,15 +145,15 @@ async fn take(worker: Arc<Worker>, mut incoming: Incoming, mut slot: Slot) {
     };
     fail_here!("before_ack");
     match handled {
-        Handled::Over => incoming.settle(Settle::Ack),
-        Handled::Broken => incoming.settle(Settle::DeadLetter),
+        DeliveryOutcome::Handled => incoming.settle(Settle::Ack),
+        DeliveryOutcome::Unreadable => incoming.settle(Settle::DeadLetter),
         // Dropped without a word it is delivered to somebody else.
-        Handled::LetGo => {}
+        DeliveryOutcome::Abandoned => {}
     }
 }
 
 /// Reads which job a message rings for.
-fn job_of(incoming: &Incoming) -> Option<uuid::Uuid> {
+fn parse_job_id(incoming: &Incoming) -> Option<uuid::Uuid> {
     let message_id = incoming.message_id.as_deref();
     match serde_json::from_slice(&incoming.body) {
         Ok(Message::RunJob { job_id }) => Some(job_id),

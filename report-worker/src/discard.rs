@@ -2,21 +2,21 @@
 
 use std::time::Duration;
 
-use crate::running::Attempt;
+use crate::attempt::Attempt;
+use crate::plan_files::PlannedFile;
 use crate::worker::Worker;
-use crate::write_files::File;
 
 /// Storage that takes longer is left to the sweeper, which finds objects without an artifact row.
-const WITHIN: Duration = Duration::from_secs(10);
+const DELETE_WITHIN: Duration = Duration::from_secs(10);
 
 /// Deletes whatever the attempt has stored, or is still about to store.
-pub(crate) async fn discard_files(worker: &Worker, attempt: &Attempt, files: &[File]) {
-    for file in files.iter().filter(|file| file.finish.has_begun()) {
+pub(crate) async fn discard_files(worker: &Worker, attempt: &Attempt, files: &[PlannedFile]) {
+    for file in files.iter().filter(|file| file.completion.has_begun()) {
         let deleting = async {
-            file.finish.over().await;
+            file.completion.wait_for_detached().await;
             worker.backends.storage.delete(&file.key).await
         };
-        let why = match tokio::time::timeout(WITHIN, deleting).await {
+        let why = match tokio::time::timeout(DELETE_WITHIN, deleting).await {
             Ok(Ok(())) => continue,
             Ok(Err(error)) => error.to_string(),
             Err(_) => "the storage did not answer in time".to_owned(),

@@ -2,22 +2,22 @@
 
 use arrow_array::RecordBatch;
 use arrow_schema::Schema;
+use formats::{FileSummary, Growth, RowWriter};
 use model::problem::Problem;
 
-use crate::format::{Ending, Growth, RowWriter};
-use crate::limits::Limits;
+use crate::limits::ReportLimits;
 
 /// No format makes more of a byte of a value, or of the place of one, than this; nor more than this of everything else. Files that are
 /// further from their limit need not be asked how much they grow.
-const MOST_OF_A_BYTE: u64 = 512;
-const MOST_OF_THE_REST: u64 = 64 << 20;
+const MAX_GROWTH_PER_BYTE: u64 = 512;
+const MAX_FIXED_GROWTH: u64 = 64 << 20;
 /// Rows are added as long as more than one of so many fits.
-const WORTH: usize = 16;
+const SMALLEST_PART: usize = 16;
 
 /// One file while its rows come.
-pub(crate) struct Encoder {
+pub(crate) struct FileEncoder {
     writer: Box<dyn RowWriter>,
-    limits: Limits,
+    limits: ReportLimits,
     /// Encoded, and not taken yet.
     out: Vec<u8>,
     /// Taken.
@@ -27,8 +27,8 @@ pub(crate) struct Encoder {
     full: bool,
 }
 
-impl Encoder {
-    pub(crate) fn new(writer: Box<dyn RowWriter>, limits: Limits) -> Self {
+impl FileEncoder {
+    pub(crate) fn new(writer: Box<dyn RowWriter>, limits: ReportLimits) -> Self {
         Self { writer, limits, out: Vec::new(), bytes: 0, rows: 0, full: false }
     }
 
@@ -48,8 +48,8 @@ impl Encoder {
     }
 
     /// Ends the file. `complete`: whether the rows that came were all there are.
-    pub(crate) fn finish(&mut self, complete: bool) -> Result<Ending, Problem> {
-        let ending = Ending { rows: self.rows, complete: complete && !self.full };
+    pub(crate) fn finish(&mut self, complete: bool) -> Result<FileSummary, Problem> {
+        let ending = FileSummary { rows: self.rows, complete: complete && !self.full };
         self.writer.finish(ending, &mut self.out)?;
         self.limits.check_bytes(self.size())?;
         Ok(ending)
@@ -90,14 +90,14 @@ impl Encoder {
         self.limits.check_bytes(self.size().saturating_add(more)).is_ok()
     }
 
-    /// The ending of a file that is cut behind so many rows more.
-    const fn cut_behind(&self, rows: usize) -> Ending {
-        Ending { rows: self.rows + rows as u64, complete: false }
+    /// The summary of a file that is cut behind so many rows more.
+    const fn cut_behind(&self, rows: usize) -> FileSummary {
+        FileSummary { rows: self.rows + rows as u64, complete: false }
     }
 
     /// Adds the first rows that fit and returns how many.
     fn add_within(&mut self, batch: &RecordBatch) -> Result<usize, Problem> {
-        if self.fits(most(batch)) {
+        if self.fits(max_growth(batch)) {
             return self.add_all(batch);
         }
         match self.writer.growth(batch, self.cut_behind(batch.num_rows())) {
@@ -132,12 +132,12 @@ impl Encoder {
     fn add_slices(&mut self, batch: &RecordBatch) -> Result<usize, Problem> {
         let mut taken = 0;
         loop {
-            self.writer.settle(&mut self.out)?;
+            self.writer.flush(&mut self.out)?;
             let rest = batch.slice(taken, batch.num_rows() - taken);
             let rows = self.rows_that_surely_fit(&rest, taken);
             self.writer.write(&rest.slice(0, rows), &mut self.out)?;
             taken += rows;
-            if rows < rest.num_rows().div_ceil(WORTH) || taken == batch.num_rows() {
+            if rows < rest.num_rows().div_ceil(SMALLEST_PART) || taken == batch.num_rows() {
                 return Ok(taken);
             }
         }
@@ -164,10 +164,10 @@ impl Encoder {
 }
 
 /// Returns what no file grows beyond by rows.
-fn most(batch: &RecordBatch) -> u64 {
+fn max_growth(batch: &RecordBatch) -> u64 {
     let values: usize = batch.columns().iter().map(|array| array.to_data().get_slice_memory_size().unwrap_or(0)).sum();
     let places = 8 * batch.num_rows() * batch.num_columns();
-    (values + places) as u64 * MOST_OF_A_BYTE + MOST_OF_THE_REST
+    (values + places) as u64 * MAX_GROWTH_PER_BYTE + MAX_FIXED_GROWTH
 }
 
 #[cfg(test)]

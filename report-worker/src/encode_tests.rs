@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
+use formats::{About, writer};
 use model::artifact::Format;
 use model::problem::ProblemKind;
 use report::{Compression, CsvOptions, JsonlOptions, OnLimit, PageSpec};
 
-use super::Encoder;
-use crate::format::{About, writer};
-use crate::limits::Limits;
+use super::FileEncoder;
+use crate::limits::ReportLimits;
 
 const ROWS: i64 = 12_000;
 /// What bounds may be too high by.
@@ -64,8 +64,8 @@ fn rows(from: i64, to: i64) -> RecordBatch {
 
 /// Writes the rows and returns how many are in the file, its size, and whether it says that it is whole.
 fn written(format: Format, compression: Compression, max_bytes: u64) -> (u64, u64, bool) {
-    let limits = Limits { max_rows: u64::MAX, max_bytes, on_limit: OnLimit::Truncate };
-    let mut encoder = Encoder::new(writer(format, &about(compression)), limits);
+    let limits = ReportLimits { max_rows: u64::MAX, max_bytes, on_limit: OnLimit::Truncate };
+    let mut encoder = FileEncoder::new(writer(format, &about(compression)), limits);
     encoder.begin(rows(0, 0).schema_ref()).expect("begun");
     for from in (0..ROWS).step_by(8192) {
         encoder.add(&rows(from, (from + 8192).min(ROWS))).expect("added");
@@ -97,9 +97,9 @@ fn a_file_is_cut_within_its_limit_wherever_that_is() {
 
 #[test]
 fn a_limit_below_the_smallest_file_is_an_error() {
-    let limits = Limits { max_rows: u64::MAX, max_bytes: 100, on_limit: OnLimit::Truncate };
+    let limits = ReportLimits { max_rows: u64::MAX, max_bytes: 100, on_limit: OnLimit::Truncate };
     for format in [Format::Parquet, Format::Pdf, Format::Xlsx] {
-        let mut encoder = Encoder::new(writer(format, &about(Compression::None)), limits);
+        let mut encoder = FileEncoder::new(writer(format, &about(Compression::None)), limits);
         encoder.begin(rows(0, 0).schema_ref()).expect("begun");
         encoder.add(&rows(0, 10)).expect("nothing fits");
         assert_eq!(encoder.finish(true).expect_err("too large").kind, ProblemKind::TooManyBytes);

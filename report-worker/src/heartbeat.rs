@@ -12,8 +12,9 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::running::StopReason;
-use crate::worker::{Health, Patience, Worker};
+use crate::attempt::StopReason;
+use crate::outage_backoff::OutageBackoff;
+use crate::worker::{Health, Worker};
 
 /// A beat that takes longer counts as failed; the next one is tried.
 const BEAT_WITHIN: Duration = Duration::from_secs(10);
@@ -32,10 +33,10 @@ pub(crate) fn start(worker: Arc<Worker>, stop: CancellationToken) -> anyhow::Res
 }
 
 async fn beat_until_stopped(worker: &Worker, stop: &CancellationToken) {
-    let mut pulse = Pulse { worker, stop, last_good: Instant::now(), fenced: false };
-    while let Some(mut heart) = pulse.register().await {
-        if pulse.beat_while_possible(heart.as_mut()).await {
-            if let Ok(Err(error)) = tokio::time::timeout(RETIRE_WITHIN, heart.retire()).await {
+    let mut heartbeat = HeartbeatLoop { worker, stop, last_good: Instant::now(), fenced: false };
+    while let Some(mut session) = heartbeat.register().await {
+        if heartbeat.beat_while_possible(session.as_mut()).await {
+            if let Ok(Err(error)) = tokio::time::timeout(RETIRE_WITHIN, session.retire()).await {
                 tracing::warn!(%error, "the worker's row could not be removed; the sweeper will");
             }
             return;
@@ -43,7 +44,7 @@ async fn beat_until_stopped(worker: &Worker, stop: &CancellationToken) {
     }
 }
 
-struct Pulse<'a> {
+struct HeartbeatLoop<'a> {
     worker: &'a Worker,
     stop: &'a CancellationToken,
     /// When the last good beat was sent.
@@ -51,7 +52,7 @@ struct Pulse<'a> {
     fenced: bool,
 }
 
-impl Pulse<'_> {
+impl HeartbeatLoop<'_> {
     /// Registers the worker, however long the database is away. `None`: told to stop before.
     async fn register(&mut self) -> Option<Box<dyn Heartbeat>> {
         let info = WorkerInfo {
@@ -61,28 +62,28 @@ impl Pulse<'_> {
             lanes: self.worker.settings.lanes.clone(),
             concurrency: u32::from(self.worker.settings.concurrency),
         };
-        let mut patience = Patience::default();
+        let mut backoff = OutageBackoff::default();
         loop {
             let sent = Instant::now();
             let registering = self.worker.backends.store.register_worker(info.clone());
-            match self.fencing(tokio::time::timeout(BEAT_WITHIN, registering)).await {
-                Ok(Ok(heart)) => {
+            match self.await_or_fence(tokio::time::timeout(BEAT_WITHIN, registering)).await {
+                Ok(Ok(session)) => {
                     self.succeeded(sent);
-                    return Some(heart);
+                    return Some(session);
                 }
                 Ok(Err(error)) => tracing::warn!(%error, "the worker could not register yet"),
                 Err(_) => tracing::warn!("the worker could not register in time"),
             }
-            let wait = sleep_until(Instant::now() + patience.next());
+            let wait = sleep_until(Instant::now() + backoff.next());
             tokio::select! {
                 () = self.stop.cancelled() => return None,
-                () = self.fencing(wait) => {}
+                () = self.await_or_fence(wait) => {}
             }
         }
     }
 
     /// Beats until told to stop (true) or until beats have failed for so long that a new registration is due (false).
-    async fn beat_while_possible(&mut self, heart: &mut dyn Heartbeat) -> bool {
+    async fn beat_while_possible(&mut self, session: &mut dyn Heartbeat) -> bool {
         let every = self.worker.settings.heartbeat;
         let mut next = self.last_good + every;
         loop {
@@ -91,19 +92,19 @@ impl Pulse<'_> {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return true,
-                () = self.fencing(wait) => {}
+                () = self.await_or_fence(wait) => {}
                 // Whoever is told of our jobs again in this moment may take us for dead: beat at once.
-                () = heart.cut_off() => tracing::warn!("the heartbeat's session ended; opening another"),
+                () = session.cut_off() => tracing::warn!("the heartbeat's session ended; opening another"),
             }
             let sent = Instant::now();
-            let beating = heart.beat(self.worker.running.progress());
-            match self.fencing(tokio::time::timeout(BEAT_WITHIN, beating)).await {
+            let beating = session.beat(self.worker.attempts.progress());
+            match self.await_or_fence(tokio::time::timeout(BEAT_WITHIN, beating)).await {
                 Ok(Ok(lost)) => {
                     self.succeeded(sent);
                     next = sent + every;
                     for (job, attempt) in lost {
                         tracing::info!(%job, attempt, "a job is no longer this worker's");
-                        self.worker.running.stop(job, attempt, StopReason::NoLongerOurs);
+                        self.worker.attempts.stop(job, attempt, StopReason::NoLongerOurs);
                     }
                 }
                 Ok(Err(error)) => {
@@ -119,7 +120,7 @@ impl Pulse<'_> {
     }
 
     /// Awaits something without missing the moment at which this worker must stop its jobs.
-    async fn fencing<T>(&mut self, waiting: impl Future<Output = T>) -> T {
+    async fn await_or_fence<T>(&mut self, waiting: impl Future<Output = T>) -> T {
         let mut waiting = std::pin::pin!(waiting);
         loop {
             let fence_at = self.last_good + self.worker.settings.heartbeat * 3 / 2;
@@ -139,7 +140,7 @@ impl Pulse<'_> {
         tracing::error!("no heartbeat succeeded in time: this worker stops its jobs before others take them");
         metrics::counter!("waitless_worker_fenced_total").increment(1);
         self.worker.health.send_replace(Health::Fenced);
-        self.worker.running.stop_all(StopReason::Fenced);
+        self.worker.attempts.stop_all(StopReason::Fenced);
     }
 
     fn succeeded(&mut self, sent: Instant) {

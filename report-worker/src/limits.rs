@@ -8,13 +8,13 @@ use report::{OnLimit, ReportDefinition};
 
 /// What one attempt may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Limits {
+pub(crate) struct ReportLimits {
     pub(crate) max_rows: u64,
     pub(crate) max_bytes: u64,
     pub(crate) on_limit: OnLimit,
 }
 
-impl Limits {
+impl ReportLimits {
     /// Takes the smaller of the worker's and the definition's bounds.
     pub(crate) fn of(worker: &configuration::Worker, definition: &ReportDefinition) -> Self {
         Self {
@@ -66,11 +66,11 @@ pub(crate) fn timeout(worker: &configuration::Worker, job: &Job) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::{Limits, OnLimit};
+    use super::{OnLimit, ReportLimits};
 
     #[test]
     fn a_limit_allows_exactly_what_it_says() {
-        let limits = Limits { max_rows: 10, max_bytes: 100, on_limit: OnLimit::Fail };
+        let limits = ReportLimits { max_rows: 10, max_bytes: 100, on_limit: OnLimit::Fail };
         assert!(limits.check_rows(10).is_ok());
         assert!(limits.check_rows(11).is_err());
         assert!(limits.check_bytes(100).is_ok());

@@ -6,22 +6,22 @@ use std::time::Duration;
 use model::artifact::{Artifact, Format};
 use model::job::Job;
 use model::problem::{Problem, ProblemKind};
+use sources::{BatchStream, PreparedReport, ReadRequest, read_kept};
 use store::StoreError;
 use uuid::Uuid;
 
-use crate::definition::Report;
-use crate::running::Attempt;
-use crate::source::{ReadRequest, Reading, read_kept};
-use crate::worker::{Patience, Worker};
+use crate::attempt::Attempt;
+use crate::outage_backoff::OutageBackoff;
+use crate::worker::Worker;
 
 /// Starts to read the rows of a job.
 pub(crate) async fn open_rows(
     worker: &Worker,
     job: &Job,
-    report: &Arc<Report>,
+    report: &Arc<PreparedReport>,
     attempt: &Attempt,
     timeout: Duration,
-) -> Result<Reading, Problem> {
+) -> Result<BatchStream, Problem> {
     if let Some(made_from) = job.sharing.made_from {
         let kept = find_kept(worker, job, made_from).await?;
         return read_kept(&worker.backends.storage, &kept, &attempt.stop).await;
@@ -38,19 +38,19 @@ pub(crate) async fn open_rows(
 
 /// Finds the file a job is made from, however long the database is away: that is not the file's fault.
 async fn find_kept(worker: &Worker, job: &Job, made_from: Uuid) -> Result<Artifact, Problem> {
-    let mut patience = Patience::default();
+    let mut backoff = OutageBackoff::default();
     loop {
-        match look(worker, job, made_from).await {
+        match find_artifact(worker, job, made_from).await {
             Ok(found) => return found,
             Err(error) => {
                 tracing::warn!(%error, "the job that this one is made from could not be read yet");
-                tokio::time::sleep(patience.next()).await;
+                tokio::time::sleep(backoff.next()).await;
             }
         }
     }
 }
 
-async fn look(worker: &Worker, job: &Job, made_from: Uuid) -> Result<Result<Artifact, Problem>, StoreError> {
+async fn find_artifact(worker: &Worker, job: &Job, made_from: Uuid) -> Result<Result<Artifact, Problem>, StoreError> {
     let store = &worker.backends.store;
     let from = store.job_by_id(made_from).await?.filter(|from| {
         // The gateway saw to that; rows of another tenant must not get here whatever a row says.

@@ -4,34 +4,34 @@
 //! there before anybody could look.
 
 use std::convert::Infallible;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
+use formats::preview;
+use parking_lot::Mutex;
 use store::{NewPreview, PREVIEW_BYTES};
 use tokio::sync::watch;
 
-use crate::format::glimpse;
-use crate::running::Attempt;
+use crate::attempt::Attempt;
 use crate::worker::Worker;
 
 /// Rows shown.
-const ROWS: usize = 50;
+const MAX_ROWS: usize = 50;
 /// A job that is over within this time of its first row has no preview.
-const AFTER: Duration = Duration::from_millis(300);
+const FIRST_SAVE_AFTER: Duration = Duration::from_millis(300);
 /// Rows that come slowly are shown at this pace.
-const EVERY: Duration = Duration::from_secs(1);
+const SAVE_EVERY: Duration = Duration::from_secs(1);
 
 /// What has been seen of one attempt's rows.
 #[derive(Debug, Default)]
 pub(crate) struct Preview {
-    seen: Mutex<Seen>,
+    seen: Mutex<CollectedRows>,
     /// Grows with what is seen.
     version: watch::Sender<usize>,
 }
 
 #[derive(Debug, Default)]
-struct Seen {
+struct CollectedRows {
     columns: String,
     rows: Vec<String>,
     bytes: usize,
@@ -49,16 +49,16 @@ impl Preview {
         if seen.full {
             return;
         }
-        if seen.columns.is_empty() || seen.rows.len() < ROWS {
+        if seen.columns.is_empty() || seen.rows.len() < MAX_ROWS {
             // A column may have got its type since.
-            seen.columns = glimpse::columns(batch.schema_ref()).to_string();
+            seen.columns = preview::columns_json(batch.schema_ref()).to_string();
         }
         for row in 0..batch.num_rows() {
-            let Ok(text) = glimpse::row(batch, row) else {
+            let Ok(text) = preview::row_json(batch, row) else {
                 seen.full = true;
                 break;
             };
-            if seen.rows.len() == ROWS || seen.columns.len() + seen.bytes + text.len() + 100 > PREVIEW_BYTES {
+            if seen.rows.len() == MAX_ROWS || seen.columns.len() + seen.bytes + text.len() + 100 > PREVIEW_BYTES {
                 seen.full = true;
                 break;
             }
@@ -81,14 +81,14 @@ impl Preview {
     /// Saves what is seen as it grows, for as long as it is polled.
     pub(crate) async fn save_while_the_job_runs(&self, worker: &Worker, attempt: &Attempt) -> Infallible {
         let mut versions = self.version.subscribe();
-        let mut pause = AFTER;
+        let mut pause = FIRST_SAVE_AFTER;
         loop {
             if versions.wait_for(|version| *version > self.lock().saved).await.is_err() {
                 return std::future::pending().await;
             }
             tokio::time::sleep(pause).await;
             self.save(worker, attempt).await;
-            pause = EVERY;
+            pause = SAVE_EVERY;
         }
     }
 
@@ -113,12 +113,12 @@ impl Preview {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, CollectedRows> {
+        self.seen.lock()
     }
 }
 
-impl Seen {
+impl CollectedRows {
     fn body(&self) -> String {
         let (columns, rows, complete) = (&self.columns, self.rows.join(","), self.complete);
         let columns = if columns.is_empty() { "[]" } else { columns.as_str() };

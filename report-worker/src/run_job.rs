@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use formats::About;
 use futures_util::FutureExt as _;
 use model::access::{hash_token, link_token};
 use model::artifact::NewArtifact;
@@ -13,39 +14,40 @@ use model::problem::{Problem, ProblemKind};
 use model::progress::Phase;
 use model::retry_schedule::RetryDelay;
 use runtime::telemetry;
+use sources::{BatchStream, PreparedReport, RowCount};
 use store::{ClaimRequest, Ending};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use crate::claim::{Answer, claim};
-use crate::definition::{DefinitionError, Report};
+use crate::attempt::{Attempt, StopReason};
+use crate::attempt_metrics::{RunningGauge, record_attempt, record_forecast};
+use crate::claim::{ClaimOutcome, claim};
+use crate::definition_cache::DefinitionError;
 use crate::discard::discard_files;
 use crate::failpoint::fail_here;
-use crate::format::About;
-use crate::limits::{self, Limits};
-use crate::measure::{RunningGauge, attempt_ended, forecast_met};
+use crate::limits::{self, ReportLimits};
 use crate::open_rows::open_rows;
+use crate::outage_backoff::OutageBackoff;
+use crate::plan_files::PlannedFile;
 use crate::preview::Preview;
-use crate::running::{Attempt, StopReason};
-use crate::settle::{Word, settle};
-use crate::source::{Reading, Total};
-use crate::worker::{Patience, Worker};
-use crate::write_files::{File, Files, Made};
+use crate::settle::{SettleOutcome, settle};
+use crate::worker::Worker;
+use crate::write_files::{FilePipeline, WrittenFile};
 
 /// What became of a doorbell, as far as its message is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Handled {
+pub(crate) enum DeliveryOutcome {
     /// The message has done its work.
-    Over,
+    Handled,
     /// Nobody will be able to handle it.
-    Broken,
+    Unreadable,
     /// This process stops before the job's fate is known: somebody else should look.
-    LetGo,
+    Abandoned,
 }
 
 /// How one attempt ended.
 #[derive(Debug)]
-enum Outcome {
+enum AttemptOutcome {
     /// Every file is stored, durably.
     Done(Vec<NewArtifact>),
     /// It may go better later.
@@ -60,7 +62,7 @@ enum Outcome {
     TooLate,
 }
 
-impl Outcome {
+impl AttemptOutcome {
     const fn name(&self) -> &'static str {
         match self {
             Self::Done(_) => "done",
@@ -74,74 +76,79 @@ impl Outcome {
 }
 
 /// Runs the job a doorbell rang for, if it is there to be run.
-pub(crate) async fn run_job(worker: &Worker, request: ClaimRequest, traceparent: Option<&str>) -> Handled {
+pub(crate) async fn run_job(worker: &Worker, request: ClaimRequest, traceparent: Option<&str>) -> DeliveryOutcome {
     let (job, attempt) = match claim(worker, request).await {
-        Answer::Ours(job, attempt) => (job, attempt),
-        Answer::NothingToDo => return Handled::Over,
-        Answer::Broken => return Handled::Broken,
-        Answer::Elsewhere => return Handled::LetGo,
+        ClaimOutcome::Claimed(job, attempt) => (job, attempt),
+        ClaimOutcome::NothingToDo => return DeliveryOutcome::Handled,
+        ClaimOutcome::Unreadable => return DeliveryOutcome::Unreadable,
+        ClaimOutcome::LeftToOthers => return DeliveryOutcome::Abandoned,
     };
     let span = tracing::info_span!("attempt", job = %job.id, attempt = job.attempt, tenant = %job.caller.tenant, report = %job.report);
     telemetry::continue_trace(&span, job.traceparent.as_deref().or(traceparent));
     run_attempt(worker, &job, &attempt).instrument(span).await
 }
 
-async fn run_attempt(worker: &Worker, job: &Job, attempt: &Arc<Attempt>) -> Handled {
-    let _listed = Listed { worker, attempt };
+async fn run_attempt(worker: &Worker, job: &Job, attempt: &Arc<Attempt>) -> DeliveryOutcome {
+    let _listed = RegisteredAttempt { worker, attempt };
     let _counted = RunningGauge::start(job.lane);
     fail_here!("after_claim");
-    let files: Vec<File> = job.formats.iter().map(|format| File::plan(attempt, *format)).collect();
+    let files: Vec<PlannedFile> = job.formats.iter().map(|format| PlannedFile::plan(attempt, *format)).collect();
     let outcome = make_files_or_stop(worker, job, attempt, &files).await;
     let name = outcome.name();
     fail_here!("before_settle");
-    let word = match outcome {
-        Outcome::Done(artifacts) => settle(worker, attempt, Ending::Done(artifacts)).await,
-        Outcome::RetryIn(problem, delay) => settle(worker, attempt, Ending::RetryLater(problem, delay)).await,
-        Outcome::Failed(problem) => settle(worker, attempt, Ending::Failed(problem)).await,
-        Outcome::Interrupted => settle(worker, attempt, Ending::HandBack).await,
-        Outcome::Cancelled | Outcome::TooLate => Word::TooLate,
+    let settled = match outcome {
+        AttemptOutcome::Done(artifacts) => settle(worker, attempt, Ending::Done(artifacts)).await,
+        AttemptOutcome::RetryIn(problem, delay) => settle(worker, attempt, Ending::RetryLater(problem, delay)).await,
+        AttemptOutcome::Failed(problem) => settle(worker, attempt, Ending::Failed(problem)).await,
+        AttemptOutcome::Interrupted => settle(worker, attempt, Ending::HandBack).await,
+        AttemptOutcome::Cancelled | AttemptOutcome::TooLate => SettleOutcome::TooLate,
     };
     fail_here!("after_settle");
     let progress = attempt.progress();
-    attempt_ended(job.lane, name, attempt.since.elapsed(), &progress);
-    if word == Word::As(JobState::Done) {
-        forecast_met(job, attempt.since.elapsed());
+    record_attempt(job.lane, name, attempt.since.elapsed(), &progress);
+    if settled == SettleOutcome::Settled(JobState::Done) {
+        record_forecast(job, attempt.since.elapsed());
     }
-    tracing::info!(outcome = name, ?word, rows = progress.rows, bytes = progress.bytes, "an attempt ended");
-    // With the word unknown, files that were offered as the result may be the job's.
-    if word != Word::As(JobState::Done) && !(word == Word::Unknown && name == "done") {
+    tracing::info!(outcome = name, ?settled, rows = progress.rows, bytes = progress.bytes, "an attempt ended");
+    // With the outcome unknown, files that were offered as the result may be the job's.
+    if settled != SettleOutcome::Settled(JobState::Done) && !(settled == SettleOutcome::Unknown && name == "done") {
         discard_files(worker, attempt, &files).await;
     }
-    if word == Word::Unknown { Handled::LetGo } else { Handled::Over }
+    if settled == SettleOutcome::Unknown { DeliveryOutcome::Abandoned } else { DeliveryOutcome::Handled }
 }
 
 /// Takes the attempt off the list of running ones however it ends.
-struct Listed<'a> {
+struct RegisteredAttempt<'a> {
     worker: &'a Worker,
     attempt: &'a Attempt,
 }
 
-impl Drop for Listed<'_> {
+impl Drop for RegisteredAttempt<'_> {
     fn drop(&mut self) {
-        self.worker.running.remove(self.attempt);
+        self.worker.attempts.remove(self.attempt);
     }
 }
 
 /// Makes the files, unless the attempt is stopped, takes too long or panics.
 ///
 /// Whatever ends it first drops the pipeline: the query is cancelled at the server and uploads are aborted.
-async fn make_files_or_stop(worker: &Worker, job: &Job, attempt: &Arc<Attempt>, files: &[File]) -> Outcome {
+async fn make_files_or_stop(
+    worker: &Worker,
+    job: &Job,
+    attempt: &Arc<Attempt>,
+    files: &[PlannedFile],
+) -> AttemptOutcome {
     let limit = limits::timeout(&worker.settings, job);
     let making = AssertUnwindSafe(make_files(worker, job, attempt, files, limit)).catch_unwind();
     let problem = tokio::select! {
         biased;
         reason = attempt.stopped() => return match reason {
-            StopReason::Cancelled => Outcome::Cancelled,
-            StopReason::NoLongerOurs => Outcome::TooLate,
-            StopReason::Fenced | StopReason::Shutdown => Outcome::Interrupted,
+            StopReason::Cancelled => AttemptOutcome::Cancelled,
+            StopReason::NoLongerOurs => AttemptOutcome::TooLate,
+            StopReason::Fenced | StopReason::Shutdown => AttemptOutcome::Interrupted,
         },
         made = tokio::time::timeout(limit, making) => match made {
-            Ok(Ok(Ok(artifacts))) => return Outcome::Done(artifacts),
+            Ok(Ok(Ok(artifacts))) => return AttemptOutcome::Done(artifacts),
             Ok(Ok(Err(problem))) => problem,
             Ok(Err(panic)) => panicked(panic.as_ref()),
             Err(_) => timed_out(limit),
@@ -151,9 +158,9 @@ async fn make_files_or_stop(worker: &Worker, job: &Job, attempt: &Arc<Attempt>, 
     if problem.kind.may_pass() {
         let errors = job.errors.max(0).unsigned_abs() + 1;
         let delay = worker.retry_delays.after(errors, rand::random());
-        Outcome::RetryIn(problem, delay)
+        AttemptOutcome::RetryIn(problem, delay)
     } else {
-        Outcome::Failed(problem)
+        AttemptOutcome::Failed(problem)
     }
 }
 
@@ -161,29 +168,30 @@ async fn make_files(
     worker: &Worker,
     job: &Job,
     attempt: &Arc<Attempt>,
-    files: &[File],
+    files: &[PlannedFile],
     timeout: Duration,
 ) -> Result<Vec<NewArtifact>, Problem> {
     attempt.advance(|progress| progress.phase = Phase::Starting);
     let report = definition(worker, job).await?;
-    let limits = Limits::of(&worker.settings, &report.definition);
-    let reading = open_rows(worker, job, &report, attempt, timeout).await?;
-    let snapshot_at = reading.snapshot_at();
+    let limits = ReportLimits::of(&worker.settings, &report.definition);
+    let batches = open_rows(worker, job, &report, attempt, timeout).await?;
+    let snapshot_at = batches.snapshot_at();
     attempt.advance(|progress| {
         progress.phase = Phase::Reading;
-        (progress.total_rows, progress.total_is_estimate) = match reading.total() {
-            Total::Exact(rows) => (Some(rows), false),
-            Total::Estimate(rows) => (Some(rows), true),
-            Total::Unknown => (None, false),
+        (progress.total_rows, progress.total_is_estimate) = match batches.total() {
+            RowCount::Exact(rows) => (Some(rows), false),
+            RowCount::Estimate(rows) => (Some(rows), true),
+            RowCount::Unknown => (None, false),
         };
     });
     let about = Arc::new(About::new(job, &report.definition, snapshot_at).with_fonts(&worker.fonts));
     let (storage, budget, preview) = (&worker.backends.storage, &worker.budget, Preview::default());
-    let to_write = Files { attempt, storage, budget, limits, preview: &preview, about: Arc::clone(&about), files };
-    let made = write_and_show(worker, &to_write, reading).await?;
+    let to_write =
+        FilePipeline { attempt, storage, budget, limits, preview: &preview, about: Arc::clone(&about), files };
+    let made = write_and_show(worker, &to_write, batches).await?;
     attempt.advance(|progress| progress.phase = Phase::Finished);
     fail_here!("after_store");
-    let artifact = |(file, (stored, ending)): (&File, Made)| {
+    let artifact = |(file, WrittenFile { stored, summary }): (&PlannedFile, WrittenFile)| {
         let (link_id, name) = (Uuid::new_v4(), file_name(&job.report));
         NewArtifact {
             id: file.id,
@@ -196,9 +204,9 @@ async fn make_files(
                 about.compression(file.format).suffix()
             ),
             bytes: stored.bytes,
-            rows: ending.rows,
+            rows: summary.rows,
             sha256: stored.sha256,
-            complete: ending.complete,
+            complete: summary.complete,
             snapshot_at,
             link_id,
             link_hash: hash_token(&link_token(worker.link_secret.expose(), link_id)),
@@ -208,9 +216,13 @@ async fn make_files(
 }
 
 /// Writes the files, and shows the first rows as they come.
-async fn write_and_show(worker: &Worker, files: &Files<'_>, reading: Reading) -> Result<Vec<Made>, Problem> {
+async fn write_and_show(
+    worker: &Worker,
+    files: &FilePipeline<'_>,
+    batches: BatchStream,
+) -> Result<Vec<WrittenFile>, Problem> {
     let made = tokio::select! {
-        made = files.write(reading) => made?,
+        made = files.write(batches) => made?,
         never = files.preview.save_while_the_job_runs(worker, files.attempt) => match never {},
     };
     files.preview.save_the_rest(worker, files.attempt).await;
@@ -218,15 +230,15 @@ async fn write_and_show(worker: &Worker, files: &Files<'_>, reading: Reading) ->
 }
 
 /// Returns the definition the job was submitted with, however long the database is away: that is not the report's fault.
-async fn definition(worker: &Worker, job: &Job) -> Result<Arc<Report>, Problem> {
-    let mut patience = Patience::default();
+async fn definition(worker: &Worker, job: &Job) -> Result<Arc<PreparedReport>, Problem> {
+    let mut backoff = OutageBackoff::default();
     loop {
         match worker.definitions.report(worker.backends.store.as_ref(), &job.report_version).await {
             Ok(report) => return Ok(report),
             Err(DefinitionError::Broken(problem)) => return Err(problem),
             Err(DefinitionError::Store(error)) => {
                 tracing::warn!(%error, "a report's definition could not be read yet");
-                tokio::time::sleep(patience.next()).await;
+                tokio::time::sleep(backoff.next()).await;
             }
         }
     }

@@ -3,14 +3,15 @@
 use model::job::JobState;
 use store::{Ending, Settled, Settlement, StoreError};
 
-use crate::running::Attempt;
-use crate::worker::{Patience, Worker};
+use crate::attempt::Attempt;
+use crate::outage_backoff::OutageBackoff;
+use crate::worker::Worker;
 
 /// What the store said in the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Word {
+pub(crate) enum SettleOutcome {
     /// Written; the state reached.
-    As(JobState),
+    Settled(JobState),
     /// The job was no longer this attempt's.
     TooLate,
     /// Nobody can tell: the process must end before the database answered.
@@ -21,7 +22,7 @@ pub(crate) enum Word {
 ///
 /// It is tried until the database answers, also after this worker was fenced: the fencing token makes a late word harmless, and
 /// without it a job that nobody took meanwhile would stay with a worker that no longer runs it.
-pub(crate) async fn settle(worker: &Worker, attempt: &Attempt, ending: Ending) -> Word {
+pub(crate) async fn settle(worker: &Worker, attempt: &Attempt, ending: Ending) -> SettleOutcome {
     let settlement = Settlement {
         job_id: attempt.job_id,
         worker_id: worker.id,
@@ -29,25 +30,25 @@ pub(crate) async fn settle(worker: &Worker, attempt: &Attempt, ending: Ending) -
         progress: attempt.progress(),
         ending,
     };
-    let mut patience = Patience::default();
-    let mut unsure = false;
+    let mut backoff = OutageBackoff::default();
+    let mut in_doubt = false;
     loop {
         match worker.backends.group_commit.settle(settlement.clone()).await {
-            Ok(Settled::As(state)) => return Word::As(state),
-            Ok(Settled::TooLate) if unsure => return look_after_doubt(worker, &settlement).await,
-            Ok(Settled::TooLate) => return Word::TooLate,
+            Ok(Settled::As(state)) => return SettleOutcome::Settled(state),
+            Ok(Settled::TooLate) if in_doubt => return confirm_settlement(worker, &settlement).await,
+            Ok(Settled::TooLate) => return SettleOutcome::TooLate,
             Err(StoreError::Unavailable(why)) => {
-                unsure = true;
+                in_doubt = true;
                 tracing::warn!(job = %attempt.job_id, attempt = attempt.attempt, why, "an attempt could not be settled yet");
             }
             Err(StoreError::Unexpected(why)) => {
-                unsure = true;
+                in_doubt = true;
                 tracing::error!(job = %attempt.job_id, attempt = attempt.attempt, why, "an attempt cannot be settled");
             }
         }
         tokio::select! {
-            () = tokio::time::sleep(patience.next()) => {}
-            () = worker.give_up.cancelled() => return Word::Unknown,
+            () = tokio::time::sleep(backoff.next()) => {}
+            () = worker.give_up.cancelled() => return SettleOutcome::Unknown,
         }
     }
 }
@@ -55,19 +56,19 @@ pub(crate) async fn settle(worker: &Worker, attempt: &Attempt, ending: Ending) -
 /// A settlement whose answer was lost may have been committed; the second try is then too late because of the first.
 ///
 /// Deleting the files of a job that is done would be the worst of all mistakes, so the store is asked before.
-async fn look_after_doubt(worker: &Worker, settlement: &Settlement) -> Word {
-    let mut patience = Patience::default();
+async fn confirm_settlement(worker: &Worker, settlement: &Settlement) -> SettleOutcome {
+    let mut backoff = OutageBackoff::default();
     loop {
         match worker.backends.store.job_by_id(settlement.job_id).await {
             Ok(Some(job)) if job.state == JobState::Done && job.attempt == settlement.attempt => {
-                return Word::As(JobState::Done);
+                return SettleOutcome::Settled(JobState::Done);
             }
-            Ok(_) => return Word::TooLate,
+            Ok(_) => return SettleOutcome::TooLate,
             Err(error) => tracing::warn!(job = %settlement.job_id, %error, "a settlement is in doubt"),
         }
         tokio::select! {
-            () = tokio::time::sleep(patience.next()) => {}
-            () = worker.give_up.cancelled() => return Word::Unknown,
+            () = tokio::time::sleep(backoff.next()) => {}
+            () = worker.give_up.cancelled() => return SettleOutcome::Unknown,
         }
     }
 }

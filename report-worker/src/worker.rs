@@ -4,17 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use configuration::{Config, Secret};
+use formats::{FontFile, load_fonts};
 use runtime::Backends;
+use sources::Sources;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::budget::Budget;
-use crate::company::LoadLevel;
-use crate::definition::Definitions;
-use crate::format::{FontFile, load_fonts};
-use crate::running::Running;
-use crate::source::Sources;
+use crate::attempt_registry::AttemptRegistry;
+use crate::definition_cache::DefinitionCache;
+use crate::exclusivity::Exclusivity;
+use crate::memory_budget::MemoryBudget;
 
 /// Whether this process may claim jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,11 +40,11 @@ pub(crate) struct Worker {
     pub(crate) sources: Sources,
     /// Fonts for characters the built-in ones do not have.
     pub(crate) fonts: Arc<[Arc<FontFile>]>,
-    pub(crate) definitions: Definitions,
-    pub(crate) running: Running,
+    pub(crate) definitions: DefinitionCache,
+    pub(crate) attempts: AttemptRegistry,
     /// Memory of the files under way.
-    pub(crate) budget: Budget,
-    pub(crate) company: LoadLevel,
+    pub(crate) budget: MemoryBudget,
+    pub(crate) exclusivity: Exclusivity,
     pub(crate) health: watch::Sender<Health>,
     /// No new claims.
     pub(crate) stopping: CancellationToken,
@@ -64,10 +64,10 @@ impl Worker {
             link_secret: config.service.link_secret.clone(),
             sources: Sources::open(&config.sources)?,
             fonts: load_fonts(&config.worker.fonts)?,
-            definitions: Definitions::default(),
-            running: Running::default(),
-            budget: Budget::new(config.worker.memory.0, config.storage.part_size.0),
-            company: LoadLevel::default(),
+            definitions: DefinitionCache::default(),
+            attempts: AttemptRegistry::default(),
+            budget: MemoryBudget::new(config.worker.memory.0, config.storage.part_size.0),
+            exclusivity: Exclusivity::default(),
             health: watch::Sender::new(Health::Starting),
             stopping: CancellationToken::new(),
             give_up: CancellationToken::new(),
@@ -85,20 +85,5 @@ impl Worker {
             () = self.stopping.cancelled() => false,
             alive = health.wait_for(|health| *health == Health::Alive) => alive.is_ok(),
         }
-    }
-}
-
-/// Waits between tries of something that is away: longer each time, up to five seconds, never in step with others.
-#[derive(Debug, Default)]
-pub(crate) struct Patience {
-    tries: u32,
-}
-
-impl Patience {
-    /// Returns how long to wait before the next try.
-    pub(crate) fn next(&mut self) -> Duration {
-        let step = Duration::from_millis(50 << self.tries.min(7)).min(Duration::from_secs(5));
-        self.tries += 1;
-        step.mul_f64(0.5 + rand::random::<f64>() / 2.0)
     }
 }

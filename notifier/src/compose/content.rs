@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use model::access::link_token;
-use model::artifact::{Artifact, Format};
+use model::artifact::Artifact;
 use model::problem::Problem;
 use report::LinkAccess;
 use serde::Serialize;
@@ -138,17 +138,9 @@ impl<'a> Content<'a> {
 }
 
 fn file(artifact: &Artifact, locale: RecipientLocale<'_>, links: &Links<'_>) -> FileLink {
-    let formats = &locale.t.formats;
-    let format = match artifact.format {
-        Format::Csv => &formats.csv,
-        Format::Jsonl => &formats.jsonl,
-        Format::Parquet => &formats.parquet,
-        Format::Pdf => &formats.pdf,
-        Format::Xlsx => &formats.xlsx,
-    };
     FileLink {
         name: single_line(&artifact.filename, 120),
-        download: fill(&locale.t.ready.download, &[("format", format)]),
+        download: fill(&locale.t.ready.download, &[("format", artifact.format.label())]),
         size: locale.bytes(artifact.bytes),
         rows: locale.rows(artifact.rows),
         complete: artifact.complete,

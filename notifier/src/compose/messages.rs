@@ -12,7 +12,6 @@ pub(super) struct Messages {
     /// For `<html lang>`.
     pub(super) lang: String,
     pub(super) values: ValueTexts,
-    pub(super) formats: FormatNames,
     pub(super) details: DetailLabels,
     pub(super) ready: ReadyTexts,
     pub(super) cut: CutTexts,
@@ -40,8 +39,6 @@ macro_rules! tables {
 tables! {
     /// `[values]`
     ValueTexts { yes, no, more, hidden }
-    /// `[formats]`
-    FormatNames { csv, jsonl, parquet, pdf, xlsx }
     /// `[details]`
     DetailLabels { data_as_of, took, kept_until, asked_at, tries, job }
     /// `[ready]`

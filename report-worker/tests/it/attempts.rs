@@ -9,10 +9,9 @@ use model::message::{Message, OutboxMessage, Queue, Route};
 use model::problem::ProblemKind;
 use model::progress::Phase;
 use sha2::{Digest as _, Sha256};
+use testing::source::SourceDatabase;
 use uuid::Uuid;
 
-use crate::ground::Ground;
-use crate::source::running;
 use crate::stack::{Report, SOON, Stack, report};
 
 const SETUP: &str = "create table sale (id integer, what text); insert into sale values (1, 'tea'), (2, '=1+1');";
@@ -30,10 +29,10 @@ fn endless() -> Report {
 }
 
 /// Gives the stack the source `shop`.
-fn open_shop(stack: &mut Stack) -> Ground {
-    let ground = Ground::sqlite(SETUP);
-    stack.add_source("shop", ground.settings.url.expose());
-    ground
+fn open_shop(stack: &mut Stack) -> SourceDatabase {
+    let source = SourceDatabase::sqlite(SETUP);
+    stack.add_source("shop", source.url());
+    source
 }
 
 macro_rules! on_both_stacks {
@@ -176,15 +175,14 @@ async fn more_rows_or_bytes_than_may_be_fail_loudly_and_leave_no_file(mut stack:
 }
 
 async fn a_cancelled_job_stops_its_query_at_the_server_within_a_second(mut stack: Stack) {
-    let ground = Ground::postgres("").await;
-    stack.add_source("shop", ground.settings.url.expose());
+    let source = SourceDatabase::postgres("").await;
+    stack.add_source("shop", source.url());
     let worker = stack.start_worker().await;
     let id = stack.submit(&report("shop", "select pg_sleep(600)::text as s", "")).await;
-    let database = ground.database.as_ref().unwrap();
-    testing::eventually(SOON, "the query runs", async || running(database).await == 1).await;
+    testing::eventually(SOON, "the query runs", async || source.running().await == 1).await;
     let told = Instant::now();
     stack.cancel(id).await;
-    testing::eventually(Duration::from_secs(1), "the server runs nothing", async || running(database).await == 0).await;
+    testing::eventually(Duration::from_secs(1), "the server runs nothing", async || source.running().await == 0).await;
     assert!(told.elapsed() < Duration::from_millis(1500));
     assert_eq!(stack.job(id).await.state, JobState::Cancelled);
     assert_eq!(stack.keys().await, Vec::<String>::new());
@@ -274,9 +272,9 @@ async fn a_worker_that_is_told_to_stop_hands_back_what_takes_too_long_and_burns_
 }
 
 async fn a_worker_that_is_told_to_stop_lets_short_jobs_finish(mut stack: Stack) {
-    let ground = Ground::postgres("").await;
+    let source = SourceDatabase::postgres("").await;
     stack.config.service.shutdown_grace = Duration::from_secs(20);
-    stack.add_source("shop", ground.settings.url.expose());
+    stack.add_source("shop", source.url());
     let worker = stack.start_worker().await;
     let id = stack.submit(&report("shop", "select pg_sleep(1)::text as s", "")).await;
     stack.wait_for(id, JobState::Processing).await;
@@ -286,8 +284,8 @@ async fn a_worker_that_is_told_to_stop_lets_short_jobs_finish(mut stack: Stack) 
 }
 
 async fn long_jobs_tell_their_progress_and_short_ones_do_not(mut stack: Stack) {
-    let ground = Ground::postgres("").await;
-    stack.add_source("shop", ground.settings.url.expose());
+    let source = SourceDatabase::postgres("").await;
+    stack.add_source("shop", source.url());
     let worker = stack.start_worker().await;
     let mut heard = stack.backends.broker.subscribe();
     let short = stack.submit(&report("shop", "select 1 as one", "")).await;

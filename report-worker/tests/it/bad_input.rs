@@ -5,21 +5,21 @@ use model::artifact::Format;
 use model::job::JobState;
 use model::problem::{Problem, ProblemKind};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use testing::source::SourceDatabase;
+use testing::workbook::{Cell, Workbook};
 
-use crate::ground::Ground;
 use crate::memory::peak_mb;
 use crate::stack::{SOON, Stack, report};
-use crate::workbook::{Cell, Workbook};
 
 /// Time that a value of 300 MB, or five million rows, take without optimisation beside other tests.
 const LONG: std::time::Duration = std::time::Duration::from_secs(240);
 
 /// A worker and a PostgreSQL source named `shop`.
-async fn shop() -> (Stack, Ground) {
-    let ground = Ground::postgres("").await;
+async fn shop() -> (Stack, SourceDatabase) {
+    let source = SourceDatabase::postgres("").await;
     let mut stack = Stack::embedded().await;
-    stack.add_source("shop", ground.settings.url.expose());
-    (stack, ground)
+    stack.add_source("shop", source.url());
+    (stack, source)
 }
 
 /// Runs a query to its end and returns its files in order, or the error that came in their place, without any file.
@@ -68,7 +68,7 @@ fn printed(file: &[u8]) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_rows_make_a_valid_file_in_every_format() {
-    let (stack, _ground) = shop().await;
+    let (stack, _source) = shop().await;
     let worker = stack.start_worker().await;
     let sql = "select 1 as id, 'x' as name where false";
     let files = run(&stack, sql, &Format::ALL).await.unwrap();
@@ -82,7 +82,7 @@ async fn no_rows_make_a_valid_file_in_every_format() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sixteen_hundred_columns_make_a_good_file_or_a_clear_error() {
-    let (stack, _ground) = shop().await;
+    let (stack, _source) = shop().await;
     let worker = stack.start_worker().await;
     let columns: Vec<String> = (0..1600).map(|n| format!("{n} as c{n}")).collect();
     let sql = format!("select {}", columns.join(", "));
@@ -102,7 +102,7 @@ async fn sixteen_hundred_columns_make_a_good_file_or_a_clear_error() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn columns_of_one_name_make_a_good_file_or_a_clear_error() {
-    let (stack, _ground) = shop().await;
+    let (stack, _source) = shop().await;
     let worker = stack.start_worker().await;
     let sql = "select 1 as a, 2 as a, 3 as a";
     let files = run(&stack, sql, &[Format::Csv, Format::Xlsx, Format::Pdf]).await.unwrap();
@@ -119,7 +119,7 @@ async fn columns_of_one_name_make_a_good_file_or_a_clear_error() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn columns_named_like_formulas_are_text_in_every_format() {
-    let (stack, _ground) = shop().await;
+    let (stack, _source) = shop().await;
     let worker = stack.start_worker().await;
     let names = ["=1+1", "@sum", "-x", "+y", "=cmd|' /c calc'!A1"];
     let columns: Vec<String> = names.iter().map(|name| format!("'v' as \"{name}\"")).collect();
@@ -137,7 +137,7 @@ async fn columns_named_like_formulas_are_text_in_every_format() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn queries_that_are_wrong_say_so_and_leave_no_file() {
-    let (stack, _ground) = shop().await;
+    let (stack, _source) = shop().await;
     let worker = stack.start_worker().await;
     for (sql, kind, said) in [
         ("selec 1 as a", ProblemKind::QueryFailed, "syntax error"),
@@ -160,7 +160,7 @@ const HUGE_BYTES: usize = 300_000_000;
 const COPIES: u64 = 4;
 
 async fn write_huge(formats: &[Format]) -> Result<Vec<Vec<u8>>, Problem> {
-    let (stack, _ground) = shop().await;
+    let (stack, _source) = shop().await;
     let worker = stack.start_worker().await;
     let made = run(&stack, HUGE, formats).await;
     worker.stop().await;

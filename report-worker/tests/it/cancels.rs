@@ -5,9 +5,9 @@ use std::sync::{Arc, Barrier};
 
 use model::artifact::Format;
 use model::job::JobState;
+use testing::source::SourceDatabase;
 use uuid::Uuid;
 
-use crate::ground::Ground;
 use crate::stack::{SOON, Stack, caller, report};
 
 /// Stops whoever comes there first until the test lets it go on.
@@ -44,11 +44,11 @@ impl Gate {
     }
 }
 
-async fn start() -> (Stack, Ground) {
-    let ground = Ground::sqlite("");
+async fn start() -> (Stack, SourceDatabase) {
+    let source = SourceDatabase::sqlite("");
     let mut stack = Stack::embedded().await;
-    stack.add_source("shop", ground.settings.url.expose());
-    (stack, ground)
+    stack.add_source("shop", source.url());
+    (stack, source)
 }
 
 /// Submits a report of so many rows in two formats.
@@ -62,7 +62,7 @@ async fn submit(stack: &Stack, rows: u32) -> Uuid {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 6)]
 async fn a_cancel_before_the_result_is_settled_leaves_no_file_and_no_result() {
-    let (stack, _ground) = start().await;
+    let (stack, _source) = start().await;
     let worker = stack.start_worker().await;
     for rows in [10, 20_000] {
         for place in ["after_claim", "after_first_rows", "before_finish_upload", "after_store", "before_settle"] {
@@ -90,7 +90,7 @@ async fn a_cancel_before_the_result_is_settled_leaves_no_file_and_no_result() {
 async fn a_cancel_behind_the_result_comes_too_late() {
     for place in ["after_settle", "before_ack"] {
         // A worker of its own: the one before may still be about to acknowledge.
-        let (stack, _ground) = start().await;
+        let (stack, _source) = start().await;
         let worker = stack.start_worker().await;
         let gate = Gate::at(place);
         let id = submit(&stack, 10).await;
@@ -109,7 +109,7 @@ async fn a_cancel_behind_the_result_comes_too_late() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancel_before_anybody_takes_the_job_leaves_nothing_to_do() {
-    let (stack, _ground) = start().await;
+    let (stack, _source) = start().await;
     let id = submit(&stack, 10).await;
     stack.cancel(id).await;
     let worker = stack.start_worker().await;

@@ -8,21 +8,21 @@ use model::problem::ProblemKind;
 use model::progress::Phase;
 use model::transitions::ALONE_FROM_CRASHES;
 use store::{ClaimRequest, Claimed, WorkerInfo};
+use testing::source::SourceDatabase;
 use uuid::Uuid;
 
-use crate::ground::Ground;
 use crate::stack::{SOON, Stack, report};
 
-async fn shop() -> (Stack, Ground) {
-    let ground = Ground::sqlite("create table sale (id integer); insert into sale values (1), (2);");
+async fn shop() -> (Stack, SourceDatabase) {
+    let source = SourceDatabase::sqlite("create table sale (id integer); insert into sale values (1), (2);");
     let mut stack = Stack::embedded().await;
-    stack.add_source("shop", ground.settings.url.expose());
-    (stack, ground)
+    stack.add_source("shop", source.url());
+    (stack, source)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_costs_one_attempt_and_nobody_else() {
-    let (stack, _ground) = shop().await;
+    let (stack, _source) = shop().await;
     let worker = stack.start_worker().await;
     fail::cfg("after_first_rows", "1*panic").unwrap();
     let id = stack.submit(&report("shop", "select id from sale", "")).await;
@@ -37,7 +37,7 @@ async fn a_panic_costs_one_attempt_and_nobody_else() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_report_that_always_panics_fails_in_the_end() {
-    let (stack, _ground) = shop().await;
+    let (stack, _source) = shop().await;
     let worker = stack.start_worker().await;
     fail::cfg("after_first_rows", "panic").unwrap();
     let id = stack.submit(&report("shop", "select id from sale", "max_attempts = 3\n")).await;
@@ -49,7 +49,7 @@ async fn a_report_that_always_panics_fails_in_the_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_finish_that_comes_too_late_changes_nothing_and_its_file_is_deleted() {
-    let (stack, _ground) = shop().await;
+    let (stack, _source) = shop().await;
     let worker = stack.start_worker().await;
     // The first attempt has stored its file and is about to settle when somebody declares its worker lost.
     fail::cfg("before_settle", "1*sleep(3000)->off").unwrap();
@@ -91,7 +91,7 @@ async fn make_suspect(stack: &Stack, id: Uuid) {
 async fn jobs_that_lost_two_workers_run_alone_and_others_beside_each_other() {
     static NOW: AtomicUsize = AtomicUsize::new(0);
     static MOST: AtomicUsize = AtomicUsize::new(0);
-    let (stack, _ground) = shop().await;
+    let (stack, _source) = shop().await;
     // The first worker of a process clears what was planned before it.
     stack.start_worker().await.stop().await;
     fail::cfg_callback("after_first_rows", || {
@@ -122,7 +122,7 @@ async fn jobs_that_lost_two_workers_run_alone_and_others_beside_each_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_waits_to_be_alone_is_cancelled_like_any_other() {
-    let (stack, _ground) = shop().await;
+    let (stack, _source) = shop().await;
     stack.start_worker().await.stop().await;
     fail::cfg("after_first_rows", "1*sleep(4000)->off").unwrap();
     let one = report("shop", "select id from sale", "");

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use model::job::JobState;
 use model::problem::ProblemKind;
+use testing::source::SourceDatabase;
 
-use crate::ground::Ground;
 use crate::stack::{SOON, Stack, report};
 
 const ROWS: u64 = 5_000_000;
@@ -19,9 +19,9 @@ async fn find_nothing(stack: &Stack) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_division_by_zero_at_row_five_million_fails_and_leaves_no_file() {
-    let ground = Ground::postgres("").await;
+    let source = SourceDatabase::postgres("").await;
     let mut stack = Stack::embedded().await;
-    stack.add_source("shop", ground.settings.url.expose());
+    stack.add_source("shop", source.url());
     let worker = stack.start_worker().await;
     // In the list of columns the rows stream: the server keeps none of them.
     let sql = format!("select (1 / ({ROWS} - generate_series(1, 2 * {ROWS})))::int2 as v");
@@ -38,8 +38,8 @@ async fn a_division_by_zero_at_row_five_million_fails_and_leaves_no_file() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_cut_at_row_five_million_fails_and_leaves_no_file() {
-    let real = Ground::postgres("").await;
-    let url = real.settings.url.expose();
+    let real = SourceDatabase::postgres("").await;
+    let url = real.url();
     let server = url.split('@').nth(1).unwrap().split('/').next().unwrap();
     let proxy = testing::proxy::start(server).await.unwrap();
     let mut stack = Stack::embedded().await;

@@ -7,17 +7,17 @@ use model::artifact::Format;
 use model::job::JobState;
 use model::problem::ProblemKind;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use testing::pdf::Pdf;
+use testing::source::SourceDatabase;
+use testing::workbook::{Cell, Workbook};
 
-use crate::ground::Ground;
-use crate::pdf::Pdf;
 use crate::stack::{Report, Stack, report};
-use crate::workbook::{Cell, Workbook};
 
-async fn stack() -> (Stack, Ground) {
-    let ground = Ground::sqlite("");
+async fn stack() -> (Stack, SourceDatabase) {
+    let source = SourceDatabase::sqlite("");
     let mut stack = Stack::embedded().await;
-    stack.add_source("shop", ground.settings.url.expose());
-    (stack, ground)
+    stack.add_source("shop", source.url());
+    (stack, source)
 }
 
 fn counting(rows: u32, rest: &str) -> Report {
@@ -30,7 +30,7 @@ fn counting(rows: u32, rest: &str) -> Report {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_is_cut_at_exactly_the_rows_that_may_be_and_says_so() {
-    let (stack, _ground) = stack().await;
+    let (stack, _source) = stack().await;
     let worker = stack.start_worker().await;
     for (rows, limit, complete) in [(10_000, 9_999, false), (10_000, 10_000, true), (20, 5, false), (5, 5, true)] {
         let asked = counting(rows, &format!("max_rows = {limit}\non_limit = \"truncate\"\n"));
@@ -49,7 +49,7 @@ async fn a_file_is_cut_at_exactly_the_rows_that_may_be_and_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_are_cut_within_the_bytes_that_may_be_at_the_end_of_a_row() {
-    let (stack, _ground) = stack().await;
+    let (stack, _source) = stack().await;
     let worker = stack.start_worker().await;
     let rest = "max_bytes = \"1MiB\"\non_limit = \"truncate\"\n[jsonl]\ncompression = \"gzip\"\n";
     let id = stack.submit(&counting(200_000, rest).formats(&Format::ALL)).await;
@@ -107,7 +107,7 @@ fn rows_in(format: Format, file: &[u8]) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_that_word_nothing_is_cut() {
-    let (stack, _ground) = stack().await;
+    let (stack, _source) = stack().await;
     let worker = stack.start_worker().await;
     for (rest, kind) in
         [("max_rows = 999\n", ProblemKind::TooManyRows), ("max_bytes = \"1KiB\"\n", ProblemKind::TooManyBytes)]

@@ -7,10 +7,10 @@ use model::artifact::{Artifact, Format};
 use model::job::{Job, JobState};
 use model::problem::ProblemKind;
 use parquet::file::metadata::ParquetMetaDataReader;
+use testing::source::SourceDatabase;
+use testing::workbook::Workbook;
 
-use crate::ground::Ground;
 use crate::stack::{Report, Stack, report};
-use crate::workbook::Workbook;
 
 /// Large files on a busy machine.
 pub(crate) const LONG: Duration = Duration::from_secs(180);
@@ -52,9 +52,9 @@ const NOISE: &str = "create view noise as
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_row_groups_come_back_in_order_and_the_source_is_not_asked() {
-    let ground = Ground::sqlite(NOISE);
+    let source = SourceDatabase::sqlite(NOISE);
     let mut stack = Stack::embedded().await;
-    stack.add_source("shop", ground.settings.url.expose());
+    stack.add_source("shop", source.url());
     let worker = stack.start_worker().await;
     let wanted = report("shop", "select * from noise limit 150000", "");
     let id = stack.submit(&wanted.formats(&[Format::Parquet, Format::Csv, Format::Jsonl])).await;
@@ -62,7 +62,7 @@ async fn many_row_groups_come_back_in_order_and_the_source_is_not_asked() {
     let file = Bytes::from(stack.file(&file_of(&all, Format::Parquet).object_key).await);
     let groups = ParquetMetaDataReader::new().parse_and_finish(&file).unwrap().num_row_groups();
     assert!(groups > 1, "{groups} row groups");
-    std::fs::remove_file(ground.path.as_ref().unwrap()).unwrap();
+    std::fs::remove_file(source.path()).unwrap();
     let wanted = report("shop", "select * from noise limit 150000", "").formats(&[Format::Csv, Format::Jsonl]);
     let further = stack.submit_from(id, &wanted).await;
     let further = stack.wait_within(LONG, further, JobState::Done).await;
@@ -80,9 +80,9 @@ async fn columns_whose_type_comes_late_or_never_are_what_they_were() {
         select n, case when n > 2500 then n * 0.5 end as numbers, case when n > 4000 then '-' || n end as words,
                case when n > 4500 then randomblob(3) end as bytes, null as never from count limit 5000";
     for sql in [rows.to_owned(), format!("select * from ({rows}) where n > 6000")] {
-        let ground = Ground::sqlite("");
+        let source = SourceDatabase::sqlite("");
         let mut stack = Stack::embedded().await;
-        stack.add_source("shop", ground.settings.url.expose());
+        stack.add_source("shop", source.url());
         let worker = stack.start_worker().await;
         let wanted = |formats: &[Format]| report("shop", &sql, "").formats(formats);
         let id = stack.submit(&wanted(&[Format::Parquet, Format::Csv, Format::Jsonl])).await;
@@ -96,9 +96,9 @@ async fn columns_whose_type_comes_late_or_never_are_what_they_were() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_and_sheets_are_laid_out_as_they_were() {
-    let ground = Ground::sqlite("");
+    let source = SourceDatabase::sqlite("");
     let mut stack = Stack::embedded().await;
-    stack.add_source("shop", ground.settings.url.expose());
+    stack.add_source("shop", source.url());
     let worker = stack.start_worker().await;
     let sql = "with recursive count (n) as (select 1 union all select n + 1 from count)
         select n, 'row ' || substr('wide and wider text', 1, n % 20) || n as words, n * 1.5 as amount from count limit 5000";
@@ -113,9 +113,9 @@ async fn pages_and_sheets_are_laid_out_as_they_were() {
 /// Starts a worker, lets it keep a Parquet file, replaces that by what `change` makes of it, and returns how a further format
 /// fails.
 async fn failure(change: impl FnOnce(Vec<u8>) -> Option<Vec<u8>>) -> (Stack, Job) {
-    let ground = Ground::sqlite("create table t (n int); insert into t values (1), (2), (3);");
+    let source = SourceDatabase::sqlite("create table t (n int); insert into t values (1), (2), (3);");
     let mut stack = Stack::embedded().await;
-    stack.add_source("shop", ground.settings.url.expose());
+    stack.add_source("shop", source.url());
     let worker = stack.start_worker().await;
     let wanted = |format| -> Report { report("shop", "select n from t", "").formats(&[format]) };
     let id = stack.submit(&wanted(Format::Parquet)).await;
@@ -173,9 +173,9 @@ async fn a_kept_file_that_was_changed_is_not_used() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_limit_cut_is_not_made_into_more_files() {
-    let ground = Ground::sqlite("create table t (n int); insert into t values (1), (2), (3);");
+    let source = SourceDatabase::sqlite("create table t (n int); insert into t values (1), (2), (3);");
     let mut stack = Stack::embedded().await;
-    stack.add_source("shop", ground.settings.url.expose());
+    stack.add_source("shop", source.url());
     let worker = stack.start_worker().await;
     let cut = |format| report("shop", "select n from t", "max_rows = 2\non_limit = \"truncate\"\n").formats(&[format]);
     let id = stack.submit(&cut(Format::Parquet)).await;

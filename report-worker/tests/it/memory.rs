@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use model::artifact::Format;
 use model::job::JobState;
+use testing::source::SourceDatabase;
 
-use crate::ground::Ground;
 use crate::stack::{Stack, report};
 
 /// Megabytes that ten times the rows may cost more. Batches, chunks and allocator waste are all there is.
@@ -30,9 +30,9 @@ async fn ten_times_the_rows_need_no_more_memory_in_xlsx() {
 
 /// Peaks are those of the process, and every test is a process of its own.
 async fn need_no_more_memory(formats: &[Format]) {
-    let ground = Ground::sqlite("");
+    let source = SourceDatabase::sqlite("");
     let mut stack = Stack::embedded().await;
-    stack.add_source("shop", ground.settings.url.expose());
+    stack.add_source("shop", source.url());
     let worker = stack.start_worker().await;
     let mut peaks = Vec::new();
     for rows in [50_000, 500_000] {

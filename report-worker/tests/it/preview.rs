@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use model::job::JobState;
 use serde_json::{Value, json};
+use testing::source::SourceDatabase;
 use uuid::Uuid;
 
-use crate::ground::Ground;
 use crate::stack::{SOON, Stack, caller, report};
 
 /// Rows that come about ten a second. They are large, because the server keeps back what fills no network buffer.
@@ -23,9 +23,9 @@ async fn preview(stack: &Stack, id: Uuid) -> Option<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn first_rows_are_shown_while_the_job_runs_and_all_of_them_in_the_end() {
-    let ground = Ground::postgres("").await;
+    let source = SourceDatabase::postgres("").await;
     let mut stack = Stack::embedded().await;
-    stack.add_source("shop", ground.settings.url.expose());
+    stack.add_source("shop", source.url());
     let worker = stack.start_worker().await;
     let id = stack.submit(&report("shop", &slowly(30), "")).await;
     let shown = testing::eventually(SOON, "rows are shown", async || preview(&stack, id).await).await;
@@ -41,9 +41,9 @@ async fn first_rows_are_shown_while_the_job_runs_and_all_of_them_in_the_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_preview_ends_at_fifty_rows_and_a_quick_job_has_none() {
-    let ground = Ground::postgres("").await;
+    let source = SourceDatabase::postgres("").await;
     let mut stack = Stack::embedded().await;
-    stack.add_source("shop", ground.settings.url.expose());
+    stack.add_source("shop", source.url());
     let worker = stack.start_worker().await;
     let quick = stack.submit(&report("shop", "select 1 as one", "")).await;
     stack.wait_for(quick, JobState::Done).await;

@@ -5,8 +5,8 @@ use model::job::JobState;
 use model::problem::ProblemKind;
 use model::units::ByteSize;
 use testing::s3::{Fault, On, S3};
+use testing::source::SourceDatabase;
 
-use crate::ground::Ground;
 use crate::losses::worker_process;
 use crate::stack::{Report, SOON, Stack, report};
 
@@ -25,9 +25,9 @@ fn megabytes(count: u64) -> Report {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storage_that_refuses_part_seven_fails_the_job_and_keeps_no_part() {
     let server = testing::s3::start().await.unwrap();
-    let ground = Ground::postgres("").await;
+    let source = SourceDatabase::postgres("").await;
     let mut stack = Stack::embedded().await;
-    stack.add_source("shop", ground.settings.url.expose());
+    stack.add_source("shop", source.url());
     let mut stack = stack
         .through(|config| {
             config.storage.url = server.url();
@@ -59,10 +59,10 @@ async fn a_storage_that_refuses_part_seven_fails_the_job_and_keeps_no_part() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_is_full_fails_the_job_and_leaves_no_piece_of_a_file() {
-    let ground = Ground::postgres("").await;
+    let source = SourceDatabase::postgres("").await;
     let stack = Stack::real().await;
     // A process that may write no file of more than 8 MiB is told what a full disk tells: so much, and not a byte more.
-    let worker = worker_process(&stack, &ground).largest_file(8 * MIB).start_ready().await.unwrap();
+    let worker = worker_process(&stack, &source).largest_file(8 * MIB).start_ready().await.unwrap();
     let id = stack.submit(&megabytes(20)).await;
     let job = stack.wait_for(id, JobState::Failed).await;
     let problem = job.error.unwrap();

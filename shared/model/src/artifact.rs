@@ -22,32 +22,52 @@ pub enum Format {
     Xlsx,
 }
 
+/// What is to be known of a format wherever it is named, offered or served.
+struct FormatFacts {
+    /// In the API and the catalogue, and as file extension.
+    name: &'static str,
+    label: &'static str,
+    media_type: &'static str,
+}
+
 impl Format {
     /// Every format.
     pub const ALL: [Self; 5] = [Self::Csv, Self::Jsonl, Self::Parquet, Self::Pdf, Self::Xlsx];
 
+    const fn facts(self) -> FormatFacts {
+        match self {
+            Self::Csv => FormatFacts { name: "csv", label: "CSV", media_type: "text/csv; charset=utf-8" },
+            Self::Jsonl => {
+                FormatFacts { name: "jsonl", label: "JSON Lines", media_type: "application/jsonl; charset=utf-8" }
+            }
+            Self::Parquet => {
+                FormatFacts { name: "parquet", label: "Parquet", media_type: "application/vnd.apache.parquet" }
+            }
+            Self::Pdf => FormatFacts { name: "pdf", label: "PDF", media_type: "application/pdf" },
+            Self::Xlsx => FormatFacts {
+                name: "xlsx",
+                label: "Excel",
+                media_type: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+            },
+        }
+    }
+
     /// Returns the name used in the API, the catalogue and as file extension.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Csv => "csv",
-            Self::Jsonl => "jsonl",
-            Self::Parquet => "parquet",
-            Self::Pdf => "pdf",
-            Self::Xlsx => "xlsx",
-        }
+        self.facts().name
+    }
+
+    /// Returns the name for people, the same in every language.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        self.facts().label
     }
 
     /// Returns the media type the file is served with.
     #[must_use]
     pub const fn media_type(self) -> &'static str {
-        match self {
-            Self::Csv => "text/csv; charset=utf-8",
-            Self::Jsonl => "application/jsonl; charset=utf-8",
-            Self::Parquet => "application/vnd.apache.parquet",
-            Self::Pdf => "application/pdf",
-            Self::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        }
+        self.facts().media_type
     }
 
     /// Returns the media type of a file of this format under the name it is offered by: compressed ones have their own.

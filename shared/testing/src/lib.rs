@@ -3,6 +3,7 @@
 pub mod broker_conformance;
 pub mod clock;
 pub mod mariadb;
+pub mod pdf;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
@@ -10,8 +11,10 @@ pub mod rabbitmq;
 pub mod readers;
 pub mod s3;
 pub mod smtp;
+pub mod source;
 pub mod store_conformance;
 pub mod tls;
+pub mod workbook;
 
 mod account;
 mod eventually;

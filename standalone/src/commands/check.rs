@@ -15,6 +15,7 @@ use crate::screen;
 
 pub(crate) async fn check(args: Check) -> Outcome {
     let mut config = load(Role::DatabaseOnly, &args.configured)?;
+    sources::check_urls(&config.sources)?;
     let folder: Option<PathBuf> = args.folder.or_else(|| config.catalogue.folder.clone());
     let wanted = configuration::Catalogue { folder: folder.clone(), reload_every: config.catalogue.reload_every };
     let snapshot = Catalogue::open(&wanted)?.snapshot();
@@ -64,7 +65,7 @@ async fn prepare(config: &Config, report: &ReportDefinition) -> Result<(), Defin
         let message = format!("the configuration has no source `{0}`; add [sources.{0}] with a url", report.source);
         return Err(fault("source", message));
     };
-    let prepared = report_worker::source::explain(source, report).await;
+    let prepared = sources::explain(source, report).await;
     let columns = prepared.map_err(|problem| fault("sql", problem.detail))?;
     let shown = report.columns.iter().map(|column| ("columns", "[[columns]]", &column.name));
     let drawn = report.chart.iter().flat_map(|chart| std::iter::once(&chart.x).chain(&chart.y));

@@ -2,22 +2,22 @@
 
 use model::artifact::Format;
 use model::job::JobState;
+use testing::source::SourceDatabase;
 
 use super::every_type::{COLUMNS, SETUP};
 use super::{Known, PAGE, TOGETHER};
-use crate::ground::Ground;
 use crate::made_from::{LONG, assert_same_files};
 use crate::stack::{Stack, report};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_type_is_made_from_a_kept_file_as_it_is_made_from_its_source() {
-    let ground = Ground::postgres(SETUP).await;
+    let source = SourceDatabase::postgres(SETUP).await;
     let mut stack = Stack::embedded().await;
-    stack.add_source("shop", ground.settings.url.expose());
+    stack.add_source("shop", source.url());
     let worker = stack.start_worker().await;
     let mut jobs = Vec::new();
     for (number, columns) in COLUMNS.chunks(TOGETHER).enumerate() {
-        let table = Known::make(&ground, format!("t{number}"), columns).await;
+        let table = Known::make(&source, format!("t{number}"), columns).await;
         let names: Vec<String> = (0..table.columns.len()).map(|at| format!("c{at}")).collect();
         let sql = format!("select {} from {} order by number", names.join(", "), table.name);
         jobs.push((stack.submit(&report("shop", &sql, PAGE).formats(&Format::ALL)).await, sql));

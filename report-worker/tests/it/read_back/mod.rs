@@ -10,14 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
+use every_type::{COLUMNS, Column, ENDLESS, Kind, SETUP};
 use model::artifact::Format;
 use model::job::JobState;
-
-use crate::ground::Ground;
-use crate::stack::{Stack, report};
-use every_type::{COLUMNS, Column, ENDLESS, Kind, SETUP};
 use programs::{Table, read_all, read_pdf};
 use same::{in_print, is_same};
+use testing::source::SourceDatabase;
+
+use crate::stack::{Stack, report};
 
 /// Columns that a page has room for.
 const TOGETHER: usize = 6;
@@ -40,8 +40,7 @@ struct Known {
 
 impl Known {
     /// Makes a table with a row for each value of the columns.
-    async fn make(ground: &Ground, name: String, columns: &[Column]) -> Self {
-        let database = ground.database.as_ref().unwrap();
+    async fn make(source: &SourceDatabase, name: String, columns: &[Column]) -> Self {
         let described: Vec<String> =
             columns.iter().enumerate().map(|(at, column)| format!("c{at} {}", column.sql)).collect();
         let mut sql = format!("create table {name} (number int, {});", described.join(", "));
@@ -51,13 +50,13 @@ impl Known {
                 columns.iter().map(|column| column.values.get(row).copied().unwrap_or("null")).collect();
             let _ = write!(sql, "insert into {name} values ({row}, {});", values.join(", "));
         }
-        database.sql(&sql).await.unwrap();
+        source.sql(&sql).await;
         let told: Vec<String> = columns.iter().enumerate().map(|(at, column)| tell(at, column.kind)).collect();
         let told = format!("set timezone = 'UTC'; select {} from {name} order by number", told.join(", "));
         let cells = |row: Vec<Option<String>>| {
             row.chunks(2).map(|pair| Told { text: pair[0].clone(), number: pair[1].clone() }).collect()
         };
-        let rows = database.sql(&told).await.unwrap().into_iter().map(cells).collect();
+        let rows = source.sql(&told).await.into_iter().map(cells).collect();
         Self { name, columns: columns.to_vec(), rows }
     }
 
@@ -112,9 +111,9 @@ fn tell(at: usize, kind: Kind) -> String {
 }
 
 /// Has a worker write each table to files in `folder`.
-async fn write_files(ground: &Ground, tables: &[Known], folder: &Path) {
+async fn write_files(source: &SourceDatabase, tables: &[Known], folder: &Path) {
     let mut stack = Stack::embedded().await;
-    stack.add_source("shop", ground.settings.url.expose());
+    stack.add_source("shop", source.url());
     let worker = stack.start_worker().await;
     let mut jobs = Vec::new();
     for table in tables {
@@ -137,14 +136,14 @@ async fn write_files(ground: &Ground, tables: &[Known], folder: &Path) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_value_of_every_type_is_read_back_by_other_programs() {
-    let ground = Ground::postgres(SETUP).await;
+    let source = SourceDatabase::postgres(SETUP).await;
     let mut tables = Vec::new();
     for (number, columns) in COLUMNS.chunks(TOGETHER).enumerate() {
-        tables.push(Known::make(&ground, format!("t{number}"), columns).await);
+        tables.push(Known::make(&source, format!("t{number}"), columns).await);
     }
-    tables.push(Known::make(&ground, "endless".to_owned(), ENDLESS).await);
+    tables.push(Known::make(&source, "endless".to_owned(), ENDLESS).await);
     let folder = tempfile::tempdir().unwrap();
-    write_files(&ground, &tables, folder.path()).await;
+    write_files(&source, &tables, folder.path()).await;
     let found = read_all(folder.path());
     assert_eq!(found.len(), 8, "{:?}", found.keys());
     for (program, files) in &found {
@@ -162,13 +161,13 @@ async fn every_value_of_every_type_is_read_back_by_other_programs() {
 
 #[tokio::test]
 async fn no_type_of_the_server_is_left_out() {
-    let ground = Ground::postgres("").await;
+    let source = SourceDatabase::postgres("").await;
     // Base, range and multirange types, without arrays, and without what only the server itself may make.
     let sql = "select format_type(oid, null) from pg_type
         where typnamespace = 'pg_catalog'::regnamespace and typtype in ('b', 'r', 'm')
         and (typcategory <> 'A' or typname in ('int2vector', 'oidvector'))
         and typname !~ '^(pg_(node_tree|ndistinct|dependencies|mcv_list|brin_.*)|gtsvector)$'";
-    let rows = ground.database.as_ref().unwrap().sql(sql).await.unwrap();
+    let rows = source.sql(sql).await;
     let plain = |name: &str| name.split('(').next().unwrap().trim().to_owned();
     let other_names = BTreeMap::from([
         ("char", "character"),
@@ -192,9 +191,9 @@ async fn no_type_of_the_server_is_left_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn all_of_many_rows_are_found_by_other_programs() {
     const ROWS: i64 = 5000;
-    let ground = Ground::postgres("").await;
+    let source = SourceDatabase::postgres("").await;
     let mut stack = Stack::embedded().await;
-    stack.add_source("shop", ground.settings.url.expose());
+    stack.add_source("shop", source.url());
     let worker = stack.start_worker().await;
     let sql = format!("select n as c0, 'row-' || n as c1, n * 0.25 as c2 from generate_series(1, {ROWS}) as n");
     let id = stack.submit(&report("shop", &sql, PAGE).formats(&Format::ALL)).await;

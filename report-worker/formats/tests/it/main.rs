@@ -1,0 +1,13 @@
+//! The tests of formats: one module a format, read back by code that shares nothing with the writers.
+#![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
+
+mod rows;
+mod write;
+
+mod csv;
+mod every_type;
+mod jsonl;
+mod options;
+mod parquet;
+mod pdf;
+mod xlsx;

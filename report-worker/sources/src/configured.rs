@@ -1,0 +1,75 @@
+//! The configured sources by name, each with its limit of concurrent reads.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use model::problem::{Problem, ProblemKind};
+use tokio::sync::Semaphore;
+
+use crate::batch_stream::BatchStream;
+use crate::kinds::{check_url, open};
+use crate::source::{ReadRequest, Source};
+
+/// Every source of the configuration.
+#[derive(Debug)]
+pub struct Sources {
+    by_name: BTreeMap<String, ConfiguredSource>,
+}
+
+#[derive(Debug)]
+struct ConfiguredSource {
+    source: Arc<dyn Source>,
+    /// `None`: no limit.
+    permits: Option<Arc<Semaphore>>,
+}
+
+/// Tells whether there is a kind of source for the URL of every source of the configuration.
+///
+/// # Errors
+/// Names the setting, and says what URLs begin with.
+pub fn check_urls(sources: &BTreeMap<String, configuration::Source>) -> Result<(), Problem> {
+    for (name, source) in sources {
+        check_url(source.url.expose())
+            .map_err(|why| Problem::new(ProblemKind::SourceUnknown, format!("sources.{name}.url: {why}")))?;
+    }
+    Ok(())
+}
+
+impl Sources {
+    /// Opens every source of the configuration, without connecting.
+    ///
+    /// # Errors
+    /// Names the source whose URL cannot be read.
+    pub fn open(sources: &BTreeMap<String, configuration::Source>) -> Result<Self, Problem> {
+        check_urls(sources)?;
+        let mut by_name = BTreeMap::new();
+        for (name, settings) in sources {
+            let source = open(settings)
+                .map_err(|problem| Problem::new(problem.kind, format!("source `{name}`: {}", problem.detail)))?;
+            let permits = (settings.max_connections > 0).then(|| Arc::new(Semaphore::new(settings.max_connections)));
+            by_name.insert(name.clone(), ConfiguredSource { source, permits });
+        }
+        Ok(Self { by_name })
+    }
+
+    /// Waits for a free connection of the report's source and starts the query.
+    ///
+    /// # Errors
+    /// [`ProblemKind::SourceUnknown`] where the configuration does not name it; else what the source says.
+    pub async fn read(&self, request: ReadRequest) -> Result<BatchStream, Problem> {
+        let name = &request.report.definition.source;
+        let Some(configured) = self.by_name.get(name) else {
+            return Err(Problem::new(
+                ProblemKind::SourceUnknown,
+                format!("the source `{name}` is not configured on this worker; add [sources.{name}] with its url"),
+            ));
+        };
+        let permit = match &configured.permits {
+            Some(permits) => Arc::clone(permits).acquire_owned().await.ok(),
+            None => None,
+        };
+        let mut batches = configured.source.read(request).await?;
+        batches.hold(permit);
+        Ok(batches)
+    }
+}

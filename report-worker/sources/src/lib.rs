@@ -1,0 +1,25 @@
+//! Rows come from a source: a database that reports read from, never the service's own.
+//!
+//! A new kind of source is a folder here and a line in the table of `kinds.rs`.
+
+mod batch_stream;
+mod bind;
+mod configured;
+mod kept;
+mod kinds;
+mod mysql;
+mod postgres;
+mod read_error;
+mod report;
+mod source;
+mod sqlite;
+mod text_builder;
+
+pub use batch_stream::{BatchStream, RowCount};
+pub use configured::{Sources, check_urls};
+pub use kept::read_kept;
+pub use kinds::{SOURCE_KINDS, SourceKind, check_url, open};
+#[cfg(any(test, feature = "fuzzing"))]
+pub use postgres::decode_copy;
+pub use report::PreparedReport;
+pub use source::{ReadRequest, Source, explain};

@@ -1,0 +1,64 @@
+//! MySQL and MariaDB as a source: one read-only transaction with a consistent snapshot a job, rows by the binary protocol as
+//! they come.
+
+mod column;
+mod column_builder;
+mod connect;
+mod error;
+mod params;
+mod read;
+mod url;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use model::problem::{Problem, ProblemKind};
+use mysql_async::prelude::Queryable as _;
+
+use self::connect::Pool;
+use crate::batch_stream::BatchStream;
+use crate::report::PreparedReport;
+use crate::source::{ReadRequest, Source};
+
+/// Preparing looks at the catalogue only; what takes longer waits for somebody's lock.
+const EXPLAIN_WITHIN: Duration = Duration::from_secs(10);
+
+/// A MySQL or MariaDB database.
+#[derive(Debug)]
+struct MysqlSource {
+    pool: Arc<Pool>,
+}
+
+/// Reads the URL. Connects to nothing.
+pub(super) fn open(url: &str) -> Result<Arc<dyn Source>, Problem> {
+    Ok(Arc::new(MysqlSource { pool: Arc::new(Pool::new(url)?) }))
+}
+
+#[async_trait]
+impl Source for MysqlSource {
+    async fn read(&self, request: ReadRequest) -> Result<BatchStream, Problem> {
+        let pool = Arc::clone(&self.pool);
+        let cancel = request.cancel.clone();
+        BatchStream::start(&cancel, |sink| tokio::spawn(read::read_rows(pool, request, sink))).await
+    }
+
+    async fn explain(&self, report: &PreparedReport) -> Result<Vec<String>, Problem> {
+        let mut connection = self.pool.take().await?;
+        // Every placeholder counts as one value here; the number of a list's values does not change the columns.
+        let sql = report.query.render(|out, _| out.push('?'));
+        let preparing = tokio::time::timeout(EXPLAIN_WITHIN, connection.conn.prep(sql.as_str()));
+        let prepared = match preparing.await {
+            Ok(prepared) => prepared.map_err(|error| error::to_problem(&error, &[]))?,
+            Err(_) => {
+                let why = format!("the source did not prepare the query within {} s", EXPLAIN_WITHIN.as_secs());
+                return Err(Problem::new(ProblemKind::SourceUnavailable, why));
+            }
+        };
+        let columns = prepared.columns();
+        column::columns(&columns)?;
+        let names = columns.iter().map(|column| column.name_str().into_owned()).collect();
+        self.pool.finish(connection);
+        Ok(names)
+    }
+}

@@ -1,0 +1,76 @@
+//! PostgreSQL as a source: one read-only repeatable-read transaction a job, rows by binary `COPY`, straight into batches.
+
+mod column;
+mod connect;
+mod connection_driver;
+mod copy;
+mod decimal;
+mod error;
+mod fill_batches;
+#[cfg(any(test, feature = "fuzzing"))]
+mod fuzz;
+mod interval;
+mod list;
+mod literal;
+mod numeric;
+mod params;
+mod read;
+mod scalar;
+mod shape;
+mod start;
+mod stop;
+
+#[cfg(any(test, feature = "fuzzing"))]
+pub use self::fuzz::decode_copy;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use model::problem::{Problem, ProblemKind};
+
+use self::connect::Pool;
+use crate::batch_stream::BatchStream;
+use crate::report::PreparedReport;
+use crate::source::{ReadRequest, Source};
+
+/// Preparing looks at the catalogue only; what takes longer waits for somebody's lock.
+const EXPLAIN_WITHIN: Duration = Duration::from_secs(10);
+
+/// A PostgreSQL database.
+#[derive(Debug)]
+struct PostgresSource {
+    pool: Arc<Pool>,
+}
+
+/// Reads the URL. Connects to nothing.
+pub(super) fn open(url: &str) -> Result<Arc<dyn Source>, Problem> {
+    Ok(Arc::new(PostgresSource { pool: Arc::new(Pool::new(url)?) }))
+}
+
+#[async_trait]
+impl Source for PostgresSource {
+    async fn read(&self, request: ReadRequest) -> Result<BatchStream, Problem> {
+        let pool = Arc::clone(&self.pool);
+        let cancel = request.cancel.clone();
+        BatchStream::start(&cancel, |sink| tokio::spawn(read::read_rows(pool, request, sink))).await
+    }
+
+    async fn explain(&self, report: &PreparedReport) -> Result<Vec<String>, Problem> {
+        let mut connection = self.pool.take().await?;
+        let sql = params::number_placeholders(report);
+        let types = params::param_types(report);
+        let preparing = tokio::time::timeout(EXPLAIN_WITHIN, connection.prepared(&sql, &types));
+        let prepared = match preparing.await {
+            Ok(prepared) => prepared.map_err(|error| error::to_problem(&error, &[]))?,
+            Err(_) => {
+                let why = format!("the source did not prepare the query within {} s", EXPLAIN_WITHIN.as_secs());
+                return Err(Problem::new(ProblemKind::SourceUnavailable, why));
+            }
+        };
+        shape::ResultShape::of(&prepared, shape::is_select(&sql))?;
+        let names = prepared.columns().iter().map(|column| column.name().to_owned()).collect();
+        self.pool.give_back(connection);
+        Ok(names)
+    }
+}

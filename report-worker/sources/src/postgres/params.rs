@@ -1,0 +1,134 @@
+//! Parameters as PostgreSQL takes them: typed, bound in text form, so that no digit passes through a float.
+
+use std::error::Error;
+use std::fmt::Write as _;
+
+use bytes::BytesMut;
+use report::ParamType;
+use serde_json::Value;
+use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
+
+use crate::bind::Binding;
+use crate::report::PreparedReport;
+
+/// A value in the server's text form; `None` is null. `Debug` hides it, because the driver logs what it binds.
+pub(super) struct TextParam(Option<String>);
+
+impl std::fmt::Debug for TextParam {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+impl ToSql for TextParam {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        match &self.0 {
+            None => Ok(IsNull::Yes),
+            Some(text) => {
+                out.extend_from_slice(text.as_bytes());
+                Ok(IsNull::No)
+            }
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn encode_format(&self, _: &Type) -> Format {
+        Format::Text
+    }
+
+    to_sql_checked!();
+}
+
+/// Writes `$1`, `$2` and so on in place of the placeholders. A list is an array, and in `in (:list)` its elements, so that one
+/// query works on every kind of source.
+pub(super) fn number_placeholders(report: &PreparedReport) -> String {
+    let names = report.query.placeholders();
+    report.query.render(|out, name| {
+        let number = names.iter().position(|known| known == name).map_or(0, |index| index + 1);
+        let is_list = report.definition.params.iter().any(|spec| spec.name == name && spec.list);
+        let _ = if is_list && ends_with_in(out) {
+            write!(out, "select unnest(${number})")
+        } else {
+            write!(out, "${number}")
+        };
+    })
+}
+
+/// Tells whether the text stops at `in (`.
+pub(super) fn ends_with_in(sql: &str) -> bool {
+    let Some(before) = sql.trim_end().strip_suffix('(') else { return false };
+    before
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .rfind(|word| !word.is_empty())
+        .is_some_and(|word| word.eq_ignore_ascii_case("in") && before.trim_end().ends_with(word))
+}
+
+/// Returns the type of each placeholder. A parameter's type is declared to the server, never guessed by it.
+pub(super) fn param_types(report: &PreparedReport) -> Vec<Type> {
+    let of = |name: &String| {
+        let spec = report.definition.params.iter().find(|spec| spec.name == *name);
+        spec.map_or(Type::TEXT, |spec| type_of(spec.kind, spec.list))
+    };
+    report.query.placeholders().iter().map(of).collect()
+}
+
+/// Returns the type of a parameter.
+pub(super) const fn type_of(kind: ParamType, list: bool) -> Type {
+    match (kind, list) {
+        (ParamType::Text | ParamType::Choice, false) => Type::TEXT,
+        (ParamType::Text | ParamType::Choice, true) => Type::TEXT_ARRAY,
+        (ParamType::Integer, false) => Type::INT8,
+        (ParamType::Integer, true) => Type::INT8_ARRAY,
+        (ParamType::Decimal, false) => Type::NUMERIC,
+        (ParamType::Decimal, true) => Type::NUMERIC_ARRAY,
+        (ParamType::Boolean, false) => Type::BOOL,
+        (ParamType::Boolean, true) => Type::BOOL_ARRAY,
+        (ParamType::Date, false) => Type::DATE,
+        (ParamType::Date, true) => Type::DATE_ARRAY,
+        (ParamType::Timestamp, false) => Type::TIMESTAMPTZ,
+        (ParamType::Timestamp, true) => Type::TIMESTAMPTZ_ARRAY,
+    }
+}
+
+/// Writes the values in the order of the placeholders.
+pub(super) fn param_values(bindings: &[Binding<'_>]) -> Vec<TextParam> {
+    bindings.iter().map(|binding| TextParam(text_of(binding.value.as_ref()))).collect()
+}
+
+/// Writes a value in the server's text form; `None` is null.
+pub(super) fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        Value::Array(items) => Some(array_of(items)),
+        other => Some(other.to_string()),
+    }
+}
+
+/// Writes an array literal with every element quoted, so that `NULL`, braces and commas are text.
+fn array_of(items: &[Value]) -> String {
+    let mut out = String::from("{");
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        match text_of(item) {
+            None => out.push_str("NULL"),
+            Some(text) => {
+                out.push('"');
+                for character in text.chars() {
+                    if matches!(character, '"' | '\\') {
+                        out.push('\\');
+                    }
+                    out.push(character);
+                }
+                out.push('"');
+            }
+        }
+    }
+    out.push('}');
+    out
+}

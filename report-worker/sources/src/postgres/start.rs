@@ -1,0 +1,172 @@
+//! A query is started: transaction, time limit, snapshot, total and query in one flight.
+
+use std::pin::Pin;
+
+use chrono::{DateTime, Utc};
+use futures_util::{TryStreamExt as _, future};
+use model::problem::{Problem, ProblemKind};
+use report::TotalRows;
+use tokio_postgres::types::{FromSql, Type};
+use tokio_postgres::{Client, CopyOutStream, Error, RowStream, SimpleQueryMessage, Statement};
+
+use super::column::Column;
+use super::connect::Connection;
+use super::shape::{ResultShape, is_select};
+use super::{literal, params};
+use crate::batch_stream::RowCount;
+use crate::bind::Binding;
+use crate::read_error::ReadError;
+use crate::source::ReadRequest;
+
+/// The bytes of a value as they came.
+pub(super) struct RawValue<'a>(pub(super) &'a [u8]);
+
+impl<'a> FromSql<'a> for RawValue<'a> {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Self(raw))
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}
+
+/// A query whose rows are coming.
+pub(super) struct StartedQuery {
+    pub(super) rows: Rows,
+    pub(super) columns: Vec<Column>,
+    pub(super) snapshot_at: DateTime<Utc>,
+    pub(super) total: RowCount,
+}
+
+/// Rows on the wire.
+pub(super) enum Rows {
+    /// By binary `COPY`: the fastest way there is.
+    Copied(Pin<Box<CopyOutStream>>),
+    /// By the extended protocol: parameters are bound, and the statement may be any that returns rows.
+    Bound(Pin<Box<RowStream>>),
+}
+
+/// How a query is run.
+enum QueryMode {
+    Copy {
+        /// The query for no rows. Run in the same transaction, it is refused when the columns are others than those that were
+        /// prepared for, and its locks keep them as they are until the rows have been read.
+        check: Statement,
+        sql: String,
+        /// Kept where the text is the same each time.
+        prepared: Option<Statement>,
+    },
+    Bind(Statement),
+}
+
+/// Starts the request's query on a connection.
+pub(super) async fn start(
+    connection: &mut Connection,
+    request: &ReadRequest,
+    bindings: &[Binding<'_>],
+) -> Result<StartedQuery, ReadError<Error>> {
+    let sql = params::number_placeholders(&request.report);
+    let types = params::param_types(&request.report);
+    let (mode, shape) = choose_mode(connection, request, bindings, &sql).await?;
+    let ask = match request.report.definition.total {
+        TotalRows::Unknown => None,
+        // The planner plans nothing else.
+        TotalRows::Estimate if !is_select(&sql) => None,
+        TotalRows::Estimate => Some(format!("explain (format json) {sql}")),
+        TotalRows::Exact => Some(format!("select count(*) from (\n{sql}\n) as counted")),
+    };
+    let ask = match ask {
+        Some(ask) => Some(connection.prepared(&ask, &types).await?),
+        None => None,
+    };
+    let limit = request.timeout.as_millis().clamp(1, i32::MAX.unsigned_abs().into());
+    let begin = format!(
+        "begin isolation level repeatable read read only; set local statement_timeout = {limit}; \
+         select (extract(epoch from now()) * 1000000)::bigint"
+    );
+    let client = &connection.client;
+    // Polled in this order, so sent in this order; nobody waits for the one before.
+    let starting = future::try_join3(
+        client.simple_query(&begin),
+        read_total(client, ask, bindings),
+        open_rows(client, mode, bindings),
+    );
+    let (begun, total, rows) = connection.wire.drive(starting).await?;
+    Ok(StartedQuery { rows, columns: shape.columns, snapshot_at: snapshot_time(&begun)?, total })
+}
+
+async fn choose_mode(
+    connection: &mut Connection,
+    request: &ReadRequest,
+    bindings: &[Binding<'_>],
+    sql: &str,
+) -> Result<(QueryMode, ResultShape), ReadError<Error>> {
+    let types = params::param_types(&request.report);
+    let can_wrap = is_select(sql);
+    let literal = if can_wrap { literal::render(&request.report, bindings)? } else { None };
+    let Some(literal) = literal else {
+        let described = connection.prepared(sql, &types).await?;
+        let shape = ResultShape::of(&described, can_wrap)?;
+        let statement = if shape.is_wrapped() {
+            connection.prepared(&shape.wrap(sql.to_owned()), &types).await?
+        } else {
+            described
+        };
+        return Ok((QueryMode::Bind(statement), shape));
+    };
+    let check = connection.prepared(&format!("select * from (\n{sql}\n) as waitless_rows limit 0"), &types).await?;
+    let shape = ResultShape::of(&check, can_wrap)?;
+    let sql = format!("copy (\n{}\n) to stdout (format binary)", shape.wrap(literal));
+    let prepared = if bindings.is_empty() { Some(connection.prepared(&sql, &[]).await?) } else { None };
+    Ok((QueryMode::Copy { check, sql, prepared }, shape))
+}
+
+async fn open_rows(client: &Client, mode: QueryMode, bindings: &[Binding<'_>]) -> Result<Rows, Error> {
+    match mode {
+        QueryMode::Bind(statement) => {
+            let rows = client.query_raw(&statement, params::param_values(bindings)).await?;
+            Ok(Rows::Bound(Box::pin(rows)))
+        }
+        QueryMode::Copy { check, sql, prepared } => {
+            let checking = async {
+                client.query_raw(&check, params::param_values(bindings)).await?.try_collect::<Vec<_>>().await.map(drop)
+            };
+            let copying = async {
+                let statement = match prepared {
+                    Some(statement) => statement,
+                    None => client.prepare(&sql).await?,
+                };
+                client.copy_out(&statement).await
+            };
+            let ((), rows) = future::try_join(checking, copying).await?;
+            Ok(Rows::Copied(Box::pin(rows)))
+        }
+    }
+}
+
+async fn read_total(client: &Client, ask: Option<Statement>, bindings: &[Binding<'_>]) -> Result<RowCount, Error> {
+    let Some(ask) = ask else { return Ok(RowCount::Unknown) };
+    let rows: Vec<_> = client.query_raw(&ask, params::param_values(bindings)).await?.try_collect().await?;
+    let Some(row) = rows.first() else { return Ok(RowCount::Unknown) };
+    if row.columns().first().is_some_and(|column| *column.type_() == Type::INT8) {
+        let counted: i64 = row.try_get(0)?;
+        return Ok(RowCount::Exact(counted.unsigned_abs()));
+    }
+    let RawValue(plan) = row.try_get(0)?;
+    let plan: serde_json::Value = serde_json::from_slice(plan).unwrap_or_default();
+    let expected = plan.pointer("/0/Plan/Plan Rows").and_then(serde_json::Value::as_f64);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate; `as` saturates")]
+    Ok(expected.map_or(RowCount::Unknown, |rows| RowCount::Estimate(rows as u64)))
+}
+
+/// Reads the source's clock out of what the opening statements answered.
+fn snapshot_time(messages: &[SimpleQueryMessage]) -> Result<DateTime<Utc>, Problem> {
+    messages
+        .iter()
+        .find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok().and_then(DateTime::from_timestamp_micros),
+            _ => None,
+        })
+        .ok_or_else(|| Problem::new(ProblemKind::Internal, "the source did not tell its time"))
+}

@@ -1,0 +1,53 @@
+//! The contract of sources.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use model::job::{Caller, Params};
+use model::problem::Problem;
+use report::ReportDefinition;
+use tokio_util::sync::CancellationToken;
+
+use crate::batch_stream::BatchStream;
+use crate::kinds::open;
+use crate::report::PreparedReport;
+
+/// One wish to read a report's rows.
+#[derive(Debug, Clone)]
+pub struct ReadRequest {
+    /// The definition and its parsed query.
+    pub report: Arc<PreparedReport>,
+    /// Canonical parameters.
+    pub params: Params,
+    /// Bound to `:tenant` and `:principal`.
+    pub caller: Caller,
+    /// The source itself gives up after this time.
+    pub timeout: Duration,
+    /// Stops the query at the server.
+    pub cancel: CancellationToken,
+}
+
+/// A database that reports read from. One conformance suite (`tests/it/contract.rs`) runs on every implementation.
+///
+/// Rules for every implementation:
+/// * A read sees one snapshot and cannot write.
+/// * Memory is bounded whatever the number of rows: batches are limited in rows and bytes, and a slow reader slows the query.
+/// * Cancelling the request, or dropping the [`BatchStream`], stops the query at the server.
+/// * A value that cannot be handed on exactly fails the read with the column's name; nothing is rounded or dropped.
+#[async_trait]
+pub trait Source: Send + Sync + std::fmt::Debug {
+    /// Opens a snapshot and starts the query.
+    async fn read(&self, request: ReadRequest) -> Result<BatchStream, Problem>;
+    /// Prepares the report's query without running it and returns the names of its columns.
+    async fn explain(&self, report: &PreparedReport) -> Result<Vec<String>, Problem>;
+}
+
+/// Prepares a definition's query at its source without running it, and returns the names of its columns.
+///
+/// # Errors
+/// The query's fault as the source tells it, or why the source cannot be asked.
+pub async fn explain(source: &configuration::Source, definition: &ReportDefinition) -> Result<Vec<String>, Problem> {
+    let report = PreparedReport::new(definition.clone())?;
+    open(source)?.explain(&report).await
+}

@@ -1,0 +1,240 @@
+//! One read: transaction, snapshot, query, rows into batches.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow_array::RecordBatch;
+use arrow_schema::Schema;
+use chrono::{DateTime, NaiveDateTime, Utc};
+use model::problem::{Problem, ProblemKind};
+use report::{ParamType, TotalRows};
+use rusqlite::types::{ToSqlOutput, Value as SqlValue};
+use rusqlite::{Connection, Statement, ToSql, Transaction, TransactionBehavior};
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use values::BATCH_ROWS;
+
+use super::column::Column;
+use crate::batch_stream::{BATCH_BYTES, BatchSink, FLUSH_AFTER, RowCount, StreamHeader, stopped};
+use crate::bind::{Binding, bind, hide_values};
+use crate::read_error::ReadError;
+use crate::source::ReadRequest;
+
+/// Instructions of SQLite's machine between two looks at the clock and the cancellation: tens of microseconds.
+const LOOK_EVERY: i32 = 10_000;
+
+/// A value bound to a placeholder.
+struct Bound(SqlValue);
+
+impl ToSql for Bound {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed((&self.0).into()))
+    }
+}
+
+/// Reads every row of the request in one transaction.
+pub(super) fn read_rows(connection: &Connection, request: &ReadRequest, sink: BatchSink) -> Result<(), Problem> {
+    let deadline = Instant::now() + request.timeout;
+    watch(connection, &sink.stop, deadline)?;
+    let bindings = bind(&request.report, &request.params, &request.caller)?;
+    let (sql, values) = place_values(request, &bindings);
+    let query = Query { request, sql: &sql, values: &values };
+    let outcome = query.run(connection, sink);
+    outcome.map_err(|error| match error {
+        ReadError::Driver(error) if interrupted(&error) && Instant::now() >= deadline => timed_out(request),
+        ReadError::Driver(error) if interrupted(&error) => stopped(),
+        ReadError::Driver(error) => query_failed(&error, &bindings),
+        ReadError::Problem(problem) => problem,
+        ReadError::Stopped => stopped(),
+    })
+}
+
+/// Prepares a query and returns the names of its columns.
+pub(super) fn describe(connection: &Connection, sql: &str) -> Result<Vec<String>, Problem> {
+    let statement = connection.prepare(sql).map_err(|error| query_failed(&error, &[]))?;
+    readable(&statement)?;
+    Ok(statement.column_names().into_iter().map(str::to_owned).collect())
+}
+
+/// Makes the connection look, while it computes, whether it should stop.
+///
+/// The interrupt handle is not used for this: an interrupt that comes between two statements is lost.
+fn watch(connection: &Connection, stop: &CancellationToken, deadline: Instant) -> Result<(), Problem> {
+    let stop = stop.clone();
+    connection
+        .progress_handler(LOOK_EVERY, Some(move || stop.is_cancelled() || Instant::now() >= deadline))
+        .map_err(|error| query_failed(&error, &[]))
+}
+
+/// Writes numbered placeholders into the query. A list has no type here, so its values are written out one by one.
+fn place_values(request: &ReadRequest, bindings: &[Binding<'_>]) -> (String, Vec<Bound>) {
+    let mut values = Vec::new();
+    let mut places = Vec::new();
+    for binding in bindings {
+        let first = values.len() + 1;
+        match binding.value.as_ref() {
+            Value::Array(items) if binding.list => values.extend(items.iter().map(|item| bound(item, binding.kind))),
+            item => values.push(bound(item, binding.kind)),
+        }
+        places.push((binding.name, first..=values.len()));
+    }
+    let sql = request.report.query.render(|out, name| {
+        let numbers = places.iter().find(|(known, _)| *known == name).map(|(_, numbers)| numbers.clone());
+        for (index, number) in numbers.into_iter().flatten().enumerate() {
+            let _ = write!(out, "{}?{number}", if index == 0 { "" } else { ", " });
+        }
+    });
+    (sql, values)
+}
+
+/// SQLite compares by storage class, so numbers are bound as numbers.
+fn bound(value: &Value, kind: ParamType) -> Bound {
+    Bound(match (value, kind) {
+        (Value::Null, _) => SqlValue::Null,
+        (Value::Bool(flag), _) => SqlValue::Integer(i64::from(*flag)),
+        (Value::Number(number), _) => {
+            number.as_i64().map_or_else(|| SqlValue::Text(number.to_string()), SqlValue::Integer)
+        }
+        (Value::String(text), ParamType::Decimal) => decimal(text),
+        (Value::String(text), _) => SqlValue::Text(text.clone()),
+        (other, _) => SqlValue::Text(other.to_string()),
+    })
+}
+
+/// SQLite has 64-bit integers and binary floating point and nothing else.
+fn decimal(text: &str) -> SqlValue {
+    if let Ok(whole) = text.parse() {
+        return SqlValue::Integer(whole);
+    }
+    text.parse().map_or_else(|_| SqlValue::Text(text.to_owned()), SqlValue::Real)
+}
+
+impl From<rusqlite::Error> for ReadError<rusqlite::Error> {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Driver(error)
+    }
+}
+
+struct Query<'a> {
+    request: &'a ReadRequest,
+    sql: &'a str,
+    values: &'a [Bound],
+}
+
+impl Query<'_> {
+    fn run(&self, connection: &Connection, sink: BatchSink) -> Result<(), ReadError<rusqlite::Error>> {
+        let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Deferred)?;
+        let snapshot_at = start_snapshot(&transaction)?;
+        let total = self.total(&transaction)?;
+        let mut statement = transaction.prepare(self.sql)?;
+        readable(&statement)?;
+        let mut columns = Column::of(&statement);
+        let schema = Arc::new(Schema::new(columns.iter().map(Column::field).collect::<Vec<_>>()));
+        if sink.header.send(StreamHeader { schema, snapshot_at, total }).is_err() {
+            return Err(ReadError::Stopped);
+        }
+        self.send_rows(&mut statement, &mut columns, &sink.stop, &sink.batches)
+    }
+
+    /// The planner of SQLite does not say how many rows it expects: an estimate is not made up.
+    fn total(&self, transaction: &Transaction<'_>) -> Result<RowCount, ReadError<rusqlite::Error>> {
+        if self.request.report.definition.total != TotalRows::Exact {
+            return Ok(RowCount::Unknown);
+        }
+        let sql = format!("select count(*) from (\n{}\n)", self.sql.trim_end().trim_end_matches(';'));
+        let rows: i64 =
+            transaction.prepare(&sql)?.query_row(rusqlite::params_from_iter(self.values), |row| row.get(0))?;
+        Ok(RowCount::Exact(rows.unsigned_abs()))
+    }
+
+    fn send_rows(
+        &self,
+        statement: &mut Statement<'_>,
+        columns: &mut [Column],
+        stop: &CancellationToken,
+        batches: &mpsc::Sender<RecordBatch>,
+    ) -> Result<(), ReadError<rusqlite::Error>> {
+        let mut rows = statement.query(rusqlite::params_from_iter(self.values))?;
+        let (mut held, mut bytes, mut number) = (0, 0, 0_u64);
+        let mut since = Instant::now();
+        while let Some(row) = rows.next()? {
+            number += 1;
+            for (index, column) in columns.iter_mut().enumerate() {
+                bytes += column.push(row.get_ref(index)?, number)?;
+            }
+            held += 1;
+            if held >= BATCH_ROWS || bytes >= BATCH_BYTES || since.elapsed() >= FLUSH_AFTER {
+                send(columns, batches)?;
+                (held, bytes, since) = (0, 0, Instant::now());
+            }
+            if stop.is_cancelled() {
+                return Err(ReadError::Stopped);
+            }
+        }
+        if held > 0 {
+            send(columns, batches)?;
+        }
+        Ok(())
+    }
+}
+
+/// Waits for the encoder: this is where a slow upload slows the query.
+fn send(columns: &mut [Column], batches: &mpsc::Sender<RecordBatch>) -> Result<(), ReadError<rusqlite::Error>> {
+    let (fields, arrays): (Vec<_>, Vec<_>) = columns.iter_mut().map(Column::take).unzip();
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
+        .map_err(|error| Problem::new(ProblemKind::Internal, format!("rows do not make a batch: {error}")))?;
+    batches.blocking_send(batch).map_err(|_| ReadError::Stopped)
+}
+
+/// A deferred transaction has no snapshot before its first read.
+fn start_snapshot(transaction: &Transaction<'_>) -> Result<DateTime<Utc>, ReadError<rusqlite::Error>> {
+    let sql =
+        "select strftime('%Y-%m-%d %H:%M:%f', 'now'), (select count(*) from (select 1 from sqlite_schema limit 1))";
+    let now: String = transaction.prepare(sql)?.query_row([], |row| row.get(0))?;
+    NaiveDateTime::parse_from_str(&now, "%Y-%m-%d %H:%M:%S%.f")
+        .map(|time| time.and_utc())
+        .map_err(|_| Problem::new(ProblemKind::Internal, format!("SQLite tells the time as `{now}`")).into())
+}
+
+/// Refuses statements that are no query before they are run, and ones that would write.
+fn readable(statement: &Statement<'_>) -> Result<(), Problem> {
+    if statement.column_count() == 0 || !statement.readonly() {
+        return Err(Problem::new(
+            ProblemKind::QueryFailed,
+            "the statement is not a query: it returns no rows, or it writes",
+        ));
+    }
+    Ok(())
+}
+
+fn interrupted(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted)
+}
+
+fn timed_out(request: &ReadRequest) -> Problem {
+    Problem::new(ProblemKind::TimedOut, format!("the query ran longer than {} s", request.timeout.as_secs_f32()))
+}
+
+/// Busy and broken files may pass; everything else is the query's fault.
+fn query_failed(error: &rusqlite::Error, bindings: &[Binding<'_>]) -> Problem {
+    use rusqlite::ErrorCode;
+    let kind = match error.sqlite_error_code() {
+        Some(
+            ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::CannotOpen
+            | ErrorCode::OutOfMemory
+            | ErrorCode::FileLockingProtocolFailed,
+        ) => ProblemKind::SourceUnavailable,
+        _ => ProblemKind::QueryFailed,
+    };
+    let message = match error {
+        // The full text of these repeats the whole query.
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        other => other.to_string(),
+    };
+    Problem::new(kind, hide_values(bindings, message))
+}

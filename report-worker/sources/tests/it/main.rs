@@ -1,0 +1,13 @@
+//! The tests of sources: one contract for all of them, and what only one kind does.
+#![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
+
+mod source;
+
+mod contract;
+mod demo_catalogue;
+mod faults;
+mod mysql;
+mod postgres;
+mod postgres_params;
+mod postgres_types;
+mod sqlite;
