@@ -1,17 +1,16 @@
 //! The gateway as a process of its own.
 
-use std::path::PathBuf;
-
 use anyhow::Context as _;
-use configuration::{Config, Role};
+use configuration::Role;
 use runtime::Backends;
+use runtime::service_args::ServiceArgs;
 use runtime::shutdown;
 use runtime::telemetry;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let file = std::env::args_os().nth(1).map(PathBuf::from);
-    let config = Config::load(Role::Gateway, file.as_deref())?;
+    let config =
+        ServiceArgs::parse("api", "The gateway of Waitless: takes requests, shows progress").load(Role::Gateway)?;
     let _telemetry = telemetry::start(&config.telemetry, "api")?;
     let stop = shutdown::on_signal().context("listen to signals")?;
     let (backends, background) = Backends::open(&config).await?;

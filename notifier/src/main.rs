@@ -1,19 +1,18 @@
-//! The notifier as a process of its own: `notifier [--config FILE]`.
+//! The notifier as a process of its own.
 
-use std::path::PathBuf;
-
-use anyhow::{Context as _, bail, ensure};
-use configuration::{Config, Role};
+use anyhow::{Context as _, ensure};
+use configuration::Role;
 use notifier::Application;
 use runtime::Backends;
 use runtime::probes::Probes;
+use runtime::service_args::ServiceArgs;
 use runtime::shutdown;
 use runtime::telemetry;
 use tokio_util::sync::CancellationToken;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let config = Config::load(Role::Notifier, config_file()?.as_deref())?;
+    let config = ServiceArgs::parse("notifier", "The notifier of Waitless: sends mail").load(Role::Notifier)?;
     ensure!(
         !config.broker.url.expose().starts_with("in-process:"),
         "broker.url is in-process: a notifier of its own would hear of nothing; set amqp://…, or run `waitless up`"
@@ -34,13 +33,4 @@ async fn main() -> anyhow::Result<()> {
         task.await.context("stop")?;
     }
     Ok(())
-}
-
-fn config_file() -> anyhow::Result<Option<PathBuf>> {
-    let mut arguments = std::env::args_os().skip(1);
-    match (arguments.next(), arguments.next(), arguments.next()) {
-        (None, ..) => Ok(None),
-        (Some(option), Some(file), None) if option == "--config" => Ok(Some(file.into())),
-        _ => bail!("usage: notifier [--config FILE]"),
-    }
 }

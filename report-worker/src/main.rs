@@ -1,18 +1,20 @@
 //! The report worker as a process of its own.
 
 use anyhow::Context as _;
-use configuration::{Config, Role};
+use configuration::{Role, check_urls};
 use report_worker::Application;
 use runtime::Backends;
 use runtime::probes::Probes;
+use runtime::service_args::ServiceArgs;
 use runtime::shutdown;
 use runtime::telemetry;
 use tokio_util::sync::CancellationToken;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let file = std::env::args_os().skip_while(|argument| argument != "--config").nth(1);
-    let config = Config::load(Role::ReportWorker, file.as_deref().map(std::path::Path::new))?;
+    let config =
+        ServiceArgs::parse("report-worker", "The worker of Waitless: runs reports").load(Role::ReportWorker)?;
+    check_urls(config.source_urls(sources::check_url))?;
     let _telemetry = telemetry::start(&config.telemetry, "report-worker")?;
     let stop = shutdown::on_signal().context("listen to signals")?;
     let (backends, background) = Backends::open(&config).await?;

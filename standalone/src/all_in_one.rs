@@ -1,4 +1,4 @@
-//! Gateway, worker and notifier in one process, on one set of places.
+//! GatewayClient, worker and notifier in one process, on one set of places.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::data_folder::{Claim, DataFolder};
+use crate::data_folder::{DataFolder, FolderLock};
 use crate::demo;
 
 /// Everything, ready to run.
@@ -27,29 +27,29 @@ pub(crate) struct AllInOne {
     pub(crate) key: String,
     /// Opens the console, signed in with that key; once.
     pub(crate) sign_in_link: String,
-    _claim: Claim,
+    _lock: FolderLock,
 }
 
 impl AllInOne {
-    /// Opens every place and prepares every service. `making` hears how far the demo source is.
+    /// Opens every place and prepares every service. `on_progress` hears how far the demo source is.
     ///
     /// # Errors
     /// Says what cannot be opened.
-    pub(crate) async fn build(mut config: Config, making: &mut dyn FnMut(u64, u64)) -> anyhow::Result<Self> {
+    pub(crate) async fn build(mut config: Config, on_progress: &mut dyn FnMut(u64, u64)) -> anyhow::Result<Self> {
         let folder = DataFolder::new(&config.service.data_dir);
-        let claim = folder.claim()?;
+        let lock = folder.lock()?;
         if config.service.link_secret.expose().is_empty() {
             config.service.link_secret = Secret::new(folder.link_secret()?);
         }
         if let Some(path) = add_demo_source(&mut config) {
-            demo::make_demo_source(&path, making)?;
+            demo::make_demo_source(&path, on_progress)?;
         }
         let (backends, background) = Backends::open(&config).await?;
         let key = ensure_key(backends.store.as_ref(), &folder).await?;
         let gateway = api::Application::build(&config, backends.clone()).await?;
         // The port may have been 0, and mails carry links.
         config.http.listen.set_port(gateway.port());
-        let address = reachable(&config);
+        let address = local_address(&config);
         if config.service.public_url.is_none() {
             config.service.public_url = Some(address.clone());
         }
@@ -57,7 +57,7 @@ impl AllInOne {
         let notifier = notifier::Application::build(&config, backends).await?;
         folder.write_address(&address)?;
         let sign_in_link = format!("{address}{}", gateway.sign_in_link(&key));
-        Ok(Self { gateway, worker, notifier, background, address, key, sign_in_link, _claim: claim })
+        Ok(Self { gateway, worker, notifier, background, address, key, sign_in_link, _lock: lock })
     }
 
     /// Serves until stopped; then the services finish or hand back what they run, and last the movers pass on what was committed.
@@ -101,7 +101,7 @@ pub(crate) fn add_demo_source(config: &mut Config) -> Option<PathBuf> {
 }
 
 /// Returns an address that works on this machine, also when the gateway listens on all of its addresses.
-fn reachable(config: &Config) -> String {
+fn local_address(config: &Config) -> String {
     let mut listen = config.http.listen;
     if listen.ip().is_unspecified() {
         listen.set_ip(std::net::Ipv4Addr::LOCALHOST.into());

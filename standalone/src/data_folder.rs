@@ -15,7 +15,7 @@ pub(crate) struct DataFolder {
 
 /// Keeps other processes from serving the same folder, until it is dropped or the process ends.
 #[derive(Debug)]
-pub(crate) struct Claim {
+pub(crate) struct FolderLock {
     _lock: File,
 }
 
@@ -45,17 +45,17 @@ impl DataFolder {
         made.with_context(|| format!("make the data folder {}", self.path.display()))
     }
 
-    /// Makes the folder and claims it for this process.
+    /// Makes the folder and locks it for this process.
     ///
     /// # Errors
     /// When the disk does not allow it, or another process serves from it.
-    pub(crate) fn claim(&self) -> anyhow::Result<Claim> {
+    pub(crate) fn lock(&self) -> anyhow::Result<FolderLock> {
         self.make()?;
         let path = self.path.join("lock");
         let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
         let lock = lock.with_context(|| format!("open {}", path.display()))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Claim { _lock: lock }),
+            Ok(()) => Ok(FolderLock { _lock: lock }),
             Err(fs::TryLockError::WouldBlock) => bail!(
                 "another `waitless up` serves from {}; stop it, or name another folder with --data",
                 self.path.display()

@@ -1,33 +1,33 @@
 //! The command line of Waitless, and everything in one process.
 
 mod all_in_one;
-mod bar;
 mod cli;
 mod client;
 mod commands;
 mod data_folder;
 mod demo;
-mod screen;
+mod progress_reporter;
+mod terminal;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
 use cli::{Cli, Command};
-use commands::{Outcome, check, completion, config, jobs, keys, links, migrate, reports, run, show, up, watch};
+use commands::{CommandResult, check, completion, config, jobs, keys, links, migrate, reports, run, show, up, watch};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     match execute(Cli::parse().command).await {
         Ok(code) => code,
         Err(error) => {
-            screen::note(format!("Error: {error:#}"));
+            terminal::print_error(format!("Error: {error:#}"));
             ExitCode::FAILURE
         }
     }
 }
 
-async fn execute(command: Command) -> Outcome {
+async fn execute(command: Command) -> CommandResult {
     match command {
         Command::Up(args) => up::up(args).await,
         Command::Demo(args) => demo::run_demo(args).await,

@@ -14,7 +14,9 @@ mod embedded;
 mod history;
 mod stack;
 
+mod command_line;
 mod faults;
+mod front_door;
 mod isolation;
 mod memory;
 mod secrets;

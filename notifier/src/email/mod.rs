@@ -20,7 +20,7 @@ use crate::channel::{Attempt, DeliveryChannel, SendError};
 pub use folder::FolderTransport;
 pub use render::{RenderError, Renderer};
 pub use smtp::SmtpTransport;
-pub use transport::{MailTransport, OutgoingMail};
+pub use transport::{MAIL_URLS, MailKind, MailTransport, OutgoingMail, check_url};
 
 /// The channel of mails.
 #[derive(Debug)]

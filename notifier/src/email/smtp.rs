@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use async_trait::async_trait;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{Certificate, SmtpConnection, TlsParameters};
@@ -19,6 +19,7 @@ use percent_encoding::percent_decode_str;
 use tokio::sync::oneshot;
 use url::Url;
 
+use super::transport::{MAIL_URLS, MailKind};
 use super::{MailTransport, OutgoingMail};
 use crate::channel::SendError;
 
@@ -72,14 +73,15 @@ impl SmtpTransport {
     /// # Errors
     /// Says what is wrong with it, without repeating it.
     pub fn open(url: &str, ca_file: Option<&Path>, timeout: Duration) -> anyhow::Result<Self> {
+        let kind = MAIL_URLS.find(url).map_err(|why| anyhow!("mail.url {why}"))?;
         let url = Url::parse(url).context("mail.url is not a URL")?;
         let host = url.host_str().filter(|host| !host.is_empty()).context("mail.url names no host")?.to_owned();
         let tls = || tls_parameters(host.clone(), ca_file);
-        let (tls_mode, default_port) = match url.scheme() {
-            "smtps" => (TlsMode::Wrapped(tls()?), 465),
-            "smtp" => (TlsMode::StartTls(tls()?), 587),
-            "smtp+plain" => (TlsMode::None, 25),
-            other => bail!("mail.url starts with `{other}`; write file:, smtp:, smtps: or smtp+plain:"),
+        let (tls_mode, default_port) = match kind {
+            MailKind::Smtps => (TlsMode::Wrapped(tls()?), 465),
+            MailKind::StartTls => (TlsMode::StartTls(tls()?), 587),
+            MailKind::PlainSmtp => (TlsMode::None, 25),
+            MailKind::Folder => bail!("mail.url names a folder, not a mail server"),
         };
         let loopback = matches!(host.as_str(), "localhost" | "127.0.0.1" | "[::1]");
         if matches!(tls_mode, TlsMode::None) && !loopback {

@@ -1,6 +1,7 @@
 //! How a mail leaves: over SMTP, or into a folder.
 
 use async_trait::async_trait;
+use configuration::UrlSchemes;
 use lettre::Address;
 use uuid::Uuid;
 
@@ -31,6 +32,35 @@ pub trait MailTransport: Send + Sync + std::fmt::Debug {
     fn kind(&self) -> &'static str;
 }
 
+/// What `mail.url` leads to.
+#[derive(Debug, Clone, Copy)]
+pub enum MailKind {
+    /// A folder of `.eml` files.
+    Folder,
+    /// SMTP with TLS from the first byte.
+    Smtps,
+    /// SMTP with STARTTLS.
+    StartTls,
+    /// SMTP without any protection.
+    PlainSmtp,
+}
+
+/// Every way `mail.url` may begin.
+pub const MAIL_URLS: UrlSchemes<MailKind> = UrlSchemes(&[
+    ("file:", MailKind::Folder),
+    ("smtp://", MailKind::StartTls),
+    ("smtps://", MailKind::Smtps),
+    ("smtp+plain://", MailKind::PlainSmtp),
+]);
+
+/// Tells whether there is a way to send for a URL; the rest of it is judged when it is opened.
+///
+/// # Errors
+/// Says how URLs begin, without the URL.
+pub fn check_url(url: &str) -> Result<(), String> {
+    MAIL_URLS.find(url).map(drop)
+}
+
 /// Opens what `mail.url` names. Contacts nobody yet.
 ///
 /// # Errors
@@ -49,23 +79,21 @@ pub(super) fn open(config: &configuration::Mail) -> anyhow::Result<Box<dyn MailT
 #[cfg(test)]
 mod tests {
     use configuration::{Config, Secret};
-    use model::delivery::Channel;
 
-    use super::open;
+    use super::{MAIL_URLS, open};
 
     #[tokio::test]
-    async fn every_scheme_that_the_configuration_takes_is_opened_and_no_other() {
+    async fn every_scheme_of_the_table_is_opened_and_no_other() {
         let folder = tempfile::tempdir().unwrap();
         let mut mail = Config::embedded(folder.path()).unwrap().mail;
-        let schemes = Channel::Email.backend().unwrap().schemes;
-        for scheme in schemes {
-            let rest = if *scheme == "file:" { folder.path().to_str().unwrap() } else { "mail.example.com" };
+        for scheme in MAIL_URLS.prefixes() {
+            let rest = if scheme == "file:" { folder.path().to_str().unwrap() } else { "mail.example.com" };
             mail.url = Secret::new(format!("{scheme}{rest}"));
             open(&mail).unwrap();
         }
         mail.url = Secret::new("imap://mail.example.com");
         let refused = format!("{:#}", open(&mail).unwrap_err());
-        for scheme in schemes {
+        for scheme in MAIL_URLS.prefixes() {
             assert!(refused.contains(scheme.trim_end_matches("//")), "{scheme}: {refused}");
         }
     }

@@ -7,7 +7,7 @@ use model::problem::{Problem, ProblemKind};
 use tokio::sync::Semaphore;
 
 use crate::batch_stream::BatchStream;
-use crate::kinds::{check_url, open};
+use crate::kinds::open;
 use crate::source::{ReadRequest, Source};
 
 /// Every source of the configuration.
@@ -23,29 +23,16 @@ struct ConfiguredSource {
     permits: Option<Arc<Semaphore>>,
 }
 
-/// Tells whether there is a kind of source for the URL of every source of the configuration.
-///
-/// # Errors
-/// Names the setting, and says what URLs begin with.
-pub fn check_urls(sources: &BTreeMap<String, configuration::Source>) -> Result<(), Problem> {
-    for (name, source) in sources {
-        check_url(source.url.expose())
-            .map_err(|why| Problem::new(ProblemKind::SourceUnknown, format!("sources.{name}.url: {why}")))?;
-    }
-    Ok(())
-}
-
 impl Sources {
     /// Opens every source of the configuration, without connecting.
     ///
     /// # Errors
     /// Names the source whose URL cannot be read.
     pub fn open(sources: &BTreeMap<String, configuration::Source>) -> Result<Self, Problem> {
-        check_urls(sources)?;
         let mut by_name = BTreeMap::new();
         for (name, settings) in sources {
             let source = open(settings)
-                .map_err(|problem| Problem::new(problem.kind, format!("source `{name}`: {}", problem.detail)))?;
+                .map_err(|problem| Problem::new(problem.kind, format!("sources.{name}.url: {}", problem.detail)))?;
             let permits = (settings.max_connections > 0).then(|| Arc::new(Semaphore::new(settings.max_connections)));
             by_name.insert(name.clone(), ConfiguredSource { source, permits });
         }

@@ -16,7 +16,7 @@ mod sqlite;
 mod text_builder;
 
 pub use batch_stream::{BatchStream, RowCount};
-pub use configured::{Sources, check_urls};
+pub use configured::Sources;
 pub use kept::read_kept;
 pub use kinds::{SOURCE_KINDS, SourceKind, check_url, open};
 #[cfg(any(test, feature = "fuzzing"))]

@@ -2,7 +2,25 @@
 
 use std::sync::Arc;
 
+use configuration::UrlSchemes;
+
 use super::{Broker, InProcess, RabbitMq};
+
+/// What `broker.url` leads to.
+#[derive(Debug, Clone, Copy)]
+pub enum BrokerKind {
+    /// Within this process.
+    InProcess,
+    /// RabbitMQ, with or without TLS.
+    RabbitMq,
+}
+
+/// Every way `broker.url` may begin.
+pub const BROKER_URLS: UrlSchemes<BrokerKind> = UrlSchemes(&[
+    ("in-process:", BrokerKind::InProcess),
+    ("amqp://", BrokerKind::RabbitMq),
+    ("amqps://", BrokerKind::RabbitMq),
+]);
 
 /// Opens the broker that `broker.url` names. A RabbitMQ that cannot be reached is no error: the connection is tried for ever,
 /// and `check` says what is wrong meanwhile.
@@ -10,12 +28,17 @@ use super::{Broker, InProcess, RabbitMq};
 /// # Errors
 /// Says so when the URL is of no known kind or cannot be read.
 pub async fn open(config: &configuration::Broker) -> anyhow::Result<Arc<dyn Broker>> {
-    let scheme = config.url.expose().split(':').next().unwrap_or_default();
-    match scheme {
-        "in-process" => Ok(Arc::new(InProcess::new(config))),
-        "amqp" | "amqps" => Ok(Arc::new(RabbitMq::open(config).await?)),
-        _ => anyhow::bail!(
-            "broker.url starts with `{scheme}:`; use in-process:, amqp://user:password@host:port/vhost or amqps://…"
-        ),
+    match BROKER_URLS.find(config.url.expose()) {
+        Ok(BrokerKind::InProcess) => Ok(Arc::new(InProcess::new(config))),
+        Ok(BrokerKind::RabbitMq) => Ok(Arc::new(RabbitMq::open(config).await?)),
+        Err(why) => anyhow::bail!("broker.url {why}"),
     }
+}
+
+/// Tells whether there is a kind of broker for a URL; the rest of it is judged when it is opened.
+///
+/// # Errors
+/// Says how URLs begin, without the URL.
+pub fn check_url(url: &str) -> Result<(), String> {
+    BROKER_URLS.find(url).map(drop)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::read::Fault;
+use super::SettingError;
 
 /// Names that begin with `WAITLESS_` and are not settings: read by the command line, the tests and the benchmarks.
 const NOT_SETTINGS: [&str; 3] = ["WAITLESS_CONFIG", "WAITLESS_URL", "WAITLESS_KEY"];
@@ -11,7 +11,7 @@ const NOT_SETTINGS_PREFIXES: [&str; 2] = ["WAITLESS_TEST_", "WAITLESS_BENCH_"];
 /// Picks the settings out of `variables`: `section.key` to value. Secrets named by `…_FILE` are read.
 pub(super) fn settings(
     variables: impl Iterator<Item = (String, String)>,
-    faults: &mut Vec<Fault>,
+    errors: &mut Vec<SettingError>,
 ) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for (name, value) in variables {
@@ -21,7 +21,7 @@ pub(super) fn settings(
         }
         if !rest.contains("__") {
             let likely = rest.replacen('_', "__", 1);
-            faults.push(Fault::new(
+            errors.push(SettingError::new(
                 &name,
                 format!(
                     "is not a setting; sections and keys are parted by two underscores: did you mean WAITLESS_{likely}?"
@@ -34,7 +34,9 @@ pub(super) fn settings(
                 Ok(text) => {
                     found.insert(key_of(setting), text.trim_end_matches(['\n', '\r']).to_owned());
                 }
-                Err(error) => faults.push(Fault::new(&name, format!("the file `{value}` cannot be read: {error}"))),
+                Err(error) => {
+                    errors.push(SettingError::new(&name, format!("the file `{value}` cannot be read: {error}")));
+                }
             },
             None => {
                 found.insert(key_of(rest), value);

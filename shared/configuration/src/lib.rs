@@ -2,18 +2,31 @@
 //!
 //! Defaults (`default.toml`) ← a file ← environment variables `WAITLESS_<SECTION>__<KEY>` ← secrets from files named by
 //! `WAITLESS_<SECTION>__<KEY>_FILE`. Unknown keys are refused, and every mistake is reported at once.
+//!
+//! A setting is a field of a struct here and its commented line in `default.toml`. Which URLs there are is not known here: the
+//! backend that opens a URL judges it.
 
+mod backends;
 mod brand;
+mod color;
+mod deserialize;
+mod encoding;
 mod environment;
+mod error;
+mod fields;
 mod layers;
 mod load;
-mod read;
-mod sections;
+mod role;
 mod settings;
+mod urls;
 mod values;
 
-pub use brand::{Brand, Color, Logo};
+pub use backends::{Broker, Database, Mail, Source, Storage};
+pub use brand::{Brand, Logo};
+pub use color::Color;
+pub use error::{ConfigError, SettingError};
 pub use load::DEFAULTS;
-pub use read::{ConfigError, Fault};
-pub use settings::*;
+pub use role::Role;
+pub use settings::{Catalogue, Config, Http, LogFormat, Mode, Notifier, Service, Sweeper, Telemetry, Worker};
+pub use urls::{UrlCheck, UrlSchemes, check_urls};
 pub use values::Secret;

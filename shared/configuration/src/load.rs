@@ -1,29 +1,22 @@
-//! Loads the configuration: the layers, then every section.
+//! Loads the configuration: the layers, then every setting, then what hangs together.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::layers::lay;
-use super::read::{ConfigError, Fault, Reader};
-use super::{Config, Role, environment};
+use super::deserialize::deserialize;
+use super::layers::merge;
+use super::{Config, ConfigError, Mode, Role, Secret, SettingError, environment};
 
 /// The commented defaults, as a file to start from.
 pub const DEFAULTS: &str = include_str!("default.toml");
 
 impl Config {
     /// Loads the configuration of a process of this role from `file` (else from the file named by `WAITLESS_CONFIG`, if any) and
-    /// the environment.
+    /// the environment; variables of the command line win over the environment's.
     ///
     /// # Errors
     /// Lists every mistake with its key and what would be right.
-    pub fn load(role: Role, file: Option<&Path>) -> Result<Self, ConfigError> {
-        Self::load_with(role, file, std::iter::empty())
-    }
-
-    /// Loads the configuration as [`Config::load`] does, with variables of a command line that win over the environment's.
-    ///
-    /// # Errors
-    /// As [`Config::load`].
-    pub fn load_with(
+    pub fn load(
         role: Role,
         file: Option<&Path>,
         command_line: impl IntoIterator<Item = (String, String)>,
@@ -50,13 +43,40 @@ impl Config {
         file: Option<&Path>,
         variables: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        let mut faults = Vec::new();
-        let text = file.map(|path| read_file(path, &mut faults)).unwrap_or_default();
-        let settings = environment::settings(variables, &mut faults);
-        let config = lay(&text, file, settings, &mut faults).ok_or_else(|| ConfigError(faults.clone()))?;
-        let mut reader = Reader { config, faults };
-        let loaded = reader.everything(role);
-        if reader.faults.is_empty() { Ok(loaded) } else { Err(ConfigError(reader.faults)) }
+        let mut errors = Vec::new();
+        let text = file.map(|path| read_file(path, &mut errors)).unwrap_or_default();
+        let variables = environment::settings(variables, &mut errors);
+        let settings = merge(&text, file, variables, &mut errors);
+        let defaults = merge("", None, BTreeMap::new(), &mut errors);
+        let (Some(settings), Some(defaults)) = (settings, defaults) else { return Err(ConfigError(errors)) };
+        let mut config = deserialize(settings, defaults, &mut errors).map_err(|error| ConfigError(vec![error]))?;
+        config.complete();
+        errors.extend(config.sources.iter().filter(|(_, source)| source.url.expose().is_empty()).map(|(name, _)| {
+            SettingError::new(format!("sources.{name}.url"), "is needed: the database that reports read from")
+        }));
+        if config.service.mode == Mode::Production {
+            errors.extend(role.check_production(&config));
+        }
+        if errors.is_empty() { Ok(config) } else { Err(ConfigError(errors)) }
+    }
+
+    /// Fills in what an empty text stands for.
+    fn complete(&mut self) {
+        let service = &mut self.service;
+        if service.data_dir.as_os_str().is_empty() {
+            service.data_dir = PathBuf::from("data");
+        }
+        service.public_url = service.public_url.take().map(|url| url.trim_end_matches('/').to_owned());
+        let in_data_dir = |scheme: &str, name: &str| format!("{scheme}:{}", service.data_dir.join(name).display());
+        if self.database.url.expose().is_empty() {
+            self.database.url = Secret::new(in_data_dir("sqlite", "waitless.db"));
+        }
+        if self.storage.url.is_empty() {
+            self.storage.url = in_data_dir("file", "artifacts");
+        }
+        if self.mail.url.expose().is_empty() {
+            self.mail.url = Secret::new(in_data_dir("file", "mail"));
+        }
     }
 
     /// Returns the embedded defaults with all files below `data_dir`.
@@ -69,9 +89,10 @@ impl Config {
     }
 }
 
-fn read_file(path: &Path, faults: &mut Vec<Fault>) -> String {
+fn read_file(path: &Path, errors: &mut Vec<SettingError>) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| {
-        faults.push(Fault::new(&path.display().to_string(), format!("the configuration file cannot be read: {error}")));
+        let message = format!("the configuration file cannot be read: {error}");
+        errors.push(SettingError::new(path.display().to_string(), message));
         String::new()
     })
 }
@@ -90,8 +111,8 @@ mod tests {
     }
 
     fn mistakes(file: &str, variables: &[(&str, &str)]) -> String {
-        let faults = load(file, variables).unwrap_err().0;
-        let said: String = faults.iter().map(|fault| format!("{}: {}\n", fault.key, fault.message)).collect();
+        let errors = load(file, variables).unwrap_err().0;
+        let said: String = errors.iter().map(|error| format!("{}: {}\n", error.key, error.message)).collect();
         // The folder is another one each time.
         let words = said.split(' ').map(|word| word.rfind("/waitless.toml").map_or(word, |at| word.split_at(at + 1).1));
         words.collect::<Vec<_>>().join(" ")
@@ -148,7 +169,6 @@ mod tests {
         mail.timeout: `soon` is not a duration; write for example "250ms", "30s", "5m" or "30d"
         worker.lanes: `fast` is not a known lane; lanes are interactive and bulk
         worker.concurrency: `0` is too small; at least 1 is needed
-        sources.erp.url: starts with `mysql`; accepted are postgres://, postgresql://, sqlite:
         "#);
     }
 
@@ -201,8 +221,8 @@ mod tests {
     fn production_demands_of_a_role_only_what_it_uses() {
         let demanded = |role| {
             let mode = ("WAITLESS_SERVICE__MODE".to_owned(), "production".to_owned());
-            let faults = Config::from_layers_as(role, None, std::iter::once(mode)).unwrap_err().0;
-            faults.into_iter().map(|fault| fault.key).collect::<Vec<_>>().join(" ")
+            let errors = Config::from_layers_as(role, None, std::iter::once(mode)).unwrap_err().0;
+            errors.into_iter().map(|error| error.key).collect::<Vec<_>>().join(" ")
         };
         assert_eq!(demanded(Role::DatabaseOnly), "database.url");
         let all = "database.url broker.url storage.url service.link_secret";

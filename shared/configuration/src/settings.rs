@@ -5,14 +5,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use super::encoding::{address, at_least, duration, lanes, log_filter, optional, paths, texts};
+use super::{Brand, Broker, Database, Mail, Secret, Source, Storage};
 use model::job::Lane;
-use model::retry_schedule::RetrySchedule;
 use model::units::ByteSize;
 
-use super::{Brand, Secret};
-
 /// Every setting. `default.toml` says what each means; the fields stand in its order.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Config {
     /// `[service]`
     pub service: Service,
@@ -43,7 +44,7 @@ pub struct Config {
 }
 
 /// Whether embedded backends are welcome.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// All in one process.
@@ -52,187 +53,119 @@ pub enum Mode {
     Production,
 }
 
-/// What a process does, and so which settings production demands of it. What it demands of all is only checked in that mode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Everything in one process.
-    AllInOne,
-    /// Answers requests. Links in its answers are made of `service.public_url`.
-    Gateway,
-    /// Runs reports.
-    ReportWorker,
-    /// Sends mail.
-    Notifier,
-    /// Works on the database and ends: migrations, API keys.
-    DatabaseOnly,
-}
-
-impl Role {
-    /// Tells whether a process of this role makes, keeps or removes files, rings doorbells and signs links. All services do: a
-    /// sweeper runs in each.
-    pub(super) const fn serves(self) -> bool {
-        !matches!(self, Self::DatabaseOnly)
-    }
-
-    /// Tells whether it sends mail.
-    pub(super) const fn sends_mail(self) -> bool {
-        matches!(self, Self::AllInOne | Self::Notifier)
-    }
-
-    /// Tells whether it shows links to people.
-    pub(super) const fn shows_links(self) -> bool {
-        matches!(self, Self::AllInOne | Self::Gateway | Self::Notifier)
-    }
-}
-
 /// `[service]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Service {
     pub mode: Mode,
     pub data_dir: PathBuf,
     /// Without trailing slash; `None`: taken from the request.
+    #[serde(with = "optional")]
     pub public_url: Option<String>,
     pub link_secret: Secret,
+    #[serde(with = "duration")]
     pub shutdown_grace: Duration,
 }
 
 /// `[http]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Http {
+    #[serde(deserialize_with = "address")]
     pub listen: SocketAddr,
+    #[serde(deserialize_with = "at_least::<0, _, _>")]
     pub threads: usize,
     pub max_body: ByteSize,
+    #[serde(deserialize_with = "texts")]
     pub cors_origins: Vec<String>,
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub max_unfinished_jobs: u32,
+    #[serde(deserialize_with = "at_least::<0, _, _>")]
     pub submits_per_second: u32,
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub max_watchers_per_principal: usize,
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub max_watchers: usize,
+    #[serde(with = "duration")]
     pub ping_every: Duration,
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub max_page: u32,
+    #[serde(with = "duration")]
     pub max_wait: Duration,
 }
 
-/// `[database]`
-#[derive(Debug, Clone)]
-pub struct Database {
-    /// `sqlite:<path>` or `postgres://…`; never empty once loaded.
-    pub url: Secret,
-    pub pool: usize,
-    pub acquire_timeout: Duration,
-    pub statement_timeout: Duration,
-    pub ca_file: Option<PathBuf>,
-    pub migrate: bool,
-}
-
-/// `[broker]`
-#[derive(Debug, Clone)]
-pub struct Broker {
-    pub url: Secret,
-    /// Trusted beside the platform's.
-    pub ca_file: Option<PathBuf>,
-    pub heartbeat: Duration,
-    pub timeout: Duration,
-    pub retry_delays: RetrySchedule,
-    pub delivery_limit: u32,
-    pub hand_off_after: Duration,
-}
-
-/// `[storage]`
-#[derive(Debug, Clone)]
-pub struct Storage {
-    /// `file:<folder>`, `s3://…`, `gs://…`, `az://…`; never empty once loaded.
-    pub url: String,
-    pub endpoint: Option<String>,
-    pub region: Option<String>,
-    pub access_key_id: Option<String>,
-    pub secret_access_key: Option<Secret>,
-    pub sign_for: Duration,
-    pub proxy_downloads: bool,
-    pub part_size: ByteSize,
-    pub upload_concurrency: usize,
-    pub timeout: Duration,
-}
-
-/// `[mail]`
-#[derive(Debug, Clone)]
-pub struct Mail {
-    /// `file:<folder>`, `smtp://…`, `smtps://…`, `smtp+plain://…`; never empty once loaded.
-    pub url: Secret,
-    /// Trusted beside the platform's.
-    pub ca_file: Option<PathBuf>,
-    pub from: String,
-    pub allow: Vec<String>,
-    pub timeout: Duration,
-    /// `None`: nobody is told that a report is late.
-    pub late_after: Option<Duration>,
-    /// Of tenants that have none of their own.
-    pub brand: Brand,
-}
-
 /// `[worker]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Worker {
+    #[serde(deserialize_with = "lanes")]
     pub lanes: Vec<Lane>,
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub concurrency: u16,
+    #[serde(with = "duration")]
     pub heartbeat: Duration,
+    #[serde(with = "duration")]
     pub max_timeout: Duration,
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub max_rows: u64,
     pub max_bytes: ByteSize,
     pub memory: ByteSize,
+    #[serde(deserialize_with = "paths")]
     pub fonts: Vec<PathBuf>,
+    #[serde(with = "duration")]
     pub progress_every: Duration,
 }
 
 /// `[notifier]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Notifier {
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub concurrency: u16,
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub max_attempts: i32,
 }
 
 /// `[sweeper]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Sweeper {
+    #[serde(with = "duration")]
     pub every: Duration,
+    #[serde(with = "duration")]
     pub grace: Duration,
+    #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub ring_rate: u32,
+    #[serde(with = "duration")]
     pub orphan_grace: Duration,
+    #[serde(with = "duration")]
     pub idempotency_retention: Duration,
+    #[serde(with = "duration")]
     pub click_retention: Duration,
 }
 
 /// `[catalogue]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Catalogue {
     /// `None`: the embedded demo catalogue.
+    #[serde(with = "optional")]
     pub folder: Option<PathBuf>,
+    #[serde(with = "duration")]
     pub reload_every: Duration,
 }
 
 /// `[telemetry]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Telemetry {
+    #[serde(deserialize_with = "log_filter")]
     pub log: String,
     pub log_format: LogFormat,
+    #[serde(with = "optional")]
     pub otlp_endpoint: Option<String>,
     pub service_name: String,
 }
 
 /// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For people.
     Text,
     /// One object a line.
     Json,
-}
-
-/// `[sources.<name>]`
-#[derive(Debug, Clone)]
-pub struct Source {
-    /// `postgres://…`, `mysql://…`, `mariadb://…` or `sqlite:<path>`.
-    pub url: Secret,
-    /// Jobs that may read from it at once, in one worker; 0: no limit.
-    pub max_connections: usize,
 }

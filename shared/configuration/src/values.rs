@@ -1,7 +1,9 @@
 //! Kinds of values that only configuration has.
 
-/// A value that must not be seen: `Debug` hides it.
-#[derive(Clone, PartialEq, Eq, Default, serde::Deserialize)]
+use serde::{Deserialize, Serialize, Serializer};
+
+/// A value that must not be seen: `Debug` and `Serialize` hide it.
+#[derive(Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 
@@ -22,5 +24,11 @@ impl Secret {
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(if self.0.is_empty() { "(none)" } else { "(hidden)" })
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(if self.0.is_empty() { "" } else { "(hidden)" })
     }
 }

@@ -15,20 +15,6 @@ struct ChannelRow {
     name: &'static str,
     recipient: &'static str,
     check_recipient: fn(&str, &[String]) -> Result<(), RecipientError>,
-    backend: Option<BackendSetting>,
-}
-
-/// The setting that names what a channel sends through, and what it may hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BackendSetting {
-    /// The key, such as `mail.url`.
-    pub key: &'static str,
-    /// What the value may begin with. The notifier opens each, and a test of it holds the list.
-    pub schemes: &'static [&'static str],
-    /// The one of them that production refuses: what is sent there reaches nobody.
-    pub embedded: &'static str,
-    /// What to set in its place, for people.
-    pub instead: &'static str,
 }
 
 /// Declares the channels: the closed set, and what is known of each.
@@ -60,12 +46,6 @@ channels! {
         name: "email",
         recipient: "one mail address, such as \"ana@example.com\"",
         check_recipient: recipient::check_recipient,
-        backend: Some(BackendSetting {
-            key: "mail.url",
-            schemes: &["file:", "smtp://", "smtps://", "smtp+plain://"],
-            embedded: "file:",
-            instead: "smtp://… or smtps://…",
-        }),
     },
 }
 
@@ -89,12 +69,6 @@ impl Channel {
     /// Says which of the two it is.
     pub fn check_recipient(self, to: &str, allow: &[String]) -> Result<(), RecipientError> {
         (self.row().check_recipient)(to, allow)
-    }
-
-    /// Returns the setting that names what it sends through; `None` for a channel that needs nothing but the service itself.
-    #[must_use]
-    pub const fn backend(self) -> Option<BackendSetting> {
-        self.row().backend
     }
 }
 
@@ -277,14 +251,6 @@ mod tests {
                 Err(RecipientError::NotAnAddress),
                 "{channel:?}"
             );
-        }
-    }
-
-    #[test]
-    fn production_refuses_a_scheme_that_could_be_set() {
-        for setting in Channel::ALL.into_iter().filter_map(Channel::backend) {
-            assert!(setting.schemes.contains(&setting.embedded), "{setting:?}");
-            assert!(setting.schemes.len() > 1, "{setting:?}");
         }
     }
 }

@@ -1,5 +1,10 @@
 //! Sizes and durations as people write them, in the configuration and in report definitions.
 
+use std::time::Duration;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// A number of bytes, written `512KiB`, `16MiB`, `20GiB` or as plain digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct ByteSize(pub u64);
@@ -34,11 +39,23 @@ impl std::fmt::Display for ByteSize {
     }
 }
 
+impl Serialize for ByteSize {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ByteSize {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}
+
 /// Reads a duration such as `250ms`, `30s`, `5m`, `2h` or `30d`.
 ///
 /// # Errors
 /// Says what a duration looks like.
-pub fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text.trim())
         .map_err(|_| format!("`{text}` is not a duration; write for example \"250ms\", \"30s\", \"5m\" or \"30d\""))
 }

@@ -2,21 +2,43 @@
 
 use std::sync::Arc;
 
+use configuration::UrlSchemes;
 use store::{AfterCommit, Result, Store, StoreError};
 use store_postgres::PostgresStore;
 use store_sqlite::SqliteStore;
+
+/// What `database.url` leads to.
+#[derive(Debug, Clone, Copy)]
+pub enum DatabaseKind {
+    /// A file of this machine.
+    Sqlite,
+    /// A server that several processes share.
+    Postgres,
+}
+
+/// Every way `database.url` may begin.
+pub const DATABASE_URLS: UrlSchemes<DatabaseKind> = UrlSchemes(&[
+    ("sqlite:", DatabaseKind::Sqlite),
+    ("postgres://", DatabaseKind::Postgres),
+    ("postgresql://", DatabaseKind::Postgres),
+]);
 
 /// Opens the store of `database.url`: `sqlite:<path>` or `postgres://…`. `after` is told of everything that is committed.
 ///
 /// # Errors
 /// [`StoreError::Unexpected`] for any other URL, otherwise what the store says. No message holds the URL's password.
 pub async fn open_store(database: &configuration::Database, after: Arc<dyn AfterCommit>) -> Result<Arc<dyn Store>> {
-    let scheme = database.url.expose().split_once(':').map_or("", |(scheme, _)| scheme);
-    match scheme.to_ascii_lowercase().as_str() {
-        "postgres" | "postgresql" => Ok(Arc::new(PostgresStore::open(database, after).await?)),
-        "sqlite" => Ok(Arc::new(SqliteStore::open(database, after).await?)),
-        other => Err(StoreError::Unexpected(format!(
-            "database.url: `{other}:` is not a database; write sqlite:<path> or postgres://user:password@host/name"
-        ))),
+    match DATABASE_URLS.find(database.url.expose()) {
+        Ok(DatabaseKind::Postgres) => Ok(Arc::new(PostgresStore::open(database, after).await?)),
+        Ok(DatabaseKind::Sqlite) => Ok(Arc::new(SqliteStore::open(database, after).await?)),
+        Err(why) => Err(StoreError::Unexpected(format!("database.url {why}"))),
     }
+}
+
+/// Tells whether there is a kind of store for a URL; the rest of it is judged when it is opened.
+///
+/// # Errors
+/// Says how URLs begin, without the URL.
+pub fn check_store_url(url: &str) -> std::result::Result<(), String> {
+    DATABASE_URLS.find(url).map(drop)
 }

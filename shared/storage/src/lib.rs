@@ -29,6 +29,7 @@ use url::Url;
 
 pub use attachment::attachment;
 pub use error::StorageError;
+pub use open::{STORAGE_URLS, StorageKind, check_url};
 pub use upload::{Stored, Upload};
 
 use bucket::Bucket;

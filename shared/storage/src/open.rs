@@ -14,7 +14,7 @@ use url::Url;
 use super::bucket::{Bucket, Kind};
 use super::folder::Folder;
 use super::{Backend, StorageError};
-use configuration::Storage as Settings;
+use configuration::{Storage as Settings, UrlSchemes};
 
 /// S3 refuses smaller parts, the last one apart.
 const SMALLEST_PART: u64 = 5 * 1024 * 1024;
@@ -27,30 +27,60 @@ pub(super) fn part_size(settings: &Settings) -> Result<usize, StorageError> {
     usize::try_from(bytes.max(1)).map_err(|_| misconfigured("storage.part_size is too large"))
 }
 
+/// What `storage.url` leads to.
+#[derive(Debug, Clone, Copy)]
+pub enum StorageKind {
+    /// A folder of this machine.
+    Folder,
+    /// S3 and what speaks its protocol.
+    S3,
+    /// Google Cloud Storage.
+    Gcs,
+    /// Azure Blob Storage.
+    Azure,
+}
+
+/// Every way `storage.url` may begin.
+pub const STORAGE_URLS: UrlSchemes<StorageKind> = UrlSchemes(&[
+    ("file:", StorageKind::Folder),
+    ("s3://", StorageKind::S3),
+    ("gs://", StorageKind::Gcs),
+    ("az://", StorageKind::Azure),
+]);
+
+/// Tells whether there is a kind of storage for a URL; the rest of it is judged when it is opened.
+///
+/// # Errors
+/// Says how URLs begin.
+pub fn check_url(url: &str) -> Result<(), String> {
+    STORAGE_URLS.find(url).map(drop)
+}
+
 pub(super) fn open(settings: &Settings) -> Result<Backend, StorageError> {
-    if let Some(folder) = settings.url.strip_prefix("file:") {
-        let folder = PathBuf::from(folder.strip_prefix("//").unwrap_or(folder));
-        if folder.as_os_str().is_empty() {
-            return Err(misconfigured("storage.url names no folder; write file:<folder>"));
-        }
-        return Ok(Backend::Folder(Arc::new(Folder::open(&folder, settings.timeout)?)));
-    }
+    let kind = STORAGE_URLS.find(&settings.url).map_err(|why| misconfigured(format!("storage.url {why}")))?;
+    let opened = match kind {
+        StorageKind::Folder => return open_folder(settings),
+        StorageKind::S3 => open_s3,
+        StorageKind::Gcs => open_gcs,
+        StorageKind::Azure => open_azure,
+    };
     let url = Url::parse(&settings.url).map_err(|error| misconfigured(format!("storage.url is not a URL: {error}")))?;
     let bucket = url.host_str().filter(|name| !name.is_empty());
     let name =
         bucket.ok_or_else(|| misconfigured("storage.url names no bucket; write for example s3://bucket/prefix"))?;
     let prefix = Path::from_url_path(url.path()).map_err(|error| misconfigured(format!("storage.url: {error}")))?;
-    let opened = match url.scheme() {
-        "s3" => open_s3(settings, name, prefix),
-        "gs" => open_gcs(settings, name, prefix),
-        "az" => open_azure(settings, name, prefix),
-        other => {
-            return Err(misconfigured(format!("storage.url: `{other}` is not known; write file:, s3:, gs: or az:")));
-        }
-    };
-    let bucket =
-        opened.map_err(|error| misconfigured(StorageError::from_store("open the bucket", &error).to_string()))?;
+    let bucket = opened(settings, name, prefix)
+        .map_err(|error| misconfigured(StorageError::from_store("open the bucket", &error).to_string()))?;
     Ok(Backend::Bucket(Arc::new(bucket)))
+}
+
+fn open_folder(settings: &Settings) -> Result<Backend, StorageError> {
+    let folder = settings.url.strip_prefix("file:").unwrap_or_default();
+    let folder = PathBuf::from(folder.strip_prefix("//").unwrap_or(folder));
+    if folder.as_os_str().is_empty() {
+        return Err(misconfigured("storage.url names no folder; write file:<folder>"));
+    }
+    Ok(Backend::Folder(Arc::new(Folder::open(&folder, settings.timeout)?)))
 }
 
 fn misconfigured(message: impl Into<String>) -> StorageError {

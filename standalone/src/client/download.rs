@@ -11,31 +11,31 @@ use tokio::fs::File;
 use tokio::io::AsyncWriteExt as _;
 use uuid::Uuid;
 
-use super::{CallError, Gateway, ReceiptAnswer};
+use super::{ClientError, GatewayClient, ReceiptResponse};
 
-const SILENCE: Duration = Duration::from_secs(60);
-const PATIENCE: Duration = Duration::from_secs(120);
-const PAUSE: Duration = Duration::from_millis(500);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+const OUTAGE_LIMIT: Duration = Duration::from_secs(120);
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What has arrived of a file.
-struct Arriving {
+struct PartialFile {
     file: File,
     hash: Sha256,
     bytes: u64,
 }
 
-impl Gateway {
+impl GatewayClient {
     /// Fetches a file of a job to `out` and returns its receipt. What stands at `out` is replaced once the new file is whole and
     /// its SHA-256 is the receipt's.
-    pub(crate) async fn download(&self, job_id: Uuid, format: &str, out: &Path) -> anyhow::Result<ReceiptAnswer> {
+    pub(crate) async fn download(&self, job_id: Uuid, format: &str, out: &Path) -> anyhow::Result<ReceiptResponse> {
         let path = format!("v1/jobs/{job_id}/artifacts/{format}");
-        let receipt: ReceiptAnswer = self.get(&format!("{path}/receipt")).await?;
+        let receipt: ReceiptResponse = self.get(&format!("{path}/receipt")).await?;
         let partial = partial_name(out);
         let file = File::create(&partial).await.with_context(|| format!("write {}", partial.display()))?;
-        let mut arriving = Arriving { file, hash: Sha256::new(), bytes: 0 };
-        let fetched = self.fetch(&path, &receipt, &mut arriving).await;
+        let mut partial_file = PartialFile { file, hash: Sha256::new(), bytes: 0 };
+        let fetched = self.fetch(&path, &receipt, &mut partial_file).await;
         let kept = match fetched {
-            Ok(()) => keep(arriving, &receipt, &partial, out).await,
+            Ok(()) => keep(partial_file, &receipt, &partial, out).await,
             Err(error) => Err(error),
         };
         if kept.is_err() {
@@ -45,54 +45,54 @@ impl Gateway {
         kept.map(|()| receipt)
     }
 
-    async fn fetch(&self, path: &str, receipt: &ReceiptAnswer, arriving: &mut Arriving) -> anyhow::Result<()> {
-        let mut heard = Instant::now();
+    async fn fetch(&self, path: &str, receipt: &ReceiptResponse, partial_file: &mut PartialFile) -> anyhow::Result<()> {
+        let mut last_heard = Instant::now();
         loop {
-            let before = arriving.bytes;
-            match self.fetch_rest(path, arriving).await? {
-                Ok(()) if arriving.bytes >= receipt.bytes => return Ok(()),
-                Err(error) if !error.may_pass() => return Err(error.into()),
+            let before = partial_file.bytes;
+            match self.fetch_rest(path, partial_file).await? {
+                Ok(()) if partial_file.bytes >= receipt.bytes => return Ok(()),
+                Err(error) if !error.is_transient() => return Err(error.into()),
                 outcome => {
-                    if arriving.bytes > before {
-                        heard = Instant::now();
+                    if partial_file.bytes > before {
+                        last_heard = Instant::now();
                     }
-                    if heard.elapsed() > PATIENCE {
+                    if last_heard.elapsed() > OUTAGE_LIMIT {
                         outcome?;
-                        anyhow::bail!("the file breaks off after {} of {} bytes", arriving.bytes, receipt.bytes);
+                        anyhow::bail!("the file breaks off after {} of {} bytes", partial_file.bytes, receipt.bytes);
                     }
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(RETRY_INTERVAL).await;
                 }
             }
         }
     }
 
     /// Fetches what is missing. The outer error is the disk's, the inner one the network's.
-    async fn fetch_rest(&self, path: &str, arriving: &mut Arriving) -> anyhow::Result<Result<(), CallError>> {
+    async fn fetch_rest(&self, path: &str, partial_file: &mut PartialFile) -> anyhow::Result<Result<(), ClientError>> {
         let mut call = self.call(Method::GET, path);
-        if arriving.bytes > 0 {
-            call = call.header(RANGE, format!("bytes={}-", arriving.bytes));
+        if partial_file.bytes > 0 {
+            call = call.header(RANGE, format!("bytes={}-", partial_file.bytes));
         }
         let mut answer = match self.send(call).await {
             Ok(answer) => answer,
             Err(error) => return Ok(Err(error)),
         };
-        if arriving.bytes > 0 && answer.status() != StatusCode::PARTIAL_CONTENT {
-            arriving.start_again().await?;
+        if partial_file.bytes > 0 && answer.status() != StatusCode::PARTIAL_CONTENT {
+            partial_file.start_again().await?;
         }
         loop {
-            match tokio::time::timeout(SILENCE, answer.chunk()).await {
-                Ok(Ok(Some(chunk))) => arriving.take(&chunk).await?,
+            match tokio::time::timeout(IDLE_TIMEOUT, answer.chunk()).await {
+                Ok(Ok(Some(chunk))) => partial_file.take(&chunk).await?,
                 Ok(Ok(None)) => return Ok(Ok(())),
                 Ok(Err(error)) => return Ok(Err(self.unreachable(&error))),
                 Err(_) => {
-                    return Ok(Err(CallError::Unreachable(self.address().to_owned(), "it fell silent".to_owned())));
+                    return Ok(Err(ClientError::Unreachable(self.address().to_owned(), "it fell silent".to_owned())));
                 }
             }
         }
     }
 }
 
-impl Arriving {
+impl PartialFile {
     async fn take(&mut self, chunk: &[u8]) -> anyhow::Result<()> {
         self.hash.update(chunk);
         self.bytes += chunk.len() as u64;
@@ -109,18 +109,23 @@ impl Arriving {
     }
 }
 
-async fn keep(mut arriving: Arriving, receipt: &ReceiptAnswer, partial: &Path, out: &Path) -> anyhow::Result<()> {
-    let sha256 = hex::encode(arriving.hash.finalize());
+async fn keep(
+    mut partial_file: PartialFile,
+    receipt: &ReceiptResponse,
+    partial: &Path,
+    out: &Path,
+) -> anyhow::Result<()> {
+    let sha256 = hex::encode(partial_file.hash.finalize());
     ensure!(
-        arriving.bytes == receipt.bytes && sha256 == receipt.sha256,
+        partial_file.bytes == receipt.bytes && sha256 == receipt.sha256,
         "the file that arrived is not the one of the receipt: {} bytes and SHA-256 {sha256}, but it should be {} bytes and {}; \
          it was not kept",
-        arriving.bytes,
+        partial_file.bytes,
         receipt.bytes,
         receipt.sha256
     );
-    arriving.file.flush().await.context("write the file")?;
-    arriving.file.sync_all().await.context("write the file to disk")?;
+    partial_file.file.flush().await.context("write the file")?;
+    partial_file.file.sync_all().await.context("write the file to disk")?;
     tokio::fs::rename(partial, out).await.with_context(|| format!("rename the file to {}", out.display()))
 }
 

@@ -1,16 +1,16 @@
 //! The client of a gateway: what the commands speak HTTP with.
 
-mod answers;
-mod call;
 mod download;
+mod event_stream;
 mod follow;
-mod frames;
+mod gateway_client;
+mod responses;
 mod submit;
 
-pub(crate) use answers::{
-    ArtifactAnswer, JobAnswer, JobsAnswer, LinkAnswer, LinksAnswer, ProgressAnswer, ReceiptAnswer, ReportAnswer,
-    ReportsAnswer,
+pub(crate) use follow::{JobFollower, JobObserver};
+pub(crate) use gateway_client::{ClientError, GatewayClient};
+pub(crate) use responses::{
+    ArtifactResponse, JobResponse, JobsResponse, LinkResponse, LinksResponse, ProgressResponse, ReceiptResponse,
+    ReportResponse, ReportsResponse,
 };
-pub(crate) use call::{CallError, Gateway};
-pub(crate) use follow::{Follower, Watcher};
-pub(crate) use submit::{Asked, Submission};
+pub(crate) use submit::{Submission, SubmitTarget};

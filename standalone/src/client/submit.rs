@@ -7,25 +7,25 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{CallError, Gateway, JobAnswer};
+use super::{ClientError, GatewayClient, JobResponse};
 
 /// How long a submit that finds nobody is tried again.
-const PATIENCE: Duration = Duration::from_secs(60);
-const PAUSE: Duration = Duration::from_millis(500);
+const OUTAGE_LIMIT: Duration = Duration::from_secs(60);
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What is to be made.
 #[derive(Debug)]
-pub(crate) enum Asked {
+pub(crate) enum SubmitTarget {
     /// A run of a report.
     Report { report: String, params: Params },
     /// Further formats of a finished job.
-    Further { made_from: Uuid },
+    Conversion { made_from: Uuid },
 }
 
 /// What to submit.
 #[derive(Debug)]
 pub(crate) struct Submission {
-    pub(crate) asked: Asked,
+    pub(crate) target: SubmitTarget,
     pub(crate) formats: Vec<String>,
     pub(crate) emails: Vec<String>,
     pub(crate) idempotency_key: String,
@@ -34,16 +34,16 @@ pub(crate) struct Submission {
 /// A job that was accepted.
 #[derive(Debug)]
 pub(crate) struct Submitted {
-    pub(crate) job: JobAnswer,
+    pub(crate) job: JobResponse,
     /// Of the call that was answered.
     pub(crate) took: Duration,
 }
 
 impl Submission {
     fn body(&self) -> Value {
-        let mut body = match &self.asked {
-            Asked::Report { report, params } => json!({ "report": report, "params": params }),
-            Asked::Further { .. } => json!({}),
+        let mut body = match &self.target {
+            SubmitTarget::Report { report, params } => json!({ "report": report, "params": params }),
+            SubmitTarget::Conversion { .. } => json!({}),
         };
         if !self.formats.is_empty() {
             body["formats"] = json!(self.formats);
@@ -55,30 +55,30 @@ impl Submission {
     }
 
     fn path(&self) -> String {
-        match &self.asked {
-            Asked::Report { .. } => "v1/jobs".to_owned(),
-            Asked::Further { made_from } => format!("v1/jobs/{made_from}/formats"),
+        match &self.target {
+            SubmitTarget::Report { .. } => "v1/jobs".to_owned(),
+            SubmitTarget::Conversion { made_from } => format!("v1/jobs/{made_from}/formats"),
         }
     }
 }
 
-impl Gateway {
+impl GatewayClient {
     /// Submits a job. `lost` hears of a try that got no answer.
     pub(crate) async fn submit(
         &self,
         submission: &Submission,
-        mut lost: impl FnMut(&CallError),
-    ) -> Result<Submitted, CallError> {
+        mut lost: impl FnMut(&ClientError),
+    ) -> Result<Submitted, ClientError> {
         let (path, body) = (submission.path(), submission.body());
         let started = Instant::now();
         loop {
             let sent = Instant::now();
             let call = self.call(Method::POST, &path).header("Idempotency-Key", &submission.idempotency_key);
-            match self.answer::<JobAnswer>(call.json(&body)).await {
+            match self.answer::<JobResponse>(call.json(&body)).await {
                 Ok(job) => return Ok(Submitted { job, took: sent.elapsed() }),
-                Err(error) if error.may_pass() && started.elapsed() < PATIENCE => {
+                Err(error) if error.is_transient() && started.elapsed() < OUTAGE_LIMIT => {
                     lost(&error);
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(RETRY_INTERVAL).await;
                 }
                 Err(error) => return Err(error),
             }

@@ -3,24 +3,24 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use configuration::{Config, Role};
+use configuration::{Config, Role, check_urls};
 use report::{DefinitionFault, ReportDefinition};
 use runtime::Catalogue;
 use serde_json::json;
 
-use super::{Outcome, load};
+use super::CommandResult;
 use crate::all_in_one::add_demo_source;
 use crate::cli::Check;
-use crate::screen;
+use crate::terminal;
 
-pub(crate) async fn check(args: Check) -> Outcome {
-    let mut config = load(Role::DatabaseOnly, &args.configured)?;
-    sources::check_urls(&config.sources)?;
+pub(crate) async fn check(args: Check) -> CommandResult {
+    let mut config = args.config.load(Role::DatabaseOnly)?;
     let folder: Option<PathBuf> = args.folder.or_else(|| config.catalogue.folder.clone());
     let wanted = configuration::Catalogue { folder: folder.clone(), reload_every: config.catalogue.reload_every };
     let snapshot = Catalogue::open(&wanted)?.snapshot();
     let mut faults = snapshot.faults.clone();
     if args.connect {
+        check_urls(config.source_urls(sources::check_url))?;
         if folder.is_none() {
             add_demo_source(&mut config);
         }
@@ -34,18 +34,18 @@ pub(crate) async fn check(args: Check) -> Outcome {
     if args.output.json {
         let told =
             |fault: &DefinitionFault| json!({ "file": fault.file, "line": fault.line, "message": fault.message });
-        screen::json(&json!({ "good": good, "faults": faults.iter().map(told).collect::<Vec<_>>() }))?;
+        terminal::print_json(&json!({ "good": good, "faults": faults.iter().map(told).collect::<Vec<_>>() }))?;
         return Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     for fault in &faults {
-        screen::line(in_folder(folder.as_deref(), fault));
+        terminal::print(in_folder(folder.as_deref(), fault));
     }
     let summary = format!("{} good, {} with faults", good.len(), faults.len());
     if faults.is_empty() {
-        screen::line(summary);
+        terminal::print(summary);
         return Ok(ExitCode::SUCCESS);
     }
-    screen::note(summary);
+    terminal::print_error(summary);
     Ok(ExitCode::FAILURE)
 }
 

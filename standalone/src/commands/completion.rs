@@ -6,12 +6,12 @@ use clap::CommandFactory as _;
 use clap_complete::Shell;
 
 use crate::cli::Cli;
-use crate::screen;
+use crate::terminal;
 
 /// Prints the script. It is made of the command line's own description, so that it knows every option.
 pub(crate) fn completion(shell: Shell) -> ExitCode {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "waitless", &mut script);
-    screen::line(String::from_utf8_lossy(&script).trim_end());
+    terminal::print(String::from_utf8_lossy(&script).trim_end());
     ExitCode::SUCCESS
 }

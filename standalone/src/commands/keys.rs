@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 use store::{AfterCommit, ApiKey, NewApiKey, Store};
 use uuid::Uuid;
 
-use super::{Outcome, load};
+use super::CommandResult;
 use crate::cli::{CreateKey, Keys, KeysCommand};
 use crate::data_folder::DataFolder;
-use crate::screen;
+use crate::terminal;
 
-pub(crate) async fn keys(args: Keys) -> Outcome {
-    let config = load(Role::DatabaseOnly, &args.configured)?;
+pub(crate) async fn keys(args: Keys) -> CommandResult {
+    let config = args.config.load(Role::DatabaseOnly)?;
     let store = open_store(&config).await?;
     match args.command {
         KeysCommand::Create(wanted) => create(store.as_ref(), wanted, args.json).await,
@@ -29,9 +29,9 @@ pub(crate) async fn keys(args: Keys) -> Outcome {
 }
 
 #[derive(Debug)]
-struct Nobody;
+struct IgnoreCommits;
 
-impl AfterCommit for Nobody {
+impl AfterCommit for IgnoreCommits {
     fn committed(&self, _outbox: Vec<OutboxMessage>, _events: Vec<Event>) {}
 }
 
@@ -41,10 +41,12 @@ pub(crate) async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>
         // Whoever comes first makes it, and it holds secrets.
         DataFolder::new(&config.service.data_dir).make()?;
     }
-    runtime::open_store(&config.database, Arc::new(Nobody)).await.context("open the database of the configuration")
+    runtime::open_store(&config.database, Arc::new(IgnoreCommits))
+        .await
+        .context("open the database of the configuration")
 }
 
-async fn create(store: &dyn Store, wanted: CreateKey, json: bool) -> Outcome {
+async fn create(store: &dyn Store, wanted: CreateKey, json: bool) -> CommandResult {
     let key = make_api_key();
     let mut scopes = wanted.scopes;
     scopes.dedup();
@@ -59,17 +61,18 @@ async fn create(store: &dyn Store, wanted: CreateKey, json: bool) -> Outcome {
         })
         .await?;
     if json {
-        let mut told = tell(&made);
+        let mut told = key_json(&made);
         told["key"] = key.into();
-        screen::json(&told)?;
+        terminal::print_json(&told)?;
         return Ok(ExitCode::SUCCESS);
     }
     // The key alone on standard output, so that a script can take it.
-    screen::line(&key);
-    let expires =
-        made.expires_at.map_or_else(|| "never expires".to_owned(), |at| format!("expires {}", screen::when(at)));
+    terminal::print(&key);
+    let expires = made
+        .expires_at
+        .map_or_else(|| "never expires".to_owned(), |at| format!("expires {}", terminal::format_time(at)));
     let Caller { tenant, principal } = &made.caller;
-    screen::note(format!(
+    terminal::print_error(format!(
         "Key {} for {principal} of tenant {tenant}, may {}, {expires}. It is shown this once.",
         made.id,
         scope_names(&made)
@@ -78,17 +81,17 @@ async fn create(store: &dyn Store, wanted: CreateKey, json: bool) -> Outcome {
 }
 
 /// What programs are told of a key: never the key itself.
-fn tell(key: &ApiKey) -> Value {
+fn key_json(key: &ApiKey) -> Value {
     json!({
         "id": key.id, "prefix": key.prefix, "tenant": key.caller.tenant, "principal": key.caller.principal, "scopes": key.scopes,
         "created_at": key.created_at, "expires_at": key.expires_at, "revoked_at": key.revoked_at, "expired": key.expired,
     })
 }
 
-async fn list(store: &dyn Store, tenant: Option<&str>, json: bool) -> Outcome {
+async fn list(store: &dyn Store, tenant: Option<&str>, json: bool) -> CommandResult {
     let keys = store.api_keys(tenant).await?;
     if json {
-        screen::json(&json!({ "keys": keys.iter().map(tell).collect::<Vec<_>>() }))?;
+        terminal::print_json(&json!({ "keys": keys.iter().map(key_json).collect::<Vec<_>>() }))?;
         return Ok(ExitCode::SUCCESS);
     }
     let rows: Vec<Vec<String>> = keys
@@ -100,21 +103,21 @@ async fn list(store: &dyn Store, tenant: Option<&str>, json: bool) -> Outcome {
                 key.caller.tenant.clone(),
                 key.caller.principal.clone(),
                 scope_names(key),
-                screen::when(key.created_at),
-                standing(key),
+                terminal::format_time(key.created_at),
+                key_state(key),
             ]
         })
         .collect();
     let header = ["ID", "KEY", "TENANT", "PRINCIPAL", "MAY", "MADE", "STATE"];
-    screen::line(screen::table(&header, &[false; 7], &rows));
+    terminal::print(terminal::table(&header, &[false; 7], &rows));
     Ok(ExitCode::SUCCESS)
 }
 
-fn standing(key: &ApiKey) -> String {
+fn key_state(key: &ApiKey) -> String {
     match (key.revoked_at, key.expires_at) {
-        (Some(at), _) => format!("revoked {}", screen::when(at)),
-        (None, Some(at)) if key.expired => format!("expired {}", screen::when(at)),
-        (None, Some(at)) => format!("works until {}", screen::when(at)),
+        (Some(at), _) => format!("revoked {}", terminal::format_time(at)),
+        (None, Some(at)) if key.expired => format!("expired {}", terminal::format_time(at)),
+        (None, Some(at)) => format!("works until {}", terminal::format_time(at)),
         (None, None) => "works".to_owned(),
     }
 }
@@ -123,13 +126,13 @@ fn scope_names(key: &ApiKey) -> String {
     key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(",")
 }
 
-async fn revoke(store: &dyn Store, id: Uuid, json: bool) -> Outcome {
+async fn revoke(store: &dyn Store, id: Uuid, json: bool) -> CommandResult {
     if store.revoke_api_key(id).await? {
         if json {
-            screen::json(&json!({ "id": id, "revoked": true }))?;
+            terminal::print_json(&json!({ "id": id, "revoked": true }))?;
             return Ok(ExitCode::SUCCESS);
         }
-        screen::line(format!("Key {id} is revoked; gateways refuse it within seconds."));
+        terminal::print(format!("Key {id} is revoked; gateways refuse it within seconds."));
         return Ok(ExitCode::SUCCESS);
     }
     anyhow::bail!("there is no key {id}, or it was revoked before; `waitless keys list` lists them");

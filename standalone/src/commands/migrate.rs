@@ -7,13 +7,13 @@ use anyhow::Context as _;
 use configuration::Role;
 use store_postgres::PostgresStore;
 
+use super::CommandResult;
 use super::keys::open_store;
-use super::{Outcome, load};
 use crate::cli::Migrate;
-use crate::screen;
+use crate::terminal;
 
-pub(crate) async fn migrate(args: Migrate) -> Outcome {
-    let config = load(Role::DatabaseOnly, &args.configured)?;
+pub(crate) async fn migrate(args: Migrate) -> CommandResult {
+    let config = args.config.load(Role::DatabaseOnly)?;
     let started = Instant::now();
     if config.database.url.expose().starts_with("postgres") {
         PostgresStore::migrate(&config.database).await.context("migrate the database of the configuration")?;
@@ -22,9 +22,9 @@ pub(crate) async fn migrate(args: Migrate) -> Outcome {
         open_store(&config).await?;
     }
     if args.output.json {
-        screen::json(&serde_json::json!({ "up_to_date": true }))?;
+        terminal::print_json(&serde_json::json!({ "up_to_date": true }))?;
         return Ok(ExitCode::SUCCESS);
     }
-    screen::line(format!("The database is up to date ({}).", screen::how_long(started.elapsed())));
+    terminal::print(format!("The database is up to date ({}).", terminal::format_duration(started.elapsed())));
     Ok(ExitCode::SUCCESS)
 }

@@ -15,10 +15,10 @@ pub(crate) mod watch;
 
 use std::process::ExitCode;
 
-use configuration::{Config, Role};
+use configuration::{Config, ConfigError, UrlCheck, check_urls};
 
-use crate::cli::{Configured, Server};
-use crate::client::Gateway;
+use crate::cli::GatewayArgs;
+use crate::client::GatewayClient;
 use crate::data_folder::DataFolder;
 
 /// The job failed.
@@ -31,17 +31,25 @@ pub(crate) const UNREACHABLE: u8 = 5;
 pub(crate) const INTERRUPTED: u8 = 130;
 
 /// How a command ends.
-pub(crate) type Outcome = anyhow::Result<ExitCode>;
+pub(crate) type CommandResult = anyhow::Result<ExitCode>;
 
-/// Loads the configuration that `--config` and `--data` lead to, as far as a process of this role needs it.
-pub(crate) fn load(role: Role, configured: &Configured) -> anyhow::Result<Config> {
-    let data =
-        configured.data.as_ref().map(|folder| ("WAITLESS_SERVICE__DATA_DIR".to_owned(), folder.display().to_string()));
-    Ok(Config::load_with(role, configured.config.as_deref(), data)?)
+/// Has the backends that everything in one process opens judge their URLs, before anything is opened or made.
+///
+/// # Errors
+/// Lists every URL that nobody opens.
+pub(crate) fn check_backends(config: &Config) -> Result<(), ConfigError> {
+    let one = |key: &str, url, check| UrlCheck { key: key.to_owned(), url, check };
+    let backends = [
+        one("database.url", config.database.url.expose(), runtime::check_store_url as fn(&str) -> Result<(), String>),
+        one("broker.url", config.broker.url.expose(), broker::check_url),
+        one("storage.url", &config.storage.url, storage::check_url),
+        one("mail.url", config.mail.url.expose(), notifier::email::check_url),
+    ];
+    check_urls(backends.into_iter().chain(config.source_urls(sources::check_url)))
 }
 
 /// Prepares calls to the gateway that `--url`, `--key` and the data folder lead to.
-pub(crate) fn connect(server: &Server) -> anyhow::Result<Gateway> {
+pub(crate) fn connect(server: &GatewayArgs) -> anyhow::Result<GatewayClient> {
     let folder = DataFolder::new(&server.data);
     let url = match &server.url {
         Some(url) => url.clone(),
@@ -60,7 +68,7 @@ pub(crate) fn connect(server: &Server) -> anyhow::Result<Gateway> {
             server.data.display()
         )
     })?;
-    Gateway::new(&url, key)
+    GatewayClient::new(&url, key)
 }
 
 fn is_local(url: &str) -> bool {

@@ -4,36 +4,39 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use super::show::facts;
-use super::{Outcome, connect};
+use super::show::key_values;
+use super::{CommandResult, connect};
 use crate::cli::Reports;
-use crate::client::{Gateway, ReportAnswer, ReportsAnswer};
-use crate::screen;
+use crate::client::{GatewayClient, ReportResponse, ReportsResponse};
+use crate::terminal;
 
-pub(crate) async fn reports(args: Reports) -> Outcome {
+pub(crate) async fn reports(args: Reports) -> CommandResult {
     let gateway = connect(&args.server)?;
     let path = args.name.as_ref().map_or_else(|| "v1/reports".to_owned(), |name| report_path(name));
     if args.output.json {
         let answer: Value = gateway.get(&path).await?;
-        screen::json(&answer)?;
+        terminal::print_json(&answer)?;
         return Ok(ExitCode::SUCCESS);
     }
     if args.name.is_some() {
-        screen::line(describe(&gateway.get(&path).await?));
+        terminal::print(describe(&gateway.get(&path).await?));
         return Ok(ExitCode::SUCCESS);
     }
-    let reports = gateway.get::<ReportsAnswer>(&path).await?.reports;
+    let reports = gateway.get::<ReportsResponse>(&path).await?.reports;
     let rows: Vec<Vec<String>> = reports
         .iter()
         .map(|report| vec![report.name.clone(), report.lane.clone(), report.formats.join(","), report.title.clone()])
         .collect();
-    screen::line(screen::table(&["REPORT", "LANE", "FORMATS", "TITLE"], &[false; 4], &rows));
-    screen::line("\n`waitless reports NAME` shows a report's parameters.");
+    terminal::print(terminal::table(&["REPORT", "LANE", "FORMATS", "TITLE"], &[false; 4], &rows));
+    terminal::print("\n`waitless reports NAME` shows a report's parameters.");
     Ok(ExitCode::SUCCESS)
 }
 
 /// Reads one report.
-pub(crate) async fn read_report(gateway: &Gateway, name: &str) -> Result<ReportAnswer, crate::client::CallError> {
+pub(crate) async fn read_report(
+    gateway: &GatewayClient,
+    name: &str,
+) -> Result<ReportResponse, crate::client::ClientError> {
     gateway.get(&report_path(name)).await
 }
 
@@ -42,8 +45,8 @@ fn report_path(name: &str) -> String {
     format!("v1/reports/{}", name.replace('+', "%20"))
 }
 
-fn describe(report: &ReportAnswer) -> String {
-    let mut text = facts(&[
+fn describe(report: &ReportResponse) -> String {
+    let mut text = key_values(&[
         ("Report", report.name.clone()),
         ("Title", report.title.clone()),
         ("Lane", report.lane.clone()),
@@ -55,19 +58,19 @@ fn describe(report: &ReportAnswer) -> String {
     let rows: Vec<Vec<String>> = names(report).iter().map(|name| parameter(report, name)).collect();
     if !rows.is_empty() {
         text.push_str("\n\n");
-        text.push_str(&screen::table(&["PARAMETER", "TYPE", "DEFAULT", "MEANING"], &[false; 4], &rows));
+        text.push_str(&terminal::table(&["PARAMETER", "TYPE", "DEFAULT", "MEANING"], &[false; 4], &rows));
     }
     text.push_str(&format!("\n\n{}", example(report)));
     text
 }
 
 /// Names parameters in the order of the definition, which JSON objects do not keep.
-fn names(report: &ReportAnswer) -> Vec<String> {
+fn names(report: &ReportResponse) -> Vec<String> {
     let order = report.params["x-order"].as_array();
     order.into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect()
 }
 
-fn parameter(report: &ReportAnswer, name: &str) -> Vec<String> {
+fn parameter(report: &ReportResponse, name: &str) -> Vec<String> {
     let schema = &report.params["properties"][name];
     let required = report.params["required"].as_array().is_some_and(|names| names.iter().any(|known| known == name));
     let default = match &schema["default"] {
@@ -123,7 +126,7 @@ fn plain(value: &Value) -> String {
 }
 
 /// Returns a command line that runs the report.
-fn example(report: &ReportAnswer) -> String {
+fn example(report: &ReportResponse) -> String {
     let required = report.params["required"].as_array().cloned().unwrap_or_default();
     let mut params = String::new();
     for name in required.iter().filter_map(Value::as_str) {

@@ -9,30 +9,31 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::reports::read_report;
-use super::show::{describe_file, facts};
-use super::watch::{follow, judge};
-use super::{Outcome, connect};
-use crate::bar::Bar;
-use crate::cli::{Convert, Fetch, Output, Run};
-use crate::client::{Asked, Gateway, Submission};
-use crate::screen;
+use super::show::{describe_file, key_values};
+use super::watch::{exit_code, follow};
+use super::{CommandResult, connect};
+use crate::cli::{Convert, FetchOptions, OutputOptions, Run};
+use crate::client::{GatewayClient, Submission, SubmitTarget};
+use crate::progress_reporter::ProgressReporter;
+use crate::terminal;
 
-pub(crate) async fn run(args: Run) -> Outcome {
+pub(crate) async fn run(args: Run) -> CommandResult {
     let gateway = connect(&args.server)?;
     one_place_a_file(&args.formats, &args.fetch)?;
     let report = read_report(&gateway, &args.report).await?;
-    let asked = Asked::Report { params: typed(&report.params, &args.params), report: args.report };
-    submit_and_fetch(&gateway, asked, args.formats, args.fetch, &args.output).await
+    let target = SubmitTarget::Report { params: typed(&report.params, &args.params), report: args.report };
+    submit_and_fetch(&gateway, target, args.formats, args.fetch, &args.output).await
 }
 
 /// `waitless convert`: the same with further formats of a finished job, made from the Parquet file it kept.
-pub(crate) async fn convert(args: Convert) -> Outcome {
+pub(crate) async fn convert(args: Convert) -> CommandResult {
     let gateway = connect(&args.server)?;
     one_place_a_file(&args.formats, &args.fetch)?;
-    submit_and_fetch(&gateway, Asked::Further { made_from: args.id }, args.formats, args.fetch, &args.output).await
+    submit_and_fetch(&gateway, SubmitTarget::Conversion { made_from: args.id }, args.formats, args.fetch, &args.output)
+        .await
 }
 
-fn one_place_a_file(formats: &[String], fetch: &Fetch) -> anyhow::Result<()> {
+fn one_place_a_file(formats: &[String], fetch: &FetchOptions) -> anyhow::Result<()> {
     if formats.len() > 1 && fetch.out.as_ref().is_some_and(|out| !out.is_dir()) {
         bail!("several formats make several files: name a folder that exists with --out");
     }
@@ -40,32 +41,32 @@ fn one_place_a_file(formats: &[String], fetch: &Fetch) -> anyhow::Result<()> {
 }
 
 async fn submit_and_fetch(
-    gateway: &Gateway,
-    asked: Asked,
+    gateway: &GatewayClient,
+    target: SubmitTarget,
     formats: Vec<String>,
-    fetch: Fetch,
-    output: &Output,
-) -> Outcome {
+    fetch: FetchOptions,
+    output: &OutputOptions,
+) -> CommandResult {
     let submission = Submission {
-        asked,
+        target,
         formats,
         emails: fetch.emails,
         idempotency_key: fetch.idempotency_key.unwrap_or_else(|| Uuid::new_v4().to_string()),
     };
-    let mut bar = Bar::new();
+    let mut bar = ProgressReporter::new();
     let submitted = gateway.submit(&submission, |why| bar.say(&format!("{why}; trying again"))).await?;
     let job = submitted.job;
     if fetch.detach {
         bar.clear();
         if output.json {
-            screen::json(&read(gateway, job.id).await?)?;
+            terminal::print_json(&read(gateway, job.id).await?)?;
         } else {
-            screen::line(job.id);
+            terminal::print(job.id);
         }
         return Ok(ExitCode::SUCCESS);
     }
-    bar.say(&format!("Job {} was accepted in {}.", job.id, screen::how_long(submitted.took)));
-    let job = match follow(gateway, job.id, &fetch.patience, &mut bar).await? {
+    bar.say(&format!("Job {} was accepted in {}.", job.id, terminal::format_duration(submitted.took)));
+    let job = match follow(gateway, job.id, &fetch.outage_limit, &mut bar).await? {
         Ok(job) => job,
         Err(code) => return Ok(code),
     };
@@ -75,22 +76,22 @@ async fn submit_and_fetch(
             let path = place(fetch.out.as_deref(), &artifact.filename)?;
             let receipt = gateway.download(job.id, &artifact.format, &path).await?;
             if !output.json {
-                screen::line(facts(&describe_file(artifact, &receipt)));
-                screen::line(format!("Saved to {}, and its SHA-256 is the receipt's.", path.display()));
+                terminal::print(key_values(&describe_file(artifact, &receipt)));
+                terminal::print(format!("Saved to {}, and its SHA-256 is the receipt's.", path.display()));
             }
             saved.push(json!({ "format": artifact.format, "path": path }));
         }
     }
     if output.json {
-        screen::json(&json!({ "job": read(gateway, job.id).await?, "saved": saved }))?;
+        terminal::print_json(&json!({ "job": read(gateway, job.id).await?, "saved": saved }))?;
     } else if job.state == JobState::Done && fetch.wait {
-        screen::line(job.id);
+        terminal::print(job.id);
     }
-    Ok(judge(&job))
+    Ok(exit_code(&job))
 }
 
 /// Reads a job as the gateway shows it.
-async fn read(gateway: &Gateway, id: Uuid) -> anyhow::Result<Value> {
+async fn read(gateway: &GatewayClient, id: Uuid) -> anyhow::Result<Value> {
     Ok(gateway.get(&format!("v1/jobs/{id}")).await?)
 }
 

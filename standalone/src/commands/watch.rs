@@ -6,51 +6,55 @@ use model::job::JobState;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{CANCELLED, FAILED, INTERRUPTED, Outcome, UNREACHABLE, connect};
-use crate::bar::Bar;
-use crate::cli::{Patience, Watch};
-use crate::client::{Follower, Gateway, JobAnswer};
-use crate::screen;
+use super::{CANCELLED, CommandResult, FAILED, INTERRUPTED, UNREACHABLE, connect};
+use crate::cli::{OutageLimit, Watch};
+use crate::client::{GatewayClient, JobFollower, JobResponse};
+use crate::progress_reporter::ProgressReporter;
+use crate::terminal;
 
-pub(crate) async fn watch(args: Watch) -> Outcome {
-    let Watch { job: args, patience } = args;
+pub(crate) async fn watch(args: Watch) -> CommandResult {
+    let Watch { job: args, outage_limit } = args;
     let gateway = connect(&args.server)?;
-    let mut bar = Bar::new();
-    let job = match follow(&gateway, args.id, &patience, &mut bar).await? {
+    let mut bar = ProgressReporter::new();
+    let job = match follow(&gateway, args.id, &outage_limit, &mut bar).await? {
         Ok(job) => job,
         Err(code) => return Ok(code),
     };
     if args.output.json {
         let answer: Value = gateway.get(&format!("v1/jobs/{}", job.id)).await?;
-        screen::json(&answer)?;
+        terminal::print_json(&answer)?;
     }
-    let code = judge(&job);
+    let code = exit_code(&job);
     if job.state == JobState::Done && !args.output.json {
-        screen::line(format!("Job {} is {}. `waitless show {0}` shows its files.", job.id, screen::state(job.state)));
+        terminal::print(format!(
+            "Job {} is {}. `waitless show {0}` shows its files.",
+            job.id,
+            terminal::format_state(job.state)
+        ));
     }
     Ok(code)
 }
 
 /// Follows a job to its end. The inner error is the code to end with where that was not seen.
 pub(crate) async fn follow(
-    gateway: &Gateway,
+    gateway: &GatewayClient,
     id: Uuid,
-    patience: &Patience,
-    bar: &mut Bar,
-) -> anyhow::Result<Result<JobAnswer, ExitCode>> {
+    outage_limit: &OutageLimit,
+    bar: &mut ProgressReporter,
+) -> anyhow::Result<Result<JobResponse, ExitCode>> {
     let ended = tokio::select! {
-        ended = Follower::new(gateway, id, patience.give_up_after).follow(bar) => ended,
+        ended = JobFollower::new(gateway, id, outage_limit.give_up_after).follow(bar) => ended,
         _ = tokio::signal::ctrl_c() => {
             bar.clear();
-            screen::note(format!("The job goes on. `waitless show {id}` shows it, `waitless cancel {id}` ends it."));
+            terminal::print_error(format!("The job goes on. `waitless show {id}` shows it, `waitless cancel {id}` ends it."));
             return Ok(Err(ExitCode::from(INTERRUPTED)));
         }
     };
     bar.clear();
     match ended {
         Ok(job) => Ok(Ok(job)),
-        Err(error) if error.may_pass() => {
-            screen::note(format!("{error}\nThe job may go on all the same; `waitless show {id}` shows it."));
+        Err(error) if error.is_transient() => {
+            terminal::print_error(format!("{error}\nThe job may go on all the same; `waitless show {id}` shows it."));
             Ok(Err(ExitCode::from(UNREACHABLE)))
         }
         Err(error) => Err(error.into()),
@@ -58,16 +62,16 @@ pub(crate) async fn follow(
 }
 
 /// Says why a job that has ended has no file, and returns the code that says so too.
-pub(crate) fn judge(job: &JobAnswer) -> ExitCode {
+pub(crate) fn exit_code(job: &JobResponse) -> ExitCode {
     match job.state {
         JobState::Done => ExitCode::SUCCESS,
         JobState::Cancelled => {
-            screen::note(format!("Job {} was cancelled.", job.id));
+            terminal::print_error(format!("Job {} was cancelled.", job.id));
             ExitCode::from(CANCELLED)
         }
         _ => {
             let why = job.error.as_ref().map(|error| format!("{}: {}", error.title, error.detail)).unwrap_or_default();
-            screen::note(format!("Job {0} failed. {why}\n`waitless replay {0}` runs it again.", job.id));
+            terminal::print_error(format!("Job {0} failed. {why}\n`waitless replay {0}` runs it again.", job.id));
             ExitCode::from(FAILED)
         }
     }

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use tpchgen::distribution::Distributions;
 use tpchgen::text::TextPool;
 
-use super::rows;
+use super::write_rows;
 
 /// About 300,000 line items.
 const SCALE: f64 = 0.05;
@@ -28,11 +28,11 @@ pub(crate) fn path_in(data_dir: &Path) -> PathBuf {
     data_dir.join("demo.sqlite")
 }
 
-/// Makes the demo source at `path`, unless it is there. `tell` hears of rows written, of rows to write.
+/// Makes the demo source at `path`, unless it is there. `report_progress` hears of rows written, of rows to write.
 ///
 /// # Errors
 /// When the disk does not take it; nothing stands at `path` then.
-pub(crate) fn make_demo_source(path: &Path, tell: &mut dyn FnMut(u64, u64)) -> anyhow::Result<()> {
+pub(crate) fn make_demo_source(path: &Path, report_progress: &mut dyn FnMut(u64, u64)) -> anyhow::Result<()> {
     if path.exists() {
         return Ok(());
     }
@@ -43,20 +43,20 @@ pub(crate) fn make_demo_source(path: &Path, tell: &mut dyn FnMut(u64, u64)) -> a
         }
         _ => {}
     }
-    write(&making, tell).with_context(|| format!("write the demo data to {}", making.display()))?;
+    write(&making, report_progress).with_context(|| format!("write the demo data to {}", making.display()))?;
     let file = std::fs::File::open(&making)?;
     file.sync_all().context("write the demo data to disk")?;
     std::fs::rename(&making, path).with_context(|| format!("rename {} to {}", making.display(), path.display()))
 }
 
-fn write(path: &Path, tell: &mut dyn FnMut(u64, u64)) -> anyhow::Result<()> {
+fn write(path: &Path, report_progress: &mut dyn FnMut(u64, u64)) -> anyhow::Result<()> {
     let mut connection = Connection::open(path)?;
     // Nothing is lost when this dies half-way: the file is thrown away and made again.
     connection.execute_batch("pragma journal_mode = off; pragma synchronous = off; pragma cache_size = -65536;")?;
     let texts = TextPool::new(TEXT_BYTES, Distributions::static_default());
     let transaction = connection.transaction()?;
     transaction.execute_batch(include_str!("tables.sql"))?;
-    rows::Writer::new(&transaction, &texts, SCALE, tell).write_all()?;
+    write_rows::RowWriter::new(&transaction, &texts, SCALE, report_progress).write_all()?;
     transaction.execute_batch(INDEXES)?;
     transaction.commit()?;
     connection.close().map_err(|(_, error)| error)?;

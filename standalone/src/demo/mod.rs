@@ -3,8 +3,8 @@
 mod make_source;
 mod preview;
 mod read_mail;
-mod rows;
 mod run_demo;
+mod write_rows;
 
 pub(crate) use make_source::{make_demo_source, path_in};
 pub(crate) use run_demo::run_demo;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use crate::screen;
+use crate::terminal;
 
 /// Columns that do not fit in this many characters are left out, and said so.
 const WIDTH: usize = 100;
@@ -35,7 +35,7 @@ pub(super) fn preview(path: &Path, rows: usize) -> anyhow::Result<String> {
     let names: Vec<&str> = header.iter().take(shown).map(String::as_str).collect();
     let number = |column: usize| body.iter().filter_map(|row| row.get(column)).all(|cell| cell.parse::<f64>().is_ok());
     let right: Vec<bool> = (0..shown).map(number).collect();
-    let mut table = screen::table(&names, &right, &body);
+    let mut table = terminal::table(&names, &right, &body);
     if shown < header.len() {
         table.push_str(&format!("\n… and {} more columns", header.len() - shown));
     }

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
-const PATIENCE: Duration = Duration::from_secs(30);
-const PAUSE: Duration = Duration::from_millis(25);
+const OUTAGE_LIMIT: Duration = Duration::from_secs(30);
+const RETRY_INTERVAL: Duration = Duration::from_millis(25);
 
 /// What a reader of the mail sees first, and what they click.
-pub(super) struct Mail {
+pub(super) struct ReceivedMail {
     pub(super) to: String,
     pub(super) subject: String,
     pub(super) link: String,
@@ -19,9 +19,9 @@ pub(super) struct Mail {
 ///
 /// # Errors
 /// When it does not come.
-pub(super) async fn wait_for_mail(folder: &Path, link: &str) -> anyhow::Result<Mail> {
+pub(super) async fn wait_for_mail(folder: &Path, link: &str) -> anyhow::Result<ReceivedMail> {
     let started = Instant::now();
-    while started.elapsed() < PATIENCE {
+    while started.elapsed() < OUTAGE_LIMIT {
         for entry in std::fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "eml") {
@@ -32,17 +32,17 @@ pub(super) async fn wait_for_mail(folder: &Path, link: &str) -> anyhow::Result<M
                 }
             }
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(RETRY_INTERVAL).await;
     }
-    bail!("no mail with the link {link} came into {} within {PATIENCE:?}", folder.display())
+    bail!("no mail with the link {link} came into {} within {OUTAGE_LIMIT:?}", folder.display())
 }
 
-fn read(text: &str, link: &str) -> Option<Mail> {
+fn read(text: &str, link: &str) -> Option<ReceivedMail> {
     let body = unfold_quoted_printable(text);
     if !body.contains(link) {
         return None;
     }
-    Some(Mail { to: header(text, "To")?, subject: header(text, "Subject")?, link: link.to_owned() })
+    Some(ReceivedMail { to: header(text, "To")?, subject: header(text, "Subject")?, link: link.to_owned() })
 }
 
 /// Reads a header field that may go on in the next lines.

@@ -18,20 +18,20 @@ use uuid::Uuid;
 use super::preview::preview;
 use super::read_mail::wait_for_mail;
 use crate::all_in_one::AllInOne;
-use crate::bar::Bar;
 use crate::cli::Demo;
-use crate::client::{ArtifactAnswer, Asked, Follower, Gateway, JobAnswer, Submission};
-use crate::commands::Outcome;
-use crate::commands::show::{describe_file, facts};
-use crate::screen;
+use crate::client::{ArtifactResponse, GatewayClient, JobFollower, JobResponse, Submission, SubmitTarget};
+use crate::commands::CommandResult;
+use crate::commands::show::{describe_file, key_values};
+use crate::progress_reporter::ProgressReporter;
+use crate::terminal;
 
 const REPORT: &str = "line-item-export";
 const READER: &str = "ana@example.com";
 const ROWS: usize = 5;
 /// The gateway is in this process: it answers, or never will.
-const PATIENCE: Duration = Duration::from_secs(60);
+const OUTAGE_LIMIT: Duration = Duration::from_secs(60);
 
-pub(crate) async fn run_demo(args: Demo) -> Outcome {
+pub(crate) async fn run_demo(args: Demo) -> CommandResult {
     let (folder, _temporary) = folder(args.data)?;
     let mut config = Config::embedded(&folder)?;
     config.http.listen = (Ipv4Addr::LOCALHOST, 0).into();
@@ -40,16 +40,16 @@ pub(crate) async fn run_demo(args: Demo) -> Outcome {
     let stop = shutdown::on_signal().context("listen to signals")?;
 
     let started = Instant::now();
-    let mut bar = Bar::new();
-    let mut making = |done, total| bar.show("making 300 000 line items of demo data", done, Some(total));
-    let everything = AllInOne::build(config, &mut making).await.context("start everything")?;
+    let mut bar = ProgressReporter::new();
+    let mut on_progress = |done, total| bar.show("making 300 000 line items of demo data", done, Some(total));
+    let everything = AllInOne::build(config, &mut on_progress).await.context("start everything")?;
     bar.clear();
-    screen::line(format!(
-        "Gateway, worker and notifier are running on {} (started in {}).",
+    terminal::print(format!(
+        "GatewayClient, worker and notifier are running on {} (started in {}).",
         everything.address,
-        screen::how_long(started.elapsed())
+        terminal::format_duration(started.elapsed())
     ));
-    let gateway = Gateway::new(&everything.address, everything.key.clone())?;
+    let gateway = GatewayClient::new(&everything.address, everything.key.clone())?;
     let services_stop = CancellationToken::new();
     let mut serving = tokio::spawn(everything.run_until_stopped(services_stop.clone()));
     tokio::select! {
@@ -62,9 +62,9 @@ pub(crate) async fn run_demo(args: Demo) -> Outcome {
     }
     services_stop.cancel();
     serving.await.context("stop everything")??;
-    screen::line(format!(
+    terminal::print(format!(
         "\nEverything is stopped again, after {} in all.\n\n{HOW_TO_GO_ON}",
-        screen::how_long(started.elapsed())
+        terminal::format_duration(started.elapsed())
     ));
     Ok(ExitCode::SUCCESS)
 }
@@ -88,54 +88,55 @@ fn folder(named: Option<PathBuf>) -> anyhow::Result<(PathBuf, Option<tempfile::T
     }
 }
 
-async fn show_one_report(gateway: &Gateway, folder: &Path) -> anyhow::Result<()> {
+async fn show_one_report(gateway: &GatewayClient, folder: &Path) -> anyhow::Result<()> {
     let job = run_report(gateway).await?;
     let artifact = job.artifacts.first().context("the job is done, but has no file")?;
     let path = folder.join(&artifact.filename);
     let receipt = gateway.download(job.id, &artifact.format, &path).await?;
-    screen::line(format!("\nThe first rows of {}:\n\n{}", artifact.filename, preview(&path, ROWS)?));
-    screen::line(format!(
+    terminal::print(format!("\nThe first rows of {}:\n\n{}", artifact.filename, preview(&path, ROWS)?));
+    terminal::print(format!(
         "\nIts receipt; what arrived has this SHA-256:\n\n{}",
-        facts(&describe_file(artifact, &receipt))
+        key_values(&describe_file(artifact, &receipt))
     ));
 
     let mail = wait_for_mail(&folder.join("mail"), &artifact.link).await?;
-    screen::line("\nThe mail that tells the reader:\n");
-    screen::line(facts(&[("To", mail.to), ("Subject", mail.subject), ("Link", mail.link)]));
+    terminal::print("\nThe mail that tells the reader:\n");
+    terminal::print(key_values(&[("To", mail.to), ("Subject", mail.subject), ("Link", mail.link)]));
     open_link(artifact).await?;
-    screen::line("\nThe link was opened, without a key, and gave the same file.");
+    terminal::print("\nThe link was opened, without a key, and gave the same file.");
     tokio::fs::remove_file(&path).await.context("remove the fetched file")
 }
 
-async fn run_report(gateway: &Gateway) -> anyhow::Result<JobAnswer> {
+async fn run_report(gateway: &GatewayClient) -> anyhow::Result<JobResponse> {
     let mut params = Params::new();
     params.insert("shipped_from".to_owned(), json!("1994-01-01"));
     params.insert("ship_modes".to_owned(), json!(["AIR", "RAIL", "SHIP", "TRUCK"]));
     let submission = Submission {
-        asked: Asked::Report { report: REPORT.to_owned(), params },
+        target: SubmitTarget::Report { report: REPORT.to_owned(), params },
         formats: vec!["csv".to_owned()],
         emails: vec![READER.to_owned()],
         idempotency_key: Uuid::new_v4().to_string(),
     };
-    let mut bar = Bar::new();
+    let mut bar = ProgressReporter::new();
     let submitted = gateway.submit(&submission, |_| {}).await.context("submit a report")?;
     bar.say(&format!(
         "POST /v1/jobs for {REPORT} was answered with 202 in {}: job {}.",
-        screen::how_long(submitted.took),
+        terminal::format_duration(submitted.took),
         submitted.job.id
     ));
-    let job = Follower::new(gateway, submitted.job.id, PATIENCE).follow(&mut bar).await.context("follow the job")?;
+    let job =
+        JobFollower::new(gateway, submitted.job.id, OUTAGE_LIMIT).follow(&mut bar).await.context("follow the job")?;
     bar.clear();
     if job.state != JobState::Done {
         let why = job.error.map(|error| error.detail).unwrap_or_default();
         bail!("the job is {}, not done. {why}", job.state);
     }
-    screen::line(format!("The report is done after {}.", screen::between(job.started_at, job.finished_at)));
+    terminal::print(format!("The report is done after {}.", terminal::format_elapsed(job.started_at, job.finished_at)));
     Ok(job)
 }
 
 /// Does what the reader of the mail does.
-async fn open_link(artifact: &ArtifactAnswer) -> anyhow::Result<()> {
+async fn open_link(artifact: &ArtifactResponse) -> anyhow::Result<()> {
     let answer = reqwest::get(&artifact.link).await.context("open the link of the mail")?;
     ensure!(answer.status().is_success(), "the link of the mail answers {}", answer.status());
     let file = answer.bytes().await.context("open the link of the mail")?;

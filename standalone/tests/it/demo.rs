@@ -1,13 +1,13 @@
 use std::time::Duration;
 
-use crate::service::{Place, said};
+use crate::service::{Sandbox, output_text};
 
 #[tokio::test]
 async fn the_demo_shows_everything_and_ends_well() {
-    let place = Place::empty();
-    let running = place.command(&["demo"]).output();
+    let sandbox = Sandbox::empty();
+    let running = sandbox.command(&["demo"]).output();
     let output = tokio::time::timeout(Duration::from_secs(120), running).await.expect("the demo ends").unwrap();
-    let said = said(&output);
+    let said = output_text(&output);
     assert_eq!(output.status.code(), Some(0), "{said}");
     for word in [
         "was answered with 202",
@@ -23,14 +23,14 @@ async fn the_demo_shows_everything_and_ends_well() {
     ] {
         assert!(said.contains(word), "{word} is missing: {said}");
     }
-    assert!(std::fs::read_dir(place.path(".")).unwrap().next().is_none(), "the demo leaves nothing behind");
+    assert!(std::fs::read_dir(sandbox.path(".")).unwrap().next().is_none(), "the demo leaves nothing behind");
 }
 
 #[tokio::test]
 async fn a_demo_that_cannot_write_says_so_and_fails() {
-    let place = Place::empty();
-    place.write("file", "");
-    let output = place.output(&["demo", "--data", "file/data"]).await;
+    let sandbox = Sandbox::empty();
+    sandbox.write("file", "");
+    let output = sandbox.output(&["demo", "--data", "file/data"]).await;
     assert_eq!(output.status.code(), Some(1));
-    assert!(said(&output).contains("make the data folder file/data"), "{}", said(&output));
+    assert!(output_text(&output).contains("make the data folder file/data"), "{}", output_text(&output));
 }

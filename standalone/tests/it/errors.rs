@@ -1,12 +1,12 @@
-use crate::service::{Place, said};
+use crate::service::{Sandbox, output_text};
 
 /// Runs commands that fail and returns what they say, with what changes from run to run taken out.
-async fn failures(place: &Place, address: &str, commands: &[&[&str]]) -> String {
+async fn failures(sandbox: &Sandbox, address: &str, commands: &[&[&str]]) -> String {
     let mut text = String::new();
     for command in commands {
-        let output = place.output(command).await;
+        let output = sandbox.output(command).await;
         let code = output.status.code().unwrap();
-        let said = said(&output).replace(address, "http://gateway");
+        let said = output_text(&output).replace(address, "http://gateway");
         text.push_str(&format!("$ waitless {}\n{}exit code {code}\n\n", command.join(" "), said));
     }
     text
@@ -14,10 +14,10 @@ async fn failures(place: &Place, address: &str, commands: &[&[&str]]) -> String 
 
 #[tokio::test]
 async fn what_is_wrong_is_told_with_title_detail_and_fields() {
-    let place = Place::with_counting();
-    let service = place.up().await;
+    let sandbox = Sandbox::with_counting();
+    let service = sandbox.up().await;
     let said = failures(
-        &place,
+        &sandbox,
         &service.address,
         &[
             &["run", "countin"],
@@ -38,9 +38,9 @@ async fn what_is_wrong_is_told_with_title_detail_and_fields() {
 
 #[tokio::test]
 async fn what_cannot_be_reached_or_understood_is_told_before_anything_is_sent() {
-    let place = Place::empty();
+    let sandbox = Sandbox::empty();
     let said = failures(
-        &place,
+        &sandbox,
         "http://nowhere",
         &[
             &["jobs"],
@@ -59,28 +59,62 @@ async fn what_cannot_be_reached_or_understood_is_told_before_anything_is_sent() 
 
 #[tokio::test]
 async fn wrong_usage_has_an_exit_code_of_its_own() {
-    let place = Place::empty();
+    let sandbox = Sandbox::empty();
     for command in [&["fly"][..], &["show", "not-an-id"], &["run"], &["run", "x", "--param", "novalue"], &[]] {
-        let output = place.output(command).await;
-        assert_eq!(output.status.code(), Some(2), "{command:?}: {}", said(&output));
+        let output = sandbox.output(command).await;
+        assert_eq!(output.status.code(), Some(2), "{command:?}: {}", output_text(&output));
     }
 }
 
 #[tokio::test]
 async fn the_key_of_this_machine_is_not_shown_to_another_one() {
-    let place = Place::with_counting();
-    place.up().await.stop().await;
-    let output = place.output(&["jobs", "--url", "http://reports.example.com"]).await;
-    assert!(said(&output).contains("no API key for http://reports.example.com"), "{}", said(&output));
+    let sandbox = Sandbox::with_counting();
+    sandbox.up().await.stop().await;
+    let output = sandbox.output(&["jobs", "--url", "http://reports.example.com"]).await;
+    assert!(output_text(&output).contains("no API key for http://reports.example.com"), "{}", output_text(&output));
 }
 
 #[tokio::test]
 async fn the_configuration_is_printed_without_its_secrets() {
-    let place = Place::empty();
-    place.write(
+    let sandbox = Sandbox::empty();
+    sandbox.write(
         "waitless.toml",
         "[service]\nlink_secret = \"hunter2hunter2hunter2hunter2hunter2\"\n[http]\nmax_page = 7\n",
     );
-    let said = place.say(&["config"]).await;
+    let said = sandbox.say(&["config"]).await;
     assert!(said.contains("max_page = 7") && said.contains("(hidden)") && !said.contains("hunter2"), "{said}");
+}
+
+#[tokio::test]
+async fn every_source_of_the_documentation_can_be_configured() {
+    let sandbox = Sandbox::empty();
+    for url in
+        ["mysql://u:u@127.0.0.1:3306/t", "mariadb://u:u@127.0.0.1:3306/t", "postgres://u@127.0.0.1/t", "sqlite:t.db"]
+    {
+        sandbox.write("waitless.toml", &format!("[sources]\nshop = {{ url = \"{url}\" }}\n"));
+        let said = sandbox.say(&["config"]).await;
+        assert!(said.contains("[sources.shop]") && !said.contains("u:u"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn every_url_that_nobody_opens_is_told_at_once_by_its_key() {
+    let sandbox = Sandbox::empty();
+    let settings = "[database]\nurl = \"oracle://u:hunter2@h/d\"\n[broker]\nurl = \"kafka://u:hunter2@h\"\n[storage]\nurl = \"ftp://h/d\"\n\
+                    [mail]\nurl = \"imap://u:hunter2@h\"\n[sources.erp]\nurl = \"oracle://u:hunter2@h/d\"\n";
+    sandbox.write("waitless.toml", settings);
+    for command in [&["config"][..], &["up"]] {
+        let said = output_text(&sandbox.output(command).await);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(said, @r"
+            Error: the configuration is not valid:
+              database.url: starts with `oracle`; accepted are sqlite:, postgres://, postgresql://
+              broker.url: starts with `kafka`; accepted are in-process:, amqp://, amqps://
+              storage.url: starts with `ftp`; accepted are file:, s3://, gs://, az://
+              mail.url: starts with `imap`; accepted are file:, smtp://, smtps://, smtp+plain://
+              sources.erp.url: starts with `oracle`; accepted are postgres://, postgresql://, mysql://, mariadb://, sqlite:
+            ");
+        }
+    }
+    assert!(!sandbox.path("data").exists(), "nothing was made before it was refused");
 }

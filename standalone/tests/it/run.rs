@@ -1,176 +1,176 @@
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::service::{DEADLINE, Place, said};
+use crate::service::{DEADLINE, Sandbox, output_text};
 
 #[tokio::test]
 async fn a_gateway_killed_in_the_middle_of_a_job_and_started_again_still_delivers_it_once() {
-    let place = Place::with_counting();
-    let service = place.up().await;
+    let sandbox = Sandbox::with_counting();
+    let service = sandbox.up().await;
     let listen = service.listen();
     let arguments = ["run", "counting", "--param", "rows=800000", "--out", "slow.csv", "--email", "ana@example.com"];
-    let running = tokio::spawn(place.command(&arguments).output());
-    place.newest_job_is("processing").await;
+    let running = tokio::spawn(sandbox.command(&arguments).output());
+    sandbox.newest_job_is("processing").await;
     service.kill().await;
-    let _service = place.up_on(&listen).await;
+    let _service = sandbox.up_on(&listen).await;
 
     let output = tokio::time::timeout(DEADLINE, running).await.expect("run ends").unwrap().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    let jobs = place.json(&["jobs"]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", output_text(&output));
+    let jobs = sandbox.json(&["jobs"]).await;
     let [job] = jobs["jobs"].as_array().unwrap().as_slice() else { panic!("{jobs}") };
     assert_eq!((&job["state"], &job["attempt"]), (&Value::from("done"), &Value::from(2)));
-    let file = std::fs::read(place.path("slow.csv")).unwrap();
+    let file = std::fs::read(sandbox.path("slow.csv")).unwrap();
     assert_eq!(hex::encode(Sha256::digest(&file)), job["artifacts"][0]["sha256"]);
     assert_eq!(file.iter().filter(|byte| **byte == b'\n').count(), 800_001);
-    testing::eventually(DEADLINE, "the mail", async || !place.mails().is_empty()).await;
-    assert_eq!(place.mails().len(), 1);
+    testing::eventually(DEADLINE, "the mail", async || !sandbox.mails().is_empty()).await;
+    assert_eq!(sandbox.mails().len(), 1);
 }
 
 #[tokio::test]
 async fn several_formats_make_several_files_in_a_folder_from_one_job() {
-    let place = Place::with_counting();
-    let _service = place.up().await;
-    std::fs::create_dir(place.path("out")).unwrap();
-    place.say(&["run", "counting", "--format", "csv", "--format", "jsonl", "--out", "out"]).await;
-    let csv = crate::service::files(&place.path("out"), "csv");
-    let jsonl = crate::service::files(&place.path("out"), "jsonl");
+    let sandbox = Sandbox::with_counting();
+    let _service = sandbox.up().await;
+    std::fs::create_dir(sandbox.path("out")).unwrap();
+    sandbox.say(&["run", "counting", "--format", "csv", "--format", "jsonl", "--out", "out"]).await;
+    let csv = crate::service::files(&sandbox.path("out"), "csv");
+    let jsonl = crate::service::files(&sandbox.path("out"), "jsonl");
     assert_eq!((csv.len(), jsonl.len()), (1, 1));
     assert_eq!(std::fs::read_to_string(&csv[0]).unwrap(), "i,name\r\n1,row 1\r\n2,row 2\r\n3,row 3\r\n");
-    assert_eq!(place.json(&["jobs"]).await["jobs"].as_array().unwrap().len(), 1);
-    assert!(crate::service::files(&place.path("out"), "part").is_empty());
+    assert_eq!(sandbox.json(&["jobs"]).await["jobs"].as_array().unwrap().len(), 1);
+    assert!(crate::service::files(&sandbox.path("out"), "part").is_empty());
 }
 
 #[tokio::test]
 async fn a_further_format_of_a_finished_job_is_made_from_the_file_it_kept() {
-    let place = Place::with_counting();
-    place.write(
+    let sandbox = Sandbox::with_counting();
+    sandbox.write(
         "catalogue/kept.toml",
         "title = \"Kept\"\nsource = \"numbers\"\nformats = [\"csv\", \"parquet\", \"jsonl\"]\nsql = \"select 1.5 as a, '-x' as b\"\n",
     );
-    let _service = place.up().await;
-    place.say(&["run", "kept", "--format", "parquet", "--out", "kept.parquet"]).await;
-    let id = place.newest_job_is("done").await["id"].as_str().unwrap().to_owned();
-    std::fs::remove_file(place.path("numbers.sqlite")).unwrap();
-    std::fs::create_dir(place.path("out")).unwrap();
+    let _service = sandbox.up().await;
+    sandbox.say(&["run", "kept", "--format", "parquet", "--out", "kept.parquet"]).await;
+    let id = sandbox.newest_job_is("done").await["id"].as_str().unwrap().to_owned();
+    std::fs::remove_file(sandbox.path("numbers.sqlite")).unwrap();
+    std::fs::create_dir(sandbox.path("out")).unwrap();
     let formats = ["--format", "csv", "--format", "jsonl"];
-    let done = place.json(&[&["convert", &id, "--out", "out"], &formats[..]].concat()).await;
+    let done = sandbox.json(&[&["convert", &id, "--out", "out"], &formats[..]].concat()).await;
     assert_eq!(done["job"]["made_from"], id.as_str());
-    let csv = crate::service::files(&place.path("out"), "csv");
+    let csv = crate::service::files(&sandbox.path("out"), "csv");
     assert_eq!(std::fs::read_to_string(&csv[0]).unwrap(), "a,b\r\n1.5,'-x\r\n");
-    let jsonl = crate::service::files(&place.path("out"), "jsonl");
+    let jsonl = crate::service::files(&sandbox.path("out"), "jsonl");
     assert_eq!(std::fs::read_to_string(&jsonl[0]).unwrap(), "{\"a\":1.5,\"b\":\"-x\"}\n");
-    let output = place.output(&["convert", &id, "--format", "parquet"]).await;
+    let output = sandbox.output(&["convert", &id, "--format", "parquet"]).await;
     assert_eq!(output.status.code(), Some(1));
-    assert!(said(&output).contains("is there already"), "{}", said(&output));
+    assert!(output_text(&output).contains("is there already"), "{}", output_text(&output));
 }
 
 #[tokio::test]
 async fn a_cancelled_job_ends_the_run_with_its_own_exit_code() {
-    let place = Place::with_counting();
-    let _service = place.up().await;
-    let running = tokio::spawn(place.command(&["run", "counting", "--param", "rows=500000000"]).output());
-    let job = place.newest_job_is("processing").await;
+    let sandbox = Sandbox::with_counting();
+    let _service = sandbox.up().await;
+    let running = tokio::spawn(sandbox.command(&["run", "counting", "--param", "rows=500000000"]).output());
+    let job = sandbox.newest_job_is("processing").await;
     let id = job["id"].as_str().unwrap();
-    assert!(place.say(&["cancel", id]).await.contains("is cancelled"));
+    assert!(sandbox.say(&["cancel", id]).await.contains("is cancelled"));
     let output = tokio::time::timeout(DEADLINE, running).await.expect("run ends").unwrap().unwrap();
-    assert_eq!(output.status.code(), Some(4), "{}", said(&output));
-    assert!(crate::service::files(&place.path("."), "csv").is_empty());
+    assert_eq!(output.status.code(), Some(4), "{}", output_text(&output));
+    assert!(crate::service::files(&sandbox.path("."), "csv").is_empty());
 }
 
 #[tokio::test]
 async fn a_failed_job_tells_why_can_be_shown_and_is_replayed() {
-    let place = Place::with_counting();
-    place.write("catalogue/broken.toml", "title = \"Broken\"\nsource = \"numbers\"\nsql = \"select * from later\"\n");
-    let _service = place.up().await;
-    let output = place.output(&["run", "broken", "--out", "broken.csv"]).await;
-    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
-    assert!(said(&output).contains("no such table: later"), "{}", said(&output));
-    assert!(!place.path("broken.csv").exists() && !place.path("broken.csv.part").exists());
+    let sandbox = Sandbox::with_counting();
+    sandbox.write("catalogue/broken.toml", "title = \"Broken\"\nsource = \"numbers\"\nsql = \"select * from later\"\n");
+    let _service = sandbox.up().await;
+    let output = sandbox.output(&["run", "broken", "--out", "broken.csv"]).await;
+    assert_eq!(output.status.code(), Some(3), "{}", output_text(&output));
+    assert!(output_text(&output).contains("no such table: later"), "{}", output_text(&output));
+    assert!(!sandbox.path("broken.csv").exists() && !sandbox.path("broken.csv.part").exists());
 
-    let id = place.json(&["jobs"]).await["jobs"][0]["id"].as_str().unwrap().to_owned();
-    let shown = place.say(&["show", &id]).await;
+    let id = sandbox.json(&["jobs"]).await["jobs"][0]["id"].as_str().unwrap().to_owned();
+    let shown = sandbox.say(&["show", &id]).await;
     assert!(shown.contains("State") && shown.contains("failed") && shown.contains("no such table: later"), "{shown}");
-    let source = rusqlite::Connection::open(place.path("numbers.sqlite")).unwrap();
+    let source = rusqlite::Connection::open(sandbox.path("numbers.sqlite")).unwrap();
     source.execute_batch("create table later as select 7 as x").unwrap();
-    place.say(&["replay", &id]).await;
-    let job = place.newest_job_is("done").await;
+    sandbox.say(&["replay", &id]).await;
+    let job = sandbox.newest_job_is("done").await;
     assert_eq!(job["artifacts"][0]["rows"], 1);
-    let shown = place.say(&["show", &id]).await;
+    let shown = sandbox.say(&["show", &id]).await;
     assert!(shown.contains("SHA-256") && shown.contains("1, complete"), "{shown}");
 }
 
 #[tokio::test]
 async fn ctrl_c_leaves_the_job_alone_and_says_how_to_go_on() {
-    let place = Place::with_counting();
-    let _service = place.up().await;
-    let mut command = place.command(&["run", "counting", "--param", "rows=500000000"]);
+    let sandbox = Sandbox::with_counting();
+    let _service = sandbox.up().await;
+    let mut command = sandbox.command(&["run", "counting", "--param", "rows=500000000"]);
     let running = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
     let pid = running.id().unwrap().to_string();
-    let job = place.newest_job_is("processing").await;
+    let job = sandbox.newest_job_is("processing").await;
     let interrupted = tokio::process::Command::new("kill").args(["-INT", &pid]).status().await.unwrap();
     assert!(interrupted.success());
     let output = tokio::time::timeout(DEADLINE, running.wait_with_output()).await.expect("run ends").unwrap();
-    assert_eq!(output.status.code(), Some(130), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(130), "{}", output_text(&output));
     let id = job["id"].as_str().unwrap();
-    assert!(said(&output).contains(&format!("`waitless cancel {id}` ends it")), "{}", said(&output));
-    assert_eq!(place.json(&["show", id]).await["state"], "processing");
-    place.say(&["cancel", id]).await;
+    assert!(output_text(&output).contains(&format!("`waitless cancel {id}` ends it")), "{}", output_text(&output));
+    assert_eq!(sandbox.json(&["show", id]).await["state"], "processing");
+    sandbox.say(&["cancel", id]).await;
 }
 
 #[tokio::test]
 async fn the_same_idempotency_key_is_the_same_job() {
-    let place = Place::with_counting();
-    let _service = place.up().await;
+    let sandbox = Sandbox::with_counting();
+    let _service = sandbox.up().await;
     let arguments = ["run", "counting", "--detach", "--idempotency-key", "monday"];
-    let first = place.say(&arguments).await;
-    assert_eq!(place.say(&arguments).await, first);
-    assert_eq!(place.json(&["jobs"]).await["jobs"].as_array().unwrap().len(), 1);
+    let first = sandbox.say(&arguments).await;
+    assert_eq!(sandbox.say(&arguments).await, first);
+    assert_eq!(sandbox.json(&["jobs"]).await["jobs"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn a_download_that_breaks_off_goes_on_where_it_was() {
-    let place = Place::with_counting();
-    let service = place.up().await;
+    let sandbox = Sandbox::with_counting();
+    let service = sandbox.up().await;
     let arguments = ["run", "counting", "--param", "rows=300000", "--idempotency-key", "once"];
-    place.say(&[&arguments[..], &["--detach"]].concat()).await;
-    let job = place.newest_job_is("done").await;
+    sandbox.say(&[&arguments[..], &["--detach"]].concat()).await;
+    let job = sandbox.newest_job_is("done").await;
     let bytes = job["artifacts"][0]["bytes"].as_u64().unwrap();
 
     let proxy = testing::proxy::start(service.listen()).await.unwrap();
     proxy.throttle(1_000_000);
     let url = proxy.url(&service.address);
-    let running = place.command(&[&arguments[..], &["--out", "part.csv", "--url", &url]].concat()).output();
+    let running = sandbox.command(&[&arguments[..], &["--out", "part.csv", "--url", &url]].concat()).output();
     let running = tokio::spawn(running);
-    let arrived = || std::fs::metadata(place.path("part.csv.part")).map_or(0, |file| file.len());
+    let arrived = || std::fs::metadata(sandbox.path("part.csv.part")).map_or(0, |file| file.len());
     testing::eventually(DEADLINE, "some of the file", async || arrived() > 200_000).await;
     proxy.cut();
     proxy.heal();
     let carried = proxy.connections();
     let output = tokio::time::timeout(DEADLINE, running).await.expect("run ends").unwrap().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(0), "{}", output_text(&output));
     assert!(proxy.connections() > carried, "it came back");
-    let file = std::fs::read(place.path("part.csv")).unwrap();
+    let file = std::fs::read(sandbox.path("part.csv")).unwrap();
     assert_eq!(file.len() as u64, bytes);
     assert_eq!(hex::encode(Sha256::digest(&file)), job["artifacts"][0]["sha256"]);
 }
 
 #[tokio::test]
 async fn a_file_that_is_not_the_one_of_its_receipt_is_not_kept() {
-    let place = Place::with_counting();
-    let _service = place.up().await;
+    let sandbox = Sandbox::with_counting();
+    let _service = sandbox.up().await;
     let arguments = ["run", "counting", "--idempotency-key", "once"];
-    place.say(&[&arguments[..], &["--detach"]].concat()).await;
-    let job = place.newest_job_is("done").await;
-    let mut stored = crate::service::files(&place.path("data/artifacts"), "csv");
+    sandbox.say(&[&arguments[..], &["--detach"]].concat()).await;
+    let job = sandbox.newest_job_is("done").await;
+    let mut stored = crate::service::files(&sandbox.path("data/artifacts"), "csv");
     stored.retain(|path| path.to_string_lossy().contains(job["id"].as_str().unwrap()));
     let stored = stored.remove(0);
     let text = std::fs::read_to_string(&stored).unwrap();
     std::fs::write(&stored, text.replace("row 2", "row 7")).unwrap();
 
-    place.write("kept.csv", "what was there before");
-    let output = place.output(&[&arguments[..], &["--out", "kept.csv"]].concat()).await;
+    sandbox.write("kept.csv", "what was there before");
+    let output = sandbox.output(&[&arguments[..], &["--out", "kept.csv"]].concat()).await;
     assert_eq!(output.status.code(), Some(1));
-    assert!(said(&output).contains("is not the one of the receipt"), "{}", said(&output));
-    assert_eq!(std::fs::read_to_string(place.path("kept.csv")).unwrap(), "what was there before");
-    assert!(!place.path("kept.csv.part").exists());
+    assert!(output_text(&output).contains("is not the one of the receipt"), "{}", output_text(&output));
+    assert_eq!(std::fs::read_to_string(sandbox.path("kept.csv")).unwrap(), "what was there before");
+    assert!(!sandbox.path("kept.csv.part").exists());
 }

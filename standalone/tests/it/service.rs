@@ -30,25 +30,25 @@ min = 1
 "#;
 
 /// A folder with a configuration, a catalogue and a source.
-pub(crate) struct Place {
+pub(crate) struct Sandbox {
     folder: tempfile::TempDir,
 }
 
-impl Place {
+impl Sandbox {
     /// Makes a catalogue of one report on a source of its own.
     pub(crate) fn with_counting() -> Self {
-        let place = Self { folder: tempfile::tempdir().unwrap() };
-        std::fs::create_dir(place.path("catalogue")).unwrap();
-        place.write("catalogue/counting.toml", COUNTING);
-        let source = place.path("numbers.sqlite");
+        let sandbox = Self { folder: tempfile::tempdir().unwrap() };
+        std::fs::create_dir(sandbox.path("catalogue")).unwrap();
+        sandbox.write("catalogue/counting.toml", COUNTING);
+        let source = sandbox.path("numbers.sqlite");
         rusqlite::Connection::open(&source).unwrap().execute_batch("create table unused (x)").unwrap();
         let settings = format!(
             "[catalogue]\nfolder = {:?}\n[sources.numbers]\nurl = \"sqlite:{}\"\n",
-            place.path("catalogue"),
+            sandbox.path("catalogue"),
             source.display()
         );
-        place.write("waitless.toml", &settings);
-        place
+        sandbox.write("waitless.toml", &settings);
+        sandbox
     }
 
     /// Makes an empty folder: the embedded defaults.
@@ -86,7 +86,7 @@ impl Place {
     /// Runs a command that must succeed, and returns what it says.
     pub(crate) async fn say(&self, arguments: &[&str]) -> String {
         let output = self.output(arguments).await;
-        assert!(output.status.success(), "{arguments:?}: {}", said(&output));
+        assert!(output.status.success(), "{arguments:?}: {}", output_text(&output));
         String::from_utf8(output.stdout).unwrap()
     }
 
@@ -115,6 +115,21 @@ impl Place {
         let address = address.trim_end_matches('.').to_owned();
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Service { child, address }
+    }
+
+    /// Starts `waitless up`, returns all that it says once it serves, and stops it.
+    pub(crate) async fn welcome(&self) -> String {
+        let mut command = self.command(&["up", "--listen", "127.0.0.1:0"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut text = String::new();
+        while !text.contains("Ctrl-C") {
+            let line = tokio::time::timeout(DEADLINE, lines.next_line()).await.expect("up says what to do").unwrap();
+            text.push_str(&line.expect("up says what to do and then goes on"));
+            text.push('\n');
+        }
+        child.kill().await.unwrap();
+        text
     }
 
     /// Lists the mails that were sent.
@@ -170,6 +185,6 @@ pub(crate) fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
 }
 
 /// Returns everything a command said.
-pub(crate) fn said(output: &Output) -> String {
+pub(crate) fn output_text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }

@@ -1,32 +1,32 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Instant;
 
-use crate::service::{Place, said};
+use crate::service::{Sandbox, output_text};
 
-fn mode(place: &Place, name: &str) -> u32 {
-    std::fs::metadata(place.path(name)).unwrap().permissions().mode() & 0o777
+fn mode(sandbox: &Sandbox, name: &str) -> u32 {
+    std::fs::metadata(sandbox.path(name)).unwrap().permissions().mode() & 0o777
 }
 
 #[tokio::test]
 async fn on_embedded_defaults_a_demo_report_is_run_and_its_file_fetched() {
-    let place = Place::empty();
-    let service = place.up().await;
-    let said = place
+    let sandbox = Sandbox::empty();
+    let service = sandbox.up().await;
+    let said = sandbox
         .say(&["run", "shipping-priority", "--param", "segment=MACHINERY", "--param", "top=5", "--out", "top.csv"])
         .await;
     assert!(said.contains("Saved to top.csv, and its SHA-256 is the receipt's."), "{said}");
-    let file = std::fs::read_to_string(place.path("top.csv")).unwrap();
+    let file = std::fs::read_to_string(sandbox.path("top.csv")).unwrap();
     let mut lines = file.split("\r\n");
     assert_eq!(lines.next(), Some("order_key,customer,ordered_on,shipping_priority,revenue"));
     assert_eq!(lines.filter(|line| !line.is_empty()).count(), 5);
 
-    let every_demo_report = place.json(&["reports"]).await;
+    let every_demo_report = sandbox.json(&["reports"]).await;
     for report in every_demo_report["reports"].as_array().unwrap() {
         let name = report["name"].as_str().unwrap();
         let needed = if name == "market-segment-orders" { vec!["--param", "segment=BUILDING"] } else { vec![] };
         let arguments = [vec!["run", name, "--out", "any.jsonl", "--format", "jsonl"], needed].concat();
-        place.say(&arguments).await;
-        let file = std::fs::read_to_string(place.path("any.jsonl")).unwrap();
+        sandbox.say(&arguments).await;
+        let file = std::fs::read_to_string(sandbox.path("any.jsonl")).unwrap();
         let first: serde_json::Value = serde_json::from_str(file.lines().next().unwrap()).unwrap();
         assert!(first.as_object().unwrap().len() > 3, "{name}: {first}");
     }
@@ -35,30 +35,30 @@ async fn on_embedded_defaults_a_demo_report_is_run_and_its_file_fetched() {
 
 #[tokio::test]
 async fn the_data_folder_and_its_secrets_are_for_their_owner_only() {
-    let place = Place::with_counting();
-    let service = place.up().await;
-    assert_eq!(mode(&place, "data"), 0o700);
+    let sandbox = Sandbox::with_counting();
+    let service = sandbox.up().await;
+    assert_eq!(mode(&sandbox, "data"), 0o700);
     for name in ["data/api-key", "data/link-secret", "data/address", "data/lock"] {
-        assert_eq!(mode(&place, name), 0o600, "{name}");
+        assert_eq!(mode(&sandbox, name), 0o600, "{name}");
     }
-    let key = std::fs::read_to_string(place.path("data/api-key")).unwrap();
+    let key = std::fs::read_to_string(sandbox.path("data/api-key")).unwrap();
     assert!(key.starts_with("wl_") && key.trim().len() == 46);
     service.kill().await;
 }
 
 #[tokio::test]
 async fn a_second_start_keeps_jobs_and_key_and_is_quick() {
-    let place = Place::with_counting();
-    let service = place.up().await;
-    place.say(&["run", "counting", "--out", "first.csv"]).await;
-    let key = std::fs::read(place.path("data/api-key")).unwrap();
+    let sandbox = Sandbox::with_counting();
+    let service = sandbox.up().await;
+    sandbox.say(&["run", "counting", "--out", "first.csv"]).await;
+    let key = std::fs::read(sandbox.path("data/api-key")).unwrap();
     assert_eq!(service.stop().await, 0);
 
     let started = Instant::now();
-    let _service = place.up().await;
+    let _service = sandbox.up().await;
     let took = started.elapsed();
-    assert_eq!(std::fs::read(place.path("data/api-key")).unwrap(), key);
-    let jobs = place.json(&["jobs"]).await;
+    assert_eq!(std::fs::read(sandbox.path("data/api-key")).unwrap(), key);
+    let jobs = sandbox.json(&["jobs"]).await;
     assert_eq!(jobs["jobs"][0]["state"], "done");
     // An unoptimised build on a machine that does other things; the benchmark has the real bound.
     assert!(took.as_millis() < 5000, "{took:?}");
@@ -66,38 +66,51 @@ async fn a_second_start_keeps_jobs_and_key_and_is_quick() {
 
 #[tokio::test]
 async fn a_lost_key_file_gets_a_new_key_and_a_lost_database_the_old_one() {
-    let place = Place::with_counting();
-    place.up().await.stop().await;
-    let first = std::fs::read_to_string(place.path("data/api-key")).unwrap();
-    std::fs::remove_file(place.path("data/waitless.db")).unwrap();
-    let service = place.up().await;
-    assert_eq!(std::fs::read_to_string(place.path("data/api-key")).unwrap(), first);
-    place.say(&["jobs"]).await;
+    let sandbox = Sandbox::with_counting();
+    sandbox.up().await.stop().await;
+    let first = std::fs::read_to_string(sandbox.path("data/api-key")).unwrap();
+    std::fs::remove_file(sandbox.path("data/waitless.db")).unwrap();
+    let service = sandbox.up().await;
+    assert_eq!(std::fs::read_to_string(sandbox.path("data/api-key")).unwrap(), first);
+    sandbox.say(&["jobs"]).await;
     service.stop().await;
-    std::fs::remove_file(place.path("data/api-key")).unwrap();
-    let _service = place.up().await;
-    assert_ne!(std::fs::read_to_string(place.path("data/api-key")).unwrap(), first);
-    place.say(&["jobs"]).await;
+    std::fs::remove_file(sandbox.path("data/api-key")).unwrap();
+    let _service = sandbox.up().await;
+    assert_ne!(std::fs::read_to_string(sandbox.path("data/api-key")).unwrap(), first);
+    sandbox.say(&["jobs"]).await;
 }
 
 #[tokio::test]
 async fn two_cannot_serve_from_one_folder() {
-    let place = Place::with_counting();
-    let _service = place.up().await;
-    let second = place.output(&["up", "--listen", "127.0.0.1:0"]).await;
+    let sandbox = Sandbox::with_counting();
+    let _service = sandbox.up().await;
+    let second = sandbox.output(&["up", "--listen", "127.0.0.1:0"]).await;
     assert_eq!(second.status.code(), Some(1));
-    assert!(said(&second).contains("another `waitless up` serves from data"), "{}", said(&second));
+    assert!(output_text(&second).contains("another `waitless up` serves from data"), "{}", output_text(&second));
 }
 
 #[tokio::test]
 async fn a_report_added_to_the_folder_can_be_run_without_a_restart() {
-    let place = Place::with_counting();
-    let _service = place.up().await;
-    place.write("catalogue/added.toml", "title = \"Added\"\nsource = \"numbers\"\nsql = \"select 42 as answer\"\n");
+    let sandbox = Sandbox::with_counting();
+    let _service = sandbox.up().await;
+    sandbox.write("catalogue/added.toml", "title = \"Added\"\nsource = \"numbers\"\nsql = \"select 42 as answer\"\n");
     testing::eventually(crate::service::DEADLINE, "the new report", async || {
-        place.say(&["reports"]).await.contains("added")
+        sandbox.say(&["reports"]).await.contains("added")
     })
     .await;
-    place.say(&["run", "added", "--out", "added.csv"]).await;
-    assert_eq!(std::fs::read_to_string(place.path("added.csv")).unwrap(), "answer\r\n42\r\n");
+    sandbox.say(&["run", "added", "--out", "added.csv"]).await;
+    assert_eq!(std::fs::read_to_string(sandbox.path("added.csv")).unwrap(), "answer\r\n42\r\n");
+}
+
+#[tokio::test]
+async fn the_commands_to_try_name_a_report_that_is_there() {
+    let sandbox = Sandbox::with_counting();
+    let welcome = sandbox.welcome().await;
+    assert!(welcome.contains("waitless run counting") && welcome.contains(r#"'{"report":"counting"}'"#), "{welcome}");
+    sandbox.write("catalogue/counting.toml", &crate::service::COUNTING.replace("default = 3\n", ""));
+    let welcome = sandbox.welcome().await;
+    assert!(welcome.contains("waitless run counting --param rows=…"), "{welcome}");
+    std::fs::remove_file(sandbox.path("catalogue/counting.toml")).unwrap();
+    let welcome = sandbox.welcome().await;
+    assert!(!welcome.contains("waitless run") && welcome.contains("Ctrl-C stops it"), "{welcome}");
 }

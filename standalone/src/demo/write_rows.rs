@@ -10,25 +10,25 @@ use tpchgen::generators::{
 use tpchgen::text::TextPool;
 
 /// Rows between two words about progress.
-const TELL_EVERY: u64 = 2048;
+const REPORT_EVERY: u64 = 2048;
 
 /// Generates rows and writes them, telling of progress on the way.
-pub(super) struct Writer<'a> {
+pub(super) struct RowWriter<'a> {
     connection: &'a Connection,
     texts: &'a TextPool,
     words: &'a Distributions,
     scale: f64,
     done: u64,
     total: u64,
-    tell: &'a mut dyn FnMut(u64, u64),
+    report_progress: &'a mut dyn FnMut(u64, u64),
 }
 
-impl<'a> Writer<'a> {
+impl<'a> RowWriter<'a> {
     pub(super) fn new(
         connection: &'a Connection,
         texts: &'a TextPool,
         scale: f64,
-        tell: &'a mut dyn FnMut(u64, u64),
+        report_progress: &'a mut dyn FnMut(u64, u64),
     ) -> Self {
         // An order has between 1 and 7 line items, on average 4.
         let orders = OrderGenerator::calculate_row_count(scale, 1, 1);
@@ -36,7 +36,7 @@ impl<'a> Writer<'a> {
             + SupplierGenerator::calculate_row_count(scale, 1, 1)
             + PartGenerator::calculate_row_count(scale, 1, 1) * 5;
         let total = u64::try_from(orders * 5 + others).unwrap_or(0);
-        Self { connection, texts, words: Distributions::static_default(), scale, done: 0, total, tell }
+        Self { connection, texts, words: Distributions::static_default(), scale, done: 0, total, report_progress }
     }
 
     pub(super) fn write_all(mut self) -> rusqlite::Result<()> {
@@ -72,7 +72,7 @@ impl<'a> Writer<'a> {
             "insert into lineitem values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             line_item,
         )?;
-        (self.tell)(self.total, self.total);
+        (self.report_progress)(self.total, self.total);
         Ok(())
     }
 
@@ -104,8 +104,8 @@ impl<'a> Writer<'a> {
         for row in rows {
             insert(&mut statement, &row)?;
             self.done += 1;
-            if self.done.is_multiple_of(TELL_EVERY) {
-                (self.tell)(self.done.min(self.total), self.total);
+            if self.done.is_multiple_of(REPORT_EVERY) {
+                (self.report_progress)(self.done.min(self.total), self.total);
             }
         }
         Ok(())

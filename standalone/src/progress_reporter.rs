@@ -7,21 +7,21 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use model::job::JobState;
 use model::progress::Phase;
 
-use crate::client::{CallError, ProgressAnswer, Watcher};
-use crate::screen;
+use crate::client::{ClientError, JobObserver, ProgressResponse};
+use crate::terminal;
 
 /// Plain lines come at most this often.
 const LINE_EVERY: Duration = Duration::from_millis(500);
 
 /// Shows how far something is, on standard error.
-pub(crate) struct Bar {
+pub(crate) struct ProgressReporter {
     bar: ProgressBar,
     plain: bool,
     last_line: Option<(String, Instant)>,
     lost: bool,
 }
 
-impl Bar {
+impl ProgressReporter {
     pub(crate) fn new() -> Self {
         let plain = !std::io::stderr().is_terminal();
         let target = if plain { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
@@ -54,7 +54,7 @@ impl Bar {
     fn print(&mut self, text: String) {
         let recent = self.last_line.as_ref().is_some_and(|(last, at)| *last == text || at.elapsed() < LINE_EVERY);
         if !recent {
-            screen::note(&text);
+            terminal::print_error(&text);
             self.last_line = Some((text, Instant::now()));
         }
     }
@@ -62,9 +62,9 @@ impl Bar {
     /// Prints a line above the bar.
     pub(crate) fn say(&mut self, text: &str) {
         if self.plain {
-            screen::note(text);
+            terminal::print_error(text);
         } else {
-            self.bar.suspend(|| screen::note(text));
+            self.bar.suspend(|| terminal::print_error(text));
         }
     }
 
@@ -80,7 +80,7 @@ fn style(bounded: bool) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-impl Watcher for Bar {
+impl JobObserver for ProgressReporter {
     fn state(&mut self, state: JobState, error: Option<&str>) {
         self.lost = false;
         match state {
@@ -91,15 +91,15 @@ impl Watcher for Bar {
         }
     }
 
-    fn progress(&mut self, progress: ProgressAnswer) {
-        let rows = screen::count(progress.rows);
-        let size = screen::bytes(progress.bytes);
+    fn progress(&mut self, progress: ProgressResponse) {
+        let rows = terminal::format_count(progress.rows);
+        let size = terminal::format_bytes(progress.bytes);
         let what = match (progress.phase, progress.total_rows) {
             (Phase::Waiting, _) => "waiting for a worker".to_owned(),
             (Phase::Starting, _) => "starting the query".to_owned(),
             (Phase::Reading, Some(total)) => {
                 let about = if progress.total_is_estimate { "about " } else { "" };
-                format!("reading: {rows} of {about}{} rows, {size}", screen::count(total))
+                format!("reading: {rows} of {about}{} rows, {size}", terminal::format_count(total))
             }
             (Phase::Reading, None) => format!("reading: {rows} rows, {size}"),
             (Phase::Storing | Phase::Finished, _) => format!("storing: {rows} rows, {size}"),
@@ -108,7 +108,7 @@ impl Watcher for Bar {
         self.show(&what, progress.rows.min(total.unwrap_or(u64::MAX)), total);
     }
 
-    fn lost(&mut self, why: &CallError) {
+    fn lost(&mut self, why: &ClientError) {
         if !self.lost {
             self.say(&format!("{why}; the job goes on, trying again"));
         }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct JobAnswer {
+pub(crate) struct JobResponse {
     pub(crate) id: Uuid,
     pub(crate) report: String,
     pub(crate) report_version: String,
@@ -17,17 +17,17 @@ pub(crate) struct JobAnswer {
     pub(crate) formats: Vec<String>,
     pub(crate) state: JobState,
     pub(crate) attempt: i32,
-    pub(crate) progress: ProgressAnswer,
+    pub(crate) progress: ProgressResponse,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) started_at: Option<DateTime<Utc>>,
     pub(crate) finished_at: Option<DateTime<Utc>>,
     pub(crate) next_attempt_at: Option<DateTime<Utc>>,
-    pub(crate) artifacts: Vec<ArtifactAnswer>,
+    pub(crate) artifacts: Vec<ArtifactResponse>,
     pub(crate) error: Option<StoredProblem>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
-pub(crate) struct ProgressAnswer {
+pub(crate) struct ProgressResponse {
     pub(crate) phase: Phase,
     pub(crate) rows: u64,
     pub(crate) total_rows: Option<u64>,
@@ -38,7 +38,7 @@ pub(crate) struct ProgressAnswer {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct ArtifactAnswer {
+pub(crate) struct ArtifactResponse {
     pub(crate) format: String,
     pub(crate) filename: String,
     pub(crate) rows: u64,
@@ -48,7 +48,7 @@ pub(crate) struct ArtifactAnswer {
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct ReceiptAnswer {
+pub(crate) struct ReceiptResponse {
     pub(crate) report_version: String,
     pub(crate) attempt: i32,
     pub(crate) rows: u64,
@@ -59,17 +59,17 @@ pub(crate) struct ReceiptAnswer {
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct JobsAnswer {
-    pub(crate) jobs: Vec<JobAnswer>,
+pub(crate) struct JobsResponse {
+    pub(crate) jobs: Vec<JobResponse>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct LinksAnswer {
-    pub(crate) links: Vec<LinkAnswer>,
+pub(crate) struct LinksResponse {
+    pub(crate) links: Vec<LinkResponse>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct LinkAnswer {
+pub(crate) struct LinkResponse {
     pub(crate) format: String,
     pub(crate) filename: String,
     pub(crate) link: String,
@@ -81,12 +81,12 @@ pub(crate) struct LinkAnswer {
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct ReportsAnswer {
-    pub(crate) reports: Vec<ReportAnswer>,
+pub(crate) struct ReportsResponse {
+    pub(crate) reports: Vec<ReportResponse>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct ReportAnswer {
+pub(crate) struct ReportResponse {
     pub(crate) name: String,
     pub(crate) title: String,
     pub(crate) description: String,
@@ -101,7 +101,7 @@ pub(crate) struct ReportAnswer {
 pub(crate) struct EventData {
     pub(crate) state: Option<JobState>,
     pub(crate) error: Option<StoredProblem>,
-    pub(crate) progress: Option<ProgressAnswer>,
+    pub(crate) progress: Option<ProgressResponse>,
 }
 
 /// The CloudEvent around it.

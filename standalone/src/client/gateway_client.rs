@@ -8,13 +8,13 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use url::Url;
 
-const CONNECT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Of answers that are not streams.
-const ANSWER: Duration = Duration::from_secs(30);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A gateway and the key to it.
 #[derive(Clone)]
-pub(crate) struct Gateway {
+pub(crate) struct GatewayClient {
     http: reqwest::Client,
     base: Url,
     key: String,
@@ -22,7 +22,7 @@ pub(crate) struct Gateway {
 
 /// Why a call has no answer of use.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum CallError {
+pub(crate) enum ClientError {
     /// No answer, or only half of one. May pass.
     #[error("no answer from {0}: {1}")]
     Unreachable(String, String),
@@ -34,9 +34,9 @@ pub(crate) enum CallError {
     Unexpected(String),
 }
 
-impl CallError {
+impl ClientError {
     /// Tells whether the same call may succeed in a while.
-    pub(crate) fn may_pass(&self) -> bool {
+    pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable(..) => true,
             Self::Problem(problem) => problem.status == 429 || problem.status >= 500,
@@ -55,7 +55,7 @@ fn describe(problem: &StoredProblem) -> String {
     format!("{}:\n{}", problem.title, fields.join("\n"))
 }
 
-impl Gateway {
+impl GatewayClient {
     /// Prepares calls; connects to nothing yet.
     pub(crate) fn new(base: &str, key: String) -> anyhow::Result<Self> {
         let mut base: Url = base.parse().with_context(|| format!("`{base}` is not the address of a gateway"))?;
@@ -66,7 +66,7 @@ impl Gateway {
             base.set_path(&format!("{}/", base.path()));
         }
         let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT)
+            .connect_timeout(CONNECT_TIMEOUT)
             .user_agent(concat!("waitless/", env!("CARGO_PKG_VERSION")))
             .build()
             .context("prepare the HTTP client")?;
@@ -85,22 +85,24 @@ impl Gateway {
     }
 
     /// Sends a call and reads its JSON answer.
-    pub(crate) async fn answer<T: DeserializeOwned>(&self, call: RequestBuilder) -> Result<T, CallError> {
-        let answer = self.send(call.timeout(ANSWER)).await?;
+    pub(crate) async fn answer<T: DeserializeOwned>(&self, call: RequestBuilder) -> Result<T, ClientError> {
+        let answer = self.send(call.timeout(RESPONSE_TIMEOUT)).await?;
         let bytes = answer.bytes().await.map_err(|error| self.unreachable(&error))?;
         serde_json::from_slice(&bytes).map_err(|error| {
             let address = self.address();
-            CallError::Unexpected(format!("{address} answers, but not as a Waitless gateway of this version: {error}"))
+            ClientError::Unexpected(format!(
+                "{address} answers, but not as a Waitless gateway of this version: {error}"
+            ))
         })
     }
 
     /// Reads `path`.
-    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CallError> {
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.answer(self.call(Method::GET, path)).await
     }
 
     /// Sends a call and returns its answer, when it is a good one.
-    pub(crate) async fn send(&self, call: RequestBuilder) -> Result<Response, CallError> {
+    pub(crate) async fn send(&self, call: RequestBuilder) -> Result<Response, ClientError> {
         let answer = call.send().await.map_err(|error| self.unreachable(&error))?;
         if answer.status().is_success() {
             return Ok(answer);
@@ -108,25 +110,25 @@ impl Gateway {
         Err(self.problem(answer).await)
     }
 
-    async fn problem(&self, answer: Response) -> CallError {
+    async fn problem(&self, answer: Response) -> ClientError {
         let status = answer.status();
         let bytes = answer.bytes().await.unwrap_or_default();
         match serde_json::from_slice::<StoredProblem>(&bytes) {
-            Ok(problem) => CallError::Problem(Box::new(problem)),
+            Ok(problem) => ClientError::Problem(Box::new(problem)),
             Err(_) if may_be_a_proxy(status) => {
-                CallError::Unreachable(self.address().to_owned(), format!("a proxy says {status}"))
+                ClientError::Unreachable(self.address().to_owned(), format!("a proxy says {status}"))
             }
-            Err(_) => CallError::Unexpected(format!("{} answers {status}, and not as Waitless", self.address())),
+            Err(_) => ClientError::Unexpected(format!("{} answers {status}, and not as Waitless", self.address())),
         }
     }
 
     /// Says why there is no answer, down to the cause: the outer error only says that there is none.
-    pub(crate) fn unreachable(&self, error: &reqwest::Error) -> CallError {
+    pub(crate) fn unreachable(&self, error: &reqwest::Error) -> ClientError {
         let mut cause: &dyn std::error::Error = error;
         while let Some(inner) = cause.source() {
             cause = inner;
         }
-        CallError::Unreachable(self.address().to_owned(), cause.to_string())
+        ClientError::Unreachable(self.address().to_owned(), cause.to_string())
     }
 }
 

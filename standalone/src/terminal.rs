@@ -8,25 +8,25 @@ use chrono::{DateTime, Local, Utc};
 use model::job::JobState;
 
 /// Prints a line. Whoever reads may be gone (`… | head`): then there is nothing left to do.
-pub(crate) fn line(text: impl Display) {
+pub(crate) fn print(text: impl Display) {
     if writeln!(std::io::stdout().lock(), "{text}").is_err() {
         std::process::exit(0);
     }
 }
 
 /// Prints a line to standard error. That it cannot be seen changes nothing.
-pub(crate) fn note(text: impl Display) {
+pub(crate) fn print_error(text: impl Display) {
     let _unseen = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 /// Prints JSON for programs.
-pub(crate) fn json(value: &serde_json::Value) -> anyhow::Result<()> {
-    line(serde_json::to_string_pretty(value)?);
+pub(crate) fn print_json(value: &serde_json::Value) -> anyhow::Result<()> {
+    print(serde_json::to_string_pretty(value)?);
     Ok(())
 }
 
 /// Names a state, in its colour where standard output is a terminal with colours and `NO_COLOR` is not set.
-pub(crate) fn state(state: JobState) -> String {
+pub(crate) fn format_state(state: JobState) -> String {
     let name = console::style(state.as_str());
     let painted = match state {
         JobState::Done => name.green(),
@@ -63,17 +63,17 @@ pub(crate) fn table(header: &[&str], right: &[bool], rows: &[Vec<String>]) -> St
 }
 
 /// Says when, in local time: the clock today, the day before.
-pub(crate) fn when(time: DateTime<Utc>) -> String {
-    when_seen_from(time.with_timezone(&Local), Local::now())
+pub(crate) fn format_time(time: DateTime<Utc>) -> String {
+    format_time_at(time.with_timezone(&Local), Local::now())
 }
 
-fn when_seen_from(time: DateTime<Local>, now: DateTime<Local>) -> String {
+fn format_time_at(time: DateTime<Local>, now: DateTime<Local>) -> String {
     let format = if time.date_naive() == now.date_naive() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M" };
     time.format(format).to_string()
 }
 
 /// Says how long, in two parts at most: `850ms`, `2.4s`, `3m 20s`, `2h 5m`.
-pub(crate) fn how_long(time: Duration) -> String {
+pub(crate) fn format_duration(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {
         0 => format!("{}ms", time.as_millis()),
@@ -85,18 +85,18 @@ pub(crate) fn how_long(time: Duration) -> String {
 }
 
 /// Says how long between two times, where both are known.
-pub(crate) fn between(from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>) -> String {
+pub(crate) fn format_elapsed(from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>) -> String {
     let time = from.zip(to).and_then(|(from, to)| (to - from).to_std().ok());
-    time.map(how_long).unwrap_or_default()
+    time.map(format_duration).unwrap_or_default()
 }
 
 /// Writes a number with its thousands apart: `1 234 567`.
-pub(crate) fn count(number: u64) -> String {
+pub(crate) fn format_count(number: u64) -> String {
     model::locale::grouped(number, " ")
 }
 
 /// Writes a number of bytes: `812 B`, `1.4 MiB`.
-pub(crate) fn bytes(number: u64) -> String {
+pub(crate) fn format_bytes(number: u64) -> String {
     indicatif::BinaryBytes(number).to_string()
 }
 
@@ -116,15 +116,19 @@ mod tests {
 
     #[test]
     fn numbers_and_times_are_short() {
-        assert_eq!([count(0), count(999), count(1000), count(1_234_567)], ["0", "999", "1 000", "1 234 567"]);
-        let times = [12, 2400, 200_000, 7_500_000, 100_000_000].map(|millis| how_long(Duration::from_millis(millis)));
+        assert_eq!(
+            [format_count(0), format_count(999), format_count(1000), format_count(1_234_567)],
+            ["0", "999", "1 000", "1 234 567"]
+        );
+        let times =
+            [12, 2400, 200_000, 7_500_000, 100_000_000].map(|millis| format_duration(Duration::from_millis(millis)));
         assert_eq!(times, ["12ms", "2.4s", "3m 20s", "2h 5m", "1d 3h"]);
     }
 
     #[test]
     fn today_is_a_clock_and_another_day_a_date() {
         let now = Local::now();
-        assert_eq!(when_seen_from(now, now).len(), "12:34:56".len());
-        assert_eq!(when_seen_from(now - chrono::Duration::days(2), now).len(), "2024-01-01 12:34".len());
+        assert_eq!(format_time_at(now, now).len(), "12:34:56".len());
+        assert_eq!(format_time_at(now - chrono::Duration::days(2), now).len(), "2024-01-01 12:34".len());
     }
 }

@@ -1,0 +1,46 @@
+//! Runs a report as a program does: over HTTP, with a key.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testing::eventually;
+
+/// Long enough for a machine that builds something else meanwhile.
+pub(super) const SOON: Duration = Duration::from_secs(100);
+
+/// Speaks to one gateway.
+pub(super) struct Client {
+    http: reqwest::Client,
+    gateway: String,
+    key: String,
+}
+
+impl Client {
+    pub(super) fn new(gateway: String, key: &str) -> Self {
+        // A proxy named in the environment would be asked for this machine too.
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { http, gateway, key: key.trim().to_owned() }
+    }
+
+    /// Runs a report to its end and returns its CSV file.
+    pub(super) async fn csv_of(&self, report: &str, recipient: Option<&str>) -> String {
+        let notify: Vec<Value> = recipient.map(|to| json!({ "channel": "email", "to": to })).into_iter().collect();
+        let body = json!({ "report": report, "formats": ["csv"], "notify": notify });
+        let call = self.http.post(format!("{}/v1/jobs", self.gateway)).bearer_auth(&self.key).json(&body);
+        let answer = call.send().await.unwrap();
+        assert_eq!(answer.status(), 202, "{report}");
+        let id = answer.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned();
+        eventually(SOON, &format!("{report} is done"), async || {
+            let job: Value = self.get(&format!("/v1/jobs/{id}")).await.json().await.unwrap();
+            assert_ne!(job["state"], "failed", "{job}");
+            if job["state"] == "done" { Ok(()) } else { Err(job["state"].to_string()) }
+        })
+        .await;
+        let file = self.get(&format!("/v1/jobs/{id}/artifacts/csv")).await;
+        file.error_for_status().unwrap().text().await.unwrap()
+    }
+
+    async fn get(&self, path: &str) -> reqwest::Response {
+        self.http.get(format!("{}{path}", self.gateway)).bearer_auth(&self.key).send().await.unwrap()
+    }
+}

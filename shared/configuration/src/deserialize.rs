@@ -1,0 +1,99 @@
+//! Turns the layers, one over the other, into typed settings. Every setting that cannot be read is told, not the first only.
+
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use super::fields::fields;
+use super::load::DEFAULTS;
+use super::{Brand, Config, SettingError, Source};
+
+/// `[section, key]`, or `[family, name, key]` of a source or a tenant.
+type SettingPath<'a> = Vec<&'a str>;
+
+/// Reads every setting. Those that are wrong are noted and keep their default, so that what depends on others can be checked all
+/// the same; the caller must not use the result when there are errors. `defaults` are the settings of `default.toml` alone.
+///
+/// # Errors
+/// When the defaults cannot be read themselves.
+pub(super) fn deserialize(
+    mut settings: Value,
+    mut defaults: Value,
+    errors: &mut Vec<SettingError>,
+) -> Result<Config, SettingError> {
+    spell_scalars(&mut settings);
+    spell_scalars(&mut defaults);
+    let mut complete = settings.clone();
+    complete_tenants(&mut complete);
+    let error = match Config::deserialize(&complete) {
+        Ok(config) => return Ok(config),
+        Err(error) => error,
+    };
+    let mut good = defaults.clone();
+    for path in known_paths(&settings, &defaults) {
+        let mut tried = good.clone();
+        set(&mut tried, &path, &settings);
+        match Config::deserialize(&tried) {
+            Ok(_) => good = tried,
+            Err(error) => errors.push(SettingError::new(path.join("."), error.to_string())),
+        }
+    }
+    if errors.is_empty() {
+        errors.push(SettingError::new("the settings together", error.to_string()));
+    }
+    Config::deserialize(&good).map_err(|error| SettingError::new("default.toml", error.to_string()))
+}
+
+/// Makes every number and boolean a text, as in a variable.
+fn spell_scalars(value: &mut Value) {
+    match value {
+        Value::Object(members) => members.values_mut().for_each(spell_scalars),
+        Value::Array(items) => items.iter_mut().for_each(spell_scalars),
+        Value::Bool(_) | Value::Number(_) => *value = Value::String(value.to_string()),
+        Value::String(_) | Value::Null => {}
+    }
+}
+
+/// Gives each tenant what it leaves to everybody's brand in `[mail]`.
+fn complete_tenants(settings: &mut Value) {
+    let everybody = settings["mail"].clone();
+    let Some(tenants) = settings["tenants"].as_object_mut() else { return };
+    for tenant in tenants.values_mut().filter_map(Value::as_object_mut) {
+        for setting in fields::<Brand>() {
+            tenant.entry(*setting).or_insert_with(|| everybody[*setting].clone());
+        }
+    }
+}
+
+/// Lists the settings that are given and known, in the order of the defaults. Unknown ones were told where the layers were laid.
+fn known_paths<'a>(settings: &'a Value, defaults: &'a Value) -> Vec<SettingPath<'a>> {
+    let sections = defaults.as_object().into_iter().flatten();
+    let mut paths: Vec<SettingPath<'a>> = sections
+        .flat_map(|(section, known)| {
+            known.as_object().into_iter().flatten().map(move |(key, _)| vec![section.as_str(), key])
+        })
+        .filter(|path| settings[path[0]].get(path[1]).is_some())
+        .collect();
+    paths.sort_by_key(|path| place_in_defaults(path[0], path[1]));
+    for (family, keys) in [("sources", fields::<Source>()), ("tenants", fields::<Brand>())] {
+        for (name, member) in settings[family].as_object().into_iter().flatten() {
+            paths.extend(keys.iter().filter(|key| member.get(key).is_some()).map(|key| vec![family, name, *key]));
+        }
+    }
+    paths
+}
+
+fn place_in_defaults(section: &str, key: &str) -> Option<usize> {
+    let start = DEFAULTS.find(&format!("\n[{section}]\n"))?;
+    DEFAULTS.get(start..)?.find(&format!("\n{key} = ")).map(|place| start + place)
+}
+
+/// Copies one setting.
+fn set(to: &mut Value, path: &[&str], from: &Value) {
+    let (mut to_here, mut from_here) = (&mut *to, from);
+    for name in path {
+        to_here = &mut to_here[name];
+        from_here = &from_here[name];
+    }
+    *to_here = from_here.clone();
+    complete_tenants(to);
+}

@@ -1,0 +1,196 @@
+//! How each kind of setting is written in a file or a variable, and read from there. Scalars arrive as texts, whatever they
+//! were in the file: a variable can be nothing else.
+
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serializer};
+use serde_json::Value;
+use url::Url;
+
+use super::Secret;
+use model::job::Lane;
+use model::units::parse_duration;
+
+/// Writes a duration as [`parse_duration`] reads it.
+fn spell_duration(duration: Duration) -> String {
+    humantime::format_duration(duration).to_string().replace(' ', "")
+}
+
+/// A time that passes, never zero.
+pub(super) mod duration {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::{Duration, parse_duration, spell_duration};
+
+    pub(crate) fn serialize<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&spell_duration(*duration))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        match parse_duration(&String::deserialize(from)?) {
+            Ok(duration) if !duration.is_zero() => Ok(duration),
+            Ok(_) => Err(D::Error::custom("must be longer than zero")),
+            Err(message) => Err(D::Error::custom(message)),
+        }
+    }
+}
+
+/// A time after which something happens, or `0`: never.
+pub(super) mod duration_or_never {
+    use serde::de::value::StringDeserializer;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::{Duration, duration, spell_duration};
+
+    #[expect(clippy::ref_option, reason = "serde calls it with a reference to the field")]
+    pub(crate) fn serialize<S: Serializer>(duration: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&duration.map_or_else(|| "0".to_owned(), spell_duration))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+        let text = String::deserialize(from)?;
+        if text.trim() == "0" {
+            return Ok(None);
+        }
+        duration::deserialize(StringDeserializer::new(text)).map(Some)
+    }
+}
+
+/// A value that may be missing: an empty text.
+pub(super) mod optional {
+    use serde::de::value::StringDeserializer;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[expect(clippy::ref_option, reason = "serde calls it with a reference to the field")]
+    pub(crate) fn serialize<S: Serializer, T: Serialize>(value: &Option<T>, to: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => value.serialize(to),
+            None => to.serialize_str(""),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
+    where
+        D: Deserializer<'de>,
+        T: Deserialize<'de>,
+    {
+        let text = String::deserialize(from)?;
+        if text.is_empty() { Ok(None) } else { T::deserialize(StringDeserializer::new(text)).map(Some) }
+    }
+}
+
+/// Retry delays: a list of durations.
+pub(super) mod backoff {
+    use serde::de::Error as _;
+    use serde::{Deserializer, Serializer};
+
+    use super::{parse_duration, spell_duration, texts};
+    use model::retry_schedule::RetrySchedule;
+
+    pub(crate) fn serialize<S: Serializer>(backoff: &RetrySchedule, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(backoff.delays().iter().copied().map(spell_duration))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<RetrySchedule, D::Error> {
+        let delays: Result<Vec<_>, _> = texts(from)?.iter().map(|text| parse_duration(text)).collect();
+        delays.and_then(|delays| RetrySchedule::new(delays).map_err(str::to_owned)).map_err(D::Error::custom)
+    }
+}
+
+/// Reads a whole number that is not below `LEAST`.
+pub(super) fn at_least<'de, const LEAST: u8, D, T>(from: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr + PartialOrd + From<u8>,
+{
+    let text = String::deserialize(from)?;
+    match text.parse::<T>() {
+        Ok(number) if number >= T::from(LEAST) => Ok(number),
+        Ok(_) => Err(D::Error::custom(format!("`{text}` is too small; at least {LEAST} is needed"))),
+        Err(_) => Err(D::Error::custom(format!("`{text}` is not a whole number in range"))),
+    }
+}
+
+/// Reads `true` or `false`, also as people write them in variables.
+pub(super) fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    let text = String::deserialize(from)?;
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "on" | "yes" => Ok(true),
+        "false" | "0" | "off" | "no" => Ok(false),
+        _ => Err(D::Error::custom(format!("`{text}` is neither true nor false"))),
+    }
+}
+
+/// Reads a list: an array in a file, or values parted by commas in a variable.
+pub(super) fn texts<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    match Value::deserialize(from)? {
+        Value::String(text) => {
+            Ok(text.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect())
+        }
+        other => Vec::<String>::deserialize(other).map_err(D::Error::custom),
+    }
+}
+
+/// Reads a list of files and folders.
+pub(super) fn paths<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<std::path::PathBuf>, D::Error> {
+    Ok(texts(from)?.into_iter().map(Into::into).collect())
+}
+
+/// Reads the lanes of a worker.
+pub(super) fn lanes<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Lane>, D::Error> {
+    let names = texts(from)?;
+    if names.is_empty() {
+        return Err(D::Error::custom("at least one lane is needed"));
+    }
+    let lanes: Result<Vec<Lane>, _> = names.iter().map(|name| name.parse()).collect();
+    lanes.map_err(|error| D::Error::custom(format!("{error}; lanes are interactive and bulk")))
+}
+
+/// Reads an address to listen on.
+pub(super) fn address<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(from)?;
+    let wrong = |_| D::Error::custom(format!("`{text}` is not an address; write for example \"127.0.0.1:8080\""));
+    text.parse().map_err(wrong)
+}
+
+/// Reads a log filter.
+pub(super) fn log_filter<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let text = String::deserialize(from)?;
+    match text.parse::<tracing_subscriber::EnvFilter>() {
+        Ok(_) => Ok(text),
+        Err(error) => Err(D::Error::custom(format!("`{text}` is not a log filter: {error}"))),
+    }
+}
+
+/// Reads a value whose `FromStr` says what is wrong.
+pub(super) fn parsed<'de, D, T>(from: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
+    String::deserialize(from)?.parse().map_err(D::Error::custom)
+}
+
+/// Shows where a URL leads and hides its passwords. What cannot be read is hidden as a whole.
+pub(super) fn hide_passwords<S: Serializer>(url: &Secret, to: S) -> Result<S::Ok, S::Error> {
+    let text = url.expose();
+    if text.is_empty() {
+        return to.serialize_str("");
+    }
+    let Ok(mut shown) = text.parse::<Url>() else { return to.serialize_str("(hidden)") };
+    let in_query = |(name, _): (Cow<'_, str>, Cow<'_, str>)| name.contains("password");
+    let changed = (shown.password().is_some() && shown.set_password(Some("hidden")).is_err())
+        || shown.query_pairs().any(in_query);
+    // As it was written where nothing is hidden: a parsed URL may be spelled otherwise.
+    match (changed, shown.password()) {
+        (true, _) => to.serialize_str("(hidden)"),
+        (false, Some(_)) => to.collect_str(&shown),
+        (false, None) => to.serialize_str(text),
+    }
+}

@@ -1,0 +1,100 @@
+//! Commands that work on a configuration: they serve, or go straight to the database and the catalogue.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use runtime::service_args::ConfigArgs;
+use store::Scope;
+use uuid::Uuid;
+
+use super::OutputOptions;
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Keep everything in this folder [default: a temporary one]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// Folder of `<report>.toml` files [default: catalogue.folder of the configuration, else the demo catalogue]
+    pub(crate) folder: Option<PathBuf>,
+    /// Also prepare each query at its source, without running it
+    #[arg(long)]
+    pub(crate) connect: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputOptions,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PrintConfig {
+    #[command(flatten)]
+    pub(crate) output: OutputOptions,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Migrate {
+    #[command(flatten)]
+    pub(crate) output: OutputOptions,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Keys {
+    #[command(subcommand)]
+    pub(crate) command: KeysCommand,
+    /// Print JSON, for programs
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Make a key and print it, once: only its hash is kept
+    Create(CreateKey),
+    /// List keys, newest first, without the keys themselves
+    List {
+        /// Only this tenant's
+        #[arg(long)]
+        tenant: Option<String>,
+    },
+    /// Make a key useless; gateways notice within seconds
+    Revoke {
+        /// The key's id, from `keys list`
+        id: Uuid,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateKey {
+    /// Whose data the key opens
+    #[arg(long, default_value = "default", value_parser = parse_name)]
+    pub(crate) tenant: String,
+    /// Who uses it: jobs belong to the principal that submitted them
+    #[arg(long, default_value = "cli", value_parser = parse_name)]
+    pub(crate) principal: String,
+    /// What it may do: read, write, admin; may be repeated
+    #[arg(long = "scope", default_values = ["read", "write"])]
+    pub(crate) scopes: Vec<Scope>,
+    /// It stops working after this time, for example 90d [default: never]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) expires: Option<Duration>,
+}
+
+/// Tenants and principals stand in routing keys, where dots part the words and stars match them.
+fn parse_name(text: &str) -> Result<String, String> {
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '@' | '.' | '+');
+    if text.is_empty() || text.len() > 100 || !text.chars().all(good) {
+        return Err("use letters, digits and - _ . @ +, at most 100".to_owned());
+    }
+    Ok(text.to_owned())
+}

@@ -1,0 +1,94 @@
+//! What can be said on the command line.
+
+mod gateway;
+mod local;
+
+use clap::{Args, Parser, Subcommand};
+use runtime::service_args::ServiceArgs;
+
+pub(crate) use gateway::{
+    Convert, FetchOptions, GatewayArgs, JobArgs, Jobs, Links, OutageLimit, Reports, Run, Show, Watch,
+};
+pub(crate) use local::{Check, CreateKey, Demo, Keys, KeysCommand, Migrate, PrintConfig};
+
+/// Turns slow reports into jobs: submit, go on working, get a mail with a link.
+///
+/// `waitless up` serves everything from one process, with nothing to install. The other commands talk to that server, or to any
+/// other gateway named by --url and --key.
+#[derive(Debug, Parser)]
+#[command(name = "waitless", version, arg_required_else_help = true, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 all is well; 1 an error, told on standard error; 2 wrong usage; 3 the job failed; \
+4 the job was cancelled; 5 the gateway could not be reached for too long, the job may go on; 130 stopped by Ctrl-C, the job goes on.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve everything from one process: gateway, worker, notifier
+    Up(ServiceArgs),
+    /// Show it all once: start, run a report on demo data, show file, receipt and mail, stop
+    Demo(Demo),
+    /// Run a report and fetch its file
+    Run(Run),
+    /// Make a further format of a finished job from the Parquet file it kept, and fetch it
+    Convert(Convert),
+    /// List your jobs, newest first
+    Jobs(Jobs),
+    /// Show one job: progress, files, receipts, error
+    Show(Show),
+    /// Follow a job to its end
+    Watch(Watch),
+    /// List the links to a job's files and who opened them, or revoke one
+    Links(Links),
+    /// Cancel a job; a running query is stopped
+    Cancel(JobArgs),
+    /// Run a failed job again
+    Replay(JobArgs),
+    /// List the reports, or show one with its parameters
+    Reports(Reports),
+    /// Check a folder of report definitions and say what is wrong, file and line
+    Check(Check),
+    /// Make, list and revoke API keys, directly on the configured database
+    Keys(Keys),
+    /// Bring the configured database to this version and end
+    Migrate(Migrate),
+    /// Print the effective configuration, secrets hidden
+    Config(PrintConfig),
+    /// Print a script that completes commands and options in a shell
+    Completion {
+        /// bash, zsh or fish, among others
+        shell: clap_complete::Shell,
+    },
+}
+
+/// For people or for programs.
+#[derive(Debug, Args)]
+pub(crate) struct OutputOptions {
+    /// Print JSON, for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_is_in_the_documentation() {
+        let page = include_str!("../../../docs/CLI.md");
+        for command in Cli::command().get_subcommands() {
+            let name = command.get_name();
+            assert!(page.contains(&format!("`waitless {name}")), "{name} is not in CLI.md");
+        }
+    }
+}
