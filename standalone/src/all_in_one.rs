@@ -1,4 +1,4 @@
-//! GatewayClient, worker and notifier in one process, on one set of places.
+//! Gateway, worker and notifier in one process, on one set of places.
 
 use std::path::PathBuf;
 

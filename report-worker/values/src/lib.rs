@@ -1,5 +1,5 @@
 //! What sources and formats agree on: how a column says what its values mean, how numbers and times are written as text, and how
-//! many rows travel together.
+//! many rows travel together. What is done once a value is `#[inline]`: it is called from other crates.
 //!
 //! | module | what is in it |
 //! | --- | --- |

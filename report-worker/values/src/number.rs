@@ -4,17 +4,20 @@ use std::fmt::Write;
 
 /// Returns the shortest text that reads back as the same number: `0.1`, `5`, `1e+300`, `NaN`, `-Infinity`.
 #[must_use]
+#[inline]
 pub fn f64_text(buffer: &mut zmij::Buffer, value: f64) -> &str {
     non_finite(value).unwrap_or_else(|| without_zero(buffer.format_finite(value)))
 }
 
 /// Returns the shortest text that reads back as the same single-precision number.
 #[must_use]
+#[inline]
 pub fn f32_text(buffer: &mut zmij::Buffer, value: f32) -> &str {
     non_finite(f64::from(value)).unwrap_or_else(|| without_zero(buffer.format_finite(value)))
 }
 
 /// Writes a decimal number with `scale` digits behind the point, all of them.
+#[inline]
 pub fn write_decimal(out: &mut Vec<u8>, value: i64, scale: usize) {
     let mut buffer = itoa::Buffer::new();
     let digits = buffer.format(value.unsigned_abs()).as_bytes();
@@ -38,6 +41,7 @@ pub fn write_decimal(out: &mut Vec<u8>, value: i64, scale: usize) {
 }
 
 /// Writes what [`f64_text`] returns.
+#[inline]
 pub fn write_f64(out: &mut impl Write, value: f64) {
     // Writing into memory cannot fail.
     let _ = out.write_str(f64_text(&mut zmij::Buffer::new(), value));

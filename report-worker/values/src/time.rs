@@ -5,6 +5,7 @@ const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 /// Returns the word for a date (days, as `i32`) that has no day.
 #[must_use]
+#[inline]
 pub fn infinite_date(days: i64) -> Option<&'static str> {
     const EARLIEST: i64 = i32::MIN as i64;
     const LATEST: i64 = i32::MAX as i64;
@@ -17,6 +18,7 @@ pub fn infinite_date(days: i64) -> Option<&'static str> {
 
 /// Returns the word for a timestamp (microseconds) that has no time.
 #[must_use]
+#[inline]
 pub fn infinite_timestamp(micros: i64) -> Option<&'static str> {
     match micros {
         i64::MAX => Some("infinity"),
@@ -26,6 +28,7 @@ pub fn infinite_timestamp(micros: i64) -> Option<&'static str> {
 }
 
 /// Writes `YYYY-MM-DD`. `days` count from 1970-01-01.
+#[inline]
 pub fn write_date(out: &mut Vec<u8>, days: i64) {
     if let Some(word) = infinite_date(days) {
         out.extend_from_slice(word.as_bytes());
@@ -45,6 +48,7 @@ pub fn write_date(out: &mut Vec<u8>, days: i64) {
 }
 
 /// Writes date and time with `between` between them. `micros` count from 1970-01-01T00:00:00.
+#[inline]
 pub fn write_timestamp(out: &mut Vec<u8>, micros: i64, between: u8) {
     if let Some(word) = infinite_timestamp(micros) {
         out.extend_from_slice(word.as_bytes());
@@ -56,6 +60,7 @@ pub fn write_timestamp(out: &mut Vec<u8>, micros: i64, between: u8) {
 }
 
 /// Writes a point in time, with its `Z`. `micros` count from 1970-01-01T00:00:00Z.
+#[inline]
 pub fn write_instant(out: &mut Vec<u8>, micros: i64) {
     write_timestamp(out, micros, b'T');
     if infinite_timestamp(micros).is_none() {
@@ -64,6 +69,7 @@ pub fn write_instant(out: &mut Vec<u8>, micros: i64) {
 }
 
 /// Writes `HH:MM:SS`, and six digits of fraction where there is one. `micros` count from midnight.
+#[inline]
 pub fn write_time(out: &mut Vec<u8>, micros: u64) {
     let (seconds, fraction) = (micros / 1_000_000, micros % 1_000_000);
     let ([h0, h1], [m0, m1], [s0, s1]) = (pair(seconds / 3600), pair(seconds / 60 % 60), pair(seconds % 60));

@@ -169,3 +169,64 @@ pub enum LogFormat {
     /// One object a line.
     Json,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::DEFAULTS;
+    use super::*;
+
+    fn load(variables: &[(&str, &str)]) -> Config {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Config::from_layers(None, variables).unwrap()
+    }
+
+    #[test]
+    fn what_is_printed_can_be_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("waitless.toml");
+        let others = [
+            ("WAITLESS_MAIL__LATE_AFTER", "0"),
+            ("WAITLESS_MAIL__LOGO", "https://cdn.example.com/logo.png"),
+            ("WAITLESS_WORKER__FONTS", "/fonts/a.ttf,/fonts/b.ttf"),
+            ("WAITLESS_SOURCES__ERP__URL", "sqlite:erp.db"),
+            ("WAITLESS_SOURCES__ERP__MAX_CONNECTIONS", "3"),
+            ("WAITLESS_TENANTS__ACME__COLOR", "#7a1fa2"),
+        ];
+        for variables in [&[][..], &others] {
+            let config = load(variables);
+            std::fs::write(&file, toml::to_string(&config).unwrap()).unwrap();
+            let again = Config::from_layers(Some(&file), std::iter::empty()).unwrap();
+            assert_eq!(format!("{config:?}"), format!("{again:?}"));
+        }
+    }
+
+    #[test]
+    fn the_defaults_and_the_types_have_the_same_settings_in_the_same_order() {
+        let printed = toml::to_string(&load(&[])).unwrap();
+        let names = |text: &str| {
+            let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+            lines.map(|line| line.split(" = ").next().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        // A list may take several lines.
+        let of_lists = |name: &String| name.starts_with([' ', ']']);
+        let printed: Vec<_> = names(&printed).into_iter().filter(|name| !of_lists(name)).collect();
+        assert_eq!(printed, names(DEFAULTS));
+    }
+
+    #[test]
+    fn passwords_are_not_printed() {
+        let config = load(&[
+            ("WAITLESS_DATABASE__URL", "postgres://user:hunter2@db/waitless"),
+            ("WAITLESS_BROKER__URL", "amqp://user:hunter2@broker"),
+            ("WAITLESS_STORAGE__SECRET_ACCESS_KEY", "hunter2"),
+            ("WAITLESS_SERVICE__LINK_SECRET", "hunter2hunter2hunter2hunter2hunter2"),
+            ("WAITLESS_MAIL__URL", "smtp://user:hunter2@mail"),
+            ("WAITLESS_SOURCES__ERP__URL", "mysql://user:hunter2@erp/shop"),
+            ("WAITLESS_SOURCES__CRM__URL", "postgres://crm/shop?user=user&password=hunter2"),
+        ]);
+        for text in [toml::to_string(&config).unwrap(), serde_json::to_string(&config).unwrap()] {
+            assert!(!text.contains("hunter2"), "{text}");
+            assert!(text.contains("postgres://user:hidden@db/waitless") && text.contains("(hidden)"), "{text}");
+        }
+    }
+}

@@ -45,7 +45,7 @@ pub(crate) async fn run_demo(args: Demo) -> CommandResult {
     let everything = AllInOne::build(config, &mut on_progress).await.context("start everything")?;
     bar.clear();
     terminal::print(format!(
-        "GatewayClient, worker and notifier are running on {} (started in {}).",
+        "Gateway, worker and notifier are running on {} (started in {}).",
         everything.address,
         terminal::format_duration(started.elapsed())
     ));

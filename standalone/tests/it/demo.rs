@@ -10,6 +10,7 @@ async fn the_demo_shows_everything_and_ends_well() {
     let said = output_text(&output);
     assert_eq!(output.status.code(), Some(0), "{said}");
     for word in [
+        "Gateway, worker and notifier are running on",
         "was answered with 202",
         "The report is done after",
         "order_key  line_number",
