@@ -3,10 +3,12 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo run test check lint deploy-check bench bench-core bench-formats bench-experience fuzz e2e upgrade screenshots
+.PHONY: help demo run quick test check lint deploy-check bench bench-core bench-formats bench-experience fuzz e2e upgrade screenshots
 
 CARGO ?= cargo
 SECONDS ?= 60
+# What scripts/test builds with as well, so that whoever served first and tests then compiles nothing twice.
+FEATURES := report-worker/failpoints,sources/fuzzing
 
 help: ## Say what there is
 	@echo "Waitless: any slow report becomes a job, and nobody waits."
@@ -14,10 +16,13 @@ help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Start everything, run one report to the end, show it, stop
-	@$(CARGO) run -p standalone --bin waitless -- demo
+	@$(CARGO) run -p standalone --bin waitless --features $(FEATURES) -- demo
 
 run: ## Serve on http://127.0.0.1:8080 with embedded defaults until Ctrl-C
-	@$(CARGO) run -p standalone --bin waitless -- up
+	@$(CARGO) run -p standalone --bin waitless --features $(FEATURES) -- up
+
+quick: ## Run the tests that need no server, no browser and little time: the inner loop, under two minutes
+	@scripts/test quick
 
 test: ## Run every test; installs and starts PostgreSQL and RabbitMQ where needed
 	@scripts/test
@@ -53,16 +58,16 @@ bench-experience: ## Run the benchmarks of what whoever waits sees
 	@WAITLESS_TEST_BUILT=1 $(CARGO) run --release -p bench --bin bench -- experience
 
 e2e: ## Run the tests of whole systems: real processes, real faults
-	@scripts/test -p e2e
+	@scripts/test e2e
 
 upgrade: ## Run processes of another version and of this one together, on one database and broker (FROM=<revision>)
 	@scripts/install-test-services
 	@scripts/build-former $(FROM) >/dev/null
-	@$(CARGO) build --workspace --bins --features report-worker/failpoints
+	@$(CARGO) build --workspace --bins --features $(FEATURES)
 	@WAITLESS_TEST_BUILT=1 WAITLESS_TEST_FORMER="$$(scripts/build-former $(FROM))" \
-	    $(CARGO) test -p e2e --test it upgrade -- --ignored --nocapture
+	    $(CARGO) test --workspace --test it upgrade -- --ignored --nocapture
 
 screenshots: ## Take a picture of every page and mail, in both themes and two widths (PAGES="job form": some only)
 	@scripts/install-browser
-	@$(CARGO) build -p standalone --bin waitless
+	@$(CARGO) build -p standalone --bin waitless --features $(FEATURES)
 	@node e2e/browser/pictures/take.js $(PAGES)

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Stage, download, openBrowser, serveFolder, someone } from './stage.js';
+import { Fixture, download, openBrowser, serveFolder, someone } from './fixture.js';
 
-/** @type {Stage} */
-let stage;
+/** @type {Fixture} */
+let fixture;
 /** @type {import('playwright-core').Browser} */
 let browser;
 /** @type {Awaited<ReturnType<typeof serveFolder>>} */
@@ -11,18 +11,18 @@ let files;
 
 before(async () => {
   files = await serveFolder(new URL('../..', import.meta.url));
-  stage = new Stage({ settings: `[http]\ncors_origins = ["${files.url}"]\n` });
+  fixture = new Fixture({ settings: `[http]\ncors_origins = ["${files.url}"]\n` });
   browser = await openBrowser();
-  await stage.up();
+  await fixture.up();
 });
 after(async () => {
   await browser?.close();
-  await stage?.close();
+  await fixture?.close();
   files?.close();
 });
 
 for (const name of ['plain', 'react']) {
-  const address = () => `${files.url}/examples/${name}.html?${new URLSearchParams({ gateway: stage.url, key: stage.key })}`;
+  const address = () => `${files.url}/examples/${name}.html?${new URLSearchParams({ gateway: fixture.url, key: fixture.key })}`;
 
   test(`the example in ${name} makes a report, and shows it again after a reload`, async () => {
     const { context, faults } = await someone(browser);

@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Stage, download, openBrowser, signIn, someone } from './stage.js';
+import { Fixture, download, openBrowser, signIn, someone } from './fixture.js';
 
-const stage = new Stage();
+const fixture = new Fixture();
 /** @type {import('playwright-core').Browser} */
 let browser;
 
 before(async () => {
   browser = await openBrowser();
-  await stage.up();
+  await fixture.up();
 });
 after(async () => {
   await browser?.close();
-  await stage.close();
+  await fixture.close();
 });
 
 /** More rows than anybody waits for: such a job runs until it is cancelled. */
@@ -21,7 +21,7 @@ const ENDLESS = { rows: 1_000_000_000 };
 /** @param {(page: import('playwright-core').Page, context: import('playwright-core').BrowserContext) => Promise<void>} use */
 async function signedIn(use) {
   const { context, faults } = await someone(browser);
-  await signIn(context, stage);
+  await signIn(context, fixture);
   await use(await context.newPage(), context);
   assert.deepEqual(faults, []);
   await context.close();
@@ -29,8 +29,8 @@ async function signedIn(use) {
 
 /** @param {object} params */
 async function running(params = ENDLESS) {
-  const job = await stage.call('/v1/jobs', { report: 'counting', params });
-  return { id: /** @type {string} */ (job.id), address: `${stage.url}/jobs/${job.id}`, cancel: () => stage.call(`/v1/jobs/${job.id}/cancel`, {}) };
+  const job = await fixture.call('/v1/jobs', { report: 'counting', params });
+  return { id: /** @type {string} */ (job.id), address: `${fixture.url}/jobs/${job.id}`, cancel: () => fixture.call(`/v1/jobs/${job.id}/cancel`, {}) };
 }
 
 /** Waits until the number of rows on a page has grown. @param {import('playwright-core').Page} page */
@@ -74,22 +74,22 @@ test('a page outlives the service being killed and started again', () =>
     const job = await running();
     await page.goto(job.address);
     await rowsGrow(page);
-    await stage.kill();
+    await fixture.kill();
     await page.getByText('The service does not answer').waitFor();
-    await stage.up();
+    await fixture.up();
     await page.getByText('The service does not answer').waitFor({ state: 'detached' });
     await page.getByText('A worker started · attempt 2').waitFor();
     await rowsGrow(page);
     await page.getByRole('button', { name: 'Cancel', exact: true }).click();
     await page.getByRole('button', { name: 'Cancel the job' }).click();
     await page.getByText('Nothing was kept').waitFor();
-    assert.equal((await stage.call(`/v1/jobs/${job.id}`)).state, 'cancelled');
+    assert.equal((await fixture.call(`/v1/jobs/${job.id}`)).state, 'cancelled');
   }));
 
 test('two tabs show the same, and a job of one appears in the other', () =>
   signedIn(async (page, context) => {
     const other = await context.newPage();
-    await Promise.all([page.goto(`${stage.url}/jobs`), other.goto(`${stage.url}/reports/counting`)]);
+    await Promise.all([page.goto(`${fixture.url}/jobs`), other.goto(`${fixture.url}/reports/counting`)]);
     await page.getByRole('heading', { name: 'Jobs' }).waitFor();
     await other.getByLabel('Rows').fill('12');
     await other.getByRole('button', { name: 'Make the report' }).click();
@@ -102,7 +102,7 @@ test('two tabs show the same, and a job of one appears in the other', () =>
 
 test('a failed report says why, can be tried again, and lies with the dead letters', () =>
   signedIn(async (page) => {
-    await page.goto(`${stage.url}/`);
+    await page.goto(`${fixture.url}/`);
     await page.getByRole('button', { name: 'Make Broken' }).click();
     await page.getByRole('link', { name: 'See why' }).click();
     await page.getByRole('heading', { name: /query/i }).waitFor();
@@ -119,9 +119,9 @@ test('a failed report says why, can be tried again, and lies with the dead lette
   }));
 
 test('the page of a link speaks the language of whoever opens it, also without scripts', async () => {
-  const { id } = await stage.call('/v1/jobs', { report: 'fleeting' });
-  let [file] = (await stage.call(`/v1/jobs/${id}`)).artifacts;
-  while (!file) [file] = (await stage.call(`/v1/jobs/${id}`)).artifacts;
+  const { id } = await fixture.call('/v1/jobs', { report: 'fleeting' });
+  let [file] = (await fixture.call(`/v1/jobs/${id}`)).artifacts;
+  while (!file) [file] = (await fixture.call(`/v1/jobs/${id}`)).artifacts;
   const { context } = await someone(browser, { locale: 'fr-FR', javaScriptEnabled: false });
   const page = await context.newPage();
   await page.goto(file.link);
@@ -129,15 +129,15 @@ test('the page of a link speaks the language of whoever opens it, also without s
   while ((await again.count()) === 0) await page.reload();
   await page.getByRole('heading', { name: 'Ce fichier n’est plus conservé' }).waitFor();
   assert.equal(await page.locator('html').getAttribute('lang'), 'fr');
-  await page.goto(`${stage.url}/d/none`);
+  await page.goto(`${fixture.url}/d/none`);
   await page.getByText('Ce lien ne mène nulle part.').waitFor();
   await context.close();
 });
 
 test('the page of a link tells times by the clock of whoever opens it', async () => {
-  const { id } = await stage.call('/v1/jobs', { report: 'counting', params: { rows: 1234 } });
-  let [file] = (await stage.call(`/v1/jobs/${id}`)).artifacts;
-  while (!file) [file] = (await stage.call(`/v1/jobs/${id}`)).artifacts;
+  const { id } = await fixture.call('/v1/jobs', { report: 'counting', params: { rows: 1234 } });
+  let [file] = (await fixture.call(`/v1/jobs/${id}`)).artifacts;
+  while (!file) [file] = (await fixture.call(`/v1/jobs/${id}`)).artifacts;
   const { context, faults } = await someone(browser, { locale: 'de-DE', timezoneId: 'Asia/Kolkata' });
   const page = await context.newPage();
   await page.goto(file.link);
@@ -152,14 +152,14 @@ test('the page of a link tells times by the clock of whoever opens it', async ()
 
 test('an expired link makes its report again with one click, tells when it is ready, and leads to the new file', () =>
   signedIn(async (page) => {
-    const { id } = await stage.call('/v1/jobs', { report: 'fleeting' });
-    await page.goto(`${stage.url}/jobs/${id}`);
+    const { id } = await fixture.call('/v1/jobs', { report: 'fleeting' });
+    await page.goto(`${fixture.url}/jobs/${id}`);
     await page.getByRole('heading', { name: /fleeting.*csv/ }).waitFor();
-    const { artifacts } = await stage.call(`/v1/jobs/${id}`);
+    const { artifacts } = await fixture.call(`/v1/jobs/${id}`);
     await page.goto(artifacts[0].link);
     const again = page.getByRole('button', { name: 'Make it again' });
     while ((await again.count()) === 0) await page.reload();
-    await stage.rewrite('fleeting', (text) => text.replace('"1s"', '"1h"'));
+    await fixture.rewrite('fleeting', (text) => text.replace('"1s"', '"1h"'));
     await again.click();
     const link = page.getByRole('link', { name: 'Download' });
     await link.waitFor();
@@ -180,11 +180,11 @@ test('the first rows are shown while a report is being made', () =>
 
 test('a session that has ended asks to sign in again and comes back to the page', () =>
   signedIn(async (page, context) => {
-    await page.goto(`${stage.url}/jobs`);
+    await page.goto(`${fixture.url}/jobs`);
     await page.getByRole('heading', { name: 'Jobs' }).waitFor();
     await context.clearCookies();
     await page.reload();
-    await page.getByLabel('API key').fill(stage.key);
+    await page.getByLabel('API key').fill(fixture.key);
     await page.getByLabel('API key').press('Enter');
     await page.getByRole('heading', { name: 'Jobs' }).waitFor();
   }));

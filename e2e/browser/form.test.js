@@ -1,29 +1,29 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Stage, openBrowser, signIn, someone } from './stage.js';
+import { Fixture, openBrowser, signIn, someone } from './fixture.js';
 
-const stage = new Stage();
+const fixture = new Fixture();
 /** @type {import('playwright-core').Browser} */
 let browser;
 
 before(async () => {
   browser = await openBrowser();
-  await stage.up();
+  await fixture.up();
 });
 after(async () => {
   await browser?.close();
-  await stage.close();
+  await fixture.close();
 });
 
 async function newPage() {
   const { context, faults } = await someone(browser);
-  await signIn(context, stage);
+  await signIn(context, fixture);
   return { page: await context.newPage(), context, faults };
 }
 
 test('what is wrong is said at its field, and the first one has the focus', async () => {
   const { page, context, faults } = await newPage();
-  await page.goto(`${stage.url}/reports/counting`);
+  await page.goto(`${fixture.url}/reports/counting`);
   await page.getByLabel('Rows').fill('0');
   await page.getByLabel('Day').fill('2025-12-31');
   await page.getByRole('checkbox', { name: 'CSV' }).uncheck({ force: true });
@@ -36,7 +36,7 @@ test('what is wrong is said at its field, and the first one has the focus', asyn
   const described = await rows.evaluate((field) => (field.getAttribute('aria-describedby') ?? '').split(' ').map((id) => document.getElementById(id)?.textContent).join(' '));
   assert.match(described, /1/);
   for (const name of ['rows', 'day', 'formats', 'email']) assert.notEqual(await page.locator(`#field-${name}-wrong`).textContent(), '', name);
-  assert.equal((await stage.call('/v1/jobs')).jobs.length, 0);
+  assert.equal((await fixture.call('/v1/jobs')).jobs.length, 0);
 
   await rows.fill('5');
   assert.equal(await rows.getAttribute('aria-invalid'), null);
@@ -56,7 +56,7 @@ test('what is wrong is said at its field, and the first one has the focus', asyn
 
 test('a report is made and cancelled with the keyboard alone', async () => {
   const { page, context, faults } = await newPage();
-  await page.goto(stage.url);
+  await page.goto(fixture.url);
   await page.getByRole('heading', { name: 'Reports' }).waitFor();
   await page.getByRole('link', { name: 'Options: Counting' }).waitFor();
   const focused = () => page.evaluate(() => document.activeElement?.getAttribute('aria-label') ?? document.activeElement?.textContent?.trim() ?? '');

@@ -1,24 +1,24 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Stage, download, openBrowser, someone } from './stage.js';
+import { Fixture, download, openBrowser, someone } from './fixture.js';
 
-const stage = new Stage({ demo: true });
+const fixture = new Fixture({ demo: true });
 /** @type {import('playwright-core').Browser} */
 let browser;
 
 before(async () => {
   browser = await openBrowser();
-  await stage.up();
+  await fixture.up();
 });
 after(async () => {
   await browser?.close();
-  await stage.close();
+  await fixture.close();
 });
 
 test('a newcomer opens the printed link and has a report with one click', async () => {
   const { context, faults } = await someone(browser);
   const page = await context.newPage();
-  await page.goto(stage.link);
+  await page.goto(fixture.link);
   await page.getByRole('heading', { level: 1, name: 'Reports' }).waitFor();
   assert.equal(new URL(page.url()).hash, '');
   await page.getByText('press Make').waitFor();
@@ -30,12 +30,12 @@ test('a newcomer opens the printed link and has a report with one click', async 
   assert.equal(file.text.trim().split('\n').length, 5);
 
   const other = await (await someone(browser)).context.newPage();
-  await other.goto(stage.link);
+  await other.goto(fixture.link);
   await other.getByText('This link was used before').waitFor();
   await other.getByLabel('API key').fill('wl_nonsense');
   await other.getByRole('button', { name: 'Sign in' }).click();
   await other.getByText('does not open anything').waitFor();
-  await other.getByLabel('API key').fill(stage.key);
+  await other.getByLabel('API key').fill(fixture.key);
   await other.getByRole('button', { name: 'Sign in' }).click();
   await other.getByRole('heading', { level: 1, name: 'Reports' }).waitFor();
   await other.context().close();
@@ -45,10 +45,10 @@ test('a newcomer opens the printed link and has a report with one click', async 
 
 test('a report is found, chosen, watched, checked against its receipt, shared and made again', async () => {
   const { context, faults } = await someone(browser);
-  await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: stage.url });
+  await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: fixture.url });
   const page = await context.newPage();
-  await page.goto(`${stage.url}/jobs`);
-  await page.getByLabel('API key').fill(stage.key);
+  await page.goto(`${fixture.url}/jobs`);
+  await page.getByLabel('API key').fill(fixture.key);
   await page.getByRole('button', { name: 'Sign in' }).click();
   // Signing in leads to where somebody wanted to go.
   await page.getByRole('heading', { level: 1, name: 'Jobs' }).waitFor();
@@ -107,7 +107,7 @@ test('a report is found, chosen, watched, checked against its receipt, shared an
 
   await page.getByRole('button', { name: 'Sign out' }).click();
   await page.getByLabel('API key').waitFor();
-  await page.goto(`${stage.url}/jobs`);
+  await page.goto(`${fixture.url}/jobs`);
   await page.getByLabel('API key').waitFor();
   assert.deepEqual(faults, []);
   await context.close();
@@ -116,8 +116,8 @@ test('a report is found, chosen, watched, checked against its receipt, shared an
 test('a further format is made from the Parquet file that a job kept', async () => {
   const { context, faults } = await someone(browser);
   const page = await context.newPage();
-  await page.goto(`${stage.url}/reports/pricing-summary`);
-  await page.getByLabel('API key').fill(stage.key);
+  await page.goto(`${fixture.url}/reports/pricing-summary`);
+  await page.getByLabel('API key').fill(fixture.key);
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByRole('checkbox', { name: 'CSV' }).uncheck({ force: true });
   await page.getByRole('checkbox', { name: 'Parquet' }).check({ force: true });

@@ -1,5 +1,5 @@
 // Measures what whoever waits sees, and prints it as `bench <name> <value> <unit>`. Not a test: nothing here can fail for being slow.
-import { Stage, openBrowser, settle, signIn, someone } from './stage.js';
+import { Fixture, openBrowser, settle, signIn, someone } from './fixture.js';
 
 const ROUNDS = 7;
 
@@ -9,24 +9,24 @@ const quantile = (values, share) => [...values].sort((a, b) => a - b)[Math.min(v
 /** @param {string} name @param {number} value @param {string} unit */
 const tell = (name, value, unit) => console.log(`bench ${name} ${Math.round(value * 10) / 10} ${unit}`);
 
-const stage = new Stage();
+const fixture = new Fixture();
 const browser = await openBrowser();
 try {
-  await stage.up();
+  await fixture.up();
   await measurePages();
   await measureClicks();
   await measureProgress();
 } finally {
   await browser.close();
-  await stage.close();
+  await fixture.close();
 }
 
 /** Opens a page in a browser that knows nothing yet but who it is. @param {string} path */
 async function open(path) {
   const { context } = await someone(browser);
-  await signIn(context, stage);
+  await signIn(context, fixture);
   const page = await context.newPage();
-  await page.goto(stage.url + path);
+  await page.goto(fixture.url + path);
   await settle(page);
   return { context, page };
 }
@@ -48,7 +48,7 @@ async function measurePages() {
   tell('first_paint_ms', quantile(paints, 0.5), 'ms');
   tell('first_paint_worst_ms', Math.max(...paints), 'ms');
   tell('assets_kb', size / 1000, 'kB');
-  tell('widget_kb', (await (await fetch(`${stage.url}/widget.js`)).arrayBuffer()).byteLength / 1000, 'kB');
+  tell('widget_kb', (await (await fetch(`${fixture.url}/widget.js`)).arrayBuffer()).byteLength / 1000, 'kB');
 }
 
 /** From the click to the frame that shows that it was heard. */
@@ -57,7 +57,7 @@ async function measureClicks() {
   const button = page.getByRole('button', { name: 'Make Counting', exact: true });
   const waits = [];
   for (let round = 0; round < ROUNDS; round++) {
-    await page.goto(stage.url);
+    await page.goto(fixture.url);
     await settle(page);
     const shown = page.evaluate(() => new Promise((resolve) => {
       addEventListener('click', (click) => {
@@ -78,7 +78,7 @@ async function measureClicks() {
 
 /** How old a number of rows gets on the page before the next one takes its place, and how soon one comes after an interruption. */
 async function measureProgress() {
-  const { id } = await stage.call('/v1/jobs', { report: 'counting', params: { rows: 1_000_000_000 }, formats: ['csv'] });
+  const { id } = await fixture.call('/v1/jobs', { report: 'counting', params: { rows: 1_000_000_000 }, formats: ['csv'] });
   const { context, page } = await open(`/jobs/${id}`);
   await page.locator('.rows').filter({ hasText: /\d rows/ }).waitFor();
   const ages = /** @type {number[]} */ (await page.evaluate(() => new Promise((resolve) => {
@@ -112,6 +112,6 @@ async function measureProgress() {
   }
   tell('catch_up_ms', quantile(returns, 0.5), 'ms');
   tell('catch_up_worst_ms', Math.max(...returns), 'ms');
-  await stage.call(`/v1/jobs/${id}/cancel`, {});
+  await fixture.call(`/v1/jobs/${id}/cancel`, {});
   await context.close();
 }

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Stage, download, openBrowser, serve, someone } from './stage.js';
+import { Fixture, download, openBrowser, serve, someone } from './fixture.js';
 
-/** @type {Stage} */
-let stage;
+/** @type {Fixture} */
+let fixture;
 /** @type {import('playwright-core').Browser} */
 let browser;
 /** @type {Awaited<ReturnType<typeof serve>>} */
@@ -14,24 +14,24 @@ let element = '';
 
 before(async () => {
   app = await serve(() => `<!doctype html><html lang="en"><title>Shop</title><h1>Shop</h1>${element}
-    <script type="module" src="${stage.url}/widget.js"></script>
+    <script type="module" src="${fixture.url}/widget.js"></script>
     <script type="module">
       window.told = [];
       await customElements.whenDefined('waitless-report');
-      customElements.get('waitless-report').token = async () => '${stage.key}';
+      customElements.get('waitless-report').token = async () => '${fixture.key}';
       for (const name of ['submitted', 'done', 'failed']) addEventListener('waitless-' + name, (event) => told.push(name));
     </script>`);
-  stage = new Stage({ settings: `[http]\ncors_origins = ["${app.url}"]\n` });
+  fixture = new Fixture({ settings: `[http]\ncors_origins = ["${app.url}"]\n` });
   browser = await openBrowser();
-  await stage.up();
+  await fixture.up();
 });
 after(async () => {
   await browser?.close();
-  await stage?.close();
+  await fixture?.close();
   app?.close();
 });
 
-const jobs = async () => (await stage.call('/v1/jobs')).jobs;
+const jobs = async () => (await fixture.call('/v1/jobs')).jobs;
 
 test('on another origin a button becomes a download, and stays one after a reload', async () => {
   element = '<waitless-report report="counting" params=\'{"rows": 4}\' formats="csv">Export orders</waitless-report>';

@@ -64,7 +64,7 @@ pub(crate) struct Api {
 }
 
 /// Kept until the gateway is gone.
-type Servers = (Option<testing::postgres::Database>, Option<testing::rabbitmq::Broker>);
+type Servers = (Option<testing::postgres::Database>, Option<testing::rabbitmq::VirtualHost>);
 
 pub(crate) const REPORT: &str = r#"
 title = "Numbers"
@@ -289,8 +289,8 @@ async fn serve(stack: Stack, config: &mut Config) -> Servers {
     if stack == Stack::Embedded {
         return (None, None);
     }
-    let database = testing::postgres::private().await.unwrap();
-    let broker = testing::rabbitmq::private().await.unwrap();
+    let database = testing::postgres::fresh_store_database().await.unwrap();
+    let broker = testing::rabbitmq::fresh_vhost().await.unwrap();
     config.database.url = Secret::new(database.url());
     config.broker.url = Secret::new(broker.url());
     (Some(database), Some(broker))

@@ -1,6 +1,6 @@
 /**
  * @import { Page } from 'playwright-core'
- * @import { Stage } from '../stage.js'
+ * @import { Fixture } from '../fixture.js'
  */
 import { readMail } from './mails.js';
 import { ENDLESS } from './traffic.js';
@@ -38,11 +38,11 @@ export const NEWCOMER = [
 
 /**
  * What there is to see once much has happened.
- * @param {Stage} stage
+ * @param {Fixture} fixture
  * @param {Awaited<ReturnType<typeof import('./traffic.js').makeTraffic>>} jobs
  * @returns {Picture[]}
  */
-export function pagesOf(stage, jobs) {
+export function pagesOf(fixture, jobs) {
   const linkOf = (/** @type {import('../../../api/web/sdk/shapes.js').Job} */ job) => job.artifacts[0].link;
   return [
     { name: 'link-sign-in', path: linkOf(jobs.inside), outside: true },
@@ -99,7 +99,7 @@ export function pagesOf(stage, jobs) {
     { name: 'workers', path: '/operations/workers' },
     { name: 'dead-letters', path: '/operations/dead-letters', act: (page) => page.locator('summary').first().click() },
     { name: 'deliveries', path: '/operations/deliveries' },
-    ...stage.mails().map(readMail).map(({ to, subject, html }, at) => ({ name: `mail-${to.split('@')[0]}-${at}`, html: html.replace('<body', `<body data-subject="${subject.replaceAll('"', '')}"`) })),
+    ...fixture.mails().map(readMail).map(({ to, subject, html }, at) => ({ name: `mail-${to.split('@')[0]}-${at}`, html: html.replace('<body', `<body data-subject="${subject.replaceAll('"', '')}"`) })),
   ];
 }
 
@@ -107,11 +107,11 @@ export function pagesOf(stage, jobs) {
  * What stands on pages of other applications.
  * @param {string} app Origin of a page with widgets.
  * @param {string} files Origin of the examples.
- * @param {Stage} stage
+ * @param {Fixture} fixture
  * @returns {Picture[]}
  */
-export function pagesElsewhere(app, files, stage) {
-  const example = (/** @type {string} */ name) => `${files}/examples/${name}.html?${new URLSearchParams({ gateway: stage.url, key: stage.key })}`;
+export function pagesElsewhere(app, files, fixture) {
+  const example = (/** @type {string} */ name) => `${files}/examples/${name}.html?${new URLSearchParams({ gateway: fixture.url, key: fixture.key })}`;
   const exported = async (/** @type {Page} */ page, /** @type {number} */ rows) => {
     await page.getByLabel('Rows').fill(String(rows));
     await page.getByRole('button', { name: 'Export' }).click();

@@ -8,7 +8,7 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Stage, openBrowser, serve, serveFolder, settle, signIn, someone } from '../stage.js';
+import { Fixture, openBrowser, serve, serveFolder, settle, signIn, someone } from '../fixture.js';
 import { NEWCOMER, pagesElsewhere, pagesOf, widgetPage } from './pages.js';
 import { REPORTS, SETTINGS, makeTraffic } from './traffic.js';
 
@@ -26,21 +26,21 @@ const wanted = ({ name }) => WANTED.length === 0 || WANTED.some((word) => name.i
 /**
  * Takes pictures in every theme and width.
  * @param {Browser} browser
- * @param {Stage} stage
+ * @param {Fixture} fixture
  * @param {Picture[]} pictures
  * @param {() => Promise<unknown>} [before] Before each theme and width.
  */
-async function takeAll(browser, stage, pictures, before = async () => {}) {
+async function takeAll(browser, fixture, pictures, before = async () => {}) {
   for (const colorScheme of THEMES) {
     for (const width of WIDTHS) {
       await before();
       const { context, faults } = await someone(browser, { colorScheme, viewport: { width, height: width < 500 ? 844 : 900 } });
       context.setDefaultTimeout(20_000);
-      if (FROM_FILES) await showFiles(context, stage);
+      if (FROM_FILES) await showFiles(context, fixture);
       const page = await context.newPage();
       for (const outside of [true, false]) {
-        if (!outside) await signIn(context, stage);
-        for (const picture of pictures.filter((one) => (one.outside ?? false) === outside).filter(wanted)) await take(page, stage, picture, `${colorScheme}-${width}`);
+        if (!outside) await signIn(context, fixture);
+        for (const picture of pictures.filter((one) => (one.outside ?? false) === outside).filter(wanted)) await take(page, fixture, picture, `${colorScheme}-${width}`);
       }
       await context.close();
       if (faults.length > 0) throw new Error(faults.join('\n'));
@@ -48,8 +48,8 @@ async function takeAll(browser, stage, pictures, before = async () => {}) {
   }
 }
 
-/** @param {Page} page @param {Stage} stage @param {Picture} picture @param {string} look */
-async function take(page, stage, picture, look) {
+/** @param {Page} page @param {Fixture} fixture @param {Picture} picture @param {string} look */
+async function take(page, fixture, picture, look) {
   const { name, path, html, act, after, screen } = picture;
   try {
     // An empty page first: the policy of the last one would forbid a mail's styles.
@@ -57,7 +57,7 @@ async function take(page, stage, picture, look) {
       await page.goto('about:blank');
       await page.setContent(html);
     }
-    if (path) await page.goto(new URL(path, stage.url).href);
+    if (path) await page.goto(new URL(path, fixture.url).href);
     if (path?.startsWith('/')) await settle(page);
     await act?.(page);
     if (path?.startsWith('/')) await settle(page);
@@ -68,9 +68,9 @@ async function take(page, stage, picture, look) {
   }
 }
 
-/** Answers the console's files from the folder they are written in. @param {BrowserContext} context @param {Stage} stage */
-async function showFiles(context, stage) {
-  await context.route(`${stage.url}/assets/**`, (route) => {
+/** Answers the console's files from the folder they are written in. @param {BrowserContext} context @param {Fixture} fixture */
+async function showFiles(context, fixture) {
+  await context.route(`${fixture.url}/assets/**`, (route) => {
     const path = new URL(route.request().url()).pathname.split('/').slice(3).join('/');
     return route.fulfill({ path: join(ROOT, 'api/web', path) });
   });
@@ -86,32 +86,32 @@ function writeIndex() {
 ${names.map((name) => `<h2 id="${name}">${name}</h2><div>${pictures(name)}</div>`).join('\n')}\n`);
 }
 
-/** Ends what runs or waits. @param {Stage} stage */
-async function cancelAll(stage) {
-  const { jobs } = await stage.call('/v1/jobs?limit=200');
-  for (const { id, state } of jobs) if (['pending', 'processing', 'retrying'].includes(state)) await stage.call(`/v1/jobs/${id}/cancel`, {});
+/** Ends what runs or waits. @param {Fixture} fixture */
+async function cancelAll(fixture) {
+  const { jobs } = await fixture.call('/v1/jobs?limit=200');
+  for (const { id, state } of jobs) if (['pending', 'processing', 'retrying'].includes(state)) await fixture.call(`/v1/jobs/${id}/cancel`, {});
 }
 
 if (WANTED.length === 0) rmSync(FOLDER, { recursive: true, force: true });
 mkdirSync(FOLDER, { recursive: true });
-const stage = new Stage({ demo: true });
+const fixture = new Fixture({ demo: true });
 const browser = await openBrowser();
-const app = await serve(() => widgetPage(stage.url, stage.key));
+const app = await serve(() => widgetPage(fixture.url, fixture.key));
 const files = await serveFolder(new URL('../../..', import.meta.url));
 try {
-  await stage.up();
-  await takeAll(browser, stage, NEWCOMER);
-  await stage.kill();
-  stage.addReports(REPORTS, `${SETTINGS}[http]\ncors_origins = ["${app.url}", "${files.url}"]\n`);
-  await stage.up();
-  const jobs = await makeTraffic(stage);
-  await takeAll(browser, stage, pagesOf(stage, jobs));
-  await takeAll(browser, stage, pagesElsewhere(app.url, files.url, stage), () => cancelAll(stage));
+  await fixture.up();
+  await takeAll(browser, fixture, NEWCOMER);
+  await fixture.kill();
+  fixture.addReports(REPORTS, `${SETTINGS}[http]\ncors_origins = ["${app.url}", "${files.url}"]\n`);
+  await fixture.up();
+  const jobs = await makeTraffic(fixture);
+  await takeAll(browser, fixture, pagesOf(fixture, jobs));
+  await takeAll(browser, fixture, pagesElsewhere(app.url, files.url, fixture), () => cancelAll(fixture));
   writeIndex();
   console.log(`${readdirSync(FOLDER).length - 1} pictures: ${join(FOLDER, 'index.html')}`);
 } finally {
   app.close();
   files.close();
   await browser.close();
-  await stage.close();
+  await fixture.close();
 }

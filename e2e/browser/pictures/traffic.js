@@ -1,4 +1,4 @@
-/** @import { Stage } from '../stage.js' */
+/** @import { Fixture } from '../fixture.js' */
 
 /** More rows than anybody waits for. */
 export const ENDLESS = 1_000_000_000;
@@ -61,12 +61,12 @@ const LANGUAGES = ['en', 'de', 'fr', 'es', 'zh'];
 
 /**
  * Makes jobs that are in every state there is, and what belongs to them.
- * @param {Stage} stage
+ * @param {Fixture} fixture
  */
-export async function makeTraffic(stage) {
-  const submit = (/** @type {object} */ body, key = stage.key) => stage.call('/v1/jobs', body, key);
+export async function makeTraffic(fixture) {
+  const submit = (/** @type {object} */ body, key = fixture.key) => fixture.call('/v1/jobs', body, key);
   const mail = (/** @type {string} */ to, language = 'en') => ({ channel: 'email', to, language, time_zone: 'Europe/Berlin' });
-  const end = async (/** @type {object} */ body) => stage.finished((await submit(body)).id);
+  const end = async (/** @type {object} */ body) => fixture.finished((await submit(body)).id);
   const counting = (/** @type {object} */ params, more = {}) => ({ report: 'counting', params, ...more });
 
   const done = await end({ report: 'top-customers', formats: ['xlsx', 'pdf', 'csv'], notify: [mail('ana@example.com')] });
@@ -79,18 +79,18 @@ export async function makeTraffic(stage) {
   // What an arrival is learned from.
   for (let rows = 20_000; rows < 30_000; rows += 1000) await end(counting({ rows, note: `Run of ${rows}` }));
   for (let rows = 1; rows < 16; rows++) await end(counting({ rows, colour: 'blue' }));
-  const other = stage.makeKey('acme');
+  const other = fixture.makeKey('acme');
   await submit({ report: 'pricing-summary', formats: ['xlsx', 'pdf'], notify: [mail('berta@acme.example', 'de')] }, other);
   const revoked = await end(counting({ rows: 3 }));
-  await stage.call(`/v1/jobs/${revoked.id}/artifacts/csv/revoke-link`, {});
+  await fixture.call(`/v1/jobs/${revoked.id}/artifacts/csv/revoke-link`, {});
   for (let opened = 0; opened < 3; opened++) await (await fetch(done.artifacts[0].link)).arrayBuffer();
   const expired = await end({ report: 'fleeting' });
-  const making = await madeAgain(stage, 'again', (text) => text.replace('select 1 as one', `with recursive n (i) as (select 1 union all select i + 1 from n where i < ${ENDLESS}) select i as number from n`));
-  const stuck = await madeAgain(stage, 'again-fails', (text) => text.replace('select 1 as one', OVERFLOW));
+  const making = await madeAgain(fixture, 'again', (text) => text.replace('select 1 as one', `with recursive n (i) as (select 1 union all select i + 1 from n where i < ${ENDLESS}) select i as number from n`));
+  const stuck = await madeAgain(fixture, 'again-fails', (text) => text.replace('select 1 as one', OVERFLOW));
 
   const retrying = await submit({ report: 'unreachable' });
   const cancelled = await submit(counting({ rows: ENDLESS }));
-  await stage.call(`/v1/jobs/${cancelled.id}/cancel`, {});
+  await fixture.call(`/v1/jobs/${cancelled.id}/cancel`, {});
   const endless = counting({ rows: ENDLESS, note: 'A long list' }, { reuse: { max_age: 60 } });
   const running = await submit(endless);
   const joined = await submit(endless);
@@ -101,16 +101,16 @@ export async function makeTraffic(stage) {
 
 /**
  * Opens a link whose file has gone, and presses its button.
- * @param {Stage} stage
+ * @param {Fixture} fixture
  * @param {keyof typeof REPORTS} report
  * @param {(text: string) => string} change What the report becomes in between.
  */
-async function madeAgain(stage, report, change) {
-  const { id } = await stage.call('/v1/jobs', { report });
-  const { artifacts: [{ link }] } = await stage.finished(id);
+async function madeAgain(fixture, report, change) {
+  const { id } = await fixture.call('/v1/jobs', { report });
+  const { artifacts: [{ link }] } = await fixture.finished(id);
   while ((await fetch(link)).status !== 410) await new Promise((resolve) => setTimeout(resolve, 100));
-  await stage.rewrite(report, change);
-  const pressed = await fetch(`${link}/again`, { method: 'POST', headers: { origin: stage.url }, redirect: 'manual' });
+  await fixture.rewrite(report, change);
+  const pressed = await fetch(`${link}/again`, { method: 'POST', headers: { origin: fixture.url }, redirect: 'manual' });
   if (pressed.status >= 400) throw new Error(`${link}/again answers ${pressed.status}: ${await pressed.text()}`);
   return link;
 }

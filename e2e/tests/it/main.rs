@@ -12,6 +12,7 @@ mod client;
 mod coverage;
 mod embedded;
 mod history;
+mod rabbitmq;
 mod stack;
 
 mod command_line;

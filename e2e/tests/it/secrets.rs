@@ -13,10 +13,13 @@ use tokio::net::{TcpListener, TcpStream};
 use uuid::Uuid;
 
 use crate::client::confidential;
+use crate::rabbitmq::ServerChoice;
 use crate::stack::{Stack, metrics_of};
 
 const PARAMETER: &str = "canary-parameter";
 const LINK_SECRET: &str = "canary-link-secret-0123456789abcdef";
+/// The user of the broker, who belongs to the server and not to the virtual host.
+const BROKER_USER: &str = "/api/users/canary";
 /// Queue of the test that gets a copy of every message.
 const SPY: &str = "/api/queues/{vhost}/spy";
 
@@ -71,7 +74,6 @@ async fn take(mut stream: TcpStream, taken: Arc<Mutex<Vec<u8>>>) {
 
 /// Starts a system with a canary as every secret it is given, and everything it can log turned on.
 async fn start(s3: &S3, collector: &Collector) -> Stack {
-    let rabbitmq = testing::rabbitmq::Options { management: true, configuration: Vec::new() };
     let settings = vec![
         ("WAITLESS_TELEMETRY__LOG", "debug".to_owned()),
         ("WAITLESS_TELEMETRY__OTLP_ENDPOINT", format!("http://127.0.0.1:{}", collector.port)),
@@ -82,7 +84,7 @@ async fn start(s3: &S3, collector: &Collector) -> Stack {
         ("WAITLESS_STORAGE__ACCESS_KEY_ID", S3::ACCESS_KEY_ID.to_owned()),
         ("WAITLESS_STORAGE__SECRET_ACCESS_KEY", S3::SECRET_ACCESS_KEY.to_owned()),
     ];
-    let mut stack = Stack::prepare(rabbitmq, settings).await;
+    let mut stack = Stack::prepare(ServerChoice::SharedServer, settings).await;
     for user in ["canary_store", "canary_source"] {
         let role = format!("create role {user} superuser login password '{user}-password'");
         stack.postgres.sql(&role).await.unwrap();
@@ -92,8 +94,10 @@ async fn start(s3: &S3, collector: &Collector) -> Stack {
         let url = stack.postgres.url();
         stack.set(name, with_credentials(&url, &format!("{user}:{user}-password")));
     }
-    stack.rabbitmq.ctl(&["add_user", "canary", "canary-broker-password"]).await.unwrap();
-    stack.rabbitmq.ctl(&["set_permissions", "canary", ".*", ".*", ".*"]).await.unwrap();
+    let user = json!({"password": "canary-broker-password", "tags": ""});
+    let everything = json!({"configure": ".*", "write": ".*", "read": ".*"});
+    stack.rabbitmq.manage("PUT", BROKER_USER, Some(&user)).await.unwrap();
+    stack.rabbitmq.manage("PUT", "/api/permissions/{vhost}/canary", Some(&everything)).await.unwrap();
     let (broker, mail) = (stack.rabbitmq.url(), stack.smtp.url());
     stack.set("WAITLESS_BROKER__URL", with_credentials(&broker, "canary:canary-broker-password"));
     stack.set("WAITLESS_MAIL__URL", with_credentials(&mail, "canary:canary-mail-password"));
@@ -185,6 +189,7 @@ async fn no_secret_token_signed_url_or_sensitive_parameter_is_told_to_anybody_it
     let traces = collector.text();
     assert!(traces.contains("/v1/traces") && traces.contains(&done.id.to_string()), "no trace of the job was sent");
     check(&secrets, "a trace", &traces);
+    stack.rabbitmq.manage("DELETE", BROKER_USER, None).await.unwrap();
 }
 
 async fn read(stack: &Stack, id: Uuid, what: &str) -> String {

@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::client::{Answer, Client};
 use crate::coverage::Coverage;
 use crate::history;
+use crate::rabbitmq::{self, Rabbitmq};
 
 /// Longer than anything should take; tests end well before.
 pub(crate) const SOON: Duration = Duration::from_secs(100);
@@ -30,7 +31,7 @@ pub(crate) struct Options {
     pub(crate) gateways: usize,
     pub(crate) workers: usize,
     pub(crate) notifiers: usize,
-    pub(crate) rabbitmq: testing::rabbitmq::Options,
+    pub(crate) rabbitmq: rabbitmq::ServerChoice,
     pub(crate) settings: Vec<(&'static str, String)>,
 }
 
@@ -45,7 +46,7 @@ pub(crate) struct Stack {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) smtp: testing::smtp::Smtp,
     pub(crate) postgres: testing::postgres::Server,
-    pub(crate) rabbitmq: testing::rabbitmq::Server,
+    pub(crate) rabbitmq: Rabbitmq,
     settings: Vec<(String, String)>,
     config: Config,
     folder: tempfile::TempDir,
@@ -55,6 +56,12 @@ impl Stack {
     /// Starts servers, a gateway, a notifier and workers.
     pub(crate) async fn start(workers: usize) -> Self {
         Self::start_with(Options { gateways: 1, workers, notifiers: 1, ..Options::default() }).await
+    }
+
+    /// Starts the same with a RabbitMQ of its own, to be mistreated.
+    pub(crate) async fn start_with_own_rabbitmq(workers: usize) -> Self {
+        let rabbitmq = rabbitmq::ServerChoice::OwnServer(testing::rabbitmq::Options::default());
+        Self::start_with(Options { gateways: 1, workers, notifiers: 1, rabbitmq, ..Options::default() }).await
     }
 
     /// Starts a system as `options` want it.
@@ -73,12 +80,8 @@ impl Stack {
     }
 
     /// Starts the servers only, with the schema and an API key in the database.
-    pub(crate) async fn prepare(rabbitmq: testing::rabbitmq::Options, more: Vec<(&'static str, String)>) -> Self {
-        let servers = tokio::join!(
-            testing::postgres::Server::start(),
-            testing::rabbitmq::Server::start_with(rabbitmq),
-            testing::smtp::start()
-        );
+    pub(crate) async fn prepare(choice: rabbitmq::ServerChoice, more: Vec<(&'static str, String)>) -> Self {
+        let servers = tokio::join!(testing::postgres::Server::start(), Rabbitmq::start(choice), testing::smtp::start());
         let (postgres, rabbitmq, smtp) = (servers.0.unwrap(), servers.1.unwrap(), servers.2.unwrap());
         let folder = tempfile::tempdir().unwrap();
         let mut settings = common_settings(folder.path());
@@ -253,7 +256,7 @@ impl Stack {
     /// Sends every work queue's messages into nothing.
     pub(crate) async fn purge_every_queue(&self) {
         for queue in Queue::ALL {
-            self.rabbitmq.ctl(&["purge_queue", &queue.name()]).await.unwrap();
+            self.rabbitmq.vhost().purge(&queue.name()).await.unwrap();
         }
     }
 }

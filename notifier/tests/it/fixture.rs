@@ -75,7 +75,8 @@ impl Fixture {
         let keep: Box<dyn Any> = match stack {
             Stack::Embedded => Box::new(folder),
             Stack::Production => {
-                let (database, broker) = (postgres::private().await.unwrap(), rabbitmq::private().await.unwrap());
+                let (database, broker) =
+                    (postgres::fresh_store_database().await.unwrap(), rabbitmq::fresh_vhost().await.unwrap());
                 config.database.url = Secret::new(database.url());
                 config.broker.url = Secret::new(broker.url());
                 Box::new((folder, database, broker))

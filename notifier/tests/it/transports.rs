@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use notifier::channel::SendError;
 use notifier::email::{FolderTransport, MailTransport, OutgoingMail, SmtpTransport};
 use testing::smtp::{self, Behaviour};
-use testing::tls::Authority;
+use testing::tls::CertificateAuthority;
 
 use crate::facts::id;
 
@@ -148,8 +148,8 @@ async fn user_and_password_come_from_the_url_and_are_not_shown() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn smtp_over_tls_keeps_the_contract_with_a_server_one_trusts() {
-    let authority = Authority::of(&["127.0.0.1"]).unwrap();
-    let stranger = Authority::of(&["127.0.0.1"]).unwrap();
+    let authority = CertificateAuthority::of(&["127.0.0.1"]).unwrap();
+    let stranger = CertificateAuthority::of(&["127.0.0.1"]).unwrap();
     let (plain, upgraded) = (smtp::start().await.unwrap(), smtp::start_with_starttls(&authority).await.unwrap());
     let wrapped = authority.in_front_of(([127, 0, 0, 1], plain.port()).into()).await.unwrap();
     for (scheme, port, server) in [("smtps", wrapped.port(), &plain), ("smtp", upgraded.port(), &upgraded)] {

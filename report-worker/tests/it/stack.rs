@@ -59,7 +59,8 @@ impl Stack {
     /// PostgreSQL, RabbitMQ and a folder.
     pub(crate) async fn real() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (database, broker) = tokio::join!(testing::postgres::private(), testing::rabbitmq::private());
+        let (database, broker) =
+            tokio::join!(testing::postgres::fresh_store_database(), testing::rabbitmq::fresh_vhost());
         let (database, broker) = (database.unwrap(), broker.unwrap());
         let mut config = settings(folder.path());
         config.database.url = Secret::new(database.url());

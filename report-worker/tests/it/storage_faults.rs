@@ -4,7 +4,7 @@ use configuration::Secret;
 use model::job::JobState;
 use model::problem::ProblemKind;
 use model::units::ByteSize;
-use testing::s3::{Fault, On, S3};
+use testing::s3::{Fault, Operation, S3};
 use testing::source::SourceDatabase;
 
 use crate::losses::worker_process;
@@ -40,13 +40,13 @@ async fn a_storage_that_refuses_part_seven_fails_the_job_and_keeps_no_part() {
         .await;
     stack.config.worker.max_bytes = ByteSize(1 << 30);
     let worker = stack.start_worker().await;
-    server.fail_after(6, On::Part, Fault::Answer(403));
+    server.fail_after(6, Operation::Part, Fault::Answer(403));
     let id = stack.submit(&megabytes(45)).await;
     let job = stack.wait_for(id, JobState::Failed).await;
     let problem = job.error.unwrap();
     assert_eq!(problem.kind, ProblemKind::StorageUnavailable, "{problem}");
     assert!(problem.detail.contains("upload a part"), "{problem}");
-    assert!(server.requests(On::Part) > 6, "{} parts", server.requests(On::Part));
+    assert!(server.requests(Operation::Part) > 6, "{} parts", server.requests(Operation::Part));
     assert!(job.artifacts.is_empty());
     server.heal();
     testing::eventually(SOON, "every upload is aborted", async || server.unfinished_uploads().unwrap() == 0).await;

@@ -6,30 +6,30 @@ use std::panic::Location;
 use std::time::{Duration, Instant};
 
 /// What one look found: `bool`, `Option<T>` or `Result<T, E>`.
-pub trait Look {
+pub trait Observation {
     /// What is handed on once it is there.
-    type Found;
+    type Value;
     /// Says what was found, or what was seen instead (may be empty).
-    fn found(self) -> Result<Self::Found, String>;
+    fn into_result(self) -> Result<Self::Value, String>;
 }
 
-impl Look for bool {
-    type Found = ();
-    fn found(self) -> Result<(), String> {
+impl Observation for bool {
+    type Value = ();
+    fn into_result(self) -> Result<(), String> {
         if self { Ok(()) } else { Err(String::new()) }
     }
 }
 
-impl<T> Look for Option<T> {
-    type Found = T;
-    fn found(self) -> Result<T, String> {
+impl<T> Observation for Option<T> {
+    type Value = T;
+    fn into_result(self) -> Result<T, String> {
         self.ok_or_else(String::new)
     }
 }
 
-impl<T, E: Display> Look for Result<T, E> {
-    type Found = T;
-    fn found(self) -> Result<T, String> {
+impl<T, E: Display> Observation for Result<T, E> {
+    type Value = T;
+    fn into_result(self) -> Result<T, String> {
         self.map_err(|error| format!("{error:#}"))
     }
 }
@@ -39,11 +39,11 @@ impl<T, E: Display> Look for Result<T, E> {
 /// # Panics
 /// When it is not there after `deadline`, with `what` and what the last look saw.
 #[track_caller]
-pub fn eventually<L: Look>(
+pub fn eventually<L: Observation>(
     deadline: Duration,
     what: &str,
     mut look: impl AsyncFnMut() -> L,
-) -> impl Future<Output = L::Found> {
+) -> impl Future<Output = L::Value> {
     let caller = Location::caller();
     async move {
         let start = Instant::now();
@@ -52,7 +52,7 @@ pub fn eventually<L: Look>(
         loop {
             let left = deadline.saturating_sub(start.elapsed());
             if let Ok(looked) = tokio::time::timeout(left.max(Duration::from_millis(1)), look()).await {
-                match looked.found() {
+                match looked.into_result() {
                     Ok(found) => return found,
                     Err(instead) => seen = instead,
                 }

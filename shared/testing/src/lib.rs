@@ -1,7 +1,7 @@
 //! What tests of Waitless stand on: private servers, a proxy that breaks connections, and our own processes.
 
 pub mod broker_conformance;
-pub mod clock;
+pub mod fake_clock;
 pub mod mariadb;
 pub mod pdf;
 pub mod postgres;
@@ -17,11 +17,12 @@ pub mod tls;
 pub mod workbook;
 
 mod account;
+mod environment;
 mod eventually;
-mod guard;
 mod http;
 mod port;
+mod process_tree;
+mod reaper;
 mod run;
-mod tree;
 
-pub use eventually::{Look, eventually};
+pub use eventually::{Observation, eventually};

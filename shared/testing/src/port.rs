@@ -19,7 +19,7 @@ const RANGE: std::ops::Range<u16> = 15_000..31_000;
 impl Port {
     /// Reserves a port.
     pub(crate) fn reserve() -> anyhow::Result<Port> {
-        let folder = std::env::temp_dir().join(format!("waitless-test-ports-{}", crate::run::account_id()?));
+        let folder = std::env::temp_dir().join(format!("waitless-test-ports-{}", crate::environment::account_id()?));
         std::fs::create_dir_all(&folder).context("make the folder of reserved ports")?;
         let size = u32::from(RANGE.end - RANGE.start);
         let seed = uuid::Uuid::new_v4().as_u128();

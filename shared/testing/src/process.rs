@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use crate::port::Port;
-use crate::tree::Tree;
+use crate::process_tree::ProcessTree;
+
+/// What everything is built with, as the tests themselves are: one build serves all.
+const FEATURES: &str = "report-worker/failpoints,report-worker/fuzzing";
 
 /// A process that is about to be started.
 #[derive(Debug)]
@@ -24,7 +27,7 @@ pub struct Builder {
 #[derive(Debug)]
 pub struct Process {
     name: String,
-    tree: Tree,
+    tree: ProcessTree,
     port: Port,
     folder: tempfile::TempDir,
 }
@@ -54,7 +57,8 @@ impl Builder {
     /// # Errors
     /// When no folder is named.
     pub fn of_former_version(mut self) -> anyhow::Result<Builder> {
-        let folder = crate::run::named("WAITLESS_TEST_FORMER").context("run `make upgrade FROM=<revision>`")?;
+        let folder =
+            crate::environment::variable("WAITLESS_TEST_FORMER").context("run `make upgrade FROM=<revision>`")?;
         self.folder = Some(folder.into());
         Ok(self)
     }
@@ -76,7 +80,7 @@ impl Builder {
             Some(folder) => folder.join(&self.name),
             None => built(&self.name).await?,
         };
-        let (port, folder) = (Port::reserve()?, crate::run::own_folder(&self.name)?);
+        let (port, folder) = (Port::reserve()?, crate::environment::own_folder(&self.name)?);
         let mut command = limited(program, self.largest_file);
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("WAITLESS_")) {
             command.env_remove(name);
@@ -85,9 +89,9 @@ impl Builder {
         command.args(&self.arguments).envs(self.environment).current_dir(folder.path());
         let log = std::fs::File::create(folder.path().join("log"))?;
         command.stdout(log.try_clone()?).stderr(log);
-        let tree = Tree::spawn(&mut command)?;
-        crate::guard::note(folder.path(), &[&tree])?;
-        crate::guard::watch(std::process::id(), folder.path())?;
+        let tree = ProcessTree::spawn(&mut command)?;
+        crate::reaper::register(folder.path(), &[&tree])?;
+        crate::reaper::watch(std::process::id(), folder.path())?;
         Ok(Process { name: self.name, tree, port, folder })
     }
 
@@ -224,8 +228,8 @@ fn limited(program: PathBuf, largest_file: Option<u64>) -> Command {
 /// # Errors
 /// When it cannot be built.
 pub async fn built(name: &str) -> anyhow::Result<PathBuf> {
-    let folder = crate::run::profile_folder()?;
-    if crate::run::named("WAITLESS_TEST_BUILT").is_none() {
+    let folder = crate::environment::profile_folder()?;
+    if crate::environment::variable("WAITLESS_TEST_BUILT").is_none() {
         crate::run::once("binaries", || build(folder.clone())).await?;
     }
     let program = folder.join(name);
@@ -234,16 +238,32 @@ pub async fn built(name: &str) -> anyhow::Result<PathBuf> {
 }
 
 async fn build(folder: PathBuf) -> anyhow::Result<()> {
-    let cargo = crate::run::named("CARGO").unwrap_or_else(|| "cargo".to_owned());
+    let cargo = crate::environment::variable("CARGO").unwrap_or_else(|| "cargo".to_owned());
     let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
     let mut command = tokio::process::Command::new(cargo);
-    // With the failpoints, as the tests themselves are built: one build serves both.
-    command.args(["build", "--workspace", "--bins", "--features", "report-worker/failpoints", "--quiet"]);
-    command.arg("--target-dir").arg(crate::run::target_folder()?);
+    command.args(["build", "--workspace", "--bins", "--features", FEATURES, "--quiet"]);
+    command.arg("--target-dir").arg(crate::environment::target_folder()?);
     if folder.ends_with("release") {
         command.arg("--release");
     }
     let output = command.current_dir(workspace).kill_on_drop(true).output().await.context("run cargo")?;
     anyhow::ensure!(output.status.success(), "cannot build: {}", String::from_utf8_lossy(&output.stderr));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_build_has_the_same_features() {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+        for (file, line) in [("Makefile", "FEATURES := "), ("scripts/test", "features=")] {
+            let text = std::fs::read_to_string(format!("{root}/{file}")).unwrap();
+            assert!(
+                text.lines().any(|found| found == format!("{line}{FEATURES}")),
+                "{file} builds with other features"
+            );
+        }
+    }
 }

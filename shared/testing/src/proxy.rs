@@ -21,13 +21,13 @@ struct Direction {
 
 /// What the proxy does at present.
 #[derive(Debug, Clone, Copy, Default)]
-struct Weather {
+struct LinkConditions {
     /// New connections are closed at once.
     refusing: bool,
     requests: Direction,
     answers: Direction,
     /// Connections made under a lower number are over.
-    era: u64,
+    generation: u64,
     /// They end with a reset rather than in order.
     reset: bool,
 }
@@ -36,7 +36,7 @@ struct Weather {
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
-    weather: watch::Sender<Weather>,
+    conditions: watch::Sender<LinkConditions>,
     connections: Arc<AtomicUsize>,
     accepting: tokio::task::JoinHandle<()>,
 }
@@ -48,10 +48,10 @@ pub struct Proxy {
 pub async fn start(target: impl Into<String>) -> anyhow::Result<Proxy> {
     let (listener, target) = (TcpListener::bind(("127.0.0.1", 0)).await.context("start the proxy")?, target.into());
     let address = listener.local_addr()?;
-    let weather = watch::Sender::new(Weather::default());
+    let conditions = watch::Sender::new(LinkConditions::default());
     let connections = Arc::new(AtomicUsize::new(0));
-    let accepting = tokio::spawn(accept(listener, target, weather.subscribe(), connections.clone()));
-    Ok(Proxy { address, weather, connections, accepting })
+    let accepting = tokio::spawn(accept(listener, target, conditions.subscribe(), connections.clone()));
+    Ok(Proxy { address, conditions, connections, accepting })
 }
 
 impl Proxy {
@@ -78,44 +78,46 @@ impl Proxy {
 
     /// Closes every connection; new ones are welcome.
     pub fn cut(&self) {
-        self.weather.send_modify(|now| (now.era, now.reset) = (now.era + 1, false));
+        self.conditions.send_modify(|now| (now.generation, now.reset) = (now.generation + 1, false));
     }
 
     /// Resets every connection; new ones are welcome.
     pub fn reset(&self) {
-        self.weather.send_modify(|now| (now.era, now.reset) = (now.era + 1, true));
+        self.conditions.send_modify(|now| (now.generation, now.reset) = (now.generation + 1, true));
     }
 
     /// Closes every connection, and new ones at once, until healed.
     pub fn refuse(&self) {
         self.cut();
-        self.weather.send_modify(|now| now.refusing = true);
+        self.conditions.send_modify(|now| now.refusing = true);
     }
 
     /// Keeps connections open and takes new ones, but nothing arrives, until healed: a black hole.
     pub fn hold(&self) {
-        self.weather.send_modify(|now| (now.requests.held, now.answers.held) = (true, true));
+        self.conditions.send_modify(|now| (now.requests.held, now.answers.held) = (true, true));
     }
 
     /// Requests arrive and answers do not, until healed. Cut before healing, and the answers are lost for ever.
     pub fn hold_answers(&self) {
-        self.weather.send_modify(|now| now.answers.held = true);
+        self.conditions.send_modify(|now| now.answers.held = true);
     }
 
     /// Everything takes this much longer, each way.
     pub fn delay(&self, by: Duration) {
-        self.weather.send_modify(|now| (now.requests.delay, now.answers.delay) = (by, by));
+        self.conditions.send_modify(|now| (now.requests.delay, now.answers.delay) = (by, by));
     }
 
     /// Each way carries at most this many bytes a second and connection.
     pub fn throttle(&self, bytes_per_second: u32) {
         let limit = Some(bytes_per_second);
-        self.weather.send_modify(|now| (now.requests.bytes_per_second, now.answers.bytes_per_second) = (limit, limit));
+        self.conditions
+            .send_modify(|now| (now.requests.bytes_per_second, now.answers.bytes_per_second) = (limit, limit));
     }
 
     /// Carries everything again. What was held arrives now.
     pub fn heal(&self) {
-        self.weather.send_modify(|now| *now = Weather { era: now.era, ..Weather::default() });
+        self.conditions
+            .send_modify(|now| *now = LinkConditions { generation: now.generation, ..LinkConditions::default() });
     }
 }
 
@@ -129,20 +131,20 @@ impl Drop for Proxy {
 async fn accept(
     listener: TcpListener,
     target: String,
-    weather: watch::Receiver<Weather>,
+    conditions: watch::Receiver<LinkConditions>,
     connections: Arc<AtomicUsize>,
 ) {
     while let Ok((client, _)) = listener.accept().await {
-        if weather.borrow().refusing {
+        if conditions.borrow().refusing {
             continue;
         }
         connections.fetch_add(1, Ordering::SeqCst);
-        tokio::spawn(carry(client, target.clone(), weather.clone()));
+        tokio::spawn(forward(client, target.clone(), conditions.clone()));
     }
 }
 
-async fn carry(mut client: TcpStream, target: String, weather: watch::Receiver<Weather>) {
-    let era = weather.borrow().era;
+async fn forward(mut client: TcpStream, target: String, conditions: watch::Receiver<LinkConditions>) {
+    let generation = conditions.borrow().generation;
     let Ok(mut server) = TcpStream::connect(&target).await else { return };
     let _nodelay = client.set_nodelay(true).and(server.set_nodelay(true));
     {
@@ -150,41 +152,41 @@ async fn carry(mut client: TcpStream, target: String, weather: watch::Receiver<W
         let (from_server, to_server) = server.split();
         let both = async {
             tokio::join!(
-                pump(from_client, to_server, weather.clone(), |now| now.requests),
-                pump(from_server, to_client, weather.clone(), |now| now.answers)
+                copy(from_client, to_server, conditions.clone(), |now| now.requests),
+                copy(from_server, to_client, conditions.clone(), |now| now.answers)
             )
         };
         tokio::select! {
             _ = both => {}
-            () = over(weather.clone(), era) => {}
+            () = generation_ended(conditions.clone(), generation) => {}
         }
     }
-    let now = *weather.borrow();
-    if now.era != era && now.reset {
+    let now = *conditions.borrow();
+    if now.generation != generation && now.reset {
         let _best_effort = client.set_zero_linger().and(server.set_zero_linger());
     }
 }
 
-/// Waits until connections of this era are to end.
-async fn over(mut weather: watch::Receiver<Weather>, era: u64) {
+/// Waits until connections of this generation are to end.
+async fn generation_ended(mut conditions: watch::Receiver<LinkConditions>, generation: u64) {
     // An error means that the proxy itself is gone.
-    let _gone = weather.wait_for(|now| now.era != era).await;
+    let _gone = conditions.wait_for(|now| now.generation != generation).await;
 }
 
-async fn pump(
+async fn copy(
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
-    mut weather: watch::Receiver<Weather>,
-    direction: impl Fn(&Weather) -> Direction,
+    mut conditions: watch::Receiver<LinkConditions>,
+    direction: impl Fn(&LinkConditions) -> Direction,
 ) {
     let mut buffer = vec![0_u8; 16 * 1024];
     while let Ok(count) = from.read(&mut buffer).await {
-        // The weather may have changed while it was read; what is held waits here, unlost.
-        let Ok(now) = weather.wait_for(|now| !direction(now).held).await.map(|now| direction(&now)) else { return };
+        // The conditions may have changed while it was read; what is held waits here, unlost.
+        let Ok(now) = conditions.wait_for(|now| !direction(now).held).await.map(|now| direction(&now)) else { return };
         if count == 0 {
             break;
         }
-        tokio::time::sleep(now.delay + pace(count, now.bytes_per_second)).await;
+        tokio::time::sleep(now.delay + transmission_time(count, now.bytes_per_second)).await;
         if to.write_all(&buffer[..count]).await.is_err() {
             break;
         }
@@ -192,7 +194,7 @@ async fn pump(
     let _half_closed = to.shutdown().await;
 }
 
-fn pace(bytes: usize, bytes_per_second: Option<u32>) -> Duration {
+fn transmission_time(bytes: usize, bytes_per_second: Option<u32>) -> Duration {
     let bytes = f64::from(u32::try_from(bytes).unwrap_or(u32::MAX));
     bytes_per_second.map_or(Duration::ZERO, |limit| Duration::from_secs_f64(bytes / f64::from(limit.max(1))))
 }

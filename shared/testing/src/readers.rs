@@ -14,12 +14,12 @@ const PACKAGES: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../
 /// # Errors
 /// When there is none with these packages; the text says what to do.
 pub fn python() -> anyhow::Result<PathBuf> {
-    if let Some(named) = crate::run::named(VARIABLE) {
+    if let Some(named) = crate::environment::variable(VARIABLE) {
         return Ok(PathBuf::from(named));
     }
-    let cache = crate::run::named("XDG_CACHE_HOME")
+    let cache = crate::environment::variable("XDG_CACHE_HOME")
         .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(crate::run::named("HOME")?).join(".cache")))
+        .or_else(|| Some(PathBuf::from(crate::environment::variable("HOME")?).join(".cache")))
         .context("neither HOME nor XDG_CACHE_HOME is set")?;
     let folder = cache.join("waitless/readers");
     let installed = std::fs::read_to_string(folder.join("readers.txt")).unwrap_or_default();

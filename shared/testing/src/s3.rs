@@ -1,7 +1,7 @@
 //! An S3 server in this process that checks signatures, keeps objects in a temporary folder, and fails on demand.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use anyhow::Context;
 use futures_util::StreamExt;
@@ -9,6 +9,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use s3s::Body;
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
@@ -16,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// Which requests are meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum On {
+pub enum Operation {
     /// Every request.
     Any,
     /// `PUT` of a whole object.
@@ -54,8 +55,8 @@ pub enum Fault {
 
 /// A fault, after how many requests it comes, and how often.
 #[derive(Debug)]
-struct Planned {
-    on: On,
+struct PlannedFault {
+    operation: Operation,
     fault: Fault,
     after: usize,
     left: usize,
@@ -63,8 +64,8 @@ struct Planned {
 
 #[derive(Debug, Default)]
 struct State {
-    faults: Vec<Planned>,
-    requests: Vec<On>,
+    faults: Vec<PlannedFault>,
+    requests: Vec<Operation>,
 }
 
 /// A running server with one empty bucket. Ends when dropped.
@@ -116,29 +117,34 @@ impl S3 {
     }
 
     /// Lets the next `times` requests of one kind fail.
-    pub fn fail_next(&self, times: usize, on: On, fault: Fault) {
-        self.lock().faults.push(Planned { on, fault, after: 0, left: times });
+    pub fn fail_next(&self, times: usize, operation: Operation, fault: Fault) {
+        self.state.lock().faults.push(PlannedFault { operation, fault, after: 0, left: times });
     }
 
     /// Lets every request of one kind fail after the next `good` ones, until healed.
-    pub fn fail_after(&self, good: usize, on: On, fault: Fault) {
-        self.lock().faults.push(Planned { on, fault, after: good, left: usize::MAX });
+    pub fn fail_after(&self, good: usize, operation: Operation, fault: Fault) {
+        self.state.lock().faults.push(PlannedFault { operation, fault, after: good, left: usize::MAX });
     }
 
     /// Lets every request of one kind fail, until healed.
-    pub fn fail_always(&self, on: On, fault: Fault) {
-        self.fail_next(usize::MAX, on, fault);
+    pub fn fail_always(&self, operation: Operation, fault: Fault) {
+        self.fail_next(usize::MAX, operation, fault);
     }
 
     /// Lets nothing fail any more.
     pub fn heal(&self) {
-        self.lock().faults.clear();
+        self.state.lock().faults.clear();
     }
 
     /// How many requests of one kind there were.
     #[must_use]
-    pub fn requests(&self, on: On) -> usize {
-        self.lock().requests.iter().filter(|request| on == On::Any || **request == on).count()
+    pub fn requests(&self, operation: Operation) -> usize {
+        self.state
+            .lock()
+            .requests
+            .iter()
+            .filter(|request| operation == Operation::Any || **request == operation)
+            .count()
     }
 
     /// The keys of all objects, sorted.
@@ -178,10 +184,6 @@ impl S3 {
         let names = std::fs::read_dir(self.folder.path())?.flatten().map(|entry| entry.file_name());
         Ok(names.filter(|name| name.to_string_lossy().starts_with(".upload-")).count())
     }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Drop for S3 {
@@ -193,25 +195,23 @@ impl Drop for S3 {
 async fn serve(listener: TcpListener, service: S3Service, state: Arc<Mutex<State>>) {
     let mut connections = tokio::task::JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
-        connections.spawn(converse(stream, service.clone(), state.clone()));
+        connections.spawn(serve_connection(stream, service.clone(), state.clone()));
     }
 }
 
-async fn converse(stream: TcpStream, service: S3Service, state: Arc<Mutex<State>>) {
+async fn serve_connection(stream: TcpStream, service: S3Service, state: Arc<Mutex<State>>) {
     let answer = service_fn(move |request| handle(request, service.clone(), state.clone()));
     let _broken = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
 }
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 async fn handle(
     request: Request<Incoming>,
     service: S3Service,
     state: Arc<Mutex<State>>,
-) -> Result<Response<Body>, Failure> {
-    let kind = kind(&request);
-    let fault = next_fault(&state, kind);
-    match fault {
+) -> Result<Response<Body>, BoxError> {
+    match next_fault(&state, operation_of(&request)) {
         None => Ok(service.call(request.map(Body::from)).await?),
         Some(Fault::Answer(status)) => {
             // Read to the end: a sender that is cut off while it sends would see a broken pipe, not the answer.
@@ -235,10 +235,12 @@ async fn handle(
     }
 }
 
-fn next_fault(state: &Mutex<State>, kind: On) -> Option<Fault> {
-    let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-    state.requests.push(kind);
-    let meant = |planned: &&mut Planned| planned.left > 0 && (planned.on == On::Any || planned.on == kind);
+fn next_fault(state: &Mutex<State>, operation: Operation) -> Option<Fault> {
+    let mut state = state.lock();
+    state.requests.push(operation);
+    let meant = |planned: &&mut PlannedFault| {
+        planned.left > 0 && (planned.operation == Operation::Any || planned.operation == operation)
+    };
     let planned = state.faults.iter_mut().find(meant)?;
     if planned.after > 0 {
         planned.after -= 1;
@@ -248,24 +250,24 @@ fn next_fault(state: &Mutex<State>, kind: On) -> Option<Fault> {
     Some(planned.fault)
 }
 
-fn kind(request: &Request<Incoming>) -> On {
+fn operation_of(request: &Request<Incoming>) -> Operation {
     let query = request.uri().query().unwrap_or_default();
     let has = |name: &str| query.split('&').any(|pair| pair.split('=').next() == Some(name));
     let in_bucket = request.uri().path().trim_matches('/').contains('/');
     match *request.method() {
-        Method::PUT if has("partNumber") => On::Part,
-        Method::PUT => On::Put,
-        Method::POST if has("uploads") => On::Start,
-        Method::POST if has("uploadId") => On::Complete,
-        Method::DELETE if has("uploadId") => On::Abort,
-        Method::DELETE | Method::POST => On::Delete,
-        Method::HEAD => On::Head,
-        Method::GET if in_bucket => On::Get,
-        _ => On::List,
+        Method::PUT if has("partNumber") => Operation::Part,
+        Method::PUT => Operation::Put,
+        Method::POST if has("uploads") => Operation::Start,
+        Method::POST if has("uploadId") => Operation::Complete,
+        Method::DELETE if has("uploadId") => Operation::Abort,
+        Method::DELETE | Method::POST => Operation::Delete,
+        Method::HEAD => Operation::Head,
+        Method::GET if in_bucket => Operation::Get,
+        _ => Operation::List,
     }
 }
 
-async fn read(mut body: Body) -> Result<Vec<u8>, Failure> {
+async fn read(mut body: Body) -> Result<Vec<u8>, BoxError> {
     let mut bytes = Vec::new();
     while let Some(chunk) = body.next().await {
         bytes.extend_from_slice(&chunk?);
@@ -273,7 +275,7 @@ async fn read(mut body: Body) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-async fn truncate(answer: Response<Body>) -> Result<Response<Body>, Failure> {
+async fn truncate(answer: Response<Body>) -> Result<Response<Body>, BoxError> {
     let (head, body) = answer.into_parts();
     let whole = read(body).await?;
     let half = bytes::Bytes::copy_from_slice(&whole[..whole.len() / 2]);
@@ -318,7 +320,7 @@ mod tests {
         client(&s3, S3::SECRET_ACCESS_KEY).put(&key, "hello".into()).await.unwrap();
         assert_eq!(s3.keys().unwrap(), ["folder/key"]);
         assert_eq!(std::fs::read(s3.path("folder/key")).unwrap(), b"hello");
-        assert_eq!(s3.requests(On::Put), 2);
+        assert_eq!(s3.requests(Operation::Put), 2);
     }
 
     #[tokio::test]
@@ -326,14 +328,14 @@ mod tests {
         let s3 = start().await.unwrap();
         let store = client(&s3, S3::SECRET_ACCESS_KEY);
         let key = Path::from("key");
-        s3.fail_next(1, On::Put, Fault::Answer(403));
+        s3.fail_next(1, Operation::Put, Fault::Answer(403));
         let error = store.put(&key, "x".into()).await.unwrap_err();
         assert!(error.to_string().contains("AccessDenied"), "{error}");
         store.put(&key, vec![7; 100_000].into()).await.unwrap();
-        s3.fail_next(1, On::Get, Fault::Truncate);
+        s3.fail_next(1, Operation::Get, Fault::Truncate);
         assert!(store.get(&key).await.unwrap().bytes().await.is_err());
         assert_eq!(store.get(&key).await.unwrap().bytes().await.unwrap().len(), 100_000);
-        s3.fail_next(1, On::Put, Fault::LoseAnswer);
+        s3.fail_next(1, Operation::Put, Fault::LoseAnswer);
         assert!(store.put(&Path::from("other"), "x".into()).await.is_err());
         assert_eq!(s3.keys().unwrap(), ["key", "other"]);
     }
@@ -343,7 +345,7 @@ mod tests {
         let s3 = start().await.unwrap();
         let store = client(&s3, S3::SECRET_ACCESS_KEY);
         let mut upload = store.put_multipart(&Path::from("key")).await.unwrap();
-        s3.fail_next(1, On::Part, Fault::Answer(500));
+        s3.fail_next(1, Operation::Part, Fault::Answer(500));
         assert!(upload.put_part("x".into()).await.is_err());
         assert_eq!(s3.unfinished_uploads().unwrap(), 1);
         upload.abort().await.unwrap();

@@ -38,7 +38,7 @@ impl SourceDatabase {
     /// # Panics
     /// When there is no server, or `setup` fails.
     pub async fn postgres(setup: &str) -> Self {
-        let database = postgres::private().await.unwrap();
+        let database = postgres::fresh_database().await.unwrap();
         database.sql(setup).await.unwrap();
         Self { kind: "postgres", url: database.url().to_owned(), holder: Holder::Postgres(database) }
     }
@@ -48,7 +48,7 @@ impl SourceDatabase {
     /// # Panics
     /// When there is no server, or `setup` fails.
     pub async fn mariadb(setup: &str) -> Self {
-        let database = mariadb::private().await.unwrap();
+        let database = mariadb::fresh_database().await.unwrap();
         if !setup.is_empty() {
             database.sql(setup).await.unwrap();
         }

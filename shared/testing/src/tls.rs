@@ -16,7 +16,7 @@ use crate::account::Account;
 
 /// An authority nobody else knows, and the certificate it gave to one server.
 #[derive(Debug)]
-pub struct Authority {
+pub struct CertificateAuthority {
     folder: tempfile::TempDir,
     certificate: String,
     key: String,
@@ -24,29 +24,29 @@ pub struct Authority {
 
 /// Takes TLS connections and passes on what is in them. Ends with its connections when dropped.
 #[derive(Debug)]
-pub struct Front {
+pub struct TlsProxy {
     port: u16,
     accepting: tokio::task::JoinHandle<()>,
 }
 
-impl Authority {
+impl CertificateAuthority {
     /// Makes an authority and a certificate for a server of these names or addresses.
     ///
     /// # Errors
     /// When a name is none, or files cannot be written.
-    pub fn of(names: &[&str]) -> anyhow::Result<Authority> {
+    pub fn of(names: &[&str]) -> anyhow::Result<CertificateAuthority> {
         let mut params = CertificateParams::new(Vec::new())?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(rcgen::DnType::CommonName, "Authority of a test");
+        params.distinguished_name.push(rcgen::DnType::CommonName, "CertificateAuthority of a test");
         let authority_key = KeyPair::generate()?;
         let authority = params.self_signed(&authority_key)?;
         let key = KeyPair::generate()?;
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let issuer = Issuer::new(params, authority_key);
         let certificate = CertificateParams::new(names)?.signed_by(&key, &issuer)?.pem();
-        let folder = crate::run::own_folder("tls")?;
+        let folder = crate::environment::own_folder("tls")?;
         std::fs::write(folder.path().join("ca.pem"), authority.pem())?;
-        Ok(Authority { folder, certificate, key: key.serialize_pem() })
+        Ok(CertificateAuthority { folder, certificate, key: key.serialize_pem() })
     }
 
     /// The authority's own certificate, for those who are to trust it.
@@ -92,7 +92,7 @@ impl Authority {
     ///
     /// # Errors
     /// When no port is free.
-    pub async fn in_front_of(&self, server: SocketAddr) -> anyhow::Result<Front> {
+    pub async fn in_front_of(&self, server: SocketAddr) -> anyhow::Result<TlsProxy> {
         let acceptor = self.acceptor()?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("listen with TLS")?;
         let port = listener.local_addr()?.port();
@@ -102,7 +102,7 @@ impl Authority {
                 running.spawn(pass_on(acceptor.clone(), stream, server));
             }
         });
-        Ok(Front { port, accepting })
+        Ok(TlsProxy { port, accepting })
     }
 }
 
@@ -113,7 +113,7 @@ async fn pass_on(acceptor: TlsAcceptor, stream: TcpStream, server: SocketAddr) -
     Ok(())
 }
 
-impl Front {
+impl TlsProxy {
     /// The port it listens on, at 127.0.0.1.
     #[must_use]
     pub fn port(&self) -> u16 {
@@ -121,7 +121,7 @@ impl Front {
     }
 }
 
-impl Drop for Front {
+impl Drop for TlsProxy {
     fn drop(&mut self) {
         self.accepting.abort();
     }

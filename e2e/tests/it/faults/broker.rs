@@ -8,25 +8,26 @@ use model::message::Queue;
 use testing::eventually;
 
 use crate::client::{Answer, bulk, quick, slow};
+use crate::rabbitmq::ServerChoice;
 use crate::stack::{Options, SOON, Stack};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_loses_its_disk_loses_no_job_and_no_mail() {
-    let mut stack = Stack::start(2).await;
+    let mut stack = Stack::start_with_own_rabbitmq(2).await;
     stack.client.submit_many(30, &quick().with_mail()).await;
     stack.client.submit_many(40, &slow(200).with_mail()).await;
     stack.wait_until_some_are(JobState::Processing, 1).await;
     stack.wait_until_some_are(JobState::Pending, 10).await;
-    stack.rabbitmq.wipe().await.unwrap();
+    stack.rabbitmq.server_mut().wipe().await.unwrap();
     stack.settle().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_are_accepted_while_the_broker_is_stopped_and_run_once_it_is_back() {
-    let mut stack = Stack::start(2).await;
+    let mut stack = Stack::start_with_own_rabbitmq(2).await;
     let before = stack.client.submit_many(4, &slow(1500).with_mail()).await;
     stack.wait_until_some_are(JobState::Processing, 4).await;
-    stack.rabbitmq.stop().await.unwrap();
+    stack.rabbitmq.server_mut().stop().await.unwrap();
     stack.client.submit_many(60, &quick().with_mail()).await;
     for operation in stack.client.operations() {
         let (first, took) = &operation.answers[0];
@@ -36,7 +37,7 @@ async fn jobs_are_accepted_while_the_broker_is_stopped_and_run_once_it_is_back()
     for id in before {
         assert_eq!(stack.wait_for(id, JobState::Done).await.attempt, 1);
     }
-    stack.rabbitmq.start_again().await.unwrap();
+    stack.rabbitmq.server_mut().start_again().await.unwrap();
     stack.settle().await;
 }
 
@@ -44,11 +45,12 @@ async fn jobs_are_accepted_while_the_broker_is_stopped_and_run_once_it_is_back()
 /// leader: seldom all, often the one declared last. Processes find out and make them anew.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_killed_right_after_its_queues_were_declared_loses_no_job_and_no_mail() {
-    let mut stack = Stack::prepare(testing::rabbitmq::Options::default(), Vec::new()).await;
+    let own = ServerChoice::OwnServer(testing::rabbitmq::Options::default());
+    let mut stack = Stack::prepare(own, Vec::new()).await;
     stack.add_gateway().await;
-    stack.rabbitmq.kill();
+    stack.rabbitmq.server_mut().kill();
     stack.client.submit_many(30, &quick().with_mail()).await;
-    stack.rabbitmq.start_again().await.unwrap();
+    stack.rabbitmq.server_mut().start_again().await.unwrap();
     for _ in 0..2 {
         stack.add_worker().await;
     }
@@ -59,11 +61,11 @@ async fn a_broker_killed_right_after_its_queues_were_declared_loses_no_job_and_n
 
 #[tokio::test(flavor = "multi_thread")]
 async fn queues_left_without_a_leader_are_made_anew_and_cost_no_job_and_no_mail() {
-    let stack = Stack::start(2).await;
+    let stack = Stack::start_with_own_rabbitmq(2).await;
     let before = stack.client.submit_many(8, &slow(3_000).with_mail()).await;
     stack.wait_until_some_are(JobState::Processing, 4).await;
     for queue in [Queue::Work(Lane::Interactive), Queue::Notify(Channel::Email)] {
-        stack.rabbitmq.silence_queue(&queue.name()).await.unwrap();
+        stack.rabbitmq.server().silence_queue(&queue.name()).await.unwrap();
     }
     stack.client.submit_many(40, &quick().with_mail()).await;
     // The other lane does not notice.
@@ -87,16 +89,18 @@ async fn queues_that_are_purged_or_deleted_and_connections_that_are_closed_cost_
     submit().await;
     stack.purge_every_queue().await;
     submit().await;
-    stack.rabbitmq.ctl(&["close_all_connections", "a test closes them"]).await.unwrap();
+    // Two of each of the four processes.
+    let closed = stack.rabbitmq.vhost().close_connections().await.unwrap();
+    assert!(closed >= 8, "{closed} connections");
     submit().await;
-    stack.rabbitmq.ctl(&["delete_queue", &Queue::Work(Lane::Interactive).name()]).await.unwrap();
+    stack.rabbitmq.vhost().delete_queue(&Queue::Work(Lane::Interactive).name()).await.unwrap();
     submit().await;
     stack.settle().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn doorbells_that_come_many_times_and_in_any_order_run_each_job_once() {
-    let stack = Stack::start(3).await;
+    let stack = Stack::start_with_own_rabbitmq(3).await;
     let mut jobs = stack.client.submit_many(40, &quick().with_mail()).await;
     jobs.extend(stack.client.submit_many(12, &slow(400).with_mail()).await);
     stack.ring_again(&jobs, 5).await;
@@ -104,7 +108,8 @@ async fn doorbells_that_come_many_times_and_in_any_order_run_each_job_once() {
     // Also for jobs that have ended.
     stack.ring_again(&jobs, 3).await;
     eventually(SOON, "every doorbell is answered", async || {
-        let queues = stack.rabbitmq.ctl(&["list_queues", "name", "messages"]).await.map_err(|e| e.to_string())?;
+        let queues =
+            stack.rabbitmq.server().ctl(&["list_queues", "name", "messages"]).await.map_err(|e| e.to_string())?;
         let name = Queue::Work(Lane::Interactive).name();
         let line = queues.lines().find(|line| line.starts_with(&name)).ok_or("no such queue")?;
         if line.ends_with("\t0") { Ok(()) } else { Err(line.to_owned()) }
@@ -119,11 +124,11 @@ async fn doorbells_that_come_many_times_and_in_any_order_run_each_job_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_longer_than_the_consumer_timeout_runs_once() {
     let configuration = vec!["consumer_timeout = 10000".to_owned()];
-    let rabbitmq = testing::rabbitmq::Options { management: false, configuration };
+    let rabbitmq = ServerChoice::OwnServer(testing::rabbitmq::Options { management: false, configuration });
     let settings = vec![("WAITLESS_BROKER__HAND_OFF_AFTER", "3s".to_owned())];
     let mut stack = Stack::start_with(Options { rabbitmq, settings, ..Options::default() }).await;
     // The server looks once a minute whether a time-out has struck.
-    stack.rabbitmq.ctl(&["eval", "application:set_env(rabbit, channel_tick_interval, 1000)."]).await.unwrap();
+    stack.rabbitmq.server().ctl(&["eval", "application:set_env(rabbit, channel_tick_interval, 1000)."]).await.unwrap();
     stack.add_gateway().await;
     stack.add_notifier().await;
     for _ in 0..2 {
@@ -140,7 +145,7 @@ async fn a_job_longer_than_the_consumer_timeout_runs_once() {
     assert_eq!(stack.job(long).await.state, JobState::Processing);
     let done = stack.wait_for(long, JobState::Done).await;
     assert_eq!((done.attempt, done.crashes), (1, 0));
-    let closed = stack.rabbitmq.log().lines().filter(|line| line.contains("has timed out")).count();
+    let closed = stack.rabbitmq.server().log().lines().filter(|line| line.contains("has timed out")).count();
     assert_eq!(closed, 0, "the broker's time-out struck");
     stack.settle().await;
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use model::job::{Caller, Job, JobState};
 use store::Store;
-use testing::clock::Clock;
 use testing::eventually;
+use testing::fake_clock::FakeClock;
 use testing::process::{Builder, Process};
 use testing::smtp::{Behaviour, Smtp};
 
@@ -22,7 +22,7 @@ const JUMPS: [i64; 2] = [3_600, -3_600];
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_jumps_in_any_process_costs_no_job_an_attempt() {
     let mut stack = Stack::start_with(Options::default()).await;
-    let clocks = [Clock::new().unwrap(), Clock::new().unwrap(), Clock::new().unwrap()];
+    let clocks = [FakeClock::new().unwrap(), FakeClock::new().unwrap(), FakeClock::new().unwrap()];
     stack.push_gateway(living_by(&clocks[0], stack.process("api")).start_ready().await.unwrap());
     stack.workers.push(living_by(&clocks[1], stack.process("report-worker")).start_ready().await.unwrap());
     stack.notifiers.push(living_by(&clocks[2], stack.process("notifier")).start_ready().await.unwrap());
@@ -45,7 +45,7 @@ async fn a_clock_that_jumps_in_any_process_costs_no_job_an_attempt() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_jumps_under_everything_in_one_process_costs_no_job_an_attempt() {
     let folder = tempfile::tempdir().unwrap();
-    let (embedded, clock) = (Embedded::prepare(folder.path()).await, Clock::new().unwrap());
+    let (embedded, clock) = (Embedded::prepare(folder.path()).await, FakeClock::new().unwrap());
     let process = living_by(&clock, embedded.process()).start_ready().await.unwrap();
     let client = Client::new(embedded.key());
     client.use_gateways(vec![process.url()]);
@@ -78,12 +78,12 @@ async fn a_clock_that_jumps_under_everything_in_one_process_costs_no_job_an_atte
     assert!(verdict.is_clean(), "{verdict:#}");
 }
 
-fn living_by(clock: &Clock, builder: Builder) -> Builder {
+fn living_by(clock: &FakeClock, builder: Builder) -> Builder {
     clock.environment().into_iter().fold(builder, |builder, (name, value)| builder.env(name, value))
 }
 
 /// Sets a clock, and sees that the process lives by it.
-async fn jump_to(clock: &Clock, process: &Process, seconds: i64) {
+async fn jump_to(clock: &FakeClock, process: &Process, seconds: i64) {
     clock.set(seconds).unwrap();
     if seconds < 0 {
         // Servers remember the date until it is older than the clock, so a jump backwards cannot be seen in it.

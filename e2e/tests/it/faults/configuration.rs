@@ -9,6 +9,7 @@ use testing::eventually;
 use testing::process::Process;
 
 use crate::client::quick;
+use crate::rabbitmq::ServerChoice;
 use crate::stack::{SOON, Stack};
 
 fn complaints(process: &Process) -> Vec<String> {
@@ -17,8 +18,7 @@ fn complaints(process: &Process) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_declared_otherwise_is_reported_in_one_line_and_nothing_crashes() {
-    let rabbitmq = testing::rabbitmq::Options { management: true, configuration: Vec::new() };
-    let mut stack = Stack::prepare(rabbitmq, Vec::new()).await;
+    let mut stack = Stack::prepare(ServerChoice::SharedServer, Vec::new()).await;
     let queue = Queue::Work(Lane::Interactive).name();
     let path = format!("/api/queues/{{vhost}}/{queue}");
     let otherwise = json!({"durable": true, "arguments": {"x-queue-type": "quorum", "x-delivery-limit": 3}});

@@ -7,6 +7,7 @@ use model::job::JobState;
 use testing::eventually;
 
 use crate::client::{Answer, quick, slow};
+use crate::rabbitmq::ServerChoice;
 use crate::stack::{Options, SOON, Stack};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,11 +41,13 @@ async fn a_client_that_was_never_answered_asks_again_and_has_one_job() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn doorbells_of_a_killed_gateway_are_sent_by_two_others_once_the_broker_is_back() {
-    let mut stack = Stack::start_with(Options { gateways: 3, workers: 2, notifiers: 2, ..Options::default() }).await;
-    stack.rabbitmq.kill();
+    let rabbitmq = ServerChoice::OwnServer(testing::rabbitmq::Options::default());
+    let options = Options { gateways: 3, workers: 2, notifiers: 2, rabbitmq, ..Options::default() };
+    let mut stack = Stack::start_with(options).await;
+    stack.rabbitmq.server_mut().kill();
     let jobs = stack.client.submit_many(90, &quick().with_mail()).await;
     stack.kill_gateway(0);
-    stack.rabbitmq.start_again().await.unwrap();
+    stack.rabbitmq.server_mut().start_again().await.unwrap();
     stack.settle().await;
     for id in jobs {
         assert_eq!(stack.job(id).await.attempt, 1);

@@ -6,6 +6,7 @@ use testing::eventually;
 use testing::smtp::Behaviour;
 
 use crate::client::quick;
+use crate::rabbitmq::ServerChoice;
 use crate::stack::{SOON, Stack};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -33,7 +34,7 @@ async fn mails_wait_for_a_mail_server_that_is_down_and_one_bad_recipient_delays_
     let smtp = testing::smtp::start().await.unwrap();
     let proxy = testing::proxy::start(format!("127.0.0.1:{}", smtp.port())).await.unwrap();
     let mail = vec![("WAITLESS_MAIL__URL", proxy.url(&smtp.url()))];
-    let mut stack = Stack::prepare(testing::rabbitmq::Options::default(), mail).await;
+    let mut stack = Stack::prepare(ServerChoice::SharedServer, mail).await;
     stack.smtp = smtp;
     stack.add_gateway().await;
     stack.add_worker().await;

@@ -19,7 +19,7 @@ struct Databases {
 
 impl Databases {
     async fn make(folder: &Path) -> Self {
-        let (postgres, mariadb) = tokio::join!(postgres::private(), mariadb::private());
+        let (postgres, mariadb) = tokio::join!(postgres::fresh_database(), mariadb::fresh_database());
         let (postgres, mariadb) = (postgres.unwrap(), mariadb.unwrap());
         let rows = |kind: &str| {
             format!("create table facts (n int, what varchar(20)); insert into facts values (1, '{kind}'), (2, 'row')")

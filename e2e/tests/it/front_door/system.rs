@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use testing::eventually;
 use testing::process::{Process, binary};
 use testing::smtp::Smtp;
-use testing::tls::{Authority, Front};
+use testing::tls::{CertificateAuthority, TlsProxy};
 use toml::{Table, Value};
 
 use super::client::{Client, SOON};
@@ -28,7 +28,7 @@ pub(super) struct System {
     // Processes end before the servers they use.
     processes: Vec<Process>,
     servers: Servers,
-    _authority: Authority,
+    _authority: CertificateAuthority,
     folder: tempfile::TempDir,
     key: String,
 }
@@ -37,10 +37,10 @@ pub(super) struct System {
 #[derive(Default)]
 struct Servers {
     postgres: Option<testing::postgres::Database>,
-    rabbitmq: Option<testing::rabbitmq::Broker>,
+    rabbitmq: Option<testing::rabbitmq::VirtualHost>,
     s3: Option<testing::s3::S3>,
     smtp: Option<Smtp>,
-    fronts: Vec<Front>,
+    fronts: Vec<TlsProxy>,
 }
 
 /// Starts a binary on a configuration file, and waits until it is ready.
@@ -58,7 +58,7 @@ impl System {
     /// Starts servers and services.
     pub(super) async fn start(backends: &Backends) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let authority = Authority::of(&["127.0.0.1"]).unwrap();
+        let authority = CertificateAuthority::of(&["127.0.0.1"]).unwrap();
         let mut servers = Servers::default();
         let mut settings = common_settings(folder.path());
         settings.insert("database".to_owned(), servers.database(backends.database).await.into());
@@ -120,15 +120,15 @@ impl Servers {
             // Empty stands for a file in the data folder.
             return section([("url", "")]);
         }
-        let postgres = self.postgres.insert(testing::postgres::private().await.unwrap());
+        let postgres = self.postgres.insert(testing::postgres::fresh_database().await.unwrap());
         section([("url", &with_prefix(prefix, postgres.url()))])
     }
 
-    async fn broker(&mut self, prefix: &str, authority: &Authority) -> Table {
+    async fn broker(&mut self, prefix: &str, authority: &CertificateAuthority) -> Table {
         if prefix == "in-process:" {
             return section([("url", "in-process:")]);
         }
-        let rabbitmq = testing::rabbitmq::private().await.unwrap();
+        let rabbitmq = testing::rabbitmq::fresh_vhost().await.unwrap();
         let url = rabbitmq.url().to_owned();
         self.rabbitmq = Some(rabbitmq);
         if prefix == "amqp://" {
@@ -155,7 +155,7 @@ impl Servers {
         ])
     }
 
-    async fn mail(&mut self, prefix: &str, authority: &Authority, folder: &Path) -> Table {
+    async fn mail(&mut self, prefix: &str, authority: &CertificateAuthority, folder: &Path) -> Table {
         let smtp = match prefix {
             "file:" => return section([("url", &format!("file:{}", folder.join("mails").display()))]),
             "smtp://" => testing::smtp::start_with_starttls(authority).await.unwrap(),
@@ -169,7 +169,7 @@ impl Servers {
         section([("url", &format!("{prefix}127.0.0.1:{port}")), ("ca_file", authority.ca_file().to_str().unwrap())])
     }
 
-    async fn put_tls_before(&mut self, authority: &Authority, address: &str) -> u16 {
+    async fn put_tls_before(&mut self, authority: &CertificateAuthority, address: &str) -> u16 {
         let address: SocketAddr = address.parse().unwrap();
         let front = authority.in_front_of(address).await.unwrap();
         let port = front.port();

@@ -117,7 +117,7 @@ impl QueueRepair {
                     }
                     // Another process is at it, or the broker is slow with everything.
                     Ok(RecreateOutcome::NotNow(why)) => {
-                        tracing::debug!(queue, why, "the silent queue is left alone for now")
+                        tracing::debug!(queue, why, "the silent queue is left alone for now");
                     }
                     Err(why) if !told => {
                         tracing::warn!(queue, "this queue does not answer while RabbitMQ does, and {why}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use broker::Settle;
 use configuration::{Config, Secret};
 use model::message::{Message, OutboxMessage, Queue, Route};
-use testing::tls::Authority;
+use testing::tls::CertificateAuthority;
 use uuid::Uuid;
 
 fn defaults() -> Config {
@@ -24,8 +24,8 @@ async fn broker(port: u16, plain: &str, ca_file: Option<&Path>) -> Arc<dyn broke
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_broker_is_reached_over_tls_and_its_certificate_is_checked() {
-    let authority = Authority::of(&["127.0.0.1"]).unwrap();
-    let server = testing::rabbitmq::private().await.unwrap();
+    let authority = CertificateAuthority::of(&["127.0.0.1"]).unwrap();
+    let server = testing::rabbitmq::fresh_vhost().await.unwrap();
     let authority_part = server.url().rsplit_once('@').unwrap().1;
     let address = authority_part.split('/').next().unwrap().replace("localhost", "127.0.0.1").parse().unwrap();
     let front = authority.in_front_of(address).await.unwrap();
@@ -49,7 +49,7 @@ async fn the_broker_is_reached_over_tls_and_its_certificate_is_checked() {
     incoming.settle(Settle::Ack);
     broker.close(Duration::from_secs(5)).await;
 
-    let stranger = Authority::of(&["127.0.0.1"]).unwrap();
+    let stranger = CertificateAuthority::of(&["127.0.0.1"]).unwrap();
     let misled = broker_of(&stranger.ca_file()).await;
     testing::eventually(Duration::from_secs(30), "the certificate is refused", async || {
         let said = misled.check().await.unwrap_err();

@@ -16,7 +16,7 @@ use store::{AfterCommit, OUTBOX_LEASE, Store, Submitted};
 use tempfile::TempDir;
 use testing::broker_conformance::{SOON, next, settings};
 use testing::eventually;
-use testing::store_conformance::stage::{ana, new_job};
+use testing::store_conformance::samples::{ana, new_job};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -117,7 +117,7 @@ impl Stage {
 async fn open_store(folder: &TempDir, after_commit: Arc<dyn AfterCommit>) -> Arc<dyn Store> {
     let config = Config::embedded(folder.path()).unwrap();
     let store = runtime::open_store(&config.database, after_commit).await.unwrap();
-    let version = testing::store_conformance::stage::VERSION;
+    let version = testing::store_conformance::samples::VERSION;
     store.save_report_version(version, "pricing-summary", "title = \"Pricing summary\"").await.unwrap();
     store
 }

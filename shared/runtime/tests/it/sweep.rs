@@ -15,7 +15,7 @@ use store::{ClaimRequest, Claimed, Ending, Settled, WorkerInfo};
 use tempfile::TempDir;
 use testing::broker_conformance::{SOON, next, settings};
 use testing::eventually;
-use testing::store_conformance::stage::{ana, artifact, new_job, settlement, worker_info};
+use testing::store_conformance::samples::{ana, artifact, new_job, settlement, worker_info};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -34,7 +34,7 @@ fn config(folder: &TempDir) -> Config {
 
 async fn open(config: &Config) -> (Backends, BackgroundTasks) {
     let (backends, background) = Backends::open(config).await.unwrap();
-    let version = testing::store_conformance::stage::VERSION;
+    let version = testing::store_conformance::samples::VERSION;
     backends.store.save_report_version(version, "pricing-summary", "title = \"Pricing summary\"").await.unwrap();
     (backends, background)
 }
@@ -300,7 +300,7 @@ async fn a_young_orphan_may_still_be_wanted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_are_rung_again_when_every_real_queue_is_purged() {
-    let server = testing::rabbitmq::private().await.unwrap();
+    let server = testing::rabbitmq::fresh_vhost().await.unwrap();
     let stage = Stage::set(|config| {
         config.broker = configuration::Broker { url: Secret::new(server.url()), ..settings() };
         config.sweeper.every = Duration::from_millis(100);

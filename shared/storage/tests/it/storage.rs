@@ -1,4 +1,4 @@
-//! Storage: what is stored is whole, and what is not whole is not there. On a local folder and over the S3 protocol.
+//! Storage: what is stored is whole, and what is not whole is not there. Operation a local folder and over the S3 protocol.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use configuration::{Config, Secret};
 use futures_util::TryStreamExt as _;
 use model::units::ByteSize;
 use storage::{Storage, StorageError, Stored, Upload};
-use testing::s3::{On, S3};
+use testing::s3::{Operation, S3};
 use testing::{eventually, s3};
 
 mod faults;
@@ -137,7 +137,7 @@ async fn an_aborted_upload_leaves_nothing() {
         assert_eq!(storage.list(10).await.unwrap(), []);
     }
     assert_eq!(std::fs::read_dir(folder.path().join(".staging")).unwrap().count(), 0);
-    assert_eq!((server.unfinished_uploads().unwrap(), server.requests(On::Abort)), (0, 1));
+    assert_eq!((server.unfinished_uploads().unwrap(), server.requests(Operation::Abort)), (0, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,7 +148,7 @@ async fn a_dropped_upload_is_aborted_in_the_background() {
     }
     eventually(SOON, "both are gone", async || {
         let staged = std::fs::read_dir(folder.path().join(".staging")).unwrap().count();
-        (staged, server.unfinished_uploads().unwrap(), server.requests(On::Abort)) == (0, 0, 1)
+        (staged, server.unfinished_uploads().unwrap(), server.requests(Operation::Abort)) == (0, 0, 1)
     })
     .await;
 }

@@ -17,8 +17,8 @@ use store::{
 };
 use store_sqlite::SqliteStore;
 use tempfile::TempDir;
-use testing::store_conformance::Recorder;
-use testing::store_conformance::stage::{ana, new_job, worker_info};
+use testing::store_conformance::CommitRecorder;
+use testing::store_conformance::samples::{ana, new_job, worker_info};
 use uuid::Uuid;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -47,7 +47,7 @@ async fn open(after: Arc<dyn AfterCommit>) -> (Arc<dyn Store>, TempDir) {
 testing::test_store!(open);
 
 async fn open_in(folder: &TempDir) -> SqliteStore {
-    SqliteStore::open(&settings(folder), Arc::new(Recorder::default())).await.unwrap()
+    SqliteStore::open(&settings(folder), Arc::new(CommitRecorder::default())).await.unwrap()
 }
 
 fn new_key(name: &str) -> NewApiKey {
@@ -198,7 +198,7 @@ async fn a_listener_that_panics_does_not_stop_the_writer() {
 async fn a_file_locked_by_somebody_else_is_unavailable_until_it_is_free() {
     let folder = tempfile::tempdir().unwrap();
     let database = configuration::Database { acquire_timeout: Duration::from_millis(100), ..settings(&folder) };
-    let recorder = Arc::new(Recorder::default());
+    let recorder = Arc::new(CommitRecorder::default());
     let store = SqliteStore::open(&database, recorder.clone()).await.unwrap();
     let mut stranger = SqliteConnection::establish(&path(&folder)).unwrap();
     stranger.batch_execute("begin immediate").unwrap();
@@ -250,7 +250,7 @@ async fn a_file_that_is_no_database_is_told_from_one_that_is() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("nested")).unwrap();
     std::fs::write(path(&folder), "a letter to a friend, and certainly no database of anybody's".repeat(20)).unwrap();
-    let refused = SqliteStore::open(&settings(&folder), Arc::new(Recorder::default())).await;
+    let refused = SqliteStore::open(&settings(&folder), Arc::new(CommitRecorder::default())).await;
     assert!(refused.is_err_and(|error| error.to_string().contains("not a database")));
 }
 
@@ -271,13 +271,13 @@ async fn callers_one_by_one_are_gathered_and_each_gets_its_own_answer() {
             let request = ClaimRequest { job_id: id, redelivered: false, alone: false };
             let Claimed::Yes(held) = jobs.claim(worker_id, request).await.unwrap() else { panic!("not claimed") };
             assert_eq!((held.id, held.attempt), (id, 1));
-            let artifact = testing::store_conformance::stage::artifact(&held);
+            let artifact = testing::store_conformance::samples::artifact(&held);
             let (ending, reached) = if n % 2 == 0 {
                 (store::Ending::Done(vec![artifact]), JobState::Done)
             } else {
                 (store::Ending::HandBack, JobState::Pending)
             };
-            let settlement = testing::store_conformance::stage::settlement(&held, ending);
+            let settlement = testing::store_conformance::samples::settlement(&held, ending);
             assert_eq!(jobs.settle(settlement).await.unwrap(), store::Settled::As(reached));
         })
     });

@@ -11,11 +11,11 @@
 
 pub mod broadcasts;
 pub mod consumes;
+mod fixture;
 pub mod publishes;
 pub mod settles;
-mod stage;
 
-pub use stage::{SOON, Stage, broadcast, delivery_message, job_message, next, settings};
+pub use fixture::{BrokerFixture, SOON, broadcast, delivery_message, job_message, next, settings};
 
 /// Expands to one test for each rule of the broker's contract.
 #[macro_export]
@@ -65,8 +65,8 @@ macro_rules! test_broker {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $rule() {
                 let (here, there, keep) = $open($crate::broker_conformance::settings()).await;
-                let stage = $crate::broker_conformance::Stage { here, there };
-                $crate::broker_conformance::$theme::$rule(stage).await;
+                let fixture = $crate::broker_conformance::BrokerFixture { here, there };
+                $crate::broker_conformance::$theme::$rule(fixture).await;
                 drop(keep);
             }
         )*)*
@@ -85,7 +85,7 @@ mod tests {
             let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
             for line in text.lines().filter_map(|line| line.strip_prefix("pub async fn ")) {
                 let name = line.split(['(', '<']).next().unwrap();
-                if line.contains("(stage: Stage)") {
+                if line.contains("(fixture: BrokerFixture)") {
                     rules += 1;
                     assert!(list.contains(&format!("    {name},\n")), "{name} is not listed");
                 }

@@ -11,15 +11,15 @@ use model::message::{Message, OutboxMessage, Queue};
 use model::problem::{Problem, ProblemKind};
 use uuid::Uuid;
 
-use super::stage::{Stage, delivery_message, job_message, next};
+use super::fixture::{BrokerFixture, delivery_message, job_message, next};
 
 const INTERACTIVE: Queue = Queue::Work(Lane::Interactive);
 
-pub async fn what_is_published_is_delivered_as_it_was(stage: Stage) {
+pub async fn what_is_published_is_delivered_as_it_was(fixture: BrokerFixture) {
     let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned();
     let message = OutboxMessage { traceparent: Some(traceparent), ..job_message(Lane::Interactive) };
-    let mut receiver = stage.there.consume(INTERACTIVE, 1).await;
-    stage.publish(std::slice::from_ref(&message)).await;
+    let mut receiver = fixture.there.consume(INTERACTIVE, 1).await;
+    fixture.publish(std::slice::from_ref(&message)).await;
     let mut incoming = next(&mut receiver).await;
     assert_eq!(incoming.message_id, Some(message.id.to_string()));
     assert_eq!(serde_json::from_slice::<Message>(&incoming.body).unwrap(), message.message);
@@ -28,9 +28,9 @@ pub async fn what_is_published_is_delivered_as_it_was(stage: Stage) {
     incoming.settle(Settle::Ack);
 }
 
-pub async fn messages_come_in_the_order_they_were_published(stage: Stage) {
-    let batch = stage.publish_jobs(100).await;
-    let mut receiver = stage.there.consume(INTERACTIVE, 10).await;
+pub async fn messages_come_in_the_order_they_were_published(fixture: BrokerFixture) {
+    let batch = fixture.publish_jobs(100).await;
+    let mut receiver = fixture.there.consume(INTERACTIVE, 10).await;
     for message in batch {
         let mut incoming = next(&mut receiver).await;
         assert_eq!(incoming.message_id, Some(message.id.to_string()));
@@ -38,19 +38,19 @@ pub async fn messages_come_in_the_order_they_were_published(stage: Stage) {
     }
 }
 
-pub async fn an_empty_batch_is_no_error(stage: Stage) {
-    assert!(stage.here.publish(&[]).await.is_empty());
+pub async fn an_empty_batch_is_no_error(fixture: BrokerFixture) {
+    assert!(fixture.here.publish(&[]).await.is_empty());
 }
 
-pub async fn a_large_batch_is_confirmed_whole(stage: Stage) {
-    stage.publish_jobs(2_000).await;
-    stage.until_ready(2_000).await;
+pub async fn a_large_batch_is_confirmed_whole(fixture: BrokerFixture) {
+    fixture.publish_jobs(2_000).await;
+    fixture.until_ready(2_000).await;
 }
 
-pub async fn batches_published_at_once_all_arrive(stage: Stage) {
-    let batches = join_all((0..20).map(|_| stage.publish_jobs(50))).await;
+pub async fn batches_published_at_once_all_arrive(fixture: BrokerFixture) {
+    let batches = join_all((0..20).map(|_| fixture.publish_jobs(50))).await;
     let mut awaited: HashSet<_> = batches.into_iter().flatten().map(|message| message.id.to_string()).collect();
-    let mut receiver = stage.there.consume(INTERACTIVE, 100).await;
+    let mut receiver = fixture.there.consume(INTERACTIVE, 100).await;
     while !awaited.is_empty() {
         let mut incoming = next(&mut receiver).await;
         assert!(awaited.remove(incoming.message_id.as_ref().unwrap()), "it came twice");
@@ -58,17 +58,17 @@ pub async fn batches_published_at_once_all_arrive(stage: Stage) {
     }
 }
 
-pub async fn a_delayed_message_comes_to_its_own_queue_in_its_time(stage: Stage) {
+pub async fn a_delayed_message_comes_to_its_own_queue_in_its_time(fixture: BrokerFixture) {
     let delay = Duration::from_millis(300);
     let later = |mut message: OutboxMessage| {
         message.route.delay = Some(delay);
         message
     };
     let (job, delivery) = (later(job_message(Lane::Bulk)), later(delivery_message()));
-    let mut jobs = stage.there.consume(Queue::Work(Lane::Bulk), 5).await;
-    let mut deliveries = stage.there.consume(Queue::Notify(Channel::Email), 5).await;
+    let mut jobs = fixture.there.consume(Queue::Work(Lane::Bulk), 5).await;
+    let mut deliveries = fixture.there.consume(Queue::Notify(Channel::Email), 5).await;
     let since = Instant::now();
-    stage.publish(&[job.clone(), delivery.clone()]).await;
+    fixture.publish(&[job.clone(), delivery.clone()]).await;
     for (receiver, message) in [(&mut jobs, job), (&mut deliveries, delivery)] {
         let mut incoming = next(receiver).await;
         assert!(since.elapsed() >= delay, "it came after {:?}", since.elapsed());
@@ -79,14 +79,14 @@ pub async fn a_delayed_message_comes_to_its_own_queue_in_its_time(stage: Stage) 
     }
 }
 
-pub async fn a_short_delay_is_not_held_up_by_a_long_one(stage: Stage) {
+pub async fn a_short_delay_is_not_held_up_by_a_long_one(fixture: BrokerFixture) {
     let [long, short] = [2_500, 300].map(|delay| {
         let mut message = job_message(Lane::Interactive);
         message.route.delay = Some(Duration::from_millis(delay));
         message
     });
-    let mut receiver = stage.there.consume(INTERACTIVE, 5).await;
-    stage.publish(&[long.clone(), short.clone()]).await;
+    let mut receiver = fixture.there.consume(INTERACTIVE, 5).await;
+    fixture.publish(&[long.clone(), short.clone()]).await;
     for message in [short, long] {
         let mut incoming = next(&mut receiver).await;
         assert_eq!(incoming.message_id, Some(message.id.to_string()));
@@ -94,15 +94,15 @@ pub async fn a_short_delay_is_not_held_up_by_a_long_one(stage: Stage) {
     }
 }
 
-pub async fn a_delay_that_is_not_configured_waits_in_another_one(stage: Stage) {
+pub async fn a_delay_that_is_not_configured_waits_in_another_one(fixture: BrokerFixture) {
     let mut message = job_message(Lane::Interactive);
     message.route.delay = Some(Duration::from_secs(7_200));
-    let mut receiver = stage.there.consume(INTERACTIVE, 1).await;
-    stage.publish(std::slice::from_ref(&message)).await;
+    let mut receiver = fixture.there.consume(INTERACTIVE, 1).await;
+    fixture.publish(std::slice::from_ref(&message)).await;
     assert_eq!(next(&mut receiver).await.message_id, Some(message.id.to_string()));
 }
 
-pub async fn a_dead_letter_can_be_published(stage: Stage) {
+pub async fn a_dead_letter_can_be_published(fixture: BrokerFixture) {
     let error = Problem::new(ProblemKind::QueryFailed, "relation \"lineitem\" does not exist");
     let message = Message::DeadJob {
         job_id: Uuid::now_v7(),
@@ -113,19 +113,19 @@ pub async fn a_dead_letter_can_be_published(stage: Stage) {
     let mut row = job_message(Lane::Bulk);
     row.route.queue = Queue::Dead;
     row.message = message.clone();
-    stage.publish(&[row]).await;
-    let mut receiver = stage.there.consume(Queue::Dead, 1).await;
+    fixture.publish(&[row]).await;
+    let mut receiver = fixture.there.consume(Queue::Dead, 1).await;
     let mut incoming = next(&mut receiver).await;
     assert_eq!(serde_json::from_slice::<Message>(&incoming.body).unwrap(), message);
     incoming.settle(Settle::Ack);
 }
 
-pub async fn nothing_is_published_after_the_close(stage: Stage) {
-    stage.here.close(super::SOON).await;
-    let outcomes = stage.here.publish(&[job_message(Lane::Bulk), job_message(Lane::Bulk)]).await;
+pub async fn nothing_is_published_after_the_close(fixture: BrokerFixture) {
+    fixture.here.close(super::SOON).await;
+    let outcomes = fixture.here.publish(&[job_message(Lane::Bulk), job_message(Lane::Bulk)]).await;
     assert_eq!(outcomes.len(), 2);
     for outcome in outcomes {
         assert!(matches!(outcome, Err(PublishError::Unavailable(_))), "{outcome:?}");
     }
-    assert!(stage.here.check().await.is_err());
+    assert!(fixture.here.check().await.is_err());
 }

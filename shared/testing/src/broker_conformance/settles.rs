@@ -4,26 +4,26 @@ use broker::Settle;
 use model::job::Lane;
 use model::message::Queue;
 
-use super::stage::{Stage, next};
+use super::fixture::{BrokerFixture, next};
 
 const INTERACTIVE: Queue = Queue::Work(Lane::Interactive);
 
-pub async fn an_acknowledged_message_is_gone(stage: Stage) {
-    stage.publish_jobs(1).await;
-    let mut receiver = stage.here.consume(INTERACTIVE, 1).await;
+pub async fn an_acknowledged_message_is_gone(fixture: BrokerFixture) {
+    fixture.publish_jobs(1).await;
+    let mut receiver = fixture.here.consume(INTERACTIVE, 1).await;
     next(&mut receiver).await.settle(Settle::Ack);
     drop(receiver);
-    stage.until_consumers(0).await;
+    fixture.until_consumers(0).await;
     // A message behind it comes first, so the acknowledged one is not in the queue any more.
-    let batch = stage.publish_jobs(1).await;
-    let mut receiver = stage.there.consume(INTERACTIVE, 2).await;
+    let batch = fixture.publish_jobs(1).await;
+    let mut receiver = fixture.there.consume(INTERACTIVE, 2).await;
     assert_eq!(next(&mut receiver).await.message_id, Some(batch[0].id.to_string()));
-    stage.until_ready(0).await;
+    fixture.until_ready(0).await;
 }
 
-pub async fn a_message_dropped_unsettled_comes_again(stage: Stage) {
-    let batch = stage.publish_jobs(1).await;
-    let mut receiver = stage.here.consume(INTERACTIVE, 1).await;
+pub async fn a_message_dropped_unsettled_comes_again(fixture: BrokerFixture) {
+    let batch = fixture.publish_jobs(1).await;
+    let mut receiver = fixture.here.consume(INTERACTIVE, 1).await;
     let first = next(&mut receiver).await;
     assert!(!first.redelivered);
     drop(first);
@@ -33,9 +33,9 @@ pub async fn a_message_dropped_unsettled_comes_again(stage: Stage) {
     second.settle(Settle::Ack);
 }
 
-pub async fn acknowledgements_out_of_order_are_all_kept(stage: Stage) {
-    let batch = stage.publish_jobs(20).await;
-    let mut receiver = stage.here.consume(INTERACTIVE, 20).await;
+pub async fn acknowledgements_out_of_order_are_all_kept(fixture: BrokerFixture) {
+    let batch = fixture.publish_jobs(20).await;
+    let mut receiver = fixture.here.consume(INTERACTIVE, 20).await;
     let mut taken = Vec::new();
     for _ in 0..20 {
         taken.push(next(&mut receiver).await);
@@ -46,10 +46,10 @@ pub async fn acknowledgements_out_of_order_are_all_kept(stage: Stage) {
     }
     drop(receiver);
     drop(taken);
-    stage.until_consumers(0).await;
-    stage.until_ready(7).await;
+    fixture.until_consumers(0).await;
+    fixture.until_ready(7).await;
     let mut left: Vec<_> = batch.iter().step_by(3).map(|message| message.id.to_string()).collect();
-    let mut receiver = stage.there.consume(INTERACTIVE, 1).await;
+    let mut receiver = fixture.there.consume(INTERACTIVE, 1).await;
     while !left.is_empty() {
         let mut incoming = next(&mut receiver).await;
         let id = incoming.message_id.clone().unwrap();
@@ -59,12 +59,12 @@ pub async fn acknowledgements_out_of_order_are_all_kept(stage: Stage) {
     }
 }
 
-pub async fn a_dead_lettered_message_keeps_body_and_id(stage: Stage) {
-    let batch = stage.publish_jobs(1).await;
-    let mut receiver = stage.here.consume(INTERACTIVE, 1).await;
+pub async fn a_dead_lettered_message_keeps_body_and_id(fixture: BrokerFixture) {
+    let batch = fixture.publish_jobs(1).await;
+    let mut receiver = fixture.here.consume(INTERACTIVE, 1).await;
     let mut refused = next(&mut receiver).await;
     refused.settle(Settle::DeadLetter);
-    let mut dead = stage.there.consume(Queue::Dead, 1).await;
+    let mut dead = fixture.there.consume(Queue::Dead, 1).await;
     let mut letter = next(&mut dead).await;
     assert_eq!(letter.message_id, Some(batch[0].id.to_string()));
     assert_eq!(letter.body, refused.body);
@@ -72,10 +72,10 @@ pub async fn a_dead_lettered_message_keeps_body_and_id(stage: Stage) {
     assert!(receiver.try_recv().is_err(), "it came back as well");
 }
 
-pub async fn a_message_that_comes_back_too_often_is_dead_lettered(stage: Stage) {
-    let batch = stage.publish_jobs(1).await;
-    let mut receiver = stage.here.consume(INTERACTIVE, 1).await;
-    let mut dead = stage.there.consume(Queue::Dead, 1).await;
+pub async fn a_message_that_comes_back_too_often_is_dead_lettered(fixture: BrokerFixture) {
+    let batch = fixture.publish_jobs(1).await;
+    let mut receiver = fixture.here.consume(INTERACTIVE, 1).await;
+    let mut dead = fixture.there.consume(Queue::Dead, 1).await;
     let mut came = 0;
     let letter = loop {
         tokio::select! {
@@ -91,16 +91,16 @@ pub async fn a_message_that_comes_back_too_often_is_dead_lettered(stage: Stage) 
     assert!((3..=4).contains(&came), "the limit is 3, it came {came} times");
 }
 
-pub async fn settling_twice_is_harmless(stage: Stage) {
-    stage.publish_jobs(2).await;
-    let mut receiver = stage.here.consume(INTERACTIVE, 1).await;
+pub async fn settling_twice_is_harmless(fixture: BrokerFixture) {
+    fixture.publish_jobs(2).await;
+    let mut receiver = fixture.here.consume(INTERACTIVE, 1).await;
     let mut first = next(&mut receiver).await;
     first.settle(Settle::Ack);
     first.settle(Settle::DeadLetter);
     drop(first);
     next(&mut receiver).await.settle(Settle::Ack);
     drop(receiver);
-    stage.until_consumers(0).await;
-    stage.until_ready(0).await;
-    assert_eq!(stage.there.depth(Queue::Dead).await.unwrap().ready, 0);
+    fixture.until_consumers(0).await;
+    fixture.until_ready(0).await;
+    assert_eq!(fixture.there.depth(Queue::Dead).await.unwrap().ready, 0);
 }

@@ -24,8 +24,8 @@ pub struct Database {
 ///
 /// # Errors
 /// When neither `WAITLESS_TEST_MARIADB_URL` names a server nor one can be started; the text says what to do.
-pub async fn private() -> anyhow::Result<Database> {
-    let server = match crate::run::named(VARIABLE) {
+pub async fn fresh_database() -> anyhow::Result<Database> {
+    let server = match crate::environment::variable(VARIABLE) {
         Some(url) => url,
         None => crate::run::server("mariadb", server::start_for_run).await?,
     };
@@ -97,7 +97,7 @@ mod tests {
 
     #[tokio::test]
     async fn two_tests_see_two_databases() {
-        let (one, other) = (private().await.unwrap(), private().await.unwrap());
+        let (one, other) = (fresh_database().await.unwrap(), fresh_database().await.unwrap());
         one.sql("create table only_here (id int); insert into only_here values (7)").await.unwrap();
         assert!(other.sql("select * from only_here").await.is_err());
         assert_eq!(one.sql("select * from only_here").await.unwrap(), [[Some("7".to_owned())]]);

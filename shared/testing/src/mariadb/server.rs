@@ -9,11 +9,11 @@ use anyhow::Context;
 use super::template::{self, SETTINGS};
 use crate::account::Account;
 use crate::port::Port;
-use crate::run::Shared;
-use crate::tree::Tree;
+use crate::process_tree::ProcessTree;
+use crate::run::StartedServer;
 
 /// Starts the server in a folder that does not exist yet.
-pub(super) async fn start_for_run(folder: PathBuf) -> anyhow::Result<Shared> {
+pub(super) async fn start_for_run(folder: PathBuf) -> anyhow::Result<StartedServer> {
     let account = Account::choose(&["mysql", "postgres", "nobody"])?;
     let port = Port::reserve()?;
     std::fs::create_dir(&folder).with_context(|| format!("make {}", folder.display()))?;
@@ -29,10 +29,10 @@ pub(super) async fn start_for_run(folder: PathBuf) -> anyhow::Result<Shared> {
         anyhow::ensure!(Instant::now() < end, "MariaDB does not answer ({error:#}):\n{}", log(&folder));
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    Ok(Shared { address: url, processes: vec![process] })
+    Ok(StartedServer { address: url, processes: vec![process] })
 }
 
-fn spawn(folder: &Path, port: u16, account: Account) -> anyhow::Result<Tree> {
+fn spawn(folder: &Path, port: u16, account: Account) -> anyhow::Result<ProcessTree> {
     let data = folder.join("data");
     let mut command = Command::new(template::server()?);
     command.arg("--no-defaults").arg(format!("--datadir={}", data.display())).args(SETTINGS);
@@ -42,7 +42,7 @@ fn spawn(folder: &Path, port: u16, account: Account) -> anyhow::Result<Tree> {
     let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("log"))?;
     command.current_dir("/").stdout(log.try_clone()?).stderr(log);
     account.apply(&mut command);
-    Tree::spawn(&mut command)
+    ProcessTree::spawn(&mut command)
 }
 
 fn log(folder: &Path) -> String {

@@ -23,7 +23,7 @@ pub(super) const SETTINGS: &[&str] = &[
 /// # Errors
 /// When MariaDB is not installed; says what to do.
 pub(super) fn server() -> anyhow::Result<PathBuf> {
-    crate::run::find_program("mariadbd", &[PathBuf::from("/usr/sbin")]).with_context(|| {
+    crate::environment::find_program("mariadbd", &[PathBuf::from("/usr/sbin")]).with_context(|| {
         format!(
             "this test was not run: it needs MariaDB, and there is none. Run `make test`, which installs it, or `apt-get install \
              mariadb-server-core`, or name a server with {}",
@@ -41,7 +41,7 @@ pub(super) async fn copy_to(data: &Path, account: Account) -> anyhow::Result<()>
 
 fn template(account: Account) -> anyhow::Result<PathBuf> {
     let server = server()?;
-    let cache = crate::run::target_folder()?.join("test-servers");
+    let cache = crate::environment::target_folder()?.join("test-servers");
     std::fs::create_dir_all(&cache).with_context(|| format!("make {}", cache.display()))?;
     let name = format!("mariadb-{}", account.id());
     let template = cache.join(&name);
@@ -50,7 +50,7 @@ fn template(account: Account) -> anyhow::Result<PathBuf> {
     if template.exists() {
         return Ok(template);
     }
-    let workshop = crate::run::own_folder("template")?;
+    let workshop = crate::environment::own_folder("template")?;
     let made = workshop.path().join("data");
     std::fs::create_dir(&made)?;
     account.give(workshop.path())?;

@@ -5,7 +5,11 @@ mod template;
 
 pub use server::Server;
 
+use std::time::Duration;
+
 use anyhow::Context;
+use configuration::{Config, Secret};
+use store_postgres::PostgresStore;
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 /// Names a server to use in place of a private one. Its role must be allowed to make databases.
@@ -20,19 +24,58 @@ pub struct Database {
     url: String,
 }
 
+/// The database of a run that has the schema in it and is copied.
+const MIGRATED: &str = "waitless_migrated";
+
 /// Makes a fresh database on the server all tests of this run share.
 ///
 /// # Errors
 /// When neither `WAITLESS_TEST_POSTGRES_URL` names a server nor one can be started; the text says what to do.
-pub async fn private() -> anyhow::Result<Database> {
-    let server = match crate::run::named(VARIABLE) {
-        Some(url) => url,
-        None => crate::run::server("postgres", Server::start_for_run).await?,
-    };
+pub async fn fresh_database() -> anyhow::Result<Database> {
+    create_database(shared_server().await?, "").await
+}
+
+/// Makes a fresh database with the schema of the store in it: migrated once in a run, and copied, which is a quarter of the work.
+///
+/// # Errors
+/// As [`fresh_database`], and when the schema cannot be made.
+pub async fn fresh_store_database() -> anyhow::Result<Database> {
+    let server = shared_server().await?;
+    if crate::environment::variable(VARIABLE).is_some() {
+        // What a run leaves on a server that outlives it would be in the way of the next.
+        return create_database(server, "").await;
+    }
+    crate::run::once("migrated", || make_migrated(server.clone())).await?;
+    create_database(server, &format!(" template {MIGRATED}")).await
+}
+
+async fn shared_server() -> anyhow::Result<String> {
+    match crate::environment::variable(VARIABLE) {
+        Some(url) => Ok(url),
+        None => crate::run::server("postgres", Server::start_for_run).await,
+    }
+}
+
+async fn create_database(server: String, template: &str) -> anyhow::Result<Database> {
     let name = format!("waitless_{}", uuid::Uuid::new_v4().simple());
-    sql(&server, &format!("create database {name}")).await.context("make a fresh database")?;
+    sql(&server, &format!("create database {name}{template}")).await.context("make a fresh database")?;
     let url = with_database(&server, &name);
     Ok(Database { server, name, url })
+}
+
+async fn make_migrated(server: String) -> anyhow::Result<()> {
+    sql(&server, &format!("create database {MIGRATED}")).await.context("make the database that is copied")?;
+    let folder = tempfile::tempdir()?;
+    let mut settings = Config::embedded(folder.path())?.database;
+    settings.url = Secret::new(with_database(&server, MIGRATED));
+    PostgresStore::migrate(&settings).await.context("migrate the database that is copied")?;
+    // A database that somebody is connected to cannot be copied.
+    let connected = format!("select 1 from pg_stat_activity where datname = '{MIGRATED}'");
+    crate::eventually(Duration::from_secs(10), "the migration has gone", async || {
+        sql(&server, &connected).await.is_ok_and(|sessions| sessions.is_empty())
+    })
+    .await;
+    Ok(())
 }
 
 impl Database {
@@ -101,8 +144,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_store_database_has_the_schema_and_is_nobody_elses() {
+        let (one, other) = (fresh_store_database().await.unwrap(), fresh_store_database().await.unwrap());
+        one.sql("alter table jobs rename to changed_only_here").await.unwrap();
+        assert_eq!(other.sql("select count(*) from jobs").await.unwrap(), [[Some("0".to_owned())]]);
+    }
+
+    #[tokio::test]
     async fn two_tests_see_two_databases() {
-        let (one, other) = (private().await.unwrap(), private().await.unwrap());
+        let (one, other) = (fresh_database().await.unwrap(), fresh_database().await.unwrap());
         one.sql("create table only_here (id int)").await.unwrap();
         assert!(other.sql("select * from only_here").await.is_err());
         assert_eq!(one.sql("select count(*) from only_here").await.unwrap(), [[Some("0".to_owned())]]);

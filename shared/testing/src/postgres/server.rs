@@ -8,8 +8,8 @@ use anyhow::Context;
 
 use crate::account::Account;
 use crate::port::Port;
-use crate::run::Shared;
-use crate::tree::Tree;
+use crate::process_tree::ProcessTree;
+use crate::run::StartedServer;
 
 use super::template;
 
@@ -19,7 +19,7 @@ const LAST_SESSIONS: Duration = Duration::from_secs(10);
 /// A running server. Killed with all its processes and deleted with this value, also when the test is killed.
 #[derive(Debug)]
 pub struct Server {
-    process: Option<Tree>,
+    process: Option<ProcessTree>,
     port: Port,
     options: Vec<String>,
     account: Account,
@@ -46,9 +46,9 @@ impl Server {
             port: Port::reserve()?,
             options: options.iter().map(|option| (*option).to_owned()).collect(),
             account,
-            folder: crate::run::own_folder("postgres")?,
+            folder: crate::environment::own_folder("postgres")?,
         };
-        crate::guard::watch(std::process::id(), server.folder.path())?;
+        crate::reaper::watch(std::process::id(), server.folder.path())?;
         account.give(server.folder.path())?;
         template::copy_to(&server.data(), account).await?;
         server.start_again().await?;
@@ -86,7 +86,7 @@ impl Server {
 
     async fn try_to_start(&mut self) -> anyhow::Result<()> {
         let mut process = spawn(self.folder.path(), self.port.number, &self.options, self.account)?;
-        crate::guard::note(self.folder.path(), &[&process])?;
+        crate::reaper::register(self.folder.path(), &[&process])?;
         wait_until_it_answers(&mut process, self.folder.path(), self.port.number).await?;
         self.process = Some(process);
         Ok(())
@@ -163,22 +163,23 @@ impl Server {
     }
 
     /// Starts the server all tests of a run share.
-    pub(crate) async fn start_for_run(folder: PathBuf) -> anyhow::Result<Shared> {
+    pub(crate) async fn start_for_run(folder: PathBuf) -> anyhow::Result<StartedServer> {
         let account = Account::choose(&["postgres", "nobody"])?;
         let port = Port::reserve()?;
         std::fs::create_dir(&folder).with_context(|| format!("make {}", folder.display()))?;
         account.give(&folder)?;
         template::copy_to(&folder.join("data"), account).await?;
-        let options = ["max_connections=500".to_owned()];
+        // Nobody kills this one, so nothing has to be on the disk.
+        let options = ["max_connections=500", "fsync=off", "full_page_writes=off"].map(str::to_owned);
         let mut process = spawn(&folder, port.number, &options, account)?;
         wait_until_it_answers(&mut process, &folder, port.number).await?;
-        Ok(Shared { address: url(port.number), processes: vec![process] })
+        Ok(StartedServer { address: url(port.number), processes: vec![process] })
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Asked to end at once, it also removes its shared memory, which a kill would leave on the machine.
+        // Asked to end at once, it also removes its shared memory, which a kill would detach on the machine.
         let Some(mut process) = self.process.take() else { return };
         let _running = process.signal_all("CONT");
         if process.signal("QUIT").is_ok() {
@@ -194,7 +195,7 @@ fn url(port: u16) -> String {
     format!("postgres://waitless@127.0.0.1:{port}/postgres")
 }
 
-fn spawn(folder: &Path, port: u16, options: &[String], account: Account) -> anyhow::Result<Tree> {
+fn spawn(folder: &Path, port: u16, options: &[String], account: Account) -> anyhow::Result<ProcessTree> {
     let mut command = Command::new(template::programs()?.join("postgres"));
     command.arg("-D").arg(folder.join("data")).args(["-h", "127.0.0.1", "-p", &port.to_string(), "-k", ""]);
     for option in options {
@@ -203,10 +204,10 @@ fn spawn(folder: &Path, port: u16, options: &[String], account: Account) -> anyh
     let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("log"))?;
     command.current_dir("/").stdout(log.try_clone()?).stderr(log);
     account.apply(&mut command);
-    Tree::spawn(&mut command)
+    ProcessTree::spawn(&mut command)
 }
 
-async fn wait_until_it_answers(process: &mut Tree, folder: &Path, port: u16) -> anyhow::Result<()> {
+async fn wait_until_it_answers(process: &mut ProcessTree, folder: &Path, port: u16) -> anyhow::Result<()> {
     let end = Instant::now() + Duration::from_secs(60);
     loop {
         let Err(error) = super::sql(&url(port), "select 1").await else { return Ok(()) };

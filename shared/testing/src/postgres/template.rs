@@ -20,15 +20,15 @@ pub(crate) fn programs() -> anyhow::Result<PathBuf> {
         .collect();
     debian.sort_unstable_by(|one, other| other.cmp(one));
     let folders: Vec<PathBuf> = debian.into_iter().map(|(_, folder)| folder).collect();
-    crate::run::find_program("initdb", &folders).and_then(|program| program.parent().map(Path::to_owned)).with_context(
-        || {
+    crate::environment::find_program("initdb", &folders)
+        .and_then(|program| program.parent().map(Path::to_owned))
+        .with_context(|| {
             format!(
                 "this test was not run: it needs PostgreSQL, and there is none. Run `make test`, which installs it, or \
                  `apt-get install postgresql`, or name a server with {}",
                 super::VARIABLE
             )
-        },
-    )
+        })
 }
 
 /// Copies the template to `data`, which must not exist yet, and hands it over to `account`.
@@ -43,7 +43,7 @@ pub(crate) async fn copy_to(data: &Path, account: Account) -> anyhow::Result<()>
 fn template(account: Account) -> anyhow::Result<PathBuf> {
     let programs = programs()?;
     let version = programs.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
-    let cache = crate::run::target_folder()?.join("test-servers");
+    let cache = crate::environment::target_folder()?.join("test-servers");
     std::fs::create_dir_all(&cache).with_context(|| format!("make {}", cache.display()))?;
     let name = format!("postgres-{}-{}", version.unwrap_or_default(), account.id());
     let template = cache.join(&name);
@@ -52,7 +52,7 @@ fn template(account: Account) -> anyhow::Result<PathBuf> {
     if template.exists() {
         return Ok(template);
     }
-    let workshop = crate::run::own_folder("template")?;
+    let workshop = crate::environment::own_folder("template")?;
     account.give(workshop.path())?;
     let made = workshop.path().join("data");
     let mut initdb = Command::new(programs.join("initdb"));

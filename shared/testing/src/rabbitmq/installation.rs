@@ -23,7 +23,7 @@ pub(super) struct Ports {
 pub(super) fn program(name: &str) -> anyhow::Result<PathBuf> {
     let folders = ["/usr/lib/rabbitmq/bin", "/opt/rabbitmq/sbin", "/usr/local/sbin", "/opt/homebrew/sbin"];
     let folders: Vec<PathBuf> = folders.iter().map(PathBuf::from).collect();
-    crate::run::find_program(name, &folders).with_context(|| {
+    crate::environment::find_program(name, &folders).with_context(|| {
         format!(
             "this test was not run: it needs RabbitMQ, and there is none. Run `make test`, which installs it, or \
              `apt-get install rabbitmq-server`, or name a server with {}",
@@ -53,19 +53,20 @@ pub(super) fn command(name: &str, folder: &Path, ports: Ports, account: Account)
     }
     // Without this the start script stays as a parent that answers signals in its own way.
     command.env("RUNNING_UNDER_SYSTEMD", "true");
-    // Idle schedulers must not spin: tests run many of these beside each other.
-    let erlang = "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}";
+    // Idle schedulers must not spin, and few threads wake each other less: tests run many of these beside each other.
+    let erlang =
+        "+S 2:2 +SDcpu 1:1 +SDio 2 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}";
     command.env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", erlang);
     command.env("RABBITMQ_CTL_ERL_ARGS", "+S 1:1 +sbwt none -kernel inet_dist_use_interface {127,0,0,1}");
     account.apply(&mut command);
     Ok(command)
 }
 
-/// The port mapper of one server, in the foreground; RabbitMQ would else leave one running for ever.
+/// The port mapper of one server, in the foreground; RabbitMQ would else detach one running for ever.
 pub(super) fn port_mapper(ports: Ports, account: Account) -> anyhow::Result<Command> {
     let erlang = std::fs::read_dir("/usr/lib/erlang").into_iter().flatten().flatten();
     let folders: Vec<PathBuf> = erlang.map(|entry| entry.path().join("bin")).collect();
-    let program = crate::run::find_program("epmd", &folders).context("find epmd, which comes with Erlang")?;
+    let program = crate::environment::find_program("epmd", &folders).context("find epmd, which comes with Erlang")?;
     let mut command = Command::new(program);
     command.args(["-port", &ports.epmd.to_string(), "-address", "127.0.0.1"]).current_dir("/");
     command.stdout(Stdio::null()).stderr(Stdio::null());

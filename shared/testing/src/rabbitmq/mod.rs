@@ -17,7 +17,7 @@ pub const MANAGEMENT_VARIABLE: &str = "WAITLESS_TEST_RABBITMQ_MANAGEMENT_URL";
 /// A fresh, empty virtual host. Deleted with this value.
 #[derive(Debug)]
 #[must_use = "the virtual host is deleted with this value"]
-pub struct Broker {
+pub struct VirtualHost {
     name: String,
     url: String,
     management: Management,
@@ -27,10 +27,11 @@ pub struct Broker {
 ///
 /// # Errors
 /// When neither `WAITLESS_TEST_RABBITMQ_URL` names a server nor one can be started; the text says what to do.
-pub async fn private() -> anyhow::Result<Broker> {
-    let (amqp, management) = match crate::run::named(VARIABLE) {
+pub async fn fresh_vhost() -> anyhow::Result<VirtualHost> {
+    let (amqp, management) = match crate::environment::variable(VARIABLE) {
         Some(amqp) => {
-            let management = crate::run::named(MANAGEMENT_VARIABLE).map_or_else(|| management_of(&amqp), Ok)?;
+            let management =
+                crate::environment::variable(MANAGEMENT_VARIABLE).map_or_else(|| management_of(&amqp), Ok)?;
             (amqp, management)
         }
         None => {
@@ -42,10 +43,10 @@ pub async fn private() -> anyhow::Result<Broker> {
     let management = Management::new(&management)?;
     let name = format!("waitless-{}", uuid::Uuid::new_v4().simple());
     management.create_vhost(&name).await?;
-    Ok(Broker { url: format!("{}/{name}", root(&amqp)), name, management })
+    Ok(VirtualHost { url: format!("{}/{name}", without_vhost(&amqp)), name, management })
 }
 
-impl Broker {
+impl VirtualHost {
     /// `amqp://user:password@host:port/vhost`
     #[must_use]
     pub fn url(&self) -> &str {
@@ -120,7 +121,7 @@ impl Broker {
     }
 }
 
-impl Drop for Broker {
+impl Drop for VirtualHost {
     fn drop(&mut self) {
         // A runtime of its own: the test's may be gone, or be the one that drops us.
         let (management, name) = (self.management.clone(), self.name.clone());
@@ -133,13 +134,13 @@ impl Drop for Broker {
 }
 
 /// The URL without its virtual host.
-fn root(amqp: &str) -> &str {
+fn without_vhost(amqp: &str) -> &str {
     let host_at = amqp.find("://").map_or(0, |at| at + 3);
     amqp[host_at..].find('/').map_or(amqp, |at| &amqp[..host_at + at])
 }
 
 fn management_of(amqp: &str) -> anyhow::Result<String> {
-    let authority = root(amqp).split_once("://").context("an amqp:// URL")?.1;
+    let authority = without_vhost(amqp).split_once("://").context("an amqp:// URL")?.1;
     let (user, host) = authority.rsplit_once('@').unwrap_or(("guest:guest", authority));
     let host = host.rsplit_once(':').map_or(host, |(host, _port)| host);
     Ok(format!("http://{user}@{host}:15672"))
@@ -153,12 +154,12 @@ mod tests {
     fn the_management_address_follows_from_the_url() {
         assert_eq!(management_of("amqp://a:b@host:5672/x").unwrap(), "http://a:b@host:15672");
         assert_eq!(management_of("amqp://host").unwrap(), "http://guest:guest@host:15672");
-        assert_eq!(root("amqp://a:b@host:5672/%2f"), "amqp://a:b@host:5672");
+        assert_eq!(without_vhost("amqp://a:b@host:5672/%2f"), "amqp://a:b@host:5672");
     }
 
     #[tokio::test]
     async fn two_tests_see_two_virtual_hosts() {
-        let (one, other) = (private().await.unwrap(), private().await.unwrap());
+        let (one, other) = (fresh_vhost().await.unwrap(), fresh_vhost().await.unwrap());
         let quorum = serde_json::json!({"durable": true, "arguments": {"x-queue-type": "quorum"}});
         one.manage("PUT", "/api/queues/{vhost}/only-here", Some(&quorum)).await.unwrap();
         one.purge("only-here").await.unwrap();

@@ -10,8 +10,8 @@ use tokio::net::TcpStream;
 
 use crate::account::Account;
 use crate::port::Port;
-use crate::run::Shared;
-use crate::tree::Tree;
+use crate::process_tree::ProcessTree;
+use crate::run::StartedServer;
 
 use super::installation::{self, Ports};
 use super::management::Management;
@@ -28,20 +28,20 @@ pub struct Options {
 /// A running server. Killed with all its processes and deleted with this value, also when the test is killed.
 #[derive(Debug)]
 pub struct Server {
-    broker: Option<Tree>,
-    mapper: Option<Tree>,
-    ports: Reserved,
+    broker: Option<ProcessTree>,
+    mapper: Option<ProcessTree>,
+    ports: ReservedPorts,
     options: Options,
     account: Account,
     folder: tempfile::TempDir,
 }
 
 #[derive(Debug)]
-struct Reserved([Port; 4]);
+struct ReservedPorts([Port; 4]);
 
-impl Reserved {
-    fn new() -> anyhow::Result<Reserved> {
-        Ok(Reserved([Port::reserve()?, Port::reserve()?, Port::reserve()?, Port::reserve()?]))
+impl ReservedPorts {
+    fn new() -> anyhow::Result<ReservedPorts> {
+        Ok(ReservedPorts([Port::reserve()?, Port::reserve()?, Port::reserve()?, Port::reserve()?]))
     }
 
     fn numbers(&self) -> Ports {
@@ -65,9 +65,9 @@ impl Server {
     /// As [`Server::start`].
     pub async fn start_with(options: Options) -> anyhow::Result<Server> {
         let account = Account::choose(&["rabbitmq", "nobody"])?;
-        let folder = crate::run::own_folder("rabbitmq")?;
-        let ports = Reserved::new()?;
-        crate::guard::watch(std::process::id(), folder.path())?;
+        let folder = crate::environment::own_folder("rabbitmq")?;
+        let ports = ReservedPorts::new()?;
+        crate::reaper::watch(std::process::id(), folder.path())?;
         let mut server = Server { broker: None, mapper: None, ports, options, account, folder };
         server.start_again().await?;
         Ok(server)
@@ -93,7 +93,7 @@ impl Server {
         let (ports, folder) = (self.ports.numbers(), self.folder.path());
         let started = spawn(folder, ports, &self.options, self.account).await;
         let [mapper, mut broker] = started?;
-        crate::guard::note(folder, &[&broker, &mapper])?;
+        crate::reaper::register(folder, &[&broker, &mapper])?;
         wait_until_it_answers(&mut broker, folder, ports, self.options.management).await?;
         (self.broker, self.mapper) = (Some(broker), Some(mapper));
         Ok(())
@@ -194,16 +194,16 @@ impl Server {
     }
 
     /// Starts the server all tests of a run share.
-    pub(crate) async fn start_for_run(folder: PathBuf) -> anyhow::Result<Shared> {
+    pub(crate) async fn start_for_run(folder: PathBuf) -> anyhow::Result<StartedServer> {
         let account = Account::choose(&["rabbitmq", "nobody"])?;
-        let reserved = Reserved::new()?;
+        let reserved = ReservedPorts::new()?;
         let ports = reserved.numbers();
         std::fs::create_dir(&folder).with_context(|| format!("make {}", folder.display()))?;
         let options = Options { management: true, configuration: Vec::new() };
         let [mapper, mut broker] = spawn(&folder, ports, &options, account).await?;
         wait_until_it_answers(&mut broker, &folder, ports, true).await?;
         let amqp = format!("amqp://guest:guest@127.0.0.1:{}", ports.amqp);
-        Ok(Shared { address: format!("{amqp} {}", management_url(ports)), processes: vec![broker, mapper] })
+        Ok(StartedServer { address: format!("{amqp} {}", management_url(ports)), processes: vec![broker, mapper] })
     }
 }
 
@@ -211,22 +211,27 @@ fn management_url(ports: Ports) -> String {
     format!("http://guest:guest@127.0.0.1:{}", ports.management)
 }
 
-async fn spawn(folder: &Path, ports: Ports, options: &Options, account: Account) -> anyhow::Result<[Tree; 2]> {
+async fn spawn(folder: &Path, ports: Ports, options: &Options, account: Account) -> anyhow::Result<[ProcessTree; 2]> {
     let mut server = installation::command("rabbitmq-server", folder, ports, account)?;
     installation::configure(folder, ports, options.management, &options.configuration)?;
     let output = std::fs::File::create(folder.join("output"))?;
     account.give(folder)?;
-    let mut mapper = Tree::spawn(&mut installation::port_mapper(ports, account)?)?;
+    let mut mapper = ProcessTree::spawn(&mut installation::port_mapper(ports, account)?)?;
     let end = Instant::now() + Duration::from_secs(20);
     while TcpStream::connect(("127.0.0.1", ports.epmd)).await.is_err() {
         anyhow::ensure!(mapper.ended().is_none() && Instant::now() < end, "Erlang's port mapper does not start");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     server.stdout(output.try_clone()?).stderr(output);
-    Ok([mapper, Tree::spawn(&mut server)?])
+    Ok([mapper, ProcessTree::spawn(&mut server)?])
 }
 
-async fn wait_until_it_answers(broker: &mut Tree, folder: &Path, ports: Ports, management: bool) -> anyhow::Result<()> {
+async fn wait_until_it_answers(
+    broker: &mut ProcessTree,
+    folder: &Path,
+    ports: Ports,
+    management: bool,
+) -> anyhow::Result<()> {
     let end = Instant::now() + Duration::from_secs(120);
     loop {
         let Err(error) = answers(ports, management).await else { return Ok(()) };

@@ -4,14 +4,15 @@ mod mail;
 mod session;
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use crate::tls::Authority;
+use crate::tls::CertificateAuthority;
 
 pub use mail::Mail;
 
@@ -55,11 +56,11 @@ struct Rule {
 }
 
 #[derive(Debug, Clone, Default)]
-struct Shared(Arc<Mutex<State>>);
+struct SharedState(Arc<Mutex<State>>);
 
-impl Shared {
+impl SharedState {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Notes an attempt, and takes the next behaviour that is meant for this recipient.
@@ -84,7 +85,7 @@ impl Shared {
 #[derive(Debug)]
 pub struct Smtp {
     port: u16,
-    state: Shared,
+    state: SharedState,
     accepting: tokio::task::JoinHandle<()>,
 }
 
@@ -100,13 +101,13 @@ pub async fn start() -> anyhow::Result<Smtp> {
 ///
 /// # Errors
 /// When no port is free.
-pub async fn start_with_starttls(authority: &Authority) -> anyhow::Result<Smtp> {
+pub async fn start_with_starttls(authority: &CertificateAuthority) -> anyhow::Result<Smtp> {
     start_session(Some(authority.acceptor()?)).await
 }
 
 async fn start_session(tls: Option<TlsAcceptor>) -> anyhow::Result<Smtp> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("start the SMTP server")?;
-    let (port, state) = (listener.local_addr()?.port(), Shared::default());
+    let (port, state) = (listener.local_addr()?.port(), SharedState::default());
     let sessions = state.clone();
     let accepting = tokio::spawn(async move {
         let mut running = tokio::task::JoinSet::new();

@@ -5,11 +5,11 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-use super::{Behaviour, Mail, Shared};
+use super::{Behaviour, Mail, SharedState};
 
 /// Whether the conversation goes on.
 #[derive(PartialEq, Eq)]
-enum Then {
+enum NextStep {
     GoOn,
     Close,
 }
@@ -23,13 +23,13 @@ struct Session {
     stream: BufReader<Box<dyn Duplex>>,
     /// Offered until the connection is encrypted.
     tls: Option<TlsAcceptor>,
-    state: Shared,
+    state: SharedState,
     from: String,
     recipients: Vec<(String, Behaviour)>,
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve(stream: TcpStream, state: Shared, tls: Option<TlsAcceptor>) {
+pub(super) async fn serve(stream: TcpStream, state: SharedState, tls: Option<TlsAcceptor>) {
     let stream: Box<dyn Duplex> = Box::new(stream);
     let mut session =
         Session { stream: BufReader::new(stream), tls, state, from: String::new(), recipients: Vec::new() };
@@ -40,14 +40,14 @@ impl Session {
     async fn run(&mut self) -> std::io::Result<()> {
         self.answer("220 test.local ready").await?;
         while let Some(line) = self.line().await? {
-            if self.obey(&line).await? == Then::Close {
+            if self.execute(&line).await? == NextStep::Close {
                 break;
             }
         }
         Ok(())
     }
 
-    async fn obey(&mut self, line: &str) -> std::io::Result<Then> {
+    async fn execute(&mut self, line: &str) -> std::io::Result<NextStep> {
         let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
         match verb.to_ascii_uppercase().as_str() {
             "EHLO" => {
@@ -70,24 +70,24 @@ impl Session {
             "DATA" => return self.data().await,
             "QUIT" => {
                 self.answer("221 bye").await?;
-                return Ok(Then::Close);
+                return Ok(NextStep::Close);
             }
             _ => self.answer("502 not known here").await?,
         }
-        Ok(Then::GoOn)
+        Ok(NextStep::GoOn)
     }
 
-    async fn encrypt(&mut self) -> std::io::Result<Then> {
+    async fn encrypt(&mut self) -> std::io::Result<NextStep> {
         let Some(tls) = self.tls.take() else {
             self.answer("502 not known here").await?;
-            return Ok(Then::GoOn);
+            return Ok(NextStep::GoOn);
         };
         self.answer("220 go on").await?;
         let nothing: Box<dyn Duplex> = Box::new(tokio::io::empty());
         let plain = std::mem::replace(&mut self.stream, BufReader::new(nothing)).into_inner();
         let encrypted: Box<dyn Duplex> = Box::new(tls.accept(plain).await?);
         self.stream = BufReader::new(encrypted);
-        Ok(Then::GoOn)
+        Ok(NextStep::GoOn)
     }
 
     async fn log_in(&mut self, rest: &str) -> std::io::Result<()> {
@@ -109,27 +109,27 @@ impl Session {
         self.answer("235 welcome").await
     }
 
-    async fn recipient(&mut self, recipient: &str) -> std::io::Result<Then> {
+    async fn recipient(&mut self, recipient: &str) -> std::io::Result<NextStep> {
         let behaviour = self.state.attempt(recipient);
         if let Behaviour::Answer(code) = behaviour {
             self.answer(&format!("{code} as the test wants it")).await?;
-            return Ok(if code == 421 { Then::Close } else { Then::GoOn });
+            return Ok(if code == 421 { NextStep::Close } else { NextStep::GoOn });
         }
         self.recipients.push((recipient.to_owned(), behaviour));
         self.answer("250 to whom").await?;
-        Ok(Then::GoOn)
+        Ok(NextStep::GoOn)
     }
 
-    async fn data(&mut self) -> std::io::Result<Then> {
+    async fn data(&mut self) -> std::io::Result<NextStep> {
         let Some((_, behaviour)) = self.recipients.first() else {
             self.answer("503 to nobody").await?;
-            return Ok(Then::GoOn);
+            return Ok(NextStep::GoOn);
         };
         let behaviour = behaviour.clone();
         self.answer("354 go on").await?;
         let mut source = String::new();
         loop {
-            let Some(line) = self.line().await? else { return Ok(Then::Close) };
+            let Some(line) = self.line().await? else { return Ok(NextStep::Close) };
             if line == "." {
                 break;
             }
@@ -139,35 +139,35 @@ impl Session {
         self.finish(behaviour, source).await
     }
 
-    async fn finish(&mut self, behaviour: Behaviour, source: String) -> std::io::Result<Then> {
+    async fn finish(&mut self, behaviour: Behaviour, source: String) -> std::io::Result<NextStep> {
         let to = std::mem::take(&mut self.recipients).into_iter().map(|(to, _)| to).collect();
         let mail = Mail { from: std::mem::take(&mut self.from), to, source };
         match behaviour {
             Behaviour::AnswerData(code) => {
                 self.answer(&format!("{code} as the test wants it")).await?;
-                return Ok(if code == 421 { Then::Close } else { Then::GoOn });
+                return Ok(if code == 421 { NextStep::Close } else { NextStep::GoOn });
             }
-            Behaviour::LoseThenClose => return Ok(Then::Close),
+            Behaviour::LoseThenClose => return Ok(NextStep::Close),
             Behaviour::Silence => {
                 // Until the sender gives up and closes.
                 while self.line().await?.is_some() {}
-                return Ok(Then::Close);
+                return Ok(NextStep::Close);
             }
             Behaviour::TakeThenClose => {
                 self.state.lock().mails.push(mail);
-                return Ok(Then::Close);
+                return Ok(NextStep::Close);
             }
             Behaviour::Slow(pause) => {
                 self.state.lock().mails.push(mail);
                 tokio::time::sleep(pause).await;
                 self.answer("250 taken").await?;
-                return Ok(Then::GoOn);
+                return Ok(NextStep::GoOn);
             }
             Behaviour::Accept | Behaviour::Answer(_) | Behaviour::AnswerThenClose => {}
         }
         self.state.lock().mails.push(mail);
         self.answer("250 taken").await?;
-        Ok(if behaviour == Behaviour::AnswerThenClose { Then::Close } else { Then::GoOn })
+        Ok(if behaviour == Behaviour::AnswerThenClose { NextStep::Close } else { NextStep::GoOn })
     }
 
     async fn answer(&mut self, text: &str) -> std::io::Result<()> {

@@ -7,26 +7,28 @@ use std::sync::Mutex;
 use model::event::Event;
 use store::{Ending, FeedCursor};
 
-use super::stage::{Stage, ana, caller, new_job, settlement, until};
+use super::fixture::{SOON, StoreFixture};
+use super::samples::{ana, caller, new_job, settlement};
+use crate::eventually;
 
-pub async fn events_of_a_job_are_read_after_a_number(stage: Stage) {
-    let worker = stage.worker().await;
-    let job = stage.done(&worker).await;
-    let all = stage.events(&job).await;
+pub async fn events_of_a_job_are_read_after_a_number(fixture: StoreFixture) {
+    let worker = fixture.worker().await;
+    let job = fixture.done(&worker).await;
+    let all = fixture.events(&job).await;
     assert_eq!(all.len(), 3);
-    let read = async |after, limit| stage.store.events_of_job(&ana(), job.id, after, limit).await.unwrap();
+    let read = async |after, limit| fixture.store.events_of_job(&ana(), job.id, after, limit).await.unwrap();
     assert_eq!(read(1, 10).await, all[1..]);
     assert_eq!(read(0, 2).await, all[..2]);
     assert!(read(3, 10).await.is_empty());
 }
 
-pub async fn events_are_read_only_by_their_caller(stage: Stage) {
-    let worker = stage.worker().await;
-    stage.done(&worker).await;
+pub async fn events_are_read_only_by_their_caller(fixture: StoreFixture) {
+    let worker = fixture.worker().await;
+    fixture.done(&worker).await;
     for stranger in [caller("acme", "bob"), caller("globex", "ana")] {
-        stage.submit(new_job(&stranger)).await;
-        let feed = until("the stranger's own event", async || {
-            let feed = stage.store.events_of_caller(&stranger, FeedCursor::default(), 100).await.unwrap();
+        fixture.submit(new_job(&stranger)).await;
+        let feed = eventually(SOON, "the stranger's own event", async || {
+            let feed = fixture.store.events_of_caller(&stranger, FeedCursor::default(), 100).await.unwrap();
             (!feed.is_empty()).then_some(feed)
         })
         .await;
@@ -36,11 +38,15 @@ pub async fn events_are_read_only_by_their_caller(stage: Stage) {
 }
 
 /// Follows the caller's feed until `enough`.
-async fn follow(stage: &Stage, from: FeedCursor, enough: impl Fn(&[(FeedCursor, Event)]) -> bool) -> Vec<Event> {
+async fn follow(
+    fixture: &StoreFixture,
+    from: FeedCursor,
+    enough: impl Fn(&[(FeedCursor, Event)]) -> bool,
+) -> Vec<Event> {
     let seen = Mutex::new((from, Vec::new()));
-    until("the feed to hold everything", async || {
+    eventually(SOON, "the feed to hold everything", async || {
         let after = seen.lock().unwrap().0;
-        let page = stage.store.events_of_caller(&ana(), after, 17).await.unwrap();
+        let page = fixture.store.events_of_caller(&ana(), after, 17).await.unwrap();
         let mut seen = seen.lock().unwrap();
         seen.0 = page.last().map_or(after, |(cursor, _)| *cursor);
         seen.1.extend(page);
@@ -52,13 +58,13 @@ async fn follow(stage: &Stage, from: FeedCursor, enough: impl Fn(&[(FeedCursor, 
     events.into_iter().map(|(_, event)| event).collect()
 }
 
-pub async fn the_feed_is_complete_and_in_order_under_concurrent_writers(stage: Stage) {
+pub async fn the_feed_is_complete_and_in_order_under_concurrent_writers(fixture: StoreFixture) {
     const WRITERS: usize = 8;
     const JOBS: usize = 15;
-    let worker = stage.worker().await;
+    let worker = fixture.worker().await;
     let writers: Vec<_> = (0..WRITERS)
         .map(|_| {
-            let (store, worker_id) = (Arc::clone(&stage.store), worker.id);
+            let (store, worker_id) = (Arc::clone(&fixture.store), worker.id);
             tokio::spawn(async move {
                 for _ in 0..JOBS {
                     let job = new_job(&ana());
@@ -71,7 +77,7 @@ pub async fn the_feed_is_complete_and_in_order_under_concurrent_writers(stage: S
             })
         })
         .collect();
-    let events = follow(&stage, FeedCursor::default(), |seen| seen.len() >= WRITERS * JOBS * 3).await;
+    let events = follow(&fixture, FeedCursor::default(), |seen| seen.len() >= WRITERS * JOBS * 3).await;
     for writer in writers {
         writer.await.unwrap();
     }
@@ -85,29 +91,32 @@ pub async fn the_feed_is_complete_and_in_order_under_concurrent_writers(stage: S
     }
 }
 
-pub async fn the_feed_is_read_page_by_page(stage: Stage) {
+pub async fn the_feed_is_read_page_by_page(fixture: StoreFixture) {
     let jobs: Vec<_> = (0..50).map(|_| new_job(&ana())).collect();
     let mut expected: Vec<_> = jobs.iter().map(|job| job.id).collect();
-    stage.store.submit(jobs).await.unwrap();
-    let mut seen: Vec<_> =
-        follow(&stage, FeedCursor::default(), |seen| seen.len() >= 50).await.iter().map(|event| event.job_id).collect();
+    fixture.store.submit(jobs).await.unwrap();
+    let mut seen: Vec<_> = follow(&fixture, FeedCursor::default(), |seen| seen.len() >= 50)
+        .await
+        .iter()
+        .map(|event| event.job_id)
+        .collect();
     seen.sort();
     expected.sort();
     assert_eq!(seen, expected);
 }
 
-pub async fn a_feed_from_its_end_holds_everything_that_follows(stage: Stage) {
+pub async fn a_feed_from_its_end_holds_everything_that_follows(fixture: StoreFixture) {
     for _ in 0..10 {
-        stage.pending().await;
+        fixture.pending().await;
     }
-    let end = stage.store.feed_end().await.unwrap();
+    let end = fixture.store.feed_end().await.unwrap();
     let mut expected = Vec::new();
     for _ in 0..10 {
-        expected.push(stage.pending().await.id);
+        expected.push(fixture.pending().await.id);
     }
     let contains_all =
         |seen: &[(FeedCursor, Event)]| expected.iter().all(|id| seen.iter().any(|(_, event)| event.job_id == *id));
-    let events = follow(&stage, end, contains_all).await;
+    let events = follow(&fixture, end, contains_all).await;
     let last: Vec<_> = events.iter().rev().take(10).rev().map(|event| event.job_id).collect();
     assert_eq!(last, expected);
 }

@@ -14,13 +14,16 @@
     reason = "every function here is the body of a test, and every assertion counts as a branch"
 )]
 
+mod commit_recorder;
+
 pub mod access;
-pub mod arrivals;
 pub mod cancels;
 pub mod claims;
 pub mod commits;
 pub mod deliveries;
 pub mod events;
+pub mod fixture;
+pub mod forecasts;
 pub mod heartbeats;
 pub mod lateness;
 pub mod losses;
@@ -29,14 +32,15 @@ pub mod outbox;
 pub mod previews;
 pub mod reads;
 pub mod reuse;
+pub mod samples;
 pub mod settlements;
-pub mod stage;
 pub mod submits;
 pub mod sweeps;
 pub mod transitions;
 pub mod walk;
 
-pub use stage::{Recorder, Stage, TestWorker, until};
+pub use commit_recorder::CommitRecorder;
+pub use fixture::{SOON, StoreFixture, TestWorker};
 
 /// Expands to one test for each rule of the store's contract.
 #[macro_export]
@@ -60,7 +64,7 @@ macro_rules! test_store {
                 an_empty_batch_is_no_error,
                 report_versions_are_kept_once,
             ]
-            arrivals: [
+            forecasts: [
                 a_forecast_is_kept_with_its_job_and_told_again_to_a_repeat,
                 runs_are_told_by_tenant_and_report_oldest_first,
                 a_run_that_was_put_back_has_no_time_from_its_submit,
@@ -231,8 +235,8 @@ macro_rules! test_store {
         $($(
             #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
             async fn $rule() {
-                let stage = $crate::store_conformance::Stage::set($open).await;
-                $crate::store_conformance::$theme::$rule(stage).await;
+                let fixture = $crate::store_conformance::StoreFixture::open($open).await;
+                $crate::store_conformance::$theme::$rule(fixture).await;
             }
         )*)*
     };
@@ -250,7 +254,7 @@ mod tests {
             let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
             for line in text.lines().filter_map(|line| line.strip_prefix("pub async fn ")) {
                 let name = line.split(['(', '<']).next().unwrap();
-                if line.contains("(stage: Stage)") {
+                if line.contains("(fixture: StoreFixture)") {
                     rules += 1;
                     assert!(list.contains(&format!("    {name},\n")), "{name} is not listed");
                 }

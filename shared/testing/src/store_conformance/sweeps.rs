@@ -8,156 +8,158 @@ use model::message::{Message, Queue, Route};
 use store::{Ending, Submitted};
 use uuid::Uuid;
 
-use super::stage::{Stage, ana, artifact, keyed_job, new_job, retry_after, until};
+use super::fixture::{SOON, StoreFixture};
+use super::samples::{ana, artifact, keyed_job, new_job, retry_after};
+use crate::eventually;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-pub async fn overdue_retries_are_rung(stage: Stage) {
-    let worker = stage.worker().await;
-    let due = stage.retrying(&worker, Duration::ZERO).await;
-    stage.retrying(&worker, MINUTE).await;
-    stage.empty_outbox().await;
-    assert_eq!(stage.store.ring_overdue_retries(MINUTE, 10).await.unwrap(), 0, "not overdue by so much");
-    until("the retry to be overdue", async || {
-        (stage.store.ring_overdue_retries(Duration::ZERO, 10).await.unwrap() == 1).then_some(())
+pub async fn overdue_retries_are_rung(fixture: StoreFixture) {
+    let worker = fixture.worker().await;
+    let due = fixture.retrying(&worker, Duration::ZERO).await;
+    fixture.retrying(&worker, MINUTE).await;
+    fixture.empty_outbox().await;
+    assert_eq!(fixture.store.ring_overdue_retries(MINUTE, 10).await.unwrap(), 0, "not overdue by so much");
+    eventually(SOON, "the retry to be overdue", async || {
+        (fixture.store.ring_overdue_retries(Duration::ZERO, 10).await.unwrap() == 1).then_some(())
     })
     .await;
-    let rung = stage.empty_outbox().await;
+    let rung = fixture.empty_outbox().await;
     assert_eq!(rung.len(), 1);
     assert_eq!(rung[0].message, Message::RunJob { job_id: due.id });
     assert_eq!(rung[0].route, Route::now(Queue::Work(due.lane)));
-    assert_eq!(stage.job(due.id).await, due, "ringing is no state change");
+    assert_eq!(fixture.job(due.id).await, due, "ringing is no state change");
 }
 
-pub async fn silent_jobs_are_counted_and_rung(stage: Stage) {
-    let worker = stage.worker().await;
-    let (first, second) = (stage.pending().await, stage.pending().await);
-    stage.submit(NewJob { lane: Lane::Bulk, ..new_job(&ana()) }).await;
-    stage.processing(&worker).await;
-    stage.done(&worker).await;
-    stage.empty_outbox().await;
-    let count = async |grace| stage.store.count_silent(Lane::Interactive, grace).await.unwrap();
+pub async fn silent_jobs_are_counted_and_rung(fixture: StoreFixture) {
+    let worker = fixture.worker().await;
+    let (first, second) = (fixture.pending().await, fixture.pending().await);
+    fixture.submit(NewJob { lane: Lane::Bulk, ..new_job(&ana()) }).await;
+    fixture.processing(&worker).await;
+    fixture.done(&worker).await;
+    fixture.empty_outbox().await;
+    let count = async |grace| fixture.store.count_silent(Lane::Interactive, grace).await.unwrap();
     assert_eq!(count(MINUTE).await, 0);
-    until("both jobs to be silent", async || (count(Duration::ZERO).await == 2).then_some(())).await;
-    assert_eq!(stage.store.ring_silent(Lane::Interactive, MINUTE, 10).await.unwrap(), 0);
-    assert_eq!(stage.store.ring_silent(Lane::Interactive, Duration::ZERO, 1).await.unwrap(), 1);
-    let rung = stage.empty_outbox().await;
+    eventually(SOON, "both jobs to be silent", async || (count(Duration::ZERO).await == 2).then_some(())).await;
+    assert_eq!(fixture.store.ring_silent(Lane::Interactive, MINUTE, 10).await.unwrap(), 0);
+    assert_eq!(fixture.store.ring_silent(Lane::Interactive, Duration::ZERO, 1).await.unwrap(), 1);
+    let rung = fixture.empty_outbox().await;
     assert_eq!(rung[0].message, Message::RunJob { job_id: first.id });
     assert_eq!(rung[0].route, Route::now(Queue::Work(Lane::Interactive)));
-    assert_eq!(stage.store.ring_silent(Lane::Interactive, Duration::ZERO, 1).await.unwrap(), 1);
-    let rung = stage.empty_outbox().await;
+    assert_eq!(fixture.store.ring_silent(Lane::Interactive, Duration::ZERO, 1).await.unwrap(), 1);
+    let rung = fixture.empty_outbox().await;
     assert_eq!(rung[0].message, Message::RunJob { job_id: second.id }, "the longest silent first");
 }
 
-pub async fn a_job_with_an_unsent_row_is_not_silent(stage: Stage) {
-    stage.pending().await;
-    let later = stage.store.now().await.unwrap() + Duration::from_millis(20);
-    until("time to pass", async || (stage.store.now().await.unwrap() > later).then_some(())).await;
-    assert_eq!(stage.store.count_silent(Lane::Interactive, Duration::ZERO).await.unwrap(), 0);
-    assert_eq!(stage.store.ring_silent(Lane::Interactive, Duration::ZERO, 10).await.unwrap(), 0);
-    stage.empty_outbox().await;
-    assert_eq!(stage.store.count_silent(Lane::Interactive, Duration::ZERO).await.unwrap(), 1);
+pub async fn a_job_with_an_unsent_row_is_not_silent(fixture: StoreFixture) {
+    fixture.pending().await;
+    let later = fixture.store.now().await.unwrap() + Duration::from_millis(20);
+    eventually(SOON, "time to pass", async || (fixture.store.now().await.unwrap() > later).then_some(())).await;
+    assert_eq!(fixture.store.count_silent(Lane::Interactive, Duration::ZERO).await.unwrap(), 0);
+    assert_eq!(fixture.store.ring_silent(Lane::Interactive, Duration::ZERO, 10).await.unwrap(), 0);
+    fixture.empty_outbox().await;
+    assert_eq!(fixture.store.count_silent(Lane::Interactive, Duration::ZERO).await.unwrap(), 1);
 }
 
-pub async fn expired_artifacts_are_found_until_marked(stage: Stage) {
-    let worker = stage.worker().await;
-    stage.done(&worker).await;
-    let job = stage.submit(NewJob { retention_ms: 10, ..new_job(&ana()) }).await;
-    let job = stage.claim(&worker, job.id).await;
-    stage.settle(&job, Ending::Done(vec![artifact(&job)])).await;
-    let job = stage.job(job.id).await;
-    let expired = until("the artifact to expire", async || {
-        Some(stage.store.expired_artifacts(10).await.unwrap()).filter(|expired| !expired.is_empty())
+pub async fn expired_artifacts_are_found_until_marked(fixture: StoreFixture) {
+    let worker = fixture.worker().await;
+    fixture.done(&worker).await;
+    let job = fixture.submit(NewJob { retention_ms: 10, ..new_job(&ana()) }).await;
+    let job = fixture.claim(&worker, job.id).await;
+    fixture.settle(&job, Ending::Done(vec![artifact(&job)])).await;
+    let job = fixture.job(job.id).await;
+    let expired = eventually(SOON, "the artifact to expire", async || {
+        Some(fixture.store.expired_artifacts(10).await.unwrap()).filter(|expired| !expired.is_empty())
     })
     .await;
     assert_eq!(expired, job.artifacts);
-    assert_eq!(stage.store.expired_artifacts(10).await.unwrap(), expired, "until the file is known to be gone");
-    stage.store.mark_deleted(vec![expired[0].id, Uuid::now_v7()]).await.unwrap();
-    assert!(stage.store.expired_artifacts(10).await.unwrap().is_empty());
+    assert_eq!(fixture.store.expired_artifacts(10).await.unwrap(), expired, "until the file is known to be gone");
+    fixture.store.mark_deleted(vec![expired[0].id, Uuid::now_v7()]).await.unwrap();
+    assert!(fixture.store.expired_artifacts(10).await.unwrap().is_empty());
 }
 
-pub async fn unreferenced_keys_are_told_from_referenced_ones(stage: Stage) {
-    let worker = stage.worker().await;
-    let done = stage.done(&worker).await;
-    let held = stage.processing(&worker).await;
-    stage.settle(&held, Ending::HandBack).await;
-    let held = stage.claim(&worker, held.id).await;
+pub async fn unreferenced_keys_are_told_from_referenced_ones(fixture: StoreFixture) {
+    let worker = fixture.worker().await;
+    let done = fixture.done(&worker).await;
+    let held = fixture.processing(&worker).await;
+    fixture.settle(&held, Ending::HandBack).await;
+    let held = fixture.claim(&worker, held.id).await;
     let key = |job: Uuid, attempt: i32| object_key(job, attempt, Uuid::now_v7(), Format::Csv);
     let orphans = [
         key(done.id, 1),
         key(held.id, 1),
         key(Uuid::now_v7(), 1),
-        key(stage.failed(&worker).await.id, 1),
+        key(fixture.failed(&worker).await.id, 1),
         "a stranger's file".to_owned(),
         "a/b/c/d".to_owned(),
     ];
     let needed = [done.artifacts[0].object_key.clone(), key(held.id, 2)];
     let mut asked = [&orphans[..3], &needed, &orphans[3..]].concat();
-    let mut told = stage.store.unreferenced_keys(asked.clone()).await.unwrap();
+    let mut told = fixture.store.unreferenced_keys(asked.clone()).await.unwrap();
     asked.retain(|key| !needed.contains(key));
     told.sort();
     asked.sort();
     assert_eq!(told, asked);
 }
 
-pub async fn idempotency_keys_are_forgotten_after_a_time(stage: Stage) {
-    stage.submit(keyed_job(&ana(), "key", "body")).await;
-    assert_eq!(stage.store.forget_idempotency(MINUTE).await.unwrap(), 0);
-    until("the key to be forgotten", async || {
-        (stage.store.forget_idempotency(Duration::ZERO).await.unwrap() == 1).then_some(())
+pub async fn idempotency_keys_are_forgotten_after_a_time(fixture: StoreFixture) {
+    fixture.submit(keyed_job(&ana(), "key", "body")).await;
+    assert_eq!(fixture.store.forget_idempotency(MINUTE).await.unwrap(), 0);
+    eventually(SOON, "the key to be forgotten", async || {
+        (fixture.store.forget_idempotency(Duration::ZERO).await.unwrap() == 1).then_some(())
     })
     .await;
-    let outcome = stage.store.submit(vec![keyed_job(&ana(), "key", "another body")]).await.unwrap();
+    let outcome = fixture.store.submit(vec![keyed_job(&ana(), "key", "another body")]).await.unwrap();
     assert!(matches!(outcome[0], Submitted::Created(_)), "{outcome:?}");
 }
 
-pub async fn no_job_is_uncovered_at_any_step(stage: Stage) {
+pub async fn no_job_is_uncovered_at_any_step(fixture: StoreFixture) {
     let none = async |step: &str| {
-        let uncovered = stage.store.uncovered_jobs().await.unwrap();
+        let uncovered = fixture.store.uncovered_jobs().await.unwrap();
         assert!(uncovered.is_empty(), "{step}: {uncovered:?}");
     };
-    let mut worker = stage.worker().await;
-    let job = stage.pending().await;
+    let mut worker = fixture.worker().await;
+    let job = fixture.pending().await;
     none("submitted").await;
-    stage.empty_outbox().await;
+    fixture.empty_outbox().await;
     none("published").await;
-    let mut held = stage.claim(&worker, job.id).await;
+    let mut held = fixture.claim(&worker, job.id).await;
     none("claimed").await;
     for (ending, step) in [(Ending::HandBack, "handed back"), (retry_after(Duration::ZERO), "put off")] {
-        stage.settle(&held, ending).await;
+        fixture.settle(&held, ending).await;
         none(step).await;
-        stage.empty_outbox().await;
+        fixture.empty_outbox().await;
         none(step).await;
-        held = stage.claim(&worker, job.id).await;
+        held = fixture.claim(&worker, job.id).await;
     }
-    until("the loss", async || {
-        let released = stage.store.release_lost_jobs(Duration::from_millis(10)).await.unwrap();
+    eventually(SOON, "the loss", async || {
+        let released = fixture.store.release_lost_jobs(Duration::from_millis(10)).await.unwrap();
         (released == [job.id]).then_some(())
     })
     .await;
     none("lost").await;
     worker.heartbeat.beat(Vec::new()).await.unwrap();
-    held = stage.claim(&worker, job.id).await;
-    stage.empty_outbox().await;
+    held = fixture.claim(&worker, job.id).await;
+    fixture.empty_outbox().await;
     none("claimed again").await;
     // The query must be able to find one: a worker that leaves without settling what it holds.
     worker.heartbeat.retire().await.unwrap();
-    assert_eq!(stage.store.uncovered_jobs().await.unwrap(), [job.id]);
+    assert_eq!(fixture.store.uncovered_jobs().await.unwrap(), [job.id]);
     worker.heartbeat.beat(Vec::new()).await.unwrap();
-    stage.settle(&held, Ending::Done(vec![artifact(&held)])).await;
+    fixture.settle(&held, Ending::Done(vec![artifact(&held)])).await;
     none("ended").await;
 }
 
-pub async fn unfinished_jobs_are_counted_by_lane_and_state(stage: Stage) {
-    let worker = stage.worker().await;
-    stage.done(&worker).await;
-    stage.failed(&worker).await;
-    stage.retrying(&worker, MINUTE).await;
-    stage.processing(&worker).await;
-    stage.pending().await;
-    stage.pending().await;
-    stage.submit(NewJob { lane: Lane::Bulk, ..new_job(&ana()) }).await;
-    let mut counts: Vec<_> = stage.store.job_counts().await.unwrap();
+pub async fn unfinished_jobs_are_counted_by_lane_and_state(fixture: StoreFixture) {
+    let worker = fixture.worker().await;
+    fixture.done(&worker).await;
+    fixture.failed(&worker).await;
+    fixture.retrying(&worker, MINUTE).await;
+    fixture.processing(&worker).await;
+    fixture.pending().await;
+    fixture.pending().await;
+    fixture.submit(NewJob { lane: Lane::Bulk, ..new_job(&ana()) }).await;
+    let mut counts: Vec<_> = fixture.store.job_counts().await.unwrap();
     counts.retain(|(_, _, count)| *count > 0);
     counts.sort_by_key(|(lane, state, _)| (*lane, state.as_str()));
     assert_eq!(

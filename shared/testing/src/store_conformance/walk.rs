@@ -9,7 +9,9 @@ use rand::{RngExt as _, SeedableRng as _};
 use store::{Changed, ClaimRequest, Claimed, Ending, Settled, Settlement};
 use uuid::Uuid;
 
-use super::stage::{Stage, TestWorker, ana, artifact, new_job, problem, progress, retry_after, until};
+use super::fixture::{SOON, StoreFixture, TestWorker};
+use super::samples::{ana, artifact, new_job, problem, progress, retry_after};
+use crate::eventually;
 
 const WALKS: u64 = 6;
 const STEPS: usize = 120;
@@ -75,18 +77,18 @@ impl Expected {
 }
 
 struct Walk<'a> {
-    stage: &'a Stage,
+    fixture: &'a StoreFixture,
     random: StdRng,
     workers: Vec<TestWorker>,
     jobs: Vec<Expected>,
 }
 
-pub async fn random_walks_agree_with_the_model(stage: Stage) {
+pub async fn random_walks_agree_with_the_model(fixture: StoreFixture) {
     for seed in 0..WALKS {
         let mut walk =
-            Walk { stage: &stage, random: StdRng::seed_from_u64(seed), workers: Vec::new(), jobs: Vec::new() };
+            Walk { fixture: &fixture, random: StdRng::seed_from_u64(seed), workers: Vec::new(), jobs: Vec::new() };
         for _ in 0..WORKERS {
-            walk.workers.push(stage.worker().await);
+            walk.workers.push(fixture.worker().await);
         }
         walk.submit().await;
         for step in 0..STEPS {
@@ -96,9 +98,9 @@ pub async fn random_walks_agree_with_the_model(stage: Stage) {
         for mut worker in walk.workers {
             worker.heartbeat.retire().await.unwrap();
         }
-        until("the retired workers' jobs to be released", async || {
-            stage.store.release_lost_jobs(Duration::from_secs(60)).await.unwrap();
-            let counts = stage.store.job_counts().await.unwrap();
+        eventually(SOON, "the retired workers' jobs to be released", async || {
+            fixture.store.release_lost_jobs(Duration::from_secs(60)).await.unwrap();
+            let counts = fixture.store.job_counts().await.unwrap();
             let held = counts.iter().any(|(_, state, count)| *state == JobState::Processing && *count > 0);
             (!held).then_some(())
         })
@@ -121,7 +123,7 @@ impl Walk<'_> {
 
     async fn submit(&mut self) -> String {
         let max_attempts = self.random.random_range(1..4);
-        let job = self.stage.submit(NewJob { max_attempts, ..new_job(&ana()) }).await;
+        let job = self.fixture.submit(NewJob { max_attempts, ..new_job(&ana()) }).await;
         self.jobs.push(Expected {
             id: job.id,
             state: JobState::Pending,
@@ -143,7 +145,7 @@ impl Walk<'_> {
         let (redelivered, alone) = (self.random.random_bool(0.3), self.random.random_bool(0.5));
         let job = &mut self.jobs[chosen];
         let request = ClaimRequest { job_id: job.id, redelivered, alone };
-        let outcome = self.stage.store.claim(worker.id, vec![request]).await.unwrap().remove(0);
+        let outcome = self.fixture.store.claim(worker.id, vec![request]).await.unwrap().remove(0);
         let suspect = job.crashes >= ALONE_FROM_CRASHES;
         match job.state {
             JobState::Pending | JobState::Retrying if suspect && !alone => {
@@ -156,7 +158,7 @@ impl Walk<'_> {
                 job.worker = Some(worker.id);
                 job.begun = !suspect || self.random.random_bool(0.5);
                 if suspect && job.begun {
-                    assert!(self.stage.store.begin(worker.id, job.id, job.attempt).await.unwrap());
+                    assert!(self.fixture.store.begin(worker.id, job.id, job.attempt).await.unwrap());
                 }
             }
             JobState::Processing => assert_eq!(outcome, Claimed::Held, "{job:?}"),
@@ -171,7 +173,7 @@ impl Walk<'_> {
         let honest = self.random.random_bool(0.7);
         let worker_id = job.worker.filter(|_| honest).unwrap_or(other);
         let attempt = if honest { job.attempt } else { job.attempt - self.random.random_range(0..2) };
-        let held = self.stage.job(job.id).await;
+        let held = self.fixture.job(job.id).await;
         let ending = match self.random.random_range(0..5) {
             0 => Ending::Done(vec![artifact(&held)]),
             1 => Ending::Failed(problem()),
@@ -182,13 +184,13 @@ impl Walk<'_> {
         let holds = job.state == JobState::Processing && job.worker == Some(worker_id) && job.attempt == attempt;
         let expected = if holds { job.end(&ending) } else { Settled::TooLate };
         let settlement = Settlement { job_id: job.id, worker_id, attempt, progress: progress(1), ending };
-        assert_eq!(self.stage.store.settle(vec![settlement]).await.unwrap(), [expected], "{did}");
+        assert_eq!(self.fixture.store.settle(vec![settlement]).await.unwrap(), [expected], "{did}");
         did
     }
 
     async fn cancel(&mut self, chosen: usize) -> String {
         let job = &mut self.jobs[chosen];
-        let outcome = self.stage.store.cancel(&ana(), job.id).await.unwrap();
+        let outcome = self.fixture.store.cancel(&ana(), job.id).await.unwrap();
         assert_eq!(matches!(outcome, Changed::Yes(_)), !job.state.is_final(), "{outcome:?} of {job:?}");
         if !job.state.is_final() {
             job.enter(JobState::Cancelled);
@@ -198,7 +200,7 @@ impl Walk<'_> {
 
     async fn replay(&mut self, chosen: usize) -> String {
         let job = &mut self.jobs[chosen];
-        let outcome = self.stage.store.replay(&ana(), job.id).await.unwrap();
+        let outcome = self.fixture.store.replay(&ana(), job.id).await.unwrap();
         assert_eq!(matches!(outcome, Changed::Yes(_)), job.state == JobState::Failed, "{outcome:?} of {job:?}");
         if job.state == JobState::Failed {
             (job.errors, job.crashes, job.interruptions) = (0, 0, 0);
@@ -208,7 +210,7 @@ impl Walk<'_> {
     }
 
     async fn kill(&mut self) -> String {
-        let fresh = self.stage.worker().await;
+        let fresh = self.fixture.worker().await;
         let chosen = self.random.random_range(0..WORKERS);
         let dead = std::mem::replace(&mut self.workers[chosen], fresh).id;
         let mut lost = Vec::new();
@@ -217,11 +219,11 @@ impl Walk<'_> {
             lost.push(job.id);
         }
         lost.sort();
-        until("the release of the dead worker's jobs", async || {
-            let mut released = self.stage.store.release_lost_jobs(Duration::from_secs(60)).await.unwrap();
+        eventually(SOON, "the release of the dead worker's jobs", async || {
+            let mut released = self.fixture.store.release_lost_jobs(Duration::from_secs(60)).await.unwrap();
             released.sort();
             assert!(released.is_empty() || released == lost, "{released:?} and not {lost:?}");
-            let gone = self.stage.store.workers().await.unwrap().iter().all(|worker| worker.info.id != dead);
+            let gone = self.fixture.store.workers().await.unwrap().iter().all(|worker| worker.info.id != dead);
             gone.then_some(())
         })
         .await;
@@ -230,7 +232,7 @@ impl Walk<'_> {
 
     async fn compare(&self, when: &str) {
         for expected in &self.jobs {
-            let job = self.stage.job(expected.id).await;
+            let job = self.fixture.job(expected.id).await;
             let found = Expected {
                 id: job.id,
                 state: job.state,
@@ -241,13 +243,13 @@ impl Walk<'_> {
                 max_attempts: job.max_attempts,
                 seq: job.seq,
                 worker: job.worker_id,
-                deliveries: self.stage.store.deliveries_of_job(job.id).await.unwrap().len(),
+                deliveries: self.fixture.store.deliveries_of_job(job.id).await.unwrap().len(),
                 begun: expected.begun,
             };
             assert_eq!(&found, expected, "{when}");
             assert_eq!(job.artifacts.len(), usize::from(job.state == JobState::Done), "{when}");
         }
-        let uncovered = self.stage.store.uncovered_jobs().await.unwrap();
+        let uncovered = self.fixture.store.uncovered_jobs().await.unwrap();
         assert!(uncovered.is_empty(), "{when}: {uncovered:?}");
     }
 }

@@ -43,7 +43,7 @@ fn every_queue_with_workers_is_watched_by_an_autoscaler() {
 
 #[tokio::test]
 async fn the_autoscalers_ask_what_the_schema_can_answer() {
-    let database = testing::postgres::private().await.unwrap();
+    let database = testing::postgres::fresh_database().await.unwrap();
     let data = tempfile::tempdir().unwrap();
     let mut config = Config::embedded(data.path()).unwrap().database;
     config.url = Secret::new(database.url().to_owned());

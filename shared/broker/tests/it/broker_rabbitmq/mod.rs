@@ -9,8 +9,8 @@ use std::sync::Arc;
 use broker::Broker;
 use configuration::Secret;
 
-async fn open(settings: configuration::Broker) -> (Arc<dyn Broker>, Arc<dyn Broker>, testing::rabbitmq::Broker) {
-    let server = testing::rabbitmq::private().await.unwrap();
+async fn open(settings: configuration::Broker) -> (Arc<dyn Broker>, Arc<dyn Broker>, testing::rabbitmq::VirtualHost) {
+    let server = testing::rabbitmq::fresh_vhost().await.unwrap();
     let here = open_at(server.url(), settings.clone()).await;
     let there = open_at(server.url(), settings).await;
     assert_eq!(here.kind(), "rabbitmq");

@@ -101,13 +101,18 @@ async fn a_frozen_server_is_noticed_in_bounded_time_and_used_again_when_it_thaws
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_closed_by_the_server_come_back_and_what_was_held_comes_again() {
-    let server = Server::start().await.unwrap();
-    let here = open_at(&server.url(), settings()).await;
+    let vhost = testing::rabbitmq::fresh_vhost().await.unwrap();
+    let here = open_at(vhost.url(), settings()).await;
     let message = job_message(Lane::Bulk);
     assert_eq!(here.publish(std::slice::from_ref(&message)).await, [Ok(())]);
     let mut receiver = here.consume(BULK, 1).await;
     let mut held = next(&mut receiver).await;
-    server.ctl(&["close_all_connections", "maintenance"]).await.unwrap();
+    let mut closed = 0;
+    eventually(SOON, "both connections are closed", async || {
+        closed += vhost.close_connections().await.unwrap_or_default();
+        closed >= 2
+    })
+    .await;
 
     let mut again = next(&mut receiver).await;
     assert_eq!(again.message_id, Some(message.id.to_string()));

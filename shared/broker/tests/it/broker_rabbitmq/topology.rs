@@ -118,7 +118,7 @@ async fn a_removed_binding_is_made_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_with_other_arguments_is_reported_in_one_line_until_it_is_gone() {
-    let server = testing::rabbitmq::private().await.unwrap();
+    let server = testing::rabbitmq::fresh_vhost().await.unwrap();
     let arguments =
         serde_json::json!({"durable": true, "arguments": {"x-queue-type": "quorum", "x-delivery-limit": 5}});
     let path = format!("/api/queues/{{vhost}}/{}", BULK.name());

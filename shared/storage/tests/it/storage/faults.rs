@@ -5,7 +5,7 @@ use std::time::Duration;
 use configuration::Secret;
 use futures_util::TryStreamExt as _;
 use storage::StorageError;
-use testing::s3::{Fault, On, S3};
+use testing::s3::{Fault, Operation, S3};
 use testing::{eventually, s3};
 
 use super::{KEY, MIB, SOON, content, fetch, open, settings, settings_of, store};
@@ -15,7 +15,7 @@ async fn a_part_refused_for_a_moment_is_sent_again() {
     let server = s3::start().await.unwrap();
     let storage = open(&settings_of(&server, ""));
     for (number, status) in [500, 503].into_iter().enumerate() {
-        server.fail_next(2, On::Part, Fault::Answer(status));
+        server.fail_next(2, Operation::Part, Fault::Answer(status));
         let key = format!("job/1/{number}.csv");
         store(&storage, &key, &content(12 * MIB)).await.unwrap();
         assert!(fetch(&storage, &key).await.unwrap() == content(12 * MIB), "{status}");
@@ -27,7 +27,7 @@ async fn a_part_refused_for_good_fails_the_upload_and_leaves_nothing() {
     let server = s3::start().await.unwrap();
     let storage = open(&settings_of(&server, ""));
     for (status, may_pass) in [(500, true), (403, false)] {
-        server.fail_always(On::Part, Fault::Answer(status));
+        server.fail_always(Operation::Part, Fault::Answer(status));
         let failed = store(&storage, KEY, &content(12 * MIB)).await.unwrap_err();
         assert_eq!(failed.may_pass(), may_pass, "{failed}");
         assert!(!failed.to_string().contains(S3::ACCESS_KEY_ID), "{failed}");
@@ -42,9 +42,9 @@ async fn a_lost_answer_to_a_request_that_was_done_is_no_failure() {
     let server = s3::start().await.unwrap();
     let storage = open(&settings_of(&server, ""));
     // The condition that nothing is there refuses the second try of a request that worked: the object is ours all the same.
-    server.fail_next(1, On::Put, Fault::LoseAnswer);
+    server.fail_next(1, Operation::Put, Fault::LoseAnswer);
     store(&storage, "job/1/small.csv", &content(1000)).await.unwrap();
-    server.fail_next(1, On::Complete, Fault::LoseAnswer);
+    server.fail_next(1, Operation::Complete, Fault::LoseAnswer);
     store(&storage, "job/1/large.csv", &content(6 * MIB)).await.unwrap();
     assert!(fetch(&storage, "job/1/small.csv").await.unwrap() == content(1000));
     assert!(fetch(&storage, "job/1/large.csv").await.unwrap() == content(6 * MIB));
@@ -55,7 +55,7 @@ async fn a_file_that_arrives_cut_short_never_looks_whole() {
     let server = s3::start().await.unwrap();
     let storage = open(&settings_of(&server, ""));
     store(&storage, KEY, &content(1000)).await.unwrap();
-    server.fail_always(On::Get, Fault::Truncate);
+    server.fail_always(Operation::Get, Fault::Truncate);
     let failed = fetch(&storage, KEY).await.unwrap_err();
     assert!(failed.may_pass(), "{failed}");
     // The same in a folder: somebody cut the file while it is being read.
@@ -75,7 +75,7 @@ async fn a_silent_server_costs_the_time_out_and_no_more() {
     let mut settings = settings_of(&server, "");
     settings.timeout = Duration::from_millis(500);
     let storage = open(&settings);
-    server.fail_always(On::Any, Fault::Silence);
+    server.fail_always(Operation::Any, Fault::Silence);
     let started = std::time::Instant::now();
     assert!(store(&storage, KEY, &content(10)).await.unwrap_err().may_pass());
     assert!(fetch(&storage, KEY).await.unwrap_err().may_pass());

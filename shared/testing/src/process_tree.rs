@@ -7,21 +7,21 @@ use anyhow::Context;
 
 /// One started process. Ends with all its children when dropped, unless it was left to the run.
 #[derive(Debug)]
-pub(crate) struct Tree {
+pub(crate) struct ProcessTree {
     child: Child,
-    leave: bool,
+    detach: bool,
 }
 
-impl Tree {
+impl ProcessTree {
     /// Starts a command in a process group of its own, so that signals meant for the test do not reach it.
-    pub(crate) fn spawn(command: &mut Command) -> anyhow::Result<Tree> {
+    pub(crate) fn spawn(command: &mut Command) -> anyhow::Result<ProcessTree> {
         use std::os::unix::process::CommandExt;
         let child = command
             .stdin(Stdio::null())
             .process_group(0)
             .spawn()
             .with_context(|| format!("start {}", command.get_program().display()))?;
-        Ok(Tree { child, leave: false })
+        Ok(ProcessTree { child, detach: false })
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -29,8 +29,8 @@ impl Tree {
     }
 
     /// Leaves the process running when this value goes: its guard ends it.
-    pub(crate) fn leave(mut self) {
-        self.leave = true;
+    pub(crate) fn detach(mut self) {
+        self.detach = true;
     }
 
     /// Says how the process ended, if it has.
@@ -72,9 +72,9 @@ impl Tree {
     }
 }
 
-impl Drop for Tree {
+impl Drop for ProcessTree {
     fn drop(&mut self) {
-        if !self.leave {
+        if !self.detach {
             self.kill();
         }
     }
@@ -132,7 +132,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_killed_tree_leaves_no_child() {
-        let mut tree = Tree::spawn(Command::new("/bin/sh").args(["-c", "sleep 600 & sleep 600 & wait"])).unwrap();
+        let mut tree =
+            ProcessTree::spawn(Command::new("/bin/sh").args(["-c", "sleep 600 & sleep 600 & wait"])).unwrap();
         let limit = Duration::from_secs(10);
         crate::eventually(limit, "the children appear", async || with_children(tree.pid()).len() == 3).await;
         let all = with_children(tree.pid());

@@ -19,14 +19,14 @@ pub const SOON: Duration = Duration::from_secs(15);
 
 /// One broker, seen by two processes.
 #[derive(Debug)]
-pub struct Stage {
+pub struct BrokerFixture {
     /// This process.
     pub here: Arc<dyn Broker>,
     /// The other one.
     pub there: Arc<dyn Broker>,
 }
 
-impl Stage {
+impl BrokerFixture {
     /// Publishes messages that must all be accepted.
     pub async fn publish(&self, batch: &[OutboxMessage]) {
         for outcome in self.here.publish(batch).await {

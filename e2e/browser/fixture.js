@@ -65,7 +65,7 @@ sql = "select 1 as one"
 };
 
 /** A folder, and the processes that serve from it one after the other. */
-export class Stage {
+export class Fixture {
   #folder = mkdtempSync(join(tmpdir(), 'waitless-browser-'));
   #process = /** @type {import('node:child_process').ChildProcess | null} */ (null);
   #port = 0;
@@ -220,10 +220,10 @@ export async function someone(browser, options = {}) {
 /**
  * Signs in with the key, without a page.
  * @param {import('playwright-core').BrowserContext} context
- * @param {Stage} stage
+ * @param {Fixture} fixture
  */
-export async function signIn(context, stage) {
-  const answer = await context.request.post(`${stage.url}/v1/session`, { data: { key: stage.key }, headers: { origin: stage.url } });
+export async function signIn(context, fixture) {
+  const answer = await context.request.post(`${fixture.url}/v1/session`, { data: { key: fixture.key }, headers: { origin: fixture.url } });
   if (!answer.ok()) throw new Error(`signing in: ${await answer.text()}`);
 }
 

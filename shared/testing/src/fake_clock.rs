@@ -7,12 +7,12 @@ use anyhow::Context as _;
 /// The wall clock of processes that were started with it. Their monotonic clock is the machine's, as on a machine whose clock is
 /// set.
 #[derive(Debug)]
-pub struct Clock {
+pub struct FakeClock {
     library: PathBuf,
     offset: tempfile::NamedTempFile,
 }
 
-impl Clock {
+impl FakeClock {
     /// Makes a clock that is right.
     ///
     /// # Errors
