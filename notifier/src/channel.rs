@@ -12,7 +12,7 @@ use crate::compose::{Brand, Content};
 
 /// One attempt at a delivery: everything that a channel is given.
 #[derive(Debug, Clone, Copy)]
-pub struct Attempt<'a> {
+pub struct DeliveryAttempt<'a> {
     /// Recipient, tenant, event, and the number of the attempt.
     pub delivery: &'a Delivery,
     /// What there is to tell, as data: the job with its artifacts, the report, the failure.
@@ -23,7 +23,7 @@ pub struct Attempt<'a> {
     pub brand: &'a Brand,
 }
 
-impl Attempt<'_> {
+impl DeliveryAttempt<'_> {
     /// Returns the identity under which the notification goes out. It is the same at every attempt, so that whoever gets two can
     /// see that they are one.
     #[must_use]
@@ -74,7 +74,7 @@ pub trait DeliveryChannel: Send + Sync + std::fmt::Debug {
     /// Returns how long one call of [`DeliveryChannel::send`] may take. The lease of a delivery is made from it.
     fn time_limit(&self) -> Duration;
     /// Sends one notification to one recipient.
-    async fn send(&self, attempt: Attempt<'_>) -> Result<(), SendError>;
+    async fn send(&self, attempt: DeliveryAttempt<'_>) -> Result<(), SendError>;
     /// Tells whether the other side would take something now, as far as can be seen without sending; if not, why, in one line.
     async fn check(&self) -> Result<(), String>;
 }

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use crate::channel::{Attempt, DeliveryChannel, SendError};
+use crate::channel::{DeliveryAttempt, DeliveryChannel, SendError};
 use crate::compose::{ComposeError, Composer, facts};
 
 /// Time beyond the bound on sending that a claim lasts: for composing before it and settling after it.
@@ -173,7 +173,7 @@ impl Notifier {
         let facts = facts::gather(self.backends.store.as_ref(), delivery, job).await?;
         let content = self.composer.compose(delivery, &facts)?;
         let brand = self.composer.brand(&delivery.tenant);
-        self.channel.send(Attempt { delivery, facts: &facts, content: &content, brand }).await?;
+        self.channel.send(DeliveryAttempt { delivery, facts: &facts, content: &content, brand }).await?;
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::failpoint::fail_here;
-use crate::run_job::{DeliveryOutcome, run_job};
+use crate::run_job::{MessageOutcome, run_job};
 use crate::worker::Worker;
 
 /// A broker that gives up its consumer is asked for a new one after this time.
@@ -145,10 +145,10 @@ async fn handle_delivery(worker: Arc<Worker>, mut incoming: Incoming, mut slot: 
     };
     fail_here!("before_ack");
     match handled {
-        DeliveryOutcome::Handled => incoming.settle(Settle::Ack),
-        DeliveryOutcome::Unreadable => incoming.settle(Settle::DeadLetter),
+        MessageOutcome::Handled => incoming.settle(Settle::Ack),
+        MessageOutcome::Unreadable => incoming.settle(Settle::DeadLetter),
         // Dropped without a word it is delivered to somebody else.
-        DeliveryOutcome::Abandoned => {}
+        MessageOutcome::Abandoned => {}
     }
 }
 

@@ -36,7 +36,7 @@ use crate::write_files::{FilePipeline, WrittenFile};
 
 /// What became of a doorbell, as far as its message is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum DeliveryOutcome {
+pub(crate) enum MessageOutcome {
     /// The message has done its work.
     Handled,
     /// Nobody will be able to handle it.
@@ -76,19 +76,19 @@ impl AttemptOutcome {
 }
 
 /// Runs the job a doorbell rang for, if it is there to be run.
-pub(crate) async fn run_job(worker: &Worker, request: ClaimRequest, traceparent: Option<&str>) -> DeliveryOutcome {
+pub(crate) async fn run_job(worker: &Worker, request: ClaimRequest, traceparent: Option<&str>) -> MessageOutcome {
     let (job, attempt) = match claim(worker, request).await {
         ClaimOutcome::Claimed(job, attempt) => (job, attempt),
-        ClaimOutcome::NothingToDo => return DeliveryOutcome::Handled,
-        ClaimOutcome::Unreadable => return DeliveryOutcome::Unreadable,
-        ClaimOutcome::LeftToOthers => return DeliveryOutcome::Abandoned,
+        ClaimOutcome::NothingToDo => return MessageOutcome::Handled,
+        ClaimOutcome::Unreadable => return MessageOutcome::Unreadable,
+        ClaimOutcome::LeftToOthers => return MessageOutcome::Abandoned,
     };
     let span = tracing::info_span!("attempt", job = %job.id, attempt = job.attempt, tenant = %job.caller.tenant, report = %job.report);
     telemetry::continue_trace(&span, job.traceparent.as_deref().or(traceparent));
     run_attempt(worker, &job, &attempt).instrument(span).await
 }
 
-async fn run_attempt(worker: &Worker, job: &Job, attempt: &Arc<Attempt>) -> DeliveryOutcome {
+async fn run_attempt(worker: &Worker, job: &Job, attempt: &Arc<Attempt>) -> MessageOutcome {
     let _listed = RegisteredAttempt { worker, attempt };
     let _counted = RunningGauge::start(job.lane);
     fail_here!("after_claim");
@@ -114,7 +114,7 @@ async fn run_attempt(worker: &Worker, job: &Job, attempt: &Arc<Attempt>) -> Deli
     if settled != SettleOutcome::Settled(JobState::Done) && !(settled == SettleOutcome::Unknown && name == "done") {
         discard_files(worker, attempt, &files).await;
     }
-    if settled == SettleOutcome::Unknown { DeliveryOutcome::Abandoned } else { DeliveryOutcome::Handled }
+    if settled == SettleOutcome::Unknown { MessageOutcome::Abandoned } else { MessageOutcome::Handled }
 }
 
 /// Takes the attempt off the list of running ones however it ends.

@@ -66,7 +66,7 @@ pub async fn open(
             frames.push(watch.frames().map(move |frames| of_job(id, frames)).boxed_local());
         }
     }
-    let connection = Connection { ping_every: gateway.http.ping_every, gateway, identity, session };
+    let connection = SocketConnection { ping_every: gateway.http.ping_every, gateway, identity, session };
     rt::spawn(connection.run(frames, incoming.max_frame_size(MAX_FRAME)));
     Ok(answer)
 }
@@ -172,14 +172,14 @@ impl CloseCause {
 }
 
 /// One connection.
-struct Connection {
+struct SocketConnection {
     gateway: web::Data<Gateway>,
     identity: Identity,
     session: Session,
     ping_every: Duration,
 }
 
-impl Connection {
+impl SocketConnection {
     async fn run(mut self, frames: Frames, incoming: MessageStream) {
         let cause = self.pump(frames, incoming).await;
         metrics::counter!("waitless_ws_closed_total", "why" => cause.label()).increment(1);

@@ -77,7 +77,7 @@ pub struct FailureText {
 }
 
 /// Where links lead, and what they are made from.
-pub(super) struct Links<'a> {
+pub(super) struct LinkBase<'a> {
     pub(super) public_url: &'a str,
     pub(super) secret: &'a str,
 }
@@ -93,7 +93,7 @@ impl<'a> Content<'a> {
     pub(super) fn of(
         facts: &Facts,
         locale: RecipientLocale<'a>,
-        links: &Links<'_>,
+        links: &LinkBase<'_>,
         late_after: Option<Duration>,
     ) -> Self {
         let (job, t) = (&facts.job, locale.t);
@@ -137,7 +137,7 @@ impl<'a> Content<'a> {
     }
 }
 
-fn file(artifact: &Artifact, locale: RecipientLocale<'_>, links: &Links<'_>) -> FileLink {
+fn file(artifact: &Artifact, locale: RecipientLocale<'_>, links: &LinkBase<'_>) -> FileLink {
     FileLink {
         name: single_line(&artifact.filename, 120),
         download: fill(&locale.t.ready.download, &[("format", artifact.format.label())]),

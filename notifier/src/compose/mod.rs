@@ -19,7 +19,7 @@ use model::delivery::Delivery;
 use model::locale::{Conventions, Language, Localizer, time_zone};
 use url::Url;
 
-use content::Links;
+use content::LinkBase;
 use facts::{Facts, NotificationKind};
 use messages::Messages;
 use recipient_locale::RecipientLocale;
@@ -86,7 +86,7 @@ impl Composer {
             return Err(ComposeError::NoFiles);
         }
         let locale = self.locale_of(delivery, facts)?;
-        let links = Links { public_url: &self.public_url, secret: self.link_secret.expose() };
+        let links = LinkBase { public_url: &self.public_url, secret: self.link_secret.expose() };
         Ok(Content::of(facts, locale, &links, self.late_after))
     }
 

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use configuration::Config;
 use model::delivery::Channel;
 
-use crate::channel::{Attempt, DeliveryChannel, SendError};
+use crate::channel::{DeliveryAttempt, DeliveryChannel, SendError};
 
 pub use folder::FolderTransport;
 pub use render::{RenderError, Renderer};
@@ -54,7 +54,7 @@ impl DeliveryChannel for EmailChannel {
         self.time_limit
     }
 
-    async fn send(&self, attempt: Attempt<'_>) -> Result<(), SendError> {
+    async fn send(&self, attempt: DeliveryAttempt<'_>) -> Result<(), SendError> {
         let mail = self.renderer.render(attempt)?;
         self.transport.send(&mail).await
     }

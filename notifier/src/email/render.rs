@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::message::MessageParts;
 use super::{OutgoingMail, recipient};
-use crate::channel::{Attempt, SendError};
+use crate::channel::{DeliveryAttempt, SendError};
 use crate::compose::facts::NotificationKind;
 use crate::compose::{Brand, Content};
 
@@ -45,7 +45,7 @@ struct TemplateValues<'a> {
     #[serde(flatten)]
     content: &'a Content<'a>,
     brand: BrandStyle,
-    fonts: Fonts,
+    fonts: FontStacks,
 }
 
 /// What templates see of a brand.
@@ -74,12 +74,12 @@ impl BrandStyle {
 
 /// Fonts that readers' machines have.
 #[derive(Debug, Serialize)]
-struct Fonts {
+struct FontStacks {
     sans: &'static str,
     serif: &'static str,
 }
 
-impl Fonts {
+impl FontStacks {
     /// Chinese print of this size is set without serifs.
     fn of(language: &str) -> Self {
         Self { sans: SANS, serif: if language.starts_with("zh") { SANS } else { SERIF } }
@@ -109,11 +109,11 @@ impl Renderer {
     ///
     /// # Errors
     /// When the recipient is no address or not an allowed one.
-    pub fn render(&self, attempt: Attempt<'_>) -> Result<OutgoingMail, RenderError> {
-        let Attempt { delivery, facts, content, brand } = attempt;
+    pub fn render(&self, attempt: DeliveryAttempt<'_>) -> Result<OutgoingMail, RenderError> {
+        let DeliveryAttempt { delivery, facts, content, brand } = attempt;
         let to = recipient::check(&delivery.recipient, &self.allow)?;
         let language = content.language();
-        let values = TemplateValues { content, brand: BrandStyle::of(brand), fonts: Fonts::of(language) };
+        let values = TemplateValues { content, brand: BrandStyle::of(brand), fonts: FontStacks::of(language) };
         let render = |name: String| -> Result<String, RenderError> {
             let template = self.templates.get_template(&name).map_err(faulty)?;
             template.render(minijinja::value::Serde(&values)).map_err(faulty)

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use model::artifact::Format;
 use model::delivery::{Delivery, DeliveryEvent};
-use notifier::channel::{Attempt, DeliveryChannel, SendError};
+use notifier::channel::{DeliveryAttempt, DeliveryChannel, SendError};
 use notifier::compose::Composer;
 
 use crate::facts::{artifact, config, delivery, id, ready};
@@ -79,7 +79,7 @@ async fn send(receiver: &impl Receiver, number: u128, recipient: &str) -> Result
     let delivery = Delivery { id: id(number), recipient: recipient.to_owned(), ..delivery(DeliveryEvent::Done) };
     let content = composer.compose(&delivery, &facts).unwrap();
     let brand = composer.brand(&delivery.tenant);
-    receiver.channel().send(Attempt { delivery: &delivery, facts: &facts, content: &content, brand }).await
+    receiver.channel().send(DeliveryAttempt { delivery: &delivery, facts: &facts, content: &content, brand }).await
 }
 
 pub(crate) async fn what_is_sent_arrives_once(receiver: &mut impl Receiver) {

@@ -10,7 +10,7 @@ use model::job::JobState;
 use model::locale::{Language, time_zone};
 use model::problem::{Problem, ProblemKind};
 use model::progress::{Phase, Progress};
-use notifier::channel::Attempt;
+use notifier::channel::DeliveryAttempt;
 use notifier::compose::facts::Facts;
 use notifier::compose::{ComposeError, Composer};
 use notifier::email::{OutgoingMail, RenderError, Renderer};
@@ -29,7 +29,7 @@ fn render(config: &Config, delivery: &Delivery, facts: &Facts) -> Result<Outgoin
     let composer = Composer::new(config).unwrap();
     let content = composer.compose(delivery, facts).unwrap();
     let brand = composer.brand(&delivery.tenant);
-    Renderer::new(&config.mail).unwrap().render(Attempt { delivery, facts, content: &content, brand })
+    Renderer::new(&config.mail).unwrap().render(DeliveryAttempt { delivery, facts, content: &content, brand })
 }
 
 fn compose_with(config: &Config, name: &str, event: DeliveryEvent, facts: &Facts) -> Mail {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::delivery::Channel;
-use notifier::channel::{Attempt, DeliveryChannel, SendError};
+use notifier::channel::{DeliveryAttempt, DeliveryChannel, SendError};
 use tokio::sync::Notify;
 
 /// Sends, and then never comes back: what the world sees of a process that is killed before it can settle.
@@ -29,7 +29,7 @@ impl DeliveryChannel for SendsThenHangs {
         self.channel.time_limit()
     }
 
-    async fn send(&self, attempt: Attempt<'_>) -> Result<(), SendError> {
+    async fn send(&self, attempt: DeliveryAttempt<'_>) -> Result<(), SendError> {
         self.channel.send(attempt).await?;
         self.sent.notify_one();
         std::future::pending().await
@@ -58,7 +58,7 @@ impl DeliveryChannel for Answers {
         Duration::from_secs(1)
     }
 
-    async fn send(&self, _: Attempt<'_>) -> Result<(), SendError> {
+    async fn send(&self, _: DeliveryAttempt<'_>) -> Result<(), SendError> {
         Err(self.0.clone())
     }
 

@@ -14,7 +14,7 @@ use values::number::{f32_text, f64_text, write_decimal};
 use values::time::{write_date, write_instant, write_timestamp};
 
 /// The values of one column.
-pub(super) enum Cells<'a> {
+pub(super) enum ColumnCells<'a> {
     Null,
     Boolean(&'a BooleanArray),
     Int16(&'a PrimitiveArray<Int16Type>),
@@ -35,25 +35,27 @@ pub(super) enum Cells<'a> {
 }
 
 /// Looks up the columns of a batch.
-pub(super) fn cells(batch: &RecordBatch) -> Result<Vec<Cells<'_>>, Problem> {
+pub(super) fn cells(batch: &RecordBatch) -> Result<Vec<ColumnCells<'_>>, Problem> {
     batch.schema_ref().fields().iter().zip(batch.columns()).map(|(field, array)| cells_of(field, array)).collect()
 }
 
-pub(super) fn cells_of<'a>(field: &Field, array: &'a ArrayRef) -> Result<Cells<'a>, Problem> {
+pub(super) fn cells_of<'a>(field: &Field, array: &'a ArrayRef) -> Result<ColumnCells<'a>, Problem> {
     Ok(match array.data_type() {
-        DataType::Null => Cells::Null,
-        DataType::Boolean => Cells::Boolean(array.as_boolean()),
-        DataType::Int16 => Cells::Int16(array.as_primitive()),
-        DataType::Int32 => Cells::Int32(array.as_primitive()),
-        DataType::Int64 => Cells::Int64(array.as_primitive()),
-        DataType::Float32 => Cells::Float32(array.as_primitive()),
-        DataType::Float64 => Cells::Float64(array.as_primitive()),
-        DataType::Utf8 if is_numeric(field) => Cells::Numeric(array.as_string()),
-        DataType::Decimal64(_, scale @ 0..) => Cells::Decimal(array.as_primitive(), usize::from(scale.unsigned_abs())),
-        DataType::Utf8 => Cells::Text(array.as_string()),
-        DataType::Date32 => Cells::Date(array.as_primitive()),
-        DataType::Timestamp(TimeUnit::Microsecond, None) => Cells::Timestamp(array.as_primitive()),
-        DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => Cells::Instant(array.as_primitive()),
+        DataType::Null => ColumnCells::Null,
+        DataType::Boolean => ColumnCells::Boolean(array.as_boolean()),
+        DataType::Int16 => ColumnCells::Int16(array.as_primitive()),
+        DataType::Int32 => ColumnCells::Int32(array.as_primitive()),
+        DataType::Int64 => ColumnCells::Int64(array.as_primitive()),
+        DataType::Float32 => ColumnCells::Float32(array.as_primitive()),
+        DataType::Float64 => ColumnCells::Float64(array.as_primitive()),
+        DataType::Utf8 if is_numeric(field) => ColumnCells::Numeric(array.as_string()),
+        DataType::Decimal64(_, scale @ 0..) => {
+            ColumnCells::Decimal(array.as_primitive(), usize::from(scale.unsigned_abs()))
+        }
+        DataType::Utf8 => ColumnCells::Text(array.as_string()),
+        DataType::Date32 => ColumnCells::Date(array.as_primitive()),
+        DataType::Timestamp(TimeUnit::Microsecond, None) => ColumnCells::Timestamp(array.as_primitive()),
+        DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => ColumnCells::Instant(array.as_primitive()),
         other => return Err(unsupported(field, other)),
     })
 }
@@ -89,7 +91,7 @@ pub(super) fn distinct_names(schema: &Schema, what: &str) -> Result<(), Problem>
     }
 }
 
-impl Cells<'_> {
+impl ColumnCells<'_> {
     /// Tells whether row `row` is null.
     pub(super) fn is_null(&self, row: usize) -> bool {
         match self {

@@ -10,7 +10,7 @@ use arrow_schema::Schema;
 use model::problem::Problem;
 use report::CsvOptions;
 
-use super::cell::{Cells, bytes_of, cells};
+use super::cell::{ColumnCells, bytes_of, cells};
 use super::{FileSummary, Growth, RowWriter};
 
 /// Bytes that are looked at together.
@@ -26,7 +26,7 @@ pub(super) struct CsvWriter {
 
 /// A column of a batch.
 struct CsvColumn<'a> {
-    cells: Cells<'a>,
+    cells: ColumnCells<'a>,
     /// None of its texts has a byte that asks for quotes.
     clean: bool,
 }
@@ -77,8 +77,8 @@ impl CsvWriter {
 
     /// Tells whether none of a column's texts has a byte that asks for quotes. Most columns have none in most batches, and all of
     /// their bytes are looked at in a fraction of the time that it takes one by one.
-    fn is_clean(&self, column: &Cells<'_>) -> bool {
-        let Cells::Text(array) = column else { return false };
+    fn is_clean(&self, column: &ColumnCells<'_>) -> bool {
+        let ColumnCells::Text(array) = column else { return false };
         let separator = self.options.separator;
         let asks = |byte: u8| byte == b'"' || byte == separator || byte == b'\r' || byte == b'\n' || byte == 0;
         // Without a way out in the middle of a piece: so it can be compared many bytes at a time.
@@ -86,7 +86,7 @@ impl CsvWriter {
     }
 
     fn write_cell(&self, out: &mut Vec<u8>, column: &CsvColumn<'_>, row: usize) {
-        if let Cells::Text(array) = &column.cells {
+        if let ColumnCells::Text(array) = &column.cells {
             return self.write_text(out, array.value(row), column.clean);
         }
         let start = out.len();

@@ -10,7 +10,7 @@ use model::problem::Problem;
 use values::number::{f32_text, f64_text, write_decimal};
 use values::time::{write_date, write_instant, write_timestamp};
 
-use super::cell::{Cells, bytes_of, cells, distinct_names};
+use super::cell::{ColumnCells, bytes_of, cells, distinct_names};
 use super::{FileSummary, Growth, RowWriter};
 
 /// Keeps what stands before each value: `{"name":`, then `,"name":`.
@@ -43,7 +43,7 @@ impl RowWriter for JsonlWriter {
                 out.extend_from_slice(key);
                 if column.is_null(row) {
                     out.extend_from_slice(b"null");
-                } else if let (Cells::Text(array), true) = (column, clean) {
+                } else if let (ColumnCells::Text(array), true) = (column, clean) {
                     out.push(b'"');
                     out.extend_from_slice(array.value(row).as_bytes());
                     out.push(b'"');
@@ -66,36 +66,36 @@ impl RowWriter for JsonlWriter {
 }
 
 /// Tells whether no text of the column has a byte that must be escaped.
-fn is_clean(column: &Cells<'_>) -> bool {
-    let Cells::Text(array) = column else { return false };
+fn is_clean(column: &ColumnCells<'_>) -> bool {
+    let ColumnCells::Text(array) = column else { return false };
     let asks = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
     // Without a way out in the middle of a piece: so it can be compared many bytes at a time.
     !bytes_of(array).chunks(4096).any(|piece| piece.iter().fold(false, |found, byte| found | asks(*byte)))
 }
 
-fn write_cell(out: &mut Vec<u8>, column: &Cells<'_>, row: usize) {
+fn write_cell(out: &mut Vec<u8>, column: &ColumnCells<'_>, row: usize) {
     match column {
-        Cells::Null => out.extend_from_slice(b"null"),
-        Cells::Boolean(array) => out.extend_from_slice(if array.value(row) { b"true" } else { b"false" }),
-        Cells::Int16(array) => write_integer(out, array.value(row)),
-        Cells::Int32(array) => write_integer(out, array.value(row)),
-        Cells::Int64(array) => write_integer(out, array.value(row)),
-        Cells::Float32(array) => write_number(out, f32_text(&mut zmij::Buffer::new(), array.value(row))),
-        Cells::Float64(array) => write_number(out, f64_text(&mut zmij::Buffer::new(), array.value(row))),
-        Cells::Numeric(array) => write_number(out, array.value(row)),
-        Cells::Decimal(array, scale) => write_decimal(out, array.value(row), *scale),
-        Cells::Text(array) => write_string(out, array.value(row)),
-        Cells::Date(array) => {
+        ColumnCells::Null => out.extend_from_slice(b"null"),
+        ColumnCells::Boolean(array) => out.extend_from_slice(if array.value(row) { b"true" } else { b"false" }),
+        ColumnCells::Int16(array) => write_integer(out, array.value(row)),
+        ColumnCells::Int32(array) => write_integer(out, array.value(row)),
+        ColumnCells::Int64(array) => write_integer(out, array.value(row)),
+        ColumnCells::Float32(array) => write_number(out, f32_text(&mut zmij::Buffer::new(), array.value(row))),
+        ColumnCells::Float64(array) => write_number(out, f64_text(&mut zmij::Buffer::new(), array.value(row))),
+        ColumnCells::Numeric(array) => write_number(out, array.value(row)),
+        ColumnCells::Decimal(array, scale) => write_decimal(out, array.value(row), *scale),
+        ColumnCells::Text(array) => write_string(out, array.value(row)),
+        ColumnCells::Date(array) => {
             out.push(b'"');
             write_date(out, i64::from(array.value(row)));
             out.push(b'"');
         }
-        Cells::Timestamp(array) => {
+        ColumnCells::Timestamp(array) => {
             out.push(b'"');
             write_timestamp(out, array.value(row), b'T');
             out.push(b'"');
         }
-        Cells::Instant(array) => {
+        ColumnCells::Instant(array) => {
             out.push(b'"');
             write_instant(out, array.value(row));
             out.push(b'"');

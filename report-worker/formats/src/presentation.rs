@@ -5,7 +5,7 @@ use report::{ColumnAlign, ColumnTotal};
 use values::number::{f32_text, f64_text};
 
 use super::About;
-use super::cell::Cells;
+use super::cell::ColumnCells;
 use super::display_format::{DisplayFormat, ValueType, write_short};
 use super::total::TotalValue;
 
@@ -44,24 +44,28 @@ impl Presentation {
     }
 
     /// Writes the value in row `row` as it is shown. Null is nothing.
-    pub(super) fn write(&self, out: &mut Vec<u8>, cells: &Cells<'_>, row: usize) {
+    pub(super) fn write(&self, out: &mut Vec<u8>, cells: &ColumnCells<'_>, row: usize) {
         if cells.is_null(row) {
             return;
         }
         match cells {
-            Cells::Null => {}
-            Cells::Boolean(array) => out.extend_from_slice(if array.value(row) { b"true" } else { b"false" }),
-            Cells::Int16(array) => self.write_integer(out, i64::from(array.value(row))),
-            Cells::Int32(array) => self.write_integer(out, i64::from(array.value(row))),
-            Cells::Int64(array) => self.write_integer(out, array.value(row)),
-            Cells::Float32(array) => self.show.write_number(out, f32_text(&mut zmij::Buffer::new(), array.value(row))),
-            Cells::Float64(array) => self.show.write_number(out, f64_text(&mut zmij::Buffer::new(), array.value(row))),
-            Cells::Numeric(array) => self.show.write_number(out, array.value(row)),
-            Cells::Decimal(array, scale) => self.show.write_decimal(out, array.value(row), *scale),
-            Cells::Text(array) => out.extend_from_slice(array.value(row).as_bytes()),
-            Cells::Date(array) => self.show.write_day(out, array.value(row)),
-            Cells::Timestamp(array) => self.show.write_time(out, array.value(row), false),
-            Cells::Instant(array) => self.show.write_time(out, array.value(row), true),
+            ColumnCells::Null => {}
+            ColumnCells::Boolean(array) => out.extend_from_slice(if array.value(row) { b"true" } else { b"false" }),
+            ColumnCells::Int16(array) => self.write_integer(out, i64::from(array.value(row))),
+            ColumnCells::Int32(array) => self.write_integer(out, i64::from(array.value(row))),
+            ColumnCells::Int64(array) => self.write_integer(out, array.value(row)),
+            ColumnCells::Float32(array) => {
+                self.show.write_number(out, f32_text(&mut zmij::Buffer::new(), array.value(row)))
+            }
+            ColumnCells::Float64(array) => {
+                self.show.write_number(out, f64_text(&mut zmij::Buffer::new(), array.value(row)))
+            }
+            ColumnCells::Numeric(array) => self.show.write_number(out, array.value(row)),
+            ColumnCells::Decimal(array, scale) => self.show.write_decimal(out, array.value(row), *scale),
+            ColumnCells::Text(array) => out.extend_from_slice(array.value(row).as_bytes()),
+            ColumnCells::Date(array) => self.show.write_day(out, array.value(row)),
+            ColumnCells::Timestamp(array) => self.show.write_time(out, array.value(row), false),
+            ColumnCells::Instant(array) => self.show.write_time(out, array.value(row), true),
         }
     }
 

@@ -6,7 +6,7 @@ use model::problem::Problem;
 use serde_json::{Value, json};
 use values::{is_json, is_numeric};
 
-use super::cell::{Cells, cells};
+use super::cell::{ColumnCells, cells};
 
 /// Characters of a text that are shown.
 const TEXT: usize = 200;
@@ -42,7 +42,7 @@ fn kind(field: &Field) -> &'static str {
     }
 }
 
-fn value(column: &Cells<'_>, row: usize) -> Value {
+fn value(column: &ColumnCells<'_>, row: usize) -> Value {
     if column.is_null(row) {
         return Value::Null;
     }
@@ -50,14 +50,14 @@ fn value(column: &Cells<'_>, row: usize) -> Value {
     column.write_plain(row, &mut plain);
     let text = String::from_utf8_lossy(&plain);
     match column {
-        Cells::Boolean(_) => (text == "true").into(),
-        Cells::Int16(_)
-        | Cells::Int32(_)
-        | Cells::Int64(_)
-        | Cells::Float32(_)
-        | Cells::Float64(_)
-        | Cells::Numeric(_)
-        | Cells::Decimal(..) => {
+        ColumnCells::Boolean(_) => (text == "true").into(),
+        ColumnCells::Int16(_)
+        | ColumnCells::Int32(_)
+        | ColumnCells::Int64(_)
+        | ColumnCells::Float32(_)
+        | ColumnCells::Float64(_)
+        | ColumnCells::Numeric(_)
+        | ColumnCells::Decimal(..) => {
             let short = text.bytes().filter(u8::is_ascii_digit).count() <= DIGITS;
             let number = serde_json::from_str::<serde_json::Number>(&text).ok().filter(|_| short);
             number.map_or_else(|| text.as_ref().into(), Value::Number)

@@ -9,7 +9,7 @@ use report::ColumnTotal;
 use values::number::{f32_text, f64_text, write_decimal};
 
 use super::About;
-use super::cell::{Cells, cells};
+use super::cell::{ColumnCells, cells};
 use super::digits;
 use super::exact_sum::ExactSum;
 
@@ -117,7 +117,7 @@ impl RunningTotal {
     }
 
     /// Adds a column's values. Returns false when they have no such total.
-    fn add(&mut self, cells: &Cells<'_>, array: &ArrayRef) -> bool {
+    fn add(&mut self, cells: &ColumnCells<'_>, array: &ArrayRef) -> bool {
         match self {
             Self::Count(count) => {
                 *count += (array.len() - array.logical_null_count()) as u64;
@@ -138,22 +138,22 @@ impl RunningTotal {
     }
 }
 
-fn add_numbers(sum: &mut ExactSum, cells: &Cells<'_>) -> bool {
+fn add_numbers(sum: &mut ExactSum, cells: &ColumnCells<'_>) -> bool {
     let mut buffer = zmij::Buffer::new();
     match cells {
-        Cells::Null => {}
-        Cells::Int16(array) => array.iter().flatten().for_each(|value| sum.add_integer(i64::from(value))),
-        Cells::Int32(array) => array.iter().flatten().for_each(|value| sum.add_integer(i64::from(value))),
-        Cells::Int64(array) => array.iter().flatten().for_each(|value| sum.add_integer(value)),
+        ColumnCells::Null => {}
+        ColumnCells::Int16(array) => array.iter().flatten().for_each(|value| sum.add_integer(i64::from(value))),
+        ColumnCells::Int32(array) => array.iter().flatten().for_each(|value| sum.add_integer(i64::from(value))),
+        ColumnCells::Int64(array) => array.iter().flatten().for_each(|value| sum.add_integer(value)),
         // What a reader of the file would add up by hand: the decimals that stand there.
-        Cells::Float32(array) => {
+        ColumnCells::Float32(array) => {
             array.iter().flatten().for_each(|value| sum.add_text(f32_text(&mut buffer, value)));
         }
-        Cells::Float64(array) => {
+        ColumnCells::Float64(array) => {
             array.iter().flatten().for_each(|value| sum.add_text(f64_text(&mut buffer, value)));
         }
-        Cells::Numeric(array) => array.iter().flatten().for_each(|text| sum.add_text(text)),
-        Cells::Decimal(array, scale) => array.iter().flatten().for_each(|value| sum.add_decimal(value, *scale)),
+        ColumnCells::Numeric(array) => array.iter().flatten().for_each(|text| sum.add_text(text)),
+        ColumnCells::Decimal(array, scale) => array.iter().flatten().for_each(|value| sum.add_decimal(value, *scale)),
         _ => return false,
     }
     true
@@ -162,31 +162,33 @@ fn add_numbers(sum: &mut ExactSum, cells: &Cells<'_>) -> bool {
 /// There is no smallest or largest value of this type.
 struct Incomparable;
 
-fn extreme(cells: &Cells<'_>, order: Ordering) -> Result<Option<TotalValue>, Incomparable> {
+fn extreme(cells: &ColumnCells<'_>, order: Ordering) -> Result<Option<TotalValue>, Incomparable> {
     let number = |value: Option<i64>| value.map(|value| TotalValue::Number(value.to_string()));
     let mut buffer = zmij::Buffer::new();
     Ok(match cells {
-        Cells::Null => None,
-        Cells::Int16(array) => number(best(array.iter().flatten(), Ord::cmp, order).map(i64::from)),
-        Cells::Int32(array) => number(best(array.iter().flatten(), Ord::cmp, order).map(i64::from)),
-        Cells::Int64(array) => number(best(array.iter().flatten(), Ord::cmp, order)),
-        Cells::Float32(array) => best(array.iter().flatten(), |a, b| nan_last(f64::from(*a), f64::from(*b)), order)
-            .map(|value| TotalValue::Number(digits::plain(f32_text(&mut buffer, value)).into_owned())),
-        Cells::Float64(array) => best(array.iter().flatten(), |a, b| nan_last(*a, *b), order)
+        ColumnCells::Null => None,
+        ColumnCells::Int16(array) => number(best(array.iter().flatten(), Ord::cmp, order).map(i64::from)),
+        ColumnCells::Int32(array) => number(best(array.iter().flatten(), Ord::cmp, order).map(i64::from)),
+        ColumnCells::Int64(array) => number(best(array.iter().flatten(), Ord::cmp, order)),
+        ColumnCells::Float32(array) => {
+            best(array.iter().flatten(), |a, b| nan_last(f64::from(*a), f64::from(*b)), order)
+                .map(|value| TotalValue::Number(digits::plain(f32_text(&mut buffer, value)).into_owned()))
+        }
+        ColumnCells::Float64(array) => best(array.iter().flatten(), |a, b| nan_last(*a, *b), order)
             .map(|value| TotalValue::Number(digits::plain(f64_text(&mut buffer, value)).into_owned())),
-        Cells::Numeric(array) => best_number(array, order),
-        Cells::Decimal(array, scale) => best(array.iter().flatten(), Ord::cmp, order).map(|value| {
+        ColumnCells::Numeric(array) => best_number(array, order),
+        ColumnCells::Decimal(array, scale) => best(array.iter().flatten(), Ord::cmp, order).map(|value| {
             let mut text = Vec::new();
             write_decimal(&mut text, value, *scale);
             TotalValue::Number(String::from_utf8_lossy(&text).into_owned())
         }),
-        Cells::Date(array) => best(array.iter().flatten(), Ord::cmp, order).map(TotalValue::Date),
-        Cells::Timestamp(array) => best(array.iter().flatten(), Ord::cmp, order).map(TotalValue::Timestamp),
-        Cells::Instant(array) => best(array.iter().flatten(), Ord::cmp, order).map(TotalValue::Instant),
-        Cells::Text(array) => {
+        ColumnCells::Date(array) => best(array.iter().flatten(), Ord::cmp, order).map(TotalValue::Date),
+        ColumnCells::Timestamp(array) => best(array.iter().flatten(), Ord::cmp, order).map(TotalValue::Timestamp),
+        ColumnCells::Instant(array) => best(array.iter().flatten(), Ord::cmp, order).map(TotalValue::Instant),
+        ColumnCells::Text(array) => {
             best(array.iter().flatten(), Ord::cmp, order).map(|text| TotalValue::Text(text.to_owned()))
         }
-        Cells::Boolean(_) => return Err(Incomparable),
+        ColumnCells::Boolean(_) => return Err(Incomparable),
     })
 }
 

@@ -141,7 +141,7 @@ struct ArtifactRow {
 }
 
 #[derive(QueryableByName)]
-struct KeyRow {
+struct ObjectKeyRow {
     #[diesel(sql_type = Text)]
     key: String,
 }
@@ -290,7 +290,7 @@ async fn release_lost(connection: &mut AsyncPgConnection, silence_ms: i64) -> St
 async fn unreferenced(connection: &mut AsyncPgConnection, keys: Vec<String>) -> StatementResult<Vec<String>> {
     // Whatever is not named like a file of ours belongs to no attempt.
     let attempts = column(&keys, |key| attempt_of_key(key).unwrap_or((Uuid::nil(), 0)));
-    let rows: Vec<KeyRow> = sql(UNREFERENCED)
+    let rows: Vec<ObjectKeyRow> = sql(UNREFERENCED)
         .bind::<Array<Text>, _>(keys.as_slice())
         .bind::<Array<SqlUuid>, _>(column(&attempts, |(job, _)| *job))
         .bind::<Array<Integer>, _>(column(&attempts, |(_, attempt)| *attempt))

@@ -19,7 +19,7 @@ use store::{ClaimRequest, Claimed};
 
 /// Who asks.
 #[derive(Debug, Clone, Copy)]
-struct Worker {
+struct ClaimingWorker {
     id: Uuid,
     registered: bool,
 }
@@ -36,14 +36,14 @@ pub(super) fn claim(
     let registered = known.iter().any(|rows| *rows > 0);
     requests
         .iter()
-        .map(|request| claim_one(transaction, owner, Worker { id: worker_id, registered }, *request))
+        .map(|request| claim_one(transaction, owner, ClaimingWorker { id: worker_id, registered }, *request))
         .collect()
 }
 
 fn claim_one(
     transaction: &mut Transaction<'_>,
     owner: &Owner,
-    worker: Worker,
+    worker: ClaimingWorker,
     request: ClaimRequest,
 ) -> StatementResult<Claimed> {
     let Some(mut job) = bare_job(transaction.connection, request.job_id)? else { return Ok(Claimed::Gone) };
@@ -76,7 +76,7 @@ fn claim_one(
     }
 }
 
-fn start(transaction: &mut Transaction<'_>, mut job: Job, worker: Worker) -> StatementResult<Claimed> {
+fn start(transaction: &mut Transaction<'_>, mut job: Job, worker: ClaimingWorker) -> StatementResult<Claimed> {
     if !worker.registered {
         return Ok(Claimed::Unregistered);
     }

@@ -56,7 +56,7 @@ fn write(path: &Path, report_progress: &mut dyn FnMut(u64, u64)) -> anyhow::Resu
     let texts = TextPool::new(TEXT_BYTES, Distributions::static_default());
     let transaction = connection.transaction()?;
     transaction.execute_batch(include_str!("tables.sql"))?;
-    write_rows::RowWriter::new(&transaction, &texts, SCALE, report_progress).write_all()?;
+    write_rows::TableWriter::new(&transaction, &texts, SCALE, report_progress).write_all()?;
     transaction.execute_batch(INDEXES)?;
     transaction.commit()?;
     connection.close().map_err(|(_, error)| error)?;

@@ -13,7 +13,7 @@ use tpchgen::text::TextPool;
 const REPORT_EVERY: u64 = 2048;
 
 /// Generates rows and writes them, telling of progress on the way.
-pub(super) struct RowWriter<'a> {
+pub(super) struct TableWriter<'a> {
     connection: &'a Connection,
     texts: &'a TextPool,
     words: &'a Distributions,
@@ -23,7 +23,7 @@ pub(super) struct RowWriter<'a> {
     report_progress: &'a mut dyn FnMut(u64, u64),
 }
 
-impl<'a> RowWriter<'a> {
+impl<'a> TableWriter<'a> {
     pub(super) fn new(
         connection: &'a Connection,
         texts: &'a TextPool,

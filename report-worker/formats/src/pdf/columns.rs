@@ -5,7 +5,7 @@ use model::problem::{Problem, ProblemKind};
 use report::{Orientation, PageSpec, Paper};
 use values::is_numeric;
 
-use super::document::{SIDE, Sheet};
+use super::document::{PageSheet, SIDE};
 use super::fonts::{Fonts, Weight};
 use crate::About;
 use crate::presentation::Presentation;
@@ -121,7 +121,7 @@ pub(super) struct PlacedColumn {
 /// Page, size of type, and the columns on it.
 #[derive(Debug)]
 pub(super) struct Layout {
-    pub(super) sheet: Sheet,
+    pub(super) sheet: PageSheet,
     pub(super) size: f32,
     pub(super) columns: Vec<PlacedColumn>,
     /// Of the whole table.
@@ -144,7 +144,7 @@ impl Layout {
         Err(too_wide(&columns, page))
     }
 
-    fn place(columns: Vec<MeasuredColumn>, widths: &[u32], sheet: Sheet, size: f32) -> Self {
+    fn place(columns: Vec<MeasuredColumn>, widths: &[u32], sheet: PageSheet, size: f32) -> Self {
         let mut spare = sheet.text_width() - needed(widths, size);
         let mut widths: Vec<f32> = widths.iter().map(|width| points(*width, size)).collect();
         let wishes: Vec<f32> =
@@ -170,10 +170,10 @@ impl Layout {
     }
 }
 
-fn sheets(page: PageSpec) -> impl Iterator<Item = Sheet> {
+fn sheets(page: PageSpec) -> impl Iterator<Item = PageSheet> {
     let both = [Orientation::Portrait, Orientation::Landscape];
     let wished = move |orientation: &Orientation| page.orientation.is_none_or(|wished| wished == *orientation);
-    both.into_iter().filter(wished).map(move |orientation| Sheet::new(page.paper, orientation))
+    both.into_iter().filter(wished).map(move |orientation| PageSheet::new(page.paper, orientation))
 }
 
 fn points(units: u32, size: f32) -> f32 {

@@ -18,12 +18,12 @@ pub(super) const FOOT_STYLE: Style = Style::new(Weight::Regular, 7.0, MUTED);
 
 /// Width and height of a page in points.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Sheet {
+pub(super) struct PageSheet {
     pub(super) width: f32,
     pub(super) height: f32,
 }
 
-impl Sheet {
+impl PageSheet {
     pub(super) fn new(paper: Paper, orientation: Orientation) -> Self {
         let (short, long) = match paper {
             Paper::A4 => (595.28, 841.89),
@@ -50,10 +50,10 @@ impl Sheet {
 
 /// The file with the page that is being filled.
 #[derive(Debug, Clone)]
-pub(super) struct Document {
+pub(super) struct PdfDocument {
     pub(super) objects: Objects,
     pub(super) fonts: Fonts,
-    pub(super) sheet: Sheet,
+    pub(super) sheet: PageSheet,
     pub(super) canvas: Canvas,
     /// Rules between rows, drawn in one go.
     hairlines: Vec<u8>,
@@ -65,9 +65,9 @@ pub(super) struct Document {
     content: Vec<u8>,
 }
 
-impl Document {
+impl PdfDocument {
     /// Opens the first page.
-    pub(super) fn new(fonts: Fonts, sheet: Sheet, foot: &str, out: &mut Vec<u8>) -> Self {
+    pub(super) fn new(fonts: Fonts, sheet: PageSheet, foot: &str, out: &mut Vec<u8>) -> Self {
         let mut document = Self {
             objects: Objects::new(fonts.faces.len(), out),
             fonts,

@@ -6,7 +6,7 @@ use model::problem::Problem;
 
 use super::canvas::{ALARM, Canvas, MUTED, Point, Style};
 use super::chart::Chart;
-use super::document::{Document, FOOT_STYLE, SIDE, name_of, unfinished};
+use super::document::{FOOT_STYLE, PdfDocument, SIDE, name_of, unfinished};
 use super::embed::embed_fonts;
 use super::fonts::{Fonts, Weight};
 use super::heading::{VALUE, write_lines};
@@ -22,7 +22,7 @@ const NAMED: usize = 24;
 
 /// Writes the notes under the table.
 pub(super) fn write_notes(
-    document: &mut Document,
+    document: &mut PdfDocument,
     table: &Table,
     summary: FileSummary,
     out: &mut Vec<u8>,
@@ -68,7 +68,7 @@ fn missing(fonts: &Fonts) -> Option<String> {
 
 /// Writes what pages refer to, and the end of the file.
 pub(super) fn finish(
-    mut document: Document,
+    mut document: PdfDocument,
     chart: Option<&Chart>,
     about: &About,
     summary: FileSummary,
@@ -84,7 +84,7 @@ pub(super) fn finish(
 }
 
 fn put_drawings(
-    document: &mut Document,
+    document: &mut PdfDocument,
     chart: Option<&Chart>,
     summary: FileSummary,
     out: &mut Vec<u8>,
@@ -129,7 +129,7 @@ pub(super) fn grouped(number: u64) -> String {
 }
 
 /// Leaves space between what was written and the chart or table.
-pub(super) fn place_chart(document: &mut Document, chart: &Chart, out: &mut Vec<u8>) -> Result<(), Problem> {
+pub(super) fn place_chart(document: &mut PdfDocument, chart: &Chart, out: &mut Vec<u8>) -> Result<(), Problem> {
     if document.remaining_height() < chart.height() {
         document.break_page(out)?;
     }

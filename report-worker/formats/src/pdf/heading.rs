@@ -3,7 +3,7 @@
 use model::problem::Problem;
 
 use super::canvas::{HAIRLINE, INK, MUTED, Point, Style};
-use super::document::{Document, SIDE, name_of};
+use super::document::{PdfDocument, SIDE, name_of};
 use super::fonts::Weight;
 use super::objects::FixedObject;
 use super::wrap::{Wrap, lines};
@@ -28,7 +28,7 @@ struct Fact<'a> {
 }
 
 /// Writes the heading.
-pub(super) fn write_heading(document: &mut Document, about: &About, out: &mut Vec<u8>) -> Result<(), Problem> {
+pub(super) fn write_heading(document: &mut PdfDocument, about: &About, out: &mut Vec<u8>) -> Result<(), Problem> {
     write_lines(document, TITLE, 1.22, document.sheet.text_width(), &about.title, out)?;
     if !about.description.is_empty() {
         document.y -= 5.0;
@@ -51,7 +51,7 @@ pub(super) fn snapshot_text(about: &About) -> String {
     about.snapshot_at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-fn write_facts(document: &mut Document, about: &About, out: &mut Vec<u8>) -> Result<(), Problem> {
+fn write_facts(document: &mut PdfDocument, about: &About, out: &mut Vec<u8>) -> Result<(), Problem> {
     let snapshot = snapshot_text(about);
     let mut facts = vec![Fact { label: "Data as of", value: &snapshot }];
     facts.extend(about.params.iter().map(|(label, value)| Fact { label, value }));
@@ -97,7 +97,7 @@ fn lines_height(lines: usize) -> f32 {
 }
 
 /// Counts lines up to the first that is too many.
-fn count_lines(document: &mut Document, text: &str, width: f32) -> usize {
+fn count_lines(document: &mut PdfDocument, text: &str, width: f32) -> usize {
     let mut wrap = Wrap::new(text, VALUE.weight, VALUE.units(width));
     let mut lines = 0;
     while lines <= FACT_LINES && wrap.next(&mut document.fonts).is_some() {
@@ -106,7 +106,7 @@ fn count_lines(document: &mut Document, text: &str, width: f32) -> usize {
     lines
 }
 
-fn write_fact(document: &mut Document, fact: &Fact<'_>, x: f32, width: f32) {
+fn write_fact(document: &mut PdfDocument, fact: &Fact<'_>, x: f32, width: f32) {
     let top = document.y - LABEL.size;
     let label = lines(&mut document.fonts, LABEL.weight, fact.label, LABEL.units(width));
     document.canvas.text(&mut document.fonts, LABEL, Point::new(x, top), label.first().unwrap_or(&""));
@@ -117,7 +117,7 @@ fn write_fact(document: &mut Document, fact: &Fact<'_>, x: f32, width: f32) {
     }
 }
 
-fn write_long_fact(document: &mut Document, fact: &Fact<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {
+fn write_long_fact(document: &mut PdfDocument, fact: &Fact<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {
     let text_width = document.sheet.text_width();
     write_lines(document, LABEL, 1.3, text_width, fact.label, out)?;
     document.y -= 1.0;
@@ -128,7 +128,7 @@ fn write_long_fact(document: &mut Document, fact: &Fact<'_>, out: &mut Vec<u8>) 
 
 /// Writes lines from the left margin on, over as many pages as it takes.
 pub(super) fn write_lines(
-    document: &mut Document,
+    document: &mut PdfDocument,
     style: Style,
     leading: f32,
     width: f32,

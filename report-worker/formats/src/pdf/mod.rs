@@ -33,7 +33,7 @@ pub use font_files::{FontFile, load_fonts};
 
 use self::chart::Chart;
 use self::columns::{Layout, MeasuredColumn};
-use self::document::Document;
+use self::document::PdfDocument;
 use self::fonts::Fonts;
 use self::row::{refuse_endless_text, text_of};
 use self::table::Table;
@@ -58,7 +58,7 @@ pub(super) struct PdfWriter {
 /// A file whose first page is laid out.
 #[derive(Debug, Clone)]
 struct OpenDocument {
-    document: Document,
+    document: PdfDocument,
     table: Table,
     totals: Totals,
     chart: Option<Chart>,
@@ -82,7 +82,7 @@ impl PdfWriter {
             }
         }
         let layout = Layout::find(measured, about.page)?;
-        let mut document = Document::new(fonts, layout.sheet, &metadata::foot(about), out);
+        let mut document = PdfDocument::new(fonts, layout.sheet, &metadata::foot(about), out);
         let table = Table::new(layout, &mut document.fonts);
         heading::write_heading(&mut document, about, out)?;
         if let Some(chart) = &mut chart {

@@ -6,7 +6,7 @@ use std::ops::Range;
 use model::problem::Problem;
 
 use super::canvas::{FAINT, Style};
-use super::document::Document;
+use super::document::PdfDocument;
 use super::fonts::Fonts;
 use super::row::NULL;
 use super::table::{LEADING, PAD, STAND, Table, draw_at};
@@ -76,7 +76,7 @@ impl<'a> CellFlow<'a> {
 /// Writes a row, one text a column.
 pub(super) fn write(
     table: &Table,
-    document: &mut Document,
+    document: &mut PdfDocument,
     texts: &[Text<'_>],
     out: &mut Vec<u8>,
 ) -> Result<(), Problem> {
@@ -86,7 +86,7 @@ pub(super) fn write(
 /// Writes a row in a style of its own.
 pub(super) fn write_styled(
     table: &Table,
-    document: &mut Document,
+    document: &mut PdfDocument,
     texts: &[Text<'_>],
     style: Style,
     out: &mut Vec<u8>,
@@ -122,7 +122,7 @@ fn fill(flows: &mut [CellFlow<'_>], fonts: &mut Fonts, lines: usize) -> usize {
     flows.iter().map(|flow| flow.ready.len()).max().unwrap_or(0)
 }
 
-fn draw(table: &Table, document: &mut Document, flows: &mut [CellFlow<'_>], lines: usize) {
+fn draw(table: &Table, document: &mut PdfDocument, flows: &mut [CellFlow<'_>], lines: usize) {
     for (placed, flow) in table.columns.iter().zip(flows) {
         for index in 0..lines {
             let Some(line) = flow.ready.pop_front() else { break };

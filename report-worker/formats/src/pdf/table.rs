@@ -5,7 +5,7 @@ use report::ColumnAlign;
 
 use super::canvas::{FAINT, INK, Point, Style, hundredths, number, show_within};
 use super::columns::{Layout, PlacedColumn};
-use super::document::Document;
+use super::document::PdfDocument;
 use super::fonts::{Fonts, Weight};
 use super::multi_line_row::{self, Text};
 use super::row::{NULL, text_of};
@@ -83,7 +83,7 @@ impl Table {
     }
 
     /// Draws the header. There must be room for it.
-    pub(super) fn draw_header(&self, document: &mut Document) {
+    pub(super) fn draw_header(&self, document: &mut PdfDocument) {
         let (style, all) = (self.header_style(), self.header_lines());
         for (placed, heading) in self.columns.iter().zip(&self.header) {
             let above = all - heading.len();
@@ -97,7 +97,7 @@ impl Table {
     }
 
     /// Turns the page and repeats the header.
-    pub(super) fn break_page(&self, document: &mut Document, out: &mut Vec<u8>) -> Result<(), Problem> {
+    pub(super) fn break_page(&self, document: &mut PdfDocument, out: &mut Vec<u8>) -> Result<(), Problem> {
         document.break_page(out)?;
         self.draw_header(document);
         Ok(())
@@ -106,7 +106,7 @@ impl Table {
     /// Writes the row at `row` of a batch.
     pub(super) fn write_row(
         &mut self,
-        document: &mut Document,
+        document: &mut PdfDocument,
         cells: &[Cells<'_>],
         row: usize,
         out: &mut Vec<u8>,
@@ -172,7 +172,7 @@ impl Table {
 
     fn write_multi_line(
         &mut self,
-        document: &mut Document,
+        document: &mut PdfDocument,
         cells: &[Cells<'_>],
         row: usize,
         out: &mut Vec<u8>,
@@ -211,7 +211,7 @@ pub(super) fn aligned(placed: &PlacedColumn, width: f32) -> f32 {
 }
 
 /// Draws a line of a column.
-pub(super) fn draw_at(document: &mut Document, style: Style, placed: &PlacedColumn, y: f32, line: &str) {
+pub(super) fn draw_at(document: &mut PdfDocument, style: Style, placed: &PlacedColumn, y: f32, line: &str) {
     let width = style.points(document.fonts.measure(style.weight, line));
     document.canvas.text(&mut document.fonts, style, Point::new(aligned(placed, width), y), line);
 }

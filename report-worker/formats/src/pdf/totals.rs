@@ -4,7 +4,7 @@ use model::problem::Problem;
 use report::ColumnTotal;
 
 use super::canvas::{INK, Point, Style};
-use super::document::{Document, SIDE};
+use super::document::{PdfDocument, SIDE};
 use super::fonts::Weight;
 use super::multi_line_row::{self, Text};
 use super::table::{PAD, STAND, Table};
@@ -12,7 +12,7 @@ use crate::total::Totals;
 
 /// Writes the totals that there are.
 pub(super) fn write_totals(
-    document: &mut Document,
+    document: &mut PdfDocument,
     table: &Table,
     totals: &Totals,
     out: &mut Vec<u8>,
@@ -50,7 +50,7 @@ fn values_of(table: &Table, totals: &Totals, kind: ColumnTotal) -> Vec<Option<St
 }
 
 fn write_kind(
-    document: &mut Document,
+    document: &mut PdfDocument,
     table: &Table,
     (kind, mut values): (ColumnTotal, Vec<Option<String>>),
     out: &mut Vec<u8>,

@@ -7,7 +7,7 @@ use values::is_numeric;
 use values::number::{f32_text, f64_text, write_decimal};
 
 use super::names::letters;
-use super::strings::{Sharing, Strings};
+use super::strings::{StringSharing, Strings};
 use super::style::{CellRole, CellStyle, Styles, code};
 use super::text::{check_length, has_outer_space, write_text};
 use super::value::{is_exact, is_exact_integer, is_in_range, serial_day, serial_time};
@@ -39,7 +39,7 @@ pub(super) struct Column {
     boolean: Vec<u8>,
     shared: Vec<u8>,
     inline: Vec<u8>,
-    sharing: Sharing,
+    sharing: StringSharing,
 }
 
 /// Where the cells of a row go.
@@ -83,7 +83,7 @@ impl Column {
             boolean: piece(" t=\"b\"><v>"),
             shared: piece(" t=\"s\"><v>"),
             inline: piece(" t=\"inlineStr\"><is><t"),
-            sharing: Sharing::default(),
+            sharing: StringSharing::default(),
         }
     }
 

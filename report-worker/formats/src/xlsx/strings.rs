@@ -23,7 +23,7 @@ pub(super) struct Strings {
 
 /// Whether a column's texts are looked up.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Sharing {
+pub(super) struct StringSharing {
     looked_up: u32,
     missed: u32,
     given_up: bool,
@@ -31,7 +31,7 @@ pub(super) struct Sharing {
 
 impl Strings {
     /// Returns the place of a text. `None`: it is to stand in its cell.
-    pub(super) fn place(&mut self, text: &str, sharing: &mut Sharing) -> Option<u32> {
+    pub(super) fn place(&mut self, text: &str, sharing: &mut StringSharing) -> Option<u32> {
         if sharing.given_up || text.len() > LONGEST {
             return None;
         }

@@ -40,7 +40,7 @@ pub(super) fn read_rows(connection: &Connection, request: &ReadRequest, sink: Ba
     watch(connection, &sink.stop, deadline)?;
     let bindings = bind(&request.report, &request.params, &request.caller)?;
     let (sql, values) = place_values(request, &bindings);
-    let query = Query { request, sql: &sql, values: &values };
+    let query = RunningQuery { request, sql: &sql, values: &values };
     let outcome = query.run(connection, sink);
     outcome.map_err(|error| match error {
         ReadError::Driver(error) if interrupted(&error) && Instant::now() >= deadline => timed_out(request),
@@ -117,13 +117,13 @@ impl From<rusqlite::Error> for ReadError<rusqlite::Error> {
     }
 }
 
-struct Query<'a> {
+struct RunningQuery<'a> {
     request: &'a ReadRequest,
     sql: &'a str,
     values: &'a [Bound],
 }
 
-impl Query<'_> {
+impl RunningQuery<'_> {
     fn run(&self, connection: &Connection, sink: BatchSink) -> Result<(), ReadError<rusqlite::Error>> {
         let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Deferred)?;
         let snapshot_at = start_snapshot(&transaction)?;

@@ -14,7 +14,7 @@ use model::message::Queue;
 
 use super::pump::{Pump, PumpEnd};
 use super::repair::QueueRepair;
-use super::session::Session;
+use super::session::BrokerSession;
 use super::supervised::SupervisedConnection;
 
 /// Pause before a consumer is opened again on a connection that still works.
@@ -40,7 +40,7 @@ pub(super) struct ConsumerConnections {
 }
 
 impl ConsumerConnections {
-    async fn session(&self) -> Session {
+    async fn session(&self) -> BrokerSession {
         // Only what is there as planned is consumed.
         self.declaring.session().await;
         self.own.session().await
@@ -88,7 +88,7 @@ pub(super) async fn consume(
 /// up, because an answer to the old question would end it at any time.
 async fn open_or_doubt(
     footing: &ConsumerConnections,
-    session: &Session,
+    session: &BrokerSession,
     wish: ConsumerOptions,
 ) -> Result<(Channel, Consumer), String> {
     let queue = wish.queue.name();
@@ -108,7 +108,7 @@ async fn open_or_doubt(
     }
 }
 
-async fn open(session: &Session, wish: ConsumerOptions) -> Result<(Channel, Consumer), lapin::Error> {
+async fn open(session: &BrokerSession, wish: ConsumerOptions) -> Result<(Channel, Consumer), lapin::Error> {
     let channel = session.connection.create_channel().await?;
     channel.basic_qos(wish.prefetch, BasicQosOptions::default()).await?;
     let (queue, tag) = (wish.queue.name().into(), "".into());

@@ -17,7 +17,7 @@ use crate::BroadcastReceiver;
 use crate::topology::{ALL_EVENTS, CANCELS, EVENTS_EXCHANGE};
 use model::event::{Broadcast, EventKind};
 
-use super::session::Session;
+use super::session::BrokerSession;
 use super::supervised::SupervisedConnection;
 
 /// Events that may wait for a slow broker; then the oldest are forgotten.
@@ -171,7 +171,7 @@ fn forget(events: u64) {
 }
 
 async fn send_batch(
-    session: &Session,
+    session: &BrokerSession,
     channel: Option<Channel>,
     batch: &[Arc<Broadcast>],
     sender: &ShortString,
@@ -242,7 +242,7 @@ async fn listen(route: EventRoute, listeners: Listeners) {
 }
 
 /// The queue is this connection's own and goes with it, so every session makes a new one; its name is the broker's choice.
-async fn open(session: &Session, wanted: EventInterest) -> Result<(Channel, Consumer), lapin::Error> {
+async fn open(session: &BrokerSession, wanted: EventInterest) -> Result<(Channel, Consumer), lapin::Error> {
     let channel = session.connection.create_channel().await?;
     let options = QueueDeclareOptions::exclusive().auto_delete();
     let queue = channel.queue_declare("".into(), options, FieldTable::default()).await?.name().clone();

@@ -12,7 +12,7 @@ use crate::QueueDepth;
 use model::message::Queue;
 
 use super::declare::{NOT_FOUND, code};
-use super::session::Session;
+use super::session::BrokerSession;
 use super::supervised::SupervisedConnection;
 
 /// Nobody should wait long for a mere look.
@@ -54,7 +54,7 @@ impl Inspector {
         }
     }
 
-    async fn declare_passively(&self, session: &Session, queue: Queue) -> Result<QueueDepth, lapin::Error> {
+    async fn declare_passively(&self, session: &BrokerSession, queue: Queue) -> Result<QueueDepth, lapin::Error> {
         let mut held = self.channel.lock().await;
         // Taken out while it is used: an error or a time-out in between closes or taints it, and then it is not put back.
         let channel = match held.take().filter(|channel| channel.status().connected()) {

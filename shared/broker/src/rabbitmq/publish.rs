@@ -22,7 +22,7 @@ use model::message::{Message, OutboxMessage, Queue};
 use model::retry_schedule::RetrySchedule;
 
 use super::repair::QueueRepair;
-use super::session::Session;
+use super::session::BrokerSession;
 use super::supervised::SupervisedConnection;
 
 /// Parts of batches under way at the same time to one queue, each on its own channel.
@@ -89,7 +89,7 @@ impl Publisher {
     }
 
     /// Publishes messages that all enter the same queue.
-    async fn publish_part(&self, session: &Session, queue: &str, part: &[&OutboxMessage]) -> Vec<PublishResult> {
+    async fn publish_part(&self, session: &BrokerSession, queue: &str, part: &[&OutboxMessage]) -> Vec<PublishResult> {
         if self.repair.is_silent(queue) {
             return silent(part.len(), queue);
         }
@@ -167,14 +167,14 @@ impl Publisher {
 }
 
 /// Returns when the broker has told that it takes nothing more; which it does only after it was sent something.
-async fn until_blocked(session: &Session) {
+async fn until_blocked(session: &BrokerSession) {
     let mut looks = tokio::time::interval(LOOK_EVERY);
     while !session.connection.status().blocked() {
         looks.tick().await;
     }
 }
 
-async fn take_channel(session: &Session) -> Result<Channel, lapin::Error> {
+async fn take_channel(session: &BrokerSession) -> Result<Channel, lapin::Error> {
     let idle = session.idle.lock().pop();
     if let Some(channel) = idle.filter(|channel| channel.status().connected()) {
         return Ok(channel);

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 /// One connection that works, until it is given up.
 #[derive(Debug, Clone)]
-pub(super) struct Session {
+pub(super) struct BrokerSession {
     pub(super) connection: Arc<Connection>,
     /// Cancelled once somebody met an error: everything on this connection is over.
     pub(super) failed: CancellationToken,
@@ -21,7 +21,7 @@ pub(super) struct Session {
     heard: Arc<Mutex<Option<Instant>>>,
 }
 
-impl Session {
+impl BrokerSession {
     pub(super) fn new(connection: Connection) -> Self {
         Self {
             connection: Arc::new(connection),

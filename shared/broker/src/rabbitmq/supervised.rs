@@ -11,7 +11,7 @@ use model::backoff::Backoff;
 
 use super::connect::Address;
 use super::declare::{DeclareError, declare};
-use super::session::Session;
+use super::session::BrokerSession;
 
 /// Pause after the first failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -35,7 +35,7 @@ pub(super) struct SupervisedConnection {
     /// Whether the topology is made sure of at every new connection. Lines of consumers leave it to the others, which come first.
     declares: bool,
     pub(super) address: Address,
-    session: watch::Sender<Option<Session>>,
+    session: watch::Sender<Option<BrokerSession>>,
     /// Why there is no session; `None` before the first try has ended.
     fault: watch::Sender<Option<String>>,
     redeclared: tokio::sync::Mutex<Option<Instant>>,
@@ -78,15 +78,15 @@ impl SupervisedConnection {
     }
 
     /// Returns the session, if there is one.
-    pub(super) fn now(&self) -> Option<Session> {
-        self.session.borrow().clone().filter(Session::is_alive)
+    pub(super) fn now(&self) -> Option<BrokerSession> {
+        self.session.borrow().clone().filter(BrokerSession::is_alive)
     }
 
     /// Waits for a session.
-    pub(super) async fn session(&self) -> Session {
+    pub(super) async fn session(&self) -> BrokerSession {
         let mut changes = self.session.subscribe();
         loop {
-            if let Some(session) = changes.borrow_and_update().clone().filter(Session::is_alive) {
+            if let Some(session) = changes.borrow_and_update().clone().filter(BrokerSession::is_alive) {
                 return session;
             }
             // A session that has failed is replaced soon, which is a change. The sender lives as long as `self`.
@@ -122,7 +122,7 @@ impl SupervisedConnection {
     }
 
     /// Makes sure of the topology again, because a queue or binding turned out to be missing. At most once a second.
-    pub(super) async fn redeclare(&self, session: &Session) {
+    pub(super) async fn redeclare(&self, session: &BrokerSession) {
         let mut redeclared = self.redeclared.lock().await;
         if redeclared.is_some_and(|before| before.elapsed() < REDECLARE_AFTER) {
             return;
@@ -152,7 +152,7 @@ impl SupervisedConnection {
 
 async fn supervise(supervised: Arc<SupervisedConnection>, closed: CancellationToken) {
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-    let mut retired: Option<Session> = None;
+    let mut retired: Option<BrokerSession> = None;
     loop {
         let opened = tokio::select! {
             () = closed.cancelled() => return,
@@ -202,7 +202,7 @@ async fn supervise(supervised: Arc<SupervisedConnection>, closed: CancellationTo
 }
 
 /// Closes a connection that another one has taken the place of, once what was begun on it has had its time.
-async fn let_go(session: Session, timeout: Duration) {
+async fn let_go(session: BrokerSession, timeout: Duration) {
     tokio::time::sleep(timeout).await;
     session.failed.cancel();
     hang_up(&session, timeout).await;
@@ -214,11 +214,11 @@ struct OpenError {
     lasting: bool,
 }
 
-async fn open(supervised: &SupervisedConnection) -> Result<Session, OpenError> {
+async fn open(supervised: &SupervisedConnection) -> Result<BrokerSession, OpenError> {
     let address = &supervised.address;
     let connection =
         address.connect(&supervised.purpose).await.map_err(|message| OpenError { message, lasting: false })?;
-    let session = Session::new(connection);
+    let session = BrokerSession::new(connection);
     if !supervised.declares {
         return Ok(session);
     }
@@ -236,7 +236,7 @@ async fn open(supervised: &SupervisedConnection) -> Result<Session, OpenError> {
     }
 }
 
-async fn watch_over(session: &Session, closed: &CancellationToken) {
+async fn watch_over(session: &BrokerSession, closed: &CancellationToken) {
     let mut looks = tokio::time::interval(LOOK_EVERY);
     loop {
         tokio::select! {
@@ -251,7 +251,7 @@ async fn watch_over(session: &Session, closed: &CancellationToken) {
 }
 
 /// Closes politely, so that the broker's log does not speak of a client that vanished.
-async fn hang_up(session: &Session, timeout: Duration) {
+async fn hang_up(session: &BrokerSession, timeout: Duration) {
     session.idle.lock().clear();
     let closing = session.connection.close(200, "bye".into());
     // Not answered, or gone already: dropping the connection ends it just as well. A broker with a question of ours under way takes

@@ -30,14 +30,14 @@ struct SortedRows {
 
 /// Publishes for the relay and for its pass over leftovers.
 #[derive(Debug, Clone)]
-pub(super) struct Publisher {
+pub(super) struct OutboxPublisher {
     store: Arc<dyn Store>,
     broker: Arc<dyn Broker>,
     confirmed: mpsc::UnboundedSender<Vec<Uuid>>,
     up: Arc<watch::Sender<bool>>,
 }
 
-impl Publisher {
+impl OutboxPublisher {
     pub(super) fn new(
         store: Arc<dyn Store>,
         broker: Arc<dyn Broker>,

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use broker::Broker;
 use store::Store;
 
-use super::publish::Publisher;
+use super::publish::OutboxPublisher;
 use super::relay::BATCH;
 
 /// Rows wait at most about this long after their lease. The first pass is at once.
@@ -23,7 +23,7 @@ const MEASURE_EVERY: Duration = Duration::from_secs(5);
 pub(super) async fn pick_up(
     store: Arc<dyn Store>,
     broker: Arc<dyn Broker>,
-    publisher: Publisher,
+    publisher: OutboxPublisher,
     stop: CancellationToken,
 ) {
     let mut ticks = tokio::time::interval(LOOK_EVERY);
@@ -58,7 +58,7 @@ pub(super) async fn pick_up(
 async fn pass(
     store: &dyn Store,
     broker: &dyn Broker,
-    publisher: &Publisher,
+    publisher: &OutboxPublisher,
     stop: &CancellationToken,
 ) -> Result<(), store::StoreError> {
     // Asking first costs nothing; leasing and releasing rows once a second while the broker is away would.

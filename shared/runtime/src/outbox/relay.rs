@@ -18,7 +18,7 @@ use store::{OUTBOX_LEASE, Store};
 
 use super::delete;
 use super::hand_over::{Committed, OutboxReceiver};
-use super::publish::Publisher;
+use super::publish::OutboxPublisher;
 use super::recover;
 
 /// Messages published together: large enough that confirms are cheap, small enough that one lost batch strands little.
@@ -50,7 +50,7 @@ impl Relay {
     /// Runs until stopped, then publishes and deletes what it had taken, within a few seconds.
     pub async fn run_until_stopped(self, stop: CancellationToken) {
         let (confirmed, confirmations) = tokio::sync::mpsc::unbounded_channel();
-        let publisher = Publisher::new(Arc::clone(&self.store), Arc::clone(&self.broker), confirmed);
+        let publisher = OutboxPublisher::new(Arc::clone(&self.store), Arc::clone(&self.broker), confirmed);
         let forgetting = tokio::spawn(delete::delete_confirmed(Arc::clone(&self.store), confirmations));
         let gathering =
             tokio::spawn(recover::pick_up(self.store, self.broker.clone(), publisher.clone(), stop.clone()));
@@ -79,7 +79,12 @@ impl PendingBatch {
     }
 }
 
-async fn pass_on(mut receiver: OutboxReceiver, broker: Arc<dyn Broker>, publisher: Publisher, stop: CancellationToken) {
+async fn pass_on(
+    mut receiver: OutboxReceiver,
+    broker: Arc<dyn Broker>,
+    publisher: OutboxPublisher,
+    stop: CancellationToken,
+) {
     let mut committed = Vec::new();
     let mut waiting = VecDeque::new();
     let mut publishing = FuturesUnordered::new();

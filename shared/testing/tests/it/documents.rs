@@ -77,18 +77,23 @@ fn the_configuration_page_lists_every_setting_with_its_default() {
 }
 
 #[test]
-fn every_file_on_the_path_of_one_report_exists() {
+fn each_step_on_the_path_of_one_report_is_a_function_of_the_file_that_is_named() {
     let readme = read("README.md");
     let table = readme.split("## The path of one report").nth(1).unwrap().split("\n## ").next().unwrap();
-    let files: Vec<&str> = table
-        .split('`')
-        .skip(1)
-        .step_by(2)
-        .filter(|name| name.contains('/'))
-        .filter(|name| name.ends_with(".rs") || name.ends_with('/'))
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.contains('/'))
+        .map(|line| line.trim_matches('|').split(" | ").collect())
         .collect();
-    assert!(files.len() >= 12, "the path has at least twelve steps, found {files:?}");
-    for file in files {
-        assert!(root().join(file).exists(), "README names {file}");
+    assert!(rows.len() >= 18, "the path has at least eighteen steps, found {}", rows.len());
+    for row in rows {
+        let [step, files, function] = row.as_slice() else { panic!("a row has three columns: {row:?}") };
+        let function = function.trim().trim_matches('`');
+        for file in files.split('`').skip(1).step_by(2) {
+            let text = std::fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+            let defined =
+                [format!("fn {function}("), format!("fn {function}<")].iter().any(|text_of| text.contains(text_of));
+            assert!(defined, "{file} has no `{function}`, which is to be where {step}");
+        }
     }
 }

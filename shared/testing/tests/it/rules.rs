@@ -1,5 +1,7 @@
 //! Rules of the code that neither compiler nor clippy holds.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::sources::sources;
 
 /// Fails with one line per place where `wrong` finds code outside `allowed`.
@@ -77,4 +79,50 @@ fn sql_on_the_services_own_database_stands_only_in_the_store() {
 #[test]
 fn nothing_outside_the_tests_is_allowed_to_be_wrong_silently() {
     forbid("use #[expect(…, reason = \"…\")]", &[], |line| line.contains("#[allow(") || line.contains("#![allow("));
+}
+
+/// Names that say of what they are and not what they do, so that each reader takes them for something else.
+const VAGUE: [&str; 9] = ["Answer", "Fault", "Limits", "Line", "Outcome", "Place", "Standing", "Wanted", "Word"];
+
+/// Names that stand in several places and mean the same there.
+const SAME_MEANING: [&[&str]; 5] = [
+    // Of each service, of each kind of source or format, of each kind of store.
+    &["Application", "Column", "ColumnBuilder", "Connection", "DecimalSize", "Decoder", "Pool"],
+    &["Failure", "Lost", "Sql", "StatementResult"],
+    // A section of the configuration is called as what it configures.
+    &["Brand", "Broker", "Catalogue", "Notifier", "Source", "Storage", "Sweeper", "Worker"],
+    // What the gateway answers, and what the command line reads; a command's arguments are called as the command.
+    &["Check", "EventData", "Links", "Submitted"],
+    // What is asked of a process, and of a gateway; a preview as it is made and as it is shown.
+    &["Preview", "Readiness"],
+];
+
+#[test]
+fn a_name_stands_for_one_thing() {
+    let mut places: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for source in sources().iter().filter(|source| !source.is_test()) {
+        for (_, line) in source.code() {
+            if let Some(name) = defined_type(line) {
+                places.entry(name.to_owned()).or_default().insert(source.path.clone());
+            }
+        }
+    }
+    assert!(places.len() > 400, "only {} types found", places.len());
+    let vague: Vec<_> = places.iter().filter(|(name, _)| VAGUE.contains(&name.as_str())).collect();
+    assert!(vague.is_empty(), "say what it is: {vague:#?}");
+    let same: BTreeSet<&str> = SAME_MEANING.into_iter().flatten().copied().collect();
+    let twice: Vec<_> = places.iter().filter(|(name, at)| at.len() > 1 && !same.contains(name.as_str())).collect();
+    assert!(twice.is_empty(), "one name, one thing: {twice:#?}");
+    let once: Vec<_> = same.iter().filter(|name| places.get(**name).is_none_or(|at| at.len() < 2)).collect();
+    assert!(once.is_empty(), "no longer in several places: {once:?}");
+}
+
+/// Returns the name of the type that a line begins to define, but for those that a trait asks for.
+fn defined_type(line: &str) -> Option<&str> {
+    let line = line
+        .strip_prefix("pub ")
+        .or_else(|| line.split_once(") ").filter(|(v, _)| v.starts_with("pub(")).map(|(_, l)| l))
+        .unwrap_or(line);
+    let rest = ["struct ", "enum ", "trait ", "type "].iter().find_map(|kind| line.strip_prefix(kind))?;
+    Some(rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default())
 }
