@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo run quick test check lint deploy-check bench bench-core bench-formats bench-experience fuzz e2e upgrade screenshots
+.PHONY: help demo run quick test check lint deploy-check bench bench-build bench-core bench-formats bench-experience fuzz e2e upgrade screenshots
 
 CARGO ?= cargo
 SECONDS ?= 60
@@ -37,25 +37,27 @@ deploy-check: ## Render and validate deploy/
 
 bench: bench-core bench-formats bench-experience ## Run all benchmarks; each figure is a line `bench <name> <value> <unit>`
 
-bench-core: ## Run the benchmarks of the job path
-	@scripts/install-test-services
-	@$(CARGO) build --release --workspace --bins
-	@WAITLESS_TEST_BUILT=1 $(CARGO) run --release -p bench --bin bench -- core
+# One build for all groups, of the same packages and features: a second run builds nothing.
+BENCH := "$${CARGO_TARGET_DIR:-target}/release/bench"
 
-bench-formats: ## Run the benchmarks of files: speed and memory of every format, beside others
+bench-build:
 	@scripts/install-test-services
-	@scripts/install-bench-peers
 	@$(CARGO) build --release --workspace --bins
-	@WAITLESS_TEST_BUILT=1 "$${CARGO_TARGET_DIR:-target}/release/bench" formats $(PARTS)
+
+bench-core: bench-build ## Run the benchmarks of the job path
+	@WAITLESS_TEST_BUILT=1 $(BENCH) core
+
+bench-formats: bench-build ## Run the benchmarks of files: speed and memory of every format, beside others
+	@scripts/install-bench-peers
+	@WAITLESS_TEST_BUILT=1 $(BENCH) formats $(PARTS)
 
 fuzz: ## Fuzz what reads strangers' bytes, each target for a minute (SECONDS=60)
 	@scripts/fuzz $(SECONDS)
 
-bench-experience: ## Run the benchmarks of what whoever waits sees
+bench-experience: bench-build ## Run the benchmarks of what whoever waits sees
 	@scripts/install-browser
-	@$(CARGO) build --release --workspace --bins
 	@WAITLESS_BIN="$$(realpath "$${CARGO_TARGET_DIR:-target}/release/waitless")" node e2e/browser/measure.js
-	@WAITLESS_TEST_BUILT=1 $(CARGO) run --release -p bench --bin bench -- experience
+	@WAITLESS_TEST_BUILT=1 $(BENCH) experience
 
 e2e: ## Run the tests of whole systems: real processes, real faults
 	@scripts/test e2e

@@ -289,12 +289,12 @@ async fn watchers_that_do_not_read_cost_bounded_memory(stack: Stack) {
     for rows in 0..20_000 {
         api.progress_of(id, job.attempt, rows);
         if rows % 500 == 0 {
-            // The reader keeps up, so that the hub has handed on what came before. A broadcast may be lost: when nothing comes any more,
-            // the last is sent again.
+            // The reader keeps up, so that the hub has handed on what came before. Those that come too fast are left out: when nothing
+            // comes any more, the last is sent again.
             let last = 1_000_000 + rows;
             api.progress_of(id, job.attempt, last);
             loop {
-                match tokio::time::timeout(Duration::from_secs(1), reader.next_event()).await {
+                match tokio::time::timeout(Duration::from_millis(50), reader.next_event()).await {
                     Ok(event) if event.as_ref().unwrap().data.as_ref().unwrap()["data"]["progress"]["rows"] == last => {
                         break;
                     }

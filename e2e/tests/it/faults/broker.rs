@@ -89,9 +89,13 @@ async fn queues_that_are_purged_or_deleted_and_connections_that_are_closed_cost_
     submit().await;
     stack.purge_every_queue().await;
     submit().await;
-    // Two of each of the four processes.
-    let closed = stack.rabbitmq.vhost().close_connections().await.unwrap();
-    assert!(closed >= 8, "{closed} connections");
+    eventually(SOON, "the broker lists two connections of each of the four processes", async || {
+        let listed = stack.rabbitmq.manage("GET", "/api/vhosts/{vhost}/connections", None).await;
+        let listed = listed.map_err(|error| error.to_string())?.as_array().map_or(0, Vec::len);
+        if listed >= 8 { Ok(()) } else { Err(format!("{listed}")) }
+    })
+    .await;
+    assert!(stack.rabbitmq.vhost().close_connections().await.unwrap() >= 8);
     submit().await;
     stack.rabbitmq.vhost().delete_queue(&Queue::Work(Lane::Interactive).name()).await.unwrap();
     submit().await;
