@@ -10,9 +10,8 @@ use uuid::Uuid;
 
 use crate::attempt::{Attempt, StopReason};
 use crate::exclusivity::RunPermit;
-use crate::outage_backoff::OutageBackoff;
 use crate::settle::settle;
-use crate::worker::Worker;
+use crate::worker::{OUTAGE_BACKOFF, Worker};
 
 /// A job that is due this soon is waited for: its doorbell came a little early.
 const DUE_SOON: Duration = Duration::from_secs(2);
@@ -60,7 +59,7 @@ pub(crate) async fn claim(worker: &Worker, request: ClaimRequest) -> ClaimOutcom
 
 /// Asks the store until it answers.
 async fn request_claim(worker: &Worker, request: ClaimRequest) -> ClaimReply {
-    let mut backoff = OutageBackoff::default();
+    let mut backoff = OUTAGE_BACKOFF;
     let mut unreadable = 0;
     let mut in_doubt = false;
     loop {
@@ -71,7 +70,7 @@ async fn request_claim(worker: &Worker, request: ClaimRequest) -> ClaimReply {
             Ok(Claimed::Yes(job)) => return ClaimReply::Claimed(job),
             Ok(Claimed::MustRunAlone) => return ClaimReply::MustRunAlone,
             Ok(Claimed::NotDue(left)) if left <= DUE_SOON => left,
-            Ok(Claimed::Unregistered) => backoff.next(),
+            Ok(Claimed::Unregistered) => backoff.pause(),
             Ok(Claimed::Held) if in_doubt => return confirm_claim(worker, request.job_id).await,
             Ok(Claimed::NotDue(_) | Claimed::Held | Claimed::Gone) => {
                 return ClaimReply::Over(ClaimOutcome::NothingToDo);
@@ -79,7 +78,7 @@ async fn request_claim(worker: &Worker, request: ClaimRequest) -> ClaimReply {
             Err(StoreError::Unavailable(why)) => {
                 tracing::warn!(job = %request.job_id, why, "a job could not be claimed yet");
                 in_doubt = true;
-                backoff.next()
+                backoff.pause()
             }
             Err(StoreError::Unexpected(why)) => {
                 tracing::error!(job = %request.job_id, why, "a job cannot be claimed");
@@ -87,7 +86,7 @@ async fn request_claim(worker: &Worker, request: ClaimRequest) -> ClaimReply {
                 if unreadable >= UNREADABLE_TRIES {
                     return ClaimReply::Over(ClaimOutcome::Unreadable);
                 }
-                backoff.next()
+                backoff.pause()
             }
         };
         tokio::select! {
@@ -103,7 +102,7 @@ fn register(worker: &Worker, job: Box<Job>, permit: Option<RunPermit>) -> ClaimO
 
 /// A claim whose answer was lost may have been committed: then it is this worker that holds the job, and nobody runs it.
 async fn confirm_claim(worker: &Worker, job_id: Uuid) -> ClaimReply {
-    let mut backoff = OutageBackoff::default();
+    let mut backoff = OUTAGE_BACKOFF;
     loop {
         match worker.backends.store.job_by_id(job_id).await {
             Ok(Some(job)) if job.state == JobState::Processing && job.worker_id == Some(worker.id) => {
@@ -113,7 +112,7 @@ async fn confirm_claim(worker: &Worker, job_id: Uuid) -> ClaimReply {
             Err(error) => tracing::warn!(job = %job_id, %error, "a claim is in doubt"),
         }
         tokio::select! {
-            () = tokio::time::sleep(backoff.next()) => {}
+            () = tokio::time::sleep(backoff.pause()) => {}
             () = worker.stopping.cancelled() => return ClaimReply::Over(ClaimOutcome::LeftToOthers),
         }
     }
@@ -162,12 +161,12 @@ async fn begin_alone(worker: &Worker, job: Box<Job>) -> ClaimOutcome {
 async fn begin(worker: &Worker, attempt: &Attempt) -> bool {
     attempt.hold(worker.exclusivity.acquire_exclusive().await);
     attempt.advance(|progress| progress.phase = Phase::Starting);
-    let mut backoff = OutageBackoff::default();
+    let mut backoff = OUTAGE_BACKOFF;
     loop {
         match worker.backends.store.begin(worker.id, attempt.job_id, attempt.attempt).await {
             Ok(begun) => return begun,
             Err(error) => tracing::warn!(job = %attempt.job_id, %error, "an attempt cannot begin yet"),
         }
-        tokio::time::sleep(backoff.next()).await;
+        tokio::time::sleep(backoff.pause()).await;
     }
 }

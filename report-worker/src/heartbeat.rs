@@ -13,8 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::StopReason;
-use crate::outage_backoff::OutageBackoff;
-use crate::worker::{Health, Worker};
+use crate::worker::{Health, OUTAGE_BACKOFF, Worker};
 
 /// A beat that takes longer counts as failed; the next one is tried.
 const BEAT_WITHIN: Duration = Duration::from_secs(10);
@@ -62,7 +61,7 @@ impl HeartbeatLoop<'_> {
             lanes: self.worker.settings.lanes.clone(),
             concurrency: u32::from(self.worker.settings.concurrency),
         };
-        let mut backoff = OutageBackoff::default();
+        let mut backoff = OUTAGE_BACKOFF;
         loop {
             let sent = Instant::now();
             let registering = self.worker.backends.store.register_worker(info.clone());
@@ -74,7 +73,7 @@ impl HeartbeatLoop<'_> {
                 Ok(Err(error)) => tracing::warn!(%error, "the worker could not register yet"),
                 Err(_) => tracing::warn!("the worker could not register in time"),
             }
-            let wait = sleep_until(Instant::now() + backoff.next());
+            let wait = sleep_until(Instant::now() + backoff.pause());
             tokio::select! {
                 () = self.stop.cancelled() => return None,
                 () = self.await_or_fence(wait) => {}

@@ -24,7 +24,6 @@ mod limit_rows;
 mod limits;
 mod memory_budget;
 mod open_rows;
-mod outage_backoff;
 mod plan_files;
 mod preview;
 mod run_job;

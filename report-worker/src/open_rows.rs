@@ -11,8 +11,7 @@ use store::StoreError;
 use uuid::Uuid;
 
 use crate::attempt::Attempt;
-use crate::outage_backoff::OutageBackoff;
-use crate::worker::Worker;
+use crate::worker::{OUTAGE_BACKOFF, Worker};
 
 /// Starts to read the rows of a job.
 pub(crate) async fn open_rows(
@@ -38,13 +37,13 @@ pub(crate) async fn open_rows(
 
 /// Finds the file a job is made from, however long the database is away: that is not the file's fault.
 async fn find_kept(worker: &Worker, job: &Job, made_from: Uuid) -> Result<Artifact, Problem> {
-    let mut backoff = OutageBackoff::default();
+    let mut backoff = OUTAGE_BACKOFF;
     loop {
         match find_artifact(worker, job, made_from).await {
             Ok(found) => return found,
             Err(error) => {
                 tracing::warn!(%error, "the job that this one is made from could not be read yet");
-                tokio::time::sleep(backoff.next()).await;
+                tokio::time::sleep(backoff.pause()).await;
             }
         }
     }

@@ -27,11 +27,10 @@ use crate::discard::discard_files;
 use crate::failpoint::fail_here;
 use crate::limits::{self, ReportLimits};
 use crate::open_rows::open_rows;
-use crate::outage_backoff::OutageBackoff;
 use crate::plan_files::PlannedFile;
 use crate::preview::Preview;
 use crate::settle::{SettleOutcome, settle};
-use crate::worker::Worker;
+use crate::worker::{OUTAGE_BACKOFF, Worker};
 use crate::write_files::{FilePipeline, WrittenFile};
 
 /// What became of a doorbell, as far as its message is concerned.
@@ -231,14 +230,14 @@ async fn write_and_show(
 
 /// Returns the definition the job was submitted with, however long the database is away: that is not the report's fault.
 async fn definition(worker: &Worker, job: &Job) -> Result<Arc<PreparedReport>, Problem> {
-    let mut backoff = OutageBackoff::default();
+    let mut backoff = OUTAGE_BACKOFF;
     loop {
         match worker.definitions.report(worker.backends.store.as_ref(), &job.report_version).await {
             Ok(report) => return Ok(report),
             Err(DefinitionError::Broken(problem)) => return Err(problem),
             Err(DefinitionError::Store(error)) => {
                 tracing::warn!(%error, "a report's definition could not be read yet");
-                tokio::time::sleep(backoff.next()).await;
+                tokio::time::sleep(backoff.pause()).await;
             }
         }
     }

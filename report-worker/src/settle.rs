@@ -4,8 +4,7 @@ use model::job::JobState;
 use store::{Ending, Settled, Settlement, StoreError};
 
 use crate::attempt::Attempt;
-use crate::outage_backoff::OutageBackoff;
-use crate::worker::Worker;
+use crate::worker::{OUTAGE_BACKOFF, Worker};
 
 /// What the store said in the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +29,7 @@ pub(crate) async fn settle(worker: &Worker, attempt: &Attempt, ending: Ending) -
         progress: attempt.progress(),
         ending,
     };
-    let mut backoff = OutageBackoff::default();
+    let mut backoff = OUTAGE_BACKOFF;
     let mut in_doubt = false;
     loop {
         match worker.backends.group_commit.settle(settlement.clone()).await {
@@ -47,7 +46,7 @@ pub(crate) async fn settle(worker: &Worker, attempt: &Attempt, ending: Ending) -
             }
         }
         tokio::select! {
-            () = tokio::time::sleep(backoff.next()) => {}
+            () = tokio::time::sleep(backoff.pause()) => {}
             () = worker.give_up.cancelled() => return SettleOutcome::Unknown,
         }
     }
@@ -57,7 +56,7 @@ pub(crate) async fn settle(worker: &Worker, attempt: &Attempt, ending: Ending) -
 ///
 /// Deleting the files of a job that is done would be the worst of all mistakes, so the store is asked before.
 async fn confirm_settlement(worker: &Worker, settlement: &Settlement) -> SettleOutcome {
-    let mut backoff = OutageBackoff::default();
+    let mut backoff = OUTAGE_BACKOFF;
     loop {
         match worker.backends.store.job_by_id(settlement.job_id).await {
             Ok(Some(job)) if job.state == JobState::Done && job.attempt == settlement.attempt => {
@@ -67,7 +66,7 @@ async fn confirm_settlement(worker: &Worker, settlement: &Settlement) -> SettleO
             Err(error) => tracing::warn!(job = %settlement.job_id, %error, "a settlement is in doubt"),
         }
         tokio::select! {
-            () = tokio::time::sleep(backoff.next()) => {}
+            () = tokio::time::sleep(backoff.pause()) => {}
             () = worker.give_up.cancelled() => return SettleOutcome::Unknown,
         }
     }

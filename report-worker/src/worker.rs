@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use configuration::{Config, Secret};
 use formats::{FontFile, load_fonts};
+use model::backoff::Backoff;
 use runtime::Backends;
 use sources::Sources;
 use tokio::sync::watch;
@@ -15,6 +16,9 @@ use crate::attempt_registry::AttemptRegistry;
 use crate::definition_cache::DefinitionCache;
 use crate::exclusivity::Exclusivity;
 use crate::memory_budget::MemoryBudget;
+
+/// Pauses between tries of something that is away: longer each time, never in step with others.
+pub(crate) const OUTAGE_BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
 
 /// Whether this process may claim jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
