@@ -138,7 +138,7 @@ async fn a_thousand_identical_submits_in_one_process_that_is_killed_make_one_run
     let mut process = embedded.up().await;
     let door = Door::new(process.url(), embedded.key());
     let store = embedded.store().await;
-    let asked = json!({"report": "many-from-file", "params": {"rows": 1_000_000}, "formats": ["csv"], "reuse": {"max_age": 3600}});
+    let asked = json!({"report": "many-from-file", "params": {"rows": 5_000_000}, "formats": ["csv"], "reuse": {"max_age": 3600}});
     let jobs = door.submit_all(&asked).await;
     let (leader, another) = leader_and_another(&jobs);
     door.cancel(another).await;

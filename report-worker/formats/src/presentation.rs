@@ -55,10 +55,10 @@ impl Presentation {
             ColumnCells::Int32(array) => self.write_integer(out, i64::from(array.value(row))),
             ColumnCells::Int64(array) => self.write_integer(out, array.value(row)),
             ColumnCells::Float32(array) => {
-                self.show.write_number(out, f32_text(&mut zmij::Buffer::new(), array.value(row)))
+                self.show.write_number(out, f32_text(&mut zmij::Buffer::new(), array.value(row)));
             }
             ColumnCells::Float64(array) => {
-                self.show.write_number(out, f64_text(&mut zmij::Buffer::new(), array.value(row)))
+                self.show.write_number(out, f64_text(&mut zmij::Buffer::new(), array.value(row)));
             }
             ColumnCells::Numeric(array) => self.show.write_number(out, array.value(row)),
             ColumnCells::Decimal(array, scale) => self.show.write_decimal(out, array.value(row), *scale),

@@ -65,7 +65,7 @@ impl PostgresStore {
     /// Connects, and migrates when `database.migrate` says so. `after` is told of everything that is committed.
     ///
     /// # Errors
-    /// [`super::StoreError::Unavailable`] when the server cannot be reached, [`super::StoreError::Unexpected`] when the URL
+    /// [`store::StoreError::Unavailable`] when the server cannot be reached, [`store::StoreError::Unexpected`] when the URL
     /// cannot be read or the schema is older than this version and may not be migrated.
     pub async fn open(database: &configuration::Database, after: Arc<dyn AfterCommit>) -> Result<Self> {
         let connector = Connector::new(database)?;

@@ -10,7 +10,7 @@ use crate::port::Port;
 use crate::process_tree::ProcessTree;
 
 /// What everything is built with, as the tests themselves are: one build serves all.
-const FEATURES: &str = "report-worker/failpoints,report-worker/fuzzing";
+const FEATURES: &str = "report-worker/failpoints,sources/fuzzing";
 
 /// A process that is about to be started.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use values::declared_digits;
 use values::time::{infinite_date, infinite_timestamp};
 
 use super::decimal::DecimalSize;
-use crate::cell::{Cells, cells_of, unsupported};
+use crate::cell::{ColumnCells, cells_of, unsupported};
 
 /// What becomes of a column.
 #[derive(Debug, Clone, Copy)]
@@ -107,7 +107,7 @@ fn infinite(array: &ArrayRef) -> Option<(usize, &'static str)> {
     words.enumerate().find_map(|(row, word)| Some((row, word?)))
 }
 
-fn as_text(cells: &Cells<'_>, rows: usize) -> StringArray {
+fn as_text(cells: &ColumnCells<'_>, rows: usize) -> StringArray {
     let mut text = Vec::new();
     let value = |row| {
         if cells.is_null(row) {

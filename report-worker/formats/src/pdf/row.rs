@@ -3,7 +3,7 @@
 use arrow_schema::Schema;
 use model::problem::{Problem, ProblemKind};
 
-use crate::cell::Cells;
+use crate::cell::ColumnCells;
 use crate::presentation::Presentation;
 
 /// Stands where there is no value.
@@ -12,14 +12,14 @@ pub(super) const NULL: &str = "–";
 /// Returns a value's text, made in `buffer` where it is not text already; nothing for a null.
 pub(super) fn text_of<'a>(
     buffer: &'a mut Vec<u8>,
-    cells: &Cells<'a>,
+    cells: &ColumnCells<'a>,
     row: usize,
     presentation: &Presentation,
 ) -> Option<&'a str> {
     if cells.is_null(row) {
         return None;
     }
-    if let Cells::Text(array) = cells {
+    if let ColumnCells::Text(array) = cells {
         return Some(array.value(row));
     }
     buffer.clear();
@@ -31,9 +31,9 @@ pub(super) fn text_of<'a>(
 const MOST_TEXT: usize = 1 << 20;
 
 /// Refuses a text that nobody would read on paper, before anybody measures it. `before`: the rows written before these.
-pub(super) fn refuse_endless_text(schema: &Schema, cells: &[Cells<'_>], before: u64) -> Result<(), Problem> {
+pub(super) fn refuse_endless_text(schema: &Schema, cells: &[ColumnCells<'_>], before: u64) -> Result<(), Problem> {
     for (field, cells) in schema.fields().iter().zip(cells) {
-        let Cells::Text(array) = cells else { continue };
+        let ColumnCells::Text(array) = cells else { continue };
         if array.value_data().len() <= MOST_TEXT {
             continue;
         }

@@ -10,7 +10,7 @@ use super::fonts::{Fonts, Weight};
 use super::multi_line_row::{self, Text};
 use super::row::{NULL, text_of};
 use super::wrap::lines;
-use crate::cell::Cells;
+use crate::cell::ColumnCells;
 use crate::presentation::Presentation;
 
 /// Height of a line, space above and below a row, and where a line stands: in parts of the size.
@@ -107,7 +107,7 @@ impl Table {
     pub(super) fn write_row(
         &mut self,
         document: &mut PdfDocument,
-        cells: &[Cells<'_>],
+        cells: &[ColumnCells<'_>],
         row: usize,
         out: &mut Vec<u8>,
     ) -> Result<(), Problem> {
@@ -131,7 +131,7 @@ impl Table {
     }
 
     /// Sets a row whose values stand on one line each. False: one of them does not.
-    fn set_line(&mut self, fonts: &mut Fonts, cells: &[Cells<'_>], row: usize) -> bool {
+    fn set_line(&mut self, fonts: &mut Fonts, cells: &[ColumnCells<'_>], row: usize) -> bool {
         let style = Style::new(Weight::Regular, self.size, INK);
         self.row.clear();
         let mut pen = 0;
@@ -173,7 +173,7 @@ impl Table {
     fn write_multi_line(
         &mut self,
         document: &mut PdfDocument,
-        cells: &[Cells<'_>],
+        cells: &[ColumnCells<'_>],
         row: usize,
         out: &mut Vec<u8>,
     ) -> Result<(), Problem> {
@@ -189,9 +189,9 @@ impl Table {
 }
 
 /// Text of long values is borrowed from the batch: it may be longer than memory is wide.
-fn owned_text<'a>(buffer: &mut Vec<u8>, cells: &Cells<'a>, row: usize, shown: &Presentation) -> Text<'a> {
+fn owned_text<'a>(buffer: &mut Vec<u8>, cells: &ColumnCells<'a>, row: usize, shown: &Presentation) -> Text<'a> {
     match cells {
-        Cells::Text(array) if !cells.is_null(row) => Text::Borrowed(array.value(row)),
+        ColumnCells::Text(array) if !cells.is_null(row) => Text::Borrowed(array.value(row)),
         _ => match text_of(buffer, cells, row, shown) {
             Some(text) => Text::Made(text.to_owned()),
             None => Text::Null,

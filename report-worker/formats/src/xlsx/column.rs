@@ -12,7 +12,7 @@ use super::style::{CellRole, CellStyle, Styles, code};
 use super::text::{check_length, has_outer_space, write_text};
 use super::value::{is_exact, is_exact_integer, is_in_range, serial_day, serial_time};
 use crate::About;
-use crate::cell::Cells;
+use crate::cell::ColumnCells;
 use crate::display_format::DisplayFormat;
 use crate::presentation::Presentation;
 
@@ -91,14 +91,14 @@ impl Column {
     ///
     /// # Errors
     /// Names column and row of a text that fits no cell.
-    pub(super) fn write(&mut self, row: &mut Row<'_>, cells: &Cells<'_>, at: usize) -> Result<(), Problem> {
+    pub(super) fn write(&mut self, row: &mut Row<'_>, cells: &ColumnCells<'_>, at: usize) -> Result<(), Problem> {
         row.xml.extend_from_slice(&self.open);
         row.xml.extend_from_slice(row.number);
         if cells.is_null(at) {
             row.xml.extend_from_slice(&self.empty);
             return Ok(());
         }
-        if let Cells::Text(array) = cells {
+        if let ColumnCells::Text(array) = cells {
             return self.write_text(row, array.value(at));
         }
         if self.presentation.show == DisplayFormat::Text || !self.write_value(row.xml, cells, at) {
@@ -108,31 +108,33 @@ impl Column {
     }
 
     /// Writes a value that is more than text. Returns false where a spreadsheet has no such value.
-    fn write_value(&self, xml: &mut Vec<u8>, cells: &Cells<'_>, at: usize) -> bool {
+    fn write_value(&self, xml: &mut Vec<u8>, cells: &ColumnCells<'_>, at: usize) -> bool {
         match cells {
-            Cells::Int16(array) => self.write_integer(xml, i64::from(array.value(at))),
-            Cells::Int32(array) => self.write_integer(xml, i64::from(array.value(at))),
-            Cells::Int64(array) => self.write_integer(xml, array.value(at)),
-            Cells::Float32(array) => {
+            ColumnCells::Int16(array) => self.write_integer(xml, i64::from(array.value(at))),
+            ColumnCells::Int32(array) => self.write_integer(xml, i64::from(array.value(at))),
+            ColumnCells::Int64(array) => self.write_integer(xml, array.value(at)),
+            ColumnCells::Float32(array) => {
                 let value = array.value(at);
                 is_in_range(f64::from(value)) && self.write_number(xml, f32_text(&mut zmij::Buffer::new(), value))
             }
-            Cells::Float64(array) => self.write_float(xml, array.value(at)),
-            Cells::Numeric(array) => {
+            ColumnCells::Float64(array) => self.write_float(xml, array.value(at)),
+            ColumnCells::Numeric(array) => {
                 let text = array.value(at);
                 is_exact(text) && self.write_number(xml, text)
             }
-            Cells::Decimal(array, scale) => self.write_decimal(xml, array.value(at), *scale),
-            Cells::Date(array) => serial_day(array.value(at)).is_some_and(|serial| self.write_integer(xml, serial)),
-            Cells::Timestamp(array) | Cells::Instant(array) => {
+            ColumnCells::Decimal(array, scale) => self.write_decimal(xml, array.value(at), *scale),
+            ColumnCells::Date(array) => {
+                serial_day(array.value(at)).is_some_and(|serial| self.write_integer(xml, serial))
+            }
+            ColumnCells::Timestamp(array) | ColumnCells::Instant(array) => {
                 serial_time(array.value(at)).is_some_and(|serial| self.write_float(xml, serial))
             }
-            Cells::Boolean(array) => {
+            ColumnCells::Boolean(array) => {
                 xml.extend_from_slice(&self.boolean);
                 xml.extend_from_slice(if array.value(at) { b"1</v></c>" } else { b"0</v></c>" });
                 true
             }
-            Cells::Null | Cells::Text(_) => false,
+            ColumnCells::Null | ColumnCells::Text(_) => false,
         }
     }
 
@@ -167,7 +169,7 @@ impl Column {
     }
 
     /// Writes a value as the text that loses nothing of it.
-    fn write_as_text(&mut self, row: &mut Row<'_>, cells: &Cells<'_>, at: usize) -> Result<(), Problem> {
+    fn write_as_text(&mut self, row: &mut Row<'_>, cells: &ColumnCells<'_>, at: usize) -> Result<(), Problem> {
         self.texts += 1;
         let mut text = Vec::new();
         exact_text(&mut text, &self.presentation, cells, at);
@@ -191,10 +193,10 @@ impl Column {
 }
 
 /// Writes a number with every digit it has, and a date or time as it is shown.
-fn exact_text(out: &mut Vec<u8>, presentation: &Presentation, cells: &Cells<'_>, at: usize) {
-    let is_time = matches!(cells, Cells::Date(_) | Cells::Timestamp(_) | Cells::Instant(_));
+fn exact_text(out: &mut Vec<u8>, presentation: &Presentation, cells: &ColumnCells<'_>, at: usize) {
+    let is_time = matches!(cells, ColumnCells::Date(_) | ColumnCells::Timestamp(_) | ColumnCells::Instant(_));
     let keeps = is_time && presentation.show != DisplayFormat::Date;
-    if keeps || matches!(cells, Cells::Date(_)) {
+    if keeps || matches!(cells, ColumnCells::Date(_)) {
         presentation.write(out, cells, at);
     } else {
         let plain = Presentation { show: DisplayFormat::Plain, ..presentation.clone() };

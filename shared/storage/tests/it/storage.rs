@@ -238,7 +238,11 @@ async fn a_folder_cannot_sign() {
 
 #[test]
 fn a_url_nobody_can_serve_is_explained() {
-    for (url, told) in [("file:", "names no folder"), ("s3:", "names no bucket"), ("ftp://x/y", "is not known")] {
+    for (url, told) in [
+        ("file:", "names no folder"),
+        ("s3:///prefix", "names no bucket"),
+        ("ftp://x/y", "accepted are file:, s3://, gs://, az://"),
+    ] {
         let said = Storage::open(&settings(url)).unwrap_err().to_string();
         assert!(said.contains(told), "{url}: {said}");
     }

@@ -33,7 +33,7 @@ fn every_name_of_the_glossary_stands_in_the_code() {
     for (words, names) in rows() {
         for name in names {
             let last = name.rsplit("::").next().unwrap();
-            let defined = ["struct ", "enum ", "trait ", "fn ", "const ", "mod ", "pub "]
+            let defined = ["struct ", "enum ", "trait ", "type ", "fn ", "const ", "mod ", "pub "]
                 .iter()
                 .any(|kind| code.contains(&format!("{kind}{last}")))
                 || code.contains(&format!("    {last},"))

@@ -17,7 +17,7 @@ use super::canvas::Style;
 use super::fonts::{Fonts, Weight};
 use super::row::{NULL, text_of};
 use crate::About;
-use crate::cell::{Cells, cells};
+use crate::cell::{ColumnCells, cells};
 use crate::presentation::Presentation;
 
 /// More points than this are no picture any more.
@@ -192,19 +192,19 @@ fn can_be_drawn(field: &Field) -> bool {
     data_type.is_numeric() || is_numeric(field) || *data_type == DataType::Null
 }
 
-fn value_of(cells: &Cells<'_>, row: usize) -> Option<f64> {
+fn value_of(cells: &ColumnCells<'_>, row: usize) -> Option<f64> {
     if cells.is_null(row) {
         return None;
     }
     Some(match cells {
-        Cells::Int16(array) => f64::from(array.value(row)),
-        Cells::Int32(array) => f64::from(array.value(row)),
+        ColumnCells::Int16(array) => f64::from(array.value(row)),
+        ColumnCells::Int32(array) => f64::from(array.value(row)),
         // A picture needs no more digits than this has.
-        Cells::Int64(array) => array.value(row) as f64,
-        Cells::Float32(array) => f64::from(array.value(row)),
-        Cells::Float64(array) => array.value(row),
-        Cells::Numeric(array) => array.value(row).parse().unwrap_or(f64::NAN),
-        Cells::Decimal(array, scale) => array.value(row) as f64 / 10_f64.powi(*scale as i32),
+        ColumnCells::Int64(array) => array.value(row) as f64,
+        ColumnCells::Float32(array) => f64::from(array.value(row)),
+        ColumnCells::Float64(array) => array.value(row),
+        ColumnCells::Numeric(array) => array.value(row).parse().unwrap_or(f64::NAN),
+        ColumnCells::Decimal(array, scale) => array.value(row) as f64 / 10_f64.powi(*scale as i32),
         _ => return None,
     })
 }
