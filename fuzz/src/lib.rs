@@ -6,8 +6,8 @@
 use std::sync::LazyLock;
 
 use model::job::Params;
-use report::{ReportDefinition, parse_definition, validate_params};
-use sources::{PreparedReport, decode_copy};
+use report::{Dialect, ReportDefinition, parse_definition, validate_params};
+use sources::decode_copy;
 
 /// A report with a parameter of every type.
 const EVERY_PARAMETER: &str = include_str!("every-parameter.toml");
@@ -24,7 +24,8 @@ pub fn catalogue(data: &[u8]) {
             let again = parse_definition("fuzz", text).map(|again| again.version);
             assert_eq!(again.ok(), Some(definition.version.clone()));
             let _faults = validate_params(&definition, &Params::new());
-            let _fault = PreparedReport::new(definition);
+            let good = Dialect::ALL.iter().any(|dialect| definition.query(*dialect).is_ok());
+            assert!(good, "the query of a good definition can be read");
         }
         Err(fault) => assert!((1..=text.lines().count() + 1).contains(&fault.line), "{fault}"),
     }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use model::problem::{Problem, ProblemKind};
 use parking_lot::Mutex;
-use report::parse_definition;
-use sources::PreparedReport;
+use report::{ReportDefinition, parse_definition};
 use store::{Store, StoreError};
 
 /// Versions kept; when one more comes, all are forgotten and read again as they are needed.
@@ -24,7 +23,7 @@ pub(crate) enum DefinitionError {
 /// Remembers definitions by version. A version never changes, so nothing here goes stale.
 #[derive(Debug, Default)]
 pub(crate) struct DefinitionCache {
-    definitions: Mutex<HashMap<String, Arc<PreparedReport>>>,
+    definitions: Mutex<HashMap<String, Arc<ReportDefinition>>>,
 }
 
 impl DefinitionCache {
@@ -33,7 +32,7 @@ impl DefinitionCache {
         &self,
         store: &dyn Store,
         version: &str,
-    ) -> Result<Arc<PreparedReport>, DefinitionError> {
+    ) -> Result<Arc<ReportDefinition>, DefinitionError> {
         if let Some(report) = self.definitions.lock().get(version) {
             return Ok(Arc::clone(report));
         }
@@ -44,7 +43,7 @@ impl DefinitionCache {
         let definition = parse_definition(&name, &text).map_err(|fault| {
             DefinitionError::Broken(missing(format!("the definition kept under {version} cannot be read: {fault}")))
         })?;
-        let report = Arc::new(PreparedReport::new(definition).map_err(DefinitionError::Broken)?);
+        let report = Arc::new(definition);
         let mut definitions = self.definitions.lock();
         if definitions.len() >= MAX_DEFINITIONS {
             definitions.clear();

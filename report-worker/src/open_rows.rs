@@ -6,7 +6,8 @@ use std::time::Duration;
 use model::artifact::{Artifact, Format};
 use model::job::Job;
 use model::problem::{Problem, ProblemKind};
-use sources::{BatchStream, PreparedReport, ReadRequest, read_kept};
+use report::ReportDefinition;
+use sources::{BatchStream, ReadRequest, read_kept};
 use store::StoreError;
 use uuid::Uuid;
 
@@ -17,7 +18,7 @@ use crate::worker::{OUTAGE_BACKOFF, Worker};
 pub(crate) async fn open_rows(
     worker: &Worker,
     job: &Job,
-    report: &Arc<PreparedReport>,
+    report: &Arc<ReportDefinition>,
     attempt: &Attempt,
     timeout: Duration,
 ) -> Result<BatchStream, Problem> {

@@ -13,8 +13,9 @@ use model::job::{Job, JobState};
 use model::problem::{Problem, ProblemKind};
 use model::progress::Phase;
 use model::retry_schedule::RetryDelay;
+use report::ReportDefinition;
 use runtime::telemetry;
-use sources::{BatchStream, PreparedReport, RowCount};
+use sources::{BatchStream, RowCount};
 use store::{ClaimRequest, Ending};
 use tracing::Instrument as _;
 use uuid::Uuid;
@@ -172,7 +173,7 @@ async fn make_files(
 ) -> Result<Vec<NewArtifact>, Problem> {
     attempt.advance(|progress| progress.phase = Phase::Starting);
     let report = definition(worker, job).await?;
-    let limits = ReportLimits::of(&worker.settings, &report.definition);
+    let limits = ReportLimits::of(&worker.settings, &report);
     let batches = open_rows(worker, job, &report, attempt, timeout).await?;
     let snapshot_at = batches.snapshot_at();
     attempt.advance(|progress| {
@@ -183,7 +184,7 @@ async fn make_files(
             RowCount::Unknown => (None, false),
         };
     });
-    let about = Arc::new(About::new(job, &report.definition, snapshot_at).with_fonts(&worker.fonts));
+    let about = Arc::new(About::new(job, &report, snapshot_at).with_fonts(&worker.fonts));
     let (storage, budget, preview) = (&worker.backends.storage, &worker.budget, Preview::default());
     let to_write =
         FilePipeline { attempt, storage, budget, limits, preview: &preview, about: Arc::clone(&about), files };
@@ -229,7 +230,7 @@ async fn write_and_show(
 }
 
 /// Returns the definition the job was submitted with, however long the database is away: that is not the report's fault.
-async fn definition(worker: &Worker, job: &Job) -> Result<Arc<PreparedReport>, Problem> {
+async fn definition(worker: &Worker, job: &Job) -> Result<Arc<ReportDefinition>, Problem> {
     let mut backoff = OUTAGE_BACKOFF;
     loop {
         match worker.definitions.report(worker.backends.store.as_ref(), &job.report_version).await {

@@ -44,7 +44,7 @@ impl Sources {
     /// # Errors
     /// [`ProblemKind::SourceUnknown`] where the configuration does not name it; else what the source says.
     pub async fn read(&self, request: ReadRequest) -> Result<BatchStream, Problem> {
-        let name = &request.report.definition.source;
+        let name = &request.report.source;
         let Some(configured) = self.by_name.get(name) else {
             return Err(Problem::new(
                 ProblemKind::SourceUnknown,

@@ -21,5 +21,4 @@ pub use kept::read_kept;
 pub use kinds::{SOURCE_KINDS, SourceKind, check_url, open};
 #[cfg(any(test, feature = "fuzzing"))]
 pub use postgres::decode_copy;
-pub use report::PreparedReport;
 pub use source::{ReadRequest, Source, explain};

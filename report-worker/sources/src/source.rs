@@ -11,13 +11,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::batch_stream::BatchStream;
 use crate::kinds::open;
-use crate::report::PreparedReport;
 
 /// One wish to read a report's rows.
 #[derive(Debug, Clone)]
 pub struct ReadRequest {
-    /// The definition and its parsed query.
-    pub report: Arc<PreparedReport>,
+    /// As the catalogue described it when the job was submitted.
+    pub report: Arc<ReportDefinition>,
     /// Canonical parameters.
     pub params: Params,
     /// Bound to `:tenant` and `:principal`.
@@ -40,7 +39,7 @@ pub trait Source: Send + Sync + std::fmt::Debug {
     /// Opens a snapshot and starts the query.
     async fn read(&self, request: ReadRequest) -> Result<BatchStream, Problem>;
     /// Prepares the report's query without running it and returns the names of its columns.
-    async fn explain(&self, report: &PreparedReport) -> Result<Vec<String>, Problem>;
+    async fn explain(&self, report: Arc<ReportDefinition>) -> Result<Vec<String>, Problem>;
 }
 
 /// Prepares a definition's query at its source without running it, and returns the names of its columns.
@@ -48,6 +47,5 @@ pub trait Source: Send + Sync + std::fmt::Debug {
 /// # Errors
 /// The query's fault as the source tells it, or why the source cannot be asked.
 pub async fn explain(source: &configuration::Source, definition: &ReportDefinition) -> Result<Vec<String>, Problem> {
-    let report = PreparedReport::new(definition.clone())?;
-    open(source)?.explain(&report).await
+    open(source)?.explain(Arc::new(definition.clone())).await
 }

@@ -9,7 +9,8 @@ use super::ColumnSpec;
 use model::artifact::Format;
 use model::job::Lane;
 
-use super::{CsvOptions, JsonlOptions, OnLimit, Query};
+use super::query::read_query;
+use super::{CsvOptions, Dialect, JsonlOptions, OnLimit, Query};
 
 /// A report as the catalogue describes it, parsed and checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,6 +51,8 @@ pub struct ReportDefinition {
     pub links: LinkAccess,
     /// Query with `:name` placeholders.
     pub sql: String,
+    /// Whether the rows may differ from one principal of a tenant to the next, by the rules of any database the query may be for.
+    pub reads_principal: bool,
     /// Parameters, in the order of the file.
     pub params: Vec<ParamSpec>,
     /// Optional presentation of columns.
@@ -65,10 +68,12 @@ pub struct ReportDefinition {
 }
 
 impl ReportDefinition {
-    /// Tells whether the rows may differ from one principal of a tenant to the next. A query that cannot be read may do anything.
-    #[must_use]
-    pub fn reads_principal(&self) -> bool {
-        Query::parse(&self.sql).map_or(true, |query| query.placeholders().iter().any(|name| name == "principal"))
+    /// Reads the query by the rules of the database that will run it.
+    ///
+    /// # Errors
+    /// Says what is wrong with the query, or with a parameter in it.
+    pub fn query(&self, dialect: Dialect) -> Result<Query, String> {
+        read_query(&self.sql, &self.params, dialect).map_err(|fault| fault.message)
     }
 }
 

@@ -18,7 +18,7 @@ pub fn fingerprint(
     formats: &[Format],
     kept: Option<&str>,
 ) -> [u8; 32] {
-    let scope = if report.reads_principal() { ["principal", caller.principal.as_str()] } else { ["tenant", ""] };
+    let scope = if report.reads_principal { ["principal", caller.principal.as_str()] } else { ["tenant", ""] };
     let mut formats: Vec<&str> = formats.iter().map(|format| format.as_str()).collect();
     formats.sort_unstable();
     let texts =

@@ -20,8 +20,8 @@ pub use definition::*;
 pub use demo::DEMO_CATALOGUE;
 pub use fingerprint::fingerprint;
 pub use output::{Compression, CsvOptions, JsonlOptions, OnLimit};
-pub use parse::parse_definition;
-pub use query::Query;
+pub use parse::{parse_definition, parse_definition_for};
+pub use query::{Dialect, ListPlace, Placeholder, Query};
 pub use schema::params_schema;
 pub use validate::validate_params;
 

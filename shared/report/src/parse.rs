@@ -12,7 +12,8 @@ use super::output;
 use super::parse_column::parse_columns;
 use super::parse_param::parse_params;
 use super::parse_print::{parse_chart, parse_page};
-use super::{DefinitionFault, ParamSpec, Query, RESERVED, ReportDefinition};
+use super::query::{FaultPlace, QueryFault, read_query};
+use super::{DefinitionFault, Dialect, ParamSpec, ReportDefinition};
 use model::artifact::Format;
 use model::job::Lane;
 use model::units::ByteSize;
@@ -34,19 +35,31 @@ impl ParseError {
     }
 }
 
-/// Reads the text of `<name>.toml`.
+/// Reads the text of `<name>.toml`, where nobody can say what kind of database its query is for: it must be good for one of them.
 ///
 /// # Errors
 /// The first fault, with its line and what would be right.
 pub fn parse_definition(name: &str, text: &str) -> Result<ReportDefinition, DefinitionFault> {
-    parse(name, text).map_err(|fault| {
+    parse_for_any(name, text, &Dialect::ALL)
+}
+
+/// Reads the text of `<name>.toml`, whose query is for a database of this kind.
+///
+/// # Errors
+/// Those of [`parse_definition`].
+pub fn parse_definition_for(name: &str, text: &str, dialect: Dialect) -> Result<ReportDefinition, DefinitionFault> {
+    parse_for_any(name, text, &[dialect])
+}
+
+fn parse_for_any(name: &str, text: &str, dialects: &[Dialect]) -> Result<ReportDefinition, DefinitionFault> {
+    parse(name, text, dialects).map_err(|fault| {
         let before = text.as_bytes().get(..fault.at.start).unwrap_or_default();
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
         DefinitionFault { file: format!("{name}.toml"), line, message: fault.message }
     })
 }
 
-fn parse(name: &str, text: &str) -> Result<ReportDefinition, ParseError> {
+fn parse(name: &str, text: &str, dialects: &[Dialect]) -> Result<ReportDefinition, ParseError> {
     check_name(name)?;
     let file: DefinitionFile = toml::from_str(text).map_err(|error| {
         let message = error.message().lines().next().unwrap_or("cannot be read").to_owned();
@@ -62,8 +75,15 @@ fn parse(name: &str, text: &str) -> Result<ReportDefinition, ParseError> {
     let max_attempts = whole("max_attempts", file.max_attempts.as_ref(), 1..=MAX_ATTEMPTS)?.unwrap_or(DEFAULT_ATTEMPTS);
     let max_rows = whole("max_rows", file.max_rows.as_ref(), 1..=i64::MAX)?;
     let max_bytes = file.max_bytes.as_ref().map(size).transpose()?;
-    let params = parse_params(file.params)?;
-    check_placeholders(&file.sql, &params, text)?;
+    let (param_places, params): (Vec<_>, Vec<_>) = parse_params(file.params)?.into_iter().unzip();
+    let reads_principal = check_query(&file.sql, &params, dialects).map_err(|fault| {
+        let place = match fault.place {
+            FaultPlace::Query => file.sql.span(),
+            FaultPlace::Byte(at) => place_in_file(&file.sql, at, text),
+            FaultPlace::Param(index) => param_places.get(index).cloned().unwrap_or_else(|| file.sql.span()),
+        };
+        ParseError::new(place, fault.message)
+    })?;
     let columns = parse_columns(file.columns)?;
     let csv = output::csv(file.csv, &formats)?;
     let jsonl = output::jsonl(file.jsonl, &formats)?;
@@ -88,7 +108,8 @@ fn parse(name: &str, text: &str) -> Result<ReportDefinition, ParseError> {
         total: file.total,
         links: file.links,
         sql: file.sql.into_inner(),
-        params: params.into_iter().map(|(_, spec)| spec).collect(),
+        reads_principal,
+        params,
         columns,
         csv,
         jsonl,
@@ -180,25 +201,20 @@ fn size(value: &Spanned<String>) -> Result<u64, ParseError> {
     }
 }
 
-fn check_placeholders(
-    sql: &Spanned<String>,
-    params: &[(Range<usize>, ParamSpec)],
-    text: &str,
-) -> Result<(), ParseError> {
-    let query = Query::parse(sql.get_ref()).map_err(|message| ParseError::new(sql.span(), message))?;
-    for (name, at) in query.first_uses() {
-        if !RESERVED.contains(&name) && params.iter().all(|(_, spec)| spec.name != name) {
-            let place = place_in_file(sql, at, text);
-            return Err(ParseError::new(place, format!("the query uses `:{name}`, but there is no [params.{name}]")));
+/// Tells whether the query reads the principal. One that is good for one kind of database may be for it; if it is good for none,
+/// the first kind says what is wrong.
+fn check_query(sql: &Spanned<String>, params: &[ParamSpec], dialects: &[Dialect]) -> Result<bool, QueryFault> {
+    let (mut reads_principal, mut is_good, mut first_fault) = (false, false, None);
+    for dialect in dialects {
+        match read_query(sql.get_ref(), params, *dialect) {
+            Ok(query) => {
+                is_good = true;
+                reads_principal |= query.placeholders().iter().any(|name| name == "principal");
+            }
+            Err(fault) => drop(first_fault.get_or_insert(fault)),
         }
     }
-    for (at, spec) in params {
-        if !query.placeholders().contains(&spec.name) {
-            let message = format!("parameter `{0}` is not used: the query has no `:{0}`", spec.name);
-            return Err(ParseError::new(at.clone(), message));
-        }
-    }
-    Ok(())
+    first_fault.filter(|_| !is_good).map_or(Ok(reads_principal), Err)
 }
 
 /// Finds the line of the file that byte `at` of the query stands in. A line break right after the opening quotes is not part of

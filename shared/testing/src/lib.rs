@@ -19,6 +19,7 @@ pub mod workbook;
 mod account;
 mod environment;
 mod eventually;
+mod fuzz_time;
 mod http;
 mod port;
 mod process_tree;
@@ -26,3 +27,4 @@ mod reaper;
 mod run;
 
 pub use eventually::{Observation, eventually};
+pub use fuzz_time::fuzz_time;

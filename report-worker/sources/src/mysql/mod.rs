@@ -15,10 +15,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use model::problem::{Problem, ProblemKind};
 use mysql_async::prelude::Queryable as _;
+use report::{Dialect, ReportDefinition};
 
 use self::connect::Pool;
 use crate::batch_stream::BatchStream;
-use crate::report::PreparedReport;
+use crate::report::{PreparedReport, PreparedRequest};
 use crate::source::{ReadRequest, Source};
 
 /// Preparing looks at the catalogue only; what takes longer waits for somebody's lock.
@@ -39,14 +40,15 @@ pub(super) fn open(url: &str) -> Result<Arc<dyn Source>, Problem> {
 impl Source for MysqlSource {
     async fn read(&self, request: ReadRequest) -> Result<BatchStream, Problem> {
         let pool = Arc::clone(&self.pool);
+        let request = PreparedRequest::new(request, Dialect::Mysql)?;
         let cancel = request.cancel.clone();
         BatchStream::start(&cancel, |sink| tokio::spawn(read::read_rows(pool, request, sink))).await
     }
 
-    async fn explain(&self, report: &PreparedReport) -> Result<Vec<String>, Problem> {
+    async fn explain(&self, report: Arc<ReportDefinition>) -> Result<Vec<String>, Problem> {
+        let report = PreparedReport::new(report, Dialect::Mysql)?;
+        let sql = params::place_nothing(&report)?;
         let mut connection = self.pool.take().await?;
-        // Every placeholder counts as one value here; the number of a list's values does not change the columns.
-        let sql = report.query.render(|out, _| out.push('?'));
         let preparing = tokio::time::timeout(EXPLAIN_WITHIN, connection.conn.prep(sql.as_str()));
         let prepared = match preparing.await {
             Ok(prepared) => prepared.map_err(|error| error::to_problem(&error, &[]))?,

@@ -3,19 +3,51 @@
 use std::fmt::Write as _;
 
 use chrono::{DateTime, Datelike as _, NaiveDateTime, Timelike as _};
+use model::problem::{Problem, ProblemKind};
 use mysql_async::Value as Bound;
-use report::ParamType;
+use mysql_common::named_params::ParsedNamedParams;
+use report::{ListPlace, ParamType};
 use serde_json::Value;
 
 use crate::bind::Binding;
 use crate::report::PreparedReport;
 
+/// What has no rows, for a list that was not given: `in (null)` would be neither true nor false.
+const NO_ELEMENTS: &str = "select null from dual where false";
+
+/// Writes the query as it is prepared without values. Every placeholder counts as one: the number of a list's values does not
+/// change the columns.
+///
+/// # Errors
+/// When the driver would change the text.
+pub(super) fn place_nothing(report: &PreparedReport) -> Result<String, Problem> {
+    let sql = report.query.render(|out, _| out.push('?'));
+    check_driver_reading(&sql)?;
+    Ok(sql)
+}
+
+/// The driver looks for `:name` on its own, with less care for where strings end, and writes `?` in its place.
+fn check_driver_reading(sql: &str) -> Result<(), Problem> {
+    if ParsedNamedParams::parse(sql.as_bytes()).is_ok_and(|reading| reading.params().is_empty()) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        ProblemKind::QueryFailed,
+        "the driver of MySQL takes a colon before a name, in a string or a comment of the query, for a parameter; \
+         put a space before that string, or write the colon as char(58)",
+    ))
+}
+
 /// Writes `?` in place of the placeholders, one for each element of a list, and returns the values in their order.
-pub(super) fn place_values(report: &PreparedReport, bindings: &[Binding<'_>]) -> (String, Vec<Bound>) {
+///
+/// # Errors
+/// When the driver would change the text.
+pub(super) fn place_values(report: &PreparedReport, bindings: &[Binding<'_>]) -> Result<(String, Vec<Bound>), Problem> {
     let mut values = Vec::new();
-    let sql = report.query.render(|out, name| {
-        let Some(binding) = bindings.iter().find(|binding| binding.name == name) else { return };
+    let sql = report.query.render(|out, placeholder| {
+        let Some(binding) = bindings.iter().find(|binding| binding.name == placeholder.name) else { return };
         match binding.value.as_ref() {
+            Value::Null if binding.list && placeholder.place == ListPlace::Alone => out.push_str(NO_ELEMENTS),
             Value::Array(items) if binding.list => {
                 for (index, item) in items.iter().enumerate() {
                     out.push_str(if index == 0 { "" } else { ", " });
@@ -25,7 +57,8 @@ pub(super) fn place_values(report: &PreparedReport, bindings: &[Binding<'_>]) ->
             item => place_one(out, &mut values, item, binding.kind),
         }
     });
-    (sql, values)
+    check_driver_reading(&sql)?;
+    Ok((sql, values))
 }
 
 fn place_one(out: &mut String, values: &mut Vec<Bound>, value: &Value, kind: ParamType) {

@@ -19,7 +19,7 @@ use super::{error, params};
 use crate::batch_stream::{BATCH_BYTES, BatchSink, FLUSH_AFTER, RowCount, StreamHeader, stopped};
 use crate::bind::{Binding, bind};
 use crate::read_error::ReadError;
-use crate::source::ReadRequest;
+use crate::report::PreparedRequest;
 
 /// The server's own time limit comes first, but not every wait is subject to it.
 const GRACE: Duration = Duration::from_millis(500);
@@ -33,7 +33,7 @@ impl From<Error> for ReadError<Error> {
 }
 
 /// Reads every row of the request in one transaction.
-pub(super) async fn read_rows(pool: Arc<Pool>, request: ReadRequest, sink: BatchSink) -> Result<(), Problem> {
+pub(super) async fn read_rows(pool: Arc<Pool>, request: PreparedRequest, sink: BatchSink) -> Result<(), Problem> {
     let bindings = bind(&request.report, &request.params, &request.caller)?;
     let deadline = Instant::now() + request.timeout;
     let stop = sink.stop.clone();
@@ -73,7 +73,7 @@ pub(super) async fn read_rows(pool: Arc<Pool>, request: ReadRequest, sink: Batch
 async fn run(
     pool: &Pool,
     connection: &mut Connection,
-    request: &ReadRequest,
+    request: &PreparedRequest,
     bindings: &[Binding<'_>],
     sink: BatchSink,
 ) -> Result<(), ReadError<Error>> {
@@ -85,7 +85,7 @@ async fn run(
         }
         outcome => outcome?,
     };
-    let (sql, values) = params::place_values(&request.report, bindings);
+    let (sql, values) = params::place_values(&request.report, bindings)?;
     let total = read_total(connection, request, &sql, &values).await?;
     // Prepared first: what is no query is refused before it runs.
     let query = connection.conn.prep(sql.as_str()).await?;
@@ -102,7 +102,7 @@ async fn run(
 }
 
 /// Opens the transaction with its time limit and its snapshot, and returns the source's clock.
-async fn begin(connection: &mut Connection, request: &ReadRequest) -> Result<DateTime<Utc>, ReadError<Error>> {
+async fn begin(connection: &mut Connection, request: &PreparedRequest) -> Result<DateTime<Utc>, ReadError<Error>> {
     let limit = request.timeout.as_millis().clamp(1, 31_536_000_000);
     let limit = if connection.is_mariadb {
         format!("max_statement_time = {}.{:03}", limit / 1000, limit % 1000)
@@ -125,7 +125,7 @@ async fn begin(connection: &mut Connection, request: &ReadRequest) -> Result<Dat
 
 async fn read_total(
     connection: &mut Connection,
-    request: &ReadRequest,
+    request: &PreparedRequest,
     sql: &str,
     values: &[Value],
 ) -> Result<RowCount, ReadError<Error>> {
@@ -261,7 +261,7 @@ async fn refuse_truncated(connection: &mut Connection) -> Result<(), ReadError<E
     }
 }
 
-fn timed_out(request: &ReadRequest) -> Problem {
+fn timed_out(request: &PreparedRequest) -> Problem {
     Problem::new(ProblemKind::TimedOut, format!("the query ran longer than {} s", request.timeout.as_secs_f32()))
 }
 

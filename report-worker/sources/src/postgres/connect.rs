@@ -21,8 +21,8 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 const IDLE_FOR: Duration = Duration::from_secs(60);
 /// Statements a connection keeps prepared. With one more all are dropped: they belong to few reports.
 const STATEMENTS: usize = 192;
-/// Belt and braces: each read's transaction says the same.
-const SESSION: &str = "set default_transaction_read_only = on";
+/// Belt and braces: each read's transaction says the same. And backslashes are plain in strings, as the scanner of queries has it.
+const SESSION: &str = "set default_transaction_read_only = on; set standard_conforming_strings = on";
 
 /// A connection. Dropping it closes it.
 pub(super) struct Connection {

@@ -28,10 +28,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::problem::{Problem, ProblemKind};
+use report::{Dialect, ReportDefinition};
 
 use self::connect::Pool;
 use crate::batch_stream::BatchStream;
-use crate::report::PreparedReport;
+use crate::report::{PreparedReport, PreparedRequest};
 use crate::source::{ReadRequest, Source};
 
 /// Preparing looks at the catalogue only; what takes longer waits for somebody's lock.
@@ -52,14 +53,16 @@ pub(super) fn open(url: &str) -> Result<Arc<dyn Source>, Problem> {
 impl Source for PostgresSource {
     async fn read(&self, request: ReadRequest) -> Result<BatchStream, Problem> {
         let pool = Arc::clone(&self.pool);
+        let request = PreparedRequest::new(request, Dialect::Postgres)?;
         let cancel = request.cancel.clone();
         BatchStream::start(&cancel, |sink| tokio::spawn(read::read_rows(pool, request, sink))).await
     }
 
-    async fn explain(&self, report: &PreparedReport) -> Result<Vec<String>, Problem> {
+    async fn explain(&self, report: Arc<ReportDefinition>) -> Result<Vec<String>, Problem> {
+        let report = PreparedReport::new(report, Dialect::Postgres)?;
         let mut connection = self.pool.take().await?;
-        let sql = params::number_placeholders(report);
-        let types = params::param_types(report);
+        let sql = params::number_placeholders(&report, None);
+        let types = params::param_types(&report);
         let preparing = tokio::time::timeout(EXPLAIN_WITHIN, connection.prepared(&sql, &types));
         let prepared = match preparing.await {
             Ok(prepared) => prepared.map_err(|error| error::to_problem(&error, &[]))?,
@@ -68,7 +71,7 @@ impl Source for PostgresSource {
                 return Err(Problem::new(ProblemKind::SourceUnavailable, why));
             }
         };
-        shape::ResultShape::of(&prepared, shape::is_select(&sql))?;
+        shape::ResultShape::of(&prepared, shape::is_select(&report.query))?;
         let names = prepared.columns().iter().map(|column| column.name().to_owned()).collect();
         self.pool.give_back(connection);
         Ok(names)

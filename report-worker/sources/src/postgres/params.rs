@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 
 use bytes::BytesMut;
-use report::ParamType;
+use report::{ListPlace, ParamType, Placeholder};
 use serde_json::Value;
 use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
 
@@ -42,28 +42,33 @@ impl ToSql for TextParam {
     to_sql_checked!();
 }
 
-/// Writes `$1`, `$2` and so on in place of the placeholders. A list is an array, and in `in (:list)` its elements, so that one
-/// query works on every kind of source.
-pub(super) fn number_placeholders(report: &PreparedReport) -> String {
+/// Writes `($1)`, `($2)` and so on in place of the placeholders, in parentheses as the literals of [`super::literal`] are.
+///
+/// A list is an array. In `in (:list)` it is its elements, so that one query works on every kind of source; where others stand
+/// beside it, it is as many elements as `bindings` have, or one where nothing is bound yet.
+pub(super) fn number_placeholders(report: &PreparedReport, bindings: Option<&[Binding<'_>]>) -> String {
     let names = report.query.placeholders();
-    report.query.render(|out, name| {
+    report.query.render(|out, Placeholder { name, place }| {
         let number = names.iter().position(|known| known == name).map_or(0, |index| index + 1);
-        let is_list = report.definition.params.iter().any(|spec| spec.name == name && spec.list);
-        let _ = if is_list && ends_with_in(out) {
-            write!(out, "select unnest(${number})")
-        } else {
-            write!(out, "${number}")
+        let is_list = report.definition.params.iter().any(|spec| spec.name == *name && spec.list);
+        let _ = match place {
+            ListPlace::Alone if is_list => write!(out, "select pg_catalog.unnest(${number})"),
+            ListPlace::Beside if is_list => {
+                let binding = bindings.into_iter().flatten().find(|binding| binding.name == name);
+                let elements = binding.and_then(|binding| binding.value.as_array()).map_or(1, Vec::len);
+                write_elements(out, number, elements)
+            }
+            _ => write!(out, "(${number})"),
         };
     })
 }
 
-/// Tells whether the text stops at `in (`.
-pub(super) fn ends_with_in(sql: &str) -> bool {
-    let Some(before) = sql.trim_end().strip_suffix('(') else { return false };
-    before
-        .split(|c: char| !c.is_alphanumeric() && c != '_')
-        .rfind(|word| !word.is_empty())
-        .is_some_and(|word| word.eq_ignore_ascii_case("in") && before.trim_end().ends_with(word))
+fn write_elements(out: &mut String, number: usize, elements: usize) -> std::fmt::Result {
+    for index in 1..=elements {
+        let between = if index == 1 { "" } else { ", " };
+        write!(out, "{between}(${number})[{index}]")?;
+    }
+    Ok(())
 }
 
 /// Returns the type of each placeholder. A parameter's type is declared to the server, never guessed by it.

@@ -15,7 +15,7 @@ use super::stop::stop_query;
 use crate::batch_stream::{BatchSink, StreamHeader, stopped};
 use crate::bind::{Binding, bind};
 use crate::read_error::ReadError;
-use crate::source::ReadRequest;
+use crate::report::PreparedRequest;
 
 impl From<Error> for ReadError<Error> {
     fn from(error: Error) -> Self {
@@ -24,7 +24,7 @@ impl From<Error> for ReadError<Error> {
 }
 
 /// Reads every row of the request in one transaction.
-pub(super) async fn read_rows(pool: Arc<Pool>, request: ReadRequest, sink: BatchSink) -> Result<(), Problem> {
+pub(super) async fn read_rows(pool: Arc<Pool>, request: PreparedRequest, sink: BatchSink) -> Result<(), Problem> {
     let bindings = bind(&request.report, &request.params, &request.caller)?;
     let deadline = Instant::now() + request.timeout;
     let BatchSink { header, batches, stop } = sink;
@@ -71,7 +71,7 @@ pub(super) async fn read_rows(pool: Arc<Pool>, request: ReadRequest, sink: Batch
 async fn start_fresh(
     pool: &Pool,
     connection: &mut Connection,
-    request: &ReadRequest,
+    request: &PreparedRequest,
     bindings: &[Binding<'_>],
 ) -> Result<StartedQuery, ReadError<Error>> {
     match start(connection, request, bindings).await {
@@ -90,7 +90,7 @@ fn is_stale(error: &Error) -> bool {
 }
 
 /// Tells the server's own time limit from somebody who cancelled the query there.
-fn explain(error: &Error, request: &ReadRequest, bindings: &[Binding<'_>], deadline: Instant) -> Problem {
+fn explain(error: &Error, request: &PreparedRequest, bindings: &[Binding<'_>], deadline: Instant) -> Problem {
     if !error::is_cancelled(error) {
         return error::to_problem(error, bindings);
     }

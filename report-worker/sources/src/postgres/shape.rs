@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use model::problem::{Problem, ProblemKind};
+use report::Query;
 use tokio_postgres::Statement;
 use tokio_postgres::types::Type;
 
@@ -67,34 +68,29 @@ impl ResultShape {
 
 /// Tells whether a statement is a `select` in the wide sense, which may stand in `COPY (…)` and in another query. Others that
 /// return rows (`show`, `explain`, `execute`, `fetch`) may not.
-pub(super) fn is_select(sql: &str) -> bool {
-    let mut rest = sql;
-    loop {
-        rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == '(');
-        if let Some(comment) = rest.strip_prefix("--") {
-            rest = comment.split_once('\n').map_or("", |(_, after)| after);
-        } else if let Some(comment) = rest.strip_prefix("/*") {
-            rest = comment.split_once("*/").map_or("", |(_, after)| after);
-        } else {
-            break;
-        }
-    }
-    let word = rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
-    ["select", "with", "values", "table"].iter().any(|known| word.eq_ignore_ascii_case(known))
+pub(super) fn is_select(query: &Query) -> bool {
+    ["select", "with", "values", "table"].iter().any(|known| query.leading_word().eq_ignore_ascii_case(known))
 }
 
 #[cfg(test)]
 mod tests {
+    use report::{Dialect, Query};
+
     use super::is_select;
 
     #[test]
     fn what_may_stand_in_another_query_is_told_by_its_first_word() {
-        for sql in ["select 1", " -- why\n/* and how */ ((WITH a as (select 1) table a))", "values(1)", "TABLE t"] {
+        let is_select = |sql: &str| is_select(&Query::parse(sql, Dialect::Postgres).unwrap());
+        for sql in [
+            "select 1",
+            " -- why\n/* and /* how */ */ ((WITH a as (select 1) table a))",
+            "values(1)",
+            "TABLE t",
+            "--explain\rselect 1",
+        ] {
             assert!(is_select(sql), "{sql}");
         }
-        for sql in
-            ["show all", "explain select 1", "execute q", "selection", "with_", "fetch all from c", "--select", ""]
-        {
+        for sql in ["show all", "explain select 1", "execute q", "selection", "with_", "fetch all from c", "'select'"] {
             assert!(!is_select(sql), "{sql}");
         }
     }

@@ -16,7 +16,7 @@ use super::{literal, params};
 use crate::batch_stream::RowCount;
 use crate::bind::Binding;
 use crate::read_error::ReadError;
-use crate::source::ReadRequest;
+use crate::report::PreparedRequest;
 
 /// The bytes of a value as they came.
 pub(super) struct RawValue<'a>(pub(super) &'a [u8]);
@@ -63,16 +63,16 @@ enum QueryMode {
 /// Starts the request's query on a connection.
 pub(super) async fn start(
     connection: &mut Connection,
-    request: &ReadRequest,
+    request: &PreparedRequest,
     bindings: &[Binding<'_>],
 ) -> Result<StartedQuery, ReadError<Error>> {
-    let sql = params::number_placeholders(&request.report);
+    let sql = params::number_placeholders(&request.report, Some(bindings));
     let types = params::param_types(&request.report);
     let (mode, shape) = choose_mode(connection, request, bindings, &sql).await?;
     let ask = match request.report.definition.total {
         TotalRows::Unknown => None,
         // The planner plans nothing else.
-        TotalRows::Estimate if !is_select(&sql) => None,
+        TotalRows::Estimate if !is_select(&request.report.query) => None,
         TotalRows::Estimate => Some(format!("explain (format json) {sql}")),
         TotalRows::Exact => Some(format!("select count(*) from (\n{sql}\n) as counted")),
     };
@@ -98,12 +98,12 @@ pub(super) async fn start(
 
 async fn choose_mode(
     connection: &mut Connection,
-    request: &ReadRequest,
+    request: &PreparedRequest,
     bindings: &[Binding<'_>],
     sql: &str,
 ) -> Result<(QueryMode, ResultShape), ReadError<Error>> {
     let types = params::param_types(&request.report);
-    let can_wrap = is_select(sql);
+    let can_wrap = is_select(&request.report.query);
     let literal = if can_wrap { literal::render(&request.report, bindings)? } else { None };
     let Some(literal) = literal else {
         let described = connection.prepared(sql, &types).await?;

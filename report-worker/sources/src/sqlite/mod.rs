@@ -10,10 +10,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use model::problem::{Problem, ProblemKind};
 use parking_lot::Mutex;
+use report::{Dialect, ReportDefinition};
 use rusqlite::{Connection, OpenFlags};
 
 use crate::batch_stream::BatchStream;
-use crate::report::PreparedReport;
+use crate::report::{PreparedReport, PreparedRequest};
 use crate::source::{ReadRequest, Source};
 
 /// Connections kept for the next read.
@@ -75,6 +76,7 @@ impl Pool {
 impl Source for SqliteSource {
     async fn read(&self, request: ReadRequest) -> Result<BatchStream, Problem> {
         let pool = Arc::clone(&self.pool);
+        let request = PreparedRequest::new(request, Dialect::Sqlite)?;
         let cancel = request.cancel.clone();
         BatchStream::start(&cancel, |sink| {
             tokio::task::spawn_blocking(move || {
@@ -87,7 +89,8 @@ impl Source for SqliteSource {
         .await
     }
 
-    async fn explain(&self, report: &PreparedReport) -> Result<Vec<String>, Problem> {
+    async fn explain(&self, report: Arc<ReportDefinition>) -> Result<Vec<String>, Problem> {
+        let report = PreparedReport::new(report, Dialect::Sqlite)?;
         let pool = Arc::clone(&self.pool);
         // Every placeholder counts as one value here; the number of a list's values does not change the columns.
         let sql = report.query.render(|out, _| out.push('?'));

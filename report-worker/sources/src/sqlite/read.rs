@@ -8,7 +8,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::Schema;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use model::problem::{Problem, ProblemKind};
-use report::{ParamType, TotalRows};
+use report::{ListPlace, ParamType, TotalRows};
 use rusqlite::types::{ToSqlOutput, Value as SqlValue};
 use rusqlite::{Connection, Statement, ToSql, Transaction, TransactionBehavior};
 use serde_json::Value;
@@ -20,7 +20,7 @@ use super::column::Column;
 use crate::batch_stream::{BATCH_BYTES, BatchSink, FLUSH_AFTER, RowCount, StreamHeader, stopped};
 use crate::bind::{Binding, bind, hide_values};
 use crate::read_error::ReadError;
-use crate::source::ReadRequest;
+use crate::report::PreparedRequest;
 
 /// Instructions of SQLite's machine between two looks at the clock and the cancellation: tens of microseconds.
 const LOOK_EVERY: i32 = 10_000;
@@ -35,7 +35,7 @@ impl ToSql for Bound {
 }
 
 /// Reads every row of the request in one transaction.
-pub(super) fn read_rows(connection: &Connection, request: &ReadRequest, sink: BatchSink) -> Result<(), Problem> {
+pub(super) fn read_rows(connection: &Connection, request: &PreparedRequest, sink: BatchSink) -> Result<(), Problem> {
     let deadline = Instant::now() + request.timeout;
     watch(connection, &sink.stop, deadline)?;
     let bindings = bind(&request.report, &request.params, &request.caller)?;
@@ -69,7 +69,7 @@ fn watch(connection: &Connection, stop: &CancellationToken, deadline: Instant) -
 }
 
 /// Writes numbered placeholders into the query. A list has no type here, so its values are written out one by one.
-fn place_values(request: &ReadRequest, bindings: &[Binding<'_>]) -> (String, Vec<Bound>) {
+fn place_values(request: &PreparedRequest, bindings: &[Binding<'_>]) -> (String, Vec<Bound>) {
     let mut values = Vec::new();
     let mut places = Vec::new();
     for binding in bindings {
@@ -80,10 +80,17 @@ fn place_values(request: &ReadRequest, bindings: &[Binding<'_>]) -> (String, Vec
         }
         places.push((binding.name, first..=values.len()));
     }
-    let sql = request.report.query.render(|out, name| {
-        let numbers = places.iter().find(|(known, _)| *known == name).map(|(_, numbers)| numbers.clone());
+    let sql = request.report.query.render(|out, placeholder| {
+        let binding = bindings.iter().find(|binding| binding.name == placeholder.name);
+        let is_missing = placeholder.place == ListPlace::Alone && binding.is_some_and(|b| b.list && b.value.is_null());
+        let numbers = places.iter().find(|(known, _)| *known == placeholder.name).map(|(_, numbers)| numbers.clone());
         for (index, number) in numbers.into_iter().flatten().enumerate() {
-            let _ = write!(out, "{}?{number}", if index == 0 { "" } else { ", " });
+            let _ = if is_missing {
+                // No elements, which `in (null)` is not.
+                write!(out, "select ?{number} where false")
+            } else {
+                write!(out, "{}?{number}", if index == 0 { "" } else { ", " })
+            };
         }
     });
     (sql, values)
@@ -118,7 +125,7 @@ impl From<rusqlite::Error> for ReadError<rusqlite::Error> {
 }
 
 struct RunningQuery<'a> {
-    request: &'a ReadRequest,
+    request: &'a PreparedRequest,
     sql: &'a str,
     values: &'a [Bound],
 }
@@ -143,7 +150,7 @@ impl RunningQuery<'_> {
         if self.request.report.definition.total != TotalRows::Exact {
             return Ok(RowCount::Unknown);
         }
-        let sql = format!("select count(*) from (\n{}\n)", self.sql.trim_end().trim_end_matches(';'));
+        let sql = format!("select count(*) from (\n{}\n)", self.sql);
         let rows: i64 =
             transaction.prepare(&sql)?.query_row(rusqlite::params_from_iter(self.values), |row| row.get(0))?;
         Ok(RowCount::Exact(rows.unsigned_abs()))
@@ -213,7 +220,7 @@ fn interrupted(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted)
 }
 
-fn timed_out(request: &ReadRequest) -> Problem {
+fn timed_out(request: &PreparedRequest) -> Problem {
     Problem::new(ProblemKind::TimedOut, format!("the query ran longer than {} s", request.timeout.as_secs_f32()))
 }
 

@@ -288,17 +288,17 @@ async fn explaining_names_the_columns_and_runs_nothing(source: OwnSource) {
         "select id, name as title, :above + 1 as more from item where id > :above",
         "[params.above]\ntype = \"integer\"\n",
     );
-    let names = sources::explain(&source.settings, &report.definition).await.unwrap();
+    let names = sources::explain(&source.settings, &report).await.unwrap();
     assert_eq!(names, ["id", "title", "more"]);
     let began = Instant::now();
     let endless = crate::source::report(endless(&source), "");
-    sources::explain(&source.settings, &endless.definition).await.unwrap();
+    sources::explain(&source.settings, &endless).await.unwrap();
     assert!(began.elapsed() < Duration::from_secs(5));
 }
 
 async fn explaining_a_broken_query_says_what_is_wrong(source: OwnSource) {
     let broken = report("select id from nosuchtable", "");
-    let problem = sources::explain(&source.settings, &broken.definition).await.unwrap_err();
+    let problem = sources::explain(&source.settings, &broken).await.unwrap_err();
     assert_eq!(problem.kind, ProblemKind::QueryFailed);
     assert!(problem.detail.contains("nosuchtable"), "{problem}");
 }

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use model::artifact::Format;
-use report::{DEMO_CATALOGUE, parse_definition};
-use sources::PreparedReport;
+use report::{DEMO_CATALOGUE, ReportDefinition, parse_definition};
 
 use crate::source::OwnSource;
 
@@ -50,9 +49,9 @@ const WISHES: [(&str, &str); 12] = [
     ("order-intake", r#"{"clerk": "Clerk#1", "placed_until": "1999-01-01T01:00:00+01:00"}"#),
 ];
 
-fn report(name: &str) -> Arc<PreparedReport> {
+fn report(name: &str) -> Arc<ReportDefinition> {
     let (_, text) = DEMO_CATALOGUE.iter().find(|(known, _)| *known == name).unwrap();
-    Arc::new(PreparedReport::new(parse_definition(name, text).unwrap()).unwrap())
+    Arc::new(parse_definition(name, text).unwrap())
 }
 
 async fn rows(source: &OwnSource, name: &str, params: &str) -> Vec<String> {

@@ -5,6 +5,7 @@ mod source;
 
 mod contract;
 mod demo_catalogue;
+mod dialects;
 mod faults;
 mod mysql;
 mod postgres;

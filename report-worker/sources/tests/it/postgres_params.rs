@@ -138,8 +138,8 @@ async fn a_sensitive_value_is_not_in_the_text_that_servers_show() {
     let sql = "select query from pg_stat_activity where pid = pg_backend_pid() and :pin <> ''";
     for (sensitive, is_shown) in [(true, false), (false, true)] {
         let report = report(sql, &format!("[params.pin]\ntype = \"text\"\nsensitive = {sensitive}\n"));
-        let shown = source.read_report(&report, r#"{"pin": "hunter2"}"#).await.unwrap().written(Format::Csv);
-        assert_eq!(shown.contains("hunter2"), is_shown, "{shown}");
+        let shown = source.read_report(&report, r#"{"pin": "424242"}"#).await.unwrap().written(Format::Csv);
+        assert_eq!(shown.contains("424242"), is_shown, "{shown}");
         assert_eq!(shown.contains("copy ("), is_shown, "{shown}");
     }
 }

@@ -11,8 +11,8 @@ use formats::{FileSummary, writer};
 use model::artifact::Format;
 use model::job::{Caller, Params};
 use model::problem::Problem;
-use report::{parse_definition, validate_params};
-use sources::{BatchStream, PreparedReport, ReadRequest, RowCount, Source};
+use report::{ReportDefinition, parse_definition, validate_params};
+use sources::{BatchStream, ReadRequest, RowCount, Source};
 use testing::source::SourceDatabase;
 use tokio_util::sync::CancellationToken;
 
@@ -80,7 +80,7 @@ impl TestSource {
     }
 
     /// Reads every row of a report; `params` is what a caller would send.
-    pub(crate) async fn read_report(&self, report: &Arc<PreparedReport>, params: &str) -> Result<Rows, Problem> {
+    pub(crate) async fn read_report(&self, report: &Arc<ReportDefinition>, params: &str) -> Result<Rows, Problem> {
         let mut reading = self.start(request(report, params)).await?;
         let mut rows = Rows {
             schema: Arc::clone(reading.schema()),
@@ -132,17 +132,17 @@ impl Rows {
 }
 
 /// Makes a report of a query and further lines of TOML (settings first, then `[params…]`).
-pub(crate) fn report(sql: &str, rest: &str) -> Arc<PreparedReport> {
+pub(crate) fn report(sql: &str, rest: &str) -> Arc<ReportDefinition> {
     let text = format!("title = \"Test\"\nsource = \"test\"\nsql = '''\n{sql}'''\n{rest}");
-    Arc::new(PreparedReport::new(parse_definition("test", &text).unwrap()).unwrap())
+    Arc::new(parse_definition("test", &text).unwrap())
 }
 
 /// Makes a request; `params` is what a caller would send.
-pub(crate) fn request(report: &Arc<PreparedReport>, params: &str) -> ReadRequest {
+pub(crate) fn request(report: &Arc<ReportDefinition>, params: &str) -> ReadRequest {
     let given: Params = serde_json::from_str(params).unwrap();
     ReadRequest {
         report: Arc::clone(report),
-        params: validate_params(&report.definition, &given).unwrap(),
+        params: validate_params(report, &given).unwrap(),
         caller: Caller { tenant: "acme".to_owned(), principal: "ana".to_owned() },
         timeout: Duration::from_secs(60),
         cancel: CancellationToken::new(),

@@ -1,40 +1,86 @@
 //! The SQL of a report, cut at its `:name` placeholders.
 
+mod dialect;
+mod lexer;
+mod list_place;
+mod read_query;
+mod token;
+
+pub use self::dialect::Dialect;
+pub use self::list_place::ListPlace;
+pub(crate) use self::read_query::{FaultPlace, QueryFault, read_query};
+
+use self::lexer::Lexer;
+use self::list_place::ListPlaces;
+use self::token::TokenKind;
+
 /// A single statement with its placeholders found.
 ///
-/// A placeholder is a colon and a name, outside of strings, comments, quoted names, `$$` bodies and `::` casts. A semicolon and
-/// comments at the end are dropped, so that the text may be wrapped in another query.
+/// A placeholder is a colon and a name, outside of strings, comments, quoted names, `$$` bodies and `::` casts. The text stays as
+/// it is, but for a semicolon at the end and what comments stand behind it; it may end with a comment, so that whoever puts it
+/// into another query goes on in a new line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
     pieces: Vec<Piece>,
     names: Vec<String>,
     first_uses: Vec<usize>,
+    leading_word: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Piece {
     Text(String),
-    Placeholder(String),
+    Placeholder(Placeholder),
+}
+
+/// One use of a parameter in a query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placeholder {
+    /// Without its colon.
+    pub name: String,
+    /// What a list means here.
+    pub place: ListPlace,
 }
 
 impl Query {
-    /// Reads a statement.
+    /// Reads a statement by the rules of the database that will run it.
     ///
     /// # Errors
     /// Says what is wrong: nothing to run, several statements, something that is opened and never closed, `$1`.
-    pub fn parse(sql: &str) -> Result<Self, String> {
-        let mut scanner = Scanner::new(sql);
-        scanner.run()?;
-        if scanner.code_end == 0 {
-            return Err("the query is empty".to_owned());
+    pub fn parse(sql: &str, dialect: Dialect) -> Result<Self, String> {
+        let mut end = None;
+        let mut leading_word = None;
+        let mut found = Vec::new();
+        let mut places = ListPlaces::default();
+        for token in Lexer::new(dialect, sql) {
+            let token = token?;
+            match token.kind {
+                TokenKind::Blank => continue,
+                TokenKind::Semicolon => {
+                    end.get_or_insert(token.from);
+                    continue;
+                }
+                _ if end.is_some() => {
+                    return Err("there are several statements; a report is one query without `;` in it".to_owned());
+                }
+                TokenKind::Placeholder => found.push((token.from, token.to)),
+                TokenKind::Word | TokenKind::Other if leading_word.is_none() => {
+                    leading_word = Some(sql[token.from..token.to].to_owned());
+                }
+                _ => {}
+            }
+            places.see(token.kind, &sql[token.from..token.to]);
         }
-        Ok(Self::cut(sql, &scanner.found, scanner.code_end))
+        let Some(leading_word) = leading_word else { return Err("the query is empty".to_owned()) };
+        // Space beyond ASCII is a letter to servers.
+        let sql = sql[..end.unwrap_or(sql.len())].trim_ascii_end();
+        Ok(Self::cut(sql, &found, &places.of_placeholders, leading_word))
     }
 
-    fn cut(sql: &str, found: &[(usize, usize)], end: usize) -> Self {
-        let mut query = Self { pieces: Vec::new(), names: Vec::new(), first_uses: Vec::new() };
+    fn cut(sql: &str, found: &[(usize, usize)], places: &[ListPlace], leading_word: String) -> Self {
+        let mut query = Self { pieces: Vec::new(), names: Vec::new(), first_uses: Vec::new(), leading_word };
         let mut from = 0;
-        for &(colon, after) in found {
+        for (&(colon, after), &place) in found.iter().zip(places) {
             if colon > from {
                 query.pieces.push(Piece::Text(sql[from..colon].to_owned()));
             }
@@ -43,11 +89,11 @@ impl Query {
                 query.names.push(name.to_owned());
                 query.first_uses.push(colon);
             }
-            query.pieces.push(Piece::Placeholder(name.to_owned()));
+            query.pieces.push(Piece::Placeholder(Placeholder { name: name.to_owned(), place }));
             from = after;
         }
-        if end > from {
-            query.pieces.push(Piece::Text(sql[from..end].to_owned()));
+        if sql.len() > from {
+            query.pieces.push(Piece::Text(sql[from..].to_owned()));
         }
         query
     }
@@ -58,191 +104,34 @@ impl Query {
         &self.names
     }
 
+    /// Returns every use of a placeholder, in the order of the text.
+    pub fn uses(&self) -> impl Iterator<Item = &Placeholder> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Text(_) => None,
+            Piece::Placeholder(placeholder) => Some(placeholder),
+        })
+    }
+
+    /// Returns the first word of the statement, as it is written, without parentheses and comments before it.
+    #[must_use]
+    pub fn leading_word(&self) -> &str {
+        &self.leading_word
+    }
+
     /// Returns the names with the byte of the SQL at which each is first used.
-    pub(super) fn first_uses(&self) -> impl Iterator<Item = (&str, usize)> {
+    fn first_uses(&self) -> impl Iterator<Item = (&str, usize)> {
         self.names.iter().map(String::as_str).zip(self.first_uses.iter().copied())
     }
 
     /// Writes the statement, with whatever `write` puts in place of each placeholder.
-    pub fn render(&self, mut write: impl FnMut(&mut String, &str)) -> String {
+    pub fn render(&self, mut write: impl FnMut(&mut String, &Placeholder)) -> String {
         let mut sql = String::new();
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => sql.push_str(text),
-                Piece::Placeholder(name) => write(&mut sql, name),
+                Piece::Placeholder(placeholder) => write(&mut sql, placeholder),
             }
         }
         sql
     }
-}
-
-/// Walks over bytes: everything that matters is ASCII, and no byte of a longer character looks like ASCII.
-struct Scanner<'a> {
-    sql: &'a str,
-    bytes: &'a [u8],
-    at: usize,
-    /// Colon and end of each placeholder.
-    found: Vec<(usize, usize)>,
-    /// Behind the last byte that is neither space nor comment nor final semicolon.
-    code_end: usize,
-    semicolon: bool,
-}
-
-impl<'a> Scanner<'a> {
-    const fn new(sql: &'a str) -> Self {
-        Self { sql, bytes: sql.as_bytes(), at: 0, found: Vec::new(), code_end: 0, semicolon: false }
-    }
-
-    fn byte(&self, at: usize) -> u8 {
-        self.bytes.get(at).copied().unwrap_or(0)
-    }
-
-    fn run(&mut self) -> Result<(), String> {
-        while self.at < self.bytes.len() {
-            match (self.byte(self.at), self.byte(self.at + 1)) {
-                (b'-', b'-') => self.skip_line_comment(),
-                (b'/', b'*') => self.skip_block_comment()?,
-                (b';', _) => {
-                    self.semicolon = true;
-                    self.at += 1;
-                }
-                (space, _) if space.is_ascii_whitespace() => self.at += 1,
-                _ if self.semicolon => {
-                    return Err("there are several statements; a report is one query without `;` in it".to_owned());
-                }
-                (first, second) => {
-                    self.step_code(first, second)?;
-                    self.code_end = self.at;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn step_code(&mut self, first: u8, second: u8) -> Result<(), String> {
-        match first {
-            b'\'' => {
-                let escapes = self.is_escape_string();
-                self.skip_quoted(b'\'', escapes, "a string")
-            }
-            b'"' => self.skip_quoted(b'"', false, "a quoted name"),
-            b'`' => self.skip_quoted(b'`', false, "a quoted name"),
-            b'$' => self.skip_dollar(),
-            b':' if second == b':' => {
-                self.at += 2;
-                Ok(())
-            }
-            b':' if starts_name(second) => {
-                let end = self.name_end(self.at + 1);
-                self.found.push((self.at, end));
-                self.at = end;
-                Ok(())
-            }
-            _ if starts_name(first) || first >= 0x80 => {
-                // A whole word at once, so that a `$` inside of a name starts no body.
-                while starts_name(self.byte(self.at))
-                    || self.byte(self.at).is_ascii_digit()
-                    || self.byte(self.at) == b'$'
-                    || self.byte(self.at) >= 0x80
-                {
-                    self.at += 1;
-                }
-                Ok(())
-            }
-            0 => Err("there is a NUL character".to_owned()),
-            _ => {
-                self.at += 1;
-                Ok(())
-            }
-        }
-    }
-
-    fn name_end(&self, from: usize) -> usize {
-        let mut end = from;
-        while starts_name(self.byte(end)) || self.byte(end).is_ascii_digit() {
-            end += 1;
-        }
-        end
-    }
-
-    /// `E'…'` reads backslashes; only where the `E` is a word of its own.
-    fn is_escape_string(&self) -> bool {
-        let Some(before) = self.at.checked_sub(1) else { return false };
-        let word = |byte: u8| starts_name(byte) || byte.is_ascii_digit() || byte == b'$' || byte >= 0x80;
-        matches!(self.byte(before), b'e' | b'E') && !before.checked_sub(1).is_some_and(|at| word(self.byte(at)))
-    }
-
-    fn skip_quoted(&mut self, quote: u8, escapes: bool, what: &str) -> Result<(), String> {
-        let start = self.at;
-        self.at += 1;
-        while self.at < self.bytes.len() {
-            let byte = self.byte(self.at);
-            if escapes && byte == b'\\' {
-                self.at += 2;
-            } else if byte != quote {
-                self.at += 1;
-            } else if self.byte(self.at + 1) == quote {
-                self.at += 2;
-            } else {
-                self.at += 1;
-                return Ok(());
-            }
-        }
-        Err(self.unclosed(what, start))
-    }
-
-    fn skip_line_comment(&mut self) {
-        while self.at < self.bytes.len() && self.byte(self.at) != b'\n' {
-            self.at += 1;
-        }
-    }
-
-    fn skip_block_comment(&mut self) -> Result<(), String> {
-        let start = self.at;
-        self.at += 2;
-        while self.at < self.bytes.len() {
-            match (self.byte(self.at), self.byte(self.at + 1)) {
-                (b'*', b'/') => {
-                    self.at += 2;
-                    return Ok(());
-                }
-                (b'/', b'*') => {
-                    return Err("a comment opens inside of a comment; databases disagree where it ends".to_owned());
-                }
-                _ => self.at += 1,
-            }
-        }
-        Err(self.unclosed("a comment", start))
-    }
-
-    fn skip_dollar(&mut self) -> Result<(), String> {
-        let start = self.at;
-        if self.byte(start + 1).is_ascii_digit() {
-            return Err(
-                "`$1` and its like cannot be used; write `:name` and describe it under [params.name]".to_owned()
-            );
-        }
-        let tag_end = self.name_end(start + 1);
-        if self.byte(tag_end) != b'$' {
-            self.at += 1;
-            return Ok(());
-        }
-        let tag = &self.sql[start..=tag_end];
-        match self.sql[tag_end + 1..].find(tag) {
-            Some(length) => {
-                self.at = tag_end + 1 + length + tag.len();
-                Ok(())
-            }
-            None => Err(self.unclosed(&format!("a `{tag}` body"), start)),
-        }
-    }
-
-    fn unclosed(&self, what: &str, start: usize) -> String {
-        let line = self.bytes[..start].iter().filter(|byte| **byte == b'\n').count() + 1;
-        format!("{what} that opens in line {line} of the query is never closed")
-    }
-}
-
-const fn starts_name(byte: u8) -> bool {
-    byte.is_ascii_alphabetic() || byte == b'_'
 }

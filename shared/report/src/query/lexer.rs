@@ -1,0 +1,276 @@
+//! SQL is cut into tokens, by the rules of the server that will read it.
+//!
+//! Walks over bytes: everything that matters is ASCII, and no byte of a longer character looks like ASCII.
+
+use super::Dialect;
+use super::token::{Token, TokenKind};
+
+/// Refused in place of being guessed at.
+const WRITE_NAME: &str = "write `:name` and describe it under [params.name]";
+
+pub(super) struct Lexer<'a> {
+    dialect: Dialect,
+    sql: &'a str,
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl Iterator for Lexer<'_> {
+    type Item = Result<Token, String>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.at >= self.bytes.len() {
+            return None;
+        }
+        let from = self.at;
+        let token = self.step().map(|kind| Token { kind, from, to: self.at });
+        if token.is_err() {
+            self.at = self.bytes.len();
+        }
+        Some(token)
+    }
+}
+
+impl<'a> Lexer<'a> {
+    pub(super) const fn new(dialect: Dialect, sql: &'a str) -> Self {
+        Self { dialect, sql, bytes: sql.as_bytes(), at: 0 }
+    }
+
+    fn byte(&self, at: usize) -> u8 {
+        self.bytes.get(at).copied().unwrap_or(0)
+    }
+
+    /// Moves over `length` bytes that are a token together.
+    const fn take(&mut self, length: usize, kind: TokenKind) -> Result<TokenKind, String> {
+        self.at += length;
+        Ok(kind)
+    }
+
+    fn step(&mut self) -> Result<TokenKind, String> {
+        use Dialect::{Mysql, Postgres, Sqlite};
+        let (first, second) = (self.byte(self.at), self.byte(self.at + 1));
+        match (first, self.dialect) {
+            (0, _) => Err("there is a NUL character".to_owned()),
+            (b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c, _) => self.take(1, TokenKind::Blank),
+            (b'-', _) if self.is_dash_comment() => Ok(self.line_comment()),
+            (b'#', Mysql) => Ok(self.line_comment()),
+            (b'/', _) if second == b'*' => self.block_comment(),
+            (b';', _) => self.take(1, TokenKind::Semicolon),
+            (b'(', _) => self.take(1, TokenKind::Open),
+            (b')', _) => self.take(1, TokenKind::Close),
+            (b'\'', _) => self.quoted(b'\'', self.dialect == Mysql, "a string"),
+            (b'"', Mysql) => self.quoted(b'"', true, "a string"),
+            (b'"', _) | (b'`', Mysql | Sqlite) => self.quoted(first, false, "a quoted name"),
+            (b'[', Sqlite) => self.bracketed(),
+            (b':', _) if second == b':' => self.take(2, TokenKind::Other),
+            (b':', _) if starts_name(second) => self.placeholder(),
+            (b':', Sqlite) if continues_word(second) => Err(self.foreign_parameter(second)),
+            (b'$', Postgres) => self.dollar(),
+            (b'?', Mysql | Sqlite) | (b'@' | b'#' | b'$', Sqlite) => Err(self.foreign_parameter(second)),
+            (b'e' | b'E', Postgres) if second == b'\'' => self.escape_string(),
+            (b'0'..=b'9', Postgres) => Ok(self.digits()),
+            _ if continues_word(first) => Ok(self.word()),
+            _ => self.take(1, TokenKind::Other),
+        }
+    }
+
+    /// MySQL wants a space, a control character or the end behind the dashes: `5--3` is 8 there.
+    fn is_dash_comment(&self) -> bool {
+        let after = self.byte(self.at + 2);
+        self.byte(self.at + 1) == b'-'
+            && (self.dialect != Dialect::Mysql || after.is_ascii_whitespace() || after.is_ascii_control())
+    }
+
+    /// PostgreSQL alone ends lines at a carriage return.
+    fn line_comment(&mut self) -> TokenKind {
+        let postgres = self.dialect == Dialect::Postgres;
+        while self.at < self.bytes.len() && self.byte(self.at) != b'\n' && !(postgres && self.byte(self.at) == b'\r') {
+            self.at += 1;
+        }
+        TokenKind::Blank
+    }
+
+    fn block_comment(&mut self) -> Result<TokenKind, String> {
+        let start = self.at;
+        if self.dialect == Dialect::Mysql
+            && (self.sql[start..].starts_with("/*!") || self.sql[start..].starts_with("/*M!"))
+        {
+            return self.executable_comment();
+        }
+        let mut depth = 1;
+        self.at += 2;
+        while self.at < self.bytes.len() {
+            match (self.byte(self.at), self.byte(self.at + 1)) {
+                (b'*', b'/') => {
+                    self.at += 2;
+                    depth -= 1;
+                    if depth == 0 {
+                        return Ok(TokenKind::Blank);
+                    }
+                }
+                (b'/', b'*') if self.dialect == Dialect::Postgres => {
+                    self.at += 2;
+                    depth += 1;
+                }
+                _ => self.at += 1,
+            }
+        }
+        Err(self.unclosed("a comment", start))
+    }
+
+    /// `/*! … */` is code to some versions and a comment to others, so it may hold only what ends in the same place for both.
+    fn executable_comment(&mut self) -> Result<TokenKind, String> {
+        let start = self.at;
+        let Some(length) = self.sql[start + 2..].find("*/") else {
+            return Err(self.unclosed("a comment", start));
+        };
+        let end = start + 2 + length;
+        let code = &self.sql[start + "/*!".len()..end];
+        for token in Lexer::new(self.dialect, code) {
+            let token = token?;
+            let is_comment = token.kind == TokenKind::Blank && !code[token.from..token.to].trim().is_empty();
+            if is_comment || matches!(token.kind, TokenKind::Placeholder | TokenKind::Semicolon) {
+                return Err("`/*! … */` may hold neither placeholders nor comments nor `;`: only some servers read it"
+                    .to_owned());
+            }
+        }
+        self.at = end + 2;
+        Ok(TokenKind::Other)
+    }
+
+    /// A string or a name: quotes are doubled inside of it, or written behind a backslash where `escapes`.
+    fn quoted(&mut self, quote: u8, escapes: bool, what: &str) -> Result<TokenKind, String> {
+        let start = self.at;
+        self.at += 1;
+        while self.at < self.bytes.len() {
+            let byte = self.byte(self.at);
+            if escapes && byte == b'\\' {
+                self.at += 2;
+            } else if byte != quote {
+                self.at += 1;
+            } else if self.byte(self.at + 1) == quote {
+                self.at += 2;
+            } else {
+                self.at += 1;
+                return Ok(TokenKind::Other);
+            }
+        }
+        self.at = self.bytes.len();
+        Err(self.unclosed(what, start))
+    }
+
+    /// `E'…'` reads backslashes, and so does all that goes on behind a line break.
+    fn escape_string(&mut self) -> Result<TokenKind, String> {
+        self.at += 1;
+        loop {
+            self.quoted(b'\'', true, "a string")?;
+            match self.continuation() {
+                Some(quote) => self.at = quote,
+                None => return Ok(TokenKind::Other),
+            }
+        }
+    }
+
+    /// Finds the quote that goes on with the string that ended here: behind white space with a line break in it, and comments.
+    fn continuation(&self) -> Option<usize> {
+        let (mut at, mut lines) = (self.at, 0);
+        loop {
+            match (self.byte(at), self.byte(at + 1)) {
+                (b'\n' | b'\r', _) => (at, lines) = (at + 1, lines + 1),
+                (b' ' | b'\t' | 0x0b | 0x0c, _) => at += 1,
+                (b'-', b'-') => {
+                    while at < self.bytes.len() && !matches!(self.byte(at), b'\n' | b'\r') {
+                        at += 1;
+                    }
+                }
+                (b'\'', _) if lines > 0 => return Some(at),
+                _ => return None,
+            }
+        }
+    }
+
+    /// `[a name]` of SQLite, in which nothing escapes.
+    fn bracketed(&mut self) -> Result<TokenKind, String> {
+        match self.sql[self.at..].find(']') {
+            Some(length) => self.take(length + 1, TokenKind::Other),
+            None => Err(self.unclosed("a quoted name", self.at)),
+        }
+    }
+
+    fn placeholder(&mut self) -> Result<TokenKind, String> {
+        let start = self.at + 1;
+        self.at = start;
+        while continues_name(self.byte(self.at)) {
+            self.at += 1;
+        }
+        if continues_word(self.byte(self.at)) {
+            let name = &self.sql[start..self.at];
+            return Err(format!(
+                "the name of the placeholder `:{name}` goes on with a character that names have not; they are made of letters a to z, digits and `_`"
+            ));
+        }
+        Ok(TokenKind::Placeholder)
+    }
+
+    /// `$tag$ … $tag$`, where a tag is a name that may have letters beyond ASCII.
+    fn dollar(&mut self) -> Result<TokenKind, String> {
+        let start = self.at;
+        let second = self.byte(start + 1);
+        if second.is_ascii_digit() {
+            return Err(format!("`$1` and its like cannot be used; {WRITE_NAME}"));
+        }
+        let mut tag_end = start + 1;
+        while continues_name(self.byte(tag_end)) || self.byte(tag_end) >= 0x80 {
+            tag_end += 1;
+        }
+        if self.byte(tag_end) != b'$' {
+            return self.take(1, TokenKind::Other);
+        }
+        let tag = &self.sql[start..=tag_end];
+        match self.sql[tag_end + 1..].find(tag) {
+            Some(length) => self.take(tag.len() + length + tag.len(), TokenKind::Other),
+            None => Err(self.unclosed(&format!("a `{tag}` body"), start)),
+        }
+    }
+
+    /// The digits of a number alone: before PostgreSQL 15 a word, and so an `E'…'`, may begin right behind them.
+    fn digits(&mut self) -> TokenKind {
+        while self.byte(self.at).is_ascii_digit() {
+            self.at += 1;
+        }
+        TokenKind::Other
+    }
+
+    /// A whole word at once, so that a `$` inside of a name starts no body, and the `e` at its end no string.
+    fn word(&mut self) -> TokenKind {
+        while continues_word(self.byte(self.at)) {
+            self.at += 1;
+        }
+        TokenKind::Word
+    }
+
+    /// SQLite takes what nobody binds for null, and so would answer wrongly in silence.
+    fn foreign_parameter(&self, second: u8) -> String {
+        let mark = char::from(self.byte(self.at));
+        let shown = if second.is_ascii_graphic() { format!("{mark}{}", char::from(second)) } else { mark.to_string() };
+        format!("`{shown}` is a parameter of the database that nothing would fill; {WRITE_NAME}")
+    }
+
+    fn unclosed(&self, what: &str, start: usize) -> String {
+        let line = self.bytes[..start].iter().filter(|byte| **byte == b'\n').count() + 1;
+        format!("{what} that opens in line {line} of the query is never closed")
+    }
+}
+
+const fn starts_name(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || byte == b'_'
+}
+
+const fn continues_name(byte: u8) -> bool {
+    starts_name(byte) || byte.is_ascii_digit()
+}
+
+/// Of names and words as all servers have them.
+const fn continues_word(byte: u8) -> bool {
+    continues_name(byte) || byte == b'$' || byte >= 0x80
+}
