@@ -3,15 +3,26 @@
 use std::sync::Arc;
 
 use model::problem::{Problem, ProblemKind};
+use report::Dialect;
 
 use crate::source::Source;
 use crate::{mysql, postgres, sqlite};
 
 /// Every kind of source.
 pub const SOURCE_KINDS: &[SourceKind] = &[
-    SourceKind { name: "PostgreSQL", url_prefixes: &["postgres://", "postgresql://"], open: postgres::open },
-    SourceKind { name: "MySQL and MariaDB", url_prefixes: &["mysql://", "mariadb://"], open: mysql::open },
-    SourceKind { name: "SQLite", url_prefixes: &["sqlite:"], open: sqlite::open },
+    SourceKind {
+        name: "PostgreSQL",
+        url_prefixes: &["postgres://", "postgresql://"],
+        dialect: Dialect::Postgres,
+        open: postgres::open,
+    },
+    SourceKind {
+        name: "MySQL and MariaDB",
+        url_prefixes: &["mysql://", "mariadb://"],
+        dialect: Dialect::Mysql,
+        open: mysql::open,
+    },
+    SourceKind { name: "SQLite", url_prefixes: &["sqlite:"], dialect: Dialect::Sqlite, open: sqlite::open },
 ];
 
 /// A kind of database that reports read from.
@@ -21,6 +32,8 @@ pub struct SourceKind {
     pub name: &'static str,
     /// How its URLs begin.
     pub url_prefixes: &'static [&'static str],
+    /// By whose rules its queries are read.
+    pub dialect: Dialect,
     /// Reads a URL, and files that it names, and connects to nothing.
     open: fn(url: &str) -> Result<Arc<dyn Source>, Problem>,
 }
@@ -31,6 +44,12 @@ pub struct SourceKind {
 /// Says what URLs begin with; never with the URL, which may hold a password.
 pub fn check_url(url: &str) -> Result<(), String> {
     kind_of(url).map(drop)
+}
+
+/// Returns by whose rules the queries for a source are read. `None`: [`check_url`] says why.
+#[must_use]
+pub fn dialect_of(source: &configuration::Source) -> Option<Dialect> {
+    kind_of(source.url.expose()).ok().map(|kind| kind.dialect)
 }
 
 /// Opens a source by the beginning of its URL. Connects on first use.

@@ -18,7 +18,7 @@ mod text_builder;
 pub use batch_stream::{BatchStream, RowCount};
 pub use configured::Sources;
 pub use kept::read_kept;
-pub use kinds::{SOURCE_KINDS, SourceKind, check_url, open};
+pub use kinds::{SOURCE_KINDS, SourceKind, check_url, dialect_of, open};
 #[cfg(any(test, feature = "fuzzing"))]
 pub use postgres::decode_copy;
 pub use source::{ReadRequest, Source, explain};

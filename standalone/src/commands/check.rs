@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use configuration::{Config, Role, check_urls};
-use report::{DefinitionFault, ReportDefinition};
+use report::{DefinitionFault, ReportDefinition, parse_definition_for};
 use runtime::Catalogue;
 use serde_json::json;
 
@@ -24,9 +24,13 @@ pub(crate) async fn check(args: Check) -> CommandResult {
         if folder.is_none() {
             add_demo_source(&mut config);
         }
-        for report in snapshot.reports.values() {
-            faults.extend(prepare(&config, report).await.err());
-        }
+    }
+    for report in snapshot.reports.values() {
+        let fault = match misread(&config, report) {
+            None if args.connect => prepare(&config, report).await.err(),
+            fault => fault,
+        };
+        faults.extend(fault);
     }
     faults.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
     let is_good = |name: &&String| faults.iter().all(|fault| fault.file != format!("{name}.toml"));
@@ -47,6 +51,12 @@ pub(crate) async fn check(args: Check) -> CommandResult {
     }
     terminal::print_error(summary);
     Ok(ExitCode::FAILURE)
+}
+
+/// A query that is good for some kind of database may be none for the one it is for.
+fn misread(config: &Config, report: &ReportDefinition) -> Option<DefinitionFault> {
+    let dialect = sources::dialect_of(config.sources.get(&report.source)?)?;
+    parse_definition_for(&report.name, &report.text, dialect).err()
 }
 
 fn in_folder(folder: Option<&Path>, fault: &DefinitionFault) -> String {

@@ -44,3 +44,22 @@ async fn with_connect_each_query_is_prepared_at_its_source() {
 async fn the_demo_catalogue_has_no_faults() {
     assert_eq!(Sandbox::empty().say(&["check"]).await, "7 good, 0 with faults\n");
 }
+
+#[tokio::test]
+async fn a_query_is_read_by_the_rules_of_the_source_that_the_configuration_names() {
+    let sandbox = Sandbox::with_counting();
+    let settings = std::fs::read_to_string(sandbox.path("waitless.toml")).unwrap();
+    // Nothing listens there: no source is asked.
+    let shop = "[sources.shop]\nurl = \"mysql://127.0.0.1:1/shop\"\n";
+    sandbox.write("waitless.toml", &format!("{settings}\n{shop}"));
+    let report = |source: &str, sql: &str| format!("title = \"T\"\nsource = \"{source}\"\nsql = '''\n{sql}'''\n");
+    let sql = "select 'it\\'s' as a # it's :this";
+    sandbox.write("catalogue/good.toml", &report("shop", sql));
+    assert_eq!(sandbox.say(&["check"]).await, "2 good, 0 with faults\n");
+    sandbox.write("catalogue/bad.toml", &report("numbers", sql));
+    let output = sandbox.output(&["check"]).await;
+    assert_eq!(output.status.code(), Some(1));
+    let told = output_text(&output);
+    assert!(told.contains("bad.toml:4: the query uses `:this`, but there is no [params.this]"), "{told}");
+    assert!(!told.contains("good.toml"), "{told}");
+}
