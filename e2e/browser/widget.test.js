@@ -107,3 +107,33 @@ test('what fails is said, and can be tried again', async () => {
   await page.getByText(/no report of this name/).waitFor();
   await context.close();
 });
+
+test('an element has words, a name, a key and a gateway of its own, and is made by a call', async () => {
+  const other = new Fixture({ settings: `[http]\ncors_origins = ["${app.url}"]\n` });
+  try {
+    await other.up();
+    const wish = (/** @type {string} */ more) => `<waitless-report report="counting" params='{"rows": 6}' formats="csv" ${more}></waitless-report>`;
+    element = wish('name="one"') + wish('name="two"') + wish(`name="three" gateway="${other.url}"`);
+    const { context, faults } = await someone(browser);
+    const page = await context.newPage();
+    await page.goto(app.url);
+    await page.getByRole('button', { name: 'Make the report' }).nth(2).waitFor();
+    const before = (await jobs()).length;
+    await page.evaluate((key) => {
+      const [one, , three] = /** @type {any[]} */ ([...document.querySelectorAll('waitless-report')]);
+      one.texts = { download: 'Herunterladen ({format})' };
+      three.token = async () => key;
+      one.make();
+      three.make();
+    }, other.key);
+    await page.getByRole('link', { name: 'Herunterladen (CSV)' }).waitFor();
+    await page.getByRole('link', { name: 'Download CSV' }).waitFor();
+    assert.equal(await page.getByRole('button', { name: 'Make the report' }).count(), 1, 'the second one is not the first one');
+    assert.equal((await jobs()).length, before + 1);
+    assert.equal((await other.call('/v1/jobs')).jobs.length, 1);
+    assert.deepEqual(faults, []);
+    await context.close();
+  } finally {
+    await other.close();
+  }
+});

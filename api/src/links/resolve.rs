@@ -52,6 +52,10 @@ pub(super) async fn find(gateway: &Gateway, token: &str) -> Result<ResolvedLink,
     };
     let hash = hash_token(token);
     let link = gateway.store.find_link(hash).await?.ok_or_else(nowhere)?;
+    // The store keeps hashes of tokens that were made from an earlier secret: whoever changes it ends them all.
+    if link_token(gateway.link_secret.expose(), link.artifact.link_id) != token {
+        return Err(nowhere());
+    }
     let job = gateway.store.job_by_id(link.artifact.job_id).await?.ok_or_else(nowhere)?;
     let state = read_state(gateway, hash, link.clone()).await?;
     Ok(ResolvedLink { token: token.to_owned(), hash, link, job, state })

@@ -18,6 +18,7 @@ on_both_stacks!(
     a_done_job_cannot_be_cancelled,
     a_failed_job_runs_again_and_no_other,
     the_catalogue_is_shown_with_the_schema_of_each_report,
+    a_preview_is_shown_while_it_is_kept_and_else_it_is_said_what_to_do,
 );
 
 async fn a_job_that_has_not_changed_is_not_sent_again(stack: Stack) {
@@ -59,6 +60,7 @@ async fn jobs_are_listed_newest_first_page_by_page(stack: Stack) {
     for _ in 0..5 {
         submitted.push(api.submit_job().await);
     }
+    assert!(submitted.is_sorted(), "ids sort by age");
     submitted.reverse();
     let (mut listed, mut pages) = (Vec::new(), 0);
     let mut next = Some("/v1/jobs?limit=2".to_owned());
@@ -179,5 +181,37 @@ async fn the_catalogue_is_shown_with_the_schema_of_each_report(stack: Stack) {
     insta::assert_json_snapshot!("report", one, {".version" => "[version]"});
     let (status, kind, _) = problem(api.get("/v1/reports/none").send().await.unwrap()).await;
     assert_eq!((status, kind.as_str()), (404, "report-not-found"));
+    api.stop().await;
+}
+
+async fn a_preview_is_shown_while_it_is_kept_and_else_it_is_said_what_to_do(stack: Stack) {
+    let api = Api::start(stack).await;
+    let id = api.submit_job().await;
+    let path = format!("/v1/jobs/{id}/preview");
+    let ask = async || {
+        let answer = api.get(&path).send().await.unwrap();
+        let retry = header(&answer, "retry-after");
+        let (status, kind, said) = problem(answer).await;
+        assert_eq!((status, kind.as_str()), (404, "preview-not-found"));
+        (retry, said["detail"].as_str().unwrap().to_owned())
+    };
+    let (retry, said) = ask().await;
+    assert!(retry.as_deref() == Some("1") && said.contains("waits for a worker"), "{said}");
+    let job = api.claim(id).await;
+    let (retry, said) = ask().await;
+    assert!(retry.as_deref() == Some("1") && said.contains("has read no row yet"), "{said}");
+    let rows = json!({"columns": [{"name": "day", "type": "date"}], "rows": [["2026-01-31"]], "complete": false});
+    let (worker_id, attempt) = (job.worker_id.unwrap(), job.attempt);
+    let preview = store::NewPreview { job_id: id, worker_id, attempt, body: rows.to_string() };
+    assert!(api.backends.store.save_preview(preview).await.unwrap());
+    let shown = api.get(&path).send().await.unwrap();
+    assert_eq!(header(&shown, "cache-control").as_deref(), Some("private, no-cache"));
+    assert_eq!(body(shown).await, rows);
+    let quick = api.submit_job().await;
+    api.finish(quick, b"x").await;
+    let answer = api.get(&format!("/v1/jobs/{quick}/preview")).send().await.unwrap();
+    assert_eq!(header(&answer, "retry-after"), None);
+    let (status, _, said) = problem(answer).await;
+    assert!(status == 404 && said["detail"].as_str().unwrap().contains("fetch a file"), "{said}");
     api.stop().await;
 }

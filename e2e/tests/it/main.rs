@@ -20,6 +20,7 @@ mod faults;
 mod front_door;
 mod isolation;
 mod memory;
+mod rights;
 mod secrets;
 mod sharing;
 mod upgrade;

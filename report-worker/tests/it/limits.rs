@@ -106,6 +106,30 @@ fn rows_in(format: Format, file: &[u8]) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_report_may_more_than_its_worker() {
+    let (mut stack, _source) = stack().await;
+    stack.config.worker.max_rows = 500;
+    stack.config.worker.max_bytes = model::units::ByteSize(20 << 10);
+    stack.config.worker.max_timeout = std::time::Duration::from_secs(1);
+    let worker = stack.start_worker().await;
+    let endless =
+        "with recursive n(i) as (select 1 union all select i + 1 from n where i > 0) select count(*) as c from n";
+    for (asked, kind) in [
+        (counting(501, ""), ProblemKind::TooManyRows),
+        (counting(501, "max_rows = 1000\n"), ProblemKind::TooManyRows),
+        (counting(500, ""), ProblemKind::TooManyBytes),
+        (counting(500, "max_bytes = \"1GiB\"\n"), ProblemKind::TooManyBytes),
+        (report("shop", endless, "timeout = \"1h\"\n"), ProblemKind::TimedOut),
+    ] {
+        let id = stack.submit(&asked).await;
+        assert_eq!(stack.wait_for(id, JobState::Failed).await.error.unwrap().kind, kind);
+    }
+    let id = stack.submit(&counting(100, "max_rows = 1000\nmax_bytes = \"1GiB\"\n")).await;
+    assert_eq!(stack.wait_for(id, JobState::Done).await.artifacts[0].rows, 100);
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_that_word_nothing_is_cut() {
     let (stack, _source) = stack().await;
     let worker = stack.start_worker().await;

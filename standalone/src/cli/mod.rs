@@ -75,6 +75,7 @@ pub(crate) struct OutputOptions {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
+    use clap::error::ErrorKind;
 
     use super::*;
 
@@ -89,6 +90,52 @@ mod tests {
         for command in Cli::command().get_subcommands() {
             let name = command.get_name();
             assert!(page.contains(&format!("`waitless {name}")), "{name} is not in CLI.md");
+        }
+    }
+
+    /// The documents that say what to type.
+    const PAGES: [&str; 7] = [
+        include_str!("../../../README.md"),
+        include_str!("../../../docs/API.md"),
+        include_str!("../../../docs/CATALOGUE.md"),
+        include_str!("../../../docs/CLI.md"),
+        include_str!("../../../docs/CONFIGURATION.md"),
+        include_str!("../../../docs/FRONTEND.md"),
+        include_str!("../../../docs/OPERATIONS.md"),
+    ];
+
+    /// Everything that begins with `waitless`, in the text and on lines of its own, and words in capitals for what somebody fills in.
+    fn typed(page: &str) -> Vec<Vec<String>> {
+        let joined = page.replace("\\\n", " ");
+        let quoted = joined.split('`').skip(1).step_by(2);
+        let lines = joined.lines().map(|line| line.split(" #").next().unwrap_or(line));
+        let commands =
+            quoted.chain(lines).filter(|command| command.starts_with("waitless ") && !command.contains("COMMAND"));
+        let fill_in = |word: &str| match word.trim_matches(['[', ']']) {
+            "ID" | "ID…" | "JOB" => "01900000-0000-7000-8000-000000000000".to_owned(),
+            "SHELL" => "bash".to_owned(),
+            "TIME" => "2026-01-31T12:00:00Z".to_owned(),
+            word => word.to_owned(),
+        };
+        let before_pipe = |command: &str| command.split(['>', '|']).next().unwrap_or_default().to_owned();
+        commands.map(|command| before_pipe(command).split_whitespace().map(fill_in).collect()).collect()
+    }
+
+    #[test]
+    fn every_command_line_of_the_documents_is_understood() {
+        let all: Vec<Vec<String>> = PAGES.into_iter().flat_map(typed).collect();
+        assert!(all.len() > 30, "only {} command lines found", all.len());
+        for words in all {
+            let Err(error) = Cli::try_parse_from(&words) else { continue };
+            // A command that is only mentioned need not have all that it needs.
+            let is_mentioned = words.len() <= 3
+                && matches!(
+                    error.kind(),
+                    ErrorKind::MissingRequiredArgument
+                        | ErrorKind::DisplayHelp
+                        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+                );
+            assert!(is_mentioned, "{}: {error}", words.join(" "));
         }
     }
 }

@@ -174,3 +174,50 @@ async fn a_file_that_is_not_the_one_of_its_receipt_is_not_kept() {
     assert_eq!(std::fs::read_to_string(sandbox.path("kept.csv")).unwrap(), "what was there before");
     assert!(!sandbox.path("kept.csv.part").exists());
 }
+
+#[tokio::test]
+async fn a_file_that_nobody_named_keeps_its_own_name_and_replaces_nothing() {
+    let sandbox = Sandbox::with_counting();
+    let _service = sandbox.up().await;
+    let saved = sandbox.json(&["run", "counting"]).await;
+    let name = saved["job"]["artifacts"][0]["filename"].as_str().unwrap();
+    assert_eq!(saved["saved"][0]["path"], name);
+    sandbox.write(name, "what was there before");
+    let output = sandbox.output(&["run", "counting"]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output_text(&output).contains("exists; name another file with --out"), "{}", output_text(&output));
+    assert_eq!(std::fs::read_to_string(sandbox.path(name)).unwrap(), "what was there before");
+}
+
+#[tokio::test]
+async fn a_compressed_file_is_offered_under_the_name_and_type_of_what_it_is() {
+    let sandbox = Sandbox::with_counting();
+    for (compression, _, _, _) in COMPRESSED {
+        let options = format!("[csv]\ncompression = \"{compression}\"\n[jsonl]\ncompression = \"{compression}\"\n");
+        let head =
+            "title = \"Packed\"\nsource = \"numbers\"\nformats = [\"csv\", \"jsonl\"]\nsql = \"select 1 as one\"\n";
+        sandbox.write(&format!("catalogue/{compression}.toml"), &format!("{head}{options}"));
+    }
+    let _service = sandbox.up().await;
+    std::fs::create_dir(sandbox.path("out")).unwrap();
+    for (compression, ending, media_type, begin) in COMPRESSED {
+        let arguments = ["run", compression, "--format", "csv", "--format", "jsonl", "--out", "out"];
+        let done = sandbox.json(&arguments).await;
+        for (at, format) in ["csv", "jsonl"].into_iter().enumerate() {
+            let artifact = &done["job"]["artifacts"][at];
+            let name = artifact["filename"].as_str().unwrap();
+            assert!(name.ends_with(&format!(".{format}.{ending}")), "{name}");
+            let answer = reqwest::get(artifact["link"].as_str().unwrap()).await.unwrap();
+            assert_eq!(answer.headers()["content-type"], media_type);
+            assert!(answer.headers()["content-disposition"].to_str().unwrap().contains(name), "{answer:?}");
+            assert!(answer.headers().get("content-encoding").is_none(), "a browser would unpack it under this name");
+            let file = answer.bytes().await.unwrap();
+            assert!(file.starts_with(begin), "{file:?}");
+            assert_eq!(file, std::fs::read(sandbox.path("out").join(name)).unwrap());
+        }
+    }
+}
+
+/// A compression, the ending of a name, the media type, and how such files begin.
+const COMPRESSED: [(&str, &str, &str, &[u8]); 2] =
+    [("gzip", "gz", "application/gzip", &[0x1f, 0x8b]), ("zstd", "zst", "application/zstd", &[0x28, 0xb5, 0x2f, 0xfd])];

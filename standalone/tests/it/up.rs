@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Instant;
 
@@ -30,7 +31,24 @@ async fn on_embedded_defaults_a_demo_report_is_run_and_its_file_fetched() {
         let first: serde_json::Value = serde_json::from_str(file.lines().next().unwrap()).unwrap();
         assert!(first.as_object().unwrap().len() > 3, "{name}: {first}");
     }
+    // A tenant that is called as a region sees the customers of its region.
+    let europe = sandbox.say(&["keys", "create", "--tenant", "europe"]).await;
+    let all = ["run", "top-customers", "--param", "top=10000", "--param", "min_revenue=0", "--format", "csv"];
+    sandbox.say(&[&all[..], &["--key", europe.trim(), "--out", "europe.csv"]].concat()).await;
+    let seen = std::fs::read_to_string(sandbox.path("europe.csv")).unwrap();
+    let nations: BTreeSet<&str> = seen.lines().skip(1).map(|line| line.split(',').nth(2).unwrap()).collect();
+    assert_eq!(nations.into_iter().collect::<Vec<_>>(), ["FRANCE", "GERMANY", "ROMANIA", "RUSSIA", "UNITED KINGDOM"]);
+    let source = rusqlite::Connection::open(sandbox.path("data/demo.sqlite")).unwrap();
+    let items: u32 = source.query_row("select count(*) from lineitem", [], |row| row.get(0)).unwrap();
+    assert!((290_000..310_000).contains(&items), "{items} line items");
+    drop(source);
     assert_eq!(service.stop().await, 0);
+    // What was removed is made again.
+    std::fs::remove_file(sandbox.path("data/demo.sqlite")).unwrap();
+    let _service = sandbox.up().await;
+    let said = sandbox.say(&["run", "shipping-priority", "--param", "top=5", "--out", "again.csv"]).await;
+    assert!(said.contains("Saved to again.csv"), "{said}");
+    assert!(sandbox.path("data/demo.sqlite").exists());
 }
 
 #[tokio::test]
@@ -113,4 +131,56 @@ async fn the_commands_to_try_name_a_report_that_is_there() {
     std::fs::remove_file(sandbox.path("catalogue/counting.toml")).unwrap();
     let welcome = sandbox.welcome().await;
     assert!(!welcome.contains("waitless run") && welcome.contains("Ctrl-C stops it"), "{welcome}");
+}
+
+#[tokio::test]
+async fn a_job_that_waits_runs_the_definition_it_was_submitted_with() {
+    let sandbox = Sandbox::with_counting();
+    let answer = |value: u32| format!("title = \"Answer\"\nsource = \"numbers\"\nsql = \"select {value} as answer\"\n");
+    sandbox.write("catalogue/answer.toml", &answer(42));
+    let settings = std::fs::read_to_string(sandbox.path("waitless.toml")).unwrap();
+    sandbox.write("waitless.toml", &format!("{settings}[worker]\nconcurrency = 1\n"));
+    let _service = sandbox.up().await;
+    let long = sandbox.say(&["run", "counting", "--param", "rows=500000000", "--detach"]).await;
+    sandbox.newest_job_is("processing").await;
+    let arguments = ["run", "answer", "--idempotency-key", "once"];
+    let waiting = sandbox.json(&[&arguments[..], &["--detach"]].concat()).await;
+    assert_eq!(waiting["state"], "pending");
+    sandbox.write("catalogue/answer.toml", &answer(43));
+    testing::eventually(crate::service::DEADLINE, "the changed report", async || {
+        sandbox.json(&["reports", "answer"]).await["version"] != waiting["report_version"]
+    })
+    .await;
+    sandbox.say(&["cancel", long.trim()]).await;
+    sandbox.say(&[&arguments[..], &["--out", "first.csv"]].concat()).await;
+    sandbox.say(&["run", "answer", "--out", "second.csv"]).await;
+    let file = |name: &str| std::fs::read_to_string(sandbox.path(name)).unwrap();
+    assert_eq!((file("first.csv").as_str(), file("second.csv").as_str()), ("answer\r\n42\r\n", "answer\r\n43\r\n"));
+}
+
+#[tokio::test]
+async fn links_that_were_sent_end_with_the_secret_they_were_made_from() {
+    let sandbox = Sandbox::with_counting();
+    let service = sandbox.up().await;
+    let listen = service.listen();
+    let saved = sandbox.json(&["run", "counting", "--out", "first.csv"]).await;
+    let id = saved["job"]["id"].as_str().unwrap();
+    let link = sandbox.json(&["links", id]).await["links"][0]["link"].as_str().unwrap().to_owned();
+    assert_eq!(reqwest::get(&link).await.unwrap().status(), 200);
+    service.stop().await;
+    std::fs::remove_file(sandbox.path("data/link-secret")).unwrap();
+    let _service = sandbox.up_on(&listen).await;
+    let again = sandbox.json(&["links", id]).await["links"][0]["link"].as_str().unwrap().to_owned();
+    for dead in [&link, &again] {
+        let answer = reqwest::get(dead).await.unwrap();
+        assert_eq!(answer.status(), 404, "{dead}");
+    }
+    // The file is there, for whoever has a key.
+    let key = std::fs::read_to_string(sandbox.path("data/api-key")).unwrap();
+    let file = format!("http://{listen}/v1/jobs/{id}/artifacts/csv");
+    let fetched = reqwest::Client::new().get(file).bearer_auth(key.trim()).send().await.unwrap();
+    assert_eq!(fetched.bytes().await.unwrap(), std::fs::read(sandbox.path("first.csv")).unwrap());
+    let later = sandbox.json(&["run", "counting", "--out", "second.csv"]).await;
+    let link = later["job"]["artifacts"][0]["link"].as_str().unwrap();
+    assert_eq!(reqwest::get(link).await.unwrap().status(), 200);
 }

@@ -10,7 +10,7 @@ use formats::{FileSummary, writer};
 use model::artifact::Format;
 use model::problem::ProblemKind;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::basic::{ConvertedType, LogicalType};
+use parquet::basic::{Compression, ConvertedType, LogicalType};
 use parquet::file::metadata::ParquetMetaData;
 use proptest::prelude::*;
 use values::numeric_field;
@@ -164,6 +164,13 @@ fn row_groups_end_before_they_take_much_memory() {
     let (metadata, _, read) = read_back(file);
     assert_eq!(read.iter().map(|batch| batch.num_rows() as u64).sum::<u64>(), batches * 4096);
     assert!(metadata.num_row_groups() > 1, "{}", metadata.num_row_groups());
+    for group in metadata.row_groups() {
+        let column = group.column(0);
+        assert!(matches!(column.compression(), Compression::ZSTD(_)), "{:?}", column.compression());
+        assert!(
+            column.statistics().is_some_and(|said| said.min_bytes_opt().is_some() && said.max_bytes_opt().is_some())
+        );
+    }
     assert!(largest < 16 << 20, "{largest} bytes at once");
     let said = metadata.file_metadata().key_value_metadata().unwrap();
     assert!(said.iter().any(|entry| entry.key == "waitless.complete" && entry.value.as_deref() == Some("false")));

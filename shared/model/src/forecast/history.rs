@@ -271,6 +271,14 @@ mod tests {
     }
 
     #[test]
+    fn the_newest_forty_of_similar_runs_count() {
+        let same = like("v1", "{}");
+        let runs = (0..60).map(|_| (same, 10_000, 5)).chain((0..40).map(|_| (same, 100, 5)));
+        let told = history(runs).from_submit(same, &ALONE).unwrap();
+        assert_eq!((told.runs, told.range.p10.round(), told.range.p90.round()), (40, 105.0, 105.0));
+    }
+
+    #[test]
     fn once_the_number_of_rows_is_known_runs_of_about_as_many_count() {
         let runs = (0..40).map(|n| {
             let large = n % 2 == 0;

@@ -259,3 +259,19 @@ fn every_key_of_a_definition_is_in_the_documentation() {
         }
     }
 }
+
+#[test]
+fn the_examples_of_the_documentation_are_valid() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/CATALOGUE.md")).unwrap();
+    let examples: Vec<&str> = page.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(examples.len() >= 3, "{examples:?}");
+    for example in examples {
+        // A whole report, or a part of one.
+        let whole = if example.contains("sql = ") {
+            example.to_owned()
+        } else {
+            format!("{SMALL}formats = [\"csv\", \"jsonl\", \"parquet\", \"pdf\", \"xlsx\"]\n{example}")
+        };
+        parse_definition("example", &whole).unwrap_or_else(|fault| panic!("{fault}:\n{whole}"));
+    }
+}

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use model::job::JobState;
 use model::transitions::Transition;
+
+use crate::sources::sources;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -95,5 +98,95 @@ fn each_step_on_the_path_of_one_report_is_a_function_of_the_file_that_is_named()
                 [format!("fn {function}("), format!("fn {function}<")].iter().any(|text_of| text.contains(text_of));
             assert!(defined, "{file} has no `{function}`, which is to be where {step}");
         }
+    }
+}
+
+/// Every word of a text that begins so, up to the first character that no such word has.
+fn words_with<'a>(text: &'a str, beginning: &str, goes_on: fn(char) -> bool) -> BTreeSet<&'a str> {
+    let starts = text.match_indices(beginning).map(|(at, _)| &text[at..]);
+    starts.map(|rest| &rest[..rest.find(|c| !goes_on(c)).unwrap_or(rest.len())]).collect()
+}
+
+#[test]
+fn every_metric_that_a_document_names_is_counted_by_the_code() {
+    let code: String = sources().into_iter().filter(|source| !source.is_test()).map(|source| source.text).collect();
+    let (mut named, mut missing) = (0, Vec::new());
+    for page in ["docs/OPERATIONS.md", "docs/API.md"] {
+        for metric in words_with(&read(page), "waitless_", |c| c.is_ascii_lowercase() || c == '_') {
+            named += 1;
+            if !code.contains(&format!("!(\"{metric}\"")) && !code.contains(&format!("\"{metric}\"")) {
+                missing.push(format!("{page}: {metric}"));
+            }
+        }
+    }
+    assert!(named > 10, "only {named} metrics found");
+    assert!(missing.is_empty(), "nothing in the code is called so; correct the page: {missing:#?}");
+}
+
+#[test]
+fn the_page_on_frontends_names_what_the_widget_has() {
+    let (page, widget) = (read("docs/FRONTEND.md"), read("api/web/widget/waitless-report.js"));
+    let table = page.split("| attribute | meaning |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let rows: BTreeSet<&str> = table.lines().filter_map(|row| row.strip_prefix("| `")?.split('`').next()).collect();
+    let list = widget.split("observedAttributes = [").nth(1).unwrap().split(']').next().unwrap();
+    assert_eq!(rows, list.split('\'').skip(1).step_by(2).collect(), "attributes");
+    let is_of_property = |c: char| c.is_ascii_lowercase() || c == '-';
+    let properties = |text| words_with(text, "--waitless-", is_of_property);
+    assert_eq!(properties(&page), properties(&widget), "custom properties");
+    let sentence = page.split("Events: ").nth(1).unwrap().split(", with the\njob").next().unwrap();
+    let events: BTreeSet<&str> = words_with(sentence, "waitless-", is_of_property);
+    let literal = widget.split("#tell('").skip(1).map(|rest| rest.split('\'').next().unwrap());
+    assert!(widget.contains("#tell(job.state, job)"), "ends are told under the names of their states");
+    let ends = JobState::ALL.into_iter().filter(|state| state.is_final()).map(|state| format!("waitless-{state}"));
+    let told: BTreeSet<String> = literal.map(|what| format!("waitless-{what}")).chain(ends).collect();
+    assert_eq!(events, told.iter().map(String::as_str).collect(), "events");
+    let parts = page.split("and the parts ").nth(1).unwrap().split(".\n").next().unwrap();
+    for part in parts.split('`').skip(1).step_by(2) {
+        assert!(widget.contains(&format!("'{part}'")) || widget.contains(&format!("part=\"{part}\"")), "part {part}");
+    }
+}
+
+#[test]
+fn the_image_has_the_setting_that_operators_are_told_of() {
+    let sentence = read("docs/OPERATIONS.md");
+    let setting = sentence.split("The image sets `").nth(1).unwrap().split('`').next().unwrap();
+    assert!(read("deploy/Dockerfile").contains(setting), "{setting}");
+}
+
+/// What a crate is built on, without what only its tests use.
+fn dependencies(folder: &str) -> BTreeSet<String> {
+    let manifest = read(&format!("{folder}/Cargo.toml"));
+    let section = manifest.split("\n[dependencies]\n").nth(1).unwrap_or_default().split("\n[").next().unwrap();
+    section.lines().filter_map(|line| Some(line.split_once(" = ")?.0.to_owned())).collect()
+}
+
+#[test]
+fn a_crate_knows_only_those_of_its_layer_and_of_the_layers_above() {
+    let page = read("docs/ARCHITECTURE.md");
+    let table = page.split("| layer | crates | what they are |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let layers: Vec<Vec<&str>> = table
+        .lines()
+        .filter_map(|row| Some(row.split('|').nth(2)?.split('`').skip(1).step_by(2).collect()))
+        .filter(|crates: &Vec<&str>| !crates.is_empty())
+        .collect();
+    assert_eq!(layers.len(), 4, "{layers:?}");
+    let layer_of = |name: &str| layers.iter().position(|crates| crates.contains(&name));
+    for (layer, name) in
+        layers.iter().enumerate().flat_map(|(layer, crates)| crates.iter().map(move |name| (layer, name)))
+    {
+        for known in dependencies(&format!("shared/{name}")) {
+            assert!(layer_of(&known).is_none_or(|other| other <= layer), "{name} knows {known}, which is below it");
+        }
+    }
+    let unknown = [
+        ("api", &["store-postgres", "store-sqlite"][..]),
+        ("report-worker", &["store-postgres", "store-sqlite"]),
+        ("notifier", &["store-postgres", "store-sqlite"]),
+        ("report-worker/sources", &["formats"]),
+        ("report-worker/formats", &["sources"]),
+    ];
+    for (folder, others) in unknown {
+        let known = dependencies(folder);
+        assert!(known.len() > 3 && others.iter().all(|other| !known.contains(*other)), "{folder} knows {known:?}");
     }
 }
