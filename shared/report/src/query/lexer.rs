@@ -1,9 +1,9 @@
-//! SQL is cut into tokens, by the rules of the server that will read it.
+//! SQL is cut into lexemes, by the rules of the server that will read it.
 //!
 //! Walks over bytes: everything that matters is ASCII, and no byte of a longer character looks like ASCII.
 
 use super::Dialect;
-use super::token::{Token, TokenKind};
+use super::lexeme::{Lexeme, LexemeKind};
 
 /// Refused in place of being guessed at.
 const WRITE_NAME: &str = "write `:name` and describe it under [params.name]";
@@ -16,18 +16,18 @@ pub(super) struct Lexer<'a> {
 }
 
 impl Iterator for Lexer<'_> {
-    type Item = Result<Token, String>;
+    type Item = Result<Lexeme, String>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.at >= self.bytes.len() {
             return None;
         }
         let from = self.at;
-        let token = self.step().map(|kind| Token { kind, from, to: self.at });
-        if token.is_err() {
+        let lexeme = self.step().map(|kind| Lexeme { kind, from, to: self.at });
+        if lexeme.is_err() {
             self.at = self.bytes.len();
         }
-        Some(token)
+        Some(lexeme)
     }
 }
 
@@ -40,29 +40,29 @@ impl<'a> Lexer<'a> {
         self.bytes.get(at).copied().unwrap_or(0)
     }
 
-    /// Moves over `length` bytes that are a token together.
-    const fn take(&mut self, length: usize, kind: TokenKind) -> Result<TokenKind, String> {
+    /// Moves over `length` bytes that are a lexeme together.
+    const fn take(&mut self, length: usize, kind: LexemeKind) -> Result<LexemeKind, String> {
         self.at += length;
         Ok(kind)
     }
 
-    fn step(&mut self) -> Result<TokenKind, String> {
+    fn step(&mut self) -> Result<LexemeKind, String> {
         use Dialect::{Mysql, Postgres, Sqlite};
         let (first, second) = (self.byte(self.at), self.byte(self.at + 1));
         match (first, self.dialect) {
             (0, _) => Err("there is a NUL character".to_owned()),
-            (b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c, _) => self.take(1, TokenKind::Blank),
+            (b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c, _) => self.take(1, LexemeKind::Blank),
             (b'-', _) if self.is_dash_comment() => Ok(self.line_comment()),
             (b'#', Mysql) => Ok(self.line_comment()),
             (b'/', _) if second == b'*' => self.block_comment(),
-            (b';', _) => self.take(1, TokenKind::Semicolon),
-            (b'(', _) => self.take(1, TokenKind::Open),
-            (b')', _) => self.take(1, TokenKind::Close),
+            (b';', _) => self.take(1, LexemeKind::Semicolon),
+            (b'(', _) => self.take(1, LexemeKind::Open),
+            (b')', _) => self.take(1, LexemeKind::Close),
             (b'\'', _) => self.quoted(b'\'', self.dialect == Mysql, "a string"),
             (b'"', Mysql) => self.quoted(b'"', true, "a string"),
             (b'"', _) | (b'`', Mysql | Sqlite) => self.quoted(first, false, "a quoted name"),
             (b'[', Sqlite) => self.bracketed(),
-            (b':', _) if second == b':' => self.take(2, TokenKind::Other),
+            (b':', _) if second == b':' => self.take(2, LexemeKind::Other),
             (b':', _) if starts_name(second) => self.placeholder(),
             (b':', Sqlite) if continues_word(second) => Err(self.foreign_parameter(second)),
             (b'$', Postgres) => self.dollar(),
@@ -70,7 +70,7 @@ impl<'a> Lexer<'a> {
             (b'e' | b'E', Postgres) if second == b'\'' => self.escape_string(),
             (b'0'..=b'9', Postgres) => Ok(self.digits()),
             _ if continues_word(first) => Ok(self.word()),
-            _ => self.take(1, TokenKind::Other),
+            _ => self.take(1, LexemeKind::Other),
         }
     }
 
@@ -82,15 +82,15 @@ impl<'a> Lexer<'a> {
     }
 
     /// PostgreSQL alone ends lines at a carriage return.
-    fn line_comment(&mut self) -> TokenKind {
+    fn line_comment(&mut self) -> LexemeKind {
         let postgres = self.dialect == Dialect::Postgres;
         while self.at < self.bytes.len() && self.byte(self.at) != b'\n' && !(postgres && self.byte(self.at) == b'\r') {
             self.at += 1;
         }
-        TokenKind::Blank
+        LexemeKind::Blank
     }
 
-    fn block_comment(&mut self) -> Result<TokenKind, String> {
+    fn block_comment(&mut self) -> Result<LexemeKind, String> {
         let start = self.at;
         if self.dialect == Dialect::Mysql
             && (self.sql[start..].starts_with("/*!") || self.sql[start..].starts_with("/*M!"))
@@ -105,7 +105,7 @@ impl<'a> Lexer<'a> {
                     self.at += 2;
                     depth -= 1;
                     if depth == 0 {
-                        return Ok(TokenKind::Blank);
+                        return Ok(LexemeKind::Blank);
                     }
                 }
                 (b'/', b'*') if self.dialect == Dialect::Postgres => {
@@ -119,27 +119,27 @@ impl<'a> Lexer<'a> {
     }
 
     /// `/*! … */` is code to some versions and a comment to others, so it may hold only what ends in the same place for both.
-    fn executable_comment(&mut self) -> Result<TokenKind, String> {
+    fn executable_comment(&mut self) -> Result<LexemeKind, String> {
         let start = self.at;
         let Some(length) = self.sql[start + 2..].find("*/") else {
             return Err(self.unclosed("a comment", start));
         };
         let end = start + 2 + length;
         let code = &self.sql[start + "/*!".len()..end];
-        for token in Lexer::new(self.dialect, code) {
-            let token = token?;
-            let is_comment = token.kind == TokenKind::Blank && !code[token.from..token.to].trim().is_empty();
-            if is_comment || matches!(token.kind, TokenKind::Placeholder | TokenKind::Semicolon) {
+        for lexeme in Lexer::new(self.dialect, code) {
+            let lexeme = lexeme?;
+            let is_comment = lexeme.kind == LexemeKind::Blank && !code[lexeme.from..lexeme.to].trim().is_empty();
+            if is_comment || matches!(lexeme.kind, LexemeKind::Placeholder | LexemeKind::Semicolon) {
                 return Err("`/*! … */` may hold neither placeholders nor comments nor `;`: only some servers read it"
                     .to_owned());
             }
         }
         self.at = end + 2;
-        Ok(TokenKind::Other)
+        Ok(LexemeKind::Other)
     }
 
     /// A string or a name: quotes are doubled inside of it, or written behind a backslash where `escapes`.
-    fn quoted(&mut self, quote: u8, escapes: bool, what: &str) -> Result<TokenKind, String> {
+    fn quoted(&mut self, quote: u8, escapes: bool, what: &str) -> Result<LexemeKind, String> {
         let start = self.at;
         self.at += 1;
         while self.at < self.bytes.len() {
@@ -152,7 +152,7 @@ impl<'a> Lexer<'a> {
                 self.at += 2;
             } else {
                 self.at += 1;
-                return Ok(TokenKind::Other);
+                return Ok(LexemeKind::Other);
             }
         }
         self.at = self.bytes.len();
@@ -160,13 +160,13 @@ impl<'a> Lexer<'a> {
     }
 
     /// `E'…'` reads backslashes, and so does all that goes on behind a line break.
-    fn escape_string(&mut self) -> Result<TokenKind, String> {
+    fn escape_string(&mut self) -> Result<LexemeKind, String> {
         self.at += 1;
         loop {
             self.quoted(b'\'', true, "a string")?;
             match self.continuation() {
                 Some(quote) => self.at = quote,
-                None => return Ok(TokenKind::Other),
+                None => return Ok(LexemeKind::Other),
             }
         }
     }
@@ -190,14 +190,14 @@ impl<'a> Lexer<'a> {
     }
 
     /// `[a name]` of SQLite, in which nothing escapes.
-    fn bracketed(&mut self) -> Result<TokenKind, String> {
+    fn bracketed(&mut self) -> Result<LexemeKind, String> {
         match self.sql[self.at..].find(']') {
-            Some(length) => self.take(length + 1, TokenKind::Other),
+            Some(length) => self.take(length + 1, LexemeKind::Other),
             None => Err(self.unclosed("a quoted name", self.at)),
         }
     }
 
-    fn placeholder(&mut self) -> Result<TokenKind, String> {
+    fn placeholder(&mut self) -> Result<LexemeKind, String> {
         let start = self.at + 1;
         self.at = start;
         while continues_name(self.byte(self.at)) {
@@ -209,11 +209,11 @@ impl<'a> Lexer<'a> {
                 "the name of the placeholder `:{name}` goes on with a character that names have not; they are made of letters a to z, digits and `_`"
             ));
         }
-        Ok(TokenKind::Placeholder)
+        Ok(LexemeKind::Placeholder)
     }
 
     /// `$tag$ … $tag$`, where a tag is a name that may have letters beyond ASCII.
-    fn dollar(&mut self) -> Result<TokenKind, String> {
+    fn dollar(&mut self) -> Result<LexemeKind, String> {
         let start = self.at;
         let second = self.byte(start + 1);
         if second.is_ascii_digit() {
@@ -224,29 +224,29 @@ impl<'a> Lexer<'a> {
             tag_end += 1;
         }
         if self.byte(tag_end) != b'$' {
-            return self.take(1, TokenKind::Other);
+            return self.take(1, LexemeKind::Other);
         }
         let tag = &self.sql[start..=tag_end];
         match self.sql[tag_end + 1..].find(tag) {
-            Some(length) => self.take(tag.len() + length + tag.len(), TokenKind::Other),
+            Some(length) => self.take(tag.len() + length + tag.len(), LexemeKind::Other),
             None => Err(self.unclosed(&format!("a `{tag}` body"), start)),
         }
     }
 
     /// The digits of a number alone: before PostgreSQL 15 a word, and so an `E'…'`, may begin right behind them.
-    fn digits(&mut self) -> TokenKind {
+    fn digits(&mut self) -> LexemeKind {
         while self.byte(self.at).is_ascii_digit() {
             self.at += 1;
         }
-        TokenKind::Other
+        LexemeKind::Other
     }
 
     /// A whole word at once, so that a `$` inside of a name starts no body, and the `e` at its end no string.
-    fn word(&mut self) -> TokenKind {
+    fn word(&mut self) -> LexemeKind {
         while continues_word(self.byte(self.at)) {
             self.at += 1;
         }
-        TokenKind::Word
+        LexemeKind::Word
     }
 
     /// SQLite takes what nobody binds for null, and so would answer wrongly in silence.

@@ -1,6 +1,6 @@
 //! What a list means at the place where its placeholder stands.
 
-use super::token::TokenKind;
+use super::lexeme::LexemeKind;
 
 /// Where a placeholder stands, as far as lists are concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,11 +18,11 @@ pub enum ListPlace {
 pub(super) struct ListPlaces {
     pub(super) of_placeholders: Vec<ListPlace>,
     open: Vec<Parenthesis>,
-    /// The token before this one is the word `in`.
+    /// The lexeme before this one is the word `in`.
     after_in: bool,
-    /// The token before this one is a comma.
+    /// The lexeme before this one is a comma.
     after_comma: bool,
-    /// The token before this one is a placeholder.
+    /// The lexeme before this one is a placeholder.
     after_placeholder: bool,
 }
 
@@ -34,16 +34,16 @@ struct Parenthesis {
 }
 
 impl ListPlaces {
-    /// Takes the next token that is not blank.
-    pub(super) fn see(&mut self, kind: TokenKind, text: &str) {
+    /// Takes the next lexeme that is not blank.
+    pub(super) fn see(&mut self, kind: LexemeKind, text: &str) {
         self.finish_placeholder(kind, text);
         match kind {
-            TokenKind::Open => {
+            LexemeKind::Open => {
                 self.fill(false);
                 self.open.push(Parenthesis { is_list: self.after_in, is_empty: true });
             }
-            TokenKind::Close => drop(self.open.pop()),
-            TokenKind::Placeholder => {
+            LexemeKind::Close => drop(self.open.pop()),
+            LexemeKind::Placeholder => {
                 let place = match self.open.last() {
                     Some(Parenthesis { is_list: true, is_empty: true }) => ListPlace::Alone,
                     Some(Parenthesis { is_list: true, is_empty: false }) if self.after_comma => ListPlace::Beside,
@@ -55,15 +55,15 @@ impl ListPlaces {
             _ => self.fill(is_query(kind, text)),
         }
         self.after_comma = text == ",";
-        self.after_in = kind == TokenKind::Word && text.eq_ignore_ascii_case("in");
-        self.after_placeholder = kind == TokenKind::Placeholder;
+        self.after_in = kind == LexemeKind::Word && text.eq_ignore_ascii_case("in");
+        self.after_placeholder = kind == LexemeKind::Placeholder;
     }
 
     /// What comes behind a placeholder tells whether it is alone, or an element at all.
-    fn finish_placeholder(&mut self, next: TokenKind, text: &str) {
+    fn finish_placeholder(&mut self, next: LexemeKind, text: &str) {
         let Some(place) = self.of_placeholders.last_mut().filter(|_| self.after_placeholder) else { return };
         *place = match *place {
-            place if next == TokenKind::Close => place,
+            place if next == LexemeKind::Close => place,
             ListPlace::Alone | ListPlace::Beside if text == "," => ListPlace::Beside,
             _ => ListPlace::Value,
         };
@@ -78,6 +78,6 @@ impl ListPlaces {
 }
 
 /// `in (select …)` is no list.
-fn is_query(kind: TokenKind, text: &str) -> bool {
-    kind == TokenKind::Word && ["select", "with", "values", "table"].iter().any(|word| text.eq_ignore_ascii_case(word))
+fn is_query(kind: LexemeKind, text: &str) -> bool {
+    kind == LexemeKind::Word && ["select", "with", "values", "table"].iter().any(|word| text.eq_ignore_ascii_case(word))
 }

@@ -1,18 +1,18 @@
 //! The SQL of a report, cut at its `:name` placeholders.
 
 mod dialect;
+mod lexeme;
 mod lexer;
 mod list_place;
 mod read_query;
-mod token;
 
 pub use self::dialect::Dialect;
 pub use self::list_place::ListPlace;
 pub(crate) use self::read_query::{FaultPlace, QueryFault, read_query};
 
+use self::lexeme::LexemeKind;
 use self::lexer::Lexer;
 use self::list_place::ListPlaces;
-use self::token::TokenKind;
 
 /// A single statement with its placeholders found.
 ///
@@ -52,24 +52,24 @@ impl Query {
         let mut leading_word = None;
         let mut found = Vec::new();
         let mut places = ListPlaces::default();
-        for token in Lexer::new(dialect, sql) {
-            let token = token?;
-            match token.kind {
-                TokenKind::Blank => continue,
-                TokenKind::Semicolon => {
-                    end.get_or_insert(token.from);
+        for lexeme in Lexer::new(dialect, sql) {
+            let lexeme = lexeme?;
+            match lexeme.kind {
+                LexemeKind::Blank => continue,
+                LexemeKind::Semicolon => {
+                    end.get_or_insert(lexeme.from);
                     continue;
                 }
                 _ if end.is_some() => {
                     return Err("there are several statements; a report is one query without `;` in it".to_owned());
                 }
-                TokenKind::Placeholder => found.push((token.from, token.to)),
-                TokenKind::Word | TokenKind::Other if leading_word.is_none() => {
-                    leading_word = Some(sql[token.from..token.to].to_owned());
+                LexemeKind::Placeholder => found.push((lexeme.from, lexeme.to)),
+                LexemeKind::Word | LexemeKind::Other if leading_word.is_none() => {
+                    leading_word = Some(sql[lexeme.from..lexeme.to].to_owned());
                 }
                 _ => {}
             }
-            places.see(token.kind, &sql[token.from..token.to]);
+            places.see(lexeme.kind, &sql[lexeme.from..lexeme.to]);
         }
         let Some(leading_word) = leading_word else { return Err("the query is empty".to_owned()) };
         // Space beyond ASCII is a letter to servers.

@@ -2,7 +2,7 @@
 
 /// What a piece of the text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TokenKind {
+pub(super) enum LexemeKind {
     /// White space, or a comment that no server runs.
     Blank,
     Semicolon,
@@ -18,8 +18,8 @@ pub(super) enum TokenKind {
 
 /// A piece of the text.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Token {
-    pub(super) kind: TokenKind,
+pub(super) struct Lexeme {
+    pub(super) kind: LexemeKind,
     /// Its first byte.
     pub(super) from: usize,
     /// The byte behind its last one.
