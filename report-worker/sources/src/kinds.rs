@@ -43,7 +43,7 @@ pub struct SourceKind {
 /// # Errors
 /// Says what URLs begin with; never with the URL, which may hold a password.
 pub fn check_url(url: &str) -> Result<(), String> {
-    kind_of(url).map(drop)
+    kind_of(url).and_then(|_| configuration::check_place(url))
 }
 
 /// Returns by whose rules the queries for a source are read. `None`: [`check_url`] says why.

@@ -5,6 +5,8 @@
 mod batch_stream;
 mod bind;
 mod configured;
+mod conversion;
+mod idle_connections;
 mod kept;
 mod kinds;
 mod mysql;
@@ -14,6 +16,7 @@ mod report;
 mod source;
 mod sqlite;
 mod text_builder;
+mod withhold;
 
 pub use batch_stream::{BatchStream, RowCount};
 pub use configured::Sources;

@@ -33,7 +33,11 @@ pub struct ReadRequest {
 /// * A read sees one snapshot and cannot write.
 /// * Memory is bounded whatever the number of rows: batches are limited in rows and bytes, and a slow reader slows the query.
 /// * Cancelling the request, or dropping the [`BatchStream`], stops the query at the server.
+/// * What a query leaves behind (settings, locks, variables, temporary tables, prepared statements) reaches no other read, and nothing
+///   it does is felt by the process.
 /// * A value that cannot be handed on exactly fails the read with the column's name; nothing is rounded or dropped.
+///   What it is, is told by its column, never guessed from how it looks.
+/// * The words of a database's error are withheld where a parameter is sensitive: they may hold its value, changed by the query.
 #[async_trait]
 pub trait Source: Send + Sync + std::fmt::Debug {
     /// Opens a snapshot and starts the query.

@@ -14,8 +14,15 @@ pub const PRECISION: &str = "waitless.precision";
 /// Key of the field metadata with the digits behind the point, beside [`PRECISION`].
 pub const SCALE: &str = "waitless.scale";
 
+/// Key of the field metadata, of an exact number's column, that says that floats are among its numbers: their text is the shortest
+/// that reads back as the same float, and digits beyond it were never there.
+pub const FLOATS: &str = "waitless.floats";
+
 /// [`VALUE_KIND`] of a text column in which every value is a JSON document.
 pub const JSON: &str = "json";
+/// [`VALUE_KIND`] of a text column in which every value is a length of time or an amount of money, in the source's notation: it may
+/// begin with a sign, and is no text that somebody wrote.
+pub const MEASURE: &str = "measure";
 
 /// Describes a column of exact decimal numbers as text, with the digits the source declares and enforces, as in
 /// `numeric(precision, scale)`.
@@ -29,10 +36,35 @@ pub fn numeric_field(name: &str, declared: Option<(u32, u32)>) -> Field {
     Field::new(name, DataType::Utf8, true).with_metadata(meaning)
 }
 
+/// Describes a column of numbers as text in which whole numbers and floats take turns, as where types belong to values.
+#[must_use]
+pub fn mixed_number_field(name: &str) -> Field {
+    let meaning = [(VALUE_KIND, NUMERIC), (FLOATS, "true")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+    Field::new(name, DataType::Utf8, true).with_metadata(meaning)
+}
+
+/// Tells whether floats are among the numbers of a column.
+#[must_use]
+pub fn has_floats(field: &Field) -> bool {
+    field.data_type().is_floating() || field.metadata().contains_key(FLOATS)
+}
+
 /// Describes a column of JSON documents as text.
 #[must_use]
 pub fn json_field(name: &str) -> Field {
     Field::new(name, DataType::Utf8, true).with_metadata(HashMap::from([(VALUE_KIND.to_owned(), JSON.to_owned())]))
+}
+
+/// Describes a column of lengths of time or amounts of money as text.
+#[must_use]
+pub fn measure_field(name: &str) -> Field {
+    Field::new(name, DataType::Utf8, true).with_metadata(HashMap::from([(VALUE_KIND.to_owned(), MEASURE.to_owned())]))
+}
+
+/// Tells whether a text column holds lengths of time or amounts of money.
+#[must_use]
+pub fn is_measure(field: &Field) -> bool {
+    field.metadata().get(VALUE_KIND).is_some_and(|kind| kind == MEASURE)
 }
 
 /// Tells whether a text column holds JSON documents.

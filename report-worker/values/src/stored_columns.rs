@@ -2,7 +2,10 @@
 
 use arrow_schema::{DataType, Field, TimeUnit};
 
-use crate::column::{declared_digits, is_json, is_numeric, json_field, numeric_field};
+use crate::column::{
+    declared_digits, has_floats, is_json, is_measure, is_numeric, json_field, measure_field, mixed_number_field,
+    numeric_field,
+};
 
 /// What stands before the keys of what a file says about itself.
 pub const ENTRY: &str = "waitless.";
@@ -28,8 +31,10 @@ pub fn spell_column(field: &Field) -> Option<String> {
         DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => "instant",
         DataType::Decimal64(precision, scale) => return Some(format!("decimal({precision},{scale})")),
         DataType::Utf8 if is_json(field) => "json",
+        DataType::Utf8 if is_measure(field) => "measure",
         DataType::Utf8 if is_numeric(field) => match declared_digits(field) {
             Some((precision, scale)) => return Some(format!("numeric({precision},{scale})")),
+            None if has_floats(field) => "mixed",
             None => "numeric",
         },
         DataType::Utf8 => "text",
@@ -55,7 +60,9 @@ pub fn read_column(name: &str, word: &str) -> Option<Field> {
         "instant" => plain(DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))),
         "text" => plain(DataType::Utf8),
         "json" => Some(json_field(name)),
+        "measure" => Some(measure_field(name)),
         "numeric" => Some(numeric_field(name, None)),
+        "mixed" => Some(mixed_number_field(name)),
         _ => {
             let (kind, digits) = word.strip_suffix(')')?.split_once('(')?;
             let (precision, scale) = digits.split_once(',')?;
@@ -90,7 +97,9 @@ mod tests {
             Field::new("a", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true),
             Field::new("a", DataType::Utf8, true),
             json_field("a"),
+            measure_field("a"),
             numeric_field("a", None),
+            mixed_number_field("a"),
             numeric_field("a", Some((38, 10))),
             numeric_field("a", Some((12, 2))).with_data_type(DataType::Decimal64(12, 2)),
         ];

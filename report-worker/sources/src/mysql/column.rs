@@ -7,9 +7,10 @@ use arrow_array::builder::ArrayBuilder;
 use arrow_schema::{DataType, Field, TimeUnit};
 use model::problem::{Problem, ProblemKind};
 use mysql_async::{Column as Described, Value};
-use values::{json_field, numeric_field};
+use values::{json_field, measure_field, numeric_field};
 
 use super::column_builder::{ColumnBuilder, ValueError};
+use crate::conversion::{by_function, wrapped};
 
 /// One column and its values of the batch being filled.
 pub(super) struct Column {
@@ -39,7 +40,10 @@ impl Column {
             let kind = kind.trim_start_matches("MYSQL_TYPE_").to_ascii_lowercase();
             Problem::new(
                 ProblemKind::UnsupportedColumn,
-                format!("column `{name}` has the type {kind}, which cannot be written; convert it, for example {hint}({name})"),
+                format!(
+                    "column `{name}` has the type {kind}, which cannot be written; convert it, for example {}",
+                    by_function(hint, &name)
+                ),
             )
         })?;
         Ok(Self { name, digits, values, scratch: Vec::new() })
@@ -56,15 +60,20 @@ impl Column {
             ColumnBuilder::Date(_) => DataType::Date32,
             ColumnBuilder::Timestamp(_) => DataType::Timestamp(TimeUnit::Microsecond, None),
             ColumnBuilder::Instant(_) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-            ColumnBuilder::Number(_)
+            ColumnBuilder::Decimal(_)
+            | ColumnBuilder::Unsigned(_)
+            | ColumnBuilder::LongBits(_)
             | ColumnBuilder::Text(_)
             | ColumnBuilder::Json(_)
             | ColumnBuilder::Bytes(_)
             | ColumnBuilder::Time(..) => DataType::Utf8,
         };
         match self.values {
-            ColumnBuilder::Number(_) => numeric_field(&self.name, self.digits),
+            ColumnBuilder::Decimal(_) | ColumnBuilder::Unsigned(_) | ColumnBuilder::LongBits(_) => {
+                numeric_field(&self.name, self.digits)
+            }
             ColumnBuilder::Json(_) => json_field(&self.name),
+            ColumnBuilder::Time(..) => measure_field(&self.name),
             _ => Field::new(&self.name, kind, true),
         }
     }
@@ -80,8 +89,9 @@ impl Column {
             let name = &self.name;
             let what = match fault {
                 ValueError::NoDay => format!(
-                    "a date that is no day of the calendar, such as 0000-00-00, in row {row}; write for example \
-                     nullif({name}, 0) as {name}, or cast({name} as char) as {name}"
+                    "a date that is no day of the calendar, such as 0000-00-00, in row {row}; write for example {}, or {}",
+                    wrapped(name, |column| format!("nullif({column}, 0)")),
+                    wrapped(name, |column| format!("cast({column} as char)"))
                 ),
                 ValueError::Unwritable => format!(
                     "a value that cannot be written (more than 1 GiB, perhaps) in row {row}; convert it in the query"
@@ -105,7 +115,9 @@ impl Column {
             ColumnBuilder::Date(builder) => Arc::new(builder.finish()),
             ColumnBuilder::Timestamp(builder) => Arc::new(builder.finish()),
             ColumnBuilder::Instant(builder) => ArrayBuilder::finish(builder),
-            ColumnBuilder::Number(texts)
+            ColumnBuilder::Decimal(texts)
+            | ColumnBuilder::Unsigned(texts)
+            | ColumnBuilder::LongBits(texts)
             | ColumnBuilder::Text(texts)
             | ColumnBuilder::Json(texts)
             | ColumnBuilder::Bytes(texts)
@@ -113,7 +125,7 @@ impl Column {
                 let name = &self.name;
                 Problem::new(
                     ProblemKind::UnsupportedColumn,
-                    format!("column `{name}` holds text that is not UTF-8; write hex({name}) as {name}"),
+                    format!("column `{name}` holds text that is not UTF-8; write {}", by_function("hex", name)),
                 )
             })?,
         })

@@ -25,12 +25,16 @@ pub(super) enum ColumnBuilder {
     Date(Date32Builder),
     Timestamp(TimestampMicrosecondBuilder),
     Instant(TimestampMicrosecondBuilder),
-    /// Decimals, and integers of 64 bits without sign.
-    Number(TextBuilder),
+    /// As the server writes its digits.
+    Decimal(TextBuilder),
+    /// Integers of 64 bits without sign.
+    Unsigned(TextBuilder),
     Text(TextBuilder),
     Json(TextBuilder),
     Bytes(TextBuilder),
     Bits(Int64Builder),
+    /// 64 of them.
+    LongBits(TextBuilder),
     /// With as many digits of fraction.
     Time(TextBuilder, usize),
 }
@@ -65,7 +69,7 @@ impl ColumnBuilder {
                     let scale = u32::from(described.decimals());
                     let precision = length.saturating_sub(u32::from(scale > 0) + u32::from(!unsigned));
                     let digits = (scale <= precision && (1..=65).contains(&precision)).then_some((precision, scale));
-                    return Ok((Self::Number(TextBuilder::default()), digits));
+                    return Ok((Self::Decimal(TextBuilder::default()), digits));
                 }
                 T::MYSQL_TYPE_FLOAT => Self::Float32(Float32Builder::new()),
                 T::MYSQL_TYPE_DOUBLE => Self::Float64(Float64Builder::new()),
@@ -78,9 +82,8 @@ impl ColumnBuilder {
                     Self::Time(TextBuilder::default(), usize::from(described.decimals()).min(6))
                 }
                 T::MYSQL_TYPE_BIT if length < 64 => Self::Bits(Int64Builder::new()),
-                T::MYSQL_TYPE_LONGLONG | T::MYSQL_TYPE_BIT => {
-                    return Ok((Self::Number(TextBuilder::default()), Some((20, 0))));
-                }
+                T::MYSQL_TYPE_LONGLONG => return Ok((Self::Unsigned(TextBuilder::default()), Some((20, 0)))),
+                T::MYSQL_TYPE_BIT => return Ok((Self::LongBits(TextBuilder::default()), Some((20, 0)))),
                 T::MYSQL_TYPE_JSON => Self::Json(TextBuilder::default()),
                 T::MYSQL_TYPE_NULL | T::MYSQL_TYPE_ENUM | T::MYSQL_TYPE_SET => Self::Text(TextBuilder::default()),
                 T::MYSQL_TYPE_VARCHAR
@@ -105,12 +108,14 @@ impl ColumnBuilder {
         ))
     }
 
+    /// Adds a value. What it means is said by the column's type alone: bytes of bits may look like the digits of a decimal.
     pub(super) fn push(&mut self, value: &Value, scratch: &mut Vec<u8>) -> Result<usize, ValueError> {
         let whole = || integer(value).ok_or(ValueError::Unwritable);
         match (self, value) {
             (Self::Int16(builder), _) => builder.append_value(narrow(whole()?)?),
             (Self::Int32(builder), _) => builder.append_value(narrow(whole()?)?),
-            (Self::Int64(builder) | Self::Bits(builder), _) => builder.append_value(narrow(whole()?)?),
+            (Self::Int64(builder), _) => builder.append_value(narrow(whole()?)?),
+            (Self::Bits(builder), Value::Bytes(raw)) => builder.append_value(narrow(bits(raw)?.into())?),
             (Self::Float32(builder), Value::Float(value)) => builder.append_value(*value),
             (Self::Float64(builder), Value::Double(value)) => builder.append_value(*value),
             (Self::Date(builder), Value::Date(year, month, day, ..)) => {
@@ -125,12 +130,13 @@ impl ColumnBuilder {
                 let days = day_of(*year, *month, *day)?;
                 builder.append_value((days * 86_400 + seconds) * 1_000_000 + i64::from(*micros));
             }
-            // Decimals come as text.
-            (Self::Number(texts), Value::Bytes(digits)) if is_decimal(digits) => {
-                texts.push(digits).map_err(|_| ValueError::Unwritable)?;
-            }
-            (Self::Number(texts), _) => {
+            (Self::Decimal(texts), Value::Bytes(digits)) => texts.push(digits).map_err(|_| ValueError::Unwritable)?,
+            (Self::Unsigned(texts), _) => {
                 let _ = write!(scratch, "{}", whole()?);
+                texts.push(scratch).map_err(|_| ValueError::Unwritable)?;
+            }
+            (Self::LongBits(texts), Value::Bytes(raw)) => {
+                let _ = write!(scratch, "{}", bits(raw)?);
                 texts.push(scratch).map_err(|_| ValueError::Unwritable)?;
             }
             (Self::Text(texts) | Self::Json(texts), Value::Bytes(text)) => {
@@ -167,32 +173,36 @@ impl ColumnBuilder {
             Self::Float64(builder) => builder.append_null(),
             Self::Date(builder) => builder.append_null(),
             Self::Timestamp(builder) | Self::Instant(builder) => builder.append_null(),
-            Self::Number(texts) | Self::Text(texts) | Self::Json(texts) | Self::Bytes(texts) | Self::Time(texts, _) => {
-                texts.push_null();
-            }
+            Self::Decimal(texts)
+            | Self::Unsigned(texts)
+            | Self::LongBits(texts)
+            | Self::Text(texts)
+            | Self::Json(texts)
+            | Self::Bytes(texts)
+            | Self::Time(texts, _) => texts.push_null(),
         }
     }
 }
 
-/// Reads a whole number; bits come as bytes, the highest first.
+/// Reads a whole number.
 fn integer(value: &Value) -> Option<i128> {
     match value {
         Value::Int(value) => Some(i128::from(*value)),
         Value::UInt(value) => Some(i128::from(*value)),
-        Value::Bytes(bits) if bits.len() <= 8 => {
-            Some(bits.iter().fold(0, |number, byte| number * 256 + i128::from(*byte)))
-        }
         _ => None,
     }
 }
 
-fn narrow<T: TryFrom<i128>>(value: i128) -> Result<T, ValueError> {
-    T::try_from(value).map_err(|_| ValueError::Unwritable)
+/// Reads bits, which come as bytes, the highest first.
+fn bits(raw: &[u8]) -> Result<u64, ValueError> {
+    let bytes = 8_usize.checked_sub(raw.len()).ok_or(ValueError::Unwritable)?;
+    let mut number = [0; 8];
+    number[bytes..].copy_from_slice(raw);
+    Ok(u64::from_be_bytes(number))
 }
 
-/// Tells a decimal from the bytes of a `bit(64)`.
-fn is_decimal(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-'))
+fn narrow<T: TryFrom<i128>>(value: i128) -> Result<T, ValueError> {
+    T::try_from(value).map_err(|_| ValueError::Unwritable)
 }
 
 /// Returns the day since 1970-01-01.

@@ -1,27 +1,30 @@
 //! Connections to one MySQL or MariaDB source, kept for the next read.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use model::problem::{Problem, ProblemKind};
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, DriverError, Error, Opts};
-use parking_lot::Mutex;
 
 use super::url::{ServerOptions, read_url};
+use crate::idle_connections::IdleConnections;
 
 /// A source that does not answer a connect within this time counts as away.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
-/// Unused connections are closed after this time.
-const IDLE_FOR: Duration = Duration::from_secs(60);
 /// A query that is not killed within this time is left to the server's own time limit.
 const KILL_WITHIN: Duration = Duration::from_secs(5);
 
-/// Settings of each session: times in UTC, a read that changes nothing, and nothing that the server would cut off in silence.
-/// A slow upload slows the query, so the server waits long for us to read.
-const SESSION: &str = "set session transaction isolation level repeatable read; set session transaction read only; \
-    set time_zone = '+00:00', sql_select_limit = 18446744073709551615, group_concat_max_len = 1073741824, \
-    net_write_timeout = 86400";
+/// Settings of each session: text in UTF-8, times in UTC, a read that changes nothing, and nothing that the server would cut off in
+/// silence. A slow upload slows the query, so the server waits long for us to read. Resetting a connection brings back the server's
+/// own settings, the character set of a client among them.
+const SESSION: &str = "set names utf8mb4; set session transaction isolation level repeatable read; \
+    set session transaction read only; set time_zone = '+00:00', sql_select_limit = 18446744073709551615, \
+    group_concat_max_len = 1073741824, net_write_timeout = 86400";
+/// Modes of SQL in which `\\` escapes nothing, or `"` opens a name in place of a string: queries are cut at their placeholders by
+/// what holds without them. The others are kept, but for those that stand for several with one of these among them.
+const OTHER_QUOTES: &[&str] =
+    &["NO_BACKSLASH_ESCAPES", "ANSI_QUOTES", "ANSI", "DB2", "MAXDB", "MSSQL", "ORACLE", "POSTGRESQL"];
 /// How deep a recursive query may go. MariaDB would end it there as if it were complete.
 const MARIADB_SESSION: &str = "set max_recursive_iterations = 4294967295";
 const MYSQL_SESSION: &str = "set cte_max_recursion_depth = 4294967295";
@@ -33,12 +36,11 @@ pub(super) struct Connection {
     pub(super) is_mariadb: bool,
     /// Whether it was used before: the server may have closed it since.
     pub(super) used: bool,
-    idle_since: Instant,
 }
 
 impl Connection {
     async fn set_up(&mut self) -> Result<(), Error> {
-        self.conn.query_drop(SESSION).await?;
+        self.conn.query_drop(set_session()).await?;
         let recursion = if self.is_mariadb { MARIADB_SESSION } else { MYSQL_SESSION };
         match self.conn.query_drop(recursion).await {
             // Servers before recursive queries do not know the setting.
@@ -48,10 +50,18 @@ impl Connection {
     }
 }
 
+/// Writes what sets a session up that was just opened or reset.
+fn set_session() -> String {
+    let kept_modes = OTHER_QUOTES
+        .iter()
+        .fold("concat(',', @@sql_mode, ',')".to_owned(), |modes, mode| format!("replace({modes}, ',{mode},', ',')"));
+    format!("{SESSION}; set session sql_mode = trim(both ',' from {kept_modes})")
+}
+
 /// The connections to one source.
 pub(super) struct Pool {
     server: ServerOptions,
-    idle: Mutex<Vec<Connection>>,
+    idle: IdleConnections<Connection>,
 }
 
 impl std::fmt::Debug for Pool {
@@ -65,18 +75,14 @@ impl Pool {
     pub(super) fn new(url: &str) -> Result<Self, Problem> {
         let server = read_url(url)
             .map_err(|why| Problem::new(ProblemKind::SourceUnknown, format!("its url cannot be used: {why}")))?;
-        Ok(Self { server, idle: Mutex::default() })
+        Ok(Self { server, idle: IdleConnections::default() })
     }
 
     /// Returns a kept connection, or a new one.
     pub(super) async fn take(&self) -> Result<Connection, Problem> {
-        loop {
-            let kept = self.idle.lock().pop();
-            match kept {
-                Some(connection) if connection.idle_since.elapsed() > IDLE_FOR => {}
-                Some(connection) => return Ok(connection),
-                None => return self.connect().await,
-            }
+        match self.idle.take() {
+            Some(connection) => Ok(connection),
+            None => self.connect().await,
         }
     }
 
@@ -89,7 +95,7 @@ impl Pool {
             let mut conn = self.open().await?;
             let version: Option<String> = conn.query_first("select version()").await?;
             let is_mariadb = version.is_some_and(|version| version.contains("MariaDB"));
-            let mut connection = Connection { conn, is_mariadb, used: false, idle_since: Instant::now() };
+            let mut connection = Connection { conn, is_mariadb, used: false };
             connection.set_up().await?;
             Ok::<_, Error>(connection)
         };
@@ -121,10 +127,7 @@ impl Pool {
             };
             if let Ok(Ok(Some(mut connection))) = tokio::time::timeout(CONNECT_WITHIN, ending).await {
                 connection.used = true;
-                connection.idle_since = Instant::now();
-                let mut idle = pool.idle.lock();
-                idle.retain(|kept| kept.idle_since.elapsed() <= IDLE_FOR);
-                idle.push(connection);
+                pool.idle.keep(connection);
             }
         });
     }
@@ -146,5 +149,30 @@ impl Pool {
             }
             Err(_) => tracing::warn!("a source did not kill a query in time; its connection is closed"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use testing::source::SourceDatabase;
+
+    use super::set_session;
+
+    #[tokio::test]
+    async fn modes_by_which_strings_are_written_otherwise_are_taken_out_and_others_kept() {
+        let database = SourceDatabase::mariadb("").await;
+        for (modes, kept) in [
+            ("", ""),
+            ("NO_BACKSLASH_ESCAPES", ""),
+            ("STRICT_TRANS_TABLES,NO_BACKSLASH_ESCAPES,NO_ZERO_DATE", "STRICT_TRANS_TABLES,NO_ZERO_DATE"),
+            ("ANSI_QUOTES,NO_BACKSLASH_ESCAPES", ""),
+            ("ANSI,NO_ZERO_DATE", "REAL_AS_FLOAT,PIPES_AS_CONCAT,IGNORE_SPACE,NO_ZERO_DATE"),
+            ("PIPES_AS_CONCAT", "PIPES_AS_CONCAT"),
+        ] {
+            let set = format!("set sql_mode = '{modes}'; {}; select @@sql_mode", set_session());
+            assert_eq!(database.sql(&set).await, [[Some(kept.to_owned())]], "{modes}");
+        }
+        let oracle = database.sql(&format!("set sql_mode = 'ORACLE'; {}; select \"a\\\"b\"", set_session())).await;
+        assert_eq!(oracle, [[Some("a\"b".to_owned())]]);
     }
 }

@@ -4,6 +4,7 @@ use model::problem::{Problem, ProblemKind};
 use mysql_async::Error;
 
 use crate::bind::{Binding, hide_values};
+use crate::withhold::{is_secret, withheld};
 
 /// Too many connections, out of memory or disk, shutting down, deadlock, waited too long, killed, network, limits of the account.
 const MAY_PASS: &[u16] = &[
@@ -23,7 +24,15 @@ pub(super) fn to_problem(error: &Error, bindings: &[Binding<'_>]) -> Problem {
         }
         _ => ProblemKind::SourceUnavailable,
     };
-    Problem::new(kind, hide_values(bindings, message(error)))
+    let words = match error {
+        Error::Server(said) if is_secret(bindings) => {
+            withheld(Some(format!("error {}, SQLSTATE {}", said.code, said.state)))
+        }
+        // The driver's own errors may repeat what was sent.
+        Error::Driver(_) | Error::Other(_) | Error::Url(_) if is_secret(bindings) => withheld(None),
+        error => hide_values(bindings, message(error)),
+    };
+    Problem::new(kind, words)
 }
 
 /// Says what the server or the driver said, shortly.

@@ -10,10 +10,11 @@ use arrow_array::builder::{
 use arrow_schema::{DataType, Field, TimeUnit};
 use model::problem::{Problem, ProblemKind};
 use tokio_postgres::types::{Kind, Type};
-use values::{json_field, numeric_field};
+use values::{json_field, measure_field, numeric_field};
 
 use super::decimal::DecimalBuilder;
 use super::scalar::{MalformedValue, Scalar, days, exactly, flag, json_text, micros};
+use crate::conversion::wrapped;
 use crate::text_builder::{InvalidText, TextBuilder};
 
 /// One column and its values of the batch being filled.
@@ -22,6 +23,8 @@ pub(super) struct Column {
     kind: Type,
     /// Precision and scale of a `numeric(p, s)`.
     digits: Option<(u16, u16)>,
+    /// Its text is a length of time or an amount of money.
+    is_measure: bool,
     values: ColumnBuilder,
     /// Values are written here first where their length is not known before.
     scratch: Vec<u8>,
@@ -62,6 +65,13 @@ fn element(kind: &Type) -> Option<&Type> {
     }
 }
 
+fn is_money(kind: &Type) -> bool {
+    match kind.kind() {
+        Kind::Domain(inner) => is_money(inner),
+        _ => *kind == Type::MONEY,
+    }
+}
+
 impl Column {
     /// Prepares to read a column. `modifier` is the server's `typmod`.
     ///
@@ -75,11 +85,19 @@ impl Column {
             Problem::new(
                 ProblemKind::UnsupportedColumn,
                 format!(
-                    "column `{name}` has the type {kind}, which cannot be written; cast it, for example {name}::text"
+                    "column `{name}` has the type {kind}, which cannot be written; cast it, for example {}",
+                    wrapped(name, |column| format!("{column}::text"))
                 ),
             )
         })?;
-        Ok(Self { name: name.to_owned(), kind: kind.clone(), digits, values, scratch: Vec::new() })
+        let is_measure = matches!(values, ColumnBuilder::Written(Scalar::Interval, _));
+        Ok(Self { name: name.to_owned(), kind: kind.clone(), digits, is_measure, values, scratch: Vec::new() })
+    }
+
+    /// Says what the server makes text of.
+    pub(super) fn made_of(mut self, kind: &Type) -> Self {
+        self.is_measure |= is_money(kind);
+        self
     }
 
     /// Describes the column.
@@ -108,6 +126,7 @@ impl Column {
                 numeric_field(&self.name, digits).with_data_type(kind)
             }
             (ColumnBuilder::List(..), _) | (_, Some(Scalar::Json | Scalar::Jsonb)) => json_field(&self.name),
+            _ if self.is_measure => measure_field(&self.name),
             _ => Field::new(&self.name, kind, true),
         }
     }
@@ -157,7 +176,8 @@ impl Column {
             ProblemKind::UnsupportedColumn,
             format!(
                 "column `{name}` holds {what} of the type {kind} that cannot be written (a year beyond 294,000, or more than \
-                 1 GiB, perhaps); cast it, for example {name}::text"
+                 1 GiB, perhaps); cast it, for example {}",
+                wrapped(name, |column| format!("{column}::text"))
             ),
         )
     }

@@ -4,49 +4,65 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use model::problem::{Problem, ProblemKind};
-use parking_lot::Mutex;
 use postgres_connect::{read_url, with_causes};
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Config, Error, Statement};
+use tokio_postgres::{Client, Config, Error, SimpleQueryMessage, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::connection_driver::ConnectionDriver;
+use crate::idle_connections::IdleConnections;
 
 /// A source that does not answer a connect within this time counts as away.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
-/// Unused connections are closed after this time.
-const IDLE_FOR: Duration = Duration::from_secs(60);
 /// Statements a connection keeps prepared. With one more all are dropped: they belong to few reports.
 const STATEMENTS: usize = 192;
-/// Belt and braces: each read's transaction says the same. And backslashes are plain in strings, as the scanner of queries has it.
-const SESSION: &str = "set default_transaction_read_only = on; set standard_conforming_strings = on";
+/// Settings of each session. Each read's transaction says that it is read-only, too. How strings and texts are written must not
+/// depend on the role: queries are cut at their placeholders by it.
+const SESSION: &str = "set default_transaction_read_only = on; set standard_conforming_strings = on; \
+    set client_encoding = 'UTF8'";
+/// Ends a read. What a read-only transaction may change goes with it: settings, what it listens to, cursors. Left are locks that
+/// belong to the session, and statements that a function prepared. `discard all` would drop our own prepared statements, which
+/// make the next read a round trip shorter. All of this is one message, which a pooler in between keeps together.
+const END: &str = "rollback; select pg_catalog.pg_advisory_unlock_all(), \
+    exists (select from pg_catalog.pg_prepared_statements where from_sql)";
 
 /// A connection. Dropping it closes it.
 pub(super) struct Connection {
     pub(super) client: Client,
     /// Nothing that the client is asked for happens unless this is driven.
     pub(super) wire: ConnectionDriver,
-    statements: HashMap<String, Statement>,
+    /// By their text and the types of their parameters: two reports may differ in nothing else.
+    statements: HashMap<(String, Vec<Type>), Statement>,
     /// Whether it was used before: the server may have closed it since.
     pub(super) used: bool,
-    idle_since: Instant,
 }
 
 impl Connection {
     /// Prepares a statement, once a connection.
     pub(super) async fn prepared(&mut self, sql: &str, types: &[Type]) -> Result<Statement, Error> {
-        if let Some(statement) = self.statements.get(sql) {
+        let key = (sql.to_owned(), types.to_vec());
+        if let Some(statement) = self.statements.get(&key) {
             return Ok(statement.clone());
         }
         let statement = self.wire.drive(self.client.prepare_typed(sql, types)).await?;
         if self.statements.len() >= STATEMENTS {
             self.statements.clear();
         }
-        self.statements.insert(sql.to_owned(), statement.clone());
+        self.statements.insert(key, statement.clone());
         Ok(statement)
+    }
+
+    /// Ends what a read began, and tells whether the connection is now as good as a new one.
+    async fn clean(&mut self) -> Result<bool, Error> {
+        let said = self.wire.drive(self.client.simple_query(END)).await?;
+        let row = said.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        Ok(row.is_some_and(|row| row.get(1) == Some("f")))
     }
 }
 
@@ -54,7 +70,7 @@ impl Connection {
 pub(super) struct Pool {
     config: Config,
     tls: MakeRustlsConnect,
-    idle: Mutex<Vec<Connection>>,
+    idle: IdleConnections<Connection>,
 }
 
 impl std::fmt::Debug for Pool {
@@ -73,19 +89,17 @@ impl Pool {
         if config.get_application_name().is_none() {
             config.application_name("waitless");
         }
-        Ok(Self { config, tls, idle: Mutex::default() })
+        Ok(Self { config, tls, idle: IdleConnections::default() })
     }
 
     /// Returns a kept connection, or a new one.
     pub(super) async fn take(&self) -> Result<Connection, Problem> {
-        loop {
-            let kept = self.idle.lock().pop();
-            match kept {
-                Some(connection) if connection.client.is_closed() || connection.idle_since.elapsed() > IDLE_FOR => {}
-                Some(connection) => return Ok(connection),
-                None => return self.connect().await,
+        while let Some(connection) = self.idle.take() {
+            if !connection.client.is_closed() {
+                return Ok(connection);
             }
         }
+        self.connect().await
     }
 
     /// Opens a new connection.
@@ -98,7 +112,7 @@ impl Pool {
             let mut wire = ConnectionDriver::new(driver);
             wire.drive(client.batch_execute(SESSION)).await?;
             let statements = HashMap::new();
-            Ok::<_, Error>(Connection { client, wire, statements, used: false, idle_since: Instant::now() })
+            Ok::<_, Error>(Connection { client, wire, statements, used: false })
         };
         match tokio::time::timeout(CONNECT_WITHIN, connecting).await {
             Ok(Ok(connection)) => Ok(connection),
@@ -110,19 +124,15 @@ impl Pool {
     /// Keeps a connection that is outside of any transaction.
     pub(super) fn give_back(&self, mut connection: Connection) {
         connection.used = true;
-        connection.idle_since = Instant::now();
-        let mut idle = self.idle.lock();
-        idle.retain(|kept| kept.idle_since.elapsed() <= IDLE_FOR);
-        idle.push(connection);
+        self.idle.keep(connection);
     }
 
-    /// Ends the connection's transaction, which undoes every setting the query may have made, and keeps the connection.
+    /// Ends the connection's transaction, frees what the query may have left behind, and keeps the connection.
     pub(super) fn finish(self: &Arc<Self>, mut connection: Connection) {
         let pool = Arc::clone(self);
         tokio::spawn(async move {
-            let ending = connection.wire.drive(connection.client.batch_execute("rollback"));
-            let ended = tokio::time::timeout(CONNECT_WITHIN, ending).await;
-            if let Ok(Ok(())) = ended {
+            let ended = tokio::time::timeout(CONNECT_WITHIN, connection.clean()).await;
+            if let Ok(Ok(true)) = ended {
                 pool.give_back(connection);
             }
         });

@@ -6,6 +6,11 @@ use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
 use crate::bind::{Binding, hide_values};
+use crate::withhold::{is_secret, withheld};
+
+/// What helps where a database keeps bytes that are no text of its encoding, or of none: `SQL_ASCII`.
+const UNENCODED: &str = "write encode(convert_to(t, getdatabaseencoding()), 'hex') as t in place of a column t that holds it, or, \
+    where it is Latin 1, convert_from(convert(convert_to(t, getdatabaseencoding()), 'LATIN1', 'UTF8'), 'UTF8') as t";
 
 /// Turns an error of a query into a problem. Row values (`DETAIL`) and parameter values are left out.
 pub(super) fn to_problem(error: &Error, bindings: &[Binding<'_>]) -> Problem {
@@ -18,11 +23,16 @@ pub(super) fn to_problem(error: &Error, bindings: &[Binding<'_>]) -> Problem {
         return Problem::new(kind, hide_values(bindings, with_causes(error)));
     };
     let kind = if may_pass(said.code()) { ProblemKind::SourceUnavailable } else { ProblemKind::QueryFailed };
-    let mut message = format!("{} (SQLSTATE {})", said.message(), said.code().code());
-    if let Some(hint) = said.hint() {
-        message = format!("{message}; hint: {hint}");
+    let mut message = if is_secret(bindings) {
+        withheld(Some(format!("SQLSTATE {}", said.code().code())))
+    } else {
+        let hint = said.hint().map_or_else(String::new, |hint| format!("; hint: {hint}"));
+        hide_values(bindings, format!("{} (SQLSTATE {}){hint}", said.message(), said.code().code()))
+    };
+    if matches!(*said.code(), SqlState::CHARACTER_NOT_IN_REPERTOIRE | SqlState::UNTRANSLATABLE_CHARACTER) {
+        message = format!("{message}; {UNENCODED}");
     }
-    Problem::new(kind, hide_values(bindings, message))
+    Problem::new(kind, message)
 }
 
 /// Tells whether the connection is still good after this error: the server said it, and did not say that it hangs up.

@@ -30,7 +30,8 @@ impl ResultShape {
         for column in statement.columns() {
             let as_text = can_wrap && !is_read_here(column.type_());
             let kind = if as_text { &Type::TEXT } else { column.type_() };
-            shape.columns.push(Column::new(column.name(), kind, column.type_modifier())?);
+            let column_read = Column::new(column.name(), kind, column.type_modifier())?;
+            shape.columns.push(column_read.made_of(column.type_()));
             shape.as_text.push(as_text);
         }
         Ok(shape)

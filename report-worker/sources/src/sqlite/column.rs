@@ -1,47 +1,42 @@
 //! Columns of a source whose types belong to values.
 //!
-//! A declared type decides where there is one that SQLite enforces; else the first value that is not null decides between
-//! numbers, text and bytes. Numbers of both storage classes go on as exact decimal text, because a sum is an integer in one
+//! What the report says of a column decides; else a declared type where there is one that SQLite enforces; else the first value that
+//! is not null, between numbers, text and bytes. Numbers of both storage classes go on as decimal text that says so, because a sum is an integer in one
 //! row and a float in the next. A value of another kind fails the read: it is never converted in silence.
 
-use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
-use arrow_array::builder::{BooleanBuilder, Float64Builder, Int64Builder, StringBuilder};
 use arrow_array::{ArrayRef, NullArray};
-use arrow_schema::{DataType, Field};
+use arrow_schema::{DataType, Field, TimeUnit};
 use model::problem::{Problem, ProblemKind};
+use report::{ColumnSpec, ColumnType};
 use rusqlite::Statement;
 use rusqlite::types::ValueRef;
-use values::number;
-use values::{NUMERIC, VALUE_KIND};
+use values::{mixed_number_field, numeric_field};
+
+use super::column_builder::ColumnBuilder;
+use super::url::TextReading;
+use crate::conversion::{by_function, wrapped};
 
 /// One column and its values of the batch being filled.
 pub(super) struct Column {
     name: String,
+    text: TextReading,
+    /// What the report says of it.
+    told: Option<ColumnType>,
     values: ColumnBuilder,
 }
 
-enum ColumnBuilder {
-    /// Nulls only, so far.
-    Undecided(usize),
-    Integer(Int64Builder),
-    Real(Float64Builder),
-    Boolean(BooleanBuilder),
-    Number(StringBuilder),
-    Text(StringBuilder),
-    Bytes(StringBuilder),
-}
-
 impl Column {
-    /// Looks at the declared types of a statement's columns.
-    pub(super) fn of(statement: &Statement<'_>) -> Vec<Self> {
-        statement
-            .columns()
-            .iter()
-            .map(|column| Self { name: column.name().to_owned(), values: ColumnBuilder::declared(column.decl_type()) })
-            .collect()
+    /// Looks at the types that the report's `specs` and the tables declare for a statement's columns.
+    pub(super) fn of(statement: &Statement<'_>, specs: &[ColumnSpec], text: TextReading) -> Vec<Self> {
+        let columns = statement.columns();
+        let prepared = columns.iter().map(|column| {
+            let told = specs.iter().find(|spec| spec.name == column.name()).and_then(|spec| spec.kind);
+            let values = told.map_or_else(|| ColumnBuilder::declared(column.decl_type()), ColumnBuilder::told);
+            Self { name: column.name().to_owned(), text, told, values }
+        });
+        prepared.collect()
     }
 
     /// Describes the column as it is now.
@@ -51,11 +46,12 @@ impl Column {
             ColumnBuilder::Integer(_) => DataType::Int64,
             ColumnBuilder::Real(_) => DataType::Float64,
             ColumnBuilder::Boolean(_) => DataType::Boolean,
-            ColumnBuilder::Number(_) => {
-                let numeric = HashMap::from([(VALUE_KIND.to_owned(), NUMERIC.to_owned())]);
-                return Field::new(&self.name, DataType::Utf8, true).with_metadata(numeric);
-            }
+            ColumnBuilder::Number(_) => return mixed_number_field(&self.name),
+            ColumnBuilder::Decimal(_) => return numeric_field(&self.name, None),
             ColumnBuilder::Text(_) | ColumnBuilder::Bytes(_) => DataType::Utf8,
+            ColumnBuilder::Date(_) => DataType::Date32,
+            ColumnBuilder::Datetime(_) => DataType::Timestamp(TimeUnit::Microsecond, None),
+            ColumnBuilder::Timestamp(_) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         };
         Field::new(&self.name, kind, true)
     }
@@ -65,7 +61,7 @@ impl Column {
         if let (ColumnBuilder::Undecided(nulls), false) = (&self.values, value == ValueRef::Null) {
             self.values = ColumnBuilder::decided_by(value, *nulls);
         }
-        self.values.push(value).map_err(|expected| self.mixed(value, expected, number))
+        self.values.push(value, self.text).map_err(|expected| self.mixed(value, expected, number))
     }
 
     /// Takes the values and starts the next batch with a column of the same kind.
@@ -76,121 +72,60 @@ impl Column {
             ColumnBuilder::Integer(builder) => Arc::new(builder.finish()),
             ColumnBuilder::Real(builder) => Arc::new(builder.finish()),
             ColumnBuilder::Boolean(builder) => Arc::new(builder.finish()),
-            ColumnBuilder::Number(builder) | ColumnBuilder::Text(builder) | ColumnBuilder::Bytes(builder) => {
-                Arc::new(builder.finish())
-            }
+            ColumnBuilder::Number(builder)
+            | ColumnBuilder::Decimal(builder)
+            | ColumnBuilder::Text(builder)
+            | ColumnBuilder::Bytes(builder) => Arc::new(builder.finish()),
+            ColumnBuilder::Date(builder) => Arc::new(builder.finish()),
+            ColumnBuilder::Datetime(builder) | ColumnBuilder::Timestamp(builder) => Arc::new(builder.finish()),
         };
         (field, array)
     }
 
     fn mixed(&self, value: ValueRef<'_>, expected: &str, row: u64) -> Problem {
-        let found = match value {
-            ValueRef::Null => "null",
-            ValueRef::Integer(_) => "an integer",
-            ValueRef::Real(_) => "a floating-point number",
-            ValueRef::Text(text) if std::str::from_utf8(text).is_err() => "text that is not UTF-8",
-            ValueRef::Text(_) => "text",
-            ValueRef::Blob(_) => "bytes",
-        };
         let name = &self.name;
+        let as_text = || wrapped(name, |column| format!("cast({column} as text)"));
+        let (found, cure) = match value {
+            // A cast to text would leave the bytes as they are.
+            ValueRef::Text(text) if std::str::from_utf8(text).is_err() => {
+                let hex = by_function("hex", name);
+                let cure =
+                    format!("write {hex}, or put ?text=latin1 or ?text=lossy behind the path in the source's url");
+                let why = format!("column `{name}` holds text that is not UTF-8 in row {row}; {cure}");
+                return Problem::new(ProblemKind::UnsupportedColumn, why);
+            }
+            ValueRef::Null => ("null", as_text()),
+            ValueRef::Integer(_) => ("an integer", as_text()),
+            ValueRef::Real(_) => ("a floating-point number", as_text()),
+            ValueRef::Text(_) => ("text", as_text()),
+            ValueRef::Blob(_) => ("bytes", by_function("hex", name)),
+        };
+        if let Some(told) = self.told {
+            let why = format!(
+                "column `{name}` holds {expected}, as its `type` in [[columns]] says, but {found} that is none in row {row}; {}",
+                cure_of(told, name)
+            );
+            return Problem::new(ProblemKind::UnsupportedColumn, why);
+        }
         Problem::new(
             ProblemKind::UnsupportedColumn,
             format!(
-                "column `{name}` holds {expected}, but {found} in row {row}; give it one type in the query, for example \
-                 cast({name} as text) as {name}, or hex({name}) for bytes"
+                "column `{name}` holds {expected}, but {found} in row {row}; give it one type in the query, for example {cure}"
             ),
         )
     }
 }
 
-impl ColumnBuilder {
-    /// Follows SQLite's own rules of affinity, and knows booleans besides.
-    fn declared(kind: Option<&str>) -> Self {
-        let kind = kind.unwrap_or_default().to_ascii_uppercase();
-        let has = |words: &[&str]| words.iter().any(|word| kind.contains(word));
-        if has(&["INT"]) {
-            Self::Integer(Int64Builder::new())
-        } else if has(&["CHAR", "CLOB", "TEXT"]) {
-            Self::Text(StringBuilder::new())
-        } else if has(&["REAL", "FLOA", "DOUB"]) {
-            Self::Real(Float64Builder::new())
-        } else if has(&["BOOL"]) {
-            Self::Boolean(BooleanBuilder::new())
-        } else if has(&["DEC", "NUMERIC"]) {
-            Self::Number(StringBuilder::new())
-        } else {
-            Self::Undecided(0)
+/// Says how what is in a column becomes what its `type` says.
+fn cure_of(told: ColumnType, name: &str) -> String {
+    let by = |convert: &str| wrapped(name, |column| convert.replace("{}", column));
+    match told {
+        ColumnType::Date => {
+            format!("write {}, or, of seconds since 1970, {}", by("date({})"), by("date({}, 'unixepoch')"))
         }
-    }
-
-    /// Picks the kind by the first value, behind `nulls` nulls of this batch.
-    fn decided_by(value: ValueRef<'_>, nulls: usize) -> Self {
-        let mut builder = StringBuilder::new();
-        builder.append_nulls(nulls);
-        match value {
-            ValueRef::Integer(_) | ValueRef::Real(_) => Self::Number(builder),
-            ValueRef::Blob(_) => Self::Bytes(builder),
-            ValueRef::Text(_) | ValueRef::Null => Self::Text(builder),
+        ColumnType::Datetime | ColumnType::Timestamp => {
+            format!("write {}, or, of seconds since 1970, {}", by("datetime({})"), by("datetime({}, 'unixepoch')"))
         }
-    }
-
-    /// Says what the column holds where the value is something else.
-    fn push(&mut self, value: ValueRef<'_>) -> Result<usize, &'static str> {
-        match (self, value) {
-            (values, ValueRef::Null) => values.push_null(),
-            (Self::Integer(builder), ValueRef::Integer(value)) => builder.append_value(value),
-            (Self::Real(builder), ValueRef::Real(value)) => builder.append_value(value),
-            (Self::Boolean(builder), ValueRef::Integer(value @ 0..=1)) => builder.append_value(value == 1),
-            (Self::Number(builder), ValueRef::Integer(value)) => {
-                let _ = builder.write_str(itoa::Buffer::new().format(value));
-                builder.append_value("");
-            }
-            (Self::Number(builder), ValueRef::Real(value)) => {
-                number::write_f64(builder, value);
-                builder.append_value("");
-            }
-            (Self::Text(builder), ValueRef::Text(value)) => {
-                let text = std::str::from_utf8(value).map_err(|_| "text")?;
-                builder.append_value(text);
-                return Ok(text.len() + 4);
-            }
-            (Self::Bytes(builder), ValueRef::Blob(value)) => {
-                write_hex(builder, value);
-                builder.append_value("");
-                return Ok(2 * value.len() + 6);
-            }
-            (values, _) => return Err(values.describe()),
-        }
-        Ok(8)
-    }
-
-    fn push_null(&mut self) {
-        match self {
-            Self::Undecided(nulls) => *nulls += 1,
-            Self::Integer(builder) => builder.append_null(),
-            Self::Real(builder) => builder.append_null(),
-            Self::Boolean(builder) => builder.append_null(),
-            Self::Number(builder) | Self::Text(builder) | Self::Bytes(builder) => builder.append_null(),
-        }
-    }
-
-    const fn describe(&self) -> &'static str {
-        match self {
-            Self::Undecided(_) => "nulls",
-            Self::Integer(_) => "integers",
-            Self::Real(_) => "floating-point numbers",
-            Self::Boolean(_) => "booleans (0 and 1)",
-            Self::Number(_) => "numbers",
-            Self::Text(_) => "text",
-            Self::Bytes(_) => "bytes",
-        }
-    }
-}
-
-/// Writes bytes as PostgreSQL shows them: `\x` and two digits each.
-pub(crate) fn write_hex(out: &mut StringBuilder, bytes: &[u8]) {
-    let _ = out.write_str("\\x");
-    for byte in bytes {
-        let _ = write!(out, "{byte:02x}");
+        ColumnType::Decimal => "a number has digits, and a point and digits behind it".to_owned(),
     }
 }

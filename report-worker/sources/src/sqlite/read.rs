@@ -1,6 +1,5 @@
 //! One read: transaction, snapshot, query, rows into batches.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,114 +7,67 @@ use arrow_array::RecordBatch;
 use arrow_schema::Schema;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use model::problem::{Problem, ProblemKind};
-use report::{ListPlace, ParamType, TotalRows};
-use rusqlite::types::{ToSqlOutput, Value as SqlValue};
-use rusqlite::{Connection, Statement, ToSql, Transaction, TransactionBehavior};
-use serde_json::Value;
+use report::TotalRows;
+use rusqlite::{Connection, Statement, Transaction, TransactionBehavior};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use values::BATCH_ROWS;
 
+use super::check_comparisons::check_comparisons;
 use super::column::Column;
+use super::error;
+use super::params::{PlacedQuery, place_values};
+use super::url::{FileOptions, TextReading};
 use crate::batch_stream::{BATCH_BYTES, BatchSink, FLUSH_AFTER, RowCount, StreamHeader, stopped};
-use crate::bind::{Binding, bind, hide_values};
+use crate::bind::bind;
 use crate::read_error::ReadError;
 use crate::report::PreparedRequest;
 
 /// Instructions of SQLite's machine between two looks at the clock and the cancellation: tens of microseconds.
 const LOOK_EVERY: i32 = 10_000;
 
-/// A value bound to a placeholder.
-struct Bound(SqlValue);
-
-impl ToSql for Bound {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed((&self.0).into()))
-    }
-}
-
 /// Reads every row of the request in one transaction.
-pub(super) fn read_rows(connection: &Connection, request: &PreparedRequest, sink: BatchSink) -> Result<(), Problem> {
+pub(super) fn read_rows(
+    connection: &Connection,
+    file: &FileOptions,
+    request: &PreparedRequest,
+    sink: BatchSink,
+) -> Result<(), Problem> {
     let deadline = Instant::now() + request.timeout;
-    watch(connection, &sink.stop, deadline)?;
     let bindings = bind(&request.report, &request.params, &request.caller)?;
-    let (sql, values) = place_values(request, &bindings);
-    let query = RunningQuery { request, sql: &sql, values: &values };
+    watch(connection, &sink.stop, deadline).map_err(|error| error::to_problem(&error, &bindings, &file.path))?;
+    if file.immutable {
+        error::changes_beside(&file.path).map_or(Ok(()), Err)?;
+    }
+    let query = RunningQuery { request, query: place_values(&request.report, &bindings), text: file.text };
     let outcome = query.run(connection, sink);
     outcome.map_err(|error| match error {
         ReadError::Driver(error) if interrupted(&error) && Instant::now() >= deadline => timed_out(request),
         ReadError::Driver(error) if interrupted(&error) => stopped(),
-        ReadError::Driver(error) => query_failed(&error, &bindings),
+        ReadError::Driver(error) => error::to_problem(&error, &bindings, &file.path),
         ReadError::Problem(problem) => problem,
         ReadError::Stopped => stopped(),
     })
 }
 
 /// Prepares a query and returns the names of its columns.
-pub(super) fn describe(connection: &Connection, sql: &str) -> Result<Vec<String>, Problem> {
-    let statement = connection.prepare(sql).map_err(|error| query_failed(&error, &[]))?;
+pub(super) fn describe(
+    connection: &Connection,
+    file: &FileOptions,
+    query: &PlacedQuery,
+) -> Result<Vec<String>, Problem> {
+    let statement = connection.prepare(&query.sql).map_err(|error| error::to_problem(&error, &[], &file.path))?;
     readable(&statement)?;
+    check_comparisons(connection, &query.sql, &query.particular)?;
     Ok(statement.column_names().into_iter().map(str::to_owned).collect())
 }
 
 /// Makes the connection look, while it computes, whether it should stop.
 ///
 /// The interrupt handle is not used for this: an interrupt that comes between two statements is lost.
-fn watch(connection: &Connection, stop: &CancellationToken, deadline: Instant) -> Result<(), Problem> {
+fn watch(connection: &Connection, stop: &CancellationToken, deadline: Instant) -> rusqlite::Result<()> {
     let stop = stop.clone();
-    connection
-        .progress_handler(LOOK_EVERY, Some(move || stop.is_cancelled() || Instant::now() >= deadline))
-        .map_err(|error| query_failed(&error, &[]))
-}
-
-/// Writes numbered placeholders into the query. A list has no type here, so its values are written out one by one.
-fn place_values(request: &PreparedRequest, bindings: &[Binding<'_>]) -> (String, Vec<Bound>) {
-    let mut values = Vec::new();
-    let mut places = Vec::new();
-    for binding in bindings {
-        let first = values.len() + 1;
-        match binding.value.as_ref() {
-            Value::Array(items) if binding.list => values.extend(items.iter().map(|item| bound(item, binding.kind))),
-            item => values.push(bound(item, binding.kind)),
-        }
-        places.push((binding.name, first..=values.len()));
-    }
-    let sql = request.report.query.render(|out, placeholder| {
-        let binding = bindings.iter().find(|binding| binding.name == placeholder.name);
-        let is_missing = placeholder.place == ListPlace::Alone && binding.is_some_and(|b| b.list && b.value.is_null());
-        let numbers = places.iter().find(|(known, _)| *known == placeholder.name).map(|(_, numbers)| numbers.clone());
-        for (index, number) in numbers.into_iter().flatten().enumerate() {
-            let _ = if is_missing {
-                // No elements, which `in (null)` is not.
-                write!(out, "select ?{number} where false")
-            } else {
-                write!(out, "{}?{number}", if index == 0 { "" } else { ", " })
-            };
-        }
-    });
-    (sql, values)
-}
-
-/// SQLite compares by storage class, so numbers are bound as numbers.
-fn bound(value: &Value, kind: ParamType) -> Bound {
-    Bound(match (value, kind) {
-        (Value::Null, _) => SqlValue::Null,
-        (Value::Bool(flag), _) => SqlValue::Integer(i64::from(*flag)),
-        (Value::Number(number), _) => {
-            number.as_i64().map_or_else(|| SqlValue::Text(number.to_string()), SqlValue::Integer)
-        }
-        (Value::String(text), ParamType::Decimal) => decimal(text),
-        (Value::String(text), _) => SqlValue::Text(text.clone()),
-        (other, _) => SqlValue::Text(other.to_string()),
-    })
-}
-
-/// SQLite has 64-bit integers and binary floating point and nothing else.
-fn decimal(text: &str) -> SqlValue {
-    if let Ok(whole) = text.parse() {
-        return SqlValue::Integer(whole);
-    }
-    text.parse().map_or_else(|_| SqlValue::Text(text.to_owned()), SqlValue::Real)
+    connection.progress_handler(LOOK_EVERY, Some(move || stop.is_cancelled() || Instant::now() >= deadline))
 }
 
 impl From<rusqlite::Error> for ReadError<rusqlite::Error> {
@@ -126,8 +78,8 @@ impl From<rusqlite::Error> for ReadError<rusqlite::Error> {
 
 struct RunningQuery<'a> {
     request: &'a PreparedRequest,
-    sql: &'a str,
-    values: &'a [Bound],
+    query: PlacedQuery,
+    text: TextReading,
 }
 
 impl RunningQuery<'_> {
@@ -135,9 +87,10 @@ impl RunningQuery<'_> {
         let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Deferred)?;
         let snapshot_at = start_snapshot(&transaction)?;
         let total = self.total(&transaction)?;
-        let mut statement = transaction.prepare(self.sql)?;
+        let mut statement = transaction.prepare(&self.query.sql)?;
         readable(&statement)?;
-        let mut columns = Column::of(&statement);
+        check_comparisons(&transaction, &self.query.sql, &self.query.particular)?;
+        let mut columns = Column::of(&statement, &self.request.report.definition.columns, self.text);
         let schema = Arc::new(Schema::new(columns.iter().map(Column::field).collect::<Vec<_>>()));
         if sink.header.send(StreamHeader { schema, snapshot_at, total }).is_err() {
             return Err(ReadError::Stopped);
@@ -150,9 +103,9 @@ impl RunningQuery<'_> {
         if self.request.report.definition.total != TotalRows::Exact {
             return Ok(RowCount::Unknown);
         }
-        let sql = format!("select count(*) from (\n{}\n)", self.sql);
+        let sql = format!("select count(*) from (\n{}\n)", self.query.sql);
         let rows: i64 =
-            transaction.prepare(&sql)?.query_row(rusqlite::params_from_iter(self.values), |row| row.get(0))?;
+            transaction.prepare(&sql)?.query_row(rusqlite::params_from_iter(&self.query.values), |row| row.get(0))?;
         Ok(RowCount::Exact(rows.unsigned_abs()))
     }
 
@@ -163,7 +116,7 @@ impl RunningQuery<'_> {
         stop: &CancellationToken,
         batches: &mpsc::Sender<RecordBatch>,
     ) -> Result<(), ReadError<rusqlite::Error>> {
-        let mut rows = statement.query(rusqlite::params_from_iter(self.values))?;
+        let mut rows = statement.query(rusqlite::params_from_iter(&self.query.values))?;
         let (mut held, mut bytes, mut number) = (0, 0, 0_u64);
         let mut since = Instant::now();
         while let Some(row) = rows.next()? {
@@ -222,26 +175,4 @@ fn interrupted(error: &rusqlite::Error) -> bool {
 
 fn timed_out(request: &PreparedRequest) -> Problem {
     Problem::new(ProblemKind::TimedOut, format!("the query ran longer than {} s", request.timeout.as_secs_f32()))
-}
-
-/// Busy and broken files may pass; everything else is the query's fault.
-fn query_failed(error: &rusqlite::Error, bindings: &[Binding<'_>]) -> Problem {
-    use rusqlite::ErrorCode;
-    let kind = match error.sqlite_error_code() {
-        Some(
-            ErrorCode::DatabaseBusy
-            | ErrorCode::DatabaseLocked
-            | ErrorCode::SystemIoFailure
-            | ErrorCode::CannotOpen
-            | ErrorCode::OutOfMemory
-            | ErrorCode::FileLockingProtocolFailed,
-        ) => ProblemKind::SourceUnavailable,
-        _ => ProblemKind::QueryFailed,
-    };
-    let message = match error {
-        // The full text of these repeats the whole query.
-        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
-        other => other.to_string(),
-    };
-    Problem::new(kind, hide_values(bindings, message))
 }

@@ -58,6 +58,55 @@ async fn every_type_is_written_exactly() {
 }
 
 #[tokio::test]
+async fn bits_are_a_number_whatever_their_bytes_look_like() {
+    let source = OwnSource::mariadb(
+        "create table bits(id int, b bit(64));
+         insert into bits values(1,x'3132333435363738'),(2,x'FFFFFFFFFFFFFFFF'),(3,x'2D2E303132333435');",
+    )
+    .await;
+    let sql = "select id, b, cast(b as unsigned) as number from bits order by id";
+    let numbers = ["3544952156018063160", "18446744073709551615", "3255592568489194549"];
+    let expected = |line: fn(usize, &str) -> String| -> String {
+        numbers.iter().enumerate().map(|(index, number)| line(index + 1, number)).collect()
+    };
+    assert_eq!(
+        source.csv(sql).await,
+        format!("id,b,number\r\n{}", expected(|id, number| format!("{id},{number},{number}\r\n")))
+    );
+    let jsonl = expected(|id, number| format!("{{\"id\":{id},\"b\":{number},\"number\":{number}}}\n"));
+    assert_eq!(source.jsonl(sql).await, jsonl);
+    let narrow = source.csv("select b'110001' as one, b'0' as two, cast('12' as decimal(4, 1)) as d").await;
+    assert_eq!(narrow, "one,two,d\r\n\\x31,\\x00,12.0\r\n");
+}
+
+#[tokio::test]
+async fn a_negative_time_is_no_formula() {
+    let source = OwnSource::mariadb(
+        "create table delay(id int, d time);
+         insert into delay values(1,'-838:59:59'),(2,'-00:00:01'),(3,'838:59:59');",
+    )
+    .await;
+    let csv = source.csv("select id, d from delay order by id").await;
+    assert_eq!(csv, "id,d\r\n1,-838:59:59\r\n2,-00:00:01\r\n3,838:59:59\r\n");
+    let text = source.csv("select concat(cast(d as char), '+1') as d from delay where id = 2").await;
+    assert_eq!(text, "d\r\n'-00:00:01+1\r\n", "text that would be computed is guarded");
+}
+
+#[tokio::test]
+async fn text_is_utf_8_on_a_connection_that_was_used_before() {
+    let source =
+        OwnSource::mariadb("create table t (l varchar(9) character set latin1); insert into t values ('größe')").await;
+    let mut connections = std::collections::BTreeSet::new();
+    testing::eventually(crate::source::SOON, "a connection is used again", async || {
+        let csv = source.csv("select connection_id() as id, '🦀' as s, l, length(l) as bytes from t").await;
+        let (id, rest) = csv.lines().nth(1).unwrap().split_once(',').unwrap();
+        assert_eq!(rest, "🦀,größe,5");
+        !connections.insert(id.to_owned())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn values_equal_the_servers_text() {
     let source = OwnSource::mariadb("").await;
     let expressions = [

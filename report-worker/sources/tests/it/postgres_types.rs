@@ -6,7 +6,7 @@ use arrow_array::{Array as _, ArrayRef};
 use arrow_schema::DataType;
 use values::{declared_digits, is_json};
 
-use crate::source::{OwnSource, report};
+use crate::source::{OwnSource, TestSource, report};
 
 /// Makes intervals look as ours do.
 const ISO: &str =
@@ -249,4 +249,33 @@ async fn a_cell_of_sixty_megabytes_comes_whole() {
     let rows = source.read("select 1 as a, repeat('x', 60000000) as t, 3 as b").await.unwrap();
     assert_eq!(rows.batches[0].column(1).as_string::<i32>().value(0).len(), 60_000_000);
     assert_eq!(rows.count(), 1);
+}
+
+#[tokio::test]
+async fn lengths_of_time_and_amounts_of_money_are_no_formulas() {
+    let source = OwnSource::postgres("create domain price as money").await;
+    let csv = source
+        .csv("select interval '-1 day -00:00:01' as i, (-1234.5)::money as m, (-1)::money::price as p, '-1+1'::text as t")
+        .await;
+    assert_eq!(csv, "i,m,p,t\r\nP-1DT-1S,\"-$1,234.50\",-$1.00,'-1+1\r\n");
+}
+
+#[tokio::test]
+async fn text_of_no_encoding_has_a_cure_that_works() {
+    let source = OwnSource::postgres("").await;
+    let name = format!("{}_ascii", source.database.name());
+    let create = format!("create database {name} encoding 'SQL_ASCII' template template0 lc_collate 'C' lc_ctype 'C'");
+    source.database.sql(&create).await;
+    let url = source.settings.url.expose().replace(source.database.name(), &name);
+    let ascii = TestSource::at(&url);
+    let t = "(select convert_from('\\xff5c41'::bytea, 'SQL_ASCII') as t) as bad";
+    let problem = ascii.read(&format!("select t from {t}")).await.unwrap_err();
+    assert_eq!(problem.kind, model::problem::ProblemKind::QueryFailed);
+    let hex = "encode(convert_to(t, getdatabaseencoding()), 'hex') as t";
+    let latin = "convert_from(convert(convert_to(t, getdatabaseencoding()), 'LATIN1', 'UTF8'), 'UTF8') as t";
+    assert!(problem.detail.contains(hex) && problem.detail.contains(latin), "{problem}");
+    assert_eq!(ascii.csv(&format!("select {hex} from {t}")).await, "t\r\nff5c41\r\n");
+    assert_eq!(ascii.csv(&format!("select {latin} from {t}")).await, "t\r\nÿ\\A\r\n");
+    drop(ascii);
+    source.database.sql(&format!("drop database {name} with (force)")).await;
 }

@@ -3,7 +3,7 @@
 use model::problem::ProblemKind;
 use sources::RowCount;
 
-use crate::source::{OwnSource, TestSource};
+use crate::source::{OwnSource, TestSource, report};
 
 #[tokio::test]
 async fn declared_types_are_kept() {
@@ -107,7 +107,7 @@ async fn a_read_sees_one_snapshot_while_others_write() {
         "pragma journal_mode = wal; create table t (i integer);
          with recursive n(i) as (select 1 union all select i + 1 from n where i < 50000) insert into t select i from n",
     );
-    let report = crate::source::report("select i from t", "");
+    let report = report("select i from t", "");
     let mut reading = source.start(crate::source::request(&report, "{}")).await.unwrap();
     let mut rows = reading.next().await.unwrap().unwrap().num_rows();
     rusqlite::Connection::open(source.database.path()).unwrap().execute("delete from t", []).unwrap();
@@ -115,4 +115,54 @@ async fn a_read_sees_one_snapshot_while_others_write() {
         rows += batch.num_rows();
     }
     assert_eq!(rows, 50_000);
+}
+
+/// A report of the column `v` with a type.
+async fn typed(values: &str, kind: &str) -> Result<crate::source::Rows, model::problem::Problem> {
+    let source = OwnSource::sqlite(&format!("create table t (v text); insert into t values {values}"));
+    let typed = report("select v from t", &format!("[[columns]]\nname = \"v\"\ntype = \"{kind}\"\n"));
+    source.read_report(&typed, "{}").await
+}
+
+#[tokio::test]
+async fn text_is_what_the_report_says_it_is() {
+    use arrow_schema::{DataType, TimeUnit};
+
+    let micros = |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into));
+    let times = "('2024-02-29 12:34:56.000007'), (null), ('1969-12-31T23:59')";
+    for (values, kind, arrow, csv) in [
+        ("('2024-02-29'), (null), ('1969-12-31 00:00:00')", "date", DataType::Date32, "2024-02-29,,1969-12-31"),
+        (times, "datetime", micros(None), "2024-02-29 12:34:56.000007,,1969-12-31 23:59:00"),
+        (times, "timestamp", micros(Some("UTC")), "2024-02-29T12:34:56.000007Z,,1969-12-31T23:59:00Z"),
+        ("('2024-02-29T12:34:56+01:00')", "timestamp", micros(Some("UTC")), "2024-02-29T11:34:56Z"),
+        (
+            "('-10.50'), (null), ('12345678901234567890.1234567890')",
+            "decimal",
+            DataType::Utf8,
+            "-10.50,,12345678901234567890.1234567890",
+        ),
+    ] {
+        let rows = typed(values, kind).await.unwrap();
+        assert_eq!(*rows.schema.field(0).data_type(), arrow, "{kind}");
+        let written = rows.written(model::artifact::Format::Csv).replace("\"\"", "");
+        assert_eq!(written.lines().skip(1).collect::<Vec<_>>().join(","), csv, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn text_that_is_not_what_the_report_says_fails_and_names_the_cure() {
+    for (value, kind, cure) in [
+        ("'2024-02-30'", "date", "date(v) as v"),
+        ("'2024-02-29 00:00:01'", "date", "date(v) as v"),
+        ("'2024-02-29 12:34:56Z'", "datetime", "datetime(v) as v"),
+        ("'12:34:56'", "timestamp", "datetime(v, 'unixepoch') as v"),
+        ("'2024-02-29 12:34:56.0000001'", "timestamp", "datetime(v) as v"),
+        ("x'00'", "timestamp", "datetime(v) as v"),
+        ("'1,5'", "decimal", "digits"),
+        ("'1.'", "decimal", "digits"),
+    ] {
+        let problem = typed(&format!("({value})"), kind).await.unwrap_err();
+        assert_eq!(problem.kind, ProblemKind::UnsupportedColumn, "{value}");
+        assert!(problem.detail.contains("row 1") && problem.detail.contains(cure), "{cure} in: {problem}");
+    }
 }
