@@ -28,7 +28,7 @@ use crate::discard::discard_files;
 use crate::failpoint::fail_here;
 use crate::limits::{self, ReportLimits};
 use crate::open_rows::open_rows;
-use crate::plan_files::PlannedFile;
+use crate::plan_files::{FileNames, PlannedFile};
 use crate::preview::Preview;
 use crate::settle::{SettleOutcome, settle};
 use crate::worker::{OUTAGE_BACKOFF, Worker};
@@ -186,23 +186,27 @@ async fn make_files(
     });
     let about = Arc::new(About::new(job, &report, snapshot_at).with_fonts(&worker.fonts));
     let (storage, budget, preview) = (&worker.backends.storage, &worker.budget, Preview::default());
-    let to_write =
-        FilePipeline { attempt, storage, budget, limits, preview: &preview, about: Arc::clone(&about), files };
+    let names = FileNames::new(&job.report, snapshot_at);
+    let to_write = FilePipeline {
+        attempt,
+        storage,
+        budget,
+        limits,
+        preview: &preview,
+        about: Arc::clone(&about),
+        files,
+        names: &names,
+    };
     let made = write_and_show(worker, &to_write, batches).await?;
     attempt.advance(|progress| progress.phase = Phase::Finished);
     fail_here!("after_store");
     let artifact = |(file, WrittenFile { stored, summary }): (&PlannedFile, WrittenFile)| {
-        let (link_id, name) = (Uuid::new_v4(), file_name(&job.report));
+        let link_id = Uuid::new_v4();
         NewArtifact {
             id: file.id,
             format: file.format,
             object_key: file.key.clone(),
-            filename: format!(
-                "{name}-{}.{}{}",
-                snapshot_at.format("%Y-%m-%d"),
-                file.format,
-                about.compression(file.format).suffix()
-            ),
+            filename: names.of(file.format, about.compression(file.format).suffix()),
             bytes: stored.bytes,
             rows: summary.rows,
             sha256: stored.sha256,
@@ -242,13 +246,6 @@ async fn definition(worker: &Worker, job: &Job) -> Result<Arc<ReportDefinition>,
             }
         }
     }
-}
-
-/// Keeps what is safe in a file name everywhere.
-fn file_name(report: &str) -> String {
-    let safe: String =
-        report.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '-' }).collect();
-    if safe.is_empty() { "report".to_owned() } else { safe }
 }
 
 fn panicked(panic: &(dyn std::any::Any + Send)) -> Problem {

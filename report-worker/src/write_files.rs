@@ -20,7 +20,7 @@ use crate::encoder_task::{EncoderInput, EncoderTask};
 use crate::limit_rows::LimitedRows;
 use crate::limits::ReportLimits;
 use crate::memory_budget::MemoryBudget;
-use crate::plan_files::PlannedFile;
+use crate::plan_files::{FileNames, PlannedFile};
 use crate::preview::Preview;
 
 /// Results up to this many rows, and this many bytes of values, are encoded as a whole: a pipeline would cost more.
@@ -38,6 +38,7 @@ pub(crate) struct FilePipeline<'a> {
     pub(crate) preview: &'a Preview,
     pub(crate) about: Arc<About>,
     pub(crate) files: &'a [PlannedFile],
+    pub(crate) names: &'a FileNames,
 }
 
 /// A file that is stored, and what is in it.
@@ -128,8 +129,10 @@ impl FilePipeline<'_> {
     }
 
     async fn create(&self, file: &PlannedFile) -> Result<storage::Upload, Problem> {
-        let media_type = file.format.media_type_of(self.about.compression(file.format).suffix());
-        self.storage.create(&file.key, media_type).await.map_err(|error| not_stored(&error))
+        let suffix = self.about.compression(file.format).suffix();
+        let media_type = file.format.media_type_of(suffix);
+        let filename = self.names.of(file.format, suffix);
+        self.storage.create(&file.key, media_type, &filename).await.map_err(|error| not_stored(&error))
     }
 }
 

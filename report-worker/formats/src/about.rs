@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use model::job::{Job, Params};
+use model::locale::Tz;
 use report::{ChartSpec, ColumnSpec, CsvOptions, JsonlOptions, PageSpec, ParamType, ReportDefinition};
 use serde_json::Value;
 use uuid::Uuid;
@@ -27,6 +28,10 @@ pub struct About {
     pub params: Vec<(String, String)>,
     /// How columns are shown.
     pub columns: Vec<ColumnSpec>,
+    /// Whether columns of one name get names of their own.
+    pub unique_names: bool,
+    /// Zone in which points in time are shown where nothing else is said of their column.
+    pub time_zone: Option<Tz>,
     /// How CSV is written.
     pub csv: CsvOptions,
     /// How JSON Lines are written.
@@ -53,6 +58,8 @@ impl About {
             report_version: job.report_version.clone(),
             params: shown(definition, &job.params),
             columns: definition.columns.clone(),
+            unique_names: definition.unique_names,
+            time_zone: definition.time_zone,
             csv: definition.csv,
             jsonl: definition.jsonl,
             page: definition.page,

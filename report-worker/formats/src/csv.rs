@@ -1,16 +1,18 @@
 //! CSV after RFC 4180: UTF-8, CRLF, a header row, quotes only where they are needed; with the definition's options for the
 //! programs that want it otherwise.
 //!
-//! Null is an empty field, empty text is `""`. Spreadsheets run text that looks like a formula, so text that starts with one of
-//! `= + - @`, a tab or a carriage return gets an apostrophe before it. That goes by the column's type: numbers, dates and
-//! times are never touched, negative ones neither. `NaN`, `Infinity` and `-Infinity` stand as such.
+//! Null is an empty field, empty text is `""`. Spreadsheets run text that is a formula, so such text gets an apostrophe before it,
+//! unless the definition keeps it as it is: see [`super::formula`]. That goes by the column's type too: numbers, dates and times are
+//! never touched, negative ones neither. `NaN`, `Infinity` and `-Infinity` stand as such.
 
 use arrow_array::RecordBatch;
 use arrow_schema::Schema;
 use model::problem::Problem;
-use report::CsvOptions;
+use report::{CsvOptions, FormulaText};
+use values::is_measure;
 
 use super::cell::{ColumnCells, bytes_of, cells};
+use super::formula::may_run;
 use super::{FileSummary, Growth, RowWriter};
 
 /// Bytes that are looked at together.
@@ -29,6 +31,8 @@ struct CsvColumn<'a> {
     cells: ColumnCells<'a>,
     /// None of its texts has a byte that asks for quotes.
     clean: bool,
+    /// Its texts are lengths of time or amounts of money: no formulas, whatever they begin with.
+    measure: bool,
 }
 
 impl CsvWriter {
@@ -41,13 +45,13 @@ impl CsvWriter {
     }
 
     /// Writes a text field. `clean`: it is known that no byte within asks for quotes.
-    fn write_text(&self, out: &mut Vec<u8>, text: &str, clean: bool) {
+    fn write_text(&self, out: &mut Vec<u8>, text: &str, clean: bool, measure: bool) {
         let bytes = text.as_bytes();
         let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else {
             out.extend_from_slice(b"\"\"");
             return;
         };
-        let formula = matches!(first, b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r');
+        let formula = !measure && self.options.formulas == FormulaText::Escape && may_run(text);
         // Some readers trim fields, so outer spaces are quoted although the RFC does not ask for it.
         let spaced = first == b' ' || last == b' ';
         if clean && !formula {
@@ -87,7 +91,7 @@ impl CsvWriter {
 
     fn write_cell(&self, out: &mut Vec<u8>, column: &CsvColumn<'_>, row: usize) {
         if let ColumnCells::Text(array) = &column.cells {
-            return self.write_text(out, array.value(row), column.clean);
+            return self.write_text(out, array.value(row), column.clean, column.measure);
         }
         let start = out.len();
         column.cells.write_plain(row, out);
@@ -112,15 +116,16 @@ impl RowWriter for CsvWriter {
             if index > 0 {
                 out.push(self.options.separator);
             }
-            self.write_text(out, field.name(), false);
+            self.write_text(out, field.name(), false, false);
         }
         out.extend_from_slice(b"\r\n");
         Ok(())
     }
 
     fn write(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), Problem> {
-        let known = |cells| CsvColumn { clean: self.is_clean(&cells), cells };
-        let columns: Vec<_> = cells(batch)?.into_iter().map(known).collect();
+        let fields = batch.schema_ref().fields().iter();
+        let known = |(cells, field)| CsvColumn { clean: self.is_clean(&cells), measure: is_measure(field), cells };
+        let columns: Vec<_> = cells(batch)?.into_iter().zip(fields.map(AsRef::as_ref)).map(known).collect();
         for row in 0..batch.num_rows() {
             for (index, column) in columns.iter().enumerate() {
                 if index > 0 {

@@ -2,9 +2,10 @@
 
 use arrow_schema::{DataType, Field};
 use report::ColumnFormat;
+use values::duration::{parse_duration, write_duration};
 use values::number::write_decimal;
 use values::time::{infinite_timestamp, write_date, write_timestamp};
-use values::{declared_digits, is_numeric};
+use values::{declared_digits, is_json, is_numeric};
 
 use super::digits::{DecimalText, plain};
 
@@ -29,6 +30,10 @@ pub(super) enum DisplayFormat {
     Date,
     /// `2024-02-29 12:34:56`, points in time with a `Z`
     Datetime,
+    /// `26:03:04` of a length of time, or of a number of seconds.
+    Duration,
+    /// Text; an address of the web can be followed.
+    Link,
 }
 
 /// What may be shown alike.
@@ -37,6 +42,7 @@ pub(super) enum ValueType {
     Number,
     Day,
     Time,
+    Text,
     Other,
 }
 
@@ -47,6 +53,7 @@ impl ValueType {
             DataType::Utf8 | DataType::Decimal64(..) if is_numeric(field) => Self::Number,
             DataType::Date32 => Self::Day,
             DataType::Timestamp(..) => Self::Time,
+            DataType::Utf8 if !is_json(field) => Self::Text,
             _ => Self::Other,
         }
     }
@@ -65,17 +72,36 @@ impl DisplayFormat {
             }
             (Some(ColumnFormat::Date), ValueType::Time) => Self::Date,
             (Some(ColumnFormat::Datetime), ValueType::Day) => Self::Datetime,
+            (Some(ColumnFormat::Duration), ValueType::Number | ValueType::Text) => Self::Duration,
+            (Some(ColumnFormat::Link), ValueType::Text) => Self::Link,
             (_, ValueType::Day | ValueType::Time) => Self::of_time(kind),
             (_, ValueType::Number) => match declared_digits(field) {
                 Some((_, scale @ 1..=15)) => Self::Number { decimals: u8::try_from(scale).unwrap_or(0) },
                 _ => Self::Plain,
             },
-            (_, ValueType::Other) => Self::Plain,
+            (_, ValueType::Text | ValueType::Other) => Self::Plain,
         }
     }
 
     fn of_time(kind: ValueType) -> Self {
         if kind == ValueType::Day { Self::Date } else { Self::Datetime }
+    }
+
+    /// Returns the place behind the point that a number is rounded to when it is shown. `None`: it is shown whole.
+    pub(super) fn places(&self) -> Option<u8> {
+        match self {
+            Self::Number { decimals } | Self::Currency { decimals, .. } => Some(*decimals),
+            Self::Percent { decimals } => Some(*decimals + 2),
+            Self::Plain | Self::Text | Self::Date | Self::Datetime | Self::Duration | Self::Link => None,
+        }
+    }
+
+    /// Writes a text, which may be a length of time.
+    pub(super) fn write_text(&self, out: &mut Vec<u8>, text: &str) {
+        match parse_duration(text).filter(|_| *self == Self::Duration) {
+            Some(micros) => write_duration(out, micros),
+            None => out.extend_from_slice(text.as_bytes()),
+        }
     }
 
     /// Writes a number given as text. Rounds halves away from zero, as the databases do.
@@ -91,7 +117,13 @@ impl DisplayFormat {
                 }
                 return;
             }
-            Self::Plain | Self::Text | Self::Date | Self::Datetime => {
+            Self::Duration => {
+                return match seconds_to_micros(text) {
+                    Some(micros) => write_duration(out, micros),
+                    None => out.extend_from_slice(text.as_bytes()),
+                };
+            }
+            Self::Plain | Self::Text | Self::Date | Self::Datetime | Self::Link => {
                 out.extend_from_slice(text.as_bytes());
                 return;
             }
@@ -131,6 +163,16 @@ impl DisplayFormat {
             }
         }
     }
+}
+
+/// Turns a number of seconds into microseconds. `None`: it is no number, or beyond 292,000 years.
+pub(super) fn seconds_to_micros(text: &str) -> Option<i64> {
+    let mut out = Vec::new();
+    if !write_rounded(&mut out, text, 6, 0, "") {
+        return None;
+    }
+    out.retain(|byte| !matches!(byte, b',' | b'.'));
+    std::str::from_utf8(&out).ok()?.parse().ok()
 }
 
 /// Writes a mean that has no format, without the digits nobody reads.

@@ -9,6 +9,7 @@ use crate::about::About;
 use crate::buffer::buffered;
 use crate::compress::compressed;
 use crate::row_writer::RowWriter;
+use crate::unique_names::UniqueNames;
 use crate::{csv, jsonl, parquet, pdf, xlsx};
 
 const MIB: usize = 1 << 20;
@@ -38,7 +39,7 @@ pub const fn format_writer(format: Format) -> FormatWriter {
             memory: 4 * MIB,
             begins_at_once: true,
             compression: |about| about.jsonl.compression,
-            new: |about| compressed(Box::new(jsonl::JsonlWriter::default()), about.jsonl.compression),
+            new: |about| compressed(Box::new(jsonl::JsonlWriter::new(about.jsonl.json)), about.jsonl.compression),
         },
         // A row group in memory, and one being written.
         Format::Parquet => FormatWriter {
@@ -54,9 +55,9 @@ pub const fn format_writer(format: Format) -> FormatWriter {
             compression: |_| Compression::None,
             new: |about| buffered(pdf::PdfWriter::new(about)),
         },
-        // The table of shared texts, and the batch from which the columns get their widths.
+        // The table of shared texts, the links of a sheet, and the batch from which the columns get their widths.
         Format::Xlsx => FormatWriter {
-            memory: 12 * MIB,
+            memory: 20 * MIB,
             begins_at_once: false,
             compression: |_| Compression::None,
             new: |about| buffered(xlsx::XlsxWriter::new(about, xlsx::SHEET_ROWS)),
@@ -75,7 +76,8 @@ impl About {
 /// Returns a fresh writer of the format, for a file that says `about` of itself where the format has a place for it.
 #[must_use]
 pub fn writer(format: Format, about: &Arc<About>) -> Box<dyn RowWriter> {
-    (format_writer(format).new)(about)
+    let writer = (format_writer(format).new)(about);
+    if about.unique_names { Box::new(UniqueNames { inner: writer }) } else { writer }
 }
 
 /// Returns a fresh writer of workbooks whose sheets have at most `sheet_rows` rows, where those of the format are too many.

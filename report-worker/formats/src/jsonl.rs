@@ -2,21 +2,43 @@
 //!
 //! Numbers are exact, decimals of any length included; `NaN`, `Infinity` and `-Infinity`, which JSON has no numbers for, are
 //! the strings `"NaN"`, `"Infinity"` and `"-Infinity"`. Dates and times are strings: `2024-02-29`, `2024-02-29T12:00:00` without
-//! zone, `2024-02-29T12:00:00Z` for points in time.
+//! zone, `2024-02-29T12:00:00Z` for points in time. JSON of the source is a string, or what it is where the definition says so.
+
+use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use arrow_schema::Schema;
+use arrow_schema::{Field, Schema};
 use model::problem::Problem;
+use report::JsonText;
+use serde_json::value::RawValue;
+use values::is_json;
 use values::number::{f32_text, f64_text, write_decimal};
 use values::time::{write_date, write_instant, write_timestamp};
 
 use super::cell::{ColumnCells, bytes_of, cells, distinct_names};
 use super::{FileSummary, Growth, RowWriter};
 
-/// Keeps what stands before each value: `{"name":`, then `,"name":`.
-#[derive(Debug, Default)]
+/// Writes JSON Lines as the options say.
+#[derive(Debug)]
 pub(super) struct JsonlWriter {
+    json: JsonText,
+    /// What stands before each value: `{"name":`, then `,"name":`.
     keys: Vec<Vec<u8>>,
+}
+
+impl JsonlWriter {
+    pub(super) fn new(json: JsonText) -> Self {
+        Self { json, keys: Vec::new() }
+    }
+}
+
+/// A column of a batch.
+struct JsonlColumn<'a> {
+    cells: ColumnCells<'a>,
+    /// None of its texts has a byte that must be escaped.
+    clean: bool,
+    /// Its texts are JSON, and stand as such.
+    nested: bool,
 }
 
 impl RowWriter for JsonlWriter {
@@ -33,22 +55,23 @@ impl RowWriter for JsonlWriter {
     }
 
     fn write(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), Problem> {
-        let known = |column| {
-            let clean = is_clean(&column);
-            (column, clean)
+        let known = |(cells, field): (_, &Arc<Field>)| {
+            let nested = self.json == JsonText::Nested && is_json(field);
+            JsonlColumn { clean: !nested && is_clean(&cells), nested, cells }
         };
-        let columns: Vec<_> = cells(batch)?.into_iter().map(known).collect();
+        let columns: Vec<_> = cells(batch)?.into_iter().zip(batch.schema_ref().fields()).map(known).collect();
         for row in 0..batch.num_rows() {
-            for (key, (column, clean)) in self.keys.iter().zip(&columns) {
+            for (key, column) in self.keys.iter().zip(&columns) {
                 out.extend_from_slice(key);
-                if column.is_null(row) {
-                    out.extend_from_slice(b"null");
-                } else if let (ColumnCells::Text(array), true) = (column, clean) {
-                    out.push(b'"');
-                    out.extend_from_slice(array.value(row).as_bytes());
-                    out.push(b'"');
-                } else {
-                    write_cell(out, column, row);
+                match &column.cells {
+                    cells if cells.is_null(row) => out.extend_from_slice(b"null"),
+                    ColumnCells::Text(array) if column.clean => {
+                        out.push(b'"');
+                        out.extend_from_slice(array.value(row).as_bytes());
+                        out.push(b'"');
+                    }
+                    ColumnCells::Text(array) if column.nested => write_json(out, array.value(row)),
+                    cells => write_cell(out, cells, row),
                 }
             }
             out.extend_from_slice(b"}\n");
@@ -101,6 +124,13 @@ fn write_cell(out: &mut Vec<u8>, column: &ColumnCells<'_>, row: usize) {
             out.push(b'"');
         }
     }
+}
+
+/// Writes a JSON document as it is, on one line. What is none stays a string.
+fn write_json(out: &mut Vec<u8>, text: &str) {
+    let Ok(document) = serde_json::from_str::<&RawValue>(text) else { return write_string(out, text) };
+    // Line ends stand between values only: within strings they are escaped.
+    out.extend(document.get().bytes().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));
 }
 
 fn write_integer(out: &mut Vec<u8>, value: impl itoa::Integer) {

@@ -12,13 +12,17 @@ mod display_format;
 mod dry_run;
 mod exact_sum;
 mod format_writers;
+mod formula;
 mod jsonl;
+mod local_time;
 mod parquet;
 mod pdf;
 mod presentation;
 pub mod preview;
 mod row_writer;
 mod total;
+mod unique_names;
+mod web_address;
 mod xlsx;
 
 pub use about::{About, FileSummary};

@@ -11,7 +11,8 @@ use crate::about::FileSummary;
 /// Rules for every implementation:
 /// * Memory does not grow with the number of rows.
 /// * A batch brings its own schema: a column that was `Null` may have got its type while rows come.
-/// * A value is written exactly or not at all: [`model::problem::ProblemKind::UnsupportedColumn`] names the column.
+/// * A value is written exactly or not at all: [`model::problem::ProblemKind::UnsupportedColumn`] names the column. Where a format that
+///   the definition asks for rounds it, it may be the nearest that is shown alike.
 pub trait RowWriter: Send {
     /// Appends what stands before the first row.
     ///

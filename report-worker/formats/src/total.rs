@@ -5,7 +5,8 @@ use std::cmp::Ordering;
 use arrow_array::{Array as _, ArrayRef, RecordBatch, StringArray};
 use arrow_schema::Schema;
 use model::problem::{Problem, ProblemKind};
-use report::ColumnTotal;
+use report::{ColumnFormat, ColumnTotal};
+use values::duration::parse_duration;
 use values::number::{f32_text, f64_text, write_decimal};
 
 use super::About;
@@ -17,6 +18,8 @@ use super::exact_sum::ExactSum;
 #[derive(Debug, Clone)]
 pub(super) struct Totals {
     columns: Vec<Option<RunningTotal>>,
+    /// By column: texts are lengths of time, of which the seconds count.
+    durations: Vec<bool>,
 }
 
 /// A total, as exact as its column.
@@ -53,9 +56,12 @@ impl Totals {
             ColumnTotal::Min => RunningTotal::Extreme(None, Ordering::Less),
             ColumnTotal::Max => RunningTotal::Extreme(None, Ordering::Greater),
         };
-        let fields = schema.fields().iter();
+        let specs = || schema.fields().iter().map(|field| about.column(field.name()));
         Self {
-            columns: fields.map(|field| about.column(field.name()).and_then(|spec| spec.total).map(running)).collect(),
+            columns: specs().map(|spec| spec.and_then(|spec| spec.total).map(running)).collect(),
+            durations: specs()
+                .map(|spec| spec.is_some_and(|spec| spec.format == Some(ColumnFormat::Duration)))
+                .collect(),
         }
     }
 
@@ -78,7 +84,12 @@ impl Totals {
             else {
                 continue;
             };
-            if !running.add(cells, array) {
+            let seconds = match cells {
+                ColumnCells::Text(texts) if self.durations.get(index) == Some(&true) => Some(seconds(texts)),
+                _ => None,
+            };
+            let seconds = seconds.as_ref().map(ColumnCells::Numeric);
+            if !running.add(seconds.as_ref().unwrap_or(cells), array) {
                 let field = batch.schema_ref().field(index);
                 let (name, kind) = (field.name(), field.data_type());
                 let total = running.name();
@@ -157,6 +168,17 @@ fn add_numbers(sum: &mut ExactSum, cells: &ColumnCells<'_>) -> bool {
         _ => return false,
     }
     true
+}
+
+/// Returns the seconds of lengths of time; what is none is not a number.
+fn seconds(texts: &StringArray) -> StringArray {
+    let seconds = |text: &str| {
+        let Some(micros) = parse_duration(text) else { return "NaN".to_owned() };
+        let mut seconds = Vec::new();
+        write_decimal(&mut seconds, micros, 6);
+        String::from_utf8_lossy(&seconds).into_owned()
+    };
+    texts.iter().map(|text| text.map(seconds)).collect()
 }
 
 /// There is no smallest or largest value of this type.

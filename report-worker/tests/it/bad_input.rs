@@ -197,3 +197,17 @@ async fn a_value_of_three_hundred_megabytes_is_refused_where_it_cannot_be_shown(
         assert!(problem.detail.contains("column `t`") && problem.detail.contains("row"), "{problem}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_source_says_of_a_sensitive_value_stays_out_of_the_job() {
+    let (stack, _source) = shop().await;
+    let worker = stack.start_worker().await;
+    let rest = "max_attempts = 1\n[params.pin]\ntype = \"text\"\nsensitive = true\ndefault = \"hunter2\"\n";
+    let id = stack.submit(&report("shop", "select upper(:pin)::int as v", rest)).await;
+    let job = stack.wait_for(id, JobState::Failed).await;
+    let problem = job.error.unwrap();
+    assert_eq!(problem.kind, ProblemKind::QueryFailed);
+    assert!(!problem.detail.to_lowercase().contains("hunter2"), "{problem}");
+    assert!(problem.detail.contains("SQLSTATE 22P02") && problem.detail.contains("withheld"), "{problem}");
+    worker.stop().await;
+}

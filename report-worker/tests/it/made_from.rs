@@ -126,7 +126,8 @@ async fn failure(change: impl FnOnce(Vec<u8>) -> Option<Vec<u8>>) -> (Stack, Job
     let file = stack.file(key).await;
     stack.backends.storage.delete(key).await.unwrap();
     if let Some(file) = change(file) {
-        let mut upload = stack.backends.storage.create(key, Format::Parquet.media_type()).await.unwrap();
+        let mut upload =
+            stack.backends.storage.create(key, Format::Parquet.media_type(), "kept.parquet").await.unwrap();
         upload.write(Bytes::from(file)).await.unwrap();
         upload.finish().await.unwrap();
     }

@@ -1,10 +1,14 @@
 //! How a column of a report is shown where there is something to show: in spreadsheets and in print.
 
+use model::locale::Tz;
+
 /// Presentation of one column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ColumnSpec {
     /// Name in the result.
     pub name: String,
+    /// What the text of the column is, where the source has no type for it.
+    pub kind: Option<ColumnType>,
     /// Heading; the name where absent.
     pub title: Option<String>,
     /// How values are written; by the column's type where absent.
@@ -13,6 +17,8 @@ pub struct ColumnSpec {
     pub total: Option<ColumnTotal>,
     /// Width in characters; found from the values where absent.
     pub width: Option<u16>,
+    /// Zone in which points in time are shown; that of the report where absent.
+    pub time_zone: Option<Tz>,
     /// Where in the cell a value stands; by the column's type where absent.
     pub align: Option<ColumnAlign>,
 }
@@ -43,6 +49,10 @@ pub enum ColumnFormat {
     Date,
     /// `2024-02-29 12:34:56`
     Datetime,
+    /// `26:03:04` of a length of time, or of a number of seconds.
+    Duration,
+    /// An address of the web that can be followed; other text stays text.
+    Link,
 }
 
 impl ColumnFormat {
@@ -53,6 +63,41 @@ impl ColumnFormat {
     #[must_use]
     pub const fn is_number(&self) -> bool {
         matches!(self, Self::Number { .. } | Self::Percent { .. } | Self::Currency { .. })
+    }
+
+    /// Tells whether values can be added up when they are shown this way.
+    #[must_use]
+    pub const fn has_sum(&self) -> bool {
+        self.is_number() || matches!(self, Self::Duration)
+    }
+}
+
+/// What the text of a column is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnType {
+    /// A day of the calendar.
+    Date,
+    /// A day and a time that nobody said the zone of.
+    Datetime,
+    /// A point in time; in UTC where no offset stands behind it.
+    Timestamp,
+    /// An exact number.
+    Decimal,
+}
+
+impl ColumnType {
+    /// Every type.
+    pub const ALL: [Self; 4] = [Self::Date, Self::Datetime, Self::Timestamp, Self::Decimal];
+
+    /// Returns the name used in the catalogue.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Date => "date",
+            Self::Datetime => "datetime",
+            Self::Timestamp => "timestamp",
+            Self::Decimal => "decimal",
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::ColumnSpec;
 use model::artifact::Format;
 use model::job::Lane;
+use model::locale::Tz;
 
 use super::query::read_query;
 use super::{CsvOptions, Dialect, JsonlOptions, OnLimit, Query};
@@ -49,6 +50,10 @@ pub struct ReportDefinition {
     pub total: TotalRows,
     /// Who may open links to its files.
     pub links: LinkAccess,
+    /// Columns of one name are numbered, so that each has a name of its own.
+    pub unique_names: bool,
+    /// Zone in which spreadsheets and print show points in time; UTC where absent.
+    pub time_zone: Option<Tz>,
     /// Query with `:name` placeholders.
     pub sql: String,
     /// Whether the rows may differ from one principal of a tenant to the next, by the rules of any database the query may be for.
@@ -73,7 +78,10 @@ impl ReportDefinition {
     /// # Errors
     /// Says what is wrong with the query, or with a parameter in it.
     pub fn query(&self, dialect: Dialect) -> Result<Query, String> {
-        read_query(&self.sql, &self.params, dialect).map_err(|fault| fault.message)
+        read_query(&self.sql, &self.params, dialect).map_err(|faults| {
+            let messages: Vec<String> = faults.into_iter().map(|fault| fault.message).collect();
+            messages.join("; ")
+        })
     }
 }
 

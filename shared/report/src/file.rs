@@ -30,6 +30,9 @@ pub(super) struct DefinitionFile {
     pub(super) total: TotalRows,
     #[serde(default)]
     pub(super) links: LinkAccess,
+    #[serde(default)]
+    pub(super) unique_names: bool,
+    pub(super) time_zone: Option<Spanned<String>>,
     pub(super) sql: Spanned<String>,
     #[serde(default)]
     pub(super) params: BTreeMap<Spanned<String>, ParamFile>,
@@ -88,9 +91,12 @@ pub(super) struct ParamFile {
 #[serde(deny_unknown_fields)]
 pub(super) struct ColumnFile {
     pub(super) name: Spanned<String>,
+    #[serde(rename = "type")]
+    pub(super) kind: Option<Spanned<String>>,
     pub(super) title: Option<String>,
     pub(super) format: Option<Spanned<String>>,
     pub(super) total: Option<Spanned<String>>,
     pub(super) width: Option<Spanned<i64>>,
+    pub(super) time_zone: Option<Spanned<String>>,
     pub(super) align: Option<Spanned<String>>,
 }

@@ -11,18 +11,21 @@ mod parse;
 mod parse_column;
 mod parse_param;
 mod parse_print;
+mod parse_query;
 mod query;
 mod schema;
+mod unique_names;
 mod validate;
 
-pub use column::{ColumnAlign, ColumnFormat, ColumnSpec, ColumnTotal};
+pub use column::{ColumnAlign, ColumnFormat, ColumnSpec, ColumnTotal, ColumnType};
 pub use definition::*;
 pub use demo::DEMO_CATALOGUE;
 pub use fingerprint::fingerprint;
-pub use output::{Compression, CsvOptions, JsonlOptions, OnLimit};
-pub use parse::{parse_definition, parse_definition_for};
+pub use output::{Compression, CsvOptions, FormulaText, JsonText, JsonlOptions, OnLimit};
+pub use parse::{check_definition, check_definition_for, parse_definition};
 pub use query::{Dialect, ListPlace, Placeholder, Query};
 pub use schema::params_schema;
+pub use unique_names::unique_names;
 pub use validate::validate_params;
 
 /// Placeholders whose values come from the caller's credentials and from nowhere else.

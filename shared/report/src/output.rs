@@ -5,7 +5,7 @@ use std::str::FromStr as _;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::parse::ParseError;
+use super::parse::{ParseError, ParseErrors, one_of};
 use model::artifact::Format;
 use model::job::UnknownName;
 
@@ -55,6 +55,20 @@ impl std::str::FromStr for Compression {
     }
 }
 
+/// What becomes of text in CSV that a spreadsheet would run as a formula.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FormulaText {
+    /// It gets an apostrophe before it.
+    #[default]
+    Escape,
+    /// It stays as it is, for programs that read the file.
+    Keep,
+}
+
+impl FormulaText {
+    const ALL: [(&'static str, Self); 2] = [("escape", Self::Escape), ("keep", Self::Keep)];
+}
+
 /// `[csv]`: what differs between the programs that open CSV.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CsvOptions {
@@ -66,19 +80,44 @@ pub struct CsvOptions {
     pub bom: bool,
     /// Whether numbers have a comma before their decimals; never together with `,` between fields.
     pub decimal_comma: bool,
+    /// What becomes of text that a spreadsheet would run.
+    pub formulas: FormulaText,
     /// How the file is compressed.
     pub compression: Compression,
 }
 
 impl Default for CsvOptions {
     fn default() -> Self {
-        Self { separator: b',', header: true, bom: false, decimal_comma: false, compression: Compression::None }
+        Self {
+            separator: b',',
+            header: true,
+            bom: false,
+            decimal_comma: false,
+            formulas: FormulaText::Escape,
+            compression: Compression::None,
+        }
     }
+}
+
+/// How JSON Lines hold the JSON of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum JsonText {
+    /// As a string.
+    #[default]
+    Text,
+    /// As the value that it is.
+    Nested,
+}
+
+impl JsonText {
+    const ALL: [(&'static str, Self); 2] = [("text", Self::Text), ("nested", Self::Nested)];
 }
 
 /// `[jsonl]`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct JsonlOptions {
+    /// How JSON within a row stands.
+    pub json: JsonText,
     /// How the file is compressed.
     pub compression: Compression,
 }
@@ -91,6 +130,7 @@ pub(super) struct CsvFile {
     header: Option<bool>,
     bom: Option<bool>,
     decimal_comma: Option<Spanned<bool>>,
+    formulas: Option<Spanned<String>>,
     compression: Option<Spanned<String>>,
 }
 
@@ -98,35 +138,44 @@ pub(super) struct CsvFile {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct JsonlFile {
+    json: Option<Spanned<String>>,
     compression: Option<Spanned<String>>,
 }
 
 /// Checks `[csv]`.
-pub(super) fn csv(file: Option<Spanned<CsvFile>>, formats: &[Format]) -> Result<CsvOptions, ParseError> {
+pub(super) fn csv(file: Option<Spanned<CsvFile>>, formats: &[Format], faults: &mut ParseErrors) -> CsvOptions {
     let default = CsvOptions::default();
-    let Some(file) = file else { return Ok(default) };
-    offered(&file, Format::Csv, formats)?;
+    let Some(file) = file else { return default };
+    faults.keep(offered(&file, Format::Csv, formats));
     let file = file.into_inner();
-    let separator = file.separator.as_ref().map_or(Ok(default.separator), separator)?;
+    let read = faults.keep(file.separator.as_ref().map(separator).transpose());
+    let (is_known, separator) = (read.is_some() || file.separator.is_none(), read.unwrap_or(default.separator));
     let decimal_comma = file.decimal_comma.as_ref().is_some_and(|wanted| *wanted.get_ref());
-    if let Some(wanted) = file.decimal_comma.filter(|_| decimal_comma && separator == b',') {
+    if let Some(wanted) = file.decimal_comma.filter(|_| decimal_comma && is_known && separator == b',') {
         let message = "`decimal_comma` needs another separator between fields, for example `separator = \";\"`";
-        return Err(ParseError::new(wanted.span(), message));
+        faults.keep::<()>(Err(ParseError::new(wanted.span(), message)));
     }
-    Ok(CsvOptions {
+    let formulas = file.formulas.as_ref().map(|word| one_of("formulas", word, &FormulaText::ALL));
+    CsvOptions {
         separator,
         header: file.header.unwrap_or(default.header),
         bom: file.bom.unwrap_or(default.bom),
         decimal_comma,
-        compression: compression(file.compression.as_ref())?,
-    })
+        formulas: faults.keep(formulas.transpose()).unwrap_or_default(),
+        compression: faults.keep(compression(file.compression.as_ref())),
+    }
 }
 
 /// Checks `[jsonl]`.
-pub(super) fn jsonl(file: Option<Spanned<JsonlFile>>, formats: &[Format]) -> Result<JsonlOptions, ParseError> {
-    let Some(file) = file else { return Ok(JsonlOptions::default()) };
-    offered(&file, Format::Jsonl, formats)?;
-    Ok(JsonlOptions { compression: compression(file.into_inner().compression.as_ref())? })
+pub(super) fn jsonl(file: Option<Spanned<JsonlFile>>, formats: &[Format], faults: &mut ParseErrors) -> JsonlOptions {
+    let Some(file) = file else { return JsonlOptions::default() };
+    faults.keep(offered(&file, Format::Jsonl, formats));
+    let file = file.into_inner();
+    let json = file.json.as_ref().map(|word| one_of("json", word, &JsonText::ALL));
+    JsonlOptions {
+        json: faults.keep(json.transpose()).unwrap_or_default(),
+        compression: faults.keep(compression(file.compression.as_ref())),
+    }
 }
 
 /// Options of a format that is not made would do nothing, which nobody would notice.

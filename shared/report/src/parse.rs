@@ -12,10 +12,11 @@ use super::output;
 use super::parse_column::parse_columns;
 use super::parse_param::parse_params;
 use super::parse_print::{parse_chart, parse_page};
-use super::query::{FaultPlace, QueryFault, read_query};
-use super::{DefinitionFault, Dialect, ParamSpec, ReportDefinition};
+use super::parse_query::parse_query;
+use super::{DefinitionFault, Dialect, ReportDefinition};
 use model::artifact::Format;
 use model::job::Lane;
+use model::locale::{Tz, time_zone};
 use model::units::ByteSize;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -35,60 +36,106 @@ impl ParseError {
     }
 }
 
+/// What is wrong with a file, in the order in which it was found.
+#[derive(Default)]
+pub(super) struct ParseErrors(Vec<ParseError>);
+
+impl ParseErrors {
+    /// Returns the value, or keeps the fault and returns one that stands in for it.
+    pub(super) fn keep<T: Default>(&mut self, read: Result<T, ParseError>) -> T {
+        read.unwrap_or_else(|fault| {
+            self.0.push(fault);
+            T::default()
+        })
+    }
+
+    /// Keeps faults and returns a value that stands in.
+    fn keep_all<T: Default>(&mut self, found: Vec<ParseError>) -> T {
+        self.0.extend(found);
+        T::default()
+    }
+}
+
 /// Reads the text of `<name>.toml`, where nobody can say what kind of database its query is for: it must be good for one of them.
 ///
 /// # Errors
 /// The first fault, with its line and what would be right.
 pub fn parse_definition(name: &str, text: &str) -> Result<ReportDefinition, DefinitionFault> {
-    parse_for_any(name, text, &Dialect::ALL)
+    check_definition(name, text).map_err(|mut faults| faults.swap_remove(0))
+}
+
+/// Reads the text of `<name>.toml` as [`parse_definition`] does.
+///
+/// # Errors
+/// Every fault, at least one, each with its line and what would be right.
+pub fn check_definition(name: &str, text: &str) -> Result<ReportDefinition, Vec<DefinitionFault>> {
+    check_for_any(name, text, &Dialect::ALL)
 }
 
 /// Reads the text of `<name>.toml`, whose query is for a database of this kind.
 ///
 /// # Errors
-/// Those of [`parse_definition`].
-pub fn parse_definition_for(name: &str, text: &str, dialect: Dialect) -> Result<ReportDefinition, DefinitionFault> {
-    parse_for_any(name, text, &[dialect])
+/// Those of [`check_definition`].
+pub fn check_definition_for(
+    name: &str,
+    text: &str,
+    dialect: Dialect,
+) -> Result<ReportDefinition, Vec<DefinitionFault>> {
+    check_for_any(name, text, &[dialect])
 }
 
-fn parse_for_any(name: &str, text: &str, dialects: &[Dialect]) -> Result<ReportDefinition, DefinitionFault> {
-    parse(name, text, dialects).map_err(|fault| {
+fn check_for_any(name: &str, text: &str, dialects: &[Dialect]) -> Result<ReportDefinition, Vec<DefinitionFault>> {
+    let mut faults = ParseErrors::default();
+    match parse(name, text, dialects, &mut faults) {
+        Ok(definition) if faults.0.is_empty() => return Ok(definition),
+        Ok(_) => {}
+        Err(fault) => faults.0.push(fault),
+    }
+    let told = |fault: ParseError| {
         let before = text.as_bytes().get(..fault.at.start).unwrap_or_default();
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
         DefinitionFault { file: format!("{name}.toml"), line, message: fault.message }
-    })
+    };
+    Err(faults.0.into_iter().map(told).collect())
 }
 
-fn parse(name: &str, text: &str, dialects: &[Dialect]) -> Result<ReportDefinition, ParseError> {
+/// Reads what there is. Where faults were kept, the definition is none to be used.
+fn parse(
+    name: &str,
+    text: &str,
+    dialects: &[Dialect],
+    faults: &mut ParseErrors,
+) -> Result<ReportDefinition, ParseError> {
     check_name(name)?;
     let file: DefinitionFile = toml::from_str(text).map_err(|error| {
         let message = error.message().lines().next().unwrap_or("cannot be read").to_owned();
         ParseError::new(error.span().unwrap_or(0..0), message)
     })?;
-    let title = not_blank(&file.title, "title")?;
-    let source = not_blank(&file.source, "source")?;
-    let lane = file.lane.as_ref().map_or(Ok(Lane::Interactive), lane)?;
-    let formats = file.formats.as_ref().map_or(Ok(vec![Format::Csv]), formats)?;
-    let timeout = duration(file.timeout.as_ref(), DAY)?.unwrap_or(DEFAULT_TIMEOUT);
-    let retention = duration(file.retention.as_ref(), 3650 * DAY)?.unwrap_or(30 * DAY);
-    let reuse = duration(file.reuse.as_ref(), 365 * DAY)?;
-    let max_attempts = whole("max_attempts", file.max_attempts.as_ref(), 1..=MAX_ATTEMPTS)?.unwrap_or(DEFAULT_ATTEMPTS);
-    let max_rows = whole("max_rows", file.max_rows.as_ref(), 1..=i64::MAX)?;
-    let max_bytes = file.max_bytes.as_ref().map(size).transpose()?;
-    let (param_places, params): (Vec<_>, Vec<_>) = parse_params(file.params)?.into_iter().unzip();
-    let reads_principal = check_query(&file.sql, &params, dialects).map_err(|fault| {
-        let place = match fault.place {
-            FaultPlace::Query => file.sql.span(),
-            FaultPlace::Byte(at) => place_in_file(&file.sql, at, text),
-            FaultPlace::Param(index) => param_places.get(index).cloned().unwrap_or_else(|| file.sql.span()),
-        };
-        ParseError::new(place, fault.message)
-    })?;
-    let columns = parse_columns(file.columns)?;
-    let csv = output::csv(file.csv, &formats)?;
-    let jsonl = output::jsonl(file.jsonl, &formats)?;
-    let page = parse_page(&file.pdf)?;
-    let chart = file.chart.as_ref().map(parse_chart).transpose()?;
+    let title = faults.keep(not_blank(&file.title, "title"));
+    let source = faults.keep(not_blank(&file.source, "source"));
+    let lane = faults.keep(file.lane.as_ref().map(lane).transpose()).unwrap_or(Lane::Interactive);
+    let formats = faults.keep(file.formats.as_ref().map(formats).transpose()).unwrap_or_else(|| vec![Format::Csv]);
+    let timeout = faults.keep(duration(file.timeout.as_ref(), DAY)).unwrap_or(DEFAULT_TIMEOUT);
+    let retention = faults.keep(duration(file.retention.as_ref(), 3650 * DAY)).unwrap_or(30 * DAY);
+    let reuse = faults.keep(duration(file.reuse.as_ref(), 365 * DAY));
+    let max_attempts = faults.keep(whole("max_attempts", file.max_attempts.as_ref(), 1..=MAX_ATTEMPTS));
+    let max_attempts = max_attempts.unwrap_or(DEFAULT_ATTEMPTS);
+    let max_rows = faults.keep(whole("max_rows", file.max_rows.as_ref(), 1..=i64::MAX));
+    let max_bytes = faults.keep(file.max_bytes.as_ref().map(size).transpose());
+    let (params, reads_principal) = match parse_params(file.params) {
+        Ok(params) => {
+            let (places, params): (Vec<_>, Vec<_>) = params.into_iter().unzip();
+            let reads_principal = parse_query(&file.sql, &params, &places, dialects, text);
+            (params, reads_principal.unwrap_or_else(|found| faults.keep_all(found)))
+        }
+        Err(fault) => (faults.keep(Err(fault)), false),
+    };
+    let time_zone = faults.keep(file.time_zone.as_ref().map(zone).transpose());
+    let columns = parse_columns(file.columns, faults);
+    let csv = output::csv(file.csv, &formats, faults);
+    let jsonl = output::jsonl(file.jsonl, &formats, faults);
+    let page = faults.keep(parse_page(&file.pdf));
+    let chart = faults.keep(file.chart.as_ref().map(parse_chart).transpose());
     Ok(ReportDefinition {
         name: name.to_owned(),
         version: format!("sha256:{}", hex::encode(Sha256::digest(text.as_bytes()))),
@@ -107,6 +154,8 @@ fn parse(name: &str, text: &str, dialects: &[Dialect]) -> Result<ReportDefinitio
         on_limit: file.on_limit,
         total: file.total,
         links: file.links,
+        unique_names: file.unique_names,
+        time_zone,
         sql: file.sql.into_inner(),
         reads_principal,
         params,
@@ -135,10 +184,29 @@ pub(super) fn not_blank(value: &Spanned<String>, what: &str) -> Result<String, P
     Ok(trimmed.to_owned())
 }
 
+/// Finds the value of a key that takes one of a few words.
+pub(super) fn one_of<T: Copy>(key: &str, name: &Spanned<String>, choices: &[(&str, T)]) -> Result<T, ParseError> {
+    let found = choices.iter().find(|(choice, _)| choice == name.get_ref());
+    found.map(|(_, value)| *value).ok_or_else(|| {
+        let known: Vec<String> = choices.iter().map(|(choice, _)| format!("`{choice}`")).collect();
+        let message = format!("`{key}` must be one of {}, not `{}`", known.join(", "), name.get_ref());
+        ParseError::new(name.span(), message)
+    })
+}
+
 fn lane(value: &Spanned<String>) -> Result<Lane, ParseError> {
     Lane::from_str(value.get_ref()).map_err(|error| {
         let known = Lane::ALL.map(|lane| format!("`{lane}`")).join(", ");
         ParseError::new(value.span(), format!("{error}; supported: {known}"))
+    })
+}
+
+/// Finds a time zone by its name.
+pub(super) fn zone(value: &Spanned<String>) -> Result<Tz, ParseError> {
+    let name = value.get_ref();
+    time_zone(name).ok_or_else(|| {
+        let message = format!("`{name}` is not an IANA time zone; write for example \"Europe/Berlin\"");
+        ParseError::new(value.span(), message)
     })
 }
 
@@ -199,31 +267,4 @@ fn size(value: &Spanned<String>) -> Result<u64, ParseError> {
         Ok(ByteSize(bytes)) => Ok(bytes),
         Err(message) => Err(ParseError::new(value.span(), message)),
     }
-}
-
-/// Tells whether the query reads the principal. One that is good for one kind of database may be for it; if it is good for none,
-/// the first kind says what is wrong.
-fn check_query(sql: &Spanned<String>, params: &[ParamSpec], dialects: &[Dialect]) -> Result<bool, QueryFault> {
-    let (mut reads_principal, mut is_good, mut first_fault) = (false, false, None);
-    for dialect in dialects {
-        match read_query(sql.get_ref(), params, *dialect) {
-            Ok(query) => {
-                is_good = true;
-                reads_principal |= query.placeholders().iter().any(|name| name == "principal");
-            }
-            Err(fault) => drop(first_fault.get_or_insert(fault)),
-        }
-    }
-    first_fault.filter(|_| !is_good).map_or(Ok(reads_principal), Err)
-}
-
-/// Finds the line of the file that byte `at` of the query stands in. A line break right after the opening quotes is not part of
-/// the query.
-fn place_in_file(sql: &Spanned<String>, at: usize, text: &str) -> Range<usize> {
-    let span = sql.span();
-    let raw = text.get(span.clone()).unwrap_or_default();
-    let opening = ["\"\"\"\r\n", "\"\"\"\n", "'''\r\n", "'''\n"].into_iter().find(|quotes| raw.starts_with(quotes));
-    let lines = sql.get_ref().get(..at).unwrap_or_default().matches('\n').count() + usize::from(opening.is_some());
-    let offset = raw.match_indices('\n').map(|(newline, _)| newline + 1).nth(lines.wrapping_sub(1)).unwrap_or(0);
-    span.start + offset..span.end
 }

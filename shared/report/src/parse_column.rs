@@ -3,8 +3,8 @@
 use toml::Spanned;
 
 use super::file::ColumnFile;
-use super::parse::{ParseError, whole};
-use super::{ColumnAlign, ColumnFormat, ColumnSpec, ColumnTotal};
+use super::parse::{ParseError, ParseErrors, whole, zone};
+use super::{ColumnAlign, ColumnFormat, ColumnSpec, ColumnTotal, ColumnType};
 
 /// Widest column of a spreadsheet, in characters.
 const MAX_WIDTH: i64 = 255;
@@ -14,40 +14,54 @@ const CENTS: u8 = 2;
 const MAX_UNIT: usize = 5;
 
 /// Checks the presentation of columns, each named once.
-pub(super) fn parse_columns(columns: Vec<Spanned<ColumnFile>>) -> Result<Vec<ColumnSpec>, ParseError> {
+pub(super) fn parse_columns(columns: Vec<Spanned<ColumnFile>>, faults: &mut ParseErrors) -> Vec<ColumnSpec> {
     let mut specs: Vec<ColumnSpec> = Vec::with_capacity(columns.len());
     for column in columns {
         let place = column.span();
-        let spec = parse_column(column.into_inner())?;
-        if specs.iter().any(|other| other.name == spec.name) {
-            return Err(ParseError::new(place, format!("[[columns]] names `{}` twice", spec.name)));
+        let spec = parse_column(column.into_inner(), faults);
+        if !spec.name.is_empty() && specs.iter().any(|other| other.name == spec.name) {
+            let twice = ParseError::new(place, format!("[[columns]] names `{}` twice", spec.name));
+            faults.keep::<()>(Err(twice));
         }
         specs.push(spec);
     }
-    Ok(specs)
+    specs
 }
 
-fn parse_column(column: ColumnFile) -> Result<ColumnSpec, ParseError> {
+fn parse_column(column: ColumnFile, faults: &mut ParseErrors) -> ColumnSpec {
     if column.name.get_ref().trim().is_empty() {
-        return Err(ParseError::new(column.name.span(), "a column's `name` must not be empty"));
+        let nameless = ParseError::new(column.name.span(), "a column's `name` must not be empty");
+        faults.keep::<()>(Err(nameless));
     }
-    let format = column.format.as_ref().map(format).transpose()?;
-    let total = column.total.as_ref().map(total).transpose()?;
+    let kind = faults.keep(column.kind.as_ref().map(kind).transpose());
+    let format = faults.keep(column.format.as_ref().map(format).transpose());
+    let total = faults.keep(column.total.as_ref().map(total).transpose());
     if let (Some(total @ (ColumnTotal::Sum | ColumnTotal::Average)), Some(format), Some(place)) =
         (total, &format, &column.total)
-        && !format.is_number()
+        && !format.has_sum()
     {
-        let message = format!("`{}` is of numbers only; a column of another format has `count`", total.as_str());
-        return Err(ParseError::new(place.span(), message));
+        let message =
+            format!("`{}` is of numbers and durations only; a column of another format has `count`", total.as_str());
+        faults.keep::<()>(Err(ParseError::new(place.span(), message)));
     }
-    let width = whole("width", column.width.as_ref(), 1..=MAX_WIDTH)?;
-    Ok(ColumnSpec {
+    let width = faults.keep(whole("width", column.width.as_ref(), 1..=MAX_WIDTH));
+    ColumnSpec {
         name: column.name.into_inner(),
+        kind,
         title: column.title.map(|title| title.trim().to_owned()).filter(|title| !title.is_empty()),
         format,
         total,
         width: width.and_then(|width| u16::try_from(width).ok()),
-        align: column.align.as_ref().map(align).transpose()?,
+        time_zone: faults.keep(column.time_zone.as_ref().map(zone).transpose()),
+        align: faults.keep(column.align.as_ref().map(align).transpose()),
+    }
+}
+
+fn kind(value: &Spanned<String>) -> Result<ColumnType, ParseError> {
+    let text = value.get_ref();
+    ColumnType::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| {
+        let known = ColumnType::ALL.map(|kind| format!("`{}`", kind.as_str())).join(", ");
+        ParseError::new(value.span(), format!("`{text}` is not a type of a column; supported: {known}"))
     })
 }
 
@@ -57,8 +71,8 @@ fn format(value: &Spanned<String>) -> Result<ColumnFormat, ParseError> {
         let most = ColumnFormat::MOST_DECIMALS;
         let message = format!(
             "`{text}` is not a format of a column; supported: `text`, `number:<decimals>`, `percent:<decimals>`, \
-             `currency:<code or symbol>`, `currency:<code or symbol>:<decimals>`, `date`, `datetime`, with 0 to {most} \
-             decimals and a code or symbol of at most {MAX_UNIT} characters"
+             `currency:<code or symbol>`, `currency:<code or symbol>:<decimals>`, `date`, `datetime`, `duration`, `link`, with 0 to \
+             {most} decimals and a code or symbol of at most {MAX_UNIT} characters"
         );
         ParseError::new(value.span(), message)
     })
@@ -70,6 +84,8 @@ fn read_format(text: &str) -> Option<ColumnFormat> {
         ("text", None) => Some(ColumnFormat::Text),
         ("date", None) => Some(ColumnFormat::Date),
         ("datetime", None) => Some(ColumnFormat::Datetime),
+        ("duration", None) => Some(ColumnFormat::Duration),
+        ("link", None) => Some(ColumnFormat::Link),
         ("number", Some(rest)) => decimals(rest).map(|decimals| ColumnFormat::Number { decimals }),
         ("percent", Some(rest)) => decimals(rest).map(|decimals| ColumnFormat::Percent { decimals }),
         ("currency", Some(rest)) => currency(rest),
@@ -83,7 +99,9 @@ fn currency(text: &str) -> Option<ColumnFormat> {
         None => (text, CENTS),
     };
     // What could be taken for a part of the number, or for syntax of a spreadsheet's format, is no unit.
-    let good = |char: char| !char.is_numeric() && !char.is_control() && !" \"\\.,-+;[]%".contains(char);
+    let good = |char: char| {
+        !char.is_numeric() && !char.is_control() && !char.is_whitespace() && !" \"\\.,-+;[]%".contains(char)
+    };
     let length = unit.chars().count();
     let is_unit = (1..=MAX_UNIT).contains(&length) && unit.chars().all(good);
     is_unit.then(|| ColumnFormat::Currency { unit: unit.to_owned(), decimals })

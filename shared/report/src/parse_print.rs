@@ -1,9 +1,7 @@
 //! `[pdf]` and `[chart]` are read and checked: how a report looks on paper.
 
-use toml::Spanned;
-
 use super::file::{ChartFile, PageFile};
-use super::parse::{ParseError, not_blank};
+use super::parse::{ParseError, not_blank, one_of};
 use super::{ChartKind, ChartSpec, Orientation, PageSpec, Paper};
 
 /// More series than this cannot be told apart.
@@ -38,13 +36,4 @@ pub(super) fn parse_chart(file: &ChartFile) -> Result<ChartSpec, ParseError> {
     }
     let title = file.title.as_ref().map(|title| not_blank(title, "title")).transpose()?;
     Ok(ChartSpec { kind, x, y, title })
-}
-
-fn one_of<T: Copy>(key: &str, name: &Spanned<String>, choices: &[(&str, T)]) -> Result<T, ParseError> {
-    let found = choices.iter().find(|(choice, _)| choice == name.get_ref());
-    found.map(|(_, value)| *value).ok_or_else(|| {
-        let known: Vec<String> = choices.iter().map(|(choice, _)| format!("`{choice}`")).collect();
-        let message = format!("`{key}` must be one of {}, not `{}`", known.join(", "), name.get_ref());
-        ParseError::new(name.span(), message)
-    })
 }

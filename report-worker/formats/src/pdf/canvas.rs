@@ -1,6 +1,6 @@
 //! The operators of a page: text, rules and areas. Lengths are points, `y` grows upwards as PDF has it.
 
-use super::fonts::{Fonts, Weight};
+use super::fonts::{Fonts, Weight, is_line_break};
 
 /// A colour as the operands of `rg` and `RG`.
 pub(super) type Colour = &'static str;
@@ -152,10 +152,13 @@ pub(super) fn show_within(fonts: &mut Fonts, style: Style, text: &str, limit: u3
     let own = style.weight as u8;
     let (mut width, mut face) = (0, own);
     for char in text.chars() {
-        if matches!(char, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}') {
+        if is_line_break(char) {
             return None;
         }
         let glyph = fonts.glyph(style.weight, char);
+        if glyph.hidden {
+            continue;
+        }
         width += u32::from(glyph.advance);
         if width > limit {
             return None;

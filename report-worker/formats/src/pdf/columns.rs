@@ -8,6 +8,7 @@ use values::is_numeric;
 use super::document::{PageSheet, SIDE};
 use super::fonts::{Fonts, Weight};
 use crate::About;
+use crate::display_format::DisplayFormat;
 use crate::presentation::Presentation;
 
 /// Sizes of type, the best first.
@@ -28,7 +29,7 @@ const LOOK_AT: usize = 160;
 #[derive(Debug, Clone)]
 pub(super) struct MeasuredColumn {
     pub(super) shown: Presentation,
-    /// Values stand on one line: numbers, dates and times.
+    /// Values stand on one line: numbers, dates, times and lengths of time.
     pub(super) whole: bool,
     /// Width the definition asks for.
     wished: Option<u32>,
@@ -44,7 +45,9 @@ impl MeasuredColumn {
         let figure = fonts.measure(Weight::Regular, "0");
         let columns = schema.fields().iter().map(|field| {
             let shown = Presentation::of(about, field);
-            let text = matches!(field.data_type(), DataType::Utf8) && !is_numeric(field);
+            let text = matches!(field.data_type(), DataType::Utf8)
+                && !is_numeric(field)
+                && shown.show != DisplayFormat::Duration;
             Self {
                 title_width: fonts.measure(Weight::Bold, &shown.title),
                 title_word: widest_word(fonts, Weight::Bold, &shown.title),

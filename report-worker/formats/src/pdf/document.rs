@@ -3,10 +3,10 @@
 use model::problem::{Problem, ProblemKind};
 use report::{Orientation, Paper};
 
-use super::canvas::{Canvas, HAIRLINE, MUTED, Point, Style, clipped, hundredths, number};
+use super::canvas::{Canvas, HAIRLINE, MUTED, Point, Rect, Style, clipped, hundredths, number};
 use super::deflate::Deflater;
 use super::fonts::{Fonts, Weight};
-use super::objects::{FixedObject, Objects};
+use super::objects::{FixedObject, Objects, PageLink};
 
 /// White space around the page.
 pub(super) const SIDE: f32 = 42.0;
@@ -59,6 +59,8 @@ pub(super) struct PdfDocument {
     hairlines: Vec<u8>,
     /// The height at which the next thing goes; it shrinks.
     pub(super) y: f32,
+    /// Places of the page that lead to the web.
+    links: Vec<PageLink>,
     /// Stands at the foot of each page.
     foot: String,
     deflater: Deflater,
@@ -75,6 +77,7 @@ impl PdfDocument {
             canvas: Canvas::default(),
             hairlines: Vec::new(),
             y: sheet.height - TOP,
+            links: Vec::new(),
             foot: String::new(),
             deflater: Deflater::new(),
             content: Vec::new(),
@@ -105,6 +108,11 @@ impl PdfDocument {
         ops.extend_from_slice(b"l\n");
     }
 
+    /// Makes a place of the page lead to the web.
+    pub(super) fn link(&mut self, place: Rect, address: &str) {
+        self.links.push(PageLink { place, address: address.to_owned() });
+    }
+
     /// Writes the page out and opens the next.
     pub(super) fn break_page(&mut self, out: &mut Vec<u8>) -> Result<(), Problem> {
         self.finish_page(out)?;
@@ -124,7 +132,8 @@ impl PdfDocument {
         }
         self.content.append(&mut self.canvas.ops);
         let content = self.deflater.deflate(&self.content).map_err(|error| unfinished(&error))?;
-        self.objects.put_page(content, [self.sheet.width, self.sheet.height], out);
+        self.objects.put_page(content, [self.sheet.width, self.sheet.height], &self.links, out);
+        self.links.clear();
         Ok(())
     }
 

@@ -30,6 +30,8 @@ pub(super) struct Glyph {
     /// 0: not looked up yet.
     pub(super) code: u16,
     pub(super) advance: u16,
+    /// Nothing is drawn, and nothing stands in the file: so it is no gap in a word that is searched for.
+    pub(super) hidden: bool,
 }
 
 /// What the file says of a code.
@@ -101,6 +103,10 @@ impl Fonts {
     }
 
     fn find(&mut self, weight: Weight, char: char) -> Glyph {
+        // Before any face is asked: some have pictures of these, for editors.
+        if is_invisible(char) {
+            return Glyph { face: weight as u8, code: u16::MAX, advance: 0, hidden: true };
+        }
         let own = weight as usize;
         let order = std::iter::once(own).chain(2..self.faces.len());
         // Tabs are spaces here, as in every reader of text.
@@ -110,7 +116,7 @@ impl Fonts {
                 return self.faces[index].code(index, char, glyph, advance);
             }
         }
-        if is_invisible(char) {
+        if is_line_break(char) {
             let space = self.faces[own].draw(' ').map_or(0, |(glyph, _)| glyph);
             return self.faces[own].code(own, char, space, 0);
         }
@@ -152,7 +158,7 @@ impl Face {
     fn code(&mut self, face: usize, text: char, glyph: u16, advance: u16) -> Glyph {
         let face = u8::try_from(face).unwrap_or(0);
         if let Some(known) = self.codes.iter().find(|code| code.text == text) {
-            return Glyph { face, code: known.code, advance: known.advance };
+            return Glyph { face, code: known.code, advance: known.advance, hidden: false };
         }
         let in_subset = if glyph == 0 { 0 } else { self.subset.remap(glyph) };
         let code = if self.file.is_cff() { in_subset } else { self.next_code() };
@@ -160,7 +166,7 @@ impl Face {
         if self.codes.iter().all(|known| known.code != code) {
             self.codes.push(advance_of);
         }
-        Glyph { face, code, advance }
+        Glyph { face, code, advance, hidden: false }
     }
 
     /// Returns the next number whose two bytes mean nothing in a string of a page: no brackets, backslashes, carriage returns.
@@ -179,11 +185,22 @@ impl Face {
 
 /// Characters that are orders to a terminal; fonts draw nothing for them.
 fn is_control(char: char) -> bool {
-    char.is_control() && !is_invisible(char)
+    char.is_control() && !is_line_break(char)
 }
 
-/// Characters that show nothing and may be left undrawn where no face has them.
-fn is_invisible(char: char) -> bool {
-    matches!(char, '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
-        | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
+/// Characters behind which a line has ended.
+pub(super) const fn is_line_break(char: char) -> bool {
+    matches!(char, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
+
+/// Characters that are never seen themselves: joiners, marks of direction, places where a word may be broken, choices between glyphs.
+/// Unicode's `Default_Ignorable_Code_Point`, and what encloses annotations.
+pub(super) const fn is_invisible(char: char) -> bool {
+    matches!(char, SOFT_HYPHEN | '\u{34F}' | '\u{61C}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}' | '\u{180B}'..='\u{180F}'
+        | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}'
+        | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}'
+        | '\u{E0000}'..='\u{E0FFF}')
+}
+
+/// Where it stands a word may be broken, and then it is a hyphen.
+pub(super) const SOFT_HYPHEN: char = '\u{AD}';

@@ -6,7 +6,7 @@ use super::canvas::{HAIRLINE, INK, MUTED, Point, Style};
 use super::document::{PdfDocument, SIDE, name_of};
 use super::fonts::Weight;
 use super::objects::FixedObject;
-use super::wrap::{Wrap, lines};
+use super::wrap::{Wrap, drawn, lines};
 use crate::About;
 
 const TITLE: Style = Style::new(Weight::Bold, 19.0, INK);
@@ -109,7 +109,12 @@ fn count_lines(document: &mut PdfDocument, text: &str, width: f32) -> usize {
 fn write_fact(document: &mut PdfDocument, fact: &Fact<'_>, x: f32, width: f32) {
     let top = document.y - LABEL.size;
     let label = lines(&mut document.fonts, LABEL.weight, fact.label, LABEL.units(width));
-    document.canvas.text(&mut document.fonts, LABEL, Point::new(x, top), label.first().unwrap_or(&""));
+    document.canvas.text(
+        &mut document.fonts,
+        LABEL,
+        Point::new(x, top),
+        label.first().map_or("", |line| line.as_ref()),
+    );
     let value = lines(&mut document.fonts, VALUE.weight, fact.value, VALUE.units(width));
     for (index, line) in value.iter().enumerate() {
         let y = top - 11.0 - index as f32 * VALUE.size * 1.3;
@@ -142,7 +147,7 @@ pub(super) fn write_lines(
         }
         document.y -= style.size * leading;
         let stands = document.y + style.size * (leading - 1.0);
-        document.canvas.text(&mut document.fonts, style, Point::new(SIDE, stands), text.get(line).unwrap_or_default());
+        document.canvas.text(&mut document.fonts, style, Point::new(SIDE, stands), &drawn(text, line));
     }
     Ok(())
 }

@@ -5,12 +5,12 @@ use std::ops::Range;
 
 use model::problem::Problem;
 
-use super::canvas::{FAINT, Style};
+use super::canvas::{ACCENT, FAINT, Style};
 use super::document::PdfDocument;
 use super::fonts::Fonts;
 use super::row::NULL;
 use super::table::{LEADING, PAD, STAND, Table, draw_at};
-use super::wrap::Wrap;
+use super::wrap::{Wrap, drawn};
 
 /// A row of up to this many lines stands on one page.
 const TOGETHER: usize = 12;
@@ -40,6 +40,8 @@ impl Text<'_> {
 struct CellFlow<'a> {
     text: &'a str,
     style: Style,
+    /// Where it leads, if it is a link.
+    address: Option<String>,
     wrap: Wrap<'a>,
     /// Lines that are broken and not yet drawn.
     ready: VecDeque<Range<usize>>,
@@ -53,6 +55,13 @@ impl<'a> CellFlow<'a> {
         if matches!(text, Text::Null) {
             style.colour = FAINT;
         }
+        let address = match text {
+            Text::Borrowed(text) => placed.column.shown.address(text),
+            Text::Null | Text::Made(_) => None,
+        };
+        if address.is_some() {
+            style.colour = ACCENT;
+        }
         if placed.column.whole {
             let width = style.points(fonts.measure(style.weight, words));
             let smaller = (style.size * placed.width / width * 20.0).floor() / 20.0;
@@ -61,7 +70,7 @@ impl<'a> CellFlow<'a> {
             }
         }
         let wrap = Wrap::new(words, style.weight, style.units(placed.width + 0.02));
-        Self { text: words, style, wrap, ready: VecDeque::new() }
+        Self { text: words, style, address, wrap, ready: VecDeque::new() }
     }
 
     /// Breaks further lines until so many are ready, or the text has ended.
@@ -127,7 +136,10 @@ fn draw(table: &Table, document: &mut PdfDocument, flows: &mut [CellFlow<'_>], l
         for index in 0..lines {
             let Some(line) = flow.ready.pop_front() else { break };
             let y = document.y - table.size * (PAD + index as f32 * LEADING + STAND);
-            draw_at(document, flow.style, placed, y, flow.text.get(line).unwrap_or_default());
+            let place = draw_at(document, flow.style, placed, y, &drawn(flow.text, line));
+            if let Some(address) = &flow.address {
+                document.link(place, address);
+            }
         }
     }
 }

@@ -9,6 +9,8 @@ use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
+use pdf_writer::types::{ActionType, AnnotationFlags, AnnotationType};
+use pdf_writer::writers::Annotation;
 use pdf_writer::{Chunk, Finish as _, Name, Ref, Settings, Str};
 
 /// Pages of one node of the page tree.
@@ -57,6 +59,22 @@ impl ObjectIds {
 }
 
 /// The file so far.
+/// A place of a page that leads to the web.
+#[derive(Debug, Clone)]
+pub(super) struct PageLink {
+    pub(super) place: super::canvas::Rect,
+    pub(super) address: String,
+}
+
+impl PageLink {
+    fn write(&self, annotation: &mut Annotation<'_>) {
+        let super::canvas::Rect { x, y, width, height } = self.place;
+        annotation.subtype(AnnotationType::Link).rect(pdf_writer::Rect::new(x, y, x + width, y + height));
+        annotation.border(0.0, 0.0, 0.0, None).flags(AnnotationFlags::PRINT);
+        annotation.action().action_type(ActionType::Uri).uri(Str(self.address.as_bytes()));
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct Objects {
     ids: ObjectIds,
@@ -99,7 +117,7 @@ impl Objects {
     }
 
     /// Writes a page whose content is compressed already.
-    pub(super) fn put_page(&mut self, content: &[u8], size: [f32; 2], out: &mut Vec<u8>) {
+    pub(super) fn put_page(&mut self, content: &[u8], size: [f32; 2], links: &[PageLink], out: &mut Vec<u8>) {
         let page = self.pages;
         let id = self.ids.content(page);
         let mut chunk = chunk();
@@ -111,6 +129,12 @@ impl Objects {
         if page == 0 {
             // Readers that look at the first page only need not climb the tree.
             object.media_box(pdf_writer::Rect::new(0.0, 0.0, size[0], size[1]));
+        }
+        if !links.is_empty() {
+            let mut places = object.insert(Name(b"Annots")).array();
+            for link in links {
+                link.write(&mut places.push().start::<Annotation<'_>>());
+            }
         }
         object.finish();
         self.put_in_order(&chunk, out);

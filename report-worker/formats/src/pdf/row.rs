@@ -19,8 +19,8 @@ pub(super) fn text_of<'a>(
     if cells.is_null(row) {
         return None;
     }
-    if let ColumnCells::Text(array) = cells {
-        return Some(array.value(row));
+    if let Some(text) = presentation.text(cells, row) {
+        return Some(text);
     }
     buffer.clear();
     presentation.write(buffer, cells, row);

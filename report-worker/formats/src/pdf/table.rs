@@ -3,7 +3,7 @@
 use model::problem::Problem;
 use report::ColumnAlign;
 
-use super::canvas::{FAINT, INK, Point, Style, hundredths, number, show_within};
+use super::canvas::{ACCENT, FAINT, INK, Point, Rect, Style, hundredths, number, show_within};
 use super::columns::{Layout, PlacedColumn};
 use super::document::PdfDocument;
 use super::fonts::{Fonts, Weight};
@@ -31,13 +31,15 @@ pub(super) struct Table {
     pub(super) cut: Vec<String>,
     buffer: Vec<u8>,
     row: Vec<u8>,
+    /// Left edges, widths and addresses of the links of `row`.
+    links: Vec<(f32, f32, String)>,
 }
 
 impl Table {
     pub(super) fn new(layout: Layout, fonts: &mut Fonts) -> Self {
         let Layout { size, columns, width, .. } = layout;
-        let mut table =
-            Self { columns, size, width, header: Vec::new(), cut: Vec::new(), buffer: Vec::new(), row: Vec::new() };
+        let (header, cut, buffer, row, links) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut table = Self { columns, size, width, header, cut, buffer, row, links };
         table.break_headings(fonts);
         table
     }
@@ -61,7 +63,8 @@ impl Table {
         for placed in &self.columns {
             let title = &placed.column.shown.title;
             let broken = lines(fonts, Weight::Bold, title, style.units(placed.width + 0.02));
-            let mut heading: Vec<String> = broken.iter().take(HEADER_LINES).map(|line| (*line).to_owned()).collect();
+            let mut heading: Vec<String> =
+                broken.iter().take(HEADER_LINES).map(|line| line.clone().into_owned()).collect();
             if broken.len() > HEADER_LINES {
                 self.cut.push(title.clone());
                 if let Some(last) = heading.last_mut() {
@@ -125,6 +128,9 @@ impl Table {
         document.canvas.push(b"Td ");
         document.canvas.ops.append(&mut self.row);
         document.canvas.push(b"ET\n");
+        for (x, width, address) in self.links.drain(..) {
+            document.link(Rect { x, y: document.y - height, width, height }, &address);
+        }
         document.y -= height;
         document.hairline(self.width);
         Ok(())
@@ -134,16 +140,18 @@ impl Table {
     fn set_line(&mut self, fonts: &mut Fonts, cells: &[ColumnCells<'_>], row: usize) -> bool {
         let style = Style::new(Weight::Regular, self.size, INK);
         self.row.clear();
+        self.links.clear();
         let mut pen = 0;
         for (placed, cells) in self.columns.iter().zip(cells) {
             let text = text_of(&mut self.buffer, cells, row, &placed.column.shown);
             if text == Some("") {
                 continue;
             }
-            let null = text.is_none();
+            let address = text.and_then(|text| placed.column.shown.address(text));
+            let colour = if text.is_none() { Some(FAINT) } else { address.as_ref().map(|_| ACCENT) };
             let start = self.row.len();
-            if null {
-                self.row.extend_from_slice(FAINT.as_bytes());
+            if let Some(colour) = colour {
+                self.row.extend_from_slice(colour.as_bytes());
                 self.row.extend_from_slice(b" rg ");
             }
             // The place follows from the width, which is known when the text is set: it is set first and moved behind.
@@ -155,13 +163,15 @@ impl Table {
                 return false;
             };
             self.row.extend_from_slice(b")Tj ");
-            let x = hundredths(aligned(placed, style.points(width)));
+            let left = aligned(placed, style.points(width));
+            self.links.extend(address.map(|address| (left, style.points(width), address)));
+            let x = hundredths(left);
             let end = self.row.len();
             number(&mut self.row, x - pen);
             self.row.extend_from_slice(b"0 Td");
             let place = self.row.len() - end;
             self.row[moved..].rotate_right(place);
-            if null {
+            if colour.is_some() {
                 self.row.extend_from_slice(INK.as_bytes());
                 self.row.extend_from_slice(b" rg ");
             }
@@ -190,12 +200,12 @@ impl Table {
 
 /// Text of long values is borrowed from the batch: it may be longer than memory is wide.
 fn owned_text<'a>(buffer: &mut Vec<u8>, cells: &ColumnCells<'a>, row: usize, shown: &Presentation) -> Text<'a> {
-    match cells {
-        ColumnCells::Text(array) if !cells.is_null(row) => Text::Borrowed(array.value(row)),
-        _ => match text_of(buffer, cells, row, shown) {
-            Some(text) => Text::Made(text.to_owned()),
-            None => Text::Null,
-        },
+    if let Some(text) = shown.text(cells, row) {
+        return Text::Borrowed(text);
+    }
+    match text_of(buffer, cells, row, shown) {
+        Some(text) => Text::Made(text.to_owned()),
+        None => Text::Null,
     }
 }
 
@@ -210,8 +220,10 @@ pub(super) fn aligned(placed: &PlacedColumn, width: f32) -> f32 {
         }
 }
 
-/// Draws a line of a column.
-pub(super) fn draw_at(document: &mut PdfDocument, style: Style, placed: &PlacedColumn, y: f32, line: &str) {
+/// Draws a line of a column, and returns its place.
+pub(super) fn draw_at(document: &mut PdfDocument, style: Style, placed: &PlacedColumn, y: f32, line: &str) -> Rect {
     let width = style.points(document.fonts.measure(style.weight, line));
-    document.canvas.text(&mut document.fonts, style, Point::new(aligned(placed, width), y), line);
+    let x = aligned(placed, width);
+    document.canvas.text(&mut document.fonts, style, Point::new(x, y), line);
+    Rect { x, y: y - style.size * 0.25, width, height: style.size * LEADING }
 }

@@ -1,10 +1,14 @@
 //! Text is broken into lines: where Unicode allows it, else where the line is full. One line at a time, whatever the length.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use unicode_linebreak::{BreakOpportunity, linebreaks};
 
-use super::fonts::{Fonts, Weight};
+use super::fonts::{Fonts, SOFT_HYPHEN, Weight, is_line_break};
+
+/// What stands where a word was broken.
+const HYPHEN: char = '-';
 
 /// A place where a line may end, and whether it has to.
 type Break = (usize, BreakOpportunity);
@@ -37,12 +41,17 @@ impl<'a> Wrap<'a> {
                     if kind == BreakOpportunity::Mandatory {
                         return Some(self.end_at(start, here));
                     }
-                    allowed = Some(here);
+                    // A word that is broken at a soft hyphen needs room for a hyphen.
+                    let is_soft = rest.get(..offset).is_some_and(|before| before.ends_with(SOFT_HYPHEN));
+                    let hyphen = if is_soft { u32::from(fonts.glyph(self.weight, HYPHEN).advance) } else { 0 };
+                    if width + hyphen <= self.width {
+                        allowed = Some(here);
+                    }
                 }
             }
             if char.is_whitespace() {
                 // White space may stand out over the edge, where nobody sees it.
-                width += if is_break(char) { 0 } else { u32::from(fonts.glyph(self.weight, char).advance) };
+                width += if is_line_break(char) { 0 } else { u32::from(fonts.glyph(self.weight, char).advance) };
                 continue;
             }
             let advance = u32::from(fonts.glyph(self.weight, char).advance);
@@ -61,19 +70,25 @@ impl<'a> Wrap<'a> {
     }
 }
 
-fn is_break(char: char) -> bool {
-    matches!(char, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
+/// Returns what is drawn of a line: behind a word that was broken at a soft hyphen, a hyphen.
+pub(super) fn drawn(text: &str, line: Range<usize>) -> Cow<'_, str> {
+    let (shown, behind) = (text.get(line.clone()).unwrap_or_default(), text.get(line.end..).unwrap_or_default());
+    let goes_on = behind.chars().next().is_some_and(|next| !next.is_whitespace());
+    match shown.strip_suffix(SOFT_HYPHEN).filter(|_| goes_on) {
+        Some(word) => Cow::Owned(format!("{word}{HYPHEN}")),
+        None => Cow::Borrowed(shown),
+    }
 }
 
 /// Breaks a short text into all of its lines; an empty one has one.
-pub(super) fn lines<'a>(fonts: &mut Fonts, weight: Weight, text: &'a str, width: u32) -> Vec<&'a str> {
+pub(super) fn lines<'a>(fonts: &mut Fonts, weight: Weight, text: &'a str, width: u32) -> Vec<Cow<'a, str>> {
     let mut wrap = Wrap::new(text, weight, width);
     let mut lines = Vec::new();
     while let Some(line) = wrap.next(fonts) {
-        lines.push(text.get(line).unwrap_or_default());
+        lines.push(drawn(text, line));
     }
     if lines.is_empty() {
-        lines.push("");
+        lines.push(Cow::Borrowed(""));
     }
     lines
 }

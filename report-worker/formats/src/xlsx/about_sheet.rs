@@ -6,9 +6,8 @@ use report::ColumnAlign;
 use values::number::f64_text;
 
 use super::package::{MAIN, xml};
-use super::sheet::write_cell;
 use super::style::{CellRole, CellStyle, Styles, code};
-use super::text::check_length;
+use super::text::{MOST_UNITS, cut, split_units, write_cell};
 use super::value::serial_time;
 use crate::display_format::DisplayFormat;
 use crate::{About, FileSummary};
@@ -52,14 +51,12 @@ pub(super) fn about_sheet(about: &About, summary: FileSummary, styles: &mut Styl
     page.fact("Report", &about.report);
     page.fact("Version", &about.report_version);
     page.fact("Job", &about.job_id.to_string());
-    page.number(
-        "Snapshot (UTC)",
-        serial_time(about.snapshot_at.timestamp_micros() / 1000 * 1000),
-        &DisplayFormat::Datetime,
-    );
+    if let Some(time) = serial_time(about.snapshot_at.timestamp_micros(), true) {
+        page.number("Snapshot (UTC)", time.serial, &DisplayFormat::Datetime, time.fraction);
+    }
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
     let rows = summary.rows as f64;
-    page.number("Rows", Some(rows), &DisplayFormat::Number { decimals: 0 });
+    page.number("Rows", rows, &DisplayFormat::Number { decimals: 0 }, false);
     if summary.complete {
         page.fact("Complete", "Yes");
     } else {
@@ -75,8 +72,8 @@ pub(super) fn about_sheet(about: &About, summary: FileSummary, styles: &mut Styl
 }
 
 impl AboutSheet<'_> {
-    fn look(&mut self, role: CellRole, show: &DisplayFormat) -> usize {
-        self.styles.number(CellStyle { role, align: ColumnAlign::Left, format: code(show, false) })
+    fn look(&mut self, role: CellRole) -> usize {
+        self.styles.number(CellStyle { role, align: ColumnAlign::Left, format: String::new(), whole: false })
     }
 
     fn start(&mut self, height: usize) {
@@ -90,7 +87,7 @@ impl AboutSheet<'_> {
     }
 
     fn title(&mut self, text: &str) {
-        let look = self.look(CellRole::Title, &DisplayFormat::Plain);
+        let look = self.look(CellRole::Title);
         self.start(2 * LINE);
         write_cell(&mut self.part, "A", self.row, look, text);
         self.end();
@@ -98,23 +95,26 @@ impl AboutSheet<'_> {
 
     /// Writes each line of a text, which runs over the empty cell beside it.
     fn text(&mut self, text: &str) {
-        let look = self.look(CellRole::Note, &DisplayFormat::Plain);
+        let look = self.look(CellRole::Note);
         for line in text.lines() {
-            self.start(LINE);
-            write_cell(&mut self.part, "A", self.row, look, line);
-            self.end();
+            let mut rest = line;
+            loop {
+                let (piece, behind) = split_units(rest, MOST_UNITS);
+                self.start(LINE);
+                write_cell(&mut self.part, "A", self.row, look, piece);
+                self.end();
+                rest = behind;
+                if rest.is_empty() {
+                    break;
+                }
+            }
         }
     }
 
     fn fact(&mut self, label: &str, value: &str) {
-        let (name, fact) =
-            (self.look(CellRole::Label, &DisplayFormat::Plain), self.look(CellRole::Fact, &DisplayFormat::Plain));
+        let (name, fact) = (self.look(CellRole::Label), self.look(CellRole::Fact));
         // A list of thousands of values is longer than a cell takes.
-        let value = if check_length(value, label, 0).is_ok() {
-            value.to_owned()
-        } else {
-            value.chars().take(8000).chain(['…']).collect()
-        };
+        let value = cut(value, MOST_UNITS);
         let lines: usize = value.lines().map(|line| line.chars().count() / usize::from(WIDTHS.1) + 1).sum();
         self.start((lines.clamp(1, 26) * LINE) + 3);
         write_cell(&mut self.part, "A", self.row, name, label);
@@ -123,17 +123,18 @@ impl AboutSheet<'_> {
     }
 
     fn warning(&mut self, label: &str, value: &str) {
-        let (name, warning) =
-            (self.look(CellRole::Label, &DisplayFormat::Plain), self.look(CellRole::Warning, &DisplayFormat::Plain));
+        let (name, warning) = (self.look(CellRole::Label), self.look(CellRole::Warning));
         self.start(LINE + 3);
         write_cell(&mut self.part, "A", self.row, name, label);
         write_cell(&mut self.part, "B", self.row, warning, value);
         self.end();
     }
 
-    fn number(&mut self, label: &str, value: Option<f64>, show: &DisplayFormat) {
-        let Some(value) = value else { return };
-        let (name, fact) = (self.look(CellRole::Label, &DisplayFormat::Plain), self.look(CellRole::Fact, show));
+    /// `fine`: a time with milliseconds.
+    fn number(&mut self, label: &str, value: f64, show: &DisplayFormat, fine: bool) {
+        let (align, format) = (ColumnAlign::Left, code(show, false, fine));
+        let name = self.look(CellRole::Label);
+        let fact = self.styles.number(CellStyle { role: CellRole::Fact, align, format, whole: false });
         self.start(LINE + 3);
         write_cell(&mut self.part, "A", self.row, name, label);
         let number = f64_text(&mut zmij::Buffer::new(), value).to_owned();

@@ -1,12 +1,15 @@
 //! XLSX: an Excel workbook, written from front to back while the rows come.
 //!
 //! Values are typed: numbers, dates, times and booleans are what they are. What a spreadsheet's numbers cannot hold stands as
-//! text, and no digit is lost: numbers of more than 15 digits, `NaN` and `Infinity`, dates before 1900-03-01. Text is text, however
-//! much it looks like a formula. Rows that do not fit a sheet go on in the next one. The last sheet and the properties say what
-//! the file is.
+//! text, and no digit is lost: numbers of more than 15 digits, `NaN` and `Infinity`, dates before 1900-03-01, times finer than a
+//! millisecond. A format that the definition asks for says which digits count: what it does not show may be lost, and the value is
+//! a number. Text is text, however much it looks like a formula. Rows that do not fit a sheet go on in the next one. The last
+//! sheet and the properties say what the file is.
 
 mod about_sheet;
 mod column;
+mod links;
+mod looks;
 mod names;
 mod package;
 mod sheet;
@@ -24,11 +27,12 @@ use arrow_schema::Schema;
 use model::problem::{Problem, ProblemKind};
 
 use self::column::{Column, Row};
+use self::links::Links;
 use self::names::{letters, sheet_name};
 use self::package::Sheet;
+use self::sheet::SheetTail;
 use self::strings::Strings;
 use self::style::{CellRole, Styles};
-use self::text::check_length;
 use self::zip::Zip;
 use super::cell::cells;
 use super::dry_run::DryRun;
@@ -57,6 +61,8 @@ pub(super) struct XlsxWriter {
     zip: Zip,
     styles: Styles,
     strings: Strings,
+    /// Of the sheet.
+    links: Links,
     totals: Option<Totals>,
     columns: Vec<Column>,
     widths: Vec<usize>,
@@ -79,6 +85,7 @@ impl XlsxWriter {
             zip: Zip::new(LEVEL),
             styles: Styles::default(),
             strings: Strings::default(),
+            links: Links::default(),
             totals: None,
             columns: Vec::new(),
             widths: Vec::new(),
@@ -128,9 +135,16 @@ impl XlsxWriter {
 
     fn close_sheet(&mut self, out: &mut Vec<u8>) -> Result<(), Problem> {
         let rows = self.sheets.last().map_or(0, |sheet| sheet.rows);
-        sheet::write_tail(&mut self.xml, &self.about, &self.columns, &self.widths, rows);
+        let links = std::mem::take(&mut self.links);
+        let tail = SheetTail { widths: &self.widths, links: &links, rows };
+        sheet::write_tail(&mut self.xml, &self.about, &self.columns, &tail);
         self.compress(out)?;
-        self.zip.end(out)
+        self.zip.end(out)?;
+        let number = self.sheets.len();
+        match links.part() {
+            Some(part) => self.zip.part(&format!("xl/worksheets/_rels/sheet{number}.xml.rels"), &part, out),
+            None => Ok(()),
+        }
     }
 
     fn compress(&mut self, out: &mut Vec<u8>) -> Result<(), Problem> {
@@ -156,7 +170,13 @@ impl XlsxWriter {
             self.xml.extend_from_slice(b"<row r=\"");
             self.xml.extend_from_slice(number);
             self.xml.extend_from_slice(b"\">");
-            let mut row = Row { xml: &mut self.xml, strings: &mut self.strings, number, of_result: self.rows };
+            let mut row = Row {
+                xml: &mut self.xml,
+                strings: &mut self.strings,
+                links: &mut self.links,
+                number,
+                of_result: self.rows,
+            };
             for (column, cells) in self.columns.iter_mut().zip(&cells) {
                 column.write(&mut row, cells, at)?;
             }
@@ -196,6 +216,7 @@ impl DryRun for XlsxWriter {
             zip: self.zip.dry_run(LEVEL),
             styles: self.styles.clone(),
             strings: self.strings.clone(),
+            links: self.links.clone(),
             totals: self.totals.clone(),
             columns: self.columns.clone(),
             widths: self.widths.clone(),
@@ -219,9 +240,6 @@ impl RowWriter for XlsxWriter {
             ));
         }
         self.describe_columns(schema);
-        for column in &self.columns {
-            check_length(&column.presentation.title, &column.name, 0)?;
-        }
         self.totals = Some(Totals::new(&self.about, schema));
         self.zip.part("_rels/.rels", &package::root(), out)?;
         self.zip.part("docProps/app.xml", &package::application(), out)

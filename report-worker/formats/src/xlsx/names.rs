@@ -5,8 +5,7 @@ const MOST: usize = 31;
 
 /// Makes the name of sheet `number` (from 1) of the rows, from the report's title.
 pub(super) fn sheet_name(title: &str, number: usize) -> String {
-    let clean: String =
-        title.chars().map(|char| if char.is_control() || "[]:*?/\\".contains(char) { ' ' } else { char }).collect();
+    let clean: String = title.chars().map(|char| if is_good(char) { char } else { ' ' }).collect();
     let words = clean.split_whitespace().collect::<Vec<_>>().join(" ");
     let suffix = if number > 1 { format!(" ({number})") } else { String::new() };
     let mut name = String::new();
@@ -20,6 +19,11 @@ pub(super) fn sheet_name(title: &str, number: usize) -> String {
     // Two names are taken: one by us, one by the spreadsheets themselves.
     let taken = name.is_empty() || name.eq_ignore_ascii_case(ABOUT) || name.eq_ignore_ascii_case("history");
     format!("{}{suffix}", if taken { "Report" } else { name })
+}
+
+/// Tells whether a name may have a character: neither one of the syntax of references nor one that XML cannot hold.
+fn is_good(char: char) -> bool {
+    !char.is_control() && !"[]:*?/\\\u{fffe}\u{ffff}".contains(char)
 }
 
 /// Name of the sheet about the report.
@@ -58,6 +62,7 @@ mod tests {
         assert_eq!(sheet_name("Pricing summary", 2), "Pricing summary (2)");
         assert_eq!(sheet_name("In/out: [all]?", 1), "In out all");
         assert_eq!(sheet_name("'quoted'", 1), "quoted");
+        assert_eq!(sheet_name("\u{fffe}A\u{ffff}B", 1), "A B");
         assert_eq!(sheet_name("***", 1), "Report");
         assert_eq!(sheet_name("about", 3), "Report (3)");
         let long = sheet_name("A title that is far longer than any sheet's name", 12);

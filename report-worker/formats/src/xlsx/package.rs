@@ -5,12 +5,12 @@ use std::io::Write as _;
 use chrono::SecondsFormat;
 
 use super::names::{ABOUT, quoted};
-use super::text::{write_attribute, write_text};
+use super::text::{cut, write_attribute, write_text};
 use crate::{About, FileSummary};
 
 pub(super) const MAIN: &str = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
-const OFFICE: &str = "http://schemas.openxmlformats.org/officeDocument/2006";
-const PACKAGE: &str = "http://schemas.openxmlformats.org/package/2006";
+pub(super) const OFFICE: &str = "http://schemas.openxmlformats.org/officeDocument/2006";
+pub(super) const PACKAGE: &str = "http://schemas.openxmlformats.org/package/2006";
 /// Most characters of a property.
 const MOST_OF_PROPERTY: usize = 255;
 
@@ -163,17 +163,19 @@ pub(super) fn custom_properties(about: &About, summary: FileSummary) -> Vec<u8> 
     let _ = write!(part, "<Properties xmlns=\"{OFFICE}/custom-properties\" xmlns:vt=\"{OFFICE}/docPropsVTypes\">");
     let mut names: Vec<String> = Vec::new();
     let mut property = |name: &str, kind: &str, value: &str| {
-        let mut unique = name.to_owned();
+        let mut unique = cut(name, MOST_OF_PROPERTY).into_owned();
         let mut number = 2;
         while names.iter().any(|known| known.eq_ignore_ascii_case(&unique)) {
-            unique = format!("{name} ({number})");
+            let suffix = format!(" ({number})");
+            unique = format!("{}{suffix}", cut(name, MOST_OF_PROPERTY - suffix.len()));
             number += 1;
         }
         let id = names.len() + 2;
         let _ = write!(part, "<property fmtid=\"{{D5CDD505-2E9C-101B-9397-08002B2CF9AE}}\" pid=\"{id}\" name=\"");
         write_attribute(&mut part, &unique);
         let _ = write!(part, "\"><vt:{kind}>");
-        write_text(&mut part, &short(value));
+        // The sheet about the report has it whole.
+        write_text(&mut part, &cut(value, MOST_OF_PROPERTY));
         let _ = write!(part, "</vt:{kind}></property>");
         names.push(unique);
     };
@@ -186,16 +188,8 @@ pub(super) fn custom_properties(about: &About, summary: FileSummary) -> Vec<u8> 
     property("Rows", kind, &summary.rows.to_string());
     property("Complete", "bool", if summary.complete { "true" } else { "false" });
     for (label, value) in &about.params {
-        property(&short(&format!("Parameter: {label}")), "lpwstr", value);
+        property(&format!("Parameter: {label}"), "lpwstr", value);
     }
     part.extend_from_slice(b"</Properties>");
     part
-}
-
-/// Cuts what is too long for a property; the sheet about the report has it whole.
-fn short(value: &str) -> String {
-    if value.chars().count() <= MOST_OF_PROPERTY {
-        return value.to_owned();
-    }
-    value.chars().take(MOST_OF_PROPERTY - 1).chain(['…']).collect()
 }

@@ -6,12 +6,14 @@ use report::{ColumnAlign, ColumnTotal};
 use values::number::f64_text;
 
 use super::column::Column;
+use super::links::Links;
 use super::names::quoted;
 use super::package::{MAIN, Sheet, xml};
 use super::style::{CellRole, CellStyle, Styles};
-use super::text::{has_outer_space, write_text};
-use super::value::{is_exact, serial_day, serial_time};
+use super::text::{cut, write_cell, write_text};
+use super::value::{SerialTime, serial_day, serial_time};
 use crate::About;
+use crate::display_format::DisplayFormat;
 use crate::total::{TotalValue, Totals};
 
 /// Sheets that one formula may name.
@@ -42,22 +44,14 @@ pub(super) fn write_head(part: &mut Vec<u8>, columns: &[Column], widths: &[usize
     }
     part.extend_from_slice(b"</cols><sheetData><row r=\"1\" ht=\"21\" customHeight=\"1\">");
     for column in columns {
-        write_cell(part, &column.letters, 1, column.head, &column.presentation.title);
+        write_cell(part, &column.letters, 1, column.looks.head, &column.presentation.title);
     }
     part.extend_from_slice(b"</row>");
 }
 
-/// Writes a cell of text.
-pub(super) fn write_cell(part: &mut Vec<u8>, letters: &str, row: u32, look: usize, text: &str) {
-    let space = if has_outer_space(text) { " xml:space=\"preserve\"" } else { "" };
-    let _ = write!(part, "<c r=\"{letters}{row}\" s=\"{look}\" t=\"inlineStr\"><is><t{space}>");
-    write_text(part, text);
-    part.extend_from_slice(b"</t></is></c>");
-}
-
 /// Writes a row of one remark.
 pub(super) fn write_remark(part: &mut Vec<u8>, row: u32, styles: &mut Styles, role: CellRole, text: &str) {
-    let look = styles.number(CellStyle { role, align: ColumnAlign::Left, format: String::new() });
+    let look = styles.number(CellStyle { role, align: ColumnAlign::Left, format: String::new(), whole: false });
     let _ = write!(part, "<row r=\"{row}\">");
     write_cell(part, "A", row, look, text);
     part.extend_from_slice(b"</row>");
@@ -67,7 +61,7 @@ pub(super) fn write_remark(part: &mut Vec<u8>, row: u32, styles: &mut Styles, ro
 pub(super) fn write_totals(part: &mut Vec<u8>, row: u32, columns: &[Column], totals: &Totals, sheets: &[Sheet]) {
     let _ = write!(part, "<row r=\"{row}\" ht=\"18\" customHeight=\"1\">");
     for (index, column) in columns.iter().enumerate() {
-        let (letters, look) = (&column.letters, column.total);
+        let (letters, look) = (&column.letters, column.looks.total);
         match (column.presentation.total, totals.value(index)) {
             (Some(total), Some(value)) => write_total(part, row, column, Total { kind: total, value: &value }, sheets),
             // What a row of numbers is, stands before them.
@@ -86,10 +80,10 @@ struct Total<'a> {
 }
 
 fn write_total(part: &mut Vec<u8>, row: u32, column: &Column, total: Total<'_>, sheets: &[Sheet]) {
-    let (letters, look) = (&column.letters, column.total);
+    let letters = &column.letters;
     let Total { kind, value } = total;
-    match cached(column, kind, value) {
-        Some(number) => {
+    match cached(column, value) {
+        Some(Cached { number, look }) => {
             let _ = write!(part, "<c r=\"{letters}{row}\" s=\"{look}\">");
             // A formula sees numbers only. Where some stand as text it would be wrong.
             if (column.texts == 0 || kind == ColumnTotal::Count) && sheets.len() <= MOST_OF_FORMULA {
@@ -101,28 +95,45 @@ fn write_total(part: &mut Vec<u8>, row: u32, column: &Column, total: Total<'_>, 
         }
         None => {
             let mut text = Vec::new();
-            match value {
-                TotalValue::Number(number) => text.extend_from_slice(number.as_bytes()),
-                other => column.presentation.write_total(&mut text, other),
-            }
-            write_cell(part, letters, row, look, &String::from_utf8_lossy(&text));
+            write_total_text(&mut text, column, value);
+            write_cell(part, letters, row, column.looks.text_total, &String::from_utf8_lossy(&text));
         }
     }
 }
 
-/// Returns a total as a number. `None`: a spreadsheet has no number that is exactly that.
-fn cached(column: &Column, kind: ColumnTotal, value: &TotalValue) -> Option<String> {
+/// Writes what the cell of a total shows.
+pub(super) fn write_total_text(out: &mut Vec<u8>, column: &Column, value: &TotalValue) {
+    let is_duration = column.presentation.show == DisplayFormat::Duration;
     match value {
-        // Means have no last digit, and columns of floats are not exact: the nearest number is all there is to say.
-        TotalValue::Number(text) if kind == ColumnTotal::Average || column.kind.is_floating() => {
-            let number: f64 = text.parse().ok()?;
-            number.is_finite().then(|| f64_text(&mut zmij::Buffer::new(), number).to_owned())
+        TotalValue::Number(number) if !is_duration && cached(column, value).is_none() => {
+            out.extend_from_slice(number.as_bytes());
         }
+        other => column.presentation.write_total(out, other),
+    }
+}
+
+/// A total that is a number, and the number of its look.
+struct Cached {
+    number: String,
+    look: usize,
+}
+
+/// Returns a total as a number. `None`: a spreadsheet has no number that is that.
+fn cached(column: &Column, value: &TotalValue) -> Option<Cached> {
+    let plain = |number: String| Cached { number, look: column.looks.total };
+    let of_time = |time: SerialTime| Cached {
+        number: f64_text(&mut zmij::Buffer::new(), time.serial).to_owned(),
+        look: if time.fraction { column.looks.fine_total } else { column.looks.total },
+    };
+    match value {
         TotalValue::Text(_) => None,
-        TotalValue::Number(text) => is_exact(text).then(|| text.clone()),
-        TotalValue::Date(days) => serial_day(*days).map(|serial| serial.to_string()),
-        TotalValue::Timestamp(micros) | TotalValue::Instant(micros) => {
-            serial_time(*micros).map(|serial| f64_text(&mut zmij::Buffer::new(), serial).to_owned())
+        TotalValue::Number(text) => {
+            column.total_duration(text).map(of_time).or_else(|| column.total_number(text).map(plain))
+        }
+        TotalValue::Date(days) => serial_day(*days).map(|serial| plain(serial.to_string())),
+        TotalValue::Timestamp(micros) => serial_time(*micros, column.presentation.asked).map(of_time),
+        TotalValue::Instant(micros) => {
+            serial_time(column.presentation.clock(*micros), column.presentation.asked).map(of_time)
         }
     }
 }
@@ -143,13 +154,23 @@ fn formula(letters: &str, kind: ColumnTotal, sheets: &[Sheet]) -> String {
     format!("SUBTOTAL({function},{})", ranges.collect::<Vec<_>>().join(","))
 }
 
+/// What is known of a sheet when its last row is written.
+pub(super) struct SheetTail<'a> {
+    pub(super) widths: &'a [usize],
+    pub(super) links: &'a Links,
+    /// Rows of the result on it.
+    pub(super) rows: u32,
+}
+
 /// Writes what stands behind the last row.
-pub(super) fn write_tail(part: &mut Vec<u8>, about: &About, columns: &[Column], widths: &[usize], rows: u32) {
+pub(super) fn write_tail(part: &mut Vec<u8>, about: &About, columns: &[Column], tail: &SheetTail<'_>) {
+    let SheetTail { widths, links, rows } = *tail;
     part.extend_from_slice(b"</sheetData>");
     if let Some(last) = columns.last() {
         let letters = &last.letters;
         let _ = write!(part, "<autoFilter ref=\"A1:{letters}{}\"/>", rows + 1);
     }
+    links.write(part);
     let orientation = if widths.iter().sum::<usize>() > UPRIGHT { "landscape" } else { "portrait" };
     let _ = write!(
         part,
@@ -158,8 +179,7 @@ pub(super) fn write_tail(part: &mut Vec<u8>, about: &About, columns: &[Column], 
     );
     // An ampersand starts a command there.
     write_text(part, "&L&\"-,Bold\"");
-    let title: String = about.title.chars().take(MOST_OF_HEADER).collect();
-    write_text(part, &title.replace('&', "&&"));
+    write_text(part, &cut(&about.title, MOST_OF_HEADER).replace('&', "&&"));
     part.extend_from_slice(b"</oddHeader><oddFooter>");
     // A space ends the size of the letters, a digit would belong to it.
     let snapshot = about.snapshot_at.format("%Y-%m-%d %H:%M:%SZ");

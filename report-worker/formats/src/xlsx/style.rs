@@ -30,6 +30,8 @@ pub(super) enum CellRole {
     Note,
     /// What must not be overlooked.
     Warning,
+    /// A value that leads somewhere.
+    Link,
 }
 
 /// The look of a cell.
@@ -39,6 +41,8 @@ pub(super) struct CellStyle {
     pub(super) align: ColumnAlign,
     /// A format's code; empty for none.
     pub(super) format: String,
+    /// Text that is wider than its cell is shown smaller and not cut.
+    pub(super) whole: bool,
 }
 
 /// The looks in use, each with its number.
@@ -102,35 +106,38 @@ impl CellStyle {
             CellRole::Body | CellRole::Fact => (0, 0, 1),
             CellRole::Note => (5, 0, 0),
             CellRole::Warning => (6, 0, 0),
+            CellRole::Link => (7, 0, 1),
         };
         let side = self.align != ColumnAlign::Center;
         let more = match self.role {
             // Numbers on the right and text on the left of the next column keep apart.
             CellRole::Head if side => " vertical=\"center\" indent=\"1\"",
-            CellRole::Body | CellRole::Total if side => " indent=\"1\"",
+            CellRole::Body | CellRole::Total | CellRole::Link if side => " indent=\"1\"",
             CellRole::Head => " vertical=\"center\"",
             CellRole::Label => " vertical=\"top\"",
             CellRole::Fact => " vertical=\"top\" wrapText=\"1\"",
             _ => "",
         };
         let align = self.align.as_str();
+        let whole = if self.whole { " shrinkToFit=\"1\"" } else { "" };
         let _ = write!(
             part,
             "<xf numFmtId=\"{format}\" fontId=\"{font}\" fillId=\"{fill}\" borderId=\"{border}\" xfId=\"0\" \
              applyNumberFormat=\"1\" applyFont=\"1\" applyFill=\"1\" applyBorder=\"1\" applyAlignment=\"1\">\
-             <alignment horizontal=\"{align}\"{more}/></xf>"
+             <alignment horizontal=\"{align}\"{more}{whole}/></xf>"
         );
     }
 }
 
-/// Returns the code of a format. `zoned`: its times are points in time.
-pub(super) fn code(show: &DisplayFormat, zoned: bool) -> String {
+/// Returns the code of a format. `zoned`: its times are points in time. `fine`: they are shown with milliseconds.
+pub(super) fn code(show: &DisplayFormat, zoned: bool, fine: bool) -> String {
     let number = |decimals: u8| match decimals {
         0 => "#,##0".to_owned(),
         some => format!("#,##0.{}", "0".repeat(usize::from(some))),
     };
     match show {
-        DisplayFormat::Plain => String::new(),
+        DisplayFormat::Plain | DisplayFormat::Link => String::new(),
+        DisplayFormat::Duration => format!("[h]:mm:ss{}", if fine { ".000" } else { "" }),
         DisplayFormat::Text => "@".to_owned(),
         DisplayFormat::Number { decimals } => number(*decimals),
         DisplayFormat::Percent { decimals } => number(*decimals) + "%",
@@ -140,13 +147,15 @@ pub(super) fn code(show: &DisplayFormat, zoned: bool) -> String {
         }
         DisplayFormat::Currency { unit, before: false, decimals } => format!("{}\\ \"{unit}\"", number(*decimals)),
         DisplayFormat::Date => "yyyy\\-mm\\-dd".to_owned(),
-        DisplayFormat::Datetime if zoned => "yyyy\\-mm\\-dd\\ hh:mm:ss\"Z\"".to_owned(),
-        DisplayFormat::Datetime => "yyyy\\-mm\\-dd\\ hh:mm:ss".to_owned(),
+        DisplayFormat::Datetime => {
+            let (fraction, zone) = (if fine { ".000" } else { "" }, if zoned { "\"Z\"" } else { "" });
+            format!("yyyy\\-mm\\-dd\\ hh:mm:ss{fraction}{zone}")
+        }
     }
 }
 
 /// Fonts, fills and lines, in the order in which [`CellStyle::write`] counts them.
-const PALETTE: &str = "<fonts count=\"7\">\
+const PALETTE: &str = "<fonts count=\"8\">\
     <font><sz val=\"11\"/><color rgb=\"FF1F2937\"/><name val=\"Calibri\"/><family val=\"2\"/></font>\
     <font><b/><sz val=\"11\"/><color rgb=\"FFFFFFFF\"/><name val=\"Calibri\"/><family val=\"2\"/></font>\
     <font><b/><sz val=\"11\"/><color rgb=\"FF12304F\"/><name val=\"Calibri\"/><family val=\"2\"/></font>\
@@ -154,6 +163,7 @@ const PALETTE: &str = "<fonts count=\"7\">\
     <font><sz val=\"11\"/><color rgb=\"FF6B7280\"/><name val=\"Calibri\"/><family val=\"2\"/></font>\
     <font><i/><sz val=\"11\"/><color rgb=\"FF6B7280\"/><name val=\"Calibri\"/><family val=\"2\"/></font>\
     <font><b/><sz val=\"11\"/><color rgb=\"FFB91C1C\"/><name val=\"Calibri\"/><family val=\"2\"/></font>\
+    <font><u/><sz val=\"11\"/><color rgb=\"FF1F5FBF\"/><name val=\"Calibri\"/><family val=\"2\"/></font>\
     </fonts><fills count=\"4\">\
     <fill><patternFill patternType=\"none\"/></fill><fill><patternFill patternType=\"gray125\"/></fill>\
     <fill><patternFill patternType=\"solid\"><fgColor rgb=\"FF12304F\"/><bgColor indexed=\"64\"/></patternFill></fill>\

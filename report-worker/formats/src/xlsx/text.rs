@@ -1,5 +1,8 @@
 //! Text of a cell, in XML.
 
+use std::borrow::Cow;
+use std::io::Write as _;
+
 use model::problem::{Problem, ProblemKind};
 
 /// Most UTF-16 units in one cell.
@@ -57,6 +60,17 @@ pub(super) fn write_text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(&bytes[written..]);
 }
 
+/// Writes a cell of a text that is ours or the definition's: what fits no cell is cut. Whatever comes from a row goes another way, which
+/// refuses it: see [`check_length`].
+pub(super) fn write_cell(part: &mut Vec<u8>, letters: &str, row: u32, look: usize, text: &str) {
+    let text = cut(text, MOST_UNITS);
+    let space = if has_outer_space(&text) { " xml:space=\"preserve\"" } else { "" };
+    // Writing into memory cannot fail.
+    let _ = write!(part, "<c r=\"{letters}{row}\" s=\"{look}\" t=\"inlineStr\"><is><t{space}>");
+    write_text(part, &text);
+    part.extend_from_slice(b"</t></is></c>");
+}
+
 /// Writes text as the value of an attribute in double quotes.
 pub(super) fn write_attribute(out: &mut Vec<u8>, text: &str) {
     let start = out.len();
@@ -100,6 +114,28 @@ pub(super) fn check_length(text: &str, column: &str, row: u64) -> Result<(), Pro
     ))
 }
 
+/// Returns as much of a text as has at most so many UTF-16 units, visibly cut where it had more.
+pub(super) fn cut(text: &str, units: usize) -> Cow<'_, str> {
+    if text.len() <= units || text.encode_utf16().nth(units).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let (start, _) = split_units(text, units - 1);
+    Cow::Owned(format!("{start}…"))
+}
+
+/// Splits a text behind the last character with which it has at most so many UTF-16 units.
+pub(super) fn split_units(text: &str, units: usize) -> (&str, &str) {
+    let mut left = units;
+    let end = text.char_indices().find(|(_, char)| match left.checked_sub(char.len_utf16()) {
+        Some(rest) => {
+            left = rest;
+            false
+        }
+        None => true,
+    });
+    text.split_at(end.map_or(text.len(), |(at, _)| at))
+}
+
 /// Tells whether a text would be read as `_xHHHH_`.
 fn is_escape(bytes: &[u8]) -> bool {
     bytes.len() >= 7 && bytes[1] == b'x' && bytes[6] == b'_' && bytes[2..6].iter().all(u8::is_ascii_hexdigit)
@@ -107,7 +143,7 @@ fn is_escape(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{check_length, has_outer_space, write_attribute, write_text};
+    use super::{check_length, cut, has_outer_space, split_units, write_attribute, write_text};
 
     fn written(text: &str) -> String {
         let mut out = Vec::new();
@@ -126,6 +162,17 @@ mod tests {
         write_attribute(&mut out, "say \"<hi>\"\n");
         assert_eq!(out, b"say &quot;&lt;hi&gt;&quot; ");
         assert!(has_outer_space(" a") && has_outer_space("a\nb") && !has_outer_space("a b"));
+    }
+
+    #[test]
+    fn what_is_cut_is_cut_between_characters_and_says_so() {
+        assert_eq!(cut("abcd", 4), "abcd");
+        assert_eq!(cut("abcde", 4), "abc…");
+        assert_eq!(cut("€€€€", 4), "€€€€");
+        assert_eq!(cut("a😀😀", 4), "a😀…");
+        assert_eq!(cut("😀😀", 3), "😀…");
+        assert_eq!(split_units("a😀b", 2), ("a", "😀b"));
+        assert_eq!(split_units("ab", 2), ("ab", ""));
     }
 
     #[test]

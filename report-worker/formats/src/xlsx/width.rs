@@ -5,6 +5,7 @@ use model::problem::Problem;
 use report::ColumnTotal;
 
 use super::column::Column;
+use super::sheet;
 use crate::cell::cells;
 use crate::total::Totals;
 
@@ -41,7 +42,7 @@ pub(super) fn widths(
         if let Some(cells) = values.get(index) {
             for row in 0..rows {
                 text.clear();
-                column.presentation.write(&mut text, cells, row);
+                column.write_shown(&mut text, cells, row);
                 widest = widest.max(extent(&text));
             }
         }
@@ -51,7 +52,7 @@ pub(super) fn widths(
         }
         if let Some(total) = totals.value(index) {
             text.clear();
-            column.presentation.write_total(&mut text, &total);
+            sheet::write_total_text(&mut text, column, &total);
             widest = widest.max(extent(&text) + 1);
         }
         let heading = extent(column.presentation.title.as_bytes()) + BUTTON;

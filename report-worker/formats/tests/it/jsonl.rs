@@ -12,7 +12,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use values::{NUMERIC, VALUE_KIND};
 
-use crate::write::write;
+use crate::write::{about, write, write_about};
 
 fn written(batch: &RecordBatch) -> String {
     String::from_utf8(write(Format::Jsonl, &batch.schema(), std::slice::from_ref(batch)).unwrap()).unwrap()
@@ -70,4 +70,40 @@ fn two_columns_of_one_name_are_refused() {
     let problem = write(Format::Jsonl, &schema, &[]).unwrap_err();
     assert_eq!(problem.kind, ProblemKind::UnsupportedColumn);
     assert!(problem.detail.contains("`a`"));
+}
+
+#[test]
+fn json_is_a_string_or_what_it_is_as_the_definition_says() {
+    let documents =
+        ["{\"b\":1,\n  \"a\":[1.50, null, \"x\\ny\"]}", "null", "\"=1\"", "[]", "12345678901234567890.10", "no json"];
+    let schema = Schema::new(vec![values::json_field("j"), Field::new("t", DataType::Utf8, true)]);
+    let column: ArrayRef = Arc::new(StringArray::from(documents.to_vec()));
+    let batch = RecordBatch::try_new(Arc::new(schema), vec![Arc::clone(&column), column]).unwrap();
+    let definition =
+        "title = \"T\"\nsource = \"s\"\nsql = \"select 1\"\nformats = [\"jsonl\"]\n[jsonl]\njson = \"nested\"\n";
+    let jsonl = report::parse_definition("nested", definition).unwrap().jsonl;
+    let about = Arc::new(formats::About { jsonl, ..formats::About::clone(&about()) });
+    let file = write_about(&about, Format::Jsonl, &batch.schema(), std::slice::from_ref(&batch)).unwrap();
+    let (nested, text) = (String::from_utf8(file).unwrap(), written(&batch));
+    assert_eq!(nested.lines().count(), documents.len(), "a row is a line");
+    for ((nested, text), document) in nested.lines().zip(text.lines()).zip(documents) {
+        let [nested, text] =
+            [nested, text].map(|line| serde_json::from_str::<HashMap<String, Box<RawValue>>>(line).unwrap());
+        assert_eq!(serde_json::from_str::<String>(text["j"].get()).unwrap(), document);
+        assert_eq!(serde_json::from_str::<String>(nested["t"].get()).unwrap(), document, "text is text");
+        let expected = if document == "no json" { "\"no json\"".to_owned() } else { document.replace('\n', " ") };
+        assert_eq!(nested["j"].get(), expected);
+    }
+}
+
+#[test]
+fn columns_of_one_name_are_numbered_where_the_definition_says_so() {
+    let schema = Schema::new(vec![Field::new("id", DataType::Utf8, true), Field::new("id", DataType::Utf8, true)]);
+    let columns: Vec<ArrayRef> = vec![Arc::new(StringArray::from(vec!["a"])), Arc::new(StringArray::from(vec!["b"]))];
+    let batch = RecordBatch::try_new(Arc::new(schema), columns).unwrap();
+    let about = Arc::new(formats::About { unique_names: true, ..formats::About::clone(&about()) });
+    let file = |format| write_about(&about, format, &batch.schema(), std::slice::from_ref(&batch)).unwrap();
+    assert_eq!(file(Format::Jsonl), b"{\"id\":\"a\",\"id_2\":\"b\"}\n");
+    assert_eq!(file(Format::Csv), b"id,id_2\r\na,b\r\n", "in every format alike");
+    assert!(!file(Format::Parquet).is_empty() && !file(Format::Pdf).is_empty());
 }

@@ -4,6 +4,8 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Text,
+    /// Text that nobody wrote: a length of time, an amount of money.
+    Measure,
     /// JSON in the order and with the spaces of `to_json`.
     List,
     Bool,
@@ -111,7 +113,7 @@ pub(super) const COLUMNS: &[Column] = &[
     column("numeric(38, 0)", Kind::Number, &["99999999999999999999999999999999999999", "-1", "123456789012345"]),
     column("numeric(6, -2)", Kind::Number, &["1234567", "0", "-99"]),
     column("cents", Kind::Number, &["1.5", "-12345678.99"]),
-    column("money", Kind::Text, &["12345.67", "-0.01", "0"]),
+    column("money", Kind::Measure, &["12345.67", "-0.01", "0"]),
     column(
         "text",
         Kind::Text,
@@ -189,7 +191,7 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     column(
         "interval",
-        Kind::Text,
+        Kind::Measure,
         &[
             "'0'",
             "'1 year 2 months 3 days 4 hours 5 minutes 6.789 seconds'",

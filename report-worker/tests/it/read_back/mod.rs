@@ -106,7 +106,7 @@ fn tell(at: usize, kind: Kind) -> String {
         Kind::Day => format!("told_day(c{at}), days(c{at})"),
         Kind::Time => format!("told_time(c{at}), micros(c{at})"),
         Kind::Instant => format!("told_instant(c{at}), micros(c{at} at time zone 'UTC')"),
-        Kind::Text | Kind::Number | Kind::Single | Kind::Double => format!("told(c{at}), null"),
+        Kind::Text | Kind::Measure | Kind::Number | Kind::Single | Kind::Double => format!("told(c{at}), null"),
     }
 }
 

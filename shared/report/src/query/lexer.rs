@@ -126,6 +126,10 @@ impl<'a> Lexer<'a> {
         };
         let end = start + 2 + length;
         let code = &self.sql[start + "/*!".len()..end];
+        if code.ends_with('/') {
+            // A server that reads the code sees `/*` there.
+            return Err("a `/` stands before the end of a `/*! … */` comment; put a space between them".to_owned());
+        }
         for lexeme in Lexer::new(self.dialect, code) {
             let lexeme = lexeme?;
             let is_comment = lexeme.kind == LexemeKind::Blank && !code[lexeme.from..lexeme.to].trim().is_empty();

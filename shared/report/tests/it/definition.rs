@@ -4,8 +4,8 @@ use model::artifact::Format;
 use model::job::Lane;
 use proptest::prelude::*;
 use report::{
-    ChartKind, ColumnAlign, ColumnFormat, ColumnTotal, Compression, CsvOptions, JsonlOptions, OnLimit, Orientation,
-    Paper, ParamType, TotalRows, parse_definition,
+    ChartKind, ColumnAlign, ColumnFormat, ColumnTotal, ColumnType, Compression, CsvOptions, FormulaText, JsonText,
+    JsonlOptions, OnLimit, Orientation, Paper, ParamType, TotalRows, parse_definition,
 };
 
 const FULL: &str = r#"
@@ -22,6 +22,8 @@ reuse = "1h"
 max_rows = 1000
 max_bytes = "2MiB"
 total = "exact"
+unique_names = true
+time_zone = "Europe/Berlin"
 sql = """
 select * from t where d <= :until and s in (:segments) and tenant = :tenant"""
 
@@ -44,15 +46,18 @@ title = "Quantity"
 format = "number:2"
 total = "sum"
 width = 14
+time_zone = "America/New_York"
 align = "center"
 
 [csv]
 separator = ";"
 bom = true
 decimal_comma = true
+formulas = "keep"
 compression = "zstd"
 
 [jsonl]
+json = "nested"
 compression = "gzip"
 [pdf]
 page = "Letter"
@@ -79,13 +84,20 @@ fn every_key_of_the_format_is_read() {
     assert_eq!(def.retention, Duration::from_secs(30 * 24 * 3600));
     assert_eq!(def.reuse, Some(Duration::from_secs(3600)));
     assert_eq!((def.max_attempts, def.max_rows, def.max_bytes), (3, Some(1000), Some(2 << 20)));
-    assert_eq!((def.total, def.on_limit), (TotalRows::Exact, OnLimit::Truncate));
+    assert_eq!((def.total, def.on_limit, def.unique_names), (TotalRows::Exact, OnLimit::Truncate, true));
     let zstd = Compression::Zstd;
     assert_eq!(
         def.csv,
-        CsvOptions { separator: b';', header: true, bom: true, decimal_comma: true, compression: zstd }
+        CsvOptions {
+            separator: b';',
+            header: true,
+            bom: true,
+            decimal_comma: true,
+            formulas: FormulaText::Keep,
+            compression: zstd
+        }
     );
-    assert_eq!(def.jsonl, JsonlOptions { compression: Compression::Gzip });
+    assert_eq!(def.jsonl, JsonlOptions { json: JsonText::Nested, compression: Compression::Gzip });
     assert!(def.version.starts_with("sha256:") && def.version.len() == 71);
     let names: Vec<_> = def.params.iter().map(|param| param.name.as_str()).collect();
     assert_eq!(names, ["until", "segments"], "in the order of the file");
@@ -96,6 +108,8 @@ fn every_key_of_the_format_is_read() {
         (column.format.clone(), column.total),
         (Some(ColumnFormat::Number { decimals: 2 }), Some(ColumnTotal::Sum))
     );
+    let zones = [def.time_zone, column.time_zone].map(|zone| zone.unwrap().name());
+    assert_eq!(zones, ["Europe/Berlin", "America/New_York"]);
     assert_eq!((column.width, column.align), (Some(14), Some(ColumnAlign::Center)));
     assert_eq!((def.page.paper, def.page.orientation), (Paper::Letter, Some(Orientation::Landscape)));
     let chart = def.chart.unwrap();
@@ -118,6 +132,7 @@ fn a_format_of_a_column_is_one_of_a_closed_set() {
     assert_eq!(format("currency:EUR"), amount("EUR", 2));
     assert_eq!(format("currency:¥:0"), amount("¥", 0));
     assert_eq!(format("date"), ColumnFormat::Date);
+    assert_eq!((format("duration"), format("link")), (ColumnFormat::Duration, ColumnFormat::Link));
     assert_eq!(format("datetime"), ColumnFormat::Datetime);
 }
 
@@ -141,6 +156,7 @@ fn each_fault_of_a_files_options_names_its_line() {
     let after = |extra: &str| fault(&format!("{SMALL}{extra}"));
     let faults = [
         after("on_limit = \"shrug\"\n"),
+        after("time_zone = \"Berlin\"\n"),
         after("[csv]\nseparator = \"::\"\n"),
         after("[csv]\ndecimal_comma = true\n"),
         after("[csv]\nquote = \"'\"\n"),
@@ -148,6 +164,29 @@ fn each_fault_of_a_files_options_names_its_line() {
         after("[jsonl]\ncompression = \"gzip\"\n"),
     ];
     insta::assert_snapshot!(faults.join("\n"));
+}
+
+#[test]
+fn every_fault_of_a_file_is_told_at_once() {
+    let more = "[[columns]]\nname = \"a\"\nformat = \"number:99\"\nwidth = 0\nalign = \"up\"\n[csv]\nseparator = \"::\"\nformulas = \"run\"\n\
+                [pdf]\npage = \"A9\"\n[params.unused]\ntype = \"date\"\n";
+    let text = format!("lane = \"slow\"\ntimeout = \"0s\"\n{SMALL}{more}");
+    let faults = report::check_definition("small", &text).unwrap_err();
+    let found: Vec<(usize, &str)> =
+        faults.iter().map(|fault| (fault.line, fault.message.split('`').nth(1).unwrap())).collect();
+    let expected = [
+        (1, "slow"),
+        (2, "0s"),
+        (19, "unused"),
+        (11, "number:99"),
+        (12, "width"),
+        (13, "up"),
+        (15, "separator"),
+        (16, "formulas"),
+        (18, "page"),
+    ];
+    assert_eq!(found, expected, "{faults:#?}");
+    assert_eq!(parse_definition("small", &text).unwrap_err(), faults[0]);
 }
 
 /// What is said of columns, pages and charts that cannot be.
@@ -258,6 +297,19 @@ fn every_key_of_a_definition_is_in_the_documentation() {
             assert!(documented.iter().any(|cell| cell.contains(key)), "{key} is not in CATALOGUE.md");
         }
     }
+}
+
+#[test]
+fn a_column_has_a_type_or_it_is_said_which_there_are() {
+    let with = |kind: &str| {
+        parse_definition("small", &format!("{SMALL}[[columns]]\nname = \"x\"\ntype = \"{kind}\"\n"))
+            .map(|definition| definition.columns[0].kind)
+    };
+    for kind in ColumnType::ALL {
+        assert_eq!(with(kind.as_str()).unwrap(), Some(kind));
+    }
+    let fault = with("blob").unwrap_err();
+    assert!(fault.message.contains("`blob`") && fault.message.contains("`date`, `datetime`"), "{fault}");
 }
 
 #[test]

@@ -173,6 +173,7 @@ fn queries_that_cannot_be_one_statement_are_refused_with_the_reason() {
         (Sqlite, "select @day", "`@d` is a parameter of the database"),
         (Mysql, "select 1 ; /*! into outfile 'x' */", "several statements"),
         (Mysql, "select 1 /*! ; */", "only some servers"),
+        (Mysql, "select 1 /*!/*/*! + :a */ */", "put a space between them"),
     ] {
         let error = Query::parse(sql, dialect).unwrap_err();
         assert!(error.contains(reason), "{dialect:?}: {sql:?}: {error}");

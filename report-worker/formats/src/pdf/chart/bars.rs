@@ -22,11 +22,10 @@ pub(super) fn draw_columns(chart: &Chart, canvas: &mut Canvas, fonts: &mut Fonts
     let middle = |index: usize| plot.left + (index as f32 + 0.5) * each;
     let zero = plot.y(&scale, 0.0);
     for (index, point) in chart.points.iter().enumerate() {
-        for (series, value) in point.values.iter().enumerate() {
-            let Some(value) = value else { continue };
+        for series in 0..chart.series.len() {
+            let Some(value) = point.value(series) else { continue };
             let x = middle(index) - filled / 2.0 + series as f32 * width;
-            canvas
-                .fill(colour(series), Rect { x, y: zero, width: width * 0.94, height: plot.y(&scale, *value) - zero });
+            canvas.fill(colour(series), Rect { x, y: zero, width: width * 0.94, height: plot.y(&scale, value) - zero });
         }
     }
     canvas.rule(MUTED, 0.6, Point::new(plot.left, zero), plot.right - plot.left);
@@ -36,7 +35,8 @@ pub(super) fn draw_columns(chart: &Chart, canvas: &mut Canvas, fonts: &mut Fonts
 pub(super) fn draw_bars(chart: &Chart, canvas: &mut Canvas, fonts: &mut Fonts) {
     let (low, high) = chart.range();
     let (low, high) = (low.min(0.0), high.max(0.0));
-    let range = if high > low { high - low } else { 1.0 };
+    // Halved, because from one end of the doubles to the other is more than a double holds.
+    let range = Some(high / 2.0 - low / 2.0).filter(|range| *range > 0.0).unwrap_or(1.0);
     let names = chart.points.iter().map(|point| NAME.points(fonts.measure(NAME.weight, &point.label)));
     let name_width = names.fold(0.0, f32::max).min(chart.width * 0.28);
     // Room for the figures behind the longest bar, and before it where values are negative.
@@ -44,14 +44,14 @@ pub(super) fn draw_bars(chart: &Chart, canvas: &mut Canvas, fonts: &mut Fonts) {
     let left = name_width + 8.0 + if low < 0.0 { figures } else { 0.0 };
     let right = chart.width - figures;
     let each = (chart.height - HEAD) / chart.points.len() as f32;
-    let x_of = |value: f64| left + (right - left) * ((value - low) / range) as f32;
+    let x_of = |value: f64| left + (right - left) * ((value / 2.0 - low / 2.0) / range) as f32;
     let thickness = each * 0.68 / chart.series.len() as f32;
     for (index, point) in chart.points.iter().enumerate() {
         let middle = -HEAD - (index as f32 + 0.5) * each;
         let name = clipped(fonts, NAME, &point.label, name_width);
         canvas.text_right_aligned(fonts, NAME, Point::new(name_width, middle - NAME.size * 0.36), &name);
-        for (series, value) in point.values.iter().enumerate() {
-            let Some(value) = *value else { continue };
+        for series in 0..chart.series.len() {
+            let Some(value) = point.value(series) else { continue };
             let top = middle + each * 0.34 - series as f32 * thickness;
             let (from, to) = (x_of(0.0), x_of(value));
             canvas.fill(

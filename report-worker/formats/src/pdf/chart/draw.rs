@@ -35,19 +35,18 @@ impl Chart {
         let size = [self.width, self.height];
         let title = clipped(fonts, TITLE, &self.title, self.width * 0.6);
         canvas.text(fonts, TITLE, Point::new(0.0, -TITLE.size), &title);
-        if self.too_many || self.points.is_empty() {
-            let reason = if self.too_many {
-                format!("Not drawn: {} has more than {MAX_POINTS} different values.", self.x_title)
-            } else {
-                "There are no rows to draw.".to_owned()
-            };
+        if let Some(reason) = self.reason_for_none() {
             canvas.text(fonts, LABEL, Point::new(0.0, -TITLE.size - 14.0), &reason);
             return size;
         }
         self.draw_legend(canvas, fonts);
-        if self.unplaceable > 0 {
-            let note = format!("{} values are not finite numbers and are not drawn.", self.unplaceable);
-            canvas.text(fonts, LABEL, Point::new(0.0, -self.height), &note);
+        let unplaceable = self.unplaceable();
+        if unplaceable > 0 {
+            let note = match unplaceable {
+                1 => "1 value is no finite number and is not drawn.".to_owned(),
+                some => format!("{some} values are no finite numbers and are not drawn."),
+            };
+            canvas.text(fonts, LABEL, Point::new(0.0, -TITLE.size - 9.0), &note);
         }
         let lying = (self.height - HEAD) / self.points.len() as f32 >= 5.0;
         match self.shape {
@@ -56,6 +55,36 @@ impl Chart {
             Shape::Bars | Shape::Columns => bars::draw_columns(self, canvas, fonts),
         }
         size
+    }
+
+    /// Says why there is no picture, if there is none.
+    fn reason_for_none(&self) -> Option<String> {
+        if self.too_many {
+            return Some(format!("Not drawn: {} has more than {MAX_POINTS} different values.", self.x_title));
+        }
+        if self.points.is_empty() {
+            return Some("There is nothing to draw: there are no rows.".to_owned());
+        }
+        if self.values().next().is_some() {
+            return None;
+        }
+        let names = self.series.join(" and ");
+        Some(match self.unplaceable() {
+            0 => format!("There is nothing to draw: {names} has no values."),
+            _ => format!("There is nothing to draw: no value of {names} is a finite number."),
+        })
+    }
+
+    /// Returns the values that are drawn.
+    fn values(&self) -> impl Iterator<Item = f64> + '_ {
+        let series = 0..self.series.len();
+        self.points.iter().flat_map(move |point| series.clone().filter_map(|series| point.value(series)))
+    }
+
+    /// Counts values, and sums of them, that are beyond every axis.
+    fn unplaceable(&self) -> u64 {
+        let sums = self.points.iter().flat_map(|point| point.values.iter().flatten());
+        self.unplaceable + sums.filter(|sum| !sum.is_finite()).count() as u64
     }
 
     fn draw_legend(&self, canvas: &mut Canvas, fonts: &mut Fonts) {
@@ -74,10 +103,9 @@ impl Chart {
         }
     }
 
-    /// Returns the least and the greatest value.
+    /// Returns the least and the greatest value. There is one: see [`Self::reason_for_none`].
     pub(super) fn range(&self) -> (f64, f64) {
-        let values = self.points.iter().flat_map(|point| point.values.iter().flatten());
-        values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(*value), high.max(*value)))
+        self.values().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)))
     }
 
     /// Draws the lines of the grid with their labels, and returns what they leave.

@@ -19,7 +19,7 @@ pub(super) fn draw_lines(chart: &Chart, canvas: &mut Canvas, fonts: &mut Fonts) 
     let x_of = |index: usize| plot.left + (index as f32 + 0.5) * each;
     for series in (0..chart.series.len()).rev() {
         let at = |index: usize| {
-            chart.points[index].values[series].map(|value| Point::new(x_of(index), plot.y(&scale, value)))
+            chart.points[index].value(series).map(|value| Point::new(x_of(index), plot.y(&scale, value)))
         };
         let places: Vec<Option<Point>> = (0..chart.points.len()).map(at).collect();
         for run in places.split(Option::is_none) {

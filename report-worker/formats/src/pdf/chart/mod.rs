@@ -14,7 +14,7 @@ use report::{ChartKind, ChartSpec};
 use values::is_numeric;
 
 use super::canvas::Style;
-use super::fonts::{Fonts, Weight};
+use super::fonts::{Fonts, Weight, is_line_break};
 use super::row::{NULL, text_of};
 use crate::About;
 use crate::cell::{ColumnCells, cells};
@@ -36,6 +36,13 @@ pub(super) const LABEL: Style = Style::new(Weight::Regular, 6.5, super::canvas::
 struct DataPoint {
     label: String,
     values: Vec<Option<f64>>,
+}
+
+impl DataPoint {
+    /// Returns the value of a series, if an axis has a place for it: a sum may be beyond all numbers.
+    fn value(&self, series: usize) -> Option<f64> {
+        self.values.get(series).copied().flatten().filter(|value| value.is_finite())
+    }
 }
 
 /// How points are drawn.
@@ -88,8 +95,8 @@ impl Chart {
             }
             y.push(index);
         }
-        let series: Vec<String> = spec.y.iter().map(|name| title_of(name)).collect();
-        let x_title = title_of(&spec.x);
+        let series: Vec<String> = spec.y.iter().map(|name| one_line(&title_of(name))).collect();
+        let x_title = one_line(&title_of(&spec.x));
         let title =
             spec.title.clone().unwrap_or_else(|| format!("{} by {}", series.join(" and "), x_title.to_lowercase()));
         let x = find(&spec.x)?;
@@ -181,7 +188,7 @@ impl Chart {
         if place == MAX_POINTS {
             return None;
         }
-        self.points.push(DataPoint { label: label.to_owned(), values: vec![None; self.y.len()] });
+        self.points.push(DataPoint { label: one_line(label), values: vec![None; self.y.len()] });
         self.places.insert(label.to_owned(), place);
         Some(place)
     }
@@ -207,6 +214,11 @@ fn value_of(cells: &ColumnCells<'_>, row: usize) -> Option<f64> {
         ColumnCells::Decimal(array, scale) => array.value(row) as f64 / 10_f64.powi(*scale as i32),
         _ => return None,
     })
+}
+
+/// A label stands on one line.
+fn one_line(text: &str) -> String {
+    text.replace(is_line_break, " ")
 }
 
 fn not_drawable(detail: String) -> Problem {
