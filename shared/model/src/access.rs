@@ -109,8 +109,21 @@ fn hash_fields(hash: &mut Sha256, fields: &Params) {
 /// A browser that signed in: which key it did so with, and until when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Session {
+    /// Names it, in every cookie it is given while it lasts.
+    pub id: Uuid,
     /// SHA-256 of the API key. The session can do what the key can, and ends with it.
     pub key_hash: [u8; 32],
+    /// Unix time in seconds.
+    pub until: i64,
+}
+
+/// What opens a WebSocket where no other credentials can be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ticket {
+    /// SHA-256 of the API key of whoever asked for it.
+    pub key_hash: [u8; 32],
+    /// The session it was asked for in, if any: what it opens ends with that.
+    pub session: Option<Session>,
     /// Unix time in seconds.
     pub until: i64,
 }
@@ -118,45 +131,66 @@ pub struct Session {
 /// Makes the token of a session. It holds no key, and nobody can make one without the secret.
 #[must_use]
 pub fn seal_session(secret: &str, session: Session) -> String {
-    seal(secret, SESSION, session)
+    let mut body = session.key_hash.to_vec();
+    body.extend_from_slice(&session.until.to_be_bytes());
+    body.extend_from_slice(session.id.as_bytes());
+    seal(secret, SESSION, body)
 }
 
 /// Reads back what [`seal_session`] made. `None` when it was altered or sealed with another secret; whether it is over is for
 /// the caller to see.
 #[must_use]
 pub fn open_session(secret: &str, token: &str) -> Option<Session> {
-    open(secret, SESSION, token)
+    let body = open(secret, SESSION, token)?;
+    let (key_hash, body) = body.split_first_chunk::<32>()?;
+    let (until, id) = body.split_first_chunk::<8>()?;
+    Some(Session { id: Uuid::from_slice(id).ok()?, key_hash: *key_hash, until: i64::from_be_bytes(*until) })
 }
 
 /// Makes a ticket: like a session, and good for nothing that a session is good for.
 #[must_use]
-pub fn seal_ticket(secret: &str, session: Session) -> String {
-    seal(secret, TICKET, session)
+pub fn seal_ticket(secret: &str, ticket: Ticket) -> String {
+    let mut body = ticket.key_hash.to_vec();
+    body.extend_from_slice(&ticket.until.to_be_bytes());
+    if let Some(session) = ticket.session {
+        body.extend_from_slice(&session.until.to_be_bytes());
+        body.extend_from_slice(session.id.as_bytes());
+    }
+    seal(secret, TICKET, body)
 }
 
 /// Reads back what [`seal_ticket`] made, as [`open_session`] does.
 #[must_use]
-pub fn open_ticket(secret: &str, token: &str) -> Option<Session> {
-    open(secret, TICKET, token)
+pub fn open_ticket(secret: &str, token: &str) -> Option<Ticket> {
+    let body = open(secret, TICKET, token)?;
+    let (key_hash, body) = body.split_first_chunk::<32>()?;
+    let (until, body) = body.split_first_chunk::<8>()?;
+    let session = if body.is_empty() {
+        None
+    } else {
+        let (until, id) = body.split_first_chunk::<8>()?;
+        Some(Session { id: Uuid::from_slice(id).ok()?, key_hash: *key_hash, until: i64::from_be_bytes(*until) })
+    };
+    Some(Ticket { key_hash: *key_hash, session, until: i64::from_be_bytes(*until) })
 }
 
-const SESSION: &[u8] = b"waitless session v1";
-const TICKET: &[u8] = b"waitless ticket v1";
+const SESSION: &[u8] = b"waitless session v2";
+const TICKET: &[u8] = b"waitless ticket v2";
 
-fn seal(secret: &str, purpose: &[u8], session: Session) -> String {
-    let mut bytes = session.key_hash.to_vec();
-    bytes.extend_from_slice(&session.until.to_be_bytes());
-    let Some(mac) = session_mac(secret, purpose, &bytes) else { return String::new() };
-    bytes.extend_from_slice(&mac.finalize().into_bytes());
-    URL_SAFE_NO_PAD.encode(bytes)
+/// Length of the mark that nobody can make without the secret.
+const MARK: usize = 32;
+
+fn seal(secret: &str, purpose: &[u8], mut body: Vec<u8>) -> String {
+    let Some(mac) = session_mac(secret, purpose, &body) else { return String::new() };
+    body.extend_from_slice(&mac.finalize().into_bytes());
+    URL_SAFE_NO_PAD.encode(body)
 }
 
-fn open(secret: &str, purpose: &[u8], token: &str) -> Option<Session> {
+fn open(secret: &str, purpose: &[u8], token: &str) -> Option<Vec<u8>> {
     let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
-    let (body, mark) = bytes.split_at_checked(40)?;
+    let (body, mark) = bytes.split_at_checked(bytes.len().checked_sub(MARK)?)?;
     session_mac(secret, purpose, body)?.verify_slice(mark).ok()?;
-    let (key_hash, until) = body.split_first_chunk::<32>()?;
-    Some(Session { key_hash: *key_hash, until: i64::from_be_bytes(<[u8; 8]>::try_from(until).ok()?) })
+    Some(body.to_vec())
 }
 
 /// HMAC takes keys of any length, so this is never `None`.
@@ -234,7 +268,7 @@ mod tests {
 
     #[test]
     fn an_altered_session_does_not_open() {
-        let session = Session { key_hash: hash_token("wl_test"), until: 1_900_000_000 };
+        let session = Session { id: Uuid::now_v7(), key_hash: hash_token("wl_test"), until: 1_900_000_000 };
         let token = seal_session("secret", session);
         assert_eq!(open_session("secret", &token), Some(session));
         assert_eq!(open_session("other", &token), None);
@@ -251,10 +285,15 @@ mod tests {
 
     #[test]
     fn a_ticket_is_no_session_and_a_session_no_ticket() {
-        let session = Session { key_hash: hash_token("wl_test"), until: 1_900_000_000 };
-        let (ticket, cookie) = (seal_ticket("secret", session), seal_session("secret", session));
-        assert_eq!(open_ticket("secret", &ticket), Some(session));
-        assert_eq!((open_session("secret", &ticket), open_ticket("secret", &cookie)), (None, None));
+        let (key_hash, until) = (hash_token("wl_test"), 1_900_000_000);
+        let session = Session { id: Uuid::now_v7(), key_hash, until: until + 1 };
+        let cookie = seal_session("secret", session);
+        for ticket in [Ticket { key_hash, session: None, until }, Ticket { key_hash, session: Some(session), until }] {
+            let sealed = seal_ticket("secret", ticket);
+            assert_eq!(open_ticket("secret", &sealed), Some(ticket));
+            assert_eq!((open_session("secret", &sealed), open_ticket("other", &sealed)), (None, None));
+        }
+        assert_eq!(open_ticket("secret", &cookie), None);
     }
 
     #[test]

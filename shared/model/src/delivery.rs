@@ -15,6 +15,7 @@ struct ChannelRow {
     name: &'static str,
     recipient: &'static str,
     check_recipient: fn(&str, &[String]) -> Result<(), RecipientError>,
+    write_recipient: fn(&str) -> Result<String, RecipientError>,
 }
 
 /// Declares the channels: the closed set, and what is known of each.
@@ -46,6 +47,7 @@ channels! {
         name: "email",
         recipient: "one mail address, such as \"ana@example.com\"",
         check_recipient: recipient::check_recipient,
+        write_recipient: recipient::write_recipient,
     },
 }
 
@@ -60,6 +62,14 @@ impl Channel {
     #[must_use]
     pub const fn recipient(self) -> &'static str {
         self.row().recipient
+    }
+
+    /// Writes a recipient as it travels: of a mail address, a domain beyond ASCII as `xn--…`.
+    ///
+    /// # Errors
+    /// When it cannot be written so.
+    pub fn write_recipient(self, to: &str) -> Result<String, RecipientError> {
+        (self.row().write_recipient)(to)
     }
 
     /// Checks a recipient's form, and that the channel's rules (`mail.allow` for mail) let a notification go there. The gateway asks

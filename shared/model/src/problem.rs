@@ -10,8 +10,10 @@ pub enum ProblemKind {
     InvalidBody,
     /// The body is larger than `http.max_body`.
     BodyTooLarge,
-    /// The body is not `application/json`.
+    /// The body is not `application/json`, or is encoded.
     UnsupportedMediaType,
+    /// The request did not arrive in time.
+    RequestTimedOut,
     /// A path or query parameter is malformed.
     InvalidQuery,
     /// Fields of the body or parameters of the report are wrong; `errors` says which.
@@ -98,6 +100,7 @@ impl ProblemKind {
             Self::InvalidBody => ("invalid-body", "The request body cannot be read", 400),
             Self::BodyTooLarge => ("body-too-large", "The request body is too large", 413),
             Self::UnsupportedMediaType => ("unsupported-media-type", "The request body must be application/json", 415),
+            Self::RequestTimedOut => ("request-timed-out", "The request did not arrive in time", 408),
             Self::InvalidQuery => ("invalid-query", "A path or query parameter is malformed", 400),
             Self::ValidationFailed => ("validation-failed", "Some fields are not valid", 422),
             Self::InvalidIdempotencyKey => ("invalid-idempotency-key", "The Idempotency-Key is not valid", 400),
@@ -193,6 +196,22 @@ pub struct StoredProblem {
     pub errors: Vec<FieldError>,
 }
 
+/// Fields that one problem names at most: an answer must not be larger than what it answers.
+pub const MAX_ERRORS: usize = 100;
+
+/// Characters that are shown of what a caller made up.
+const MAX_SHOWN: usize = 300;
+
+/// Cuts what is too long.
+fn shorten(errors: &mut [FieldError]) {
+    for text in errors.iter_mut().take(MAX_ERRORS).flat_map(|error| [&mut error.pointer, &mut error.detail]) {
+        if let Some((at, _)) = text.char_indices().nth(MAX_SHOWN) {
+            text.truncate(at);
+            text.push('…');
+        }
+    }
+}
+
 /// Prefix of every problem's `type`.
 pub const TYPE_PREFIX: &str = "https://waitless.dev/problems/";
 
@@ -205,12 +224,23 @@ impl Problem {
 
     /// Describes fields that are not valid.
     #[must_use]
-    pub fn invalid(errors: Vec<FieldError>) -> Self {
+    pub fn invalid(mut errors: Vec<FieldError>) -> Self {
+        shorten(&mut errors);
         let detail = match errors.as_slice() {
             [only] => format!("{}: {}", only.pointer, only.detail),
+            many if many.len() > MAX_ERRORS => {
+                format!("{} fields are not valid; `errors` names the first {MAX_ERRORS}.", many.len())
+            }
             many => format!("{} fields are not valid; see `errors`.", many.len()),
         };
+        errors.truncate(MAX_ERRORS);
         Self { kind: ProblemKind::ValidationFailed, detail, errors }
+    }
+
+    /// Puts another kind and detail in place of its own.
+    #[must_use]
+    pub fn with(self, kind: ProblemKind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), ..self }
     }
 }
 

@@ -1,14 +1,41 @@
 //! Whom a mail may go to. Strict, because what passes here is written into a mail's header and sent to.
 
+use std::borrow::Cow;
+
 /// Why no mail goes to somebody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RecipientError {
     /// It is no plain address.
     #[error("this is not a mail address")]
     NotAnAddress,
+    /// What stands before the `@` has characters beyond ASCII.
+    #[error("what stands before the @ has characters beyond ASCII")]
+    LocalPartBeyondAscii,
     /// `mail.allow` does not hold it.
     #[error("mail.allow does not let mail go there")]
     NotAllowed,
+}
+
+/// Writes an address as every mail server takes it: an international domain in its ASCII form, `bücher.example` as
+/// `xn--bcher-kva.example`. There is no such form of what stands before the `@`.
+///
+/// # Errors
+/// When there is no domain, or one that cannot be written so; when the part before it has characters beyond ASCII.
+pub fn write_recipient(text: &str) -> Result<String, RecipientError> {
+    let (local, domain) = text.rsplit_once('@').ok_or(RecipientError::NotAnAddress)?;
+    if !local.is_ascii() {
+        let rest: String = local.chars().filter(char::is_ascii).collect();
+        let otherwise_good = rest.split('.').all(|atom| atom.is_empty() || is_local(atom));
+        return Err(if otherwise_good { RecipientError::LocalPartBeyondAscii } else { RecipientError::NotAnAddress });
+    }
+    Ok(format!("{local}@{}", write_domain(domain).ok_or(RecipientError::NotAnAddress)?))
+}
+
+fn write_domain(domain: &str) -> Option<Cow<'_, str>> {
+    if domain.is_ascii() {
+        return Some(Cow::Borrowed(domain));
+    }
+    idna::domain_to_ascii_strict(domain).ok().map(Cow::Owned)
 }
 
 /// Reads a recipient and looks it up in `mail.allow`, whose rules are `*`, `@example.com` or whole addresses. Upper and lower case
@@ -23,8 +50,8 @@ pub fn check_recipient(text: &str, allow: &[String]) -> Result<(), RecipientErro
         return Err(RecipientError::NotAnAddress);
     }
     let allowed = allow.iter().map(|rule| rule.trim()).any(|rule| match rule.strip_prefix('@') {
-        Some(whole_domain) => whole_domain.eq_ignore_ascii_case(domain),
-        None => rule == "*" || rule.eq_ignore_ascii_case(text),
+        Some(whole_domain) => write_domain(whole_domain).is_some_and(|rule| rule.eq_ignore_ascii_case(domain)),
+        None => rule == "*" || write_recipient(rule).is_ok_and(|rule| rule.eq_ignore_ascii_case(text)),
     });
     if allowed { Ok(()) } else { Err(RecipientError::NotAllowed) }
 }
@@ -92,6 +119,31 @@ mod tests {
             &long,
         ] {
             assert_eq!(check(&["*"], bad), Err(RecipientError::NotAnAddress), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn an_international_domain_is_written_in_ascii_and_found_in_the_allow_list_in_either_form() {
+        for (given, written) in [
+            ("ana@b\u{fc}cher.example", "ana@xn--bcher-kva.example"),
+            ("Ana@B\u{dc}CHER.example", "Ana@xn--bcher-kva.example"),
+            ("ana@\u{4f8b}\u{5b50}.\u{6d4b}\u{8bd5}", "ana@xn--fsqu00a.xn--0zwm56d"),
+            ("Ana@Example.COM", "Ana@Example.COM"),
+        ] {
+            assert_eq!(write_recipient(given).as_deref(), Ok(written), "{given}");
+            assert_eq!(check(&["*"], written), Ok(()), "{given}");
+        }
+        for rule in ["@b\u{fc}cher.example", "@xn--bcher-kva.example", "ana@B\u{fc}cher.example"] {
+            assert_eq!(check(&[rule], "ana@xn--bcher-kva.example"), Ok(()), "{rule}");
+        }
+        for (wrong, why) in [
+            ("\u{e4}na@example.com", RecipientError::LocalPartBeyondAscii),
+            ("ana@b\u{fc} cher.example", RecipientError::NotAnAddress),
+            ("ana@b\u{fc}cher.example\r\nBcc: eve@example.com", RecipientError::NotAnAddress),
+            ("ana@\u{fc}.ex_ample", RecipientError::NotAnAddress),
+            ("ana", RecipientError::NotAnAddress),
+        ] {
+            assert_eq!(write_recipient(wrong), Err(why), "{wrong:?}");
         }
     }
 

@@ -6,10 +6,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel::{OptionalExtension as _, QueryableByName};
-use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
 use uuid::Uuid;
 
+use super::connection::Connection;
 use super::errors::unreadable;
 use super::links;
 use super::run::StatementResult;
@@ -33,6 +34,8 @@ const CREATE: &str = concat!(
 );
 
 const BY_HASH: &str = concat!("select ", key_columns!(), " from api_keys where hash = $1");
+
+const BY_HASHES: &str = concat!("select ", key_columns!(), " from api_keys where hash = any($1)");
 
 const KEYS: &str = concat!(
     "select ",
@@ -164,7 +167,14 @@ impl AccessStore for PostgresStore {
     }
 }
 
-async fn create(connection: &mut AsyncPgConnection, key: NewApiKey) -> StatementResult<ApiKey> {
+/// Reads the keys that there are of these.
+pub(super) async fn keys_by_hash(connection: &mut Connection, hashes: &[[u8; 32]]) -> StatementResult<Vec<ApiKey>> {
+    let hashes: Vec<&[u8]> = hashes.iter().map(<[u8; 32]>::as_slice).collect();
+    let rows: Vec<KeyRow> = sql(BY_HASHES).bind::<Array<Binary>, _>(hashes).load(connection).await?;
+    rows.into_iter().map(KeyRow::read).collect()
+}
+
+async fn create(connection: &mut Connection, key: NewApiKey) -> StatementResult<ApiKey> {
     let row: KeyRow = sql(CREATE)
         .bind::<SqlUuid, _>(key.id)
         .bind::<Text, _>(key.prefix)

@@ -2,9 +2,10 @@
 
 use diesel::QueryableByName;
 use diesel::sql_types::{Bool, Nullable, Text, Uuid as SqlUuid};
-use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
+use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use uuid::Uuid;
 
+use super::connection::Connection;
 use super::effects::{EffectRow, Effects, with_effects};
 use super::errors::Failure;
 use super::jobs::{change_one, changed};
@@ -65,7 +66,7 @@ struct FoundRow {
 
 /// Cancels a job of the caller's.
 pub(super) async fn cancel(
-    connection: &mut AsyncPgConnection,
+    connection: &mut Connection,
     id: Uuid,
     caller: Caller,
 ) -> StatementResult<(Changed, Effects)> {

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Uuid as SqlUuid};
-use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
+use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use futures_util::FutureExt as _;
 use uuid::Uuid;
 
+use super::connection::Connection;
 use super::effects::Effects;
 use super::errors::{Failure, unreadable};
 use super::lose::{self, Lost, lose};
@@ -128,7 +129,7 @@ impl Unclaimed {
 
 /// Claims what is free and says of the rest how it stands. One answer an id.
 async fn claim_all(
-    connection: &mut AsyncPgConnection,
+    connection: &mut Connection,
     worker_id: Uuid,
     requests: Vec<ClaimRequest>,
 ) -> StatementResult<(Vec<Unclaimed>, Effects)> {
@@ -160,7 +161,7 @@ async fn claim_all(
 }
 
 async fn claim_free(
-    connection: &mut AsyncPgConnection,
+    connection: &mut Connection,
     worker_id: Uuid,
     requests: &[ClaimRequest],
 ) -> StatementResult<HashMap<Uuid, Job>> {
@@ -175,7 +176,7 @@ async fn claim_free(
 }
 
 async fn standing(
-    connection: &mut AsyncPgConnection,
+    connection: &mut Connection,
     worker_id: Uuid,
     requests: &[ClaimRequest],
 ) -> StatementResult<HashMap<Uuid, JobStateRow>> {
@@ -208,7 +209,7 @@ fn judge(row: Option<&JobStateRow>, worker_id: Uuid, alone: bool) -> StatementRe
 
 /// Takes all jobs from the holders whose locks are free, then claims, in one transaction.
 async fn rescue(
-    connection: &mut AsyncPgConnection,
+    connection: &mut Connection,
     worker_id: Uuid,
     requests: Vec<ClaimRequest>,
 ) -> StatementResult<(Vec<Unclaimed>, Effects)> {

@@ -1,11 +1,15 @@
 //! Connections: the URL's `sslmode`, TLS, time limits.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
+use tokio_postgres::error::SqlState;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::connection::{Connection, PeerKind};
+use super::driver::DriverTask;
+use super::pooler::find_peer;
 use postgres_connect::{read_url, with_causes};
 use store::StoreError;
 
@@ -16,8 +20,10 @@ pub(super) struct Connector(Arc<Inner>);
 struct Inner {
     server: tokio_postgres::Config,
     tls: MakeRustlsConnect,
-    settings: String,
+    settings: Vec<(&'static str, String)>,
     timeout: Duration,
+    /// Whether a pooler was told of.
+    told: AtomicBool,
 }
 
 impl std::fmt::Debug for Connector {
@@ -38,7 +44,13 @@ impl Connector {
             server.application_name("waitless");
         }
         let settings = settings(database.statement_timeout);
-        Ok(Self(Arc::new(Inner { server, tls, settings, timeout: database.acquire_timeout })))
+        Ok(Self(Arc::new(Inner {
+            server,
+            tls,
+            settings,
+            timeout: database.acquire_timeout,
+            told: AtomicBool::new(false),
+        })))
     }
 
     /// How long a connection may take to open.
@@ -47,23 +59,60 @@ impl Connector {
     }
 
     /// Opens one connection, driven by the runtime it is called in.
-    pub(super) async fn connect(&self) -> Result<AsyncPgConnection, StoreError> {
-        match tokio::time::timeout(self.0.timeout, self.connect_unbounded()).await {
-            Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(why)) => Err(StoreError::Unavailable(why)),
-            Err(_) => Err(StoreError::Unavailable(format!("no connection within {:?}", self.0.timeout))),
-        }
+    pub(super) async fn connect(&self) -> Result<Connection, StoreError> {
+        self.try_connect().await.map_err(|failure| StoreError::Unavailable(failure.why))
+    }
+
+    /// The same, and tells whether trying again would help.
+    pub(super) async fn try_connect(&self) -> Result<Connection, ConnectFailure> {
+        let late =
+            |_| Err(ConnectFailure { why: format!("no connection within {:?}", self.0.timeout), lasting: false });
+        tokio::time::timeout(self.0.timeout, self.connect_unbounded()).await.unwrap_or_else(late)
     }
 
     /// The same without a time limit of its own, for the pool, which has one.
-    pub(super) async fn connect_unbounded(&self) -> Result<AsyncPgConnection, String> {
-        let (client, connection) =
-            self.0.server.connect(self.0.tls.clone()).await.map_err(|error| with_causes(&error))?;
-        let mut connection = AsyncPgConnection::try_from_client_and_connection(client, connection)
-            .await
-            .map_err(|error| error.to_string())?;
-        connection.batch_execute(&self.0.settings).await.map_err(|error| error.to_string())?;
-        Ok(connection)
+    pub(super) async fn connect_unbounded(&self) -> Result<Connection, ConnectFailure> {
+        let (client, connection) = self.0.server.connect(self.0.tls.clone()).await?;
+        let driver = DriverTask::start(connection);
+        let peer = find_peer(&client).await?;
+        match peer {
+            PeerKind::Server => client.batch_execute(&self.statements("set")).await?,
+            PeerKind::Pooler => self.tell_of_pooler(),
+        }
+        Ok(Connection::new(client, driver, peer, &self.statements("set local")))
+    }
+
+    fn statements(&self, set: &str) -> String {
+        self.0.settings.iter().map(|(name, value)| format!("{set} {name} = {value}; ")).collect()
+    }
+
+    fn tell_of_pooler(&self) {
+        if !self.0.told.swap(true, Ordering::Relaxed) {
+            tracing::info!(
+                "database.url leads to a pooler: every statement is a transaction of its own settings, and workers live by their \
+                 heartbeat alone"
+            );
+        }
+    }
+}
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub(super) struct ConnectFailure {
+    pub(super) why: String,
+    /// Only a change of the configuration, or at the server, helps: it knows no such role or database, or not this password, or its
+    /// certificate is not to be trusted.
+    pub(super) lasting: bool,
+}
+
+impl From<tokio_postgres::Error> for ConnectFailure {
+    fn from(error: tokio_postgres::Error) -> Self {
+        let why = with_causes(&error);
+        let lasting = match error.code() {
+            Some(code) => code.code().starts_with("28") || *code == SqlState::INVALID_CATALOG_NAME,
+            None => why.contains("invalid peer certificate"),
+        };
+        Self { why, lasting }
     }
 }
 
@@ -72,14 +121,26 @@ impl Connector {
 /// Every statement of ours has an index to go by, and its plan is made once. A plan made in the first minutes of an empty table,
 /// or before its statistics, would go on reading all of it when it has grown: hence no scans but by an index. For the same
 /// reason the statements join a batch to a table by `id = any(array[…])`, which an index serves and a hash join cannot.
-fn settings(statement_timeout: Duration) -> String {
+fn settings(statement_timeout: Duration) -> Vec<(&'static str, String)> {
     let statement = statement_timeout.as_millis().max(1);
     // Locks are held for one statement's time. Who waits for one longer than half of that had better give the connection back.
     let lock = (statement / 2).max(1);
-    format!(
-        "set statement_timeout = {statement}; set lock_timeout = {lock}; \
-         set idle_in_transaction_session_timeout = {statement}; set plan_cache_mode = force_generic_plan; \
-         set enable_seqscan = off; set enable_bitmapscan = off; set enable_mergejoin = off; set jit = off; \
-         set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 2; set tcp_keepalives_count = 3"
-    )
+    let times = [
+        ("statement_timeout", statement),
+        ("lock_timeout", lock),
+        ("idle_in_transaction_session_timeout", statement),
+        ("tcp_keepalives_idle", 5),
+        ("tcp_keepalives_interval", 2),
+        ("tcp_keepalives_count", 3),
+    ];
+    let words = [
+        ("timezone", "'UTC'"),
+        ("plan_cache_mode", "force_generic_plan"),
+        ("enable_seqscan", "off"),
+        ("enable_bitmapscan", "off"),
+        ("enable_mergejoin", "off"),
+        ("jit", "off"),
+    ];
+    let times = times.map(|(name, value)| (name, value.to_string()));
+    times.into_iter().chain(words.map(|(name, value)| (name, value.to_owned()))).collect()
 }

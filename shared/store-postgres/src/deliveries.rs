@@ -7,18 +7,20 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
-use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
 use uuid::Uuid;
 
+use super::connection::Connection;
 use super::effects::{EffectRow, Effects};
 use super::errors::unreadable;
+use super::ring::ring;
 use super::rows::from_json;
 use super::run::StatementResult;
 use super::sql::sql;
 use super::{PostgresStore, column, millis};
 use model::delivery::{Delivery, DeliveryState};
-use store::{DeliveryEnding, DeliveryStore, Result};
+use store::{DeliveryEnding, DeliveryStore, FailedDeliveries, Result};
 
 macro_rules! delivery_columns {
     () => {
@@ -87,6 +89,19 @@ const OF_TENANT: &str = concat!(
     delivery_columns!(),
     " from deliveries d where d.tenant = $1 and ($2::text is null or d.state = $2)
       order by d.tenant desc, d.id desc limit $3"
+);
+
+/// A delivery's `rung_at` was set when it failed.
+const SEND_AGAIN: &str = ring!(
+    "with failed as materialized (
+        select id from deliveries d
+        where tenant = $1 and state = 'failed' and ($2::uuid is null or id = $2) and ($3::timestamptz is null or rung_at >= $3)
+        order by rung_at limit $4 for no key update skip locked
+    ), due as (
+        update deliveries d set state = 'pending', rung_at = now() from failed where d.id = any(array[failed.id])
+        returning d.id, 'send-delivery' as kind, 'notify.' || d.channel as queue,
+                  (select j.traceparent from jobs j where j.id = d.job_id) as traceparent
+    )"
 );
 
 #[derive(QueryableByName)]
@@ -179,13 +194,22 @@ impl DeliveryStore for PostgresStore {
         })
         .await
     }
+
+    async fn send_again(&self, tenant: &str, which: FailedDeliveries, limit: u32) -> Result<u32> {
+        let (one, since) = match which {
+            FailedDeliveries::One(id) => (Some(id), None),
+            FailedDeliveries::Since(at) => (None, Some(at)),
+        };
+        let statement = sql(SEND_AGAIN)
+            .bind::<Text, _>(tenant.to_owned())
+            .bind::<Nullable<SqlUuid>, _>(one)
+            .bind::<Nullable<Timestamptz>, _>(since)
+            .bind::<BigInt, _>(i64::from(limit));
+        self.ring(statement).await
+    }
 }
 
-async fn claim(
-    connection: &mut AsyncPgConnection,
-    ids: Vec<Uuid>,
-    lease: Duration,
-) -> StatementResult<Vec<Option<Delivery>>> {
+async fn claim(connection: &mut Connection, ids: Vec<Uuid>, lease: Duration) -> StatementResult<Vec<Option<Delivery>>> {
     let rows: Vec<DeliveryRow> =
         sql(CLAIM).bind::<Array<SqlUuid>, _>(ids.as_slice()).bind::<BigInt, _>(millis(lease)).load(connection).await?;
     let mut claimed = rows
@@ -196,7 +220,7 @@ async fn claim(
 }
 
 async fn settle(
-    connection: &mut AsyncPgConnection,
+    connection: &mut Connection,
     endings: Vec<(Uuid, i32, DeliveryEnding)>,
 ) -> StatementResult<(Vec<bool>, Effects)> {
     let delay = |ending: &DeliveryEnding| match ending {

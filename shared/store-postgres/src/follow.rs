@@ -4,12 +4,13 @@
 //! by the sweeper: where a follower stands can always be told from its leader's row.
 
 use diesel::sql_types::{Array, BigInt, Bool, Text, Uuid as SqlUuid};
-use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
+use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use futures_util::FutureExt as _;
 use uuid::Uuid;
 
 use super::PostgresStore;
 use super::column;
+use super::connection::Connection;
 use super::effects::{EffectRow, Effects, with_effects};
 use super::errors::Failure;
 use super::rows::IdRow;
@@ -122,7 +123,7 @@ impl PostgresStore {
     }
 }
 
-async fn lead_all(connection: &mut AsyncPgConnection, leaders: Vec<Uuid>) -> StatementResult<Effects> {
+async fn lead_all(connection: &mut Connection, leaders: Vec<Uuid>) -> StatementResult<Effects> {
     connection
         .transaction::<_, Failure, _>(async move |connection| {
             let _locked: Vec<IdRow> = sql(LOCK).bind::<Array<SqlUuid>, _>(leaders.as_slice()).load(connection).await?;
@@ -132,7 +133,7 @@ async fn lead_all(connection: &mut AsyncPgConnection, leaders: Vec<Uuid>) -> Sta
 }
 
 /// Takes the followers of these jobs, whose rows are locked or final, to where they are.
-pub(super) async fn follow(connection: &mut AsyncPgConnection, leaders: &[Uuid]) -> StatementResult<Effects> {
+pub(super) async fn follow(connection: &mut Connection, leaders: &[Uuid]) -> StatementResult<Effects> {
     let mut effects = Effects::default();
     for _ in 0..MOST_STEPS {
         let rows: Vec<EffectRow> = bind_rule(sql(STEP).bind::<Array<SqlUuid>, _>(leaders)).load(connection).await?;

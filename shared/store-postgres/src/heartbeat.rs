@@ -5,11 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Uuid as SqlUuid};
-use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
-use futures_util::StreamExt as _;
+use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use uuid::Uuid;
 
 use super::connect::Connector;
+use super::connection::{Connection, PeerKind};
 use super::effects::{EffectRow, Effects, with_effects};
 use super::errors::Failure;
 use super::lose::{Lost, forgive, lose};
@@ -19,23 +19,25 @@ use super::{column, to_i64};
 use model::job::Lane;
 use store::{AfterCommit, AttemptProgress, Heartbeat, Result, StoreError, WorkerInfo};
 
-/// The lock first, then the row: a row whose lock is free belongs to a dead worker.
+/// The lock first, then the row: a row with a lock that is free belongs to a dead worker. One without a lock is judged by its beats
+/// alone: behind a pooler the lock would be another session's at the next statement.
 const TAKE_LOCK: &str = "select pg_try_advisory_lock(waitless_lock_key($1)) as yes";
 
 const REGISTER: &str = "
     insert into workers (id, lock_key, host, pid, lanes, concurrency)
-    values ($1, waitless_lock_key($1), $2, $3, $4, $5)
-    on conflict (id) do update set heartbeat_at = now()";
+    values ($1, case when $6 then waitless_lock_key($1) end, $2, $3, $4, $5)
+    on conflict (id) do update set heartbeat_at = now(), lock_key = excluded.lock_key";
 
-/// Renews the row and writes progress where nobody is changing the job just now; a missed one comes with the next beat. Answers
-/// the attempts that are no longer the worker's, a row without job where the worker's own row is gone, and a row without
-/// attempt for jobs that the worker holds and does not know of.
+/// Renews the row, which says whether the lock is held, and writes progress where nobody is changing the job just now; a missed
+/// one comes with the next beat. Answers the attempts that are no longer the worker's, a row without job where the worker's own
+/// row is gone, and a row without attempt for jobs that the worker holds and does not know of.
 const BEAT: &str = "
     with input as (
         select * from unnest($2::uuid[], $3::int[], $4::text[], $5::bigint[], $6::bigint[], $7::bool[], $8::bigint[])
         as i(job_id, attempt, phase, rows_read, total_rows, total_is_estimate, bytes_written)
     ), worker as (
-        update workers set heartbeat_at = now() where id = $1 returning id
+        update workers set heartbeat_at = now(), lock_key = case when $9 then waitless_lock_key($1) end
+        where id = $1 returning id
     ), locked as materialized (
         select id, state, worker_id, attempt from jobs where id = any($2) order by id for no key update skip locked
     ), held as materialized (
@@ -103,8 +105,8 @@ pub(super) struct PostgresHeartbeat {
     worker: WorkerInfo,
     after: Arc<dyn AfterCommit>,
     /// None after an error: the next beat opens another.
-    connection: Option<AsyncPgConnection>,
-    /// False while a session of ours that the server has not yet missed still holds the lock.
+    connection: Option<Connection>,
+    /// False while a session of ours that the server has not yet missed still holds the lock, and always behind a pooler.
     locked: bool,
 }
 
@@ -112,9 +114,9 @@ impl PostgresHeartbeat {
     pub(super) async fn start(connector: Connector, worker: WorkerInfo, after: Arc<dyn AfterCommit>) -> Result<Self> {
         let mut heartbeat = Self { connector, worker, after, connection: None, locked: false };
         heartbeat.connect().await?;
-        let Self { worker, connection, .. } = &mut heartbeat;
+        let Self { worker, connection, locked, .. } = &mut heartbeat;
         if let Some(connection) = connection {
-            register(connection, worker).await?;
+            register(connection, worker, *locked).await?;
         }
         Ok(heartbeat)
     }
@@ -134,11 +136,11 @@ impl PostgresHeartbeat {
         if !self.locked {
             self.locked = take_lock(connection, self.worker.id).await?;
         }
-        let mut found = beat(connection, self.worker.id, progress).await?;
+        let mut found = beat(connection, self.worker.id, self.locked, progress).await?;
         let effects = if found.unregistered {
             tracing::warn!(worker = %self.worker.id, "this worker was taken for dead; it stops its jobs and registers again");
             found.lost = column(progress, |attempt| (attempt.job_id, attempt.attempt));
-            lose_and_register(connection, &self.worker, &found.lost).await?
+            lose_and_register(connection, &self.worker, self.locked, &found.lost).await?
         } else if found.strays.is_empty() {
             Effects::default()
         } else {
@@ -167,12 +169,8 @@ impl Heartbeat for PostgresHeartbeat {
     }
 
     async fn cut_off(&mut self) {
-        let Some(connection) = &mut self.connection else { return std::future::pending().await };
-        {
-            let mut said = std::pin::pin!(connection.notifications_stream());
-            // Nothing is listened for: the stream only tells when the connection ends.
-            while let Some(Ok(_)) = said.next().await {}
-        }
+        let Some(connection) = &self.connection else { return std::future::pending().await };
+        connection.ended().await;
         self.connection = None;
     }
 
@@ -203,26 +201,32 @@ impl PostgresHeartbeat {
     }
 }
 
-async fn take_lock(connection: &mut AsyncPgConnection, worker: Uuid) -> StatementResult<bool> {
+/// Takes the worker's lock, where a session can hold one.
+async fn take_lock(connection: &mut Connection, worker: Uuid) -> StatementResult<bool> {
+    if connection.peer() == PeerKind::Pooler {
+        return Ok(false);
+    }
     let row: LockRow = sql(TAKE_LOCK).bind::<SqlUuid, _>(worker).get_result(connection).await?;
     Ok(row.yes)
 }
 
-async fn register(connection: &mut AsyncPgConnection, worker: &WorkerInfo) -> StatementResult<()> {
+async fn register(connection: &mut Connection, worker: &WorkerInfo, locked: bool) -> StatementResult<()> {
     sql(REGISTER)
         .bind::<SqlUuid, _>(worker.id)
         .bind::<Text, _>(worker.host.as_str())
         .bind::<BigInt, _>(i64::from(worker.pid))
         .bind::<Array<Text>, _>(column(&worker.lanes, |lane: &Lane| lane.as_str()))
         .bind::<Integer, _>(i32::try_from(worker.concurrency).unwrap_or(i32::MAX))
+        .bind::<Bool, _>(locked)
         .execute(connection)
         .await?;
     Ok(())
 }
 
 async fn beat(
-    connection: &mut AsyncPgConnection,
+    connection: &mut Connection,
     worker: Uuid,
+    locked: bool,
     progress: &[AttemptProgress],
 ) -> StatementResult<BeatOutcome> {
     let rows: Vec<BeatRow> = sql(BEAT)
@@ -234,6 +238,7 @@ async fn beat(
         .bind::<Array<Nullable<BigInt>>, _>(column(progress, |p| p.progress.total_rows.map(to_i64)))
         .bind::<Array<Bool>, _>(column(progress, |p| p.progress.total_is_estimate))
         .bind::<Array<BigInt>, _>(column(progress, |p| to_i64(p.progress.bytes)))
+        .bind::<Bool, _>(locked)
         .load(connection)
         .await?;
     let mut found = BeatOutcome::default();
@@ -249,21 +254,22 @@ async fn beat(
 
 /// Whatever the worker claimed after it was taken for dead is lost too: it is told to stop everything. None of it crashed.
 async fn lose_and_register(
-    connection: &mut AsyncPgConnection,
+    connection: &mut Connection,
     worker: &WorkerInfo,
+    locked: bool,
     attempts: &[(Uuid, i32)],
 ) -> StatementResult<Effects> {
     connection
         .transaction::<_, Failure, _>(async move |connection| {
             forgive(connection, attempts).await?;
             let effects = lose(connection, &[worker.id], &[], Lost::Alive).await?;
-            register(connection, worker).await?;
+            register(connection, worker, locked).await?;
             Ok(effects)
         })
         .await
 }
 
-async fn give_back(connection: &mut AsyncPgConnection, worker: Uuid, strays: Vec<Uuid>) -> StatementResult<Effects> {
+async fn give_back(connection: &mut Connection, worker: Uuid, strays: Vec<Uuid>) -> StatementResult<Effects> {
     let rows: Vec<EffectRow> =
         sql(GIVE_BACK).bind::<SqlUuid, _>(worker).bind::<Array<SqlUuid>, _>(strays).load(connection).await?;
     Effects::read(rows)

@@ -3,12 +3,13 @@
 use async_trait::async_trait;
 use diesel::OptionalExtension as _;
 use diesel::sql_types::{Array, BigInt, Nullable, Text, Uuid as SqlUuid};
-use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
+use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use futures_util::FutureExt as _;
 use uuid::Uuid;
 
 use super::PostgresStore;
 use super::cancel::cancel;
+use super::connection::Connection;
 use super::effects::{EffectRow, Effects, with_effects};
 use super::errors::Failure;
 use super::rows::{CountRow, JobRow, artifacts_column, job_columns};
@@ -150,7 +151,7 @@ impl JobStore for PostgresStore {
     }
 }
 
-async fn find(connection: &mut AsyncPgConnection, id: Uuid, caller: Option<&Caller>) -> StatementResult<Option<Job>> {
+async fn find(connection: &mut Connection, id: Uuid, caller: Option<&Caller>) -> StatementResult<Option<Job>> {
     let row: Option<JobRow> = sql(JOB)
         .bind::<SqlUuid, _>(id)
         .bind::<Nullable<Text>, _>(caller.map(|caller| caller.tenant.as_str()))
@@ -166,7 +167,7 @@ async fn find(connection: &mut AsyncPgConnection, id: Uuid, caller: Option<&Call
 }
 
 /// Shows running followers how far their leaders are: heartbeats carry the progress of runs, not of those who wait for them.
-async fn with_progress(connection: &mut AsyncPgConnection, mut jobs: Vec<Job>) -> StatementResult<Vec<Job>> {
+async fn with_progress(connection: &mut Connection, mut jobs: Vec<Job>) -> StatementResult<Vec<Job>> {
     let leader = |job: &Job| job.sharing.follows().filter(|_| job.state == JobState::Processing);
     let leaders: Vec<Uuid> = jobs.iter().filter_map(leader).collect();
     if leaders.is_empty() {
@@ -181,7 +182,7 @@ async fn with_progress(connection: &mut AsyncPgConnection, mut jobs: Vec<Job>) -
     Ok(jobs)
 }
 
-async fn list(connection: &mut AsyncPgConnection, filter: JobFilter) -> StatementResult<Vec<Job>> {
+async fn list(connection: &mut Connection, filter: JobFilter) -> StatementResult<Vec<Job>> {
     let statement = if filter.whole_tenant {
         sql(LIST_WHOLE_TENANT).bind::<Text, _>(filter.caller.tenant)
     } else {
@@ -198,7 +199,7 @@ async fn list(connection: &mut AsyncPgConnection, filter: JobFilter) -> Statemen
     with_progress(connection, jobs).await
 }
 
-async fn replay(connection: &mut AsyncPgConnection, id: Uuid, caller: Caller) -> StatementResult<(Changed, Effects)> {
+async fn replay(connection: &mut Connection, id: Uuid, caller: Caller) -> StatementResult<(Changed, Effects)> {
     connection
         .transaction::<_, Failure, _>(async move |connection| {
             let effects = change_one(connection, REPLAY, id, &caller).await?;
@@ -209,7 +210,7 @@ async fn replay(connection: &mut AsyncPgConnection, id: Uuid, caller: Caller) ->
 
 /// Changes the job if its state allows it.
 pub(super) async fn change_one(
-    connection: &mut AsyncPgConnection,
+    connection: &mut Connection,
     text: &'static str,
     id: Uuid,
     caller: &Caller,
@@ -225,7 +226,7 @@ pub(super) async fn change_one(
 
 /// Reads the job after a change, in the same transaction.
 pub(super) async fn changed(
-    connection: &mut AsyncPgConnection,
+    connection: &mut Connection,
     id: Uuid,
     caller: &Caller,
     effects: &Effects,

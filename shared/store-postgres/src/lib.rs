@@ -10,7 +10,9 @@ mod access;
 mod cancel;
 mod claim;
 mod connect;
+mod connection;
 mod deliveries;
+mod driver;
 mod effects;
 mod errors;
 mod events;
@@ -22,37 +24,46 @@ mod lateness;
 mod links;
 mod lose;
 mod migrate;
+mod opening;
 mod outbox;
+mod pooler;
 mod previews;
 mod reports;
 mod reuse;
 mod reuse_insert;
+mod ring;
+mod row;
 mod rows;
 mod run;
+mod sessions;
 mod settle;
 mod sql;
 mod submit;
 mod sweep;
 mod workers;
+mod writable;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use diesel_async::AsyncPgConnection;
 use diesel_async::pooled_connection::deadpool::Pool;
 
 use connect::Connector;
+use connection::Connection;
+use futures_util::future::BoxFuture;
+use opening::Gate;
 use store::{AfterCommit, Result, Store};
 
 /// The store on PostgreSQL. Cheap to clone; clones share the pool.
 #[derive(Clone)]
 pub struct PostgresStore {
-    pool: Pool<AsyncPgConnection>,
+    pool: Pool<Connection>,
     connector: Connector,
     runtime: tokio::runtime::Handle,
     limits: run::Timeouts,
     after: Arc<dyn AfterCommit>,
+    gate: Gate,
 }
 
 impl std::fmt::Debug for PostgresStore {
@@ -69,18 +80,47 @@ impl PostgresStore {
     /// cannot be read or the schema is older than this version and may not be migrated.
     pub async fn open(database: &configuration::Database, after: Arc<dyn AfterCommit>) -> Result<Self> {
         let connector = Connector::new(database)?;
-        if database.migrate {
-            migrate::run(&mut connector.connect().await?).await?;
-        } else {
-            migrate::check(&mut connector.connect().await?).await?;
-        }
+        opening::prepare(connector.connect().await?, database.migrate).await?;
+        Self::on(connector, database, after, opening::opened())
+    }
+
+    /// Opens the store at once, whether or not the server can be reached, and returns it with what brings it to life: that connects,
+    /// however long it takes, and migrates as [`PostgresStore::open`] does. Until then every call answers
+    /// [`store::StoreError::Unavailable`].
+    ///
+    /// # Errors
+    /// When the URL cannot be read. What brings it to life fails where trying again does not help: wrong credentials, no such
+    /// database, a certificate that is not to be trusted, a schema that is too old and may not be migrated.
+    pub fn open_when_reachable(
+        database: &configuration::Database,
+        after: Arc<dyn AfterCommit>,
+    ) -> Result<(Self, BoxFuture<'static, Result<()>>)> {
+        let connector = Connector::new(database)?;
+        let (opening, gate) = opening::open_later(connector.clone(), database.migrate);
+        Ok((Self::on(connector, database, after, gate)?, opening))
+    }
+
+    fn on(
+        connector: Connector,
+        database: &configuration::Database,
+        after: Arc<dyn AfterCommit>,
+        gate: Gate,
+    ) -> Result<Self> {
         Ok(Self {
             pool: run::pool(&connector, database.pool)?,
             connector,
             runtime: tokio::runtime::Handle::current(),
             limits: run::Timeouts::of(database),
             after,
+            gate,
         })
+    }
+
+    fn check_open(&self) -> Result<()> {
+        match &*self.gate.borrow() {
+            None => Ok(()),
+            Some(why) => Err(store::StoreError::Unavailable(why.clone())),
+        }
     }
 
     /// Brings the schema up to date and does nothing else.

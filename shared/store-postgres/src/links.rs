@@ -5,9 +5,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel::{OptionalExtension as _, QueryableByName};
-use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use diesel_async::RunQueryDsl as _;
 use uuid::Uuid;
 
+use super::connection::Connection;
 use super::errors::unreadable;
 use super::millis;
 use super::rows::from_json;
@@ -120,7 +121,7 @@ impl StatusRow {
     }
 }
 
-pub(super) async fn find(connection: &mut AsyncPgConnection, hash: [u8; 32]) -> StatementResult<Option<Link>> {
+pub(super) async fn find(connection: &mut Connection, hash: [u8; 32]) -> StatementResult<Option<Link>> {
     let row: Option<LinkRow> = sql(FIND).bind::<Binary, _>(hash.to_vec()).get_result(connection).await.optional()?;
     row.map(|row| {
         Ok(Link {
@@ -135,7 +136,7 @@ pub(super) async fn find(connection: &mut AsyncPgConnection, hash: [u8; 32]) -> 
     .transpose()
 }
 
-pub(super) async fn record(connection: &mut AsyncPgConnection, hash: [u8; 32], click: NewClick) -> StatementResult<()> {
+pub(super) async fn record(connection: &mut Connection, hash: [u8; 32], click: NewClick) -> StatementResult<()> {
     sql(RECORD)
         .bind::<Binary, _>(hash.to_vec())
         .bind::<Text, _>(ClickKind::as_str(click.kind))
@@ -147,17 +148,13 @@ pub(super) async fn record(connection: &mut AsyncPgConnection, hash: [u8; 32], c
     Ok(())
 }
 
-pub(super) async fn remember_again(
-    connection: &mut AsyncPgConnection,
-    hash: [u8; 32],
-    job_id: Uuid,
-) -> StatementResult<()> {
+pub(super) async fn remember_again(connection: &mut Connection, hash: [u8; 32], job_id: Uuid) -> StatementResult<()> {
     sql(REMEMBER_AGAIN).bind::<Binary, _>(hash.to_vec()).bind::<SqlUuid, _>(job_id).execute(connection).await?;
     Ok(())
 }
 
 pub(super) async fn of_job(
-    connection: &mut AsyncPgConnection,
+    connection: &mut Connection,
     caller: Caller,
     job_id: Uuid,
 ) -> StatementResult<Vec<LinkStatus>> {
@@ -171,6 +168,6 @@ pub(super) async fn of_job(
     rows.into_iter().map(StatusRow::read).collect()
 }
 
-pub(super) async fn forget(connection: &mut AsyncPgConnection, age: Duration) -> StatementResult<u64> {
+pub(super) async fn forget(connection: &mut Connection, age: Duration) -> StatementResult<u64> {
     Ok(sql(FORGET).bind::<BigInt, _>(millis(age)).execute(connection).await? as u64)
 }

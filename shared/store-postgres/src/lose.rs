@@ -1,10 +1,11 @@
 //! Losing: the jobs of a worker that is gone go back to their lanes, or fail when it was not the first one.
 
 use diesel::sql_types::{Array, Bool, Integer, Text, Uuid as SqlUuid};
-use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use diesel_async::RunQueryDsl as _;
 use uuid::Uuid;
 
 use super::column;
+use super::connection::Connection;
 use super::effects::{EffectRow, Effects, with_effects};
 use super::rows::{IdRow, to_json};
 use super::run::StatementResult;
@@ -90,7 +91,7 @@ const GONE_WORKERS: &str = "
     select id from nameless where since < now() - $1 * interval '1 millisecond' or waitless_lock_is_free(id)";
 
 pub(super) async fn gone_holders(
-    connection: &mut AsyncPgConnection,
+    connection: &mut Connection,
     jobs: &[Uuid],
     besides: Uuid,
 ) -> StatementResult<Vec<Uuid>> {
@@ -107,7 +108,7 @@ pub(super) async fn gone_holders(
     Ok(gone)
 }
 
-pub(super) async fn gone_workers(connection: &mut AsyncPgConnection, silence_ms: i64) -> StatementResult<Vec<Uuid>> {
+pub(super) async fn gone_workers(connection: &mut Connection, silence_ms: i64) -> StatementResult<Vec<Uuid>> {
     let rows: Vec<IdRow> = sql(GONE_WORKERS).bind::<diesel::sql_types::BigInt, _>(silence_ms).load(connection).await?;
     Ok(column(&rows, |row| row.id))
 }
@@ -123,7 +124,7 @@ pub(super) enum Lost {
 
 /// Takes all jobs from `workers` and removes their rows. The lanes of `claimed_next` are not rung.
 pub(super) async fn lose(
-    connection: &mut AsyncPgConnection,
+    connection: &mut Connection,
     workers: &[Uuid],
     claimed_next: &[Uuid],
     known: Lost,
@@ -149,7 +150,7 @@ pub(super) async fn lose(
 }
 
 /// Makes the crashes of these attempts, whose worker lives, interruptions.
-pub(super) async fn forgive(connection: &mut AsyncPgConnection, attempts: &[(Uuid, i32)]) -> StatementResult<()> {
+pub(super) async fn forgive(connection: &mut Connection, attempts: &[(Uuid, i32)]) -> StatementResult<()> {
     sql(FORGIVE)
         .bind::<Array<SqlUuid>, _>(column(attempts, |(job, _)| *job))
         .bind::<Array<Integer>, _>(column(attempts, |(_, attempt)| *attempt))

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Binary, Integer, Text, Uuid as SqlUuid};
-use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
+use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use uuid::Uuid;
 
 use super::column;
+use super::connection::Connection;
 use super::effects::Effects;
 use super::errors::Failure;
 use super::follow::follow;
@@ -108,7 +109,7 @@ impl ReusingJob<'_> {
 
 /// Submits jobs that all have a wish to reuse.
 pub(super) async fn submit_reusing(
-    connection: &mut AsyncPgConnection,
+    connection: &mut Connection,
     part: &[NewJob],
     effects: &mut Effects,
 ) -> StatementResult<Vec<Submitted>> {
@@ -124,7 +125,7 @@ pub(super) async fn submit_reusing(
 }
 
 async fn submit_all(
-    connection: &mut AsyncPgConnection,
+    connection: &mut Connection,
     part: &[NewJob],
     told: &mut Effects,
 ) -> StatementResult<Vec<Submitted>> {
@@ -150,7 +151,7 @@ async fn submit_all(
 }
 
 /// Takes the keys that are free. Returns the jobs that have theirs.
-async fn take_keys(connection: &mut AsyncPgConnection, part: &[NewJob]) -> StatementResult<Vec<Uuid>> {
+async fn take_keys(connection: &mut Connection, part: &[NewJob]) -> StatementResult<Vec<Uuid>> {
     let keyed: Vec<_> = part.iter().filter_map(|job| Some((job, job.idempotency.as_ref()?))).collect();
     if keyed.is_empty() {
         return Ok(Vec::new());
@@ -168,7 +169,7 @@ async fn take_keys(connection: &mut AsyncPgConnection, part: &[NewJob]) -> State
 
 /// Finds what answers each job, writes them all, and takes those that follow another job to where it is.
 async fn write_entries(
-    connection: &mut AsyncPgConnection,
+    connection: &mut Connection,
     entries: &mut [ReusingJob<'_>],
     told: &mut Effects,
 ) -> StatementResult<HashMap<Uuid, Submitted>> {
@@ -197,7 +198,7 @@ async fn write_entries(
     answer(connection, entries, now).await
 }
 
-async fn take_turns(connection: &mut AsyncPgConnection, entries: &[ReusingJob<'_>]) -> StatementResult<()> {
+async fn take_turns(connection: &mut Connection, entries: &[ReusingJob<'_>]) -> StatementResult<()> {
     let mut keys: Vec<(i32, i32)> =
         entries.iter().filter(|entry| entry.is_open()).map(|entry| entry.reuse.turn()).collect();
     keys.sort_unstable();
@@ -213,7 +214,7 @@ async fn take_turns(connection: &mut AsyncPgConnection, entries: &[ReusingJob<'_
 }
 
 /// Answers from the files of identical jobs, where there are fresh ones. Returns those jobs.
-async fn find_fresh(connection: &mut AsyncPgConnection, entries: &mut [ReusingJob<'_>]) -> StatementResult<Vec<Uuid>> {
+async fn find_fresh(connection: &mut Connection, entries: &mut [ReusingJob<'_>]) -> StatementResult<Vec<Uuid>> {
     let mut open: Vec<&mut ReusingJob<'_>> = entries.iter_mut().filter(|entry| entry.is_open()).collect();
     if open.is_empty() {
         return Ok(Vec::new());
@@ -233,7 +234,7 @@ async fn find_fresh(connection: &mut AsyncPgConnection, entries: &mut [ReusingJo
 }
 
 /// Joins runs that are under way. Returns those whose first attempt has begun.
-async fn join(connection: &mut AsyncPgConnection, entries: &mut [ReusingJob<'_>]) -> StatementResult<Vec<Uuid>> {
+async fn join(connection: &mut Connection, entries: &mut [ReusingJob<'_>]) -> StatementResult<Vec<Uuid>> {
     let mut wanted: BTreeMap<&[u8], i32> = BTreeMap::new();
     for entry in entries.iter().filter(|entry| entry.is_open()) {
         *wanted.entry(entry.reuse.fingerprint.as_slice()).or_default() += 1;
@@ -274,7 +275,7 @@ fn lead_the_rest(entries: &mut [ReusingJob<'_>]) {
 
 /// Answers each job as it was submitted. Those that are done already are read, for their files.
 async fn answer(
-    connection: &mut AsyncPgConnection,
+    connection: &mut Connection,
     entries: &[ReusingJob<'_>],
     now: DateTime<Utc>,
 ) -> StatementResult<HashMap<Uuid, Submitted>> {

@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, Text, Uuid as SqlUuid};
-use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use diesel_async::RunQueryDsl as _;
 
 use super::column;
+use super::connection::Connection;
 use super::reuse::ReusingJob;
 use super::rows::{NowRow, to_json};
 use super::run::StatementResult;
@@ -35,10 +36,7 @@ const INSERT: &str = "
     select now() as now";
 
 /// Writes the jobs, their events, and doorbells for those that have no leader. Returns database time.
-pub(super) async fn insert(
-    connection: &mut AsyncPgConnection,
-    entries: &[ReusingJob<'_>],
-) -> StatementResult<DateTime<Utc>> {
+pub(super) async fn insert(connection: &mut Connection, entries: &[ReusingJob<'_>]) -> StatementResult<DateTime<Utc>> {
     let json = |write: fn(&ReusingJob<'_>) -> StatementResult<String>| {
         entries.iter().map(write).collect::<StatementResult<Vec<_>>>()
     };

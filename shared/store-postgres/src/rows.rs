@@ -5,12 +5,13 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
-use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::connection::Connection;
 use super::errors::{Failure, unreadable};
 use super::run::StatementResult;
 use super::sql::sql;
@@ -232,7 +233,7 @@ pub(super) struct NowRow {
 }
 
 /// Asks for database time.
-pub(super) fn now(connection: &mut AsyncPgConnection) -> BoxFuture<'_, StatementResult<DateTime<Utc>>> {
+pub(super) fn now(connection: &mut Connection) -> BoxFuture<'_, StatementResult<DateTime<Utc>>> {
     async move {
         let row: NowRow = sql("select now() as now").get_result(connection).await?;
         Ok(row.now)

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use diesel_async::AsyncPgConnection;
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use super::PostgresStore;
-use super::connect::Connector;
+use super::connect::{ConnectFailure, Connector};
+use super::connection::Connection;
 use super::effects::Effects;
 use super::errors::Failure;
 use store::StoreError;
@@ -32,15 +32,18 @@ impl Timeouts {
 pub(super) type StatementResult<T> = Result<T, Failure>;
 
 /// Makes the pool. Connects to nothing yet.
-pub(super) fn pool(connector: &Connector, size: usize) -> Result<Pool<AsyncPgConnection>, StoreError> {
+pub(super) fn pool(connector: &Connector, size: usize) -> Result<Pool<Connection>, StoreError> {
     let connector = connector.clone();
-    let mut config = ManagerConfig::<AsyncPgConnection>::default();
+    let mut config = ManagerConfig::<Connection>::default();
     // A closed connection is known to be closed without asking; a question each time would double the round trips.
     config.recycling_method = RecyclingMethod::Fast;
     config.custom_setup = Box::new(move |_| {
         let connector = connector.clone();
-        async move { connector.connect_unbounded().await.map_err(diesel::result::ConnectionError::BadConnection) }
-            .boxed()
+        async move {
+            let refused = |failure: ConnectFailure| diesel::result::ConnectionError::BadConnection(failure.why);
+            connector.connect_unbounded().await.map_err(refused)
+        }
+        .boxed()
     });
     Pool::builder(AsyncDieselConnectionManager::new_with_config("", config))
         .max_size(size.max(1))
@@ -52,7 +55,7 @@ impl PostgresStore {
     /// Runs an operation that only reads, or whose writes nobody is told of.
     pub(super) async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
     where
-        F: for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, StatementResult<T>> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, StatementResult<T>> + Send + 'static,
         T: Send + 'static,
     {
         self.change(|connection| async move { Ok((work(connection).await?, Effects::default())) }.boxed()).await
@@ -61,7 +64,7 @@ impl PostgresStore {
     /// Runs an operation to its end, whatever becomes of the caller, and tells of what it committed.
     pub(super) async fn change<T, F>(&self, work: F) -> Result<T, StoreError>
     where
-        F: for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, StatementResult<(T, Effects)>> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, StatementResult<(T, Effects)>> + Send + 'static,
         T: Send + 'static,
     {
         let store = self.clone();
@@ -80,7 +83,7 @@ impl PostgresStore {
 
     pub(super) async fn attempt<T, F>(&self, work: F) -> Result<T, StoreError>
     where
-        F: for<'c> FnOnce(&'c mut AsyncPgConnection) -> BoxFuture<'c, StatementResult<T>> + Send,
+        F: for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, StatementResult<T>> + Send,
     {
         let mut connection = self.acquire().await?;
         match tokio::time::timeout(self.limits.operation, work(&mut connection)).await {
@@ -99,7 +102,8 @@ impl PostgresStore {
         }
     }
 
-    async fn acquire(&self) -> Result<Object<AsyncPgConnection>, StoreError> {
+    async fn acquire(&self) -> Result<Object<Connection>, StoreError> {
+        self.check_open()?;
         match tokio::time::timeout(self.limits.acquire, self.pool.get()).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(StoreError::Unavailable(error.to_string())),

@@ -4,10 +4,11 @@
 use std::collections::{HashMap, HashSet};
 
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
-use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
 use uuid::Uuid;
 
+use super::connection::Connection;
 use super::effects::{EffectRow, Effects, with_effects};
 use super::errors::Failure;
 use super::rows::to_json;
@@ -85,7 +86,7 @@ impl PostgresStore {
 /// Settles; where a value cannot be written, halves the batch until the bad element stands alone. That one fails its job: its
 /// result cannot be kept, and would be as bad the next time.
 async fn settle_all(
-    connection: &mut AsyncPgConnection,
+    connection: &mut Connection,
     settlements: Vec<Settlement>,
 ) -> StatementResult<(Vec<Settled>, Effects)> {
     let mut effects = Effects::default();
@@ -158,7 +159,7 @@ const fn retry_delay(settlement: &Settlement) -> Option<&RetryDelay> {
     }
 }
 
-async fn settle_part(connection: &mut AsyncPgConnection, part: &[Settlement]) -> StatementResult<Effects> {
+async fn settle_part(connection: &mut Connection, part: &[Settlement]) -> StatementResult<Effects> {
     let problems = part
         .iter()
         .map(|settlement| problem(settlement).map(to_json).transpose())

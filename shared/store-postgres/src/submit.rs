@@ -5,10 +5,11 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
-use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
 use uuid::Uuid;
 
+use super::connection::Connection;
 use super::effects::Effects;
 use super::errors::Failure;
 use super::reuse::submit_reusing;
@@ -128,10 +129,7 @@ enum SubmitPath {
 }
 
 /// Submits jobs with and without a wish to reuse apart: the others do not pay for it.
-async fn submit_batch(
-    connection: &mut AsyncPgConnection,
-    jobs: Vec<NewJob>,
-) -> StatementResult<(Vec<Submitted>, Effects)> {
+async fn submit_batch(connection: &mut Connection, jobs: Vec<NewJob>) -> StatementResult<(Vec<Submitted>, Effects)> {
     if jobs.iter().all(|job| job.reuse.is_none()) {
         return submit_all(connection, jobs, SubmitPath::Plain).await;
     }
@@ -147,7 +145,7 @@ async fn submit_batch(
 
 /// Submits; where a value cannot be written, halves the batch until the bad element stands alone.
 async fn submit_all(
-    connection: &mut AsyncPgConnection,
+    connection: &mut Connection,
     jobs: Vec<NewJob>,
     path: SubmitPath,
 ) -> StatementResult<(Vec<Submitted>, Effects)> {
@@ -175,7 +173,7 @@ async fn submit_all(
 }
 
 async fn submit_part(
-    connection: &mut AsyncPgConnection,
+    connection: &mut Connection,
     part: &[NewJob],
     effects: &mut Effects,
 ) -> StatementResult<Vec<Submitted>> {
@@ -206,7 +204,7 @@ async fn submit_part(
 }
 
 async fn insert(
-    connection: &mut AsyncPgConnection,
+    connection: &mut Connection,
     batch: &[&NewJob],
     outbox_ids: &[Uuid],
 ) -> StatementResult<HashMap<Uuid, DateTime<Utc>>> {
@@ -245,7 +243,7 @@ async fn insert(
 
 /// Answers for the keys that somebody took before. Returns what is still open.
 pub(super) async fn recognise(
-    connection: &mut AsyncPgConnection,
+    connection: &mut Connection,
     part: &[NewJob],
     rest: Vec<usize>,
     outcomes: &mut [Option<Submitted>],

@@ -5,89 +5,21 @@ use std::time::Duration;
 use async_trait::async_trait;
 use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Integer, Text, Uuid as SqlUuid};
-use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
+use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use futures_util::FutureExt as _;
 use uuid::Uuid;
 
-use super::effects::{EffectRow, Effects};
+use super::connection::Connection;
+use super::effects::Effects;
 use super::errors::{Failure, unreadable};
 use super::lose::{Lost, gone_workers, lose};
-use super::rows::{CountRow, IdRow, from_json};
+use super::rows::{IdRow, from_json};
 use super::run::StatementResult;
-use super::sql::{Sql, sql};
+use super::sql::sql;
 use super::{PostgresStore, column, millis};
 use model::artifact::{Artifact, attempt_of_key};
-use model::delivery::Channel;
 use model::job::{JobState, Lane};
 use store::{Result, SweepStore};
-
-/// Completes a statement whose part `due` holds ids, kinds, queues and traces of what is to be rung now.
-macro_rules! ring {
-    ($due:literal) => {
-        concat!(
-            $due,
-            ", rung as (
-                insert into outbox (id, kind, subject, queue, traceparent, leased_until)
-                select waitless_uuid_v7(), kind, id, queue, traceparent, now() + interval '5 seconds' from due
-                returning id, kind, subject, queue, traceparent
-            )
-            select subject, kind, null::bigint as seq, null::text as tenant, null::text as principal, null::text as state,
-                   null::int as attempt, null::text as detail, null::timestamptz as next_attempt_at, null::timestamptz as at,
-                   id as outbox_id, queue, null::bigint as delay_ms, traceparent, false as led, false as quiet, null::uuid as leader_id
-            from rung"
-        )
-    };
-}
-
-const RING_RETRIES: &str = ring!(
-    "with late as materialized (
-        select id from jobs j
-        where state = 'retrying' and leader_id is null and next_attempt_at < now() - $1 * interval '1 millisecond'
-          and not exists (select from outbox o where o.subject = j.id)
-          and rung_at < now() - $1 * interval '1 millisecond'
-        order by next_attempt_at limit $2 for no key update skip locked
-    ), due as (
-        update jobs j set rung_at = now() from late where j.id = any(array[late.id])
-        returning j.id, 'run-job' as kind, j.lane as queue, j.traceparent
-    )"
-);
-
-/// A lost worker that is only paused still looks like a consumer to the broker, which may hand it the doorbell of the very job
-/// that was taken from it. Such jobs are rung again soon, until somebody hears it who is awake.
-const SILENT: &str = "
-    select count(*) as count from jobs j
-    where state = 'pending' and leader_id is null and lane = $1
-          and rung_at < now() - least($2, 300) * interval '1 millisecond'
-          and (crashes > 0 or rung_at < now() - $2 * interval '1 millisecond')
-      and not exists (select from outbox o where o.subject = j.id)";
-
-const RING_SILENT: &str = ring!(
-    "with silent as materialized (
-        select id from jobs j
-        where state = 'pending' and leader_id is null and lane = $1
-          and rung_at < now() - least($2, 300) * interval '1 millisecond'
-          and (crashes > 0 or rung_at < now() - $2 * interval '1 millisecond')
-          and not exists (select from outbox o where o.subject = j.id)
-        order by rung_at limit $3 for no key update skip locked
-    ), due as (
-        update jobs j set rung_at = now() from silent where j.id = any(array[silent.id])
-        returning j.id, 'run-job' as kind, j.lane as queue, j.traceparent
-    )"
-);
-
-const RING_DELIVERIES: &str = ring!(
-    "with late as materialized (
-        select id from deliveries d
-        where channel = $1 and state in ('pending', 'sending') and rung_at < now() - $2 * interval '1 millisecond'
-          and coalesce(next_attempt_at, leased_until, created_at) <= now()
-          and not exists (select from outbox o where o.subject = d.id)
-        order by rung_at limit $3 for no key update skip locked
-    ), due as (
-        update deliveries d set rung_at = now() from late where d.id = any(array[late.id])
-        returning d.id, 'send-delivery' as kind, 'notify.' || d.channel as queue,
-                  (select j.traceparent from jobs j where j.id = d.job_id) as traceparent
-    )"
-);
 
 const EXPIRED: &str = "
     select json_build_object('id', id, 'job_id', job_id, 'attempt', attempt, 'format', format, 'object_key', object_key,
@@ -162,42 +94,6 @@ impl SweepStore for PostgresStore {
         self.change(move |connection| release_lost(connection, millis(silence)).boxed()).await
     }
 
-    async fn ring_overdue_retries(&self, grace: Duration, limit: u32) -> Result<u32> {
-        self.ring(sql(RING_RETRIES).bind::<BigInt, _>(millis(grace)).bind::<BigInt, _>(i64::from(limit))).await
-    }
-
-    async fn count_silent(&self, lane: Lane, grace: Duration) -> Result<u64> {
-        self.read(move |connection| {
-            async move {
-                let statement = sql(SILENT).bind::<Text, _>(lane.as_str()).bind::<BigInt, _>(millis(grace));
-                let row: CountRow = statement.get_result(connection).await?;
-                Ok(row.count.unsigned_abs())
-            }
-            .boxed()
-        })
-        .await
-    }
-
-    async fn ring_silent(&self, lane: Lane, grace: Duration, limit: u32) -> Result<u32> {
-        self.ring(
-            sql(RING_SILENT)
-                .bind::<Text, _>(lane.as_str())
-                .bind::<BigInt, _>(millis(grace))
-                .bind::<BigInt, _>(i64::from(limit)),
-        )
-        .await
-    }
-
-    async fn ring_due_deliveries(&self, channel: Channel, grace: Duration, limit: u32) -> Result<u32> {
-        self.ring(
-            sql(RING_DELIVERIES)
-                .bind::<Text, _>(channel.as_str())
-                .bind::<BigInt, _>(millis(grace))
-                .bind::<BigInt, _>(i64::from(limit)),
-        )
-        .await
-    }
-
     async fn expired_artifacts(&self, limit: u32) -> Result<Vec<Artifact>> {
         self.read(move |connection| {
             async move {
@@ -262,21 +158,7 @@ impl StateRow {
     }
 }
 
-impl PostgresStore {
-    async fn ring(&self, statement: Sql<'static>) -> Result<u32> {
-        self.change(move |connection| {
-            async move {
-                let rows: Vec<EffectRow> = statement.load(connection).await?;
-                let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
-                Ok((count, Effects::read(rows)?))
-            }
-            .boxed()
-        })
-        .await
-    }
-}
-
-async fn release_lost(connection: &mut AsyncPgConnection, silence_ms: i64) -> StatementResult<(Vec<Uuid>, Effects)> {
+async fn release_lost(connection: &mut Connection, silence_ms: i64) -> StatementResult<(Vec<Uuid>, Effects)> {
     connection
         .transaction::<_, Failure, _>(async move |connection| {
             let gone = gone_workers(connection, silence_ms).await?;
@@ -287,7 +169,7 @@ async fn release_lost(connection: &mut AsyncPgConnection, silence_ms: i64) -> St
         .await
 }
 
-async fn unreferenced(connection: &mut AsyncPgConnection, keys: Vec<String>) -> StatementResult<Vec<String>> {
+async fn unreferenced(connection: &mut Connection, keys: Vec<String>) -> StatementResult<Vec<String>> {
     // Whatever is not named like a file of ours belongs to no attempt.
     let attempts = column(&keys, |key| attempt_of_key(key).unwrap_or((Uuid::nil(), 0)));
     let rows: Vec<ObjectKeyRow> = sql(UNREFERENCED)

@@ -67,6 +67,7 @@ impl WorkerRow {
 impl WorkerStore for PostgresStore {
     /// The connection is driven by the runtime this is called in: call it where the heart is to beat.
     async fn register_worker(&self, worker: WorkerInfo) -> Result<Box<dyn Heartbeat>> {
+        self.check_open()?;
         let heartbeat = PostgresHeartbeat::start(self.connector.clone(), worker, self.after.clone()).await?;
         Ok(Box::new(heartbeat))
     }

@@ -36,7 +36,8 @@ fn judged(key: ApiKey, now: DateTime<Utc>) -> ApiKey {
     ApiKey { expired, ..key }
 }
 
-fn key_by_hash(connection: &mut SqliteConnection, hash: &[u8; 32]) -> StatementResult<Option<ApiKey>> {
+/// Reads a key.
+pub(super) fn key_by_hash(connection: &mut SqliteConnection, hash: &[u8; 32]) -> StatementResult<Option<ApiKey>> {
     let now = now(connection)?;
     let text = concat!("select ", key_columns!(), " from api_keys where hash = ?1");
     Ok(sql!(text, hash).row(connection, read_key)?.map(|key| judged(key, now)))

@@ -14,7 +14,7 @@ use super::writer::Transaction;
 use model::delivery::{Channel, Delivery, DeliveryState};
 use model::message::{Message, Queue, Route};
 use model::retry_schedule::RetryDelay;
-use store::{DeliveryEnding, DeliveryStore, Result};
+use store::{DeliveryEnding, DeliveryStore, FailedDeliveries, Result};
 
 fn claim(transaction: &mut Transaction<'_>, id: Uuid, lease: Duration) -> StatementResult<Option<Delivery>> {
     let claimed = sql!(
@@ -44,11 +44,12 @@ fn settle(transaction: &mut Transaction<'_>, id: Uuid, attempt: i32, ending: Del
             attempt,
         ),
         DeliveryEnding::Failed(why) => sql!(
-            "update deliveries set state = 'failed', error = ?1, leased_until = null \
+            "update deliveries set state = 'failed', error = ?1, leased_until = null, rung_at = ?4 \
              where id = ?2 and attempt = ?3 and state = 'sending'",
             why,
             id,
             attempt,
+            now,
         ),
         DeliveryEnding::Overtaken => {
             sql!("delete from deliveries where id = ?1 and attempt = ?2 and state = 'sending'", id, attempt)
@@ -126,6 +127,37 @@ impl DeliveryStore for SqliteStore {
         self.readers
             .read(move |connection| {
                 sql!(text, &tenant, state.map(|state| state.as_str()), limit).rows(connection, read_delivery)
+            })
+            .await
+    }
+
+    async fn send_again(&self, tenant: &str, which: FailedDeliveries, limit: u32) -> Result<u32> {
+        let tenant = tenant.to_owned();
+        self.writer
+            .write(move |transaction| {
+                let failed = match which {
+                    FailedDeliveries::One(id) => {
+                        sql!(
+                            "select id from deliveries where tenant = ?1 and id = ?2 and state = 'failed'",
+                            &tenant,
+                            id
+                        )
+                    }
+                    FailedDeliveries::Since(at) => sql!(
+                        "select id from deliveries where tenant = ?1 and rung_at >= ?2 and state = 'failed' \
+                         order by rung_at limit ?3",
+                        &tenant,
+                        at,
+                        limit,
+                    ),
+                };
+                let ids: Vec<Uuid> = failed.rows(transaction.connection, Cells::id)?;
+                for id in &ids {
+                    let text = "update deliveries set state = 'pending', rung_at = ?1 where id = ?2";
+                    sql!(text, transaction.now, *id).run(transaction.connection)?;
+                    ring(transaction, *id, None)?;
+                }
+                Ok(u32::try_from(ids.len()).unwrap_or(u32::MAX))
             })
             .await
     }

@@ -21,12 +21,15 @@ mod outbox;
 mod owner;
 mod previews;
 mod readers;
+mod ring;
 mod rows;
+mod sessions;
 mod settle;
 mod sql;
 mod submit;
 mod sweep;
 mod workers;
+mod writable;
 mod writer;
 
 use std::sync::Arc;

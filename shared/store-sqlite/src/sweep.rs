@@ -7,52 +7,13 @@ use async_trait::async_trait;
 use diesel::SqliteConnection;
 use uuid::Uuid;
 
-use super::change::job_doorbell;
 use super::errors::StatementResult;
-use super::outbox::put;
-use super::rows::{artifact_columns, job_columns, read_artifact, read_job};
-use super::sql::{Cells, Sql, earlier, now, sql};
-use super::writer::Transaction;
-use super::{SqliteStore, deliveries, lose};
+use super::rows::{artifact_columns, read_artifact};
+use super::sql::{Cells, earlier, now, sql};
+use super::{SqliteStore, lose};
 use model::artifact::{Artifact, attempt_of_key};
-use model::delivery::Channel;
 use model::job::{JobState, Lane};
 use store::{Result, SweepStore};
-
-/// Rings the lanes of the jobs a query finds.
-fn ring_jobs(transaction: &mut Transaction<'_>, found: Sql<'_>) -> StatementResult<u32> {
-    let jobs = found.rows(transaction.connection, read_job)?;
-    for job in &jobs {
-        sql!("update jobs set rung_at = ?1 where id = ?2", transaction.now, job.id).run(transaction.connection)?;
-        put(transaction, job_doorbell(job, None), job.traceparent.as_deref())?;
-    }
-    Ok(u32::try_from(jobs.len()).unwrap_or(u32::MAX))
-}
-
-fn ring_deliveries(
-    transaction: &mut Transaction<'_>,
-    channel: Channel,
-    since: i64,
-    limit: u32,
-) -> StatementResult<u32> {
-    let due = sql!(
-        "select id from deliveries d where channel = ?1 and rung_at < ?2 \
-         and ((state = 'pending' and (next_attempt_at is null or next_attempt_at <= ?3)) \
-         or (state = 'sending' and leased_until <= ?3)) \
-         and state in ('pending', 'sending') and not exists (select 1 from outbox o where o.subject = d.id) \
-         order by rung_at limit ?4",
-        channel.as_str(),
-        since,
-        transaction.now,
-        limit,
-    )
-    .rows(transaction.connection, Cells::id)?;
-    for id in &due {
-        sql!("update deliveries set rung_at = ?1 where id = ?2", transaction.now, *id).run(transaction.connection)?;
-        deliveries::ring(transaction, *id, None)?;
-    }
-    Ok(u32::try_from(due.len()).unwrap_or(u32::MAX))
-}
 
 /// Tells whether an artifact row names the key, or a running attempt may be about to.
 fn is_needed(connection: &mut SqliteConnection, key: &str) -> StatementResult<bool> {
@@ -69,58 +30,6 @@ impl SweepStore for SqliteStore {
     async fn release_lost_jobs(&self, silence: Duration) -> Result<Vec<Uuid>> {
         let owner = Arc::clone(&self.owner);
         self.writer.write(move |transaction| lose::release_lost(transaction, &owner, silence)).await
-    }
-
-    async fn ring_overdue_retries(&self, grace: Duration, limit: u32) -> Result<u32> {
-        let text = concat!(
-            "select ",
-            job_columns!(),
-            " from jobs where state = 'retrying' and leader_id is null and next_attempt_at < ?1 and rung_at < ?1 \
-             and not exists (select 1 from outbox o where o.subject = jobs.id) order by next_attempt_at limit ?2"
-        );
-        self.writer
-            .write(move |transaction| {
-                let since = earlier(transaction.now, grace);
-                ring_jobs(transaction, sql!(text, since, limit))
-            })
-            .await
-    }
-
-    async fn count_silent(&self, lane: Lane, grace: Duration) -> Result<u64> {
-        let text = "select count(*) from jobs where state = 'pending' and leader_id is null and lane = ?1 and rung_at < ?2 \
-                    and not exists (select 1 from outbox o where o.subject = jobs.id)";
-        let count = self
-            .readers
-            .read(move |connection| {
-                let since = earlier(now(connection)?, grace);
-                sql!(text, lane.as_str(), since).number(connection)
-            })
-            .await?;
-        Ok(count.unsigned_abs())
-    }
-
-    async fn ring_silent(&self, lane: Lane, grace: Duration, limit: u32) -> Result<u32> {
-        let text = concat!(
-            "select ",
-            job_columns!(),
-            " from jobs where state = 'pending' and leader_id is null and lane = ?1 and rung_at < ?2 \
-             and not exists (select 1 from outbox o where o.subject = jobs.id) order by rung_at, id limit ?3"
-        );
-        self.writer
-            .write(move |transaction| {
-                let since = earlier(transaction.now, grace);
-                ring_jobs(transaction, sql!(text, lane.as_str(), since, limit))
-            })
-            .await
-    }
-
-    async fn ring_due_deliveries(&self, channel: Channel, grace: Duration, limit: u32) -> Result<u32> {
-        self.writer
-            .write(move |transaction| {
-                let since = earlier(transaction.now, grace);
-                ring_deliveries(transaction, channel, since, limit)
-            })
-            .await
     }
 
     async fn expired_artifacts(&self, limit: u32) -> Result<Vec<Artifact>> {

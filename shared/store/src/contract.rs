@@ -17,7 +17,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use model::artifact::Artifact;
-use model::delivery::{Channel, Delivery, DeliveryState};
+use model::delivery::{Delivery, DeliveryState};
 use model::event::Event;
 use model::job::{JobState, Lane};
 use model::message::OutboxMessage;
@@ -27,7 +27,10 @@ use super::forecast::ForecastStore;
 use super::jobs::JobStore;
 use super::lateness::LatenessStore;
 use super::previews::PreviewStore;
+use super::ring::RingStore;
+use super::sessions::SessionStore;
 use super::workers::WorkerStore;
+use super::writable::WritableStore;
 
 pub use super::access::{AccessStore, ApiKey, CLICKS_AN_HOUR, CLICKS_SHOWN, NewApiKey, Scope};
 
@@ -67,6 +70,15 @@ pub enum DeliveryEnding {
     Overtaken,
 }
 
+/// Which failed deliveries are to be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailedDeliveries {
+    /// This one.
+    One(Uuid),
+    /// Those that failed then or later.
+    Since(DateTime<Utc>),
+}
+
 /// Deliveries, as the notifier sees them.
 #[async_trait]
 pub trait DeliveryStore: Send + Sync {
@@ -79,6 +91,9 @@ pub trait DeliveryStore: Send + Sync {
     async fn deliveries_of_job(&self, job_id: Uuid) -> Result<Vec<Delivery>>;
     /// Lists a tenant's deliveries, newest first, optionally in one state.
     async fn deliveries(&self, tenant: &str, state: Option<DeliveryState>, limit: u32) -> Result<Vec<Delivery>>;
+    /// `failed` → `pending`, due at once and rung, for at most `limit` of a tenant's, longest failed first. Identity and `attempt` stay.
+    /// Returns how many.
+    async fn send_again(&self, tenant: &str, which: FailedDeliveries, limit: u32) -> Result<u32>;
 }
 
 /// The outbox, as the relay sees it.
@@ -100,16 +115,6 @@ pub trait SweepStore: Send + Sync {
     /// `Lose` or `LoseTooOften` for the jobs of workers whose lock is free or whose last beat is older than `silence`, and removal
     /// of their rows. Rings the lane by outbox rows. Returns the jobs changed.
     async fn release_lost_jobs(&self, silence: Duration) -> Result<Vec<Uuid>>;
-    /// Rings jobs that are `retrying` and overdue by more than `grace`, at most `limit`. Returns how many.
-    async fn ring_overdue_retries(&self, grace: Duration, limit: u32) -> Result<u32>;
-    /// Counts jobs of the lane that are `pending`, without outbox row, and were last rung more than `grace` ago. On PostgreSQL a job
-    /// that lost a worker counts after 300 ms: the broker may have given its doorbell to that very worker, which is only paused,
-    /// and a job that must run alone waits for an idle worker to hear of it.
-    async fn count_silent(&self, lane: Lane, grace: Duration) -> Result<u64>;
-    /// Rings up to `limit` of the jobs [`SweepStore::count_silent`] counts, longest silent first. Returns how many.
-    async fn ring_silent(&self, lane: Lane, grace: Duration, limit: u32) -> Result<u32>;
-    /// Rings deliveries of the channel that are due (or leased for too long) and were last rung more than `grace` ago.
-    async fn ring_due_deliveries(&self, channel: Channel, grace: Duration, limit: u32) -> Result<u32>;
     /// Reads artifacts past `expires_at` whose files are still there.
     async fn expired_artifacts(&self, limit: u32) -> Result<Vec<Artifact>>;
     /// Marks artifacts whose files were deleted.
@@ -136,7 +141,10 @@ pub trait Store:
     + DeliveryStore
     + OutboxStore
     + SweepStore
+    + RingStore
     + AccessStore
+    + SessionStore
+    + WritableStore
     + PreviewStore
     + ForecastStore
     + LatenessStore

@@ -3,4 +3,5 @@
 
 mod store_follow;
 mod store_postgres;
+mod store_postgres_pooled;
 mod tls;

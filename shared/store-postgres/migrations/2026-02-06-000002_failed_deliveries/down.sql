@@ -1,0 +1,1 @@
+drop index deliveries_failed;

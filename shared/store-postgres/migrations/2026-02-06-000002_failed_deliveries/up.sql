@@ -1,0 +1,2 @@
+-- Failed deliveries that are sent again, all since a time. `rung_at` is when they failed.
+create index deliveries_failed on deliveries (tenant, rung_at) where state = 'failed';

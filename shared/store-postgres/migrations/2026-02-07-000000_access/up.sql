@@ -1,0 +1,13 @@
+-- Sessions of browsers that were signed out before their cookie's time was over. A session has no row while it lives: its cookie is
+-- sealed, and any gateway can open it. A row goes once no cookie of its session can be good any more.
+create table ended_sessions (
+    id       uuid primary key,
+    ended_at timestamptz not null default now()
+);
+create index ended_sessions_by_age on ended_sessions (ended_at);
+
+-- One row, written now and then to see whether anything can be: a database may answer and take nothing.
+create table write_checks (
+    id integer primary key check (id = 1),
+    at timestamptz not null
+);

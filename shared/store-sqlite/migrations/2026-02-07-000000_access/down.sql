@@ -1,0 +1,2 @@
+drop table ended_sessions;
+drop table write_checks;
