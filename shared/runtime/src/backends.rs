@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use crate::outbox::{Outbox, OutboxReceiver, Relay};
@@ -13,10 +15,16 @@ use configuration::Config;
 use storage::Storage;
 use store::{GroupCommit, Store};
 
-use crate::open_store;
+use crate::{open_store, open_store_when_reachable};
 
 /// A process that ends gives its broker connections this long to close.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
+
+/// How long a process that starts waits for its database before it goes on without.
+const OPEN_WITHIN: Duration = Duration::from_secs(1);
+
+/// Brings a database to life that was away at the start. Ends well once it is there, and with an error where waiting does not help.
+pub type Opening = BoxFuture<'static, anyhow::Result<()>>;
 
 /// Store, broker and storage: handles, cheap to clone.
 #[derive(Debug, Clone)]
@@ -37,12 +45,46 @@ impl Backends {
     /// # Errors
     /// Says which backend cannot be opened and why.
     pub async fn open(config: &Config) -> anyhow::Result<(Self, BackgroundTasks)> {
+        for warning in &config.warnings {
+            tracing::warn!(setting = warning.key, "{} {}", warning.key, warning.message);
+        }
         let (outbox, receiver) = Outbox::new();
         let storage = Arc::new(Storage::open(&config.storage).context("open the storage named by storage.url")?);
         let broker = broker::open(&config.broker).await?;
         let store = open_store(&config.database, outbox).await.context("open the database named by database.url")?;
         tracing::info!(database = store.kind(), broker = broker.kind(), storage = storage.kind(), "backends are open");
         Ok(Self::new(store, broker, storage, receiver, config))
+    }
+
+    /// Opens the same without waiting for servers that are away: what needs them answers that it is unavailable, and recovers by
+    /// itself. What the third of the three is for: await it beside the service.
+    ///
+    /// # Errors
+    /// As [`Backends::open`], except that a database that is away is no error.
+    pub async fn open_when_reachable(config: &Config) -> anyhow::Result<(Self, BackgroundTasks, Opening)> {
+        let (outbox, receiver) = Outbox::new();
+        let storage = Arc::new(Storage::open(&config.storage).context("open the storage named by storage.url")?);
+        let (store, opening) = open_store_when_reachable(&config.database, outbox)
+            .await
+            .context("open the database named by database.url")?;
+        let mut opening: Opening =
+            async move { opening.await.context("open the database named by database.url") }.boxed();
+        let (broker, opened) =
+            tokio::join!(broker::open(&config.broker), tokio::time::timeout(OPEN_WITHIN, &mut opening));
+        let broker = broker?;
+        let kinds = (store.kind(), broker.kind(), storage.kind());
+        let (backends, background) = Self::new(store, broker, storage, receiver, config);
+        match opened {
+            Ok(opened) => {
+                opened?;
+                tracing::info!(database = kinds.0, broker = kinds.1, storage = kinds.2, "backends are open");
+                Ok((backends, background, std::future::ready(Ok(())).boxed()))
+            }
+            Err(_) => {
+                tracing::warn!("starting without the database: nothing is accepted until it answers");
+                Ok((backends, background, opening))
+            }
+        }
     }
 
     /// Puts together backends that were opened apart, and the tasks between them. `receiver` is the other end of the outbox

@@ -2,35 +2,25 @@
 
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
-use report::{CatalogueSnapshot, DEMO_CATALOGUE, DefinitionFault, ReportDefinition, parse_definition};
+use report::{CatalogueSnapshot, DEMO_CATALOGUE, ReportDefinition, parse_definition};
 
-/// A larger file is a mistake.
-const MAX_FILE: u64 = 1 << 20;
-/// A file changed this recently may change again without a new time stamp.
-const FRESH: Duration = Duration::from_secs(2);
+use crate::read_catalogue::{CatalogueReader, SeenFile};
 
 /// The report definitions in service.
 #[derive(Debug)]
 pub struct Catalogue {
     folder: Option<PathBuf>,
+    reader: CatalogueReader,
     reload_every: Duration,
     snapshot: RwLock<Arc<CatalogueSnapshot>>,
     seen: Mutex<BTreeMap<String, SeenFile>>,
-}
-
-/// One file as it was last read.
-#[derive(Debug, Clone)]
-struct SeenFile {
-    stamp: Option<(SystemTime, u64)>,
-    outcome: Result<Arc<ReportDefinition>, DefinitionFault>,
-    last_good: Option<Arc<ReportDefinition>>,
 }
 
 impl Catalogue {
@@ -41,6 +31,7 @@ impl Catalogue {
     pub fn open(config: &configuration::Catalogue) -> anyhow::Result<Arc<Self>> {
         let catalogue = Self {
             folder: config.folder.clone(),
+            reader: CatalogueReader::new(),
             reload_every: config.reload_every,
             snapshot: RwLock::default(),
             seen: Mutex::default(),
@@ -91,30 +82,23 @@ impl Catalogue {
         }
     }
 
-    /// Reads what has changed since the last time.
+    /// Reads what has changed since the last time. Takes some seconds where a file system does not answer, and no longer: a file that
+    /// cannot be read stays as it was.
     ///
     /// # Errors
     /// When the folder cannot be read.
     pub fn refresh(&self) -> anyhow::Result<()> {
         let Some(folder) = &self.folder else { return Ok(()) };
-        let names = list(folder)?;
-        let mut before = self.seen.lock().clone();
-        let mut files = BTreeMap::new();
-        for name in names {
-            let seen = before.remove(&name);
-            if let Some(seen) = read(folder, &name, seen) {
-                files.insert(name, seen);
-            }
-        }
-        self.publish(files);
+        let before = self.seen.lock().clone();
+        self.publish(self.reader.read(folder, before)?);
         Ok(())
     }
 
     fn publish(&self, files: BTreeMap<String, SeenFile>) {
         let mut next = CatalogueSnapshot::default();
         for seen in files.values() {
-            if let Err(fault) = &seen.outcome {
-                next.faults.push(fault.clone());
+            if let Err(faults) = &seen.outcome {
+                next.faults.extend(faults.iter().cloned());
             }
             if let Some(report) = &seen.last_good {
                 next.reports.insert(report.name.clone(), Arc::clone(report));
@@ -136,51 +120,6 @@ fn demo() -> anyhow::Result<BTreeMap<String, SeenFile>> {
         );
     }
     Ok(files)
-}
-
-/// Lists the names of `*.toml`, without what editors and mounted volumes hide behind a dot.
-fn list(folder: &Path) -> anyhow::Result<Vec<String>> {
-    let read = || format!("read the catalogue folder {}", folder.display());
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(folder).with_context(read)? {
-        let name = entry.with_context(read)?.file_name().to_string_lossy().into_owned();
-        if let Some(stem) = name.strip_suffix(".toml").filter(|stem| !stem.starts_with('.')) {
-            names.push(stem.to_owned());
-        }
-    }
-    Ok(names)
-}
-
-/// Reads one file, unless it is as it was. `None`: it went away in between.
-fn read(folder: &Path, name: &str, before: Option<SeenFile>) -> Option<SeenFile> {
-    let path = folder.join(format!("{name}.toml"));
-    let last_good = before.as_ref().and_then(|seen| seen.last_good.clone());
-    let fault = |message: String| {
-        let fault = DefinitionFault { file: format!("{name}.toml"), line: 1, message };
-        Some(SeenFile { stamp: None, outcome: Err(fault), last_good: last_good.clone() })
-    };
-    let about = match std::fs::metadata(&path) {
-        Ok(about) => about,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
-        Err(error) => return fault(format!("cannot be read: {error}")),
-    };
-    if about.len() > MAX_FILE {
-        return fault(format!("is larger than {MAX_FILE} bytes"));
-    }
-    let stamp = about.modified().ok().map(|modified| (modified, about.len()));
-    match before {
-        Some(seen) if seen.stamp.is_some() && seen.stamp == stamp => return Some(seen),
-        _ => {}
-    }
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
-        Err(error) => return fault(format!("cannot be read: {error}")),
-    };
-    let settled = stamp.filter(|(modified, _)| modified.elapsed().is_ok_and(|age| age > FRESH));
-    let outcome = parse_definition(name, &text).map(Arc::new);
-    let last_good = outcome.as_ref().ok().cloned().or(last_good);
-    Some(SeenFile { stamp: settled, outcome, last_good })
 }
 
 /// Each change is logged once: a fault again only when it has become another one.

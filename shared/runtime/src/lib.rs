@@ -6,11 +6,13 @@ mod catalogue;
 mod open_store;
 pub mod outbox;
 pub mod probes;
+pub mod process;
+mod read_catalogue;
 pub mod service_args;
 pub mod shutdown;
 pub mod sweep;
 pub mod telemetry;
 
-pub use backends::{Backends, BackgroundTasks};
+pub use backends::{Backends, BackgroundTasks, Opening};
 pub use catalogue::Catalogue;
-pub use open_store::{DATABASE_URLS, DatabaseKind, check_store_url, open_store};
+pub use open_store::{DATABASE_URLS, DatabaseKind, check_store_url, open_store, open_store_when_reachable};

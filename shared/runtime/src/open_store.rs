@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use configuration::UrlSchemes;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use store::{AfterCommit, Result, Store, StoreError};
 use store_postgres::PostgresStore;
 use store_sqlite::SqliteStore;
@@ -33,6 +35,22 @@ pub async fn open_store(database: &configuration::Database, after: Arc<dyn After
         Ok(DatabaseKind::Sqlite) => Ok(Arc::new(SqliteStore::open(database, after).await?)),
         Err(why) => Err(StoreError::Unexpected(format!("database.url {why}"))),
     }
+}
+
+/// Opens the store of `database.url` as [`open_store`] does, but does not wait for a server that is away: returns the store with what
+/// brings it to life. Until that has ended well, every call answers [`StoreError::Unavailable`].
+///
+/// # Errors
+/// As [`open_store`]. What brings it to life fails where trying again does not help.
+pub async fn open_store_when_reachable(
+    database: &configuration::Database,
+    after: Arc<dyn AfterCommit>,
+) -> Result<(Arc<dyn Store>, BoxFuture<'static, Result<()>>)> {
+    if matches!(DATABASE_URLS.find(database.url.expose()), Ok(DatabaseKind::Postgres)) {
+        let (store, opening) = PostgresStore::open_when_reachable(database, after)?;
+        return Ok((Arc::new(store), opening));
+    }
+    Ok((open_store(database, after).await?, std::future::ready(Ok(())).boxed()))
 }
 
 /// Tells whether there is a kind of store for a URL; the rest of it is judged when it is opened.

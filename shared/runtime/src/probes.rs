@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::Backends;
 use crate::telemetry;
+use configuration::{Config, Telemetry};
 
 /// Each place has this long to answer. Kubernetes' own default is one second, the manifests ask for five.
 const CHECK_WITHIN: Duration = Duration::from_secs(3);
@@ -41,9 +42,9 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Asks database, broker and storage at the same time, each within a few seconds.
+    /// Asks database, broker and storage at the same time, each within a few seconds. A database that takes no writes is of no use.
     pub async fn look(backends: &Backends) -> Self {
-        let database = within(async { backends.store.check().await.map_err(|error| error.to_string()) });
+        let database = within(async { backends.store.check_writable().await.map_err(|error| error.to_string()) });
         let broker = within(backends.broker.check());
         let storage = within(async { backends.storage.check().await.map_err(|error| error.to_string()) });
         let (database, broker, storage) = tokio::join!(database, broker, storage);
@@ -61,7 +62,7 @@ async fn within(check: impl Future<Output = Result<(), String>>) -> Result<(), S
     tokio::time::timeout(CHECK_WITHIN, check).await.unwrap_or_else(|_| late())
 }
 
-/// The listener of a worker or notifier.
+/// The listener of a worker or notifier, or of a gateway's metrics.
 #[derive(Debug)]
 pub struct Probes {
     listener: TcpListener,
@@ -70,19 +71,44 @@ pub struct Probes {
 }
 
 impl Probes {
-    /// Listens on `http.listen`.
+    /// Listens on an address of the configuration, whose key is told when that fails.
     ///
     /// # Errors
     /// When the address is taken or not this machine's.
-    pub async fn bind(listen: SocketAddr, backends: Backends) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(listen)
-            .await
-            .with_context(|| format!("listen on {listen}, the address of http.listen"))?;
+    pub async fn bind(listen: SocketAddr, key: &str, backends: Backends) -> anyhow::Result<Self> {
+        let listener =
+            TcpListener::bind(listen).await.with_context(|| format!("listen on {listen}, the address of {key}"))?;
         let port = listener.local_addr().context("read the port that was given")?.port();
         Ok(Self { listener, backends, port })
     }
 
-    /// Returns the port, also where `http.listen` asked for any.
+    /// Listens on `http.listen`, and on `telemetry.listen` where that is set.
+    ///
+    /// # Errors
+    /// As [`Probes::bind`].
+    pub async fn bind_all(config: &Config, backends: &Backends) -> anyhow::Result<Vec<Self>> {
+        let mut all = vec![Self::bind(config.http.listen, "http.listen", backends.clone()).await?];
+        all.extend(Self::bind_telemetry(&config.telemetry, backends).await?);
+        Ok(all)
+    }
+
+    /// Listens on `telemetry.listen`, where that is set.
+    ///
+    /// # Errors
+    /// As [`Probes::bind`].
+    pub async fn bind_telemetry(telemetry: &Telemetry, backends: &Backends) -> anyhow::Result<Option<Self>> {
+        match telemetry.listen {
+            Some(listen) => Self::bind(listen, "telemetry.listen", backends.clone()).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Answers on all of these until stopped.
+    pub async fn run_all_until_stopped(all: Vec<Self>, stop: CancellationToken) {
+        futures_util::future::join_all(all.into_iter().map(|probes| probes.run_until_stopped(stop.clone()))).await;
+    }
+
+    /// Returns the port, also where any was asked for.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port

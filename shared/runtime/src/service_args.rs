@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Command, FromArgMatches as _};
 
-use configuration::{Config, ConfigError, Role};
+use configuration::{Config, ConfigError, Role, SettingError, UrlCheck, wrong_urls};
 
 /// Where the configuration comes from.
 #[derive(Debug, Clone, Default, Args)]
@@ -37,12 +37,43 @@ impl ConfigArgs {
     /// # Errors
     /// Lists every mistake with its key and what would be right.
     pub fn load(&self, role: Role) -> Result<Config, ConfigError> {
-        Config::load(role, self.config.as_deref(), self.variables())
+        self.load_with(role, |_| Vec::new())
+    }
+
+    /// Does so, and has `check` say what else is wrong: of the URLs that the process opens beside database, broker and storage.
+    ///
+    /// # Errors
+    /// Lists every mistake with its key and what would be right.
+    pub fn load_with(
+        &self,
+        role: Role,
+        check: impl FnOnce(&Config) -> Vec<SettingError>,
+    ) -> Result<Config, ConfigError> {
+        Config::load(role, self.config.as_deref(), self.variables(), checked_by_backends(role, check))
     }
 
     fn variables(&self) -> impl Iterator<Item = (String, String)> {
         let data = self.data.as_ref().map(|folder| folder.display().to_string());
         data.map(|folder| ("WAITLESS_SERVICE__DATA_DIR".to_owned(), folder)).into_iter()
+    }
+}
+
+/// Has the URLs judged that a process of this role opens, whatever it does with them.
+fn checked_by_backends(
+    role: Role,
+    more: impl FnOnce(&Config) -> Vec<SettingError>,
+) -> impl FnOnce(&Config) -> Vec<SettingError> {
+    move |config| {
+        let one = |key: &str, url, check| UrlCheck { key: key.to_owned(), url, check };
+        let database = one("database.url", config.database.url.expose(), crate::check_store_url as fn(&str) -> _);
+        let others = [
+            one("broker.url", config.broker.url.expose(), broker::check_url),
+            one("storage.url", &config.storage.url, storage::check_url),
+        ];
+        let others = others.into_iter().filter(|_| role != Role::DatabaseOnly);
+        let mut errors = wrong_urls(std::iter::once(database).chain(others));
+        errors.extend(more(config));
+        errors
     }
 }
 
@@ -61,8 +92,20 @@ impl ServiceArgs {
     /// # Errors
     /// Lists every mistake with its key and what would be right.
     pub fn load(&self, role: Role) -> Result<Config, ConfigError> {
+        self.load_with(role, |_| Vec::new())
+    }
+
+    /// Does so, and has `check` say what else is wrong, as [`ConfigArgs::load_with`].
+    ///
+    /// # Errors
+    /// Lists every mistake with its key and what would be right.
+    pub fn load_with(
+        &self,
+        role: Role,
+        check: impl FnOnce(&Config) -> Vec<SettingError>,
+    ) -> Result<Config, ConfigError> {
         let listen = self.listen.map(|address| ("WAITLESS_HTTP__LISTEN".to_owned(), address.to_string()));
         let file = self.config.config.as_deref().or(self.file.as_deref());
-        Config::load(role, file, self.config.variables().chain(listen))
+        Config::load(role, file, self.config.variables().chain(listen), checked_by_backends(role, check))
     }
 }

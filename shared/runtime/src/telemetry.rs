@@ -1,13 +1,14 @@
 //! Logs, metrics and traces of a process.
 
 use std::io::IsTerminal as _;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use opentelemetry::trace::{
     SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState, TracerProvider as _,
 };
-use opentelemetry_otlp::WithExportConfig as _;
+use opentelemetry_otlp::{WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
@@ -15,12 +16,15 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
-use configuration::{LogFormat, Telemetry};
+use configuration::{LogFormat, Telemetry, is_loopback};
 use model::trace::TraceContext;
 
 /// Seconds; from the quickest answer to the longest report.
 const BUCKETS: [f64; 16] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 120.0, 600.0, 3600.0];
+
+/// As the exporter's own client has it.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Keeps telemetry running; on drop, spans that are still queued are sent.
 #[derive(Debug)]
@@ -106,13 +110,22 @@ pub fn render_metrics() -> String {
 }
 
 fn open_exporter(config: &Telemetry, endpoint: &str, role: &str) -> anyhow::Result<SdkTracerProvider> {
-    let exporter = opentelemetry_otlp::SpanExporter::builder()
+    let mut exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_http()
-        .with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')))
-        .build()
-        .context("open the OTLP exporter named by telemetry.otlp_endpoint")?;
+        .with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')));
+    if is_loopback(endpoint) {
+        exporter = exporter.with_http_client(client_without_proxy()?);
+    }
+    let exporter = exporter.build().context("open the OTLP exporter named by telemetry.otlp_endpoint")?;
     let resource = Resource::builder().with_service_name(format!("{}-{role}", config.service_name)).build();
     Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build())
+}
+
+/// Makes a client for a collector on this machine, on a thread of its own, because it may not be made on one that runs tasks.
+fn client_without_proxy() -> anyhow::Result<reqwest::blocking::Client> {
+    let make = || reqwest::blocking::Client::builder().no_proxy().timeout(EXPORT_TIMEOUT).build();
+    let made = std::thread::spawn(make).join().map_err(|_panic| anyhow::anyhow!("the thread panicked"));
+    made.and_then(|made| Ok(made?)).context("prepare the client of telemetry.otlp_endpoint")
 }
 
 /// Makes `span` a child of the trace that a request or message came with.

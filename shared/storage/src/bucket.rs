@@ -125,7 +125,7 @@ impl Bucket {
                 ("response-content-disposition", attachment(filename).as_str()),
                 ("response-content-type", media_type),
             ]),
-            // Azure's signature covers no such wishes here; the object itself was stored as an attachment.
+            // Azure's signature covers no such wishes here; the object itself was stored with its name and type.
             Kind::Azure => SignedUrlOptions::new(),
         };
         self.bounded("sign a link", self.signer.signed_url_opts(Method::GET, &path, valid, &options)).await

@@ -12,10 +12,17 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
 use super::shared_sync::SharedSync;
+use super::stale::{UnfinishedUpload, UploadHandle};
 use super::{StorageError, StoredObject, read};
 
 /// Where files are until they are whole. Hidden, so that it can be no part of a key.
 const STAGING: &str = ".staging";
+
+/// No key holds either.
+const BEFORE_UNIQUE: &str = "~";
+const SLASH: &str = "%";
+/// File systems take 255 bytes.
+const LONGEST_NAME: usize = 255;
 
 /// Objects as files: the key is the path.
 #[derive(Debug)]
@@ -131,22 +138,37 @@ impl Folder {
         .await
     }
 
-    pub(super) async fn remove_stale_staging(&self, older_than: Duration) -> Result<u64, StorageError> {
+    /// Makes a name for what is to be stored under `key` until it is whole: one that says so.
+    pub(super) fn staging_for(&self, key: &str) -> PathBuf {
+        let unique = uuid::Uuid::new_v4();
+        let name = format!("{}{BEFORE_UNIQUE}{unique}", key.replace('/', SLASH));
+        self.staging().join(if name.len() > LONGEST_NAME { unique.to_string() } else { name })
+    }
+
+    pub(super) async fn stale_staging(&self, older_than: Duration) -> Result<Vec<UnfinishedUpload>, StorageError> {
         let staging = self.staging();
-        self.blocking("clean the staging folder", move || {
-            let mut removed = 0;
+        self.blocking("look at the staging folder", move || {
+            let mut stale = Vec::new();
             for entry in fs::read_dir(staging)? {
                 let entry = entry?;
                 // A file that vanishes meanwhile was finished or removed by somebody else.
                 let Ok(modified) = entry.metadata().and_then(|m| m.modified()) else { continue };
                 let age = SystemTime::now().duration_since(modified).unwrap_or_default();
-                if age >= older_than && fs::remove_file(entry.path()).is_ok() {
-                    removed += 1;
+                if age >= older_than {
+                    let name = entry.file_name();
+                    let key = name.to_str().and_then(|name| name.rsplit_once(BEFORE_UNIQUE));
+                    let key = key.map(|(key, _)| key.replace(SLASH, "/"));
+                    stale.push(UnfinishedUpload { key, handle: UploadHandle::File(entry.path()) });
                 }
             }
-            Ok(removed)
+            Ok(stale)
         })
         .await
+    }
+
+    pub(super) async fn remove_staging(&self, path: &Path) -> Result<bool, StorageError> {
+        let path = path.to_owned();
+        self.blocking("remove a staging file", move || Ok(fs::remove_file(path).is_ok())).await
     }
 }
 

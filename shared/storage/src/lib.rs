@@ -30,10 +30,12 @@ use url::Url;
 pub use attachment::attachment;
 pub use error::StorageError;
 pub use open::{STORAGE_URLS, StorageKind, check_url};
+pub use stale::UnfinishedUpload;
 pub use upload::{Stored, Upload};
 
 use bucket::Bucket;
 use folder::Folder;
+use stale::UploadHandle;
 
 /// Bytes that are written to a folder at a time. More would only stand in memory: a file has no parts.
 const FOLDER_PART: usize = 1 << 20;
@@ -102,11 +104,12 @@ impl Storage {
         }
     }
 
-    /// Starts an upload. Nothing can be read under `key` before [`Upload::finish`] has returned.
+    /// Starts an upload of what people save as `filename`: a store whose signatures cannot say so has it said by the object. Nothing
+    /// can be read under `key` before [`Upload::finish`] has returned.
     ///
     /// # Errors
     /// [`StorageError::Refused`] for a key that is not made of plain names.
-    pub async fn create(&self, key: &str, media_type: &str) -> Result<Upload, StorageError> {
+    pub async fn create(&self, key: &str, media_type: &str, filename: &str) -> Result<Upload, StorageError> {
         check_key(key)?;
         Ok(match &self.backend {
             Backend::Folder(folder) => {
@@ -117,7 +120,7 @@ impl Storage {
                 let target = upload::Target::Bucket(upload_parts::PartsUpload::new(
                     bucket.clone(),
                     key,
-                    media_type,
+                    upload_parts::ObjectHeaders::new(media_type, filename),
                     self.upload_concurrency,
                     Arc::clone(&self.part_permits),
                 ));
@@ -160,8 +163,8 @@ impl Storage {
         }
     }
 
-    /// Makes a link that opens the object without credentials for `storage.sign_for`, as a download named `filename` where the
-    /// storage can say so. `None`: it cannot sign, or `storage.proxy_downloads` is set.
+    /// Makes a link that opens the object without credentials for `storage.sign_for`, as a download named `filename`, or as
+    /// the upload named it where a signature cannot say so. `None`: it cannot sign, or `storage.proxy_downloads` is set.
     ///
     /// # Errors
     /// When credentials for signing cannot be had.
@@ -208,14 +211,27 @@ impl Storage {
         }
     }
 
-    /// Removes what killed uploads left behind and that was not touched for `older_than`. Returns how many.
+    /// Lists uploads that were begun and not ended, and not touched for `older_than` by the dates of the storage: candidates for
+    /// [`Storage::abort`].
     ///
     /// # Errors
     /// When the storage does not answer.
-    pub async fn abort_stale_uploads(&self, older_than: Duration) -> Result<u64, StorageError> {
+    pub async fn stale_uploads(&self, older_than: Duration) -> Result<Vec<UnfinishedUpload>, StorageError> {
         match &self.backend {
-            Backend::Folder(folder) => folder.remove_stale_staging(older_than).await,
-            Backend::Bucket(bucket) => stale::abort_stale_uploads(bucket, older_than).await,
+            Backend::Folder(folder) => folder.stale_staging(older_than).await,
+            Backend::Bucket(bucket) => stale::list_stale(bucket, older_than).await,
+        }
+    }
+
+    /// Removes what an upload has left. False: it has ended meanwhile.
+    ///
+    /// # Errors
+    /// When the storage does not answer.
+    pub async fn abort(&self, upload: &UnfinishedUpload) -> Result<bool, StorageError> {
+        match (&self.backend, &upload.handle) {
+            (Backend::Folder(folder), UploadHandle::File(path)) => folder.remove_staging(path).await,
+            (Backend::Bucket(bucket), UploadHandle::Parts(path, id)) => stale::abort(bucket, path, id).await,
+            _ => Ok(false),
         }
     }
 }

@@ -14,7 +14,7 @@ use url::Url;
 use super::bucket::{Bucket, Kind};
 use super::folder::Folder;
 use super::{Backend, StorageError};
-use configuration::{Storage as Settings, UrlSchemes};
+use configuration::{Storage as Settings, UrlSchemes, is_loopback};
 
 /// S3 refuses smaller parts, the last one apart.
 const SMALLEST_PART: u64 = 5 * 1024 * 1024;
@@ -158,11 +158,18 @@ fn open_azure(settings: &Settings, name: &str, prefix: Path) -> object_store::Re
 /// The client's own time-out would bound a whole body, however long the file; what is bounded instead is each wait for more of it.
 fn client(settings: &Settings) -> ClientOptions {
     let plain = settings.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("http://"));
-    ClientOptions::new()
+    let options = ClientOptions::new()
         .with_timeout_disabled()
         .with_read_timeout(settings.timeout)
         .with_connect_timeout(settings.timeout.min(Duration::from_secs(5)))
-        .with_allow_http(plain)
+        .with_allow_http(plain);
+    match &settings.endpoint {
+        // There is no option for no proxy at all. One that is named keeps those of the environment out, and is itself for no host.
+        Some(endpoint) if is_loopback(endpoint) => {
+            options.with_proxy_url("http://localhost").with_proxy_excludes("*,0.0.0.0/0,::/0")
+        }
+        _ => options,
+    }
 }
 
 /// A few quick tries within one call's time; everything longer is left to the attempt.

@@ -10,7 +10,6 @@ use bytes::Bytes;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use tokio::task::JoinHandle;
-use uuid::Uuid;
 
 use super::StorageError;
 use super::folder::Folder;
@@ -50,8 +49,8 @@ impl StagedUpload {
 
     pub(super) async fn write(&mut self, part: Vec<Bytes>) -> Result<(), StorageError> {
         self.settle().await?;
-        let (staged, folder) = (self.staged.take(), self.folder.clone());
-        self.writing = Some(tokio::task::spawn_blocking(move || append(staged, &folder, &part)));
+        let (staged, folder, key) = (self.staged.take(), self.folder.clone(), self.key.clone());
+        self.writing = Some(tokio::task::spawn_blocking(move || append(staged, &folder, &key, &part)));
         Ok(())
     }
 
@@ -59,7 +58,7 @@ impl StagedUpload {
         self.settle().await?;
         let (staged, folder, key) = (self.staged.take(), self.folder.clone(), self.key.clone());
         // One errand to one thread: for a small file the way there is longer than the work.
-        let storing = move || store(append(staged, &folder, &last)?, &folder, &folder.path_of(&key));
+        let storing = move || store(append(staged, &folder, &key, &last)?, &folder, &folder.path_of(&key));
         self.folder.blocking("store an object", storing).await
     }
 
@@ -77,11 +76,11 @@ impl StagedUpload {
     }
 }
 
-fn append(staged: Option<StagingFile>, folder: &Folder, part: &[Bytes]) -> io::Result<StagingFile> {
+fn append(staged: Option<StagingFile>, folder: &Folder, key: &str, part: &[Bytes]) -> io::Result<StagingFile> {
     let mut staged = match staged {
         Some(staged) => staged,
         None => {
-            let path = folder.staging().join(Uuid::new_v4().to_string());
+            let path = folder.staging_for(key);
             StagingFile { file: File::create_new(&path)?, path, moved: false }
         }
     };

@@ -83,7 +83,7 @@ impl Upload {
         }
     }
 
-    /// Gives up: waits until the storage has forgotten the parts. What it does not forget, [`super::Storage::abort_stale_uploads`]
+    /// Gives up: waits until the storage has forgotten the parts. What it does not forget, [`super::Storage::stale_uploads`]
     /// removes later.
     pub async fn abort(self) {
         match self.target {

@@ -12,14 +12,34 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::bucket::Bucket;
-use super::{StorageError, Stored};
+use super::{StorageError, Stored, attachment};
+
+/// What the bucket says of an object to whoever fetches it.
+#[derive(Debug)]
+pub(super) struct ObjectHeaders {
+    media_type: String,
+    disposition: String,
+}
+
+impl ObjectHeaders {
+    pub(super) fn new(media_type: &str, filename: &str) -> Self {
+        Self { media_type: media_type.to_owned(), disposition: attachment(filename) }
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes::from_iter([
+            (Attribute::ContentType, self.media_type.clone()),
+            (Attribute::ContentDisposition, self.disposition.clone()),
+        ])
+    }
+}
 
 /// An upload into a bucket.
 #[derive(Debug)]
 pub(super) struct PartsUpload {
     bucket: Arc<Bucket>,
     key: String,
-    media_type: String,
+    headers: ObjectHeaders,
     concurrency: usize,
     permits: Arc<Semaphore>,
     /// Begun with the first full part: a file smaller than that goes in one request.
@@ -31,19 +51,11 @@ impl PartsUpload {
     pub(super) fn new(
         bucket: Arc<Bucket>,
         key: &str,
-        media_type: &str,
+        headers: ObjectHeaders,
         concurrency: usize,
         permits: Arc<Semaphore>,
     ) -> Self {
-        Self {
-            bucket,
-            key: key.to_owned(),
-            media_type: media_type.to_owned(),
-            concurrency,
-            permits,
-            begun: None,
-            under_way: JoinSet::new(),
-        }
+        Self { bucket, key: key.to_owned(), headers, concurrency, permits, begun: None, under_way: JoinSet::new() }
     }
 
     pub(super) async fn write(&mut self, part: Vec<Bytes>) -> Result<(), StorageError> {
@@ -53,7 +65,8 @@ impl PartsUpload {
         let upload = match self.begun.as_mut() {
             Some(upload) => upload,
             None => {
-                let options = PutMultipartOptions { attributes: self.attributes(), ..PutMultipartOptions::default() };
+                let options =
+                    PutMultipartOptions { attributes: self.headers.attributes(), ..PutMultipartOptions::default() };
                 let path = self.bucket.path_of(&self.key);
                 let begin = self.bucket.store.put_multipart_opts(&path, options);
                 self.begun.insert(self.bucket.bounded("begin an upload", begin).await?)
@@ -106,7 +119,8 @@ impl PartsUpload {
     /// Stores a small file under the condition that its key is free. `&mut`, because an upload is `Send` and not `Sync`.
     async fn put_whole(&mut self, content: Vec<Bytes>, stored: &Stored) -> Result<(), StorageError> {
         let path = self.bucket.path_of(&self.key);
-        let options = PutOptions { mode: PutMode::Create, attributes: self.attributes(), ..PutOptions::default() };
+        let options =
+            PutOptions { mode: PutMode::Create, attributes: self.headers.attributes(), ..PutOptions::default() };
         let put = self.bucket.store.put_opts(&path, PutPayload::from_iter(content), options);
         match self.bucket.bounded("store an object", put).await {
             // The condition also refuses the second try of a request whose first answer was lost. It is ours if it is the same.
@@ -143,13 +157,6 @@ impl PartsUpload {
             Some(Ok(outcome)) => outcome,
             Some(Err(error)) => Err(StorageError::from_join("upload a part", &error)),
         }
-    }
-
-    fn attributes(&self) -> Attributes {
-        Attributes::from_iter([
-            (Attribute::ContentType, self.media_type.clone()),
-            (Attribute::ContentDisposition, "attachment".to_owned()),
-        ])
     }
 }
 

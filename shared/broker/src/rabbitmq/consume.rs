@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Incoming;
 use model::message::Queue;
 
+use super::declare::{INTERNAL_ERROR, code};
 use super::pump::{Pump, PumpEnd};
 use super::repair::QueueRepair;
 use super::session::BrokerSession;
@@ -92,9 +93,20 @@ async fn open_or_doubt(
     wish: ConsumerOptions,
 ) -> Result<(Channel, Consumer), String> {
     let queue = wish.queue.name();
+    footing.repair.until_trusted(&queue).await;
     tokio::select! {
         opened = tokio::time::timeout(wish.timeout, open(session, wish)) => match opened {
-            Ok(opened) => opened.map_err(|error| error.to_string()),
+            Ok(Ok(opened)) => {
+                footing.repair.note_answer(&queue);
+                Ok(opened)
+            }
+            Ok(Err(error)) => {
+                // The queue is out of order. If it is not there, that is mended elsewhere.
+                if code(&error) == Some(INTERNAL_ERROR) {
+                    footing.repair.report_refusal(&queue);
+                }
+                Err(error.to_string())
+            }
             Err(_) => {
                 session.fail("a consumer could not be opened in time");
                 Err("it could not be opened in time".to_owned())

@@ -11,6 +11,7 @@ pub(super) const ACCESS_REFUSED: u16 = 403;
 pub(super) const NOT_FOUND: u16 = 404;
 pub(super) const RESOURCE_LOCKED: u16 = 405;
 const PRECONDITION_FAILED: u16 = 406;
+pub(super) const INTERNAL_ERROR: u16 = 541;
 
 /// Why the topology could not be made sure of.
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,7 @@
 //! returns can be told apart only when every message they may belong to is at hand, and then by `message_id`.
 
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -81,9 +81,6 @@ impl Publisher {
             }
         });
         let mut outcomes: Vec<_> = join_all(published).await.into_iter().flatten().collect();
-        if outcomes.iter().any(|(_, outcome)| matches!(outcome, Err(PublishError::Refused(_)))) {
-            self.supervised.redeclare(&session).await;
-        }
         outcomes.sort_unstable_by_key(|(at, _)| *at);
         outcomes.into_iter().map(|(_, outcome)| outcome).collect()
     }
@@ -98,14 +95,17 @@ impl Publisher {
             let permits = self.permits_of(queue);
             let _permit = permits.acquire().await.map_err(|closed| closed.to_string())?;
             let channel = take_channel(session).await.map_err(|error| error.to_string())?;
-            let outcomes = self.publish_on(&channel, part).await.map_err(|error| error.to_string())?;
+            let taken = self.publish_on(&channel, part).await.map_err(|error| error.to_string())?;
             session.note_confirm();
             session.idle.lock().push(channel);
-            Ok::<_, String>(outcomes)
+            Ok::<_, String>(taken)
         };
         tokio::select! {
             outcome = tokio::time::timeout(self.timeout, confirmed) => match outcome {
-                Ok(Ok(outcomes)) => outcomes,
+                Ok(Ok(taken)) => {
+                    self.see_to(session, queue, &taken).await;
+                    taken.into_iter().zip(part).map(|(taken, message)| taken.answer(message)).collect()
+                }
                 Ok(Err(error)) => {
                     session.fail(&error);
                     unavailable(part.len(), &error)
@@ -134,7 +134,19 @@ impl Publisher {
         Arc::clone(permits.entry(queue.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))))
     }
 
-    async fn publish_on(&self, channel: &Channel, part: &[&OutboxMessage]) -> Result<Vec<PublishResult>, lapin::Error> {
+    /// Does something about what hindered the messages of a part.
+    async fn see_to(&self, session: &BrokerSession, queue: &str, taken: &[MessageFate]) {
+        if taken.contains(&MessageFate::Returned) {
+            self.supervised.redeclare(session).await;
+        }
+        if taken.contains(&MessageFate::NotTaken) {
+            self.repair.report_refusal(queue);
+        } else if taken.contains(&MessageFate::Taken) {
+            self.repair.note_answer(queue);
+        }
+    }
+
+    async fn publish_on(&self, channel: &Channel, part: &[&OutboxMessage]) -> Result<Vec<MessageFate>, lapin::Error> {
         let sent = part.iter().map(|message| async move {
             let Ok(body) = serde_json::to_vec(&message.message) else { return Ok(None) };
             let (exchange, key) = self.address(message);
@@ -184,25 +196,47 @@ async fn take_channel(session: &BrokerSession) -> Result<Channel, lapin::Error> 
     Ok(channel)
 }
 
-/// Gives each message of the part its outcome. `None`: it could not be written and was not sent.
-fn attribute(part: &[&OutboxMessage], confirmations: Vec<Option<Confirmation>>) -> Vec<PublishResult> {
+/// What the broker did with one message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum MessageFate {
+    Taken,
+    /// It could not be written and was not sent.
+    Unwritable,
+    /// No queue is bound for it.
+    Returned,
+    /// A full queue does so, and one without a leader.
+    NotTaken,
+}
+
+impl MessageFate {
+    fn answer(self, message: &OutboxMessage) -> PublishResult {
+        let refused = match self {
+            Self::Taken => return Ok(()),
+            Self::Unwritable => "it cannot be written as JSON".to_owned(),
+            Self::Returned => format!("no queue takes `{}`", message.route.queue.routing_key()),
+            Self::NotTaken => {
+                format!("queue {} does not take it: it is full, or out of order", message.route.queue.name())
+            }
+        };
+        Err(PublishError::Refused(refused))
+    }
+}
+
+/// Gives each message of the part its fate. `None`: it could not be written.
+fn attribute(part: &[&OutboxMessage], confirmations: Vec<Option<Confirmation>>) -> Vec<MessageFate> {
     let mut accepted = Vec::with_capacity(part.len());
-    let mut returned = HashMap::new();
+    let mut returned = HashSet::new();
     for confirmation in confirmations {
         accepted.push(confirmation.as_ref().map(Confirmation::is_ack));
-        if let Some(message) = confirmation.and_then(Confirmation::take_message) {
-            returned.insert(id_of(&message), message.reply_text.to_string());
-        }
+        returned.extend(confirmation.and_then(Confirmation::take_message).map(|message| id_of(&message)));
     }
-    let outcome = |(message, accepted): (&&OutboxMessage, Option<bool>)| match accepted {
-        None => Err(PublishError::Refused("it cannot be written as JSON".to_owned())),
-        Some(_) if returned.contains_key(&Some(message.id.to_string())) => {
-            Err(PublishError::Refused(format!("no queue takes `{}`", message.route.queue.routing_key())))
-        }
-        Some(true) => Ok(()),
-        Some(false) => Err(PublishError::Refused(format!("queue {} is full", message.route.queue.name()))),
+    let fate = |(message, accepted): (&&OutboxMessage, Option<bool>)| match accepted {
+        None => MessageFate::Unwritable,
+        Some(_) if returned.contains(&Some(message.id.to_string())) => MessageFate::Returned,
+        Some(true) => MessageFate::Taken,
+        Some(false) => MessageFate::NotTaken,
     };
-    part.iter().zip(accepted).map(outcome).collect()
+    part.iter().zip(accepted).map(fate).collect()
 }
 
 fn id_of(message: &BasicReturnMessage) -> Option<String> {

@@ -14,7 +14,7 @@ use lapin::{BasicProperties, Connection};
 use uuid::Uuid;
 
 use super::connect::Address;
-use super::declare::{ACCESS_REFUSED, NOT_FOUND, RESOURCE_LOCKED, code, declare};
+use super::declare::{ACCESS_REFUSED, INTERNAL_ERROR, NOT_FOUND, RESOURCE_LOCKED, code, declare};
 
 /// A queue that needs longer is not well.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -30,6 +30,8 @@ pub(super) enum ProbeOutcome {
     Given,
     /// It does not, although the broker let us ask.
     None,
+    /// The broker's own process for it is not there: whoever asks is cut off at once.
+    Broken(String),
     /// The broker cannot be reached, or this user may not ask.
     Unknown(String),
 }
@@ -77,6 +79,7 @@ async fn ask_on(connection: &Connection, timeout: Duration, queue: &str) -> Prob
     match tokio::time::timeout(ANSWER, asked).await {
         Ok(Ok(())) => ProbeOutcome::Given,
         Ok(Err(error)) if code(&error) == Some(NOT_FOUND) => ProbeOutcome::Given,
+        Ok(Err(error)) if code(&error) == Some(INTERNAL_ERROR) => ProbeOutcome::Broken(error.to_string()),
         Ok(Err(error)) => ProbeOutcome::Unknown(error.to_string()),
         Err(_) => ProbeOutcome::None,
     }
@@ -105,7 +108,7 @@ async fn remake_on(connection: &Connection, address: &Address, queue: &str) -> R
         Ok(Err(error)) => return Err(broken(error)),
         Err(_) => return Ok(RecreateOutcome::NotNow("a new queue does not answer in time either")),
     }
-    if !matches!(ask(address, queue).await, ProbeOutcome::None) {
+    if !matches!(ask(address, queue).await, ProbeOutcome::None | ProbeOutcome::Broken(_)) {
         return Ok(RecreateOutcome::NotNow("it answers after all"));
     }
     let deleted = async {

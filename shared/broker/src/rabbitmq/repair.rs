@@ -2,7 +2,8 @@
 //!
 //! RabbitMQ keeps the directory of its quorum queues behind a write cache of some seconds. Killed soon after a queue was declared,
 //! it starts that queue as a new one that waits to be told to elect a leader, which nobody ever does (seen with 3.10): publishes are
-//! not confirmed and consumers not answered, for ever. Messages are doorbells, and whoever is owed one is rung again, so such a
+//! not confirmed and consumers not answered, for ever. Or it does not start it at all: then it answers at once, with a refusal of every
+//! message and an internal error for every consumer, for ever as well. Messages are doorbells, and whoever is owed one is rung again, so such a
 //! queue may be deleted and declared anew. Deciding that it is beyond hope takes time and evidence; see [`QueueRepair::examine`].
 
 use parking_lot::Mutex;
@@ -26,6 +27,9 @@ const MOST_PATIENCE: Duration = Duration::from_secs(300);
 /// Pause between two questions; at random up to twice as long, so that processes do not ask in step.
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// A queue that refuses what it is sent is looked at this often: it may only be full.
+const REFUSALS_EVERY: Duration = Duration::from_secs(3);
+
 /// Knows which queues do not answer, and does something about it.
 #[derive(Debug)]
 pub(super) struct QueueRepair {
@@ -33,7 +37,9 @@ pub(super) struct QueueRepair {
     /// Queues that have not answered the last question.
     silent: watch::Sender<BTreeSet<String>>,
     examined: Mutex<HashSet<String>>,
-    /// How often each queue was remade by this process.
+    /// When a queue last was looked at because it refused something.
+    refused: Mutex<HashMap<String, Instant>>,
+    /// How often each queue was remade by this process since it last answered.
     remade: Mutex<HashMap<String, u32>>,
     tasks: TaskTracker,
     closed: CancellationToken,
@@ -45,6 +51,7 @@ impl QueueRepair {
             address: address.clone(),
             silent: watch::Sender::default(),
             examined: Mutex::default(),
+            refused: Mutex::default(),
             remade: Mutex::default(),
             tasks: tasks.clone(),
             closed: closed.clone(),
@@ -65,6 +72,24 @@ impl QueueRepair {
             repair.examined.lock().remove(&queue);
             repair.silent.send_if_modified(|silent| silent.remove(&queue));
         });
+    }
+
+    /// Takes note that a queue refused a message or a consumer at once, and has it examined now and then.
+    pub(super) fn report_refusal(self: &Arc<Self>, queue: &str) {
+        let mut refused = self.refused.lock();
+        if refused.get(queue).is_none_or(|looked| looked.elapsed() >= REFUSALS_EVERY) {
+            refused.insert(queue.to_owned(), Instant::now());
+            drop(refused);
+            self.report(queue);
+        }
+    }
+
+    /// Takes note that a queue does what it is for: if it was remade, then with success.
+    pub(super) fn note_answer(&self, queue: &str) {
+        let mut remade = self.remade.lock();
+        if !remade.is_empty() {
+            remade.remove(queue);
+        }
     }
 
     /// Tells whether a queue is known not to answer.
@@ -107,8 +132,9 @@ impl QueueRepair {
                     tracing::debug!(queue, why, "whether the queue answers cannot be told");
                     return;
                 }
-                ProbeOutcome::None => self.silent.send_if_modified(|silent| silent.insert(queue.to_owned())),
-            };
+                ProbeOutcome::None => self.doubt(queue, "does not answer"),
+                ProbeOutcome::Broken(why) => self.doubt(queue, &why),
+            }
             if since.elapsed() >= self.patience(queue) {
                 match recreate(&self.address, queue).await {
                     Ok(RecreateOutcome::Yes) => {
@@ -120,13 +146,25 @@ impl QueueRepair {
                         tracing::debug!(queue, why, "the silent queue is left alone for now");
                     }
                     Err(why) if !told => {
-                        tracing::warn!(queue, "this queue does not answer while RabbitMQ does, and {why}");
+                        tracing::warn!(queue, "this queue is out of order, and {why}");
                         told = true;
                     }
                     Err(why) => tracing::debug!(queue, why, "the silent queue cannot be remade"),
                 }
             }
             tokio::time::sleep(PAUSE.mul_f64(1.0 + rand::random::<f64>())).await;
+        }
+    }
+
+    /// Keeps everybody from a queue until it is known to be in order.
+    fn doubt(&self, queue: &str, why: &str) {
+        if self.silent.send_if_modified(|silent| silent.insert(queue.to_owned())) {
+            let seconds = self.patience(queue).as_secs();
+            tracing::warn!(
+                queue,
+                why,
+                "this queue is out of order while RabbitMQ answers; unless it recovers within {seconds} s, it is deleted and declared anew"
+            );
         }
     }
 
@@ -141,8 +179,8 @@ impl QueueRepair {
         tracing::warn!(
             queue,
             seconds = silent_for.as_secs(),
-            "this queue did not answer while RabbitMQ did, so it was deleted and declared anew; whoever is owed a message of it is \
-             rung again"
+            "this queue was out of order while RabbitMQ answered, so it was deleted and declared anew; whoever is owed a message of \
+             it is rung again"
         );
     }
 }

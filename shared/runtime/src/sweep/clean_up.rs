@@ -1,5 +1,6 @@
 //! Removes what has had its time: expired artifacts, objects nobody refers to, abandoned uploads, old idempotency keys.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -7,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Backends;
 use model::artifact::{Artifact, attempt_of_key};
+use storage::UnfinishedUpload;
 
 use super::failure_log::{FailureLog, SweepError};
 
@@ -14,6 +16,8 @@ use super::failure_log::{FailureLog, SweepError};
 const EVERY: Duration = Duration::from_secs(300);
 /// A process that starts has better things to do.
 const FIRST_AFTER: Duration = Duration::from_secs(30);
+/// Ends of sessions are remembered this long: no cookie is good for more than half a day.
+const SESSION_ENDS_KEPT: Duration = Duration::from_secs(2 * 86_400);
 /// Expired artifacts handled at once.
 const BATCH: u32 = 500;
 /// Deletions under way at the same time.
@@ -71,7 +75,7 @@ impl Cleanup {
         self.failures.note("delete expired artifacts", outcome);
         let outcome = self.delete_orphans().await;
         self.failures.note("delete orphaned objects", outcome);
-        let outcome = self.backends.storage.abort_stale_uploads(self.orphan_grace).await;
+        let outcome = self.abort_stale_uploads().await;
         self.failures.note("abort stale uploads", outcome);
         let outcome = self.backends.store.forget_idempotency(self.idempotency_retention).await;
         self.failures.note("forget idempotency keys", outcome);
@@ -79,6 +83,8 @@ impl Cleanup {
         self.failures.note("forget previews", outcome);
         let outcome = self.backends.store.forget_clicks(self.click_retention).await;
         self.failures.note("forget clicks", outcome);
+        let outcome = self.backends.store.forget_sessions(SESSION_ENDS_KEPT).await;
+        self.failures.note("forget ends of sessions", outcome);
     }
 
     /// The object goes first: a crash in between deletes it again, which is no error; the other order would leave it for ever.
@@ -124,6 +130,25 @@ impl Cleanup {
             if last {
                 break;
             }
+        }
+        Ok(())
+    }
+
+    /// Dates are the storage's, and may be as wrong as its clock: an upload of an attempt that runs is left alone whatever they say.
+    async fn abort_stale_uploads(&self) -> Result<(), SweepError> {
+        let storage = &self.backends.storage;
+        let (named, nameless): (Vec<_>, Vec<_>) =
+            storage.stale_uploads(self.orphan_grace).await?.into_iter().partition(|upload| upload.key.is_some());
+        // The bucket may hold other people's uploads too.
+        let ours = named.iter().filter_map(|upload| upload.key.clone()).filter(|key| attempt_of_key(key).is_some());
+        let keys: Vec<String> = ours.collect();
+        let mut orphans = HashSet::new();
+        for page in keys.chunks(PAGE) {
+            orphans.extend(self.backends.store.unreferenced_keys(page.to_vec()).await?);
+        }
+        let is_orphan = |upload: &UnfinishedUpload| upload.key.as_ref().is_some_and(|key| orphans.contains(key));
+        for upload in nameless.iter().chain(named.iter().filter(|upload| is_orphan(upload))) {
+            storage.abort(upload).await?;
         }
         Ok(())
     }

@@ -30,7 +30,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 struct Settings {
     every: Duration,
     grace: Duration,
-    ring_rate: u32,
     /// A worker that was silent this long is lost: two beats.
     silence: Duration,
 }
@@ -51,14 +50,10 @@ impl Sweeper {
     /// Takes what it works on.
     #[must_use]
     pub fn new(backends: Backends, config: &Config) -> Self {
-        let settings = Settings {
-            every: config.sweeper.every,
-            grace: config.sweeper.grace,
-            ring_rate: config.sweeper.ring_rate,
-            silence: config.worker.heartbeat * 2,
-        };
+        let settings =
+            Settings { every: config.sweeper.every, grace: config.sweeper.grace, silence: config.worker.heartbeat * 2 };
         let clean_up = Cleanup::new(backends.clone(), &config.sweeper);
-        let ringer = Ringer::new(settings.ring_rate);
+        let ringer = Ringer::new(config.sweeper.ring_rate, config.notifier.concurrency);
         let late_jobs = LateJobs::new(config);
         Self { backends, settings, failures: FailureLog::default(), ringer, late_jobs, looked: None, clean_up }
     }
@@ -86,9 +81,7 @@ impl Sweeper {
         let Self { backends, settings, failures, ringer, late_jobs, looked, .. } = self;
         failures.note("release jobs of lost workers", rescue::release_lost_jobs(backends, settings.silence).await);
         failures.note("bring followers up to their leaders", rescue::lead_followers(backends).await);
-        failures.note("ring overdue retries", rescue::ring_overdue_retries(backends, *settings).await);
-        failures.note("ring pending jobs", ringer.ring_lanes(backends, settings.grace).await);
-        failures.note("ring due deliveries", ringer.ring_deliveries(backends, settings.grace).await);
+        failures.note("ring jobs and due deliveries", ringer.ring(backends, settings.grace).await);
         failures.note("tell of late jobs", late_jobs.tell(backends).await);
         if looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY) {
             *looked = Some(Instant::now());

@@ -5,8 +5,6 @@ use std::time::Duration;
 use crate::Backends;
 use store::StoreError;
 
-use super::Settings;
-
 /// Leaders whose followers are looked after in one go.
 const LEADERS_AT_ONCE: u32 = 100;
 
@@ -16,14 +14,6 @@ pub(super) async fn release_lost_jobs(backends: &Backends, silence: Duration) ->
         tracing::warn!(%job, "the worker of this job was lost; another one takes it");
     }
     metrics::counter!("waitless_jobs_released_total").increment(lost.len() as u64);
-    Ok(())
-}
-
-/// Retries come back by a delay queue. One that is overdue lost its message, or the broker that held it.
-pub(super) async fn ring_overdue_retries(backends: &Backends, settings: Settings) -> Result<(), StoreError> {
-    let limit = (f64::from(settings.ring_rate) * settings.every.as_secs_f64()).ceil().max(1.0);
-    let rung = backends.store.ring_overdue_retries(settings.grace, limit as u32).await?;
-    metrics::counter!("waitless_rung_again_total", "what" => "retry").increment(u64::from(rung));
     Ok(())
 }
 

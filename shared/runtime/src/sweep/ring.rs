@@ -1,19 +1,20 @@
 //! Rings again for jobs and deliveries whose doorbell was lost.
 //!
 //! A pending job looks the same to the store whether its message waits in a long queue or was lost with the broker's disk:
-//! it has no outbox row and was rung a while ago ("silent"). Ringing all of them would double a long backlog again and again.
-//! So the queue is asked how many messages it holds:
+//! it has no outbox row and was rung a while ago ("silent"). So does a retry, or a delivery, that is overdue. Ringing all of them
+//! would double a long backlog again and again. So the queue is asked how many messages it holds:
 //!
-//! * Silent jobs that the ready messages cannot account for (`silent - ready`) are rung, longest silent first. The depth is
-//!   read before the jobs are counted: jobs claimed in between make the difference too small, never too large.
-//! * While messages are ready, each place of a worker may hold one more whose job is not claimed yet; with none ready, workers
-//!   that have places have claimed what they hold.
-//! * Ready messages may be for jobs that are not silent, or no longer pending, and then hide lost ones. They hide them only
-//!   until the queue is drained. For a queue that never is, jobs silent for [`LONG`] are rung slowly, whatever the depth says,
-//!   each at most once in that time: a hundredth of the allowed rate, which a backlog does not feel.
+//! * Those silent that the ready messages cannot account for (`silent - ready`) are rung, longest silent first. The depth is
+//!   read before they are counted: what is claimed in between makes the difference too small, never too large.
+//! * While messages are ready, each place of a worker or notifier may hold one more that is not claimed yet; with none ready,
+//!   those that have places have claimed what they hold.
+//! * Ready messages may be for others that are not silent, or have ended, and then hide lost ones. They hide them only until the
+//!   queue is drained. In a queue that never is, what has been silent for [`LONG`] is rung slowly once it was passed: when
+//!   something that was rung later is at work already, its own message is no longer in the queue.
 //! * A broker that cannot be asked is not rung at: nobody would hear it.
 //!
-//! Ringing a job that was not lost is harmless: the second message finds it claimed or ended.
+//! So there is at most one message on our account for each, however long nobody takes any. Ringing for what was not lost is
+//! harmless: the second message finds it claimed or ended.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -24,16 +25,16 @@ use model::job::Lane;
 use model::message::Queue;
 use store::StoreError;
 
-/// Silent this long, a job is rung even though the queue may hold its message.
+/// Silent this long, what was passed is rung although the queue holds messages enough.
 const LONG: Duration = Duration::from_secs(600);
-/// How often such jobs are looked for.
+/// How often those are looked for.
 const LONG_EVERY: Duration = Duration::from_secs(5);
 /// Going through a backlog takes each process at most this part of the time: a hundred thousand jobs take the database a fifth of
 /// a second, and a queue that holds that many messages is not the one that lost them all.
 const COUNTING: u32 = 200;
 /// But this long after the last time it is done whatever it takes.
 const COUNTED_WITHIN: Duration = Duration::from_secs(60);
-/// Jobs rung in one statement.
+/// Rung in one statement.
 const AT_ONCE: u32 = 1_000;
 
 /// Doorbells that may be rung: at most a second's worth at a time.
@@ -61,23 +62,90 @@ impl RingBudget {
     }
 }
 
+/// What one queue's messages are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Rung {
+    /// Jobs of a lane: pending ones, and retries that are due.
+    Jobs(Lane),
+    /// Deliveries over a channel that are due.
+    Deliveries(Channel),
+}
+
+impl Rung {
+    fn all() -> impl Iterator<Item = Self> {
+        Lane::ALL.into_iter().map(Self::Jobs).chain(Channel::ALL.into_iter().map(Self::Deliveries))
+    }
+
+    const fn queue(self) -> Queue {
+        match self {
+            Self::Jobs(lane) => Queue::Work(lane),
+            Self::Deliveries(channel) => Queue::Notify(channel),
+        }
+    }
+
+    async fn count_silent(self, backends: &Backends, grace: Duration) -> Result<u64, StoreError> {
+        match self {
+            Self::Jobs(lane) => {
+                let retries = backends.store.count_overdue_retries(lane, grace).await?;
+                Ok(backends.store.count_silent(lane, grace).await? + retries)
+            }
+            Self::Deliveries(channel) => backends.store.count_due_deliveries(channel, grace).await,
+        }
+    }
+
+    async fn ring(self, backends: &Backends, grace: Duration, limit: u32) -> Result<u32, StoreError> {
+        match self {
+            Self::Jobs(lane) => {
+                let rung = backends.store.ring_silent(lane, grace, limit).await?;
+                note(rung, "silent job");
+                if rung >= limit {
+                    return Ok(rung);
+                }
+                let retries = backends.store.ring_overdue_retries(lane, grace, limit - rung).await?;
+                note(retries, "retry");
+                Ok(rung + retries)
+            }
+            Self::Deliveries(channel) => {
+                let rung = backends.store.ring_due_deliveries(channel, grace, limit).await?;
+                note(rung, "delivery");
+                Ok(rung)
+            }
+        }
+    }
+
+    async fn ring_passed(self, backends: &Backends, limit: u32) -> Result<(), StoreError> {
+        match self {
+            Self::Jobs(lane) => {
+                note(backends.store.ring_passed_jobs(lane, LONG, limit).await?, "long silent job");
+            }
+            Self::Deliveries(channel) => {
+                note(backends.store.ring_passed_deliveries(channel, LONG, limit).await?, "long silent delivery");
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Rings lanes and channels, within its allowance.
 #[derive(Debug)]
 pub(super) struct Ringer {
     allowance: RingBudget,
+    /// What a notifier takes of a channel at once.
+    notifier_places: u64,
     started: Instant,
     /// An in-process broker starts empty: everything that waits was rung by a process that is gone.
     caught_up: bool,
-    /// When a lane with messages in its queue may be counted again.
-    count_again: HashMap<Lane, Instant>,
+    /// When those with messages in their queue may be counted again.
+    count_again: HashMap<Rung, Instant>,
     look_long_again: Instant,
 }
 
 impl Ringer {
-    pub(super) fn new(rate: u32) -> Self {
+    pub(super) fn new(rate: u32, notifier_concurrency: u16) -> Self {
         let now = Instant::now();
         Self {
             allowance: RingBudget::new(rate),
+            notifier_places: u64::from(notifier_concurrency),
             started: now,
             caught_up: false,
             count_again: HashMap::new(),
@@ -85,59 +153,46 @@ impl Ringer {
         }
     }
 
-    pub(super) async fn ring_lanes(&mut self, backends: &Backends, grace: Duration) -> Result<(), StoreError> {
+    pub(super) async fn ring(&mut self, backends: &Backends, grace: Duration) -> Result<(), StoreError> {
         if !self.caught_up {
             self.ring_everything(backends).await?;
             self.caught_up = true;
         }
-        for lane in Lane::ALL {
-            self.ring_lane(backends, lane, grace).await?;
+        for what in Rung::all() {
+            self.ring_lost(backends, what, grace).await?;
         }
         let began = Instant::now();
         if began >= self.look_long_again {
             let limit = (self.allowance.rate / 100.0 * LONG_EVERY.as_secs_f64()).ceil() as u32;
-            for lane in Lane::ALL {
-                note(backends.store.ring_silent(lane, LONG, limit).await?, "long silent job");
+            for what in Rung::all() {
+                what.ring_passed(backends, limit).await?;
             }
             self.look_long_again = Instant::now() + LONG_EVERY.max(rest(began));
         }
         Ok(())
     }
 
-    async fn ring_lane(&mut self, backends: &Backends, lane: Lane, grace: Duration) -> Result<(), StoreError> {
-        let Some(depth) = backends.broker.depth(Queue::Work(lane)).await else { return Ok(()) };
+    async fn ring_lost(&mut self, backends: &Backends, what: Rung, grace: Duration) -> Result<(), StoreError> {
+        let Some(depth) = backends.broker.depth(what.queue()).await else { return Ok(()) };
         // Counting a long backlog costs the database something, and with messages waiting nothing is urgent.
         let began = Instant::now();
-        if depth.ready > 0 && self.count_again.get(&lane).is_some_and(|again| began < *again) {
+        if depth.ready > 0 && self.count_again.get(&what).is_some_and(|again| began < *again) {
             return Ok(());
         }
-        let silent = backends.store.count_silent(lane, grace).await?;
-        self.count_again.insert(lane, Instant::now() + grace.max(rest(began)));
+        let silent = what.count_silent(backends, grace).await?;
+        self.count_again.insert(what, Instant::now() + grace.max(rest(began)));
         let mut unheard = silent.saturating_sub(depth.ready);
         if unheard > 0 && depth.ready > 0 {
-            unheard = unheard.saturating_sub(in_hand(backends, lane).await?);
+            unheard = unheard.saturating_sub(match what {
+                Rung::Jobs(lane) => in_hand(backends, lane).await?,
+                Rung::Deliveries(_) => depth.consumers * self.notifier_places,
+            });
         }
         let limit = self.allowance.at_most(unheard);
         if limit > 0 {
-            let rung = backends.store.ring_silent(lane, grace, limit).await?;
-            self.allowance.spend(rung);
-            note(rung, "silent job");
+            self.allowance.spend(what.ring(backends, grace, limit).await?);
             // There may be more of them than one statement takes.
-            self.count_again.remove(&lane);
-        }
-        Ok(())
-    }
-
-    /// Deliveries come back by the delay queues as retries do, and are far fewer than jobs.
-    pub(super) async fn ring_deliveries(&mut self, backends: &Backends, grace: Duration) -> Result<(), StoreError> {
-        for channel in Channel::ALL {
-            let limit = self.allowance.at_most(u64::from(AT_ONCE));
-            if limit == 0 {
-                return Ok(());
-            }
-            let rung = backends.store.ring_due_deliveries(channel, grace, limit).await?;
-            self.allowance.spend(rung);
-            note(rung, "delivery");
+            self.count_again.remove(&what);
         }
         Ok(())
     }
@@ -164,7 +219,9 @@ impl Ringer {
             let due = || backends.store.ring_due_deliveries(channel, self.started.elapsed(), AT_ONCE);
             while full(due().await?) {}
         }
-        while full(backends.store.ring_overdue_retries(self.started.elapsed(), AT_ONCE).await?) {}
+        for lane in Lane::ALL {
+            while full(backends.store.ring_overdue_retries(lane, self.started.elapsed(), AT_ONCE).await?) {}
+        }
         Ok(())
     }
 }

@@ -96,6 +96,41 @@ fn two_changes_within_one_tick_of_the_clock_are_both_seen() {
 }
 
 #[test]
+fn a_file_put_in_the_place_of_another_of_the_same_size_and_time_is_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, other) = (folder.path().join("a.toml"), folder.path().join("other"));
+    let long_ago = std::time::SystemTime::now() - Duration::from_secs(3_600);
+    let write = |path: &Path, title: &str| {
+        std::fs::write(path, definition(title)).unwrap();
+        std::fs::File::options().write(true).open(path).unwrap().set_modified(long_ago).unwrap();
+    };
+    write(&path, "first");
+    // Until its last change of any kind is old enough to be told from the next one by its time.
+    let changed = || std::os::unix::fs::MetadataExt::ctime(&std::fs::metadata(&path).unwrap());
+    let now = || std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let catalogue = open(folder.path());
+    while u64::try_from(changed()).unwrap() + 3 >= now() {
+        std::thread::yield_now();
+    }
+    catalogue.refresh().unwrap();
+    write(&other, "other");
+    std::fs::rename(&other, &path).unwrap();
+    catalogue.refresh().unwrap();
+    assert_eq!(title(&catalogue, "a").as_deref(), Some("other"));
+}
+
+#[test]
+fn a_pipe_among_the_files_is_a_fault_and_holds_up_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.toml"), definition("first")).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(folder.path().join("pipe.toml")).status().unwrap();
+    assert!(made.success());
+    let catalogue = open(folder.path());
+    assert_eq!(title(&catalogue, "a").as_deref(), Some("first"));
+    assert_eq!(catalogue.snapshot().faults[0].to_string(), "pipe.toml:1: is not a file");
+}
+
+#[test]
 fn a_folder_that_does_not_exist_is_an_error_at_start() {
     let error = Catalogue::open(&configuration::Catalogue {
         folder: Some("/nowhere/at/all".into()),

@@ -13,7 +13,7 @@ async fn probes_tell_a_healthy_process_from_one_without_its_broker() {
     let folder = TempDir::new().unwrap();
     let config = Config::embedded(folder.path()).unwrap();
     let (backends, _background) = Backends::open(&config).await.unwrap();
-    let probes = Probes::bind("127.0.0.1:0".parse().unwrap(), backends.clone()).await.unwrap();
+    let probes = Probes::bind("127.0.0.1:0".parse().unwrap(), "http.listen", backends.clone()).await.unwrap();
     let root = format!("http://127.0.0.1:{}", probes.port());
     let stop = CancellationToken::new();
     let running = tokio::spawn(probes.run_until_stopped(stop.clone()));
@@ -34,6 +34,23 @@ async fn probes_tell_a_healthy_process_from_one_without_its_broker() {
     assert_eq!(unready["broker"], "the in-process broker is closed");
     assert_eq!(reqwest::get(format!("{root}/livez")).await.unwrap().status(), 200, "a restart would not help");
 
+    stop.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_that_asks_nothing_is_let_go() {
+    let folder = TempDir::new().unwrap();
+    let config = Config::embedded(folder.path()).unwrap();
+    let (backends, _background) = Backends::open(&config).await.unwrap();
+    let probes = Probes::bind("127.0.0.1:0".parse().unwrap(), "http.listen", backends).await.unwrap();
+    let address = format!("127.0.0.1:{}", probes.port());
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(probes.run_until_stopped(stop.clone()));
+    let mut silent = tokio::net::TcpStream::connect(address).await.unwrap();
+    let mut said = Vec::new();
+    let reading = tokio::io::AsyncReadExt::read_to_end(&mut silent, &mut said);
+    tokio::time::timeout(Duration::from_secs(20), reading).await.expect("it is closed in time").unwrap();
     stop.cancel();
     running.await.unwrap();
 }

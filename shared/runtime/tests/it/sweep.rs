@@ -1,5 +1,7 @@
 //! What crashes, lost messages and time leave behind is found and set going again, and nothing else is touched.
 
+mod doorbells;
+
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -11,11 +13,11 @@ use model::job::{Job, JobState, Lane};
 use model::message::{Message, Queue};
 use runtime::sweep::{Cleanup, Sweeper};
 use runtime::{Backends, BackgroundTasks};
-use store::{ClaimRequest, Claimed, Ending, Settled, WorkerInfo};
+use store::{ClaimRequest, Claimed, Ending, Settled};
 use tempfile::TempDir;
 use testing::broker_conformance::{SOON, next, settings};
 use testing::eventually;
-use testing::store_conformance::samples::{ana, artifact, new_job, settlement, worker_info};
+use testing::store_conformance::samples::{self, ana, artifact, new_job, settlement, worker_info};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -34,7 +36,7 @@ fn config(folder: &TempDir) -> Config {
 
 async fn open(config: &Config) -> (Backends, BackgroundTasks) {
     let (backends, background) = Backends::open(config).await.unwrap();
-    let version = testing::store_conformance::samples::VERSION;
+    let version = samples::VERSION;
     backends.store.save_report_version(version, "pricing-summary", "title = \"Pricing summary\"").await.unwrap();
     (backends, background)
 }
@@ -99,7 +101,7 @@ impl Stage {
     }
 
     async fn store_file(&self, key: &str) {
-        let mut upload = self.backends.storage.create(key, "text/csv").await.unwrap();
+        let mut upload = self.backends.storage.create(key, "text/csv", "report.csv").await.unwrap();
         upload.write(Bytes::from_static(b"a,b\r\n1,2\r\n")).await.unwrap();
         upload.finish().await.unwrap();
     }
@@ -168,87 +170,6 @@ async fn an_embedded_process_that_starts_rings_everything_that_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_long_backlog_is_not_rung_again() {
-    let stage = Stage::set(|_| {}).await;
-    let mut sweeper = stage.sweeper().await;
-    stage.submit(500).await;
-    stage.until_ready(500).await;
-    for _ in 0..20 {
-        sweeper.sweep().await;
-    }
-    assert_eq!(stage.backends.store.outbox_backlog().await.unwrap().0, 0);
-    assert_eq!(stage.ready().await, 500);
-    stage.strike().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_worker_has_taken_and_not_begun_yet_is_not_rung_again() {
-    let stage = Stage::set(|_| {}).await;
-    let mut sweeper = stage.sweeper().await;
-    let info = WorkerInfo { lanes: vec![Lane::Interactive], concurrency: 10, ..worker_info() };
-    let _beating = stage.backends.store.register_worker(info).await.unwrap();
-    stage.submit(50).await;
-    stage.until_ready(50).await;
-    let mut deliveries = stage.backends.broker.consume(INTERACTIVE, 10).await;
-    let mut held = Vec::new();
-    for _ in 0..10 {
-        held.push(next(&mut deliveries).await);
-    }
-    for _ in 0..20 {
-        sweeper.sweep().await;
-    }
-    assert_eq!(stage.backends.store.outbox_backlog().await.unwrap().0, 0);
-    assert_eq!(stage.ready().await, 40);
-    stage.strike().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn jobs_whose_messages_were_lost_are_rung_again() {
-    let stage = Stage::set(|_| {}).await;
-    let mut sweeper = stage.sweeper().await;
-    stage.submit(50).await;
-    stage.until_ready(50).await;
-    // Somebody takes twenty messages and forgets them.
-    let mut thief = stage.backends.broker.consume(INTERACTIVE, 1).await;
-    for _ in 0..20 {
-        take(&mut thief).await;
-    }
-    drop(thief);
-    stage.until_ready(30).await;
-    eventually(SOON, "the lost ones to be rung", async || {
-        sweeper.sweep().await;
-        stage.ready().await == 50
-    })
-    .await;
-    stage.until_ready(50).await;
-    sweeper.sweep().await;
-    assert_eq!(stage.ready().await, 50, "more were rung than were lost");
-    stage.strike().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn ringing_keeps_to_its_rate() {
-    let stage = Stage::set(|config| config.sweeper.ring_rate = 10).await;
-    let mut sweeper = stage.sweeper().await;
-    stage.submit(200).await;
-    stage.until_ready(200).await;
-    let mut thief = stage.backends.broker.consume(INTERACTIVE, 100).await;
-    for _ in 0..200 {
-        take(&mut thief).await;
-    }
-    drop(thief);
-    stage.until_ready(0).await;
-    let since = std::time::Instant::now();
-    for _ in 0..20 {
-        sweeper.sweep().await;
-    }
-    let most = 10.0 * (since.elapsed().as_secs_f64() + 1.0) + 1.0;
-    eventually(SOON, "the first to be rung", async || stage.ready().await >= 10).await;
-    assert!((stage.ready().await as f64) <= most, "{} were rung", stage.ready().await);
-    stage.strike().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_lost_workers_job_is_pending_and_rung() {
     let stage = Stage::set(|config| config.worker.heartbeat = Duration::from_millis(50)).await;
     let mut sweeper = stage.sweeper().await;
@@ -295,6 +216,39 @@ async fn a_young_orphan_may_still_be_wanted() {
     stage.store_file(&orphan).await;
     Cleanup::new(stage.backends.clone(), &stage.config.sweeper).clean_up().await;
     assert!(stage.has_file(&orphan).await);
+    stage.strike().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_of_a_running_attempt_is_never_aborted_and_one_of_an_attempt_that_ended_is() {
+    // By its date every upload is old enough.
+    let stage = Stage::set(|_| {}).await;
+    let begin = async |key: &str| {
+        let mut upload = stage.backends.storage.create(key, "text/csv", "numbers.csv").await.unwrap();
+        for _ in 0..3 {
+            upload.write(Bytes::from(vec![b'x'; 2 << 20])).await.unwrap();
+        }
+        upload
+    };
+    let worker = worker_info();
+    let _heartbeat = stage.backends.store.register_worker(worker.clone()).await.unwrap();
+    let running = claim(&stage.backends, worker.id, stage.submit(1).await.remove(0)).await;
+    let key = object_key(running.id, running.attempt, Uuid::now_v7(), Format::Csv);
+    let live = begin(&key).await;
+    // What a killed worker leaves.
+    std::mem::forget(begin(&object_key(Uuid::now_v7(), 1, Uuid::now_v7(), Format::Csv)).await);
+    let mut cleanup = Cleanup::new(stage.backends.clone(), &stage.config.sweeper);
+    let storage = &stage.backends.storage;
+    let left = async || storage.stale_uploads(Duration::ZERO).await.unwrap();
+    eventually(SOON, "only the running one is left", async || {
+        cleanup.clean_up().await;
+        left().await.len() == 1
+    })
+    .await;
+    cleanup.clean_up().await;
+    assert_eq!(left().await[0].key.as_deref(), Some(key.as_str()));
+    live.finish().await.unwrap();
+    assert!(stage.has_file(&key).await);
     stage.strike().await;
 }
 

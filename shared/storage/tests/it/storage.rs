@@ -7,6 +7,7 @@ use configuration::{Config, Secret};
 use futures_util::TryStreamExt as _;
 use model::units::ByteSize;
 use storage::{Storage, StorageError, Stored, Upload};
+use testing::azurite::Azurite;
 use testing::s3::{Operation, S3};
 use testing::{eventually, s3};
 
@@ -15,6 +16,7 @@ mod stale_uploads;
 
 const KEY: &str = "0193-job/1/0193-artifact.csv";
 const CSV: &str = "text/csv; charset=utf-8";
+const NAME: &str = "Umsätze 2026.csv";
 const MIB: usize = 1024 * 1024;
 const SOON: Duration = Duration::from_secs(20);
 
@@ -32,6 +34,14 @@ fn settings_of(server: &S3, prefix: &str) -> configuration::Storage {
     settings.region = Some(S3::REGION.to_owned());
     settings.access_key_id = Some(S3::ACCESS_KEY_ID.to_owned());
     settings.secret_access_key = Some(Secret::new(S3::SECRET_ACCESS_KEY));
+    settings
+}
+
+fn settings_of_azure(server: &Azurite) -> configuration::Storage {
+    let mut settings = settings(&format!("{}/kept/here", server.url()));
+    settings.endpoint = Some(server.endpoint());
+    settings.access_key_id = Some(Azurite::ACCOUNT.to_owned());
+    settings.secret_access_key = Some(Secret::new(Azurite::KEY));
     settings
 }
 
@@ -54,7 +64,7 @@ fn content(length: usize) -> Bytes {
 }
 
 async fn store(storage: &Storage, key: &str, content: &Bytes) -> Result<Stored, StorageError> {
-    let mut upload = storage.create(key, CSV).await?;
+    let mut upload = storage.create(key, CSV, NAME).await?;
     for piece in content.chunks(300_007) {
         upload.write(content.slice_ref(piece)).await?;
     }
@@ -67,7 +77,7 @@ async fn fetch(storage: &Storage, key: &str) -> Result<Bytes, StorageError> {
 }
 
 async fn began(storage: &Storage, length: usize) -> Upload {
-    let mut upload = storage.create(KEY, CSV).await.unwrap();
+    let mut upload = storage.create(KEY, CSV, NAME).await.unwrap();
     upload.write(content(length)).await.unwrap();
     upload
 }
@@ -203,7 +213,7 @@ async fn a_key_that_is_not_made_of_plain_names_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let storage = open(&settings(&format!("file:{}", folder.path().display())));
     for key in ["", "/etc/passwd", "a/../../b", "a//b", ".staging/x", "a b", "a\nb", "ü", "a/.b"] {
-        assert!(matches!(storage.create(key, CSV).await, Err(StorageError::Refused(_))), "{key:?}");
+        assert!(matches!(storage.create(key, CSV, NAME).await, Err(StorageError::Refused(_))), "{key:?}");
         assert!(matches!(storage.read(key, None).await.err(), Some(StorageError::Refused(_))), "{key:?}");
     }
 }
@@ -229,6 +239,26 @@ async fn a_signed_link_downloads_without_credentials_and_expires() {
     assert_eq!(open(&settings).sign(KEY, "x.csv", CSV).await.unwrap(), None);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_download_has_its_name_and_type_on_every_store_that_signs() {
+    let (server, azurite) = (s3::start().await.unwrap(), Azurite::start().await.unwrap());
+    for settings in [settings_of(&server, ""), settings_of_azure(&azurite)] {
+        let storage = open(&settings);
+        storage.check().await.unwrap();
+        // One that goes in one request, and one that goes in parts.
+        for (key, length) in [("job/1/small.csv", 1000), ("job/1/large.csv", 6 * MIB)] {
+            store(&storage, key, &content(length)).await.unwrap();
+            let link = storage.sign(key, NAME, CSV).await.unwrap().unwrap();
+            let answer = reqwest::get(link).await.unwrap();
+            assert_eq!(answer.status(), 200, "{}", storage.kind());
+            let said = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
+            let told = (said("content-disposition"), said("content-type"));
+            assert_eq!(told, (storage::attachment(NAME), CSV.to_owned()), "{} {length}", storage.kind());
+            assert!(answer.bytes().await.unwrap() == content(length), "{} {length}", storage.kind());
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_folder_cannot_sign() {
     let folder = tempfile::tempdir().unwrap();
@@ -239,8 +269,8 @@ async fn a_folder_cannot_sign() {
 #[test]
 fn a_url_nobody_can_serve_is_explained() {
     for (url, told) in [
-        ("file:", "names no folder"),
-        ("s3:///prefix", "names no bucket"),
+        ("file:", "names nothing behind `file:`"),
+        ("s3:///prefix", "names no server or bucket"),
         ("ftp://x/y", "accepted are file:, s3://, gs://, az://"),
     ] {
         let said = Storage::open(&settings(url)).unwrap_err().to_string();

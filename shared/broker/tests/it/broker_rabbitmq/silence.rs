@@ -89,6 +89,70 @@ async fn a_queue_without_a_leader_is_made_anew_while_the_others_go_on() {
     take_until(&mut silent, &message).await;
 }
 
+/// Patience, deletion, and two cores that are busy with other tests. Patience that had doubled with each time would take longer.
+const MENDED_WITHIN: Duration = Duration::from_secs(45);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_refuses_everybody_at_once_is_made_anew_each_time() {
+    let server = Server::start().await.unwrap();
+    let here = open_at(&server.url(), settings()).await;
+    let mut receiver = here.consume(BULK, 5).await;
+    let mut mended = Vec::new();
+    for round in 0..4 {
+        let before = job_message(Lane::Bulk);
+        insist(here.as_ref(), &before).await;
+        take_until(&mut receiver, &before).await;
+        server.break_queue(&BULK.name()).await.unwrap();
+        let since = Instant::now();
+        let (bulk, interactive) = (job_message(Lane::Bulk), job_message(Lane::Interactive));
+        // The broker is well, and so is every other queue.
+        here.publish(&[interactive]).await.remove(0).unwrap();
+        let errors = insist(here.as_ref(), &bulk).await;
+        take_until(&mut receiver, &bulk).await;
+        mended.push(since.elapsed());
+        println!(
+            "round {round}: mended after {:?}; {} errors, first {:?}",
+            since.elapsed(),
+            errors.len(),
+            errors.first()
+        );
+    }
+    assert!(mended.iter().all(|took| *took < MENDED_WITHIN), "{mended:?}");
+}
+
+/// A queue that was deleted is declared anew at once by whoever consumes it. A server killed less than a second later knows of it, and
+/// has not written down which process it has; at each further start it finds the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_was_declared_anew_just_before_its_server_was_killed_is_used_again_after_every_start() {
+    let mut server = Server::start().await.unwrap();
+    let here = open_at(&server.url(), settings()).await;
+    let mut receiver = here.consume(BULK, 5).await;
+    let first = job_message(Lane::Bulk);
+    insist(here.as_ref(), &first).await;
+    take_until(&mut receiver, &first).await;
+    server.ctl(&["delete_queue", &BULK.name()]).await.unwrap();
+    // Part of the fault: late enough for the queue to be there again, and too soon for the server to have saved it.
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let mut mended = Vec::new();
+    for round in 0..3 {
+        server.kill();
+        server.start_again().await.unwrap();
+        let since = Instant::now();
+        let message = job_message(Lane::Bulk);
+        let errors = insist(here.as_ref(), &message).await;
+        take_until(&mut receiver, &message).await;
+        mended.push(since.elapsed());
+        println!(
+            "round {round}: used again after {:?}; {} errors, last {:?}",
+            since.elapsed(),
+            errors.len(),
+            errors.last()
+        );
+    }
+    println!("{:?}", server.log().lines().filter(|line| line.contains("could not be restarted")).collect::<Vec<_>>());
+    assert!(mended.iter().all(|took| *took < MENDED_WITHIN), "{mended:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_queue_of_a_server_killed_right_after_their_declaration_is_used_again() {
     let mut server = Server::start().await.unwrap();

@@ -15,8 +15,11 @@ async fn what_a_killed_process_leaves_in_a_folder_is_invisible_and_cleaned_up() 
     std::mem::forget(began(&storage, 12 * MIB).await);
     let staged = || std::fs::read_dir(folder.path().join(".staging")).unwrap().count();
     assert_eq!((storage.list(10).await.unwrap().len(), staged()), (0, 1));
-    assert_eq!(storage.abort_stale_uploads(Duration::from_secs(3600)).await.unwrap(), 0);
-    assert_eq!(storage.abort_stale_uploads(Duration::ZERO).await.unwrap(), 1);
+    assert!(storage.stale_uploads(Duration::from_secs(3600)).await.unwrap().is_empty());
+    let stale = storage.stale_uploads(Duration::ZERO).await.unwrap().remove(0);
+    assert!(stale.key.is_some(), "it says for which key it is");
+    assert!(storage.abort(&stale).await.unwrap());
+    assert!(!storage.abort(&stale).await.unwrap(), "once");
     assert_eq!(staged(), 0);
 }
 
@@ -35,17 +38,21 @@ async fn stale_uploads_of_a_bucket_are_aborted_and_fresh_or_foreign_ones_are_not
     let (old, fresh) = ("2026-11-20T10:00:00.000Z", "2026-11-22T11:59:00.000Z");
     let first = upload("ours/job/1/a.csv", "id-1&amp;x", old) + &upload("theirs/a.csv", "id-2", old);
     let second = upload("ours/job/1/b.csv", "id-3", fresh) + &upload("ours/job/1/c.csv", "id-4", old);
-    let answers = [(200, page(true, &first)), (204, String::new()), (200, page(false, &second)), (404, String::new())];
+    let answers = [(200, page(true, &first)), (200, page(false, &second)), (204, String::new()), (404, String::new())];
     let (endpoint, asked) = answer_in_turn(answers.into()).await;
     let mut settings = settings("s3://bucket/ours");
     (settings.endpoint, settings.region) = (Some(endpoint), Some("r".to_owned()));
     (settings.access_key_id, settings.secret_access_key) = (Some("id".to_owned()), Some(Secret::new("secret")));
-    // The second one was finished by somebody else meanwhile: 404.
-    assert_eq!(open(&settings).abort_stale_uploads(Duration::from_secs(86_400)).await.unwrap(), 1);
+    let storage = open(&settings);
+    let stale = storage.stale_uploads(Duration::from_secs(86_400)).await.unwrap();
+    let keys: Vec<_> = stale.iter().map(|upload| upload.key.as_deref().unwrap()).collect();
+    assert_eq!(keys, ["job/1/a.csv", "job/1/c.csv"]);
+    assert!(storage.abort(&stale[0]).await.unwrap());
+    assert!(!storage.abort(&stale[1]).await.unwrap(), "somebody else finished it meanwhile: 404");
     let asked: Vec<String> =
         asked.await.unwrap().into_iter().map(|line| line.split("X-Amz").next().unwrap().to_owned()).collect();
     assert!(asked[0].starts_with("GET /bucket/?") || asked[0].starts_with("GET /bucket?"), "{asked:?}");
-    assert!(asked[1].starts_with("DELETE /bucket/ours/job/1/a.csv?uploadId=id-1%26x "), "{asked:?}");
+    assert!(asked[2].starts_with("DELETE /bucket/ours/job/1/a.csv?uploadId=id-1%26x "), "{asked:?}");
     assert!(asked[3].starts_with("DELETE /bucket/ours/job/1/c.csv?uploadId=id-4 "), "{asked:?}");
 }
 
@@ -76,5 +83,5 @@ async fn answer_in_turn(answers: Vec<(u16, String)>) -> (String, tokio::task::Jo
 async fn a_server_that_cannot_list_uploads_is_left_alone() {
     // The server checks the signature before it says that it has no such call; a wrong one would be an error here.
     let server = s3::start().await.unwrap();
-    assert_eq!(open(&settings_of(&server, "")).abort_stale_uploads(Duration::ZERO).await.unwrap(), 0);
+    assert!(open(&settings_of(&server, "")).stale_uploads(Duration::ZERO).await.unwrap().is_empty());
 }
