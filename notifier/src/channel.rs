@@ -38,6 +38,10 @@ pub enum SendError {
     /// Refused for good: no later attempt at this recipient or this content can succeed.
     #[error("{0}")]
     Rejected(String),
+    /// The other side refuses us, whoever the recipient is: our quota, our credentials, its policy. Nothing was delivered. A later
+    /// attempt may succeed, once somebody has mended it.
+    #[error("{0}")]
+    SenderRefused(String),
     /// A later attempt may succeed; nothing was delivered.
     #[error("{reason}")]
     Retry {
@@ -61,7 +65,8 @@ impl SendError {
 
 /// A way to tell somebody. Implementations pass one set of conformance tests (`tests/it/channel_conformance.rs`):
 /// * `Ok` means that the receiver answered for it: a final 2xx, or bytes that survive a loss of power.
-/// * A recipient that is refused is [`SendError::Rejected`]; what may pass is [`SendError::Retry`].
+/// * A recipient that is refused is [`SendError::Rejected`]; what may pass is [`SendError::Retry`]; where we are refused, it is
+///   [`SendError::SenderRefused`].
 /// * A call ends within [`DeliveryChannel::time_limit`] and a second or two, whatever the other side does.
 /// * Sending the same attempt again is safe: it carries the same identity and content.
 /// * Where no answer came to what was handed over, it is [`SendError::Unknown`] and never a refusal.

@@ -14,6 +14,7 @@ use model::backoff::Backoff;
 use model::delivery::{Channel, Delivery, DeliveryEvent};
 use model::job::Job;
 use model::retry_schedule::{RetryDelay, RetrySchedule};
+use parking_lot::Mutex;
 use runtime::Backends;
 use store::{DeliveryEnding, StoreError};
 use tokio::time::Instant;
@@ -27,6 +28,9 @@ use crate::compose::{ComposeError, Composer, facts};
 const LEASE_MARGIN: Duration = Duration::from_secs(30);
 /// Whether a channel's other side answers is said after this time at the latest.
 const CHECK_WITHIN: Duration = Duration::from_secs(5);
+
+/// An alarm that goes on is said again after this time.
+const ALARM_EVERY: Duration = Duration::from_secs(60);
 
 /// How one look at a delivery ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +74,8 @@ pub struct Notifier {
     retry_schedule: RetrySchedule,
     max_attempts: i32,
     lease: Duration,
+    /// When it was last said that we are refused.
+    alarm: Mutex<Option<Instant>>,
 }
 
 impl Notifier {
@@ -87,6 +93,7 @@ impl Notifier {
             retry_schedule: config.broker.retry_delays.clone(),
             max_attempts: config.notifier.max_attempts,
             lease: channel.time_limit() + LEASE_MARGIN,
+            alarm: Mutex::new(None),
             channel,
         }
     }
@@ -181,16 +188,35 @@ impl Notifier {
     fn ending_of(&self, delivery: &Delivery, error: SendError) -> DeliveryEnding {
         let (why, after) = match error {
             SendError::Rejected(why) => return DeliveryEnding::Failed(why),
+            SendError::SenderRefused(why) => (self.raise_alarm(why), None),
             SendError::Retry { reason, after } => (reason, after),
             SendError::Unknown(why) => {
                 tracing::warn!("the delivery may have arrived; it is tried again under the same identity");
                 (why, None)
             }
         };
-        if delivery.attempt >= self.max_attempts {
-            return DeliveryEnding::Failed(format!("given up after {} tries; the last: {why}", delivery.attempt));
+        // A delivery that failed and is sent again has as many tries as a new one.
+        let tries = (delivery.attempt - 1).max(0) % self.max_attempts.max(1) + 1;
+        if tries >= self.max_attempts {
+            return DeliveryEnding::Failed(format!("given up after {tries} tries; the last: {why}"));
         }
-        DeliveryEnding::RetryLater(why, self.retry_delay(delivery.attempt, after))
+        DeliveryEnding::RetryLater(why, self.retry_delay(tries, after))
+    }
+
+    /// Tells operators that every delivery waits for them: counted each time, said now and then.
+    fn raise_alarm(&self, why: String) -> String {
+        let channel = self.channel().as_str();
+        metrics::counter!("waitless_sender_refused_total", "channel" => channel).increment(1);
+        let mut raised = self.alarm.lock();
+        if raised.is_none_or(|raised| raised.elapsed() >= ALARM_EVERY) {
+            *raised = Some(Instant::now());
+            tracing::error!(
+                channel,
+                %why,
+                "the other side refuses us, whoever the recipient is; deliveries wait until that is mended"
+            );
+        }
+        why
     }
 
     /// Returns our own delay after this attempt, or the receiver's where that is longer; never more than the longest configured.

@@ -3,6 +3,7 @@
 mod folder;
 mod message;
 mod recipient;
+mod refusal;
 mod render;
 mod smtp;
 mod transport;

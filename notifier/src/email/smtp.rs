@@ -19,6 +19,7 @@ use percent_encoding::percent_decode_str;
 use tokio::sync::oneshot;
 use url::Url;
 
+use super::refusal::{Asked, is_final};
 use super::transport::{MAIL_URLS, MailKind};
 use super::{MailTransport, OutgoingMail};
 use crate::channel::SendError;
@@ -111,44 +112,49 @@ impl SmtpTransport {
             }
             options.extend([MailParameter::SmtpUtfEight, MailParameter::Body(MailBodyParameter::EightBitMime)]);
         }
-        let host = with_deadline(&mut connection, deadline)?;
-        final_2xx("the sender", host.command(MailFrom::new(Some(mail.from.clone()), options)))?;
-        let host = with_deadline(&mut connection, deadline)?;
-        final_2xx("the recipient", host.command(Rcpt::new(mail.to.clone(), Vec::new())))?;
-        let host = with_deadline(&mut connection, deadline)?;
-        let go_on = host.command(Data).map_err(|error| classify("the mail", &error))?;
+        let host = self.with_deadline(&mut connection, deadline)?;
+        self.final_2xx(Asked::Sender, host.command(MailFrom::new(Some(mail.from.clone()), options)))?;
+        let host = self.with_deadline(&mut connection, deadline)?;
+        self.final_2xx(Asked::Recipient, host.command(Rcpt::new(mail.to.clone(), Vec::new())))?;
+        let host = self.with_deadline(&mut connection, deadline)?;
+        let go_on = host.command(Data).map_err(|error| self.classify(Asked::Start, &error))?;
         if !go_on.has_code(354) {
             return Err(SendError::retry(format!("the mail server answered {} to DATA", go_on.code())));
         }
         // From the next line to its answer lies the unknown window.
-        let host = with_deadline(&mut connection, deadline)?;
+        let host = self.with_deadline(&mut connection, deadline)?;
         match host.message(&mail.message) {
-            Err(error) if !(error.is_permanent() || error.is_transient()) => {
-                Err(SendError::Unknown(describe("the connection to the mail server broke before its answer", &error)))
-            }
-            answer => final_2xx("the mail", answer).map(|()| connection),
+            Err(error) if !(error.is_permanent() || error.is_transient()) => Err(SendError::Unknown(
+                self.describe("the connection to the mail server broke before its answer", &error),
+            )),
+            answer => self.final_2xx(Asked::Content, answer).map(|()| connection),
         }
     }
 
     /// Connects, secures the connection and authenticates. Nothing that goes wrong here is the mail's fault, so all of it may pass,
-    /// a wrong password included: somebody will correct it, and the mails are still there.
+    /// a wrong password included: somebody will correct it, and the mails are still there. A refusal is told apart, for somebody has to.
     fn connect(&self, deadline: Instant) -> Result<SmtpConnection, SendError> {
-        let may_pass = |doing: &'static str| move |error: smtp::Error| SendError::retry(describe(doing, &error));
+        let may_pass = |doing: &'static str| {
+            move |error: smtp::Error| {
+                let said = self.describe(doing, &error);
+                if error.is_permanent() { SendError::SenderRefused(said) } else { SendError::retry(said) }
+            }
+        };
         let wrapped = match &self.tls_mode {
             TlsMode::Wrapped(tls) => Some(tls),
             TlsMode::StartTls(_) | TlsMode::None => None,
         };
         let host = self.host.trim_matches(['[', ']']);
         let mut connection =
-            SmtpConnection::connect((host, self.port), Some(remaining(deadline)?), &self.client_id, wrapped, None)
+            SmtpConnection::connect((host, self.port), Some(self.remaining(deadline)?), &self.client_id, wrapped, None)
                 .map_err(may_pass("cannot connect to the mail server"))?;
         if let TlsMode::StartTls(tls) = &self.tls_mode {
-            with_deadline(&mut connection, deadline)?
+            self.with_deadline(&mut connection, deadline)?
                 .starttls(tls, &self.client_id)
                 .map_err(may_pass("cannot secure the connection to the mail server"))?;
         }
         if let Some(credentials) = &self.credentials {
-            with_deadline(&mut connection, deadline)?
+            self.with_deadline(&mut connection, deadline)?
                 .auth(DEFAULT_MECHANISMS, credentials)
                 .map_err(may_pass("the mail server does not accept our credentials"))?;
         }
@@ -183,6 +189,59 @@ impl SmtpTransport {
             Err(_) => Err(too_slow),
         }
     }
+
+    /// Limits the connection's next step to what is left of the time.
+    fn with_deadline<'c>(
+        &self,
+        connection: &'c mut SmtpConnection,
+        deadline: Instant,
+    ) -> Result<&'c mut SmtpConnection, SendError> {
+        let remaining = self.remaining(deadline)?;
+        match connection.set_timeout(Some(remaining)) {
+            Ok(()) => Ok(connection),
+            Err(error) => Err(SendError::retry(format!("the connection to the mail server broke: {error}"))),
+        }
+    }
+
+    fn remaining(&self, deadline: Instant) -> Result<Duration, SendError> {
+        deadline
+            .checked_duration_since(Instant::now())
+            .filter(|remaining| !remaining.is_zero())
+            .ok_or_else(|| SendError::retry(self.too_slow()))
+    }
+
+    fn too_slow(&self) -> String {
+        format!("the mail server did not answer within {} s", self.timeout.as_secs_f64())
+    }
+
+    /// Requires a final 2xx: lettre also counts 3xx as a success.
+    fn final_2xx(&self, asked: Asked, answer: Result<Response, smtp::Error>) -> Result<(), SendError> {
+        let answer = answer.map_err(|error| self.classify(asked, &error))?;
+        if answer.code().severity == Severity::PositiveCompletion {
+            return Ok(());
+        }
+        Err(SendError::retry(format!("the mail server answered {} to {}", answer.code(), asked.as_str())))
+    }
+
+    fn classify(&self, asked: Asked, error: &smtp::Error) -> SendError {
+        let what = asked.as_str();
+        if error.is_permanent() {
+            let said = self.describe(&format!("the mail server refuses {what}"), error);
+            return if is_final(asked, error) { SendError::Rejected(said) } else { SendError::SenderRefused(said) };
+        }
+        if error.is_transient() {
+            return SendError::retry(self.describe(&format!("the mail server does not take {what} now"), error));
+        }
+        SendError::retry(self.describe("the connection to the mail server broke", error))
+    }
+
+    /// What happened and what the server said, as one line of bounded length.
+    fn describe(&self, doing: &str, error: &smtp::Error) -> String {
+        if ran_out_of_time(error) {
+            return self.too_slow();
+        }
+        describe(doing, error)
+    }
 }
 
 #[async_trait]
@@ -190,12 +249,12 @@ impl MailTransport for SmtpTransport {
     async fn send(&self, mail: &OutgoingMail) -> Result<(), SendError> {
         let mail = mail.clone();
         // A thread that is still at it may be in the unknown window.
-        let too_slow = SendError::Unknown(TOO_SLOW.to_owned());
+        let too_slow = SendError::Unknown(self.too_slow());
         self.converse(too_slow, move |server, deadline| server.transmit(&mail, deadline)).await
     }
 
     async fn check(&self) -> Result<(), SendError> {
-        self.converse(too_slow(), Self::connect).await
+        self.converse(SendError::retry(self.too_slow()), Self::connect).await
     }
 
     fn kind(&self) -> &'static str {
@@ -203,42 +262,16 @@ impl MailTransport for SmtpTransport {
     }
 }
 
-/// Limits the connection's next step to what is left of the time.
-fn with_deadline(connection: &mut SmtpConnection, deadline: Instant) -> Result<&mut SmtpConnection, SendError> {
-    let remaining = remaining(deadline)?;
-    match connection.set_timeout(Some(remaining)) {
-        Ok(()) => Ok(connection),
-        Err(error) => Err(SendError::retry(format!("the connection to the mail server broke: {error}"))),
+/// Tells whether the socket's time ran out. Unix says of it that the resource is temporarily unavailable.
+fn ran_out_of_time(error: &smtp::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        if let Some(error) = inner.downcast_ref::<std::io::Error>() {
+            return matches!(error.kind(), std::io::ErrorKind::TimedOut | std::io::ErrorKind::WouldBlock);
+        }
+        source = inner.source();
     }
-}
-
-fn remaining(deadline: Instant) -> Result<Duration, SendError> {
-    deadline.checked_duration_since(Instant::now()).filter(|remaining| !remaining.is_zero()).ok_or_else(too_slow)
-}
-
-const TOO_SLOW: &str = "the mail server did not answer within mail.timeout";
-
-fn too_slow() -> SendError {
-    SendError::retry(TOO_SLOW)
-}
-
-/// Requires a final 2xx: lettre also counts 3xx as a success.
-fn final_2xx(what: &str, answer: Result<Response, smtp::Error>) -> Result<(), SendError> {
-    let answer = answer.map_err(|error| classify(what, &error))?;
-    if answer.code().severity == Severity::PositiveCompletion {
-        return Ok(());
-    }
-    Err(SendError::retry(format!("the mail server answered {} to {what}", answer.code())))
-}
-
-fn classify(what: &str, error: &smtp::Error) -> SendError {
-    if error.is_permanent() {
-        return SendError::Rejected(describe(&format!("the mail server refuses {what}"), error));
-    }
-    if error.is_transient() {
-        return SendError::retry(describe(&format!("the mail server does not take {what} now"), error));
-    }
-    SendError::retry(describe("the connection to the mail server broke", error))
+    false
 }
 
 /// What happened and what the server said, as one line of bounded length.

@@ -45,6 +45,8 @@ on_both_stacks!(
     a_notifier_that_lost_its_lease_settles_nothing,
     a_refusal_for_now_is_tried_again_until_it_is_taken,
     a_refusal_for_good_ends_the_delivery,
+    a_refusal_of_the_sender_waits_until_it_is_mended,
+    a_delivery_that_failed_and_is_sent_again_has_as_many_tries_as_a_new_one,
     a_server_that_never_takes_it_is_given_up_on,
     one_bad_recipient_of_three_delays_no_other,
     an_address_with_a_line_break_is_refused_and_nobody_is_asked,
@@ -253,6 +255,46 @@ async fn a_refusal_for_good_ends_the_delivery(stack: Stack) {
         assert!(delivery.error.unwrap().contains("the mail server refuses"));
     }
     assert_eq!((fixture.smtp.attempts(ANA), fixture.smtp.mails().len()), (1, 0));
+}
+
+async fn a_refusal_of_the_sender_waits_until_it_is_mended(stack: Stack) {
+    let fixture = Fixture::start(stack).await;
+    fixture.smtp.always_behave(Behaviour::RefuseSender("550 5.7.1 over quota".to_owned()));
+    let job = fixture.finish(&fixture.submit(&[ANA]).await).await;
+    let delivery = eventually(SOON, "two tries", async || {
+        let delivery = fixture.deliveries(&job).await.remove(0);
+        (delivery.attempt >= 2 && delivery.state == DeliveryState::Pending).then_some(delivery)
+    })
+    .await;
+    assert!(delivery.error.unwrap().contains("the mail server refuses the sender"));
+    fixture.smtp.behave_well();
+    assert_eq!(fixture.ended(&job).await.remove(0).state, DeliveryState::Sent);
+    assert_eq!(fixture.smtp.mails_to(ANA).len(), 1);
+}
+
+async fn a_delivery_that_failed_and_is_sent_again_has_as_many_tries_as_a_new_one(stack: Stack) {
+    let mut fixture = Fixture::open(stack).await;
+    fixture.config.notifier.max_attempts = 2;
+    fixture.run().await;
+    fixture.smtp.always_behave(Behaviour::Answer(450));
+    let job = fixture.finish(&fixture.submit(&[ANA]).await).await;
+    let failed = fixture.ended(&job).await.remove(0);
+    assert_eq!((failed.state, failed.attempt), (DeliveryState::Failed, 2));
+    let again = async || {
+        let which = store::FailedDeliveries::One(failed.id);
+        assert_eq!(fixture.backends.store.send_again(&job.caller.tenant, which, 1).await.unwrap(), 1);
+    };
+    again().await;
+    eventually(SOON, "two tries more", async || {
+        let delivery = fixture.deliveries(&job).await.remove(0);
+        (delivery.state == DeliveryState::Failed && delivery.attempt == 4).then_some(())
+    })
+    .await;
+    fixture.smtp.behave_well();
+    again().await;
+    let sent = fixture.ended(&job).await.remove(0);
+    assert_eq!((sent.state, sent.attempt), (DeliveryState::Sent, 5));
+    assert_eq!(fixture.smtp.mails_to(ANA)[0].message_id(), format!("<{}@example.com>", failed.id));
 }
 
 async fn a_server_that_never_takes_it_is_given_up_on(stack: Stack) {

@@ -98,6 +98,33 @@ async fn answers_are_sorted_into_those_that_may_pass_and_those_that_will_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_of_the_sender_or_by_the_server_is_told_from_one_of_the_recipient() {
+    let line = |text: &str| text.to_owned();
+    for behaviour in [
+        Behaviour::RefuseSender(line("550 5.7.1 over quota")),
+        Behaviour::RefuseSender(line("530 5.7.0 Authentication required")),
+        Behaviour::RefuseSender(line("550 unknown user")),
+        Behaviour::AnswerLine(line("550 5.7.1 Unable to relay")),
+        Behaviour::AnswerLine(line("530 log in first")),
+        Behaviour::AnswerDataLine(line("550 5.4.5 Daily sending quota exceeded")),
+    ] {
+        let (sent, taken) = send_to(behaviour.clone()).await;
+        assert!(
+            matches!(&sent, Err(SendError::SenderRefused(why)) if why.contains("refuses")),
+            "{behaviour:?} {sent:?}"
+        );
+        assert_eq!(taken, 0);
+    }
+    for behaviour in [
+        Behaviour::AnswerLine(line("550 5.1.1 no such user")),
+        Behaviour::AnswerDataLine(line("552 5.3.4 Message size exceeds fixed limit")),
+    ] {
+        let (sent, _) = send_to(behaviour.clone()).await;
+        assert!(matches!(sent, Err(SendError::Rejected(_))), "{behaviour:?} {sent:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_connection_lost_after_the_content_is_not_known_to_have_failed() {
     assert!(matches!(send_to(Behaviour::TakeThenClose).await, (Err(SendError::Unknown(_)), 1)));
     assert!(matches!(send_to(Behaviour::LoseThenClose).await, (Err(SendError::Unknown(_)), 0)));
@@ -112,7 +139,8 @@ async fn a_server_that_hangs_up_after_its_answer_has_accepted() {
 async fn a_silent_server_costs_the_time_out_and_no_more() {
     let started = Instant::now();
     let (sent, _) = send_to(Behaviour::Silence).await;
-    assert!(matches!(sent, Err(SendError::Unknown(_))), "{sent:?}");
+    let Err(SendError::Unknown(why)) = sent else { panic!("{sent:?}") };
+    assert_eq!(why, "the mail server did not answer within 2 s");
     assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
 }
 
@@ -122,7 +150,8 @@ async fn a_server_that_never_greets_costs_the_time_out_and_no_more() {
     let url = format!("smtp+plain://{}", silent.local_addr().unwrap());
     let started = Instant::now();
     let sent = SmtpTransport::open(&url, None, Duration::from_secs(1)).unwrap().send(&mail(1, "ana@example.com")).await;
-    assert!(matches!(sent, Err(SendError::Retry { .. })), "{sent:?}");
+    let Err(SendError::Retry { reason, .. }) = sent else { panic!("{sent:?}") };
+    assert_eq!(reason, "the mail server did not answer within 1 s");
     assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
 }
 
@@ -184,7 +213,7 @@ async fn without_starttls_no_mail_and_no_password_leaves() {
 fn a_url_nobody_can_send_to_is_explained_without_its_password() {
     for (url, told) in [
         ("http://user:canary@host", "accepted are file:, smtp://, smtps://, smtp+plain://"),
-        ("smtp+plain://", "names no host"),
+        ("smtp+plain://", "names no server"),
         ("canary", "starts with `nothing`"),
     ] {
         let said = format!("{:#}", SmtpTransport::open(url, None, BOUND).unwrap_err());
