@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::encoding::{at_least, backoff, duration, duration_or_never, flag, hide_passwords, optional, parsed, texts};
+use super::addresses::{endpoint, recipients, sender};
+use super::encoding::{at_least, backoff, duration, duration_or_never, flag, hide_passwords, optional, parsed, word};
+use super::paths::certificates;
 use super::{Brand, Secret};
 use model::retry_schedule::RetrySchedule;
 use model::units::ByteSize;
@@ -23,7 +25,7 @@ pub struct Database {
     pub acquire_timeout: Duration,
     #[serde(with = "duration")]
     pub statement_timeout: Duration,
-    #[serde(with = "optional")]
+    #[serde(serialize_with = "optional::serialize", deserialize_with = "certificates")]
     pub ca_file: Option<PathBuf>,
     #[serde(deserialize_with = "flag")]
     pub migrate: bool,
@@ -36,7 +38,7 @@ pub struct Broker {
     #[serde(serialize_with = "hide_passwords")]
     pub url: Secret,
     /// Trusted beside the platform's.
-    #[serde(with = "optional")]
+    #[serde(serialize_with = "optional::serialize", deserialize_with = "certificates")]
     pub ca_file: Option<PathBuf>,
     #[serde(with = "duration")]
     pub heartbeat: Duration,
@@ -55,15 +57,15 @@ pub struct Broker {
 pub struct Storage {
     /// `file:<folder>`, `s3://…`, `gs://…`, `az://…`; never empty once loaded.
     pub url: String,
-    #[serde(with = "optional")]
+    #[serde(serialize_with = "optional::serialize", deserialize_with = "endpoint")]
     pub endpoint: Option<String>,
-    #[serde(with = "optional")]
+    #[serde(serialize_with = "optional::serialize", deserialize_with = "word")]
     pub region: Option<String>,
-    #[serde(with = "optional")]
+    #[serde(serialize_with = "optional::serialize", deserialize_with = "word")]
     pub access_key_id: Option<String>,
     #[serde(with = "optional")]
     pub secret_access_key: Option<Secret>,
-    #[serde(with = "duration")]
+    #[serde(serialize_with = "duration::serialize", deserialize_with = "signature_time")]
     pub sign_for: Duration,
     #[serde(deserialize_with = "flag")]
     pub proxy_downloads: bool,
@@ -75,10 +77,24 @@ pub struct Storage {
     pub timeout: Duration,
 }
 
+/// Longer than this no store signs for.
+const LONGEST_SIGNATURE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+fn signature_time<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    let time = duration::deserialize(from)?;
+    if time > LONGEST_SIGNATURE {
+        return Err(D::Error::custom("is too long; object stores sign for at most 7d"));
+    }
+    Ok(time)
+}
+
 fn part_size<'de, D: Deserializer<'de>>(from: D) -> Result<ByteSize, D::Error> {
     let size: ByteSize = parsed(from)?;
     if size.0 < 5 << 20 {
         return Err(D::Error::custom(format!("{size} is too small; object stores take parts of at least 5MiB")));
+    }
+    if size.0 > 5 << 30 {
+        return Err(D::Error::custom(format!("{size} is too large; object stores take parts of at most 5GiB")));
     }
     Ok(size)
 }
@@ -90,11 +106,15 @@ pub struct Mail {
     #[serde(serialize_with = "hide_passwords")]
     pub url: Secret,
     /// Trusted beside the platform's.
-    #[serde(with = "optional")]
+    #[serde(serialize_with = "optional::serialize", deserialize_with = "certificates")]
     pub ca_file: Option<PathBuf>,
+    #[serde(deserialize_with = "sender")]
     pub from: String,
-    #[serde(deserialize_with = "texts")]
+    /// Nobody when empty, once loaded.
+    #[serde(deserialize_with = "recipients")]
     pub allow: Vec<String>,
+    #[serde(deserialize_with = "at_least::<0, _, _>")]
+    pub recipients_per_day: u32,
     #[serde(with = "duration")]
     pub timeout: Duration,
     /// `None`: nobody is told that a report is late.

@@ -30,6 +30,10 @@ pub(super) fn deserialize(
     };
     let mut good = defaults.clone();
     for path in known_paths(&settings, &defaults) {
+        if let Some(message) = wrong_shape(value_at(&settings, &path), value_at(&defaults, &path)) {
+            errors.push(SettingError::new(path.join("."), message));
+            continue;
+        }
         let mut tried = good.clone();
         set(&mut tried, &path, &settings);
         match Config::deserialize(&tried) {
@@ -41,6 +45,23 @@ pub(super) fn deserialize(
         errors.push(SettingError::new("the settings together", error.to_string()));
     }
     Config::deserialize(&good).map_err(|error| SettingError::new("default.toml", error.to_string()))
+}
+
+fn value_at<'a>(settings: &'a Value, path: &[&str]) -> &'a Value {
+    path.iter().fold(settings, |value, name| &value[*name])
+}
+
+/// Says that a setting has one value and not several, or that it is a list.
+fn wrong_shape(given: &Value, default: &Value) -> Option<&'static str> {
+    match (given, default) {
+        (Value::Array(items), Value::Array(_)) if items.iter().all(Value::is_string) => None,
+        (Value::Array(_) | Value::Object(_), Value::Array(_)) => {
+            Some("is a list; write for example [\"one\", \"other\"]")
+        }
+        (Value::Array(_), _) => Some("has one value, and not a list of them"),
+        (Value::Object(_), _) => Some("has one value, and not settings of its own"),
+        _ => None,
+    }
 }
 
 /// Makes every number and boolean a text, as in a variable.

@@ -7,14 +7,15 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::de::Error as _;
+use serde::de::{DeserializeOwned, Error as _, IntoDeserializer as _};
 use serde::{Deserialize, Deserializer, Serializer};
 use serde_json::Value;
 use url::Url;
 
-use super::Secret;
+use super::fields::variants;
+use super::{Network, Secret};
 use model::job::Lane;
-use model::units::parse_duration;
+use model::units::{ByteSize, parse_duration};
 
 /// Writes a duration as [`parse_duration`] reads it.
 fn spell_duration(duration: Duration) -> String {
@@ -28,12 +29,16 @@ pub(super) mod duration {
 
     use super::{Duration, parse_duration, spell_duration};
 
+    /// Clocks end somewhere; what is added to one must not lead beyond it.
+    const LONGEST: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
+
     pub(crate) fn serialize<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(&spell_duration(*duration))
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
         match parse_duration(&String::deserialize(from)?) {
+            Ok(duration) if duration > LONGEST => Err(D::Error::custom("is too long; at most 3650d make sense")),
             Ok(duration) if !duration.is_zero() => Ok(duration),
             Ok(_) => Err(D::Error::custom("must be longer than zero")),
             Err(message) => Err(D::Error::custom(message)),
@@ -99,6 +104,9 @@ pub(super) mod backoff {
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<RetrySchedule, D::Error> {
         let delays: Result<Vec<_>, _> = texts(from)?.iter().map(|text| parse_duration(text)).collect();
+        if delays.as_ref().is_ok_and(|delays| !delays.is_sorted()) {
+            return Err(D::Error::custom("are not in order; list them shortest first"));
+        }
         delays.and_then(|delays| RetrySchedule::new(delays).map_err(str::to_owned)).map_err(D::Error::custom)
     }
 }
@@ -113,7 +121,9 @@ where
     match text.parse::<T>() {
         Ok(number) if number >= T::from(LEAST) => Ok(number),
         Ok(_) => Err(D::Error::custom(format!("`{text}` is too small; at least {LEAST} is needed"))),
-        Err(_) => Err(D::Error::custom(format!("`{text}` is not a whole number in range"))),
+        Err(_) => {
+            Err(D::Error::custom(format!("`{text}` is not a whole number, or too large; write one from {LEAST} on")))
+        }
     }
 }
 
@@ -137,9 +147,9 @@ pub(super) fn texts<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D
     }
 }
 
-/// Reads a list of files and folders.
-pub(super) fn paths<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<std::path::PathBuf>, D::Error> {
-    Ok(texts(from)?.into_iter().map(Into::into).collect())
+/// Reads a list of networks.
+pub(super) fn networks<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Network>, D::Error> {
+    texts(from)?.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
 }
 
 /// Reads the lanes of a worker.
@@ -150,6 +160,51 @@ pub(super) fn lanes<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Lane>, D::
     }
     let lanes: Result<Vec<Lane>, _> = names.iter().map(|name| name.parse()).collect();
     lanes.map_err(|error| D::Error::custom(format!("{error}; lanes are interactive and bulk")))
+}
+
+/// Reads one of the words of a closed set.
+pub(super) fn choice<'de, D, T>(from: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let text = String::deserialize(from)?;
+    T::deserialize(text.as_str().into_deserializer()).map_err(|_: serde::de::value::Error| {
+        D::Error::custom(format!("`{text}` is not one of {}", variants::<T>().join(", ")))
+    })
+}
+
+/// Reads a size that is not zero.
+pub(super) fn size<'de, D: Deserializer<'de>>(from: D) -> Result<ByteSize, D::Error> {
+    let size: ByteSize = parsed(from)?;
+    if size.0 == 0 { Err(D::Error::custom("must be more than zero")) } else { Ok(size) }
+}
+
+/// Reads a line of text that is not empty.
+pub(super) fn line<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let text = String::deserialize(from)?;
+    if text.trim().is_empty() || text.chars().any(char::is_control) {
+        return Err(D::Error::custom("must be a line of text, and not empty"));
+    }
+    Ok(text)
+}
+
+/// Reads a word, if there is one.
+pub(super) fn word<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(from)?;
+    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err(D::Error::custom("must be one word, without spaces or line breaks"));
+    }
+    Ok(Some(text).filter(|text| !text.is_empty()))
+}
+
+/// Reads a secret that others are derived from; empty where there is none.
+pub(super) fn long_secret<'de, D: Deserializer<'de>>(from: D) -> Result<Secret, D::Error> {
+    let secret = Secret::deserialize(from)?;
+    match secret.expose().len() {
+        1..32 => Err(D::Error::custom("is too short; at least 32 random bytes are needed")),
+        _ => Ok(secret),
+    }
 }
 
 /// Reads an address to listen on.
@@ -164,7 +219,9 @@ pub(super) fn log_filter<'de, D: Deserializer<'de>>(from: D) -> Result<String, D
     let text = String::deserialize(from)?;
     match text.parse::<tracing_subscriber::EnvFilter>() {
         Ok(_) => Ok(text),
-        Err(error) => Err(D::Error::custom(format!("`{text}` is not a log filter: {error}"))),
+        Err(_) => Err(D::Error::custom(format!(
+            "`{text}` is not a log filter; write for example \"info\" or \"info,broker=debug\""
+        ))),
     }
 }
 

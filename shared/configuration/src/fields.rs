@@ -12,7 +12,12 @@ pub(super) fn fields<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
     found
 }
 
-/// Takes down what a struct asks for.
+/// Names the variants that an enum is read from.
+pub(super) fn variants<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
+    fields::<T>()
+}
+
+/// Takes down what a struct or an enum asks for.
 struct FieldNames<'a> {
     found: &'a mut &'static [&'static str],
 }
@@ -30,12 +35,22 @@ impl<'de> Deserializer<'de> for FieldNames<'_> {
         Err(Error::custom("only the names were asked for"))
     }
 
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        variants: &'static [&'static str],
+        _visitor: V,
+    ) -> Result<V::Value, Error> {
+        *self.found = variants;
+        Err(Error::custom("only the names were asked for"))
+    }
+
     fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Error> {
         Err(Error::custom("not a struct"))
     }
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
-        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+        newtype_struct seq tuple tuple_struct map identifier ignored_any
     }
 }

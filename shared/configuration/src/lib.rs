@@ -6,6 +6,7 @@
 //! A setting is a field of a struct here and its commented line in `default.toml`. Which URLs there are is not known here: the
 //! backend that opens a URL judges it.
 
+mod addresses;
 mod backends;
 mod brand;
 mod color;
@@ -16,6 +17,9 @@ mod error;
 mod fields;
 mod layers;
 mod load;
+mod networks;
+mod paths;
+mod private;
 mod role;
 mod settings;
 mod urls;
@@ -26,7 +30,8 @@ pub use brand::{Brand, Logo};
 pub use color::Color;
 pub use error::{ConfigError, SettingError};
 pub use load::DEFAULTS;
+pub use networks::Network;
 pub use role::Role;
 pub use settings::{Catalogue, Config, Http, LogFormat, Mode, Notifier, Service, Sweeper, Telemetry, Worker};
-pub use urls::{UrlCheck, UrlSchemes, check_urls};
+pub use urls::{UrlCheck, UrlSchemes, check_place, check_urls, is_loopback, wrong_urls};
 pub use values::Secret;

@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 
 use super::deserialize::deserialize;
 use super::layers::merge;
-use super::{Config, ConfigError, Mode, Role, Secret, SettingError, environment};
+use super::private::warn_of_readers;
+use super::{Config, ConfigError, Mode, Role, Secret, SettingError, Storage, environment};
 
 /// The commented defaults, as a file to start from.
 pub const DEFAULTS: &str = include_str!("default.toml");
 
 impl Config {
     /// Loads the configuration of a process of this role from `file` (else from the file named by `WAITLESS_CONFIG`, if any) and
-    /// the environment; variables of the command line win over the environment's.
+    /// the environment; variables of the command line win over the environment's. `check` says what the backends that the process
+    /// opens find wrong with their settings.
     ///
     /// # Errors
     /// Lists every mistake with its key and what would be right.
@@ -20,11 +22,12 @@ impl Config {
         role: Role,
         file: Option<&Path>,
         command_line: impl IntoIterator<Item = (String, String)>,
+        check: impl FnOnce(&Self) -> Vec<SettingError>,
     ) -> Result<Self, ConfigError> {
         let named = std::env::var("WAITLESS_CONFIG").ok().filter(|name| !name.is_empty()).map(PathBuf::from);
         let variables =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        Self::from_layers_as(role, file.or(named.as_deref()), variables.chain(command_line))
+        Self::from_layers_as(role, file.or(named.as_deref()), variables.chain(command_line), check)
     }
 
     /// Loads the configuration of everything in one process from `file` and the given `variables`, without the environment.
@@ -35,13 +38,14 @@ impl Config {
         file: Option<&Path>,
         variables: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        Self::from_layers_as(Role::AllInOne, file, variables)
+        Self::from_layers_as(Role::AllInOne, file, variables, |_| Vec::new())
     }
 
     fn from_layers_as(
         role: Role,
         file: Option<&Path>,
         variables: impl Iterator<Item = (String, String)>,
+        check: impl FnOnce(&Self) -> Vec<SettingError>,
     ) -> Result<Self, ConfigError> {
         let mut errors = Vec::new();
         let text = file.map(|path| read_file(path, &mut errors)).unwrap_or_default();
@@ -51,6 +55,10 @@ impl Config {
         let (Some(settings), Some(defaults)) = (settings, defaults) else { return Err(ConfigError(errors)) };
         let mut config = deserialize(settings, defaults, &mut errors).map_err(|error| ConfigError(vec![error]))?;
         config.complete();
+        errors.extend(config.check_together());
+        // Of what is wrong already, its default is judged, which is good.
+        errors.extend(check(&config));
+        config.warnings = config.find_warnings(file, &text);
         errors.extend(config.sources.iter().filter(|(_, source)| source.url.expose().is_empty()).map(|(name, _)| {
             SettingError::new(format!("sources.{name}.url"), "is needed: the database that reports read from")
         }));
@@ -77,6 +85,48 @@ impl Config {
         if self.mail.url.expose().is_empty() {
             self.mail.url = Secret::new(in_data_dir("file", "mail"));
         }
+        // A folder of mails sends nothing to anybody.
+        if self.mail.allow.is_empty() && self.mails_stay_here() {
+            self.mail.allow = vec!["*".to_owned()];
+        }
+    }
+
+    fn mails_stay_here(&self) -> bool {
+        self.service.mode == Mode::Embedded && self.mail.url.expose().starts_with("file:")
+    }
+
+    /// Says what is wrong with settings that are good each for itself.
+    fn check_together(&self) -> Vec<SettingError> {
+        let Storage { url, access_key_id, secret_access_key, .. } = &self.storage;
+        let missing = match (url.split_once(':').map(|(scheme, _)| scheme), access_key_id, secret_access_key) {
+            (Some("s3" | "az"), Some(_), None) => "secret_access_key",
+            (Some("s3" | "az"), None, Some(_)) => "access_key_id",
+            (Some("gs"), _, Some(key)) if serde_json::from_str::<serde_json::Map<_, _>>(key.expose()).is_err() => {
+                let message = "is not the key of a service account, which is JSON";
+                return vec![SettingError::new("storage.secret_access_key", message)];
+            }
+            _ => return Vec::new(),
+        };
+        vec![SettingError::new(
+            format!("storage.{missing}"),
+            "is needed with the other half of the key; or leave both out",
+        )]
+    }
+
+    /// Says what is allowed and may not be meant.
+    fn find_warnings(&self, file: Option<&Path>, text: &str) -> Vec<SettingError> {
+        let mut warnings: Vec<SettingError> = file.and_then(|file| warn_of_readers(file, text)).into_iter().collect();
+        if !self.mails_stay_here() {
+            let message = match self.mail.allow.as_slice() {
+                [] => "is empty: nobody gets mail; list domains such as \"@example.com\"",
+                rules if rules.iter().any(|rule| rule.trim() == "*") => {
+                    "holds \"*\": whoever may submit a report may have mail sent to anybody"
+                }
+                _ => return warnings,
+            };
+            warnings.push(SettingError::new("mail.allow", message));
+        }
+        warnings
     }
 
     /// Returns the embedded defaults with all files below `data_dir`.
@@ -206,6 +256,15 @@ mod tests {
     }
 
     #[test]
+    fn where_mails_leave_the_machine_nobody_gets_any_unless_it_is_said() {
+        let allow = |file| load(file, &[]).unwrap().mail.allow;
+        assert_eq!(allow(""), ["*"]);
+        assert_eq!(allow("[mail]\nurl = \"file:mails\""), ["*"]);
+        assert_eq!(allow("[mail]\nurl = \"smtp://mail.example.com\""), [""; 0]);
+        assert_eq!(allow("[mail]\nurl = \"smtp://mail.example.com\"\nallow = [\"@example.com\"]"), ["@example.com"]);
+    }
+
+    #[test]
     fn production_refuses_embedded_backends_and_short_secrets() {
         insta::assert_snapshot!(mistakes("[service]\nmode = \"production\"", &[]), @r#"
         database.url: `sqlite:` is for embedded mode; set postgres://…, or service.mode = "embedded"
@@ -221,7 +280,7 @@ mod tests {
     fn production_demands_of_a_role_only_what_it_uses() {
         let demanded = |role| {
             let mode = ("WAITLESS_SERVICE__MODE".to_owned(), "production".to_owned());
-            let errors = Config::from_layers_as(role, None, std::iter::once(mode)).unwrap_err().0;
+            let errors = Config::from_layers_as(role, None, std::iter::once(mode), |_| Vec::new()).unwrap_err().0;
             errors.into_iter().map(|error| error.key).collect::<Vec<_>>().join(" ")
         };
         assert_eq!(demanded(Role::DatabaseOnly), "database.url");

@@ -7,8 +7,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::encoding::{address, at_least, duration, lanes, log_filter, optional, paths, texts};
-use super::{Brand, Broker, Database, Mail, Secret, Source, Storage};
+use super::addresses::{endpoint, origins, public_url};
+use super::encoding::{
+    address, at_least, choice, duration, lanes, line, log_filter, long_secret, networks, optional, size,
+};
+use super::paths::{folder, path, paths};
+use super::{Brand, Broker, Database, Mail, Network, Secret, SettingError, Source, Storage};
 use model::job::Lane;
 use model::units::ByteSize;
 
@@ -41,6 +45,9 @@ pub struct Config {
     pub sources: BTreeMap<String, Source>,
     /// `[tenants.<name>]`, completed from `[mail]`.
     pub tenants: BTreeMap<String, Brand>,
+    /// What is allowed and may not be meant; told in the log when a process starts.
+    #[serde(skip)]
+    pub warnings: Vec<SettingError>,
 }
 
 /// Whether embedded backends are welcome.
@@ -56,11 +63,14 @@ pub enum Mode {
 /// `[service]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Service {
+    #[serde(deserialize_with = "choice")]
     pub mode: Mode,
+    #[serde(deserialize_with = "path")]
     pub data_dir: PathBuf,
     /// Without trailing slash; `None`: taken from the request.
-    #[serde(with = "optional")]
+    #[serde(serialize_with = "optional::serialize", deserialize_with = "public_url")]
     pub public_url: Option<String>,
+    #[serde(deserialize_with = "long_secret")]
     pub link_secret: Secret,
     #[serde(with = "duration")]
     pub shutdown_grace: Duration,
@@ -73,9 +83,12 @@ pub struct Http {
     pub listen: SocketAddr,
     #[serde(deserialize_with = "at_least::<0, _, _>")]
     pub threads: usize,
+    #[serde(deserialize_with = "size")]
     pub max_body: ByteSize,
-    #[serde(deserialize_with = "texts")]
+    #[serde(deserialize_with = "origins")]
     pub cors_origins: Vec<String>,
+    #[serde(deserialize_with = "networks")]
+    pub trusted_proxies: Vec<Network>,
     #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub max_unfinished_jobs: u32,
     #[serde(deserialize_with = "at_least::<0, _, _>")]
@@ -105,7 +118,9 @@ pub struct Worker {
     pub max_timeout: Duration,
     #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub max_rows: u64,
+    #[serde(deserialize_with = "size")]
     pub max_bytes: ByteSize,
+    #[serde(deserialize_with = "size")]
     pub memory: ByteSize,
     #[serde(deserialize_with = "paths")]
     pub fonts: Vec<PathBuf>,
@@ -143,7 +158,7 @@ pub struct Sweeper {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Catalogue {
     /// `None`: the embedded demo catalogue.
-    #[serde(with = "optional")]
+    #[serde(serialize_with = "optional::serialize", deserialize_with = "folder")]
     pub folder: Option<PathBuf>,
     #[serde(with = "duration")]
     pub reload_every: Duration,
@@ -152,11 +167,16 @@ pub struct Catalogue {
 /// `[telemetry]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Telemetry {
+    /// `None`: metrics are shown where probes are, and by a gateway nowhere.
+    #[serde(with = "optional")]
+    pub listen: Option<SocketAddr>,
     #[serde(deserialize_with = "log_filter")]
     pub log: String,
+    #[serde(deserialize_with = "choice")]
     pub log_format: LogFormat,
-    #[serde(with = "optional")]
+    #[serde(serialize_with = "optional::serialize", deserialize_with = "endpoint")]
     pub otlp_endpoint: Option<String>,
+    #[serde(deserialize_with = "line")]
     pub service_name: String,
 }
 
@@ -187,7 +207,7 @@ mod tests {
         let others = [
             ("WAITLESS_MAIL__LATE_AFTER", "0"),
             ("WAITLESS_MAIL__LOGO", "https://cdn.example.com/logo.png"),
-            ("WAITLESS_WORKER__FONTS", "/fonts/a.ttf,/fonts/b.ttf"),
+            ("WAITLESS_WORKER__FONTS", "/usr,/etc"),
             ("WAITLESS_SOURCES__ERP__URL", "sqlite:erp.db"),
             ("WAITLESS_SOURCES__ERP__MAX_CONNECTIONS", "3"),
             ("WAITLESS_TENANTS__ACME__COLOR", "#7a1fa2"),
