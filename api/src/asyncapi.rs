@@ -42,15 +42,15 @@ fn channels() -> Value {
     let mut job = channel(
         "/v1/jobs/{id}/events",
         "Server-sent events of one job, from its submit to its end. `id:` is the event's number; Last-Event-ID resumes behind it.",
-        &["event", "progress"],
+        &["event", "progress", "closed"],
     );
     job["parameters"] = json!({"id": {"description": "The job's id"}});
     all.insert("job".to_owned(), job);
     let feed = "Server-sent events of all the caller's jobs. `id:` is opaque; Last-Event-ID resumes behind it.";
-    all.insert("feed".to_owned(), channel("/v1/events", feed, &["event", "progress"]));
+    all.insert("feed".to_owned(), channel("/v1/events", feed, &["event", "progress", "closed"]));
     let mut socket = channel(
         "/v1/ws",
-        "The same over a WebSocket, subprotocol `waitless.v1`. Nothing is expected from the client but control frames. Closed with 1000 after the end of every job that was named, 1001 when the gateway stops, 1008 when the client speaks, 1009 when it says too much, 4401 when its key has ended, 4408 when it gives no sign of life.",
+        "The same over a WebSocket, subprotocol `waitless.v1`. Nothing is expected from the client but control frames. Closed with 1000 after the end of every job that was named, 1001 when the gateway stops, 1008 when the client speaks, 1009 when it says too much, 4401 when its key or session has ended, 4408 when it gives no sign of life.",
         &["socket"],
     );
     socket["bindings"] = json!({"ws": {"method": "GET", "query": {
@@ -129,6 +129,7 @@ fn messages() -> Value {
     json!({
         "event": message("Event", "Something happened to a job; named as its kind, with an id to resume from", "CloudEvent"),
         "progress": message("Progress", "How far a running job is, or where a waiting one stands; without an id, and never repeated", "CloudProgress"),
+        "closed": message("Closed", "The last one, without an id: the key, session or right that opened the stream has ended, and `data` of it says why as a problem", "CloudClosed"),
         "socket": message("Message", "The fields of a server-sent event", "SocketMessage"),
         "runJob": message("run-job.v1", "Somebody should look at this job", "RunJob"),
         "sendDelivery": message("send-delivery.v1", "Somebody should send this delivery", "SendDelivery"),
@@ -197,9 +198,18 @@ fn schemas() -> Value {
         "attempt": number(), "error": maybe(reference("StoredProblem")), "next_attempt_at": maybe(time()), "at": time(),
     }));
     event["properties"]["leader"] = id();
+    let mut closed = cloud_event(&json!({"const": "dev.waitless.stream.closed"}), "StoredProblem");
+    // It is about no job.
+    if let Some(properties) = closed["properties"].as_object_mut() {
+        properties.remove("subject");
+    }
+    if let Some(names) = closed["required"].as_array_mut() {
+        names.retain(|name| name != "subject");
+    }
     json!({
         "CloudEvent": cloud_event(&json!({"type": "string", "enum": kinds}), "EventData"),
         "CloudProgress": cloud_event(&json!({"const": "dev.waitless.job.progress"}), "ProgressData"),
+        "CloudClosed": closed,
         "EventData": of::<EventData<'_>>(),
         "ProgressData": of::<ProgressData>(),
         "Progress": of::<ProgressView>(),

@@ -1,22 +1,33 @@
 //! Who asks, and what they may do. Deny by default: a route without [`Access`] cannot be registered.
 
+mod credential;
+mod lifelines;
+mod owner;
+
 use std::future::{Ready, ready};
 use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
+use chrono::{DateTime, Utc};
 use model::access::hash_token;
 use model::job::Caller;
 use model::problem::ProblemKind;
 use moka::sync::Cache;
-use store::{Scope, Store};
+use store::{AccessLookup, Scope, Store};
 
 use crate::cache;
 use crate::error::ApiError;
 use crate::session::Sessions;
+
+pub use credential::{AccessEnd, Credential};
+pub use lifelines::{Grant, Lifeline, Lifelines};
+pub use owner::check_owner;
+
+use credential::CredentialId;
 
 /// What a route asks of its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,10 +43,10 @@ pub enum Access {
 pub struct Identity(Arc<KeyRecord>);
 
 impl Identity {
-    /// Returns the hash that the key is kept under.
+    /// Returns what let them in.
     #[must_use]
-    pub fn key_hash(&self) -> [u8; 32] {
-        self.0.key_hash
+    pub fn credential(&self) -> Credential {
+        self.0.credential
     }
 
     /// Returns what the key may do.
@@ -47,11 +58,9 @@ impl Identity {
 
 #[derive(Debug)]
 struct KeyRecord {
-    key_hash: [u8; 32],
+    credential: Credential,
     caller: Caller,
     scopes: Vec<Scope>,
-    expired: bool,
-    revoked: bool,
 }
 
 impl Deref for Identity {
@@ -71,24 +80,33 @@ impl FromRequest for Identity {
     }
 }
 
-/// How long a key is remembered: a revoked key stops working within this time.
-const KEY_TTL: Duration = Duration::from_secs(5);
+/// How long it is remembered how a credential stands. With [`Lifelines`] it keeps the promise that what has ended works no longer
+/// than five seconds.
+const REMEMBERED: Duration = Duration::from_secs(2);
 
-/// Keys that are remembered at most.
-const MAX_KEYS: u64 = 10_000;
+/// Credentials that are remembered at most.
+const MAX_REMEMBERED: u64 = 10_000;
 
-/// Knows callers by their API keys, looked up by hash and remembered for a few seconds.
+/// How a credential stood when the store was asked.
+#[derive(Debug, Clone)]
+struct Verdict {
+    found: Result<Identity, AccessEnd>,
+    /// Database time, and ours then.
+    asked_at: (DateTime<Utc>, Instant),
+}
+
+/// Knows callers by their API keys and sessions, looked up by hash and remembered for a moment.
 #[derive(Debug)]
 pub struct Authenticator {
     store: Arc<dyn Store>,
-    remembered: Cache<[u8; 32], Identity>,
+    remembered: Cache<CredentialId, Verdict>,
 }
 
 impl Authenticator {
     /// Remembers nothing yet.
     #[must_use]
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, remembered: cache::bounded(MAX_KEYS).time_to_live(KEY_TTL).build() }
+        Self { store, remembered: cache::bounded(MAX_REMEMBERED).time_to_live(REMEMBERED).build() }
     }
 
     /// Finds out who asks and whether they may: by the key they send, else by the ticket of a WebSocket, else by the session of
@@ -102,14 +120,14 @@ impl Authenticator {
         sessions: &Sessions,
         scope: Scope,
     ) -> Result<Identity, ApiError> {
-        let hash = if request.headers().contains_key(AUTHORIZATION) {
-            hash_token(bearer(request)?)
-        } else if let Some(hash) = sessions.ticket_of(request) {
-            hash
+        let credential = if request.headers().contains_key(AUTHORIZATION) {
+            Credential::of_key(hash_token(bearer(request)?))
+        } else if let Some(credential) = sessions.ticket_of(request) {
+            credential
         } else {
-            sessions.of(request)?.ok_or_else(unauthorized)?.key_hash
+            Credential::of_session(sessions.of(request)?.ok_or_else(unauthorized)?)
         };
-        let identity = self.identify(hash).await?;
+        let identity = self.identify(credential).await?;
         if !identity.0.scopes.contains(&scope) {
             let detail = format!("This needs an API key with the scope `{}`.", scope.as_str());
             return Err(ApiError::new(ProblemKind::Forbidden, detail));
@@ -117,40 +135,57 @@ impl Authenticator {
         Ok(identity)
     }
 
-    /// Finds whose key has this hash.
+    /// Finds whose key or session it is.
     ///
     /// # Errors
     /// `unauthorized`, `key-expired`; `unavailable` when the store cannot say.
-    pub async fn identify(&self, hash: [u8; 32]) -> Result<Identity, ApiError> {
-        let identity = self.look_up(hash).await?;
-        if identity.0.revoked {
-            return Err(ApiError::new(ProblemKind::Unauthorized, "This API key was revoked. Ask for a new one."));
-        }
-        if identity.0.expired {
-            return Err(ApiError::new(ProblemKind::KeyExpired, "This API key has expired. Ask for a new one."));
+    pub async fn identify(&self, credential: Credential) -> Result<Identity, ApiError> {
+        let Verdict { found, asked_at: (now, since) } = self.look_up(credential).await?;
+        let identity = found.map_err(AccessEnd::problem)?;
+        if credential.is_over(now + since.elapsed()) {
+            return Err(AccessEnd::SessionOver.problem().into());
         }
         Ok(identity)
     }
 
-    async fn look_up(&self, hash: [u8; 32]) -> Result<Identity, ApiError> {
-        if let Some(identity) = self.remembered.get(&hash) {
-            return Ok(identity);
+    /// Looks once more at somebody who was let in a while ago.
+    ///
+    /// # Errors
+    /// `unauthorized`, `key-expired`, `forbidden`; `unavailable` when the store cannot say.
+    pub async fn identify_again(&self, identity: &Identity) -> Result<(), ApiError> {
+        let now = self.identify(identity.credential()).await?;
+        let same = now.0.caller == identity.0.caller && now.0.scopes == identity.0.scopes;
+        if same { Ok(()) } else { Err(AccessEnd::KeyChanged.problem().into()) }
+    }
+
+    /// Forgets how a credential stood.
+    pub fn forget(&self, credential: Credential) {
+        self.remembered.invalidate(&credential.id());
+    }
+
+    async fn look_up(&self, credential: Credential) -> Result<Verdict, ApiError> {
+        if let Some(verdict) = self.remembered.get(&credential.id()) {
+            return Ok(verdict);
         }
-        let found = self.store.api_key_by_hash(hash).await?.ok_or_else(unauthorized)?;
-        let record = KeyRecord {
-            key_hash: hash,
-            caller: found.caller,
-            scopes: found.scopes,
-            expired: found.expired,
-            revoked: found.revoked_at.is_some(),
-        };
-        let identity = Identity(Arc::new(record));
-        self.remembered.insert(hash, identity.clone());
-        Ok(identity)
+        let mut asked = AccessLookup::default();
+        credential.add_to(&mut asked);
+        let facts = self.store.look_up_access(asked).await?;
+        let asked_at = (facts.now, Instant::now());
+        let found = credential.judge(&facts).ok_or_else(unauthorized)?.map(|key| {
+            let record = KeyRecord { credential, caller: key.caller.clone(), scopes: key.scopes.clone() };
+            Identity(Arc::new(record))
+        });
+        let verdict = Verdict { found, asked_at };
+        self.remembered.insert(credential.id(), verdict.clone());
+        Ok(verdict)
     }
 }
 
-fn bearer(request: &HttpRequest) -> Result<&str, ApiError> {
+/// Returns the key that a request sends.
+///
+/// # Errors
+/// `unauthorized`.
+pub(crate) fn bearer(request: &HttpRequest) -> Result<&str, ApiError> {
     let value = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).ok_or_else(unauthorized)?;
     let (scheme, key) = value.split_once(' ').ok_or_else(unauthorized)?;
     (scheme.eq_ignore_ascii_case("bearer") && is_key_shaped(key)).then_some(key).ok_or_else(unauthorized)

@@ -1,15 +1,19 @@
-//! Request bodies: bounded in size and time, JSON only.
+//! Request bodies: bounded in size and time, JSON only, and nothing in them that can be read in two ways.
 
-use std::time::Duration;
+mod unique_keys;
 
-use actix_web::HttpRequest;
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use actix_web::web::{BytesMut, Payload};
+use std::time::{Duration, Instant};
+
+use actix_web::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use actix_web::web::{self, BytesMut, Payload};
+use actix_web::{HttpMessage as _, HttpRequest};
 use futures_util::StreamExt as _;
-use model::problem::ProblemKind;
+use model::problem::{FieldError, ProblemKind};
 use serde_json::Value;
 
+use crate::auth::Identity;
 use crate::error::ApiError;
+use crate::gateway::Gateway;
 
 /// A body must have arrived within this time.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -18,20 +22,54 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// to see the answer instead of a broken connection.
 const MAX_DISCARDED: u64 = 64 << 20;
 
-/// Reads a JSON body of at most `limit` bytes.
+/// A body that took longer than this was sent by somebody who may not be let in any more.
+const SLOW: Duration = Duration::from_secs(2);
+
+/// Reads a JSON body of at most `limit` bytes. Whoever sent it is looked at once more where that took long.
 ///
 /// # Errors
-/// `unsupported-media-type`, `body-too-large`, `invalid-body` (with line and column).
+/// `unsupported-media-type`, `body-too-large`, `request-timed-out`, `invalid-body` (with line and column, or a pointer);
+/// `unauthorized` and the like.
 pub async fn read_json(request: &HttpRequest, payload: Payload, limit: u64) -> Result<Value, ApiError> {
     expect_json(request)?;
+    let started = Instant::now();
     let body = tokio::time::timeout(BODY_TIMEOUT, read(request, payload, limit)).await.map_err(|_| {
         let detail = format!("The body did not arrive within {} seconds.", BODY_TIMEOUT.as_secs());
-        ApiError::new(ProblemKind::InvalidBody, detail)
+        ApiError::new(ProblemKind::RequestTimedOut, detail)
     })??;
-    serde_json::from_slice(&body).map_err(|error| malformed(&error))
+    if started.elapsed() > SLOW {
+        look_again(request).await?;
+    }
+    let value = serde_json::from_slice(&body).map_err(|error| malformed(&error))?;
+    match unique_keys::find_repeated(&body) {
+        None => Ok(value),
+        Some(pointer) => Err(ambiguous(pointer)),
+    }
+}
+
+/// Whoever began to send may not be let in any more.
+async fn look_again(request: &HttpRequest) -> Result<(), ApiError> {
+    let identity = request.extensions().get::<Identity>().cloned();
+    let gateway = request.app_data::<web::Data<Gateway>>();
+    match (gateway, identity) {
+        (Some(gateway), Some(identity)) => gateway.authenticator.identify_again(&identity).await,
+        _ => Ok(()),
+    }
+}
+
+fn ambiguous(pointer: String) -> ApiError {
+    let detail = format!("The body says `{pointer}` twice. Say it once.");
+    let error = FieldError { pointer, detail: "is there twice".to_owned() };
+    ApiError::with_fields(ProblemKind::InvalidBody, detail, vec![error])
 }
 
 fn expect_json(request: &HttpRequest) -> Result<(), ApiError> {
+    let mut encodings = request.headers().get_all(CONTENT_ENCODING);
+    if !encodings.all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        let detail = "Send the body as it is, without `Content-Encoding`: none is understood here.";
+        return Err(ApiError::new(ProblemKind::UnsupportedMediaType, detail)
+            .header(ACCEPT_ENCODING, HeaderValue::from_static("identity")));
+    }
     let given = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut parts = given.split(';').map(str::trim);
     let json = parts.next().is_some_and(|media| media.eq_ignore_ascii_case("application/json"));

@@ -3,11 +3,12 @@
 use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use actix_web::body::{BodySize, MessageBody, SizedStream};
 use actix_web::http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
-    IF_NONE_MATCH, IF_RANGE, LOCATION, RANGE,
+    IF_RANGE, LOCATION, RANGE,
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse};
@@ -17,18 +18,24 @@ use model::artifact::Artifact;
 use model::problem::ProblemKind;
 use storage::{StorageError, attachment};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
+use crate::auth::{AccessEnd, Grant, Lifeline};
+use crate::entity_tag::has_already;
 use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
 
 /// Chunks of a file that wait for a slow client.
 const CHUNKS_AHEAD: usize = 2;
 
-/// Answers with the file, by redirect or as a stream with `Range`.
+/// A client that takes nothing for this long has left, or pauses: then it comes back with `Range`. Until then the file stays open.
+const STALL: Duration = Duration::from_secs(60);
+
+/// Answers with the file, by redirect or as a stream with `Range`. The stream breaks off when `grant` ends.
 ///
 /// # Errors
 /// `artifact-expired` when the file is gone, `range-not-satisfiable`, `unavailable`.
-pub async fn answer_file(gateway: &Gateway, request: &HttpRequest, artifact: &Artifact) -> ApiResult {
+pub async fn answer_file(gateway: &Gateway, request: &HttpRequest, artifact: &Artifact, grant: Grant) -> ApiResult {
     if let Some(url) = sign(gateway, artifact).await? {
         metrics::counter!("waitless_downloads_total", "how" => "redirected").increment(1);
         return Ok(HttpResponse::Found()
@@ -37,7 +44,7 @@ pub async fn answer_file(gateway: &Gateway, request: &HttpRequest, artifact: &Ar
             .finish());
     }
     let tag = format!("\"{}\"", artifact.sha256);
-    if header(request, IF_NONE_MATCH).is_some_and(|given| given.split(',').any(|one| one.trim() == tag)) {
+    if has_already(request, &tag) {
         return Ok(HttpResponse::NotModified().insert_header((ETAG, tag)).finish());
     }
     metrics::counter!("waitless_downloads_total", "how" => "streamed").increment(1);
@@ -59,8 +66,34 @@ pub async fn answer_file(gateway: &Gateway, request: &HttpRequest, artifact: &Ar
         return Ok(answer.body(LengthOnly(length)));
     }
     let chunks = read(gateway, artifact.object_key.clone(), requested).await?;
-    let body = stream::unfold(chunks, |mut chunks| async move { Some((chunks.recv().await?, chunks)) });
+    let download = Download { chunks, lifeline: gateway.lifelines.hold(grant) };
+    let body = stream::unfold(download, |mut download| async move { Some((download.next().await?, download)) });
     Ok(answer.body(SizedStream::new(length, body)))
+}
+
+/// A file on its way to the client.
+struct Download {
+    chunks: mpsc::Receiver<Result<Bytes, StorageError>>,
+    lifeline: Lifeline,
+}
+
+/// Why a download breaks off. The client sees a connection that ends before the length that was announced.
+#[derive(Debug, thiserror::Error)]
+enum DownloadError {
+    #[error("the storage broke off: {0}")]
+    Storage(#[from] StorageError),
+    #[error("what allowed it has ended: {}", .0.label())]
+    AccessEnded(AccessEnd),
+}
+
+impl Download {
+    async fn next(&mut self) -> Option<Result<Bytes, DownloadError>> {
+        tokio::select! {
+            biased;
+            end = self.lifeline.ended() => Some(Err(DownloadError::AccessEnded(end))),
+            chunk = self.chunks.recv() => Some(chunk?.map_err(DownloadError::Storage)),
+        }
+    }
 }
 
 /// Storage clients keep connections on the runtime that opened them, so that all their work is done on the shared one.
@@ -73,7 +106,7 @@ async fn sign(gateway: &Gateway, artifact: &Artifact) -> Result<Option<String>, 
     Ok(url.map(String::from))
 }
 
-/// Reads from storage ahead of the client, by a few chunks. When the client leaves, reading stops.
+/// Reads from storage ahead of the client, by a few chunks. When the client leaves, or takes nothing for long, reading stops.
 async fn read(
     gateway: &Gateway,
     key: String,
@@ -88,7 +121,7 @@ async fn read(
             if let Err(error) = &chunk {
                 tracing::warn!(%error, "a download broke off");
             }
-            if sender.send(chunk).await.is_err() {
+            if !matches!(timeout(STALL, sender.send(chunk)).await, Ok(Ok(()))) {
                 break;
             }
         }

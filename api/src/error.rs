@@ -27,7 +27,7 @@ impl ApiError {
     /// Describes one occurrence that some fields are to blame for.
     #[must_use]
     pub fn with_fields(kind: ProblemKind, detail: impl Into<String>, errors: Vec<FieldError>) -> Self {
-        Problem { kind, detail: detail.into(), errors }.into()
+        Problem::invalid(errors).with(kind, detail).into()
     }
 
     /// Says that there is no such job: also of a job that is somebody else's.
@@ -117,6 +117,7 @@ fn headers_of(kind: ProblemKind) -> Option<(HeaderName, &'static str)> {
         ProblemKind::InvalidBody
         | ProblemKind::BodyTooLarge
         | ProblemKind::UnsupportedMediaType
+        | ProblemKind::RequestTimedOut
         | ProblemKind::InvalidQuery
         | ProblemKind::ValidationFailed
         | ProblemKind::InvalidIdempotencyKey

@@ -10,11 +10,13 @@ use storage::Storage;
 use store::{GroupCommit, Store};
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, Lifelines};
 use crate::forecast::Forecaster;
 use crate::in_flight::InFlight;
 use crate::limits::SubmitLimits;
 use crate::links::{LinkPages, RegenerationLimiter};
+use crate::operations::LastReadiness;
+use crate::own_address::OwnAddress;
 use crate::report_versions::ReportVersions;
 use crate::session::Sessions;
 use crate::watch::Hub;
@@ -34,8 +36,10 @@ pub struct Gateway {
     pub catalogue: Arc<Catalogue>,
     /// Report versions that are saved, and what of them is sensitive.
     pub report_versions: ReportVersions,
-    /// API keys seen in the last seconds.
+    /// Who was let in within the last seconds.
     pub authenticator: Authenticator,
+    /// What goes on by whose leave, and ends with it.
+    pub lifelines: Arc<Lifelines>,
     /// Browsers that signed in.
     pub sessions: Sessions,
     /// How much each tenant may do.
@@ -50,8 +54,8 @@ pub struct Gateway {
     pub hub: Arc<Hub>,
     /// `[http]`
     pub http: configuration::Http,
-    /// Base of every link; `None`: taken from the request.
-    pub public_url: Option<String>,
+    /// Base of every link.
+    pub own_address: Arc<OwnAddress>,
     /// Link tokens and cursors are derived from it.
     pub link_secret: Secret,
     /// Addresses mail may go to.
@@ -60,6 +64,8 @@ pub struct Gateway {
     pub exports_spans: bool,
     /// The multi-threaded runtime, for work that must not hang on one HTTP thread.
     pub runtime: tokio::runtime::Handle,
+    /// What `/readyz` said last.
+    pub readiness: LastReadiness,
     /// Requests whose answer is not complete.
     pub in_flight: InFlight,
     /// Cancelled when the gateway was told to stop: watchers leave, answers close their connections.
@@ -72,12 +78,14 @@ impl Gateway {
     /// # Errors
     /// When a catalogue of messages is not as it should be.
     pub fn new(config: &Config, backends: Backends, catalogue: Arc<Catalogue>) -> anyhow::Result<Self> {
-        let limits = SubmitLimits::new(&config.http, Arc::clone(&backends.store));
+        let limits = SubmitLimits::new(config, Arc::clone(&backends.store));
         let hub = Hub::new(config.http.max_watchers, config.http.max_watchers_per_principal);
+        let own_address = Arc::new(OwnAddress::new(config));
         let forecaster = Arc::new(Forecaster::new(Arc::clone(&backends.store)));
         Ok(Self {
             authenticator: Authenticator::new(Arc::clone(&backends.store)),
-            sessions: Sessions::new(&config.service),
+            lifelines: Arc::new(Lifelines::new(Arc::clone(&backends.store))),
+            sessions: Sessions::new(&config.service, Arc::clone(&own_address)),
             report_versions: ReportVersions::new(Arc::clone(&backends.store)),
             store: backends.store,
             group_commit: backends.group_commit,
@@ -90,11 +98,12 @@ impl Gateway {
             forecaster,
             hub: Arc::new(hub),
             http: config.http.clone(),
-            public_url: config.service.public_url.clone(),
+            own_address,
             link_secret: config.service.link_secret.clone(),
             mail_allow: config.mail.allow.clone(),
             exports_spans: config.telemetry.otlp_endpoint.is_some(),
             runtime: tokio::runtime::Handle::current(),
+            readiness: LastReadiness::default(),
             in_flight: InFlight::default(),
             draining: CancellationToken::new(),
         })

@@ -19,7 +19,7 @@ use model::problem::{ProblemKind, StoredProblem};
 use report::LinkAccess;
 use store::Scope;
 
-use crate::auth::Identity;
+use crate::auth::{Grant, Identity};
 use crate::download::answer_file;
 use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
@@ -88,18 +88,17 @@ async fn open(
         _ => return Err(gone(found)),
     };
     let artifact = &link.artifact;
-    let click = |kind| NewClick {
-        kind,
-        agent: agent::classify(request, pages.is_some()),
-        principal: visitor.as_ref().map(|visitor| visitor.principal.clone()),
-    };
+    let principal = visitor.identity.as_ref().map(|identity| identity.principal.clone());
+    let click =
+        |kind| NewClick { kind, agent: agent::classify(request, pages.is_some()), principal: principal.clone() };
     if let Some(pages) = pages.filter(|_| !wants_file(request)) {
         let job = gateway.store.job_by_id(artifact.job_id).await?;
         let answer = pages.show(artifact, &title(gateway, &job.map(|job| job.report).unwrap_or_default()))?;
         record(gateway, hash, click(ClickKind::View)).await;
         return Ok(answer);
     }
-    let answer = answer_file(gateway, request, artifact).await?;
+    let grant = Grant::of_links([found.hash, hash]).and(visitor.demanded());
+    let answer = answer_file(gateway, request, artifact, grant).await?;
     // Asked whether it is there or has changed, or going on where it broke off: no download of its own.
     if *request.method() == Method::GET && (answer.status().is_success() || answer.status() == 302) && !resumes(request)
     {
@@ -131,19 +130,33 @@ async fn record(gateway: &Gateway, hash: [u8; 32], click: NewClick) {
     }
 }
 
+/// Who opens a link.
+struct Visitor {
+    /// Where they say who they are.
+    identity: Option<Identity>,
+    /// Whether the report demands that they do.
+    must_be_known: bool,
+}
+
+impl Visitor {
+    /// Returns who has to go on being let in, for the file to go on.
+    fn demanded(self) -> Option<(Identity, Scope)> {
+        self.identity.filter(|_| self.must_be_known).map(|identity| (identity, Scope::Read))
+    }
+}
+
 /// Finds out who opens the link, where they say so, and lets them in: anybody, or whoever is signed in as somebody of the
 /// tenant, where the report demands that.
-async fn check_visitor(
-    gateway: &Gateway,
-    found: &ResolvedLink,
-    request: &HttpRequest,
-) -> Result<Option<Identity>, ApiError> {
+async fn check_visitor(gateway: &Gateway, found: &ResolvedLink, request: &HttpRequest) -> Result<Visitor, ApiError> {
     let asked = gateway.authenticator.authenticate(request, &gateway.sessions, Scope::Read).await;
     if access(gateway, found).await? == LinkAccess::Anyone {
-        return Ok(asked.ok().filter(|visitor| visitor.tenant == found.link.tenant));
+        let identity = asked.ok().filter(|visitor| visitor.tenant == found.link.tenant);
+        return Ok(Visitor { identity, must_be_known: false });
     }
     match asked {
-        Ok(visitor) if visitor.tenant == found.link.tenant => Ok(Some(visitor)),
+        Ok(visitor) if visitor.tenant == found.link.tenant => {
+            Ok(Visitor { identity: Some(visitor), must_be_known: true })
+        }
         Ok(_) => Err(ApiError::new(
             ProblemKind::Forbidden,
             "This link is for people of the organisation it was made for. You are signed in as somebody of another one.",

@@ -1,11 +1,12 @@
-//! `/livez`, `/readyz`, `/metrics`, `/openapi.json`, `/asyncapi.json`: for those who run the service.
+//! `/livez`, `/readyz`, `/openapi.json`, `/asyncapi.json`: for those who run the service. Metrics name tenants and reports, and have a
+//! port of their own (`telemetry.listen`).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpResponse, web};
-use runtime::telemetry::render_metrics;
 use serde::Serialize;
+use tokio::time::timeout;
+use utoipa::openapi::Server;
 use utoipa::{OpenApi as _, ToSchema};
 
 use crate::error::ApiResult;
@@ -15,18 +16,27 @@ use crate::openapi::Document;
 /// A check that takes longer has failed.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// However many ask, backends are asked once in this time: the address is open to everybody.
+const REMEMBERED: Duration = Duration::from_secs(1);
+
 /// Whether requests should come here.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub struct Readiness {
     /// Whether jobs can be accepted.
     ready: bool,
-    /// `ok`, or in one word what is wrong. Without it nothing can be accepted.
+    /// `ok` when a row could be written, or in one word what is wrong. Without it nothing can be accepted.
     store: &'static str,
     /// `ok`, or in one word what is wrong. Jobs are accepted without it, and run once it is back.
     broker: &'static str,
+    /// `ok`, or in one word what is wrong. Jobs are accepted without it, and run once it is back; files cannot be fetched meanwhile.
+    storage: &'static str,
     /// Whether the process was told to stop.
     stopping: bool,
 }
+
+/// What the backends said last.
+#[derive(Debug, Default)]
+pub struct LastReadiness(tokio::sync::Mutex<Option<(Instant, Readiness)>>);
 
 /// Answers as long as the process does.
 #[utoipa::path(get, path = "/livez", tag = "operations", security(()),
@@ -44,44 +54,54 @@ pub async fn livez() -> ApiResult {
     )
 )]
 pub async fn readyz(gateway: web::Data<Gateway>) -> ApiResult {
-    let (store, broker) = tokio::join!(
-        tokio::time::timeout(CHECK_TIMEOUT, gateway.store.check()),
-        tokio::time::timeout(CHECK_TIMEOUT, gateway.broker.check()),
-    );
-    let stopping = gateway.draining.is_cancelled();
-    let readiness =
-        Readiness { ready: matches!(store, Ok(Ok(()))) && !stopping, store: say(store), broker: say(broker), stopping };
+    let mut readiness = ask(&gateway).await;
+    readiness.stopping = gateway.draining.is_cancelled();
+    readiness.ready &= !readiness.stopping;
     let mut answer = if readiness.ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     Ok(answer.json(readiness))
 }
 
-fn say<E: std::fmt::Display>(outcome: Result<Result<(), E>, tokio::time::error::Elapsed>) -> &'static str {
+/// Asks the backends, unless somebody has just done so.
+async fn ask(gateway: &Gateway) -> Readiness {
+    let mut last = gateway.readiness.0.lock().await;
+    if let Some((_, readiness)) = last.filter(|(at, _)| at.elapsed() < REMEMBERED) {
+        return readiness;
+    }
+    let storage = gateway.storage.clone();
+    // Storage clients keep their connections on the runtime that opened them.
+    let storage = gateway.runtime.spawn(async move { timeout(CHECK_TIMEOUT, storage.check()).await });
+    let (store, broker, storage) = tokio::join!(
+        timeout(CHECK_TIMEOUT, gateway.store.check_writable()),
+        timeout(CHECK_TIMEOUT, gateway.broker.check()),
+        storage,
+    );
+    let ready = matches!(store, Ok(Ok(())));
+    let storage = storage.map_or("unavailable", |answered| say("storage", answered));
+    let (store, broker) = (say("database", store), say("broker", broker));
+    let readiness = Readiness { ready, store, broker, storage, stopping: false };
+    *last = Some((Instant::now(), readiness));
+    readiness
+}
+
+fn say<E: std::fmt::Display>(what: &str, outcome: Result<Result<(), E>, tokio::time::error::Elapsed>) -> &'static str {
     match outcome {
         Ok(Ok(())) => "ok",
         Ok(Err(error)) => {
-            tracing::warn!(%error, "not ready");
+            tracing::warn!(%error, "the {what} is not ready");
             "unavailable"
         }
         Err(_) => "slow",
     }
 }
 
-/// Shows this process's metrics in the Prometheus text format.
-#[utoipa::path(get, path = "/metrics", tag = "operations", security(()),
-    responses((status = 200, description = "Metrics", content_type = "text/plain", body = String))
-)]
-pub async fn metrics() -> ApiResult {
-    Ok(HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"))
-        .body(render_metrics()))
-}
-
 /// Shows the document of this API.
 #[utoipa::path(get, path = "/openapi.json", tag = "operations", security(()),
     responses((status = 200, description = "OpenAPI", body = Object))
 )]
-pub async fn openapi() -> ApiResult {
-    Ok(HttpResponse::Ok().json(Document::openapi()))
+pub async fn openapi(gateway: web::Data<Gateway>) -> ApiResult {
+    let mut document = Document::openapi();
+    document.servers = gateway.own_address.public_url().map(|url| vec![Server::new(url)]);
+    Ok(HttpResponse::Ok().json(document))
 }
 
 /// Shows the document of what is sent without being asked for: events, and messages between processes.

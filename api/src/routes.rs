@@ -30,12 +30,36 @@ pub struct RouteEntry {
     pub path: &'static str,
     /// Who may use it.
     pub access: Access,
+    /// Parameters that its query string may have.
+    query: &'static [&'static str],
     route: Route,
 }
 
 impl std::fmt::Debug for RouteEntry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {} {:?}", self.method, self.path, self.access)
+    }
+}
+
+impl RouteEntry {
+    fn taking(self, query: &'static [&'static str]) -> Self {
+        Self { query, ..self }
+    }
+
+    /// Refuses parameters that nobody would look at. What leads from a mail or a page of another site may have any: mail programs and
+    /// networks hang their own on it.
+    fn check_query(path: &str, known: &[&str], request: &ServiceRequest) -> Result<(), ApiError> {
+        if !path.starts_with("/v1/") {
+            return Ok(());
+        }
+        let given = url::form_urlencoded::parse(request.query_string().as_bytes());
+        let Some((unknown, _)) = given.into_iter().find(|(name, _)| !known.contains(&name.as_ref())) else {
+            return Ok(());
+        };
+        let unknown: String = unknown.chars().take(100).collect();
+        let there_are = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let detail = format!("`{unknown}` is not a parameter of this address; there are: {there_are}.");
+        Err(ApiError::new(ProblemKind::InvalidQuery, detail))
     }
 }
 
@@ -50,7 +74,7 @@ pub fn table() -> Vec<RouteEntry> {
         get("/v1/reports", READ, || web::to(reports::list)),
         get("/v1/reports/{name}", READ, || web::to(reports::read)),
         post("/v1/jobs", WRITE, || web::to(jobs::submit::submit)),
-        get("/v1/jobs", READ, || web::to(jobs::list::list)),
+        get("/v1/jobs", READ, || web::to(jobs::list::list)).taking(&["state", "report", "limit", "cursor"]),
         get("/v1/jobs/{id}", READ, || web::to(jobs::read::read)),
         stream("/v1/jobs/{id}/events", READ, || web::to(jobs::watch::watch)),
         get("/v1/jobs/{id}/links", READ, || web::to(jobs::links::list)),
@@ -62,13 +86,15 @@ pub fn table() -> Vec<RouteEntry> {
         get("/v1/jobs/{id}/artifacts/{format}/receipt", READ, || web::to(jobs::artifact::receipt)),
         post("/v1/jobs/{id}/artifacts/{format}/revoke-link", WRITE, || web::to(jobs::artifact::revoke_link)),
         stream("/v1/events", READ, || web::to(watch::feed::watch)),
-        stream("/v1/ws", READ, || web::to(watch::socket::open)),
+        stream("/v1/ws", READ, || web::to(watch::socket::open)).taking(&["job", "last_event_id"]),
         post("/v1/ws/ticket", READ, || web::to(watch::ticket::make)),
         get("/v1/admin/queues", ADMIN, || web::to(admin::queues::list)),
         get("/v1/admin/workers", ADMIN, || web::to(admin::workers::list)),
         get("/v1/admin/calibration", ADMIN, || web::to(admin::calibration::read)),
-        get("/v1/admin/deliveries", ADMIN, || web::to(admin::deliveries::list)),
-        get("/v1/admin/dead-letters", ADMIN, || web::to(admin::dead_letters::list)),
+        get("/v1/admin/deliveries", ADMIN, || web::to(admin::deliveries::list)).taking(&["state", "limit"]),
+        post("/v1/admin/deliveries/send-again", ADMIN, || web::to(admin::send_again::send_again)),
+        get("/v1/admin/dead-letters", ADMIN, || web::to(admin::dead_letters::list))
+            .taking(&["state", "report", "limit", "cursor"]),
         post("/v1/admin/dead-letters/replay", ADMIN, || web::to(admin::dead_letters::replay_many)),
         post("/v1/admin/dead-letters/{id}/replay", ADMIN, || web::to(admin::dead_letters::replay_one)),
         get("/v1/session", Access::Public, || web::to(session::read)),
@@ -79,7 +105,6 @@ pub fn table() -> Vec<RouteEntry> {
         post("/d/{token}/again", Access::Public, || web::to(links::again)),
         get("/livez", Access::Public, || web::to(operations::livez)),
         get("/readyz", Access::Public, || web::to(operations::readyz)),
-        get("/metrics", Access::Public, || web::to(operations::metrics)),
         get("/openapi.json", Access::Public, || web::to(operations::openapi)),
         get("/asyncapi.json", Access::Public, || web::to(operations::asyncapi)),
     ]
@@ -100,7 +125,8 @@ pub fn pages() -> Vec<RouteEntry> {
 pub fn register(app: &mut web::ServiceConfig) {
     let mut by_path: Vec<(&'static str, BTreeMap<&'static str, Route>)> = Vec::new();
     for row in table().into_iter().chain(pages()) {
-        let guarded = row.route.wrap(from_fn(move |request, next| guard_route(row.path, row.access, request, next)));
+        let guarded =
+            row.route.wrap(from_fn(move |request, next| guard_route((row.path, row.access, row.query), request, next)));
         let place = by_path.iter().position(|(path, _)| *path == row.path).unwrap_or_else(|| {
             by_path.push((row.path, BTreeMap::new()));
             by_path.len() - 1
@@ -119,26 +145,32 @@ pub fn register(app: &mut web::ServiceConfig) {
 
 fn get(path: &'static str, access: Access, handler: fn() -> Route) -> RouteEntry {
     let route = handler().guard(guard::Any(guard::Get()).or(guard::Head()));
-    RouteEntry { method: Method::GET, allow: "GET, HEAD", path, access, route }
+    RouteEntry { method: Method::GET, allow: "GET, HEAD", path, access, query: &[], route }
 }
 
 /// An event stream: its answer to `HEAD` would have no end either, and nobody would notice the client leaving.
 fn stream(path: &'static str, access: Access, handler: fn() -> Route) -> RouteEntry {
-    RouteEntry { method: Method::GET, allow: "GET", path, access, route: handler().guard(guard::Get()) }
+    RouteEntry { method: Method::GET, allow: "GET", path, access, query: &[], route: handler().guard(guard::Get()) }
 }
 
 fn post(path: &'static str, access: Access, handler: fn() -> Route) -> RouteEntry {
-    RouteEntry { method: Method::POST, allow: "POST", path, access, route: handler().guard(guard::Post()) }
+    RouteEntry { method: Method::POST, allow: "POST", path, access, query: &[], route: handler().guard(guard::Post()) }
 }
 
 fn delete(path: &'static str, access: Access, handler: fn() -> Route) -> RouteEntry {
-    RouteEntry { method: Method::DELETE, allow: "DELETE", path, access, route: handler().guard(guard::Delete()) }
+    RouteEntry {
+        method: Method::DELETE,
+        allow: "DELETE",
+        path,
+        access,
+        query: &[],
+        route: handler().guard(guard::Delete()),
+    }
 }
 
 /// Lets a request reach its handler: who asks is known and may, and a panic costs only this request.
 async fn guard_route(
-    path: &'static str,
-    access: Access,
+    (path, access, query): (&'static str, Access, &'static [&'static str]),
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
@@ -148,6 +180,9 @@ async fn guard_route(
             Ok(identity) => drop(request.extensions_mut().insert(identity)),
             Err(error) => return Ok(respond_with_error(request.request().clone(), &error)),
         }
+    }
+    if let Err(error) = RouteEntry::check_query(path, query, &request) {
+        return Ok(respond_with_error(request.request().clone(), &error));
     }
     let spare = request.request().clone();
     match AssertUnwindSafe(async move { next.call(request).await }).catch_unwind().await {
@@ -180,7 +215,7 @@ async fn refuse_method(allow: Rc<str>) -> ApiResult {
 async fn not_found(request: HttpRequest) -> ApiResult {
     let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     if request.method() == Method::GET && accept.contains("text/html") {
-        return Ok(console::not_found());
+        return Ok(console::not_found(&request));
     }
     Err(ApiError::new(ProblemKind::NotFound, "No route of this API has this address. GET /openapi.json lists them."))
 }
@@ -198,8 +233,8 @@ mod tests {
 
     #[actix_web::test]
     async fn a_panic_costs_its_request_only_and_tells_nothing() {
-        let route =
-            web::to(fall_over).wrap(from_fn(|request, next| guard_route("/panic", Access::Public, request, next)));
+        let route = web::to(fall_over)
+            .wrap(from_fn(|request, next| guard_route(("/panic", Access::Public, &[]), request, next)));
         let app = init_service(App::new().service(web::resource("/panic").route(route))).await;
         for _ in 0..2 {
             let answer = call_service(&app, TestRequest::get().uri("/panic").to_request()).await;

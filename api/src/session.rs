@@ -1,31 +1,40 @@
 //! `/v1/session`: a browser signs in with a key, or once with a link, and from then on sends a cookie that no script can read.
 //!
-//! The cookie holds no key: it is sealed, names the key by its hash, may do what the key may, and ends with it. Three things
+//! The cookie holds no key: it is sealed, names the key by its hash, may do what the key may, and ends with it, or when somebody
+//! signs out: the store remembers which sessions have ended. Three things
 //! keep other sites from using it: it is `SameSite=Strict`, no answer ever allows credentials across origins, and whatever
 //! changes something must come from a page of this gateway, as its `Origin` says.
 
+mod sign_in_body;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::cookie::{Cookie, SameSite, time};
 use actix_web::http::Method;
-use actix_web::http::header::{COOKIE, HOST, HeaderName, ORIGIN, UPGRADE};
+use actix_web::http::header::{AUTHORIZATION, COOKIE, HeaderName, ORIGIN, UPGRADE};
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use configuration::{Secret, Service};
 use model::access::{Session, hash_token, make_once_token, open_session, seal_session};
-use model::problem::{FieldError, Problem, ProblemKind, StoredProblem};
+use model::problem::{ProblemKind, StoredProblem};
 use moka::sync::Cache;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
 use store::Scope;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
-use crate::auth::{Identity, is_key_shaped};
+use crate::auth::{Credential, Identity, bearer, is_key_shaped};
 use crate::body::read_json;
 use crate::cache;
 use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
+use crate::own_address::OwnAddress;
 use crate::watch::ticket::ticket_of;
+
+pub use sign_in_body::{SignIn, SignInByKey, SignInByLink};
+
+use sign_in_body::{Credentials, check};
 
 /// A browser stays signed in this long after the console was last opened.
 const TTL_SECONDS: i64 = 12 * 60 * 60;
@@ -46,29 +55,22 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub struct Sessions {
     secret: Secret,
     cookie: String,
-    /// `host:port` that browsers know this service by; empty: that of the request.
-    authority: String,
-    secure: bool,
+    own_address: Arc<OwnAddress>,
     /// Hashes of keys, by the hash of the token that signs in with them once.
     one_time: Cache<[u8; 32], [u8; 32]>,
 }
 
 impl Sessions {
-    /// Takes the secret that seals, and the address that browsers use.
+    /// Takes the secret that seals.
     #[must_use]
-    pub fn new(service: &Service) -> Self {
-        let url = service.public_url.as_deref().unwrap_or_default();
+    pub fn new(service: &Service, own_address: Arc<OwnAddress>) -> Self {
         // Cookies do not know ports: two gateways on one machine must not overwrite each other's.
         let mark: String =
             hash_token(service.link_secret.expose()).iter().take(4).map(|b| format!("{b:02x}")).collect();
         Self {
             secret: service.link_secret.clone(),
             cookie: format!("waitless_{mark}"),
-            authority: url
-                .split_once("://")
-                .map_or("", |(_, rest)| rest.split('/').next().unwrap_or_default())
-                .to_owned(),
-            secure: url.starts_with("https:"),
+            own_address,
             one_time: cache::bounded(MAX_ONE_TIME_TOKENS).time_to_live(ONE_TIME_TTL).build(),
         }
     }
@@ -81,7 +83,7 @@ impl Sessions {
         token
     }
 
-    /// Returns the session of the browser that sent this request, if it has one.
+    /// Returns the session of the browser that sent this request, if it has one. Whether it has ended is for the store to say.
     ///
     /// # Errors
     /// `forbidden` when something is to be changed and the request does not come from a page of ours.
@@ -91,7 +93,6 @@ impl Sessions {
         let mut cookies = lines.flat_map(|line| line.split(';')).filter_map(|pair| Cookie::parse(pair).ok());
         let cookie = cookies.find(|cookie| cookie.name() == self.cookie);
         let session = cookie.and_then(|cookie| open_session(self.secret.expose(), cookie.value()));
-        let session = session.filter(|session| session.until > Utc::now().timestamp());
         // What a WebSocket says is not kept from other origins by the browser.
         let reads = matches!(*request.method(), Method::GET | Method::HEAD) && !request.headers().contains_key(UPGRADE);
         if session.is_some() && !reads {
@@ -100,10 +101,10 @@ impl Sessions {
         Ok(session)
     }
 
-    /// Returns the hash of the key whose ticket opens this WebSocket. It needs no look at the `Origin`: no browser sends it unless
+    /// Returns what the ticket that opens this WebSocket was asked for with. It needs no look at the `Origin`: no browser sends it unless
     /// a page that holds it says so.
     #[must_use]
-    pub fn ticket_of(&self, request: &HttpRequest) -> Option<[u8; 32]> {
+    pub fn ticket_of(&self, request: &HttpRequest) -> Option<Credential> {
         ticket_of(request, self.secret.expose())
     }
 
@@ -112,9 +113,8 @@ impl Sessions {
         let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
         let from_here = match text(ORIGIN) {
             Some(origin) => {
-                let origin = origin.split_once("://").map_or("", |(_, authority)| authority);
-                let forwarded = request.connection_info().host() == origin;
-                !origin.is_empty() && (text(HOST) == Some(origin) || forwarded || self.authority == origin)
+                let authority = origin.split_once("://").map_or("", |(_, authority)| authority);
+                self.own_address.is_own(request, authority)
             }
             None => programs_too,
         };
@@ -126,17 +126,19 @@ impl Sessions {
     }
 
     fn make_cookie<'t>(&'t self, request: &HttpRequest, token: &'t str, seconds: i64) -> Cookie<'t> {
+        // Other services on the host have no business with it. Whoever comes another way than by the public address, comes without
+        // what that begins with.
         Cookie::build(self.cookie.as_str(), token)
-            .path("/")
+            .path(self.own_address.path(request))
             .max_age(time::Duration::seconds(seconds))
             .http_only(true)
             .same_site(SameSite::Strict)
-            .secure(self.secure || request.connection_info().scheme() == "https")
+            .secure(self.own_address.is_https(request))
             .finish()
     }
 }
 
-/// Whether a browser is signed in, and as whom.
+/// Whether a browser is signed in, and as whom; or whose a key is.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Session)]
 pub struct SessionView {
@@ -161,33 +163,31 @@ impl SessionView {
     const NONE: Self = Self { signed_in: false, tenant: None, principal: None, scopes: None, expires_at: None };
 
     fn of(identity: &Identity, until: i64) -> Self {
+        Self { expires_at: DateTime::from_timestamp(until, 0), ..Self::of_key(identity) }
+    }
+
+    fn of_key(identity: &Identity) -> Self {
         Self {
             signed_in: true,
             tenant: Some(identity.tenant.clone()),
             principal: Some(identity.principal.clone()),
             scopes: Some(identity.scopes().to_vec()),
-            expires_at: DateTime::from_timestamp(until, 0),
+            expires_at: None,
         }
     }
 }
 
-/// What to sign in with: one of the two.
-#[derive(Debug, Deserialize, ToSchema)]
-#[expect(dead_code, reason = "describes the body in the OpenAPI document")]
-pub struct SignIn {
-    /// An API key.
-    key: Option<String>,
-    /// From a link that `waitless up` printed; works once.
-    once: Option<String>,
-}
-
-/// Says whether this browser is signed in, and keeps it so.
+/// Says whether this browser is signed in, and keeps it so. With a key, says whose it is.
 #[utoipa::path(get, path = "/v1/session", tag = "session", security(()),
     responses((status = 200, description = "Who this browser is signed in as, if anybody", body = SessionView))
 )]
 pub async fn read(gateway: web::Data<Gateway>, request: HttpRequest) -> ApiResult {
+    if request.headers().contains_key(AUTHORIZATION) {
+        let identity = gateway.authenticator.identify(Credential::of_key(hash_token(bearer(&request)?))).await?;
+        return Ok(HttpResponse::Ok().json(SessionView::of_key(&identity)));
+    }
     let Some(session) = gateway.sessions.of(&request)? else { return Ok(HttpResponse::Ok().json(SessionView::NONE)) };
-    let identity = match gateway.authenticator.identify(session.key_hash).await {
+    let identity = match gateway.authenticator.identify(Credential::of_session(session)).await {
         Ok(identity) => identity,
         Err(error) if error.kind() == ProblemKind::Unavailable => return Err(error),
         Err(_gone) => return Ok(HttpResponse::Ok().json(SessionView::NONE)),
@@ -195,7 +195,7 @@ pub async fn read(gateway: web::Data<Gateway>, request: HttpRequest) -> ApiResul
     if session.until - Utc::now().timestamp() > TTL_SECONDS - RENEWAL_AGE {
         return Ok(HttpResponse::Ok().json(SessionView::of(&identity, session.until)));
     }
-    Ok(answer_session(&gateway, &request, &identity, session.key_hash))
+    Ok(answer_session(&gateway, &request, &identity, session.id))
 }
 
 /// Signs a browser in: the answer sets a cookie that scripts cannot read and other sites cannot use.
@@ -218,52 +218,49 @@ pub async fn sign_in(gateway: web::Data<Gateway>, request: HttpRequest, payload:
             refused("This link was used before, or is more than an hour old. Sign in with the API key.")
         })?,
     };
-    let identity = match gateway.authenticator.identify(key_hash).await {
+    let identity = match gateway.authenticator.identify(Credential::of_key(key_hash)).await {
         Err(error) if error.kind() == ProblemKind::Unauthorized => {
             return Err(refused("This API key does not open anything. Check it, or ask for a new one."));
         }
         found => found?,
     };
     tracing::info!(tenant = identity.tenant, principal = identity.principal, "a browser signed in");
-    Ok(answer_session(&gateway, &request, &identity, key_hash))
+    if let Some(before) = gateway.sessions.of(&request)? {
+        end_session(&gateway, before).await?;
+    }
+    Ok(answer_session(&gateway, &request, &identity, Uuid::new_v4()))
 }
 
-/// Signs this browser out.
+/// Signs this browser out: its session ends at every gateway, with all that was opened in it.
 #[utoipa::path(delete, path = "/v1/session", tag = "session", security(()),
     responses(
         (status = 204, description = "Signed out"),
         (status = 403, description = "forbidden: from another site's page", body = StoredProblem),
+        (status = 503, description = "unavailable: the session goes on; ask again", body = StoredProblem),
     )
 )]
 pub async fn sign_out(gateway: web::Data<Gateway>, request: HttpRequest) -> ApiResult {
     gateway.sessions.refuse_cross_site(&request, true)?;
+    if let Some(session) = gateway.sessions.of(&request)? {
+        end_session(&gateway, session).await?;
+    }
     Ok(HttpResponse::NoContent().cookie(gateway.sessions.make_cookie(&request, "", 0)).finish())
 }
 
-fn answer_session(gateway: &Gateway, request: &HttpRequest, identity: &Identity, key_hash: [u8; 32]) -> HttpResponse {
+/// Ends a session at every gateway: at once at this one, within seconds at the others.
+async fn end_session(gateway: &Gateway, session: Session) -> Result<(), ApiError> {
+    gateway.store.end_session(session.id).await?;
+    gateway.authenticator.forget(Credential::of_session(session));
+    gateway.lifelines.look_now();
+    Ok(())
+}
+
+fn answer_session(gateway: &Gateway, request: &HttpRequest, identity: &Identity, id: Uuid) -> HttpResponse {
     let sessions = &gateway.sessions;
     let until = Utc::now().timestamp() + TTL_SECONDS;
-    let token = seal_session(sessions.secret.expose(), Session { key_hash, until });
+    let session = Session { id, key_hash: identity.credential().key_hash, until };
+    let token = seal_session(sessions.secret.expose(), session);
     HttpResponse::Ok().cookie(sessions.make_cookie(request, &token, TTL_SECONDS)).json(SessionView::of(identity, until))
-}
-
-/// What somebody signs in with.
-enum Credentials<'a> {
-    Key(&'a str),
-    Once(&'a str),
-}
-
-fn check(body: &Value) -> Result<Credentials<'_>, ApiError> {
-    let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
-    let known = body.as_object().is_some_and(|fields| fields.len() == 1);
-    match (text("key"), text("once")) {
-        (Some(key), None) if known => Ok(Credentials::Key(key)),
-        (None, Some(token)) if known => Ok(Credentials::Once(token)),
-        _ => {
-            let detail = "is required, and nothing beside it: an API key".to_owned();
-            Err(Problem::invalid(vec![FieldError { pointer: "/key".to_owned(), detail }]).into())
-        }
-    }
 }
 
 fn refused(detail: &str) -> ApiError {

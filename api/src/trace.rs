@@ -127,8 +127,7 @@ fn harden(headers: &mut HeaderMap, gateway: Option<&Gateway>) {
             headers.insert(name, HeaderValue::from_static(value));
         }
     }
-    let public = gateway.and_then(|gateway| gateway.public_url.as_deref());
-    if public.is_some_and(|url| url.starts_with("https:")) {
+    if gateway.is_some_and(|gateway| gateway.own_address.is_always_https()) {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
 }

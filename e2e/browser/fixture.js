@@ -19,7 +19,7 @@ const HERE = dirname(fileURLToPath(import.meta.url));
 const PROGRAM = process.env.WAITLESS_BIN ?? resolve(HERE, '../..', process.env.CARGO_TARGET_DIR ?? 'target', 'debug/waitless');
 
 /** Reports whose parameters say how long they take, and one that fails. */
-const REPORTS = {
+export const REPORTS = {
   counting: `title = "Counting"
 description = "As many rows as you like."
 source = "numbers"
@@ -73,9 +73,9 @@ export class Fixture {
   /** Signs in, once. */
   link = '';
 
-  /** @param {{demo?: boolean, settings?: string}} [options] */
-  constructor({ demo = false, settings = '' } = {}) {
-    if (!demo) this.#furnish(REPORTS, settings);
+  /** @param {{demo?: boolean, settings?: string, reports?: Record<string, string>}} [options] */
+  constructor({ demo = false, settings = '', reports = {} } = {}) {
+    if (!demo) this.#furnish({ ...REPORTS, ...reports }, settings);
   }
 
   /**
@@ -102,9 +102,14 @@ export class Fixture {
     for (const file of readdirSync(demo)) copyFileSync(join(demo, file), join(this.#folder, 'catalogue', file));
   }
 
+  /** Nothing of Waitless, which would be taken for settings. @returns {Record<string, string | undefined>} */
+  #environment() {
+    return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('WAITLESS_')));
+  }
+
   /** Starts a gateway, worker and notifier, on the same port each time. */
   async up() {
-    const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('WAITLESS_')));
+    const environment = this.#environment();
     const settings = join(this.#folder, 'waitless.toml');
     if (existsSync(settings)) environment.WAITLESS_CONFIG = settings;
     const child = spawn(PROGRAM, ['up', '--listen', `127.0.0.1:${this.#port}`], { cwd: this.#folder, env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -148,7 +153,7 @@ export class Fixture {
 
   /** Makes a key for somebody of another tenant. @param {string} tenant */
   makeKey(tenant) {
-    const environment = { ...process.env, WAITLESS_CONFIG: join(this.#folder, 'waitless.toml') };
+    const environment = { ...this.#environment(), WAITLESS_CONFIG: join(this.#folder, 'waitless.toml') };
     return execFileSync(PROGRAM, ['keys', 'create', '--tenant', tenant], { cwd: this.#folder, env: environment, encoding: 'utf8', stdio: 'pipe' }).trim();
   }
 

@@ -3,13 +3,13 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use model::job::{Caller, JobState};
 use model::problem::{FieldError, Problem, ProblemKind, StoredProblem};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::{Changed, JobFilter};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::auth::Identity;
+use crate::auth::{Identity, check_owner};
 use crate::body::read_json;
 use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
@@ -25,7 +25,7 @@ const MAX_REPLAYS: usize = 100;
 #[utoipa::path(get, path = "/v1/admin/dead-letters", tag = "admin",
     params(
         ("report" = Option<String>, Query, description = "Only jobs of this report"),
-        ("limit" = Option<u32>, Query, description = "Jobs a page"),
+        ("limit" = Option<u32>, Query, description = "Jobs a page, at most `http.max_page`", minimum = 1, maximum = 200),
         ("cursor" = Option<String>, Query, description = "From `next` of the page before"),
     ),
     responses(
@@ -56,6 +56,7 @@ pub async fn list(gateway: web::Data<Gateway>, identity: Identity, request: Http
     params(("id" = Uuid, Path, description = "The job's id")),
     responses(
         (status = 202, description = "The job, pending again", body = JobView),
+        (status = 403, description = "forbidden: its owner may not run reports any more", body = StoredProblem),
         (status = 404, description = "job-not-found", body = StoredProblem),
         (status = 409, description = "wrong-state: it has not failed", body = StoredProblem),
     )
@@ -68,14 +69,17 @@ pub async fn replay_one(
 ) -> ApiResult {
     let id = parse_id(&id)?;
     let owner = owner_in_tenant(&gateway, &identity, id).await?.ok_or_else(ApiError::no_such_job)?;
+    check_owner(&gateway, &owner).await?;
     answer_replay(&gateway, &owner, id, &request).await
 }
 
 /// Which jobs to run again.
-#[derive(Debug, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[expect(dead_code, reason = "describes the body in the OpenAPI document")]
+#[serde(deny_unknown_fields)]
 pub struct ReplayMany {
     /// 1 to 100 ids of failed jobs.
+    #[schema(min_items = 1, max_items = 100)]
     jobs: Vec<Uuid>,
 }
 
@@ -88,6 +92,8 @@ pub struct ReplayedMany {
     wrong_state: Vec<Uuid>,
     /// No such job of this tenant.
     not_found: Vec<Uuid>,
+    /// Their owners may not run reports any more.
+    not_allowed: Vec<Uuid>,
 }
 
 /// Runs many failed jobs of the tenant's again.
@@ -105,10 +111,18 @@ pub async fn replay_many(
     payload: web::Payload,
 ) -> ApiResult {
     let body = read_json(&request, payload, gateway.http.max_body.0).await?;
-    let mut outcome = ReplayedMany { replayed: Vec::new(), wrong_state: Vec::new(), not_found: Vec::new() };
+    let mut outcome =
+        ReplayedMany { replayed: Vec::new(), wrong_state: Vec::new(), not_found: Vec::new(), not_allowed: Vec::new() };
     for id in check(&body)? {
         let changed = match owner_in_tenant(&gateway, &identity, id).await? {
-            Some(owner) => gateway.store.replay(&owner, id).await?,
+            Some(owner) => match check_owner(&gateway, &owner).await {
+                Ok(()) => gateway.store.replay(&owner, id).await?,
+                Err(error) if error.kind() == ProblemKind::Forbidden => {
+                    outcome.not_allowed.push(id);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            },
             None => Changed::NotFound,
         };
         match changed {
@@ -130,7 +144,7 @@ fn check(body: &Value) -> Result<Vec<Uuid>, ApiError> {
     };
     let mut errors = Vec::new();
     let mut wrong = |pointer: String, detail: &str| errors.push(FieldError { pointer, detail: detail.to_owned() });
-    for name in fields.keys().filter(|name| *name != "jobs").take(20) {
+    for name in fields.keys().filter(|name| *name != "jobs") {
         let name: String = name.chars().take(100).collect();
         wrong(format!("/{}", name.replace('~', "~0").replace('/', "~1")), "is not a known field; there is jobs");
     }

@@ -19,10 +19,10 @@ use crate::jobs::list::parse_query;
 #[into_params(parameter_in = Query)]
 pub struct DeliveriesQuery {
     /// `pending`, `sending`, `sent` or `failed`.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^(pending|sending|sent|failed)$")]
     state: Option<DeliveryState>,
     /// At most this many, and at most `http.max_page`.
-    #[param(minimum = 1)]
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
 }
 

@@ -4,4 +4,5 @@ pub mod calibration;
 pub mod dead_letters;
 pub mod deliveries;
 pub mod queues;
+pub mod send_again;
 pub mod workers;

@@ -14,6 +14,7 @@ macro_rules! files {
 /// What the console is made of.
 const SOURCES: &[(&str, &str)] = files![
     "console/app.js",
+    "console/base.js",
     "console/console.css",
     "console/dom.js",
     "console/form.js",
@@ -38,8 +39,10 @@ const SOURCES: &[(&str, &str)] = files![
     "sdk/parse.js",
     "sdk/problem.js",
     "sdk/request.js",
+    "sdk/share.js",
     "sdk/stream.js",
     "sdk/wait.js",
+    "sdk/watch.js",
 ];
 
 const PAGE: &str = include_str!("../../web/console/index.html");
@@ -50,41 +53,47 @@ pub(super) static FILES: LazyLock<Vec<(&str, String)>> = LazyLock::new(|| {
     SOURCES.iter().map(|(path, text)| (*path, travels(path, text))).collect()
 });
 
-/// The widget and the parts of the client it uses, each after what it needs.
+/// The widget and the parts of the client it uses, each after what it needs. How streams are read and shared it fetches, once a job
+/// is to be watched, from the files of the console.
 const WIDGET: &[&str] = &[
     include_str!("../../web/sdk/problem.js"),
     include_str!("../../web/sdk/wait.js"),
-    include_str!("../../web/sdk/parse.js"),
-    include_str!("../../web/sdk/stream.js"),
     include_str!("../../web/sdk/request.js"),
     include_str!("../../web/sdk/jobs.js"),
     include_str!("../../web/widget/waitless-report.js"),
 ];
 
-/// The page that every address of the console is answered with.
+/// The page that every address of the console is answered with, with `{root}` where the way to the service's root belongs.
 pub(super) struct ConsolePage {
     pub(super) version: String,
-    pub(super) html: String,
-    pub(super) tag: String,
+    html: String,
+    hash: String,
+}
+
+impl ConsolePage {
+    /// Returns the page for an address from which `root` leads to the root, and its tag.
+    pub(super) fn at(&self, root: &str) -> (String, String) {
+        (self.html.replace("{root}", root), format!("\"{}-{}\"", self.hash, root.len()))
+    }
 }
 
 pub(super) static CONSOLE: LazyLock<ConsolePage> = LazyLock::new(|| {
     let all: String = FILES.iter().map(|(path, text)| format!("{path}\n{text}\n")).collect();
     let version = short_hash(&all);
-    let html = PAGE.replace("{assets}", &format!("/assets/{version}"));
-    let tag = format!("\"{}\"", short_hash(&html));
-    ConsolePage { version, html, tag }
+    let html = PAGE.replace("{assets}", &format!("{{root}}assets/{version}"));
+    let hash = short_hash(&html);
+    ConsolePage { version, html, hash }
 });
 
 pub(super) static WIDGET_SCRIPT: LazyLock<(String, String)> = LazyLock::new(|| {
-    let script = join_modules(WIDGET);
+    let script = join_modules(WIDGET).replace("{assets}", &format!("/assets/{}", CONSOLE.version));
     let tag = format!("\"{}\"", short_hash(&script));
     (script, tag)
 });
 
-/// Returns the address of a file for pages outside of the console.
-pub(crate) fn asset_path(path: &str) -> String {
-    format!("/assets/{}/{path}", CONSOLE.version)
+/// Returns the address of a file for pages outside of the console, from which `root` leads to the root.
+pub(crate) fn asset_path(root: &str, path: &str) -> String {
+    format!("{root}assets/{}/{path}", CONSOLE.version)
 }
 
 fn short_hash(text: &str) -> String {
@@ -101,7 +110,7 @@ mod tests {
         for word in ["\nimport ", "\nexport ", "\n//", "\n*", "/**", "*/"] {
             assert!(!script.contains(word), "{word:?}");
         }
-        assert!(script.contains("customElements.define("));
+        assert!(script.contains("customElements.define(") && !script.contains("{assets}"));
         assert!(script.len() <= 15_000, "{} bytes", script.len());
     }
 

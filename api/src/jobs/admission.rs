@@ -41,7 +41,7 @@ impl PreparedJob {
         origin: JobOrigin,
     ) -> Result<Self, ApiError> {
         gateway.report_versions.ensure_saved(&request.report).await?;
-        let rate_limit = gateway.limits.acquire(&origin.caller.tenant).await?;
+        let rate_limit = gateway.limits.acquire(&origin.caller.tenant, request.notify.len()).await?;
         Ok(Self { job: new_job(gateway, request, origin), rate_limit })
     }
 

@@ -31,6 +31,8 @@ struct ResponseContext {
     may_be_reused: bool,
     replayed: bool,
     waited: bool,
+    /// The job is as it is now, and not as it was submitted.
+    looked_again: bool,
 }
 
 /// Carries out what was checked and answers.
@@ -71,11 +73,12 @@ pub(super) async fn answer_submit(
             .or_else(|| headers.prefer.listen(gateway, identity, job.id).map(EndWait::polling_first));
         context.waited = wait.is_some();
         match wait {
-            Some(wait) => wait.for_the_end(gateway, identity).await,
+            Some(wait) => wait.for_the_end(gateway, identity).await.map_err(|end| end.problem())?,
             None => None,
         }
     };
     let presenter = JobPresenter::new(gateway, request);
+    context.looked_again = ended.is_some();
     Ok(answer(&presenter, &ended.unwrap_or(*job), &sensitive, headers.prefer, &context))
 }
 
@@ -160,7 +163,8 @@ fn answer(
     if context.replayed {
         answer.insert_header((IDEMPOTENT_REPLAYED, "true"));
     }
-    answer.body(if over { presenter.write_with(job, sensitive) } else { presenter.write_submitted(job, sensitive) })
+    let as_it_is = over || context.looked_again;
+    answer.body(if as_it_is { presenter.write_with(job, sensitive) } else { presenter.write_submitted(job, sensitive) })
 }
 
 /// Says in the words of RFC 9211 how a submit was served, where an identical job might have been the answer.

@@ -5,9 +5,10 @@ use model::artifact::{Artifact, Format, Receipt};
 use model::job::{Caller, Job};
 use model::problem::{ProblemKind, StoredProblem};
 use serde::{Deserialize, Serialize};
+use store::Scope;
 
 use super::parse_id;
-use crate::auth::Identity;
+use crate::auth::{Grant, Identity};
 use crate::download::answer_file;
 use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
@@ -49,7 +50,7 @@ pub async fn file(
             "The file is no longer kept. Submit the report again.",
         ));
     }
-    answer_file(&gateway, &request, &artifact).await
+    answer_file(&gateway, &request, &artifact, Grant::of(&identity, Scope::Read)).await
 }
 
 /// Says what is known about a file. Kept longer than the file itself.

@@ -9,6 +9,11 @@ pub(super) fn wrong(pointer: impl Into<String>, detail: impl Into<String>) -> Fi
     FieldError { pointer: pointer.into(), detail: detail.into() }
 }
 
+/// Takes a field that may be left out. `null` leaves it out, too.
+pub(super) fn take_given(fields: &mut Map<String, Value>, name: &str) -> Option<Value> {
+    fields.remove(name).filter(|given| !given.is_null())
+}
+
 pub(super) fn check_object(
     given: Option<Value>,
     pointer: &str,
@@ -70,11 +75,8 @@ fn format_expected(report: Option<&ReportDefinition>) -> String {
     format!("must be one of: {}", names.join(", "))
 }
 
-/// Most unknown fields of one object that are told one by one.
-const MAX_UNKNOWN: usize = 20;
-
 pub(super) fn refuse_unknown(left: &Map<String, Value>, pointer: &str, known: &str, errors: &mut Vec<FieldError>) {
-    for name in left.keys().take(MAX_UNKNOWN) {
+    for name in left.keys() {
         let name: String = name.chars().take(100).collect();
         let escaped = name.replace('~', "~0").replace('/', "~1");
         errors.push(wrong(format!("{pointer}/{escaped}"), format!("is not a known field; there are {known}")));

@@ -8,6 +8,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::closed_sets::ChannelName;
+
 use super::check_fields::{check_array, refuse_unknown, wrong};
 
 /// Most recipients of one job.
@@ -19,9 +21,11 @@ const MAX_NOTIFY: usize = 20;
 #[schema(as = Notify)]
 #[serde(deny_unknown_fields)]
 pub struct NotifyBody {
-    /// `email`.
+    /// How.
+    #[schema(value_type = ChannelName)]
     channel: String,
     /// A mail address.
+    #[schema(format = Email)]
     to: String,
     /// The reader's language: `en`, `de`, `fr`, `es`, `zh`, or a tag such as `de-AT`; that of `Accept-Language` when absent.
     language: Option<String>,
@@ -86,11 +90,19 @@ fn check_recipient(
     errors: &mut Vec<FieldError>,
 ) -> Option<String> {
     let to = if let Some(Value::String(to)) = given { to } else { String::new() };
-    match channel.check_recipient(&to, allow) {
-        Ok(()) => Some(to),
+    let written = channel.write_recipient(&to);
+    let checked = written.and_then(|to| channel.check_recipient(&to, allow).map(|()| to));
+    match checked {
+        Ok(to) => Some(to),
         Err(RecipientError::NotAllowed) => {
             errors.push(wrong(pointer, "is not an address this service may send mail to"));
             Some(to)
+        }
+        Err(RecipientError::LocalPartBeyondAscii) => {
+            let detail =
+                "has characters beyond ASCII before the @, which many mail servers do not take; give another address";
+            errors.push(wrong(pointer, detail));
+            None
         }
         Err(RecipientError::NotAnAddress) => {
             errors.push(wrong(pointer, format!("must be {}", channel.recipient())));

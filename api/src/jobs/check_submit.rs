@@ -11,9 +11,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::check_fields::{check_formats, check_object, refuse_unknown, wrong};
+use super::check_fields::{check_formats, check_object, refuse_unknown, take_given, wrong};
 use super::check_notify::{NotifyBody, check_notify};
 use super::submit_request::SubmitRequest;
+use crate::closed_sets::FormatName;
 use crate::error::ApiError;
 use crate::gateway::Gateway;
 use crate::reports::no_such_report;
@@ -31,9 +32,10 @@ pub struct SubmitBody {
     #[schema(value_type = Object)]
     params: Option<Params>,
     /// Formats to make, from one run; the report's first format when absent.
-    #[schema(value_type = Option<Vec<String>>)]
+    #[schema(value_type = Option<Vec<FormatName>>, min_items = 1)]
     formats: Option<Vec<Format>>,
     /// Who is told when the job ends.
+    #[schema(max_items = 20)]
     notify: Option<Vec<NotifyBody>>,
     /// Whether an identical job may be the answer; as the report says when absent.
     reuse: Option<ReuseBody>,
@@ -64,14 +66,14 @@ pub fn check_submit(gateway: &Gateway, body: Value) -> Result<SubmitRequest, Api
     let mut errors = Vec::new();
     let report = check_report(gateway, fields.remove("report"), &mut errors);
     let unknown_report = errors.is_empty() && report.is_none();
-    let given = check_object(fields.remove("params"), "/params", &mut errors);
+    let given = check_object(take_given(&mut fields, "params"), "/params", &mut errors);
     let params = match (&report, given) {
         (Some(report), Some(given)) => validate_params(report, &given).map_err(|faults| errors.extend(faults)).ok(),
         _ => None,
     };
-    let formats = check_formats(report.as_deref(), fields.remove("formats"), &mut errors);
-    let notify = check_notify(&gateway.mail_allow, fields.remove("notify"), &mut errors);
-    let max_age = check_reuse(report.as_deref(), fields.remove("reuse"), &mut errors);
+    let formats = check_formats(report.as_deref(), take_given(&mut fields, "formats"), &mut errors);
+    let notify = check_notify(&gateway.mail_allow, take_given(&mut fields, "notify"), &mut errors);
+    let max_age = check_reuse(report.as_deref(), take_given(&mut fields, "reuse"), &mut errors);
     refuse_unknown(&fields, "", "report, params, formats, notify and reuse", &mut errors);
     if unknown_report {
         errors.insert(0, wrong("/report", "is not in the catalogue"));

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::answer_submit::answer_submit;
-use super::check_fields::{check_formats, refuse_unknown, wrong};
+use super::check_fields::{check_formats, refuse_unknown, take_given, wrong};
 use super::check_notify::{NotifyBody, check_notify};
 use super::check_submit::MAX_AGE;
 use super::parse_id;
@@ -24,6 +24,7 @@ use super::submit_request::{KeptParquet, SubmitRequest};
 use super::view::JobView;
 use crate::auth::Identity;
 use crate::body::read_json;
+use crate::closed_sets::FormatName;
 use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
 
@@ -35,9 +36,10 @@ use crate::gateway::Gateway;
 #[serde(deny_unknown_fields)]
 pub struct FormatsBody {
     /// Formats to make: of those the report's definition allowed when the job was submitted, without those the job has.
-    #[schema(value_type = Vec<String>)]
+    #[schema(value_type = Vec<FormatName>, min_items = 1)]
     formats: Vec<Format>,
     /// Who is told when they are there.
+    #[schema(max_items = 20)]
     notify: Option<Vec<NotifyBody>>,
 }
 
@@ -47,7 +49,7 @@ pub struct FormatsBody {
 #[utoipa::path(post, path = "/v1/jobs/{id}/formats", tag = "jobs", request_body = FormatsBody,
     params(
         ("id" = uuid::Uuid, Path, description = "The finished job's id"),
-        ("Idempotency-Key" = Option<String>, Header,
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]+$",
             description = "1 to 255 visible ASCII characters. The same key with the same body for the same job answers the same job."),
         ("Prefer" = Option<String>, Header,
             description = "`wait=N`: answer when the new job has ended, after N seconds at the latest; `respond-async`: answer at once"),
@@ -148,7 +150,7 @@ fn check_body(gateway: &Gateway, job: Job, report: ReportDefinition, body: Value
             formats.iter().flatten().enumerate().filter_map(|(index, format)| there_already(&job, index, *format)),
         );
     }
-    let notify = check_notify(&gateway.mail_allow, fields.remove("notify"), &mut errors);
+    let notify = check_notify(&gateway.mail_allow, take_given(&mut fields, "notify"), &mut errors);
     refuse_unknown(&fields, "", "formats and notify", &mut errors);
     match (formats, notify) {
         (Some(formats), Some(notify)) if errors.is_empty() => {

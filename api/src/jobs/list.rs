@@ -24,12 +24,12 @@ const PAGE: u32 = 50;
 #[into_params(parameter_in = Query)]
 pub struct ListQuery {
     /// Only jobs in this state.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^(pending|processing|retrying|done|failed|cancelled)$")]
     state: Option<JobState>,
     /// Only jobs of this report.
     report: Option<String>,
     /// Jobs a page, at most `http.max_page`.
-    #[param(minimum = 1)]
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
     /// From `next` of the page before; good only for the same query.
     cursor: Option<String>,

@@ -1,6 +1,6 @@
 //! `GET /v1/jobs/{id}`.
 
-use actix_web::http::header::{CACHE_CONTROL, ContentType, ETAG, IF_NONE_MATCH, RETRY_AFTER};
+use actix_web::http::header::{CACHE_CONTROL, ContentType, ETAG, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse, web};
 use model::job::Job;
 use model::problem::StoredProblem;
@@ -8,6 +8,7 @@ use model::problem::StoredProblem;
 use super::parse_id;
 use super::view::{JobPresenter, JobView, retry_after};
 use crate::auth::Identity;
+use crate::entity_tag::has_already;
 use crate::error::{ApiError, ApiResult};
 use crate::forecast::JobOutlook;
 use crate::gateway::Gateway;
@@ -37,8 +38,7 @@ pub async fn read(
     gateway.hub.note(&job);
     let outlook = gateway.forecaster.outlook(&job);
     let tag = entity_tag(&job, outlook);
-    let same =
-        request.headers().get_all(IF_NONE_MATCH).any(|given| given.to_str().is_ok_and(|given| matches(given, &tag)));
+    let same = has_already(&request, &tag);
     let mut answer = if same { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     answer.insert_header((ETAG, tag)).insert_header((CACHE_CONTROL, "private, no-cache"));
     if let Some(seconds) = retry_after(&job) {
@@ -60,10 +60,4 @@ fn entity_tag(job: &Job, outlook: JobOutlook) -> String {
     let position = outlook.position.unwrap_or_default();
     let second = outlook.eta().map(|eta| eta.second()).unwrap_or_default();
     format!("W/\"{}-{attempt}-{phase}-{}-{total}-{}-{position}-{second}\"", job.seq, progress.rows, progress.bytes)
-}
-
-/// Weak comparison, as `If-None-Match` asks for.
-fn matches(given: &str, tag: &str) -> bool {
-    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    given.trim() == "*" || given.split(',').any(|one| opaque(one) == opaque(tag))
 }

@@ -16,7 +16,7 @@ use crate::gateway::Gateway;
 /// job, or it has ended within the time that the client said it would wait.
 #[utoipa::path(post, path = "/v1/jobs", tag = "jobs", request_body = SubmitBody,
     params(
-        ("Idempotency-Key" = Option<String>, Header,
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]+$",
             description = "1 to 255 visible ASCII characters. The same key with the same body answers the same job, with another body 422."),
         ("Prefer" = Option<String>, Header,
             description = "`wait=N`: answer when the job has ended, after N seconds at the latest; `respond-async`: answer at once"),

@@ -151,17 +151,10 @@ pub struct JobPresenter<'a> {
 }
 
 impl<'a> JobPresenter<'a> {
-    /// Takes the base of all links from the configuration, else from the request.
+    /// Takes the base of all links from the configuration, else from where the request came in.
     #[must_use]
     pub fn new(gateway: &'a Gateway, request: &HttpRequest) -> Self {
-        let base = gateway.public_url.as_deref().map_or_else(
-            || {
-                let connection = request.connection_info();
-                Cow::Owned(format!("{}://{}", connection.scheme(), connection.host()))
-            },
-            Cow::Borrowed,
-        );
-        Self { gateway, base }
+        Self { gateway, base: gateway.own_address.base(request) }
     }
 
     /// Returns the address of a job.

@@ -8,10 +8,11 @@ use std::time::Duration;
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderName;
 use model::event::Broadcast;
-use model::job::{Caller, Job};
+use model::job::Job;
 use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
+use crate::auth::{AccessEnd, Identity};
 use crate::gateway::Gateway;
 use crate::watch::{HubMessage, Signal, Subscription, Topic};
 
@@ -57,9 +58,9 @@ impl Preference {
     /// Listens for the end of a job that is about to be submitted, or was. `None` when the client does not wait, and where there is
     /// no room for another watcher.
     #[must_use]
-    pub fn listen(self, gateway: &Gateway, caller: &Caller, id: Uuid) -> Option<EndWait> {
+    pub fn listen(self, gateway: &Gateway, identity: &Identity, id: Uuid) -> Option<EndWait> {
         let wait = self.wait?;
-        match Subscription::open(gateway, caller, Topic::Job(id)) {
+        match Subscription::open(gateway, identity, Topic::Job(id)) {
             Ok(subscription) => Some(EndWait { id, subscription, until: Instant::now() + wait, poll: false }),
             Err(_full) => {
                 count("no-room");
@@ -87,6 +88,16 @@ pub struct EndWait {
     poll: bool,
 }
 
+/// How a wait ended.
+enum WaitEnd {
+    /// The job is final.
+    Final(Box<Job>),
+    /// It took too long, or the gateway stops.
+    Late,
+    /// Whoever waits may not any more.
+    AccessEnded(AccessEnd),
+}
+
 impl EndWait {
     /// Returns the job it listens for.
     #[must_use]
@@ -100,18 +111,39 @@ impl EndWait {
         Self { poll: true, ..self }
     }
 
-    /// Waits until the job is final. `None`: it took too long, or the gateway stops.
-    pub async fn for_the_end(mut self, gateway: &Gateway, caller: &Caller) -> Option<Job> {
-        let ended = self.listen_until_final(gateway, caller).await;
-        count(if ended.is_some() { "ended" } else { "late" });
-        ended
+    /// Waits until the job is final and returns it as it is then; or as it is when that took too long, or the gateway stops. `None`
+    /// when the store cannot say how it is.
+    ///
+    /// # Errors
+    /// When whoever waits may not any more.
+    pub async fn for_the_end(mut self, gateway: &Gateway, identity: &Identity) -> Result<Option<Job>, AccessEnd> {
+        match self.listen_until_final(gateway, identity).await {
+            WaitEnd::Final(job) => {
+                count("ended");
+                Ok(Some(*job))
+            }
+            WaitEnd::AccessEnded(end) => {
+                count("access-ended");
+                Err(end)
+            }
+            WaitEnd::Late => {
+                count("late");
+                match gateway.store.job(identity, self.id).await {
+                    Ok(job) => Ok(job),
+                    Err(error) => {
+                        tracing::warn!(job = %self.id, %error, "a job that was waited for could not be read at the end");
+                        Ok(None)
+                    }
+                }
+            }
+        }
     }
 
-    async fn listen_until_final(&mut self, gateway: &Gateway, caller: &Caller) -> Option<Job> {
+    async fn listen_until_final(&mut self, gateway: &Gateway, caller: &Identity) -> WaitEnd {
         loop {
             if std::mem::take(&mut self.poll) {
                 match gateway.store.job(caller, self.id).await {
-                    Ok(Some(job)) if job.state.is_final() => return Some(job),
+                    Ok(Some(job)) if job.state.is_final() => return WaitEnd::Final(Box::new(job)),
                     Ok(_) => self.subscription.postpone_poll(),
                     Err(error) => {
                         tracing::warn!(job = %self.id, %error, "a job that is waited for could not be read; trying again");
@@ -127,9 +159,10 @@ impl EndWait {
                     }
                     Signal::Poll => self.poll = true,
                     Signal::Ping | Signal::Message(HubMessage::OutlookChanged { .. }) => {}
-                    Signal::Stop => return None,
+                    Signal::AccessEnded(end) => return WaitEnd::AccessEnded(end),
+                    Signal::Stop => return WaitEnd::Late,
                 },
-                () = sleep_until(self.until) => return None,
+                () = sleep_until(self.until) => return WaitEnd::Late,
             }
         }
     }

@@ -15,7 +15,7 @@ use store::StoreError;
 use uuid::Uuid;
 
 use super::parse_id;
-use crate::auth::Identity;
+use crate::auth::{AccessEnd, Identity};
 use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
 use crate::watch::frame::{Frame, answer_stream, event_frame, progress_frame};
@@ -73,7 +73,7 @@ pub struct JobWatch {
     snapshot: Option<(i32, Progress)>,
     /// Whether the store is to be read now.
     poll: bool,
-    /// Whether the final event was sent.
+    /// Whether the last word was said: the final event, or why there will be none.
     over: bool,
     /// What goes out next.
     out: Vec<Frame>,
@@ -87,13 +87,13 @@ impl JobWatch {
     /// `job-not-found`, `invalid-event-id`, `too-many-requests`, and the store's.
     pub async fn open(
         gateway: web::Data<Gateway>,
-        caller: &Caller,
+        identity: &Identity,
         id: Uuid,
         given: Option<&str>,
     ) -> Result<Option<Self>, ApiError> {
         // First the subscription, then the store: what happens in between is heard.
-        let subscription = Subscription::open(&gateway, caller, Topic::Job(id))?;
-        let job = gateway.store.job(caller, id).await?.ok_or_else(ApiError::no_such_job)?;
+        let subscription = Subscription::open(&gateway, identity, Topic::Job(id))?;
+        let job = gateway.store.job(identity, id).await?.ok_or_else(ApiError::no_such_job)?;
         gateway.hub.note(&job);
         let last = match given.map(parse_event_id) {
             None => None,
@@ -105,10 +105,10 @@ impl JobWatch {
             }
         };
         let over = last == Some(job.seq) && job.state.is_final();
-        Ok((!over).then(|| Self::new(gateway, caller.clone(), &job, last, subscription)))
+        Ok((!over).then(|| Self::new(gateway, Caller::clone(identity), &job, last, subscription)))
     }
 
-    /// Returns what happens, as it happens, until the final event or until the gateway stops.
+    /// Returns what happens, as it happens, until the final event, until the gateway stops, or until whoever watches may not any more.
     pub fn frames(self) -> impl Stream<Item = Vec<Frame>> + 'static {
         stream::unfold(self, |mut watch| async move { watch.next().await.map(|frames| (frames, watch)) })
     }
@@ -137,6 +137,11 @@ impl JobWatch {
 
     async fn next(&mut self) -> Option<Vec<Frame>> {
         loop {
+            if !self.over
+                && let Some(end) = self.subscription.access_end()
+            {
+                return Some(self.close(end));
+            }
             if self.poll && !self.over {
                 self.read().await;
             }
@@ -153,9 +158,17 @@ impl JobWatch {
                 Signal::Message(message) => self.receive(&message),
                 Signal::Poll => self.poll = true,
                 Signal::Ping => return Some(vec![Frame::Ping]),
+                Signal::AccessEnded(end) => return Some(self.close(end)),
                 Signal::Stop => return None,
             }
         }
+    }
+
+    /// Ends the watch: what was read and not sent stays here.
+    fn close(&mut self, end: AccessEnd) -> Vec<Frame> {
+        self.over = true;
+        self.out.clear();
+        vec![Frame::Closed(end)]
     }
 
     async fn read(&mut self) {

@@ -1,11 +1,13 @@
-//! How much a tenant may do: submits a second, and unfinished jobs at once.
+//! How much a tenant may do: submits a second, unfinished jobs at once, recipients a day.
 
 mod rate;
+mod recipients;
 mod unfinished;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use configuration::Config;
 use moka::sync::Cache;
 use store::Store;
 
@@ -13,6 +15,7 @@ use crate::error::ApiError;
 
 pub use rate::RateLimitStatus;
 use rate::{BUCKET_SECONDS, TenantRate};
+use recipients::RecipientLimit;
 use unfinished::{UnfinishedJobs, UnfinishedLimit};
 
 /// A tenant that submitted nothing for this long is forgotten: its bucket is long full again, and its jobs are counted anew.
@@ -22,6 +25,7 @@ const IDLE: Duration = Duration::from_secs(BUCKET_SECONDS as u64 * 6);
 #[derive(Debug)]
 pub struct SubmitLimits {
     unfinished: UnfinishedLimit,
+    recipients: RecipientLimit,
     tenants: Tenants,
 }
 
@@ -43,18 +47,20 @@ struct TenantUsage {
 impl SubmitLimits {
     /// Knows no tenant yet.
     #[must_use]
-    pub fn new(config: &configuration::Http, store: Arc<dyn Store>) -> Self {
-        let unfinished = UnfinishedLimit { store, most: config.max_unfinished_jobs };
-        Self { unfinished, tenants: Tenants::new(config.submits_per_second, IDLE) }
+    pub fn new(config: &Config, store: Arc<dyn Store>) -> Self {
+        let unfinished = UnfinishedLimit { store, most: config.http.max_unfinished_jobs };
+        let recipients = RecipientLimit::new(config.mail.recipients_per_day);
+        Self { unfinished, recipients, tenants: Tenants::new(config.http.submits_per_second, IDLE) }
     }
 
-    /// Takes one submit out of what a tenant may do.
+    /// Takes one submit, with its recipients, out of what a tenant may do.
     ///
     /// # Errors
     /// `too-many-requests`; the store's.
-    pub async fn acquire(&self, tenant: &str) -> Result<Option<RateLimitStatus>, ApiError> {
+    pub async fn acquire(&self, tenant: &str, recipients: usize) -> Result<Option<RateLimitStatus>, ApiError> {
         let usage = self.tenants.usage_of(tenant);
         let status = usage.rate.as_ref().map(TenantRate::acquire).transpose()?;
+        self.recipients.acquire(tenant, recipients)?;
         self.unfinished.acquire(tenant, &usage.unfinished).await?;
         Ok(status)
     }

@@ -11,6 +11,7 @@ use minijinja::{Environment, HtmlEscape, Value};
 use model::locale::{Conventions, Language, Localizer, fill};
 
 use super::texts::{self, LinkTexts};
+use crate::console::root_of;
 
 /// Templates and languages, and which of these a tenant's readers have who ask for none.
 #[derive(Debug)]
@@ -37,6 +38,8 @@ pub(super) struct PageWriter<'a> {
     pub(super) language: Language,
     pub(super) texts: &'a LinkTexts,
     pub(super) localizer: Localizer<'a>,
+    /// The way from the page's address to the root of the service.
+    pub(super) root: &'static str,
 }
 
 impl Localization {
@@ -74,6 +77,7 @@ impl LinkPages {
             language: localization.language,
             texts: &localization.texts,
             localizer: Localizer { conventions: &localization.conventions, zone: brand.time_zone },
+            root: root_of(request),
         }
     }
 }

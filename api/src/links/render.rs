@@ -38,7 +38,7 @@ impl PageWriter<'_> {
         let localizer = self.localizer;
         let page = context! {
             title => artifact.filename.as_str(),
-            script => script(),
+            script => self.script(),
             report,
             query => DOWNLOAD,
             complete => artifact.complete,
@@ -84,7 +84,7 @@ impl PageWriter<'_> {
         let rows = job.progress.rows;
         let page = context! {
             title => self.texts.making.title.as_str(),
-            script => script(),
+            script => self.script(),
             report,
             rows,
             exact_rows => self.localizer.number(rows),
@@ -105,7 +105,8 @@ impl PageWriter<'_> {
     /// Lays a page out. It says to itself where a request comes from and to nobody else: its form must be known as ours.
     fn render(&self, mut answer: HttpResponse, template: &str, page: Value) -> ApiResult {
         let style = Value::from_safe_string(STYLE.to_owned());
-        let page = context! { t => Serde(self.texts), style, ..page };
+        let page =
+            context! { t => Serde(self.texts), style, root => Value::from_safe_string(self.root.to_owned()), ..page };
         let html = self.templates.get_template(template).and_then(|template| template.render(page));
         let html = html.map_err(|error| ApiError::internal("render a page of a link", &format!("{error:#}")))?;
         let fixed: [(HeaderName, HeaderValue); 5] = [
@@ -121,15 +122,15 @@ impl PageWriter<'_> {
         Ok(answer.set_body(html).map_into_boxed_body())
     }
 
+    /// The address of the pages' script, which needs no escaping.
+    fn script(&self) -> Value {
+        Value::from_safe_string(asset_path(self.root, "link.js"))
+    }
+
     /// A moment, for programs and for people.
     fn moment(&self, time: DateTime<Utc>) -> Value {
         context! { iso => time.to_rfc3339(), text => self.localizer.date_time(time) }
     }
-}
-
-/// The address of the pages' script, which needs no escaping.
-fn script() -> Value {
-    Value::from_safe_string(asset_path("link.js"))
 }
 
 /// Title and text for what links are refused for.
@@ -194,8 +195,8 @@ mod tests {
         let texts = texts::read(Language::En).unwrap();
         let conventions = Conventions::of(Language::En).unwrap();
         let localizer = Localizer { conventions: &conventions, zone: time_zone("UTC").unwrap() };
-        let answer =
-            write(PageWriter { templates: &templates, language: Language::En, texts: &texts, localizer }).unwrap();
+        let pages = PageWriter { templates: &templates, language: Language::En, texts: &texts, localizer, root: "../" };
+        let answer = write(pages).unwrap();
         let html = String::from_utf8(to_bytes(answer.into_body()).await.unwrap().to_vec()).unwrap();
         assert!(html.starts_with("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"), "{html}");
         let (_, main) = html.split_once("<main>").unwrap();
@@ -221,12 +222,12 @@ mod tests {
     async fn a_page_without_a_file_says_what_to_do() {
         let gone = ApiError::new(ProblemKind::LinkExpired, "gone");
         let expired = main_of(|pages| pages.expired("token", &gone)).await;
-        let form = "<form method=\"post\" action=\"/d/token/again\"><button class=\"button\" type=\"submit\">Make it again</button>\
+        let form = "<form method=\"post\" action=\"../d/token/again\"><button class=\"button\" type=\"submit\">Make it again</button>\
                     </form><p class=\"quiet\">";
         assert!(expired.starts_with("<h1>This file is no longer kept</h1><p>") && expired.contains(form), "{expired}");
         let sign_in = main_of(|pages| pages.sign_in("token")).await;
         assert!(
-            sign_in.ends_with("</p><a class=\"button\" href=\"/login?next=%2Fd%2Ftoken\">Sign in</a>"),
+            sign_in.ends_with("</p><a class=\"button\" href=\"../login?next=%2Fd%2Ftoken\">Sign in</a>"),
             "{sign_in}"
         );
         let refused = main_of(|pages| pages.refuse(&gone)).await;

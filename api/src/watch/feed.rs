@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::frame::{Frame, answer_stream, event_frame, progress_frame};
 use super::{HubMessage, Signal, Subscription, Topic};
-use crate::auth::Identity;
+use crate::auth::{AccessEnd, Identity};
 use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
 
@@ -74,6 +74,8 @@ fn seal(gateway: &Gateway, purpose: &str, cursor: FeedCursor) -> String {
 pub struct Feed {
     gateway: web::Data<Gateway>,
     caller: Caller,
+    /// Whether the last word was said.
+    over: bool,
     purpose: String,
     subscription: Subscription,
     cursor: FeedCursor,
@@ -93,10 +95,10 @@ impl Feed {
     ///
     /// # Errors
     /// `invalid-event-id`, `too-many-requests`, and the store's.
-    pub async fn open(gateway: web::Data<Gateway>, caller: &Caller, given: Option<&str>) -> Result<Self, ApiError> {
-        let caller = caller.clone();
+    pub async fn open(gateway: web::Data<Gateway>, identity: &Identity, given: Option<&str>) -> Result<Self, ApiError> {
+        let caller = Caller::clone(identity);
         let purpose = format!("feed\n{}\n{}", caller.tenant, caller.principal);
-        let subscription = Subscription::open(&gateway, &caller, Topic::Caller(caller.clone()))?;
+        let subscription = Subscription::open(&gateway, identity, Topic::Caller(caller.clone()))?;
         let mut out = Vec::new();
         let cursor = match given {
             Some(given) => read_cursor(gateway.link_secret.expose(), &purpose, given).ok_or_else(not_ours)?,
@@ -107,16 +109,22 @@ impl Feed {
             }
         };
         let (rang, sent) = (Vec::new(), VecDeque::new());
-        Ok(Self { gateway, caller, purpose, subscription, cursor, poll: true, rang, tries: 0, sent, out })
+        Ok(Self { gateway, caller, over: false, purpose, subscription, cursor, poll: true, rang, tries: 0, sent, out })
     }
 
-    /// Returns what happens, as it happens, until the gateway stops.
+    /// Returns what happens, as it happens, until the gateway stops or whoever watches may not any more.
     pub fn frames(self) -> impl Stream<Item = Vec<Frame>> + 'static {
         stream::unfold(self, |mut feed| async move { feed.next().await.map(|frames| (frames, feed)) })
     }
 
     async fn next(&mut self) -> Option<Vec<Frame>> {
+        if self.over {
+            return None;
+        }
         loop {
+            if let Some(end) = self.subscription.access_end() {
+                return Some(self.close(end));
+            }
             if self.poll {
                 self.read().await;
             }
@@ -135,9 +143,16 @@ impl Feed {
                 }
                 Signal::Poll => self.poll = true,
                 Signal::Ping => return Some(vec![Frame::Ping]),
+                Signal::AccessEnded(end) => return Some(self.close(end)),
                 Signal::Stop => return None,
             }
         }
+    }
+
+    /// Ends the feed: what was read and not sent stays here.
+    fn close(&mut self, end: AccessEnd) -> Vec<Frame> {
+        self.over = true;
+        vec![Frame::Closed(end)]
     }
 
     async fn read(&mut self) {

@@ -13,6 +13,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::auth::AccessEnd;
 use crate::forecast::JobOutlook;
 use crate::forecast::view::{EtaView, QueuePositionView};
 use crate::jobs::view::ProgressView;
@@ -34,6 +35,8 @@ pub enum Frame {
         /// A CloudEvent in one line: JSON escapes line breaks.
         data: String,
     },
+    /// The last one: whoever watches may not any more.
+    Closed(AccessEnd),
     /// Keeps the connection open and finds out whether the client is still there.
     Ping,
 }
@@ -44,13 +47,14 @@ impl Frame {
             Self::Position(id) => format!("id: {id}\n\n"),
             Self::Event { id: Some(id), name, data } => format!("id: {id}\nevent: {name}\ndata: {data}\n\n"),
             Self::Event { id: None, name, data } => format!("event: {name}\ndata: {data}\n\n"),
+            Self::Closed(end) => format!("event: closed\ndata: {}\n\n", closing(*end)),
             Self::Ping => ": ping\n\n".to_owned(),
         };
         out.extend_from_slice(text.as_bytes());
     }
 
-    /// Writes the message of a WebSocket: what an event stream says in the fields `id`, `event` and `data`. `None` for a ping,
-    /// which has a frame of its own there. Ids are digits, UUIDs or base64url, which JSON does not escape.
+    /// Writes the message of a WebSocket: what an event stream says in the fields `id`, `event` and `data`. `None` for a ping
+    /// and for the end, which have frames of their own there. Ids are digits, UUIDs or base64url, which JSON does not escape.
     #[must_use]
     pub fn to_message(&self) -> Option<String> {
         match self {
@@ -59,7 +63,7 @@ impl Frame {
                 Some(format!(r#"{{"id":"{id}","event":"{name}","data":{data}}}"#))
             }
             Self::Event { id: None, name, data } => Some(format!(r#"{{"id":null,"event":"{name}","data":{data}}}"#)),
-            Self::Ping => None,
+            Self::Closed(_) | Self::Ping => None,
         }
     }
 }
@@ -70,7 +74,8 @@ struct CloudEvent<'a, D> {
     id: &'a str,
     source: &'a str,
     r#type: String,
-    subject: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
     time: String,
     datacontenttype: &'static str,
     data: D,
@@ -139,13 +144,23 @@ pub fn progress_frame(job_id: Uuid, attempt: i32, progress: Progress, outlook: J
     Frame::Event { id: None, name: "progress", data }
 }
 
+/// Says why a stream ends, as a CloudEvent with a problem in it.
+fn closing(end: AccessEnd) -> String {
+    let (id, name) = (Uuid::now_v7().to_string(), "dev.waitless.stream.closed".to_owned());
+    write_event(&id, name, None, Utc::now(), StoredProblem::from(end.problem()))
+}
+
 fn cloud_event<D: Serialize>(name: &str, id: &str, job_id: Uuid, at: DateTime<Utc>, data: D) -> String {
+    write_event(id, format!("dev.waitless.job.{name}"), Some(job_id.to_string()), at, data)
+}
+
+fn write_event<D: Serialize>(id: &str, r#type: String, subject: Option<String>, at: DateTime<Utc>, data: D) -> String {
     let event = CloudEvent {
         specversion: "1.0",
         id,
         source: "/v1/jobs",
-        r#type: format!("dev.waitless.job.{name}"),
-        subject: job_id.to_string(),
+        r#type,
+        subject,
         time: at.to_rfc3339_opts(SecondsFormat::Micros, true),
         datacontenttype: "application/json",
         data,

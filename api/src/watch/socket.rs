@@ -9,13 +9,14 @@ use actix_web::{HttpRequest, rt, web};
 use actix_ws::{CloseCode, CloseReason, Closed, Message, MessageStream, ProtocolError, Session};
 use futures_util::stream::{LocalBoxStream, SelectAll, StreamExt as _};
 use model::problem::{ProblemKind, StoredProblem};
+use store::Scope;
 use tokio::time::{Instant, sleep_until, timeout};
 use uuid::Uuid;
 
 use super::feed::Feed;
 use super::frame::Frame;
 use super::ticket::PROTOCOL;
-use crate::auth::Identity;
+use crate::auth::{AccessEnd, Grant, Identity, Lifeline};
 use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
 use crate::jobs::watch::JobWatch;
@@ -66,7 +67,8 @@ pub async fn open(
             frames.push(watch.frames().map(move |frames| of_job(id, frames)).boxed_local());
         }
     }
-    let connection = SocketConnection { ping_every: gateway.http.ping_every, gateway, identity, session };
+    let lifeline = gateway.lifelines.hold(Grant::of(&identity, Scope::Read));
+    let connection = SocketConnection { ping_every: gateway.http.ping_every, gateway, lifeline, session };
     rt::spawn(connection.run(frames, incoming.max_frame_size(MAX_FRAME)));
     Ok(answer)
 }
@@ -137,8 +139,8 @@ enum CloseCause {
     TooLarge,
     /// The client does not keep to the protocol.
     Broken,
-    /// The key was revoked or has expired.
-    KeyEnded,
+    /// Whoever opened it may not any more.
+    AccessEnded(AccessEnd),
     /// Two pings were not answered, or no message was taken for as long.
     Silent,
 }
@@ -152,7 +154,7 @@ impl CloseCause {
             Self::Spoke => (CloseCode::Policy, "nothing is expected from the client"),
             Self::TooLarge => (CloseCode::Size, "the frame is too large"),
             Self::Broken => (CloseCode::Protocol, "this is not RFC 6455"),
-            Self::KeyEnded => (CloseCode::Other(4401), "the API key was revoked or has expired"),
+            Self::AccessEnded(end) => (CloseCode::Other(4401), say(end)),
             Self::Silent => (CloseCode::Other(4408), "no sign of life: connect again"),
         }
     }
@@ -165,7 +167,7 @@ impl CloseCause {
             Self::Spoke => "spoke",
             Self::TooLarge => "too-large",
             Self::Broken => "broken",
-            Self::KeyEnded => "key-ended",
+            Self::AccessEnded(end) => end.label(),
             Self::Silent => "silent",
         }
     }
@@ -174,7 +176,8 @@ impl CloseCause {
 /// One connection.
 struct SocketConnection {
     gateway: web::Data<Gateway>,
-    identity: Identity,
+    /// Of its own, besides those of its watches: what they read before must not go out after the end.
+    lifeline: Lifeline,
     session: Session,
     ping_every: Duration,
 }
@@ -196,6 +199,7 @@ impl SocketConnection {
         loop {
             tokio::select! {
                 biased;
+                end = self.lifeline.ended() => return CloseCause::AccessEnded(end),
                 message = incoming.recv() => {
                     heard = Instant::now();
                     if let Some(cause) = self.receive(message).await {
@@ -207,9 +211,6 @@ impl SocketConnection {
                     if heard.elapsed() > self.max_silence() {
                         return CloseCause::Silent;
                     }
-                    if !self.key_is_valid().await {
-                        return CloseCause::KeyEnded;
-                    }
                     if let Some(cause) = self.send_in_time(|mut session| async move { session.ping(b"").await }).await {
                         return cause;
                     }
@@ -218,7 +219,11 @@ impl SocketConnection {
                     let Some(some) = some else {
                         return if self.gateway.draining.is_cancelled() { CloseCause::Stop } else { CloseCause::Over };
                     };
-                    for message in some.iter().filter_map(Frame::to_message) {
+                    for frame in &some {
+                        if let Frame::Closed(end) = frame {
+                            return CloseCause::AccessEnded(*end);
+                        }
+                        let Some(message) = frame.to_message() else { continue };
                         if let Some(cause) = self.send_in_time(|mut session| async move { session.text(message).await }).await {
                             return cause;
                         }
@@ -246,22 +251,30 @@ impl SocketConnection {
     where
         Sending: Future<Output = Result<(), Closed>>,
     {
-        match timeout(self.max_silence(), send(self.session.clone())).await {
-            Ok(Ok(())) => None,
-            Ok(Err(Closed)) => Some(CloseCause::Left),
-            Err(_) => Some(CloseCause::Silent),
+        tokio::select! {
+            biased;
+            end = self.lifeline.ended() => Some(CloseCause::AccessEnded(end)),
+            sent = timeout(self.max_silence(), send(self.session.clone())) => match sent {
+                Ok(Ok(())) => None,
+                Ok(Err(Closed)) => Some(CloseCause::Left),
+                Err(_) => Some(CloseCause::Silent),
+            },
         }
     }
 
     fn max_silence(&self) -> Duration {
         MIN_SILENCE.max(self.ping_every * 2)
     }
+}
 
-    /// A key is looked at anew with each ping: a connection must not outlive it. That nobody can say is no reason to end it.
-    async fn key_is_valid(&self) -> bool {
-        match self.gateway.authenticator.identify(self.identity.key_hash()).await {
-            Ok(_) => true,
-            Err(error) => error.kind() == ProblemKind::Unavailable,
-        }
+/// Says why access has ended in as few words as a close frame has room for.
+const fn say(end: AccessEnd) -> &'static str {
+    match end {
+        AccessEnd::KeyRevoked => "the API key was revoked",
+        AccessEnd::KeyExpired => "the API key has expired",
+        AccessEnd::KeyChanged => "what the API key may do has changed",
+        AccessEnd::SignedOut => "the browser was signed out",
+        AccessEnd::SessionOver => "the session is over",
+        AccessEnd::LinkRevoked => "the link was revoked",
     }
 }

@@ -3,13 +3,14 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use model::job::Caller;
+use store::Scope;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::hub_message::HubMessage;
 use super::registration::Registration;
 use super::subscribers::Topic;
+use crate::auth::{AccessEnd, Grant, Identity, Lifeline};
 use crate::error::ApiError;
 use crate::gateway::Gateway;
 
@@ -24,12 +25,15 @@ pub enum Signal {
     Ping,
     /// The gateway stops; the client comes back elsewhere.
     Stop,
+    /// Whoever watches may not any more.
+    AccessEnded(AccessEnd),
 }
 
 /// One watcher's subscription to a topic.
 #[derive(Debug)]
 pub struct Subscription {
     registration: Registration,
+    lifeline: Lifeline,
     draining: CancellationToken,
     ping_every: Duration,
     ping_at: Instant,
@@ -41,16 +45,23 @@ impl Subscription {
     ///
     /// # Errors
     /// `too-many-requests`.
-    pub fn open(gateway: &Gateway, caller: &Caller, topic: Topic) -> Result<Self, ApiError> {
-        let registration = gateway.hub.register(caller, topic)?;
+    pub fn open(gateway: &Gateway, identity: &Identity, topic: Topic) -> Result<Self, ApiError> {
+        let registration = gateway.hub.register(identity, topic)?;
         let now = Instant::now();
         Ok(Self {
             poll_at: now + registration.hub().poll_interval(),
             registration,
+            lifeline: gateway.lifelines.hold(Grant::of(identity, Scope::Read)),
             draining: gateway.draining.clone(),
             ping_every: gateway.http.ping_every,
             ping_at: now + gateway.http.ping_every,
         })
+    }
+
+    /// Says why whoever watches may not any more, where that is so: nothing that is read from now on is for them.
+    #[must_use]
+    pub fn access_end(&self) -> Option<AccessEnd> {
+        self.lifeline.end()
     }
 
     /// Asks for a poll of the store after `wait`.
@@ -65,12 +76,16 @@ impl Subscription {
 
     /// Waits for the next thing to happen.
     pub async fn next(&mut self) -> Signal {
+        if let Some(end) = self.lifeline.end() {
+            return Signal::AccessEnded(end);
+        }
         if self.registration.missed.swap(false, Ordering::AcqRel) {
             return Signal::Poll;
         }
         loop {
             tokio::select! {
                 biased;
+                end = self.lifeline.ended() => return Signal::AccessEnded(end),
                 () = self.draining.cancelled() => return Signal::Stop,
                 message = self.registration.messages.recv() => return message.map_or(Signal::Stop, Signal::Message),
                 changed = self.registration.losses.changed() => {

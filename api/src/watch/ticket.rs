@@ -6,11 +6,11 @@
 use actix_web::http::header::SEC_WEBSOCKET_PROTOCOL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
-use model::access::{Session, open_ticket, seal_ticket};
+use model::access::{Ticket, open_ticket, seal_ticket};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::auth::Identity;
+use crate::auth::{Credential, Identity};
 use crate::error::ApiResult;
 use crate::gateway::Gateway;
 
@@ -36,27 +36,29 @@ pub struct TicketView {
     expires_at: DateTime<Utc>,
 }
 
-/// Makes a ticket that opens one or more WebSockets within half a minute, as whoever asks. The key's end is the ticket's and the
-/// connection's too.
+/// Makes a ticket that opens one or more WebSockets within half a minute, as whoever asks. The end of the key, or of
+/// the session, is the ticket's and the connection's too.
 #[utoipa::path(post, path = "/v1/ws/ticket", tag = "events",
     responses((status = 200, description = "A ticket", body = TicketView))
 )]
 pub async fn make(gateway: web::Data<Gateway>, identity: Identity) -> ApiResult {
     let until = Utc::now().timestamp() + TTL_SECONDS;
-    let ticket = seal_ticket(gateway.link_secret.expose(), Session { key_hash: identity.key_hash(), until });
+    let Credential { key_hash, session } = identity.credential();
+    let ticket = seal_ticket(gateway.link_secret.expose(), Ticket { key_hash, session, until });
     let protocols = [PROTOCOL.to_owned(), format!("{PREFIX}{ticket}")];
     let expires_at = DateTime::from_timestamp(until, 0).unwrap_or_else(Utc::now);
     Ok(HttpResponse::Ok().json(TicketView { protocols, expires_at }))
 }
 
-/// Returns the hash of the key whose ticket a handshake offers.
+/// Returns what the ticket that a handshake offers was asked for with.
 #[must_use]
-pub fn ticket_of(request: &HttpRequest, secret: &str) -> Option<[u8; 32]> {
+pub fn ticket_of(request: &HttpRequest, secret: &str) -> Option<Credential> {
     if request.match_pattern().as_deref() != Some(ROUTE) {
         return None;
     }
     let offered = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL).filter_map(|value| value.to_str().ok());
     let mut tickets = offered.flat_map(|line| line.split(',')).filter_map(|name| name.trim().strip_prefix(PREFIX));
     let ticket = open_ticket(secret, tickets.next()?)?;
-    (ticket.until > Utc::now().timestamp()).then_some(ticket.key_hash)
+    let credential = Credential { key_hash: ticket.key_hash, session: ticket.session };
+    (ticket.until > Utc::now().timestamp()).then_some(credential)
 }

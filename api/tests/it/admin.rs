@@ -9,8 +9,11 @@ use crate::api::{Api, Stack, body, caller, id_of, on_both_stacks, problem};
 on_both_stacks!(
     an_operator_sees_and_replays_the_dead_letters_of_the_whole_tenant,
     many_dead_letters_are_replayed_at_once,
+    no_report_is_run_again_in_the_name_of_somebody_who_may_not_any_more,
     a_replay_of_many_says_what_is_wrong_with_its_body,
     queues_workers_and_deliveries_are_listed,
+    failed_deliveries_are_sent_again_one_or_all_since_a_time,
+    a_wish_to_send_again_that_makes_no_sense_is_explained,
 );
 
 async fn an_operator_sees_and_replays_the_dead_letters_of_the_whole_tenant(stack: Stack) {
@@ -45,7 +48,10 @@ async fn many_dead_letters_are_replayed_at_once(stack: Stack) {
     let asked = json!({"jobs": [one, two, fine, nobodys]});
     let answer = api.post("/v1/admin/dead-letters/replay").json(&asked).send().await.unwrap();
     let outcome = body(answer).await;
-    assert_eq!(outcome, json!({"replayed": [one, two], "wrong_state": [fine], "not_found": [nobodys]}));
+    assert_eq!(
+        outcome,
+        json!({"replayed": [one, two], "wrong_state": [fine], "not_found": [nobodys], "not_allowed": []})
+    );
     api.stop().await;
 }
 
@@ -90,5 +96,75 @@ async fn queues_workers_and_deliveries_are_listed(stack: Stack) {
         let answer = api.get(&format!("/v1/admin/deliveries?{query}")).send().await.unwrap();
         assert_eq!(problem(answer).await.1, "invalid-query", "{query}");
     }
+    api.stop().await;
+}
+
+async fn failed_deliveries_are_sent_again_one_or_all_since_a_time(stack: Stack) {
+    let api = Api::start(stack).await;
+    let before = api.backends.store.now().await.unwrap();
+    let asked = json!({"report": "numbers", "notify": [{"channel": "email", "to": "ana@example.com"}]});
+    let mut failed = Vec::new();
+    for _ in 0..3 {
+        let id = id_of(&body(api.submit(&asked).await).await);
+        api.finish(id, b"x").await;
+        let delivery = api.backends.store.deliveries_of_job(id).await.unwrap().remove(0).id;
+        let lease = std::time::Duration::from_secs(60);
+        let claimed = api.backends.store.claim_deliveries(vec![delivery], lease).await.unwrap();
+        assert!(claimed[0].is_some());
+        let ending = store::DeliveryEnding::Failed("550 over quota".to_owned());
+        assert_eq!(api.backends.store.settle_deliveries(vec![(delivery, 1, ending)]).await.unwrap(), [true]);
+        failed.push(delivery);
+    }
+    let unknown = Uuid::now_v7();
+    let send = async |asked: serde_json::Value| {
+        body(api.post("/v1/admin/deliveries/send-again").json(&asked).send().await.unwrap()).await
+    };
+    let named = send(json!({"deliveries": [failed[0], unknown]})).await;
+    assert_eq!(named, json!({"sent_again": 1, "not_failed": [unknown]}));
+    let future = before + chrono::TimeDelta::hours(1);
+    assert_eq!(send(json!({"failed_since": future})).await, json!({"sent_again": 0, "not_failed": []}));
+    assert_eq!(send(json!({"failed_since": before})).await, json!({"sent_again": 2, "not_failed": []}));
+    let left = body(api.get("/v1/admin/deliveries?state=failed").send().await.unwrap()).await;
+    assert_eq!(left, json!({"deliveries": []}));
+    api.stop().await;
+}
+
+async fn a_wish_to_send_again_that_makes_no_sense_is_explained(stack: Stack) {
+    let api = Api::start(stack).await;
+    for (asked, pointer) in [
+        (json!({}), ""),
+        (json!({"deliveries": [Uuid::nil()], "failed_since": "2026-01-31T12:00:00Z"}), ""),
+        (json!({"deliveries": []}), "/deliveries"),
+        (json!({"deliveries": ["x"]}), "/deliveries/0"),
+        (json!({"failed_since": "yesterday"}), "/failed_since"),
+        (json!({"failed_since": "2026-01-31T12:00:00Z", "rate": 1}), "/rate"),
+    ] {
+        let answer = api.post("/v1/admin/deliveries/send-again").json(&asked).send().await.unwrap();
+        let (status, kind, said) = problem(answer).await;
+        assert_eq!(
+            (status, kind.as_str(), said["errors"][0]["pointer"].as_str()),
+            (422, "validation-failed", Some(pointer))
+        );
+    }
+    api.stop().await;
+}
+
+async fn no_report_is_run_again_in_the_name_of_somebody_who_may_not_any_more(stack: Stack) {
+    let api = Api::start(stack).await;
+    let (ben, id) = api.make_key_for(&caller("acme", "ben"), &[Scope::Write], None).await;
+    let bens = api.submit_as(&ben).await;
+    api.fail(bens).await;
+    assert!(api.backends.store.revoke_api_key(id).await.unwrap());
+    let one = api.post(&format!("/v1/admin/dead-letters/{bens}/replay")).send().await.unwrap();
+    let (status, kind, said) = problem(one).await;
+    assert_eq!((status, kind.as_str()), (403, "forbidden"));
+    assert!(said["detail"].as_str().unwrap().contains("may not run reports any more"), "{said}");
+    let many = api.post("/v1/admin/dead-letters/replay").json(&json!({"jobs": [bens]})).send().await.unwrap();
+    assert_eq!(body(many).await["not_allowed"], json!([bens]));
+    assert_eq!(api.job(bens).await.state, model::job::JobState::Failed);
+    let new = api.make_key(&caller("acme", "ben"), &[Scope::Write]).await;
+    assert!(!new.is_empty());
+    let one = api.post(&format!("/v1/admin/dead-letters/{bens}/replay")).send().await.unwrap();
+    assert_eq!(one.status(), 202, "with a new key of theirs it is run again");
     api.stop().await;
 }

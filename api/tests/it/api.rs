@@ -51,6 +51,8 @@ pub(crate) use on_both_stacks;
 /// A running gateway.
 pub(crate) struct Api {
     pub(crate) url: String,
+    /// Where its metrics are, if it was told to show them.
+    pub(crate) metrics_url: String,
     /// Opens everything for Ana of the tenant acme.
     pub(crate) key: String,
     pub(crate) config: Config,
@@ -122,6 +124,7 @@ impl Api {
         let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         let mut api = Self {
             url: String::new(),
+            metrics_url: String::new(),
             key: String::new(),
             config,
             backends,
@@ -140,6 +143,8 @@ impl Api {
     async fn start_gateway(&mut self) {
         let application = ::api::Application::build(&self.config, self.backends.clone()).await.unwrap();
         self.url = format!("http://127.0.0.1:{}", application.port());
+        self.metrics_url =
+            application.metrics_port().map(|port| format!("http://127.0.0.1:{port}")).unwrap_or_default();
         let stop = CancellationToken::new();
         self.gateway = Some((stop.clone(), tokio::spawn(application.run_until_stopped(stop))));
     }
@@ -253,7 +258,7 @@ impl Api {
     pub(crate) async fn store_file(&self, job: &Job, format: Format, file: &'static [u8]) -> NewArtifact {
         let (id, link_id) = (Uuid::now_v7(), Uuid::new_v4());
         let object_key = artifact::object_key(job.id, job.attempt, id, format);
-        let mut upload = self.backends.storage.create(&object_key, format.media_type()).await.unwrap();
+        let mut upload = self.backends.storage.create(&object_key, format.media_type(), "report").await.unwrap();
         upload.write(Bytes::from_static(file)).await.unwrap();
         let stored = upload.finish().await.unwrap();
         let token = link_token(self.config.service.link_secret.expose(), link_id);

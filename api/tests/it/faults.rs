@@ -129,7 +129,7 @@ async fn no_secret_token_or_sensitive_parameter_reaches_logs_problems_or_metrics
     }
     let stranger = "wl_canary-unknown-key-canary-unknown-key-canar";
     said.push(client.get(format!("{url}/v1/jobs")).bearer_auth(stranger).send().await.unwrap().text().await.unwrap());
-    let metrics = client.get(format!("{url}/metrics")).send().await.unwrap().text().await.unwrap();
+    let metrics = client.get(process.metrics_url()).send().await.unwrap().text().await.unwrap();
     assert!(metrics.contains("waitless_submits_total"), "{metrics}");
     said.extend([metrics, process.log()]);
     assert!(process.log().contains("answered"), "the log holds nothing: {}", process.log());
@@ -173,4 +173,36 @@ async fn a_client_that_breaks_off_its_body_harms_nobody() {
     let jobs = body(api.get("/v1/jobs").send().await.unwrap()).await;
     assert_eq!((jobs["jobs"].as_array().unwrap().len(), id_of(&jobs["jobs"][0])), (1, id));
     api.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_whose_database_takes_no_writes_is_not_ready() {
+    let api = Api::start(Stack::Real).await;
+    let ready = async || {
+        let answer = api.plain(Method::GET, "/readyz").send().await.unwrap();
+        (answer.status().as_u16(), body(answer).await)
+    };
+    assert_eq!(ready().await.0, 200);
+    let administer = async |statements: String| {
+        testing::postgres::sql(api.config.database.url.expose(), &statements).await.unwrap();
+    };
+    let name = api.config.database.url.expose().parse::<url::Url>().unwrap().path().trim_matches('/').to_owned();
+    let end_sessions = "select pg_terminate_backend(pid) from pg_stat_activity \
+                        where datname = current_database() and pid <> pg_backend_pid()";
+    administer(format!("alter database \"{name}\" set default_transaction_read_only = on; {end_sessions}")).await;
+    testing::eventually(Duration::from_secs(20), "it says that it is not ready", async || {
+        ready().await
+            == (
+                503,
+                json!({"ready": false, "store": "unavailable", "broker": "ok", "storage": "ok", "stopping": false}),
+            )
+    })
+    .await;
+    assert_eq!(api.submit(&json!({"report": "numbers"})).await.status(), 503);
+    assert_eq!(api.get("/v1/jobs").send().await.unwrap().status(), 200, "what is there can still be read");
+    administer(format!(
+        "set transaction_read_only = off; alter database \"{name}\" reset default_transaction_read_only; {end_sessions}"
+    ))
+    .await;
+    testing::eventually(Duration::from_secs(20), "it is ready again", async || ready().await.0 == 200).await;
 }

@@ -11,6 +11,9 @@ on_both_stacks!(
     an_allowed_origin_may_call_and_another_may_not,
     a_request_id_is_kept_when_it_is_harmless,
     operations_answer_without_a_key,
+    nobody_outside_says_where_links_lead,
+    a_proxy_that_is_trusted_says_where_links_lead,
+    a_parameter_that_nobody_looks_at_is_refused_by_every_route,
 );
 
 async fn unknown_addresses_and_methods_are_answered_with_problems(stack: Stack) {
@@ -112,13 +115,14 @@ async fn a_request_id_is_kept_when_it_is_harmless(stack: Stack) {
 }
 
 async fn operations_answer_without_a_key(stack: Stack) {
-    let api = Api::start(stack).await;
+    let api = Api::start_with(stack, |config| config.telemetry.listen = Some("127.0.0.1:0".parse().unwrap())).await;
     api.submit_job().await;
     let alive = api.plain(Method::GET, "/livez").send().await.unwrap();
     assert_eq!(alive.text().await.unwrap(), "alive\n");
     let ready = body(api.plain(Method::GET, "/readyz").send().await.unwrap()).await;
-    assert_eq!(ready, json!({"ready": true, "store": "ok", "broker": "ok", "stopping": false}));
-    let metrics = api.plain(Method::GET, "/metrics").send().await.unwrap().text().await.unwrap();
+    assert_eq!(ready, json!({"ready": true, "store": "ok", "broker": "ok", "storage": "ok", "stopping": false}));
+    assert_eq!(api.plain(Method::GET, "/metrics").send().await.unwrap().status(), 404, "they name tenants and reports");
+    let metrics = reqwest::get(format!("{}/metrics", api.metrics_url)).await.unwrap().text().await.unwrap();
     for line in [
         "waitless_http_requests_total{route=\"/v1/jobs\",method=\"POST\",status=\"202\"}",
         "waitless_http_request_seconds_bucket{route=\"/v1/jobs\"",
@@ -128,5 +132,70 @@ async fn operations_answer_without_a_key(stack: Stack) {
     }
     let document = body(api.plain(Method::GET, "/openapi.json").send().await.unwrap()).await;
     assert!(document["paths"]["/v1/jobs"]["post"].is_object());
+    api.stop().await;
+}
+
+async fn nobody_outside_says_where_links_lead(stack: Stack) {
+    let api = Api::start(stack).await;
+    for (name, value) in [
+        ("x-forwarded-proto", "javascript"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "evil.example"),
+        ("forwarded", "host=evil.example;proto=https"),
+        ("host", "evil.example"),
+        ("host", "203.0.113.5"),
+        ("host", "evil.example:80"),
+    ] {
+        let answer = api.post("/v1/jobs").header(name, value).json(&json!({"report": "numbers"})).send().await.unwrap();
+        assert_eq!(answer.status(), 202, "{name}: {value}");
+        let location = header(&answer, "location").unwrap();
+        assert!(location.starts_with(&format!("{}/v1/jobs/", api.url)), "{name}: {value} leads to {location}");
+        let said = body(answer).await.to_string();
+        assert!(!said.contains("evil") && !said.contains("javascript") && !said.contains("203.0"), "{said}");
+        let list = api.get("/v1/jobs?limit=1").header(name, value).send().await.unwrap();
+        assert!(header(&list, "link").is_none_or(|link| link.starts_with(&format!("<{}/", api.url))));
+    }
+    api.stop().await;
+}
+
+async fn a_proxy_that_is_trusted_says_where_links_lead(stack: Stack) {
+    let api = Api::start_with(stack, |config| config.http.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()]).await;
+    for (fields, expected) in [
+        (&[("host", "reports.example")][..], "http://reports.example"),
+        (&[("x-forwarded-host", "reports.example"), ("x-forwarded-proto", "https")], "https://reports.example"),
+        (&[("x-forwarded-host", "reports.example"), ("x-forwarded-proto", "javascript")], "http://reports.example"),
+        (&[("x-forwarded-host", "reports.example/a?b#"), ("x-forwarded-proto", "https")], "https://127.0.0.1"),
+    ] {
+        let request = api.post("/v1/jobs").json(&json!({"report": "numbers"}));
+        let request = fields.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let location = header(&request.send().await.unwrap(), "location").unwrap();
+        assert!(location.starts_with(expected), "{fields:?} leads to {location}");
+    }
+    let signed_in = api
+        .plain(Method::POST, "/v1/session")
+        .header("x-forwarded-host", "reports.example")
+        .header("x-forwarded-proto", "https")
+        .header("origin", "https://reports.example")
+        .json(&json!({"key": api.key}))
+        .send()
+        .await
+        .unwrap();
+    assert!(header(&signed_in, "set-cookie").unwrap().contains("; Secure"));
+    api.stop().await;
+}
+
+async fn a_parameter_that_nobody_looks_at_is_refused_by_every_route(stack: Stack) {
+    let api = Api::start(stack).await;
+    let id = api.submit_job().await;
+    for row in ::api::routes::table().iter().filter(|row| row.path.starts_with("/v1/")) {
+        let path = row.path.replace("{id}", &id.to_string()).replace("{format}", "csv").replace("{name}", "numbers");
+        let method = Method::from_bytes(row.method.as_str().as_bytes()).unwrap();
+        let request = api.plain(method, &format!("{path}?nonsense=1")).bearer_auth(&api.key);
+        let (status, kind, said) = problem(request.send().await.unwrap()).await;
+        assert_eq!((status, kind.as_str()), (400, "invalid-query"), "{row:?}");
+        assert!(said["detail"].as_str().unwrap().contains("nonsense"), "{said}");
+    }
+    // Links are followed with whatever mail programs hang on them.
+    assert_eq!(problem(api.get("/d/none?utm_source=mail").send().await.unwrap()).await.1, "link-not-found");
     api.stop().await;
 }

@@ -151,13 +151,17 @@ async fn an_expired_link_makes_its_report_again_and_leads_to_the_new_file(stack:
     assert_eq!(page.status(), 410);
     let page = page.text().await.unwrap();
     let path = link.strip_prefix(&api.url).unwrap();
-    assert!(page.contains(&format!("<form method=\"post\" action=\"{path}/again\">")), "{page}");
+    let token = path.strip_prefix("/d/").unwrap();
+    assert!(page.contains(&format!("<form method=\"post\" action=\"../d/{token}/again\">")), "{page}");
     assert_eq!(problem(api.fetch(&link).await).await.1, "link-expired");
     // Looking at it, however often, makes nothing.
     assert_eq!(api.count_jobs().await, 1);
 
     let answer = api.press(&link).await;
-    assert_eq!((answer.status().as_u16(), header(&answer, "location").as_deref()), (303, Some(path)));
+    assert_eq!(
+        (answer.status().as_u16(), header(&answer, "location").as_deref()),
+        (303, Some(&*format!("../{token}")))
+    );
     let again = api.remade(id).await;
     let job = api.job(again).await;
     assert_eq!((job.caller, job.state), (ana(), JobState::Pending));
@@ -168,6 +172,7 @@ async fn an_expired_link_makes_its_report_again_and_leads_to_the_new_file(stack:
     let page = page.text().await.unwrap();
     assert!(page.contains("being made again") && page.contains("http-equiv=\"refresh\""), "{page}");
     let script = page.split("src=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let script = script.replacen("../", "/", 1);
     assert!(api.fetch(&script).await.text().await.unwrap().contains("/status"));
 
     api.finish(again, NEW_FILE).await;

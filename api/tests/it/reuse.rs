@@ -13,6 +13,7 @@ use crate::api::{Api, Stack, body, caller, header, id_of, on_both_stacks, proble
 on_both_stacks!(
     a_submit_that_waits_is_answered_with_the_finished_job,
     a_submit_that_waited_long_enough_is_accepted,
+    a_wait_that_runs_out_shows_the_job_as_it_is_then,
     a_failure_in_time_is_an_answer,
     a_client_that_goes_away_while_it_waits_loses_nothing,
     a_gateway_that_stops_answers_who_waits,
@@ -81,6 +82,21 @@ async fn a_submit_that_waited_long_enough_is_accepted(stack: Stack) {
     assert_eq!(api.job(id_of(&job)).await.state, JobState::Pending);
     let answer = submit(&api, &api.key, &json!({"report": "numbers"}), Some("respond-async")).await;
     assert_eq!(header(&answer, "preference-applied").as_deref(), Some("respond-async"));
+    api.stop().await;
+}
+
+async fn a_wait_that_runs_out_shows_the_job_as_it_is_then(stack: Stack) {
+    let api = Api::start_with(stack, |config| config.http.max_wait = Duration::from_secs(2)).await;
+    let asked = json!({"report": "numbers"});
+    let (answer, ()) = tokio::join!(submit(&api, &api.key, &asked, Some("wait=2")), async {
+        let id = newest(&api).await;
+        api.claim(id).await;
+    });
+    assert_eq!(answer.status(), StatusCode::ACCEPTED);
+    assert!(header(&answer, "retry-after").is_some());
+    let job = body(answer).await;
+    assert_eq!((&job["state"], &job["attempt"]), (&json!("processing"), &json!(1)));
+    assert_eq!(api.read(id_of(&job)).await, job);
     api.stop().await;
 }
 

@@ -14,6 +14,9 @@ on_both_stacks!(
     a_session_may_do_what_its_key_may,
     a_cookie_is_kept_from_scripts_and_other_sites,
     a_malformed_cookie_of_another_service_signs_nobody_out,
+    a_cookie_is_for_the_path_that_the_service_has_on_its_host,
+    a_program_is_told_whose_its_key_is,
+    the_link_that_is_printed_signs_in_once,
 );
 
 async fn sign_in(api: &Api, with: &Value) -> Response {
@@ -156,6 +159,34 @@ async fn a_cookie_is_kept_from_scripts_and_other_sites(stack: Stack) {
     api.stop().await;
 }
 
+async fn a_cookie_is_for_the_path_that_the_service_has_on_its_host(stack: Stack) {
+    let address = |config: &mut configuration::Config| {
+        config.service.public_url = Some("https://r.example/reports".into());
+    };
+    let api = Api::start_with(stack, address).await;
+    let signed = async |host: &str| {
+        let request = api.plain(Method::POST, "/v1/session").header("origin", format!("https://{host}"));
+        let answer = request.header("host", host).json(&json!({"key": api.key})).send().await.unwrap();
+        header(&answer, "set-cookie").unwrap()
+    };
+    assert!(signed("r.example").await.contains("; Path=/reports;"));
+    api.stop().await;
+}
+
+async fn a_program_is_told_whose_its_key_is(stack: Stack) {
+    let api = Api::start(stack).await;
+    let asked =
+        |key: &str| api.plain(Method::GET, "/v1/session").header("authorization", format!("Bearer {key}")).send();
+    let answer = asked(&api.key).await.unwrap();
+    assert_eq!(header(&answer, "set-cookie"), None);
+    let said: Value = answer.json().await.unwrap();
+    let caller = ana();
+    assert_eq!((&said["tenant"], &said["principal"]), (&json!(caller.tenant), &json!(caller.principal)), "{said}");
+    assert_eq!((&said["signed_in"], &said["expires_at"]), (&json!(true), &Value::Null));
+    assert_eq!(asked("wl_wrong").await.unwrap().status(), 401);
+    api.stop().await;
+}
+
 async fn a_malformed_cookie_of_another_service_signs_nobody_out(stack: Stack) {
     let api = Api::start(stack).await;
     let cookie = cookie(&api, &api.key.clone()).await;
@@ -163,5 +194,27 @@ async fn a_malformed_cookie_of_another_service_signs_nobody_out(stack: Stack) {
         let cookies = format!("{neighbours}; {cookie}; last=1");
         assert_eq!(who(&api, &cookies).await["signed_in"], true, "{cookies}");
     }
+    api.stop().await;
+}
+
+async fn the_link_that_is_printed_signs_in_once(stack: Stack) {
+    let api = Api::start(stack).await;
+    let application = ::api::Application::build(&api.config, api.backends.clone()).await.unwrap();
+    let url = format!("http://127.0.0.1:{}", application.port());
+    let once = application.sign_in_link(&api.key).split_once("#once=").unwrap().1.to_owned();
+    let stop = tokio_util::sync::CancellationToken::new();
+    let running = tokio::spawn(application.run_until_stopped(stop.clone()));
+    let open = |url: String, once: String| {
+        let request = api.plain(Method::POST, &format!("{url}/v1/session")).header("origin", &url);
+        request.json(&json!({"once": once})).send()
+    };
+    assert_eq!(problem(open(api.url.clone(), once.clone()).await.unwrap()).await.0, 401, "it is of another process");
+    let first = open(url.clone(), once.clone()).await.unwrap();
+    assert_eq!(first.status(), 200);
+    assert_eq!(body(first).await["principal"], "ana");
+    let (status, _, said) = problem(open(url, once).await.unwrap()).await;
+    assert!(status == 401 && said["detail"].as_str().unwrap().contains("used before"), "{said}");
+    stop.cancel();
+    running.await.unwrap().unwrap();
     api.stop().await;
 }

@@ -4,6 +4,7 @@
  * @import { Job, JobEvent, Report, Session } from '../sdk/shapes.js'
  */
 import { Problem, Waitless, isFinal } from '../sdk/index.js';
+import { BASE, inner } from './base.js';
 import { fill, h, icon } from './dom.js';
 import { downloads } from './job_line.js';
 import { Live } from './live.js';
@@ -45,7 +46,7 @@ const UNFINISHED = /** @type {const} */ (['pending', 'processing', 'retrying']);
 const AGAIN = 2000;
 
 class Console {
-  client = new Waitless();
+  client = new Waitless({ url: BASE });
   reports = /** @type {Map<string, Report>} */ (new Map());
   session = /** @type {Session} */ ({ signed_in: false });
   live = new Live(this.client, { onConnection: showConnection, onRefused: (problem) => this.refused(problem) });
@@ -66,14 +67,14 @@ class Console {
 
   /** The stream may take long to notice that the network is gone; a service on this machine needs none. */
   async #probe() {
-    await fetch('/livez', { cache: 'no-store' }).catch(() => navigator.onLine || showConnection(false));
+    await fetch(`${BASE}/livez`, { cache: 'no-store' }).catch(() => navigator.onLine || showConnection(false));
   }
 
   /** Asks who is signed in, until it is answered. */
   async #ask() {
     for (;;) {
       try {
-        const answer = await fetch('/v1/session', { cache: 'no-store' });
+        const answer = await fetch(`${BASE}/v1/session`, { cache: 'no-store' });
         if (answer.ok) {
           const session = await answer.json();
           if (session.signed_in) await this.signedIn(session);
@@ -120,9 +121,12 @@ class Console {
     }
   }
 
-  /** The session has ended, or the key behind it. @param {Problem} problem */
-  refused(problem) {
+  /** The session has ended, or the key behind it, or somebody else has signed in. @param {Problem} problem */
+  async refused(problem) {
     if (problem.status !== 401) return notify({ title: problem.title, text: problem.detail, tone: 'bad' });
+    const now = await fetch(`${BASE}/v1/session`, { cache: 'no-store' }).then((answer) => answer.json(), () => null);
+    // Everything on this page is somebody else's.
+    if (now?.signed_in && now.principal + now.tenant !== `${this.session.principal}${this.session.tenant}`) return location.reload();
     this.session = { signed_in: false };
     this.#signedIn.abort();
     this.account();
@@ -133,7 +137,8 @@ class Console {
   show() {
     this.#page.abort();
     this.#page = new AbortController();
-    const { pathname, search, hash } = location;
+    const { search, hash } = location;
+    const pathname = inner(location.pathname);
     const found = PAGES.find(([pattern]) => pattern.test(pathname));
     const path = (found?.[0].exec(pathname) ?? []).slice(1).map((part) => decodeURIComponent(part ?? ''));
     const main = /** @type {HTMLElement} */ (document.getElementById('main'));
@@ -159,8 +164,8 @@ class Console {
 
   /** @param {string} path @param {boolean} [replace] */
   go(path, replace = false) {
-    if (replace) history.replaceState(null, '', path);
-    else history.pushState(null, '', path);
+    if (replace) history.replaceState(null, '', BASE + path);
+    else history.pushState(null, '', BASE + path);
     this.show();
     scrollTo(0, 0);
     document.getElementById('main')?.focus({ preventScroll: true });
@@ -172,9 +177,10 @@ class Console {
     const plain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
     if (!link || !plain || link.target || link.hasAttribute('download') || link.origin !== location.origin) return;
     if (link.hash && link.pathname === location.pathname) return;
-    if (!PAGES.some(([pattern]) => pattern.test(link.pathname))) return;
+    const path = inner(link.pathname);
+    if (!link.pathname.startsWith(`${BASE}/`) || !PAGES.some(([pattern]) => pattern.test(path))) return;
     event.preventDefault();
-    this.go(link.pathname + link.search);
+    this.go(path + link.search);
   }
 
   /** @param {KeyboardEvent} event */
@@ -190,7 +196,7 @@ class Console {
   /** Tells of a job that ended while another page is open. @param {Job} job @param {JobEvent | null} event */
   #heard(job, event) {
     showRunning(this.live.unfinished.length);
-    const seen = location.pathname === `/jobs/${job.id}` || document.querySelector(`#main [data-key="${job.id}"]`);
+    const seen = inner(location.pathname) === `/jobs/${job.id}` || document.querySelector(`#main [data-key="${job.id}"]`);
     const end = `${job.id} ${job.attempt}`;
     if (!event || !isFinal(job) || this.#told.has(end)) return;
     this.#told.add(end);
@@ -211,8 +217,8 @@ class Console {
 
   async #signOut() {
     try {
-      await fetch('/v1/session', { method: 'DELETE' });
-      location.assign('/login');
+      await fetch(`${BASE}/v1/session`, { method: 'DELETE' });
+      location.assign(`${BASE}/login`);
     } catch {
       notify({ title: 'You are still signed in', text: 'The service does not answer. Try again when it does.', tone: 'bad' });
     }

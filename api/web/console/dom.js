@@ -1,10 +1,12 @@
+import { BASE } from './base.js';
+
 /**
  * @typedef {Node | string | number | false | null | undefined} Child
  */
 
 /**
  * Makes an element. `name` may carry classes: `p.quiet.small`. Properties that begin with `on` are listeners, `css` sets
- * custom properties, `true` and `false` set and leave out an attribute.
+ * custom properties, `true` and `false` set and leave out an attribute. A `href` that begins with a slash is an address of the gateway.
  *
  * @template {keyof HTMLElementTagNameMap} T
  * @param {T | `${T}.${string}`} name
@@ -21,6 +23,7 @@ export function h(name, properties, ...children) {
     if (key.startsWith('on')) element.addEventListener(key.slice(2), value);
     else if (key === 'css') for (const [variable, set] of Object.entries(value)) element.style.setProperty(variable, set);
     else if (key === 'class') element.classList.add(...value.split(' ').filter(Boolean));
+    else if (key === 'href' && value.startsWith('/')) element.setAttribute(key, BASE + value);
     else element.setAttribute(key, value === true ? '' : String(value));
   }
   fill(element, ...children);

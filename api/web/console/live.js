@@ -1,5 +1,5 @@
 /** @import { EventData, Job, JobEvent } from '../sdk/shapes.js' */
-import { Problem, isFinal } from '../sdk/index.js';
+import { isFinal, isProblem } from '../sdk/index.js';
 
 /** A page that nobody has looked at for this long lets go of its stream, and catches up when it is looked at again. */
 const UNSEEN = 60_000;
@@ -8,7 +8,7 @@ const UNSEEN = 60_000;
 const QUIET = 1500;
 
 /**
- * What every page knows of the caller's jobs, kept up to date by one stream a tab.
+ * What a page knows of the caller's jobs, kept up to date by the one stream that all pages of the console share.
  */
 export class Live {
   #client;
@@ -17,11 +17,10 @@ export class Live {
   #hearers = /** @type {Set<(event: JobEvent) => void>} */ (new Set());
   #resync = /** @type {Set<() => void>} */ (new Set());
   #reading = /** @type {Map<string, {again: boolean, event: JobEvent | null}>} */ (new Map());
-  #position = /** @type {string | null} */ (null);
 
   /**
    * @param {import('../sdk/index.js').Waitless} client
-   * @param {{onConnection: (connected: boolean) => void, onRefused: (problem: Problem) => void}} told
+   * @param {{onConnection: (connected: boolean) => void, onRefused: (problem: import('../sdk/index.js').Problem) => void}} told
    */
   constructor(client, told) {
     this.#client = client;
@@ -78,7 +77,7 @@ export class Live {
       try {
         await this.#follow(look.signal);
       } catch (error) {
-        if (error instanceof Problem) return this.told.onRefused(error);
+        if (isProblem(error)) return this.told.onRefused(error);
         throw error;
       } finally {
         look.end();
@@ -90,17 +89,17 @@ export class Live {
   /** @param {AbortSignal} signal */
   async #follow(signal) {
     let telling = 0;
+    let first = true;
     const feed = this.#client.feed({
       signal,
-      lastEventId: this.#position,
-      onPosition: (id) => (this.#position = id),
       onReset: () => this.#missed(),
       onConnection: (connection) => {
         if (connection === 'open') {
           clearTimeout(telling);
           telling = 0;
           this.told.onConnection(true);
-          if (this.#position === null) this.#missed();
+          if (first) this.#missed();
+          first = false;
         } else {
           telling ||= setTimeout(() => this.told.onConnection(false), QUIET);
         }

@@ -2,15 +2,22 @@
  * @import { Delivery, Job, JobPage, JobRequest, JobState, Link, Preview, Queue, Receipt, Report, Worker } from './shapes.js'
  * @import { FollowOptions, SubmitOptions } from './jobs.js'
  * @import { Caller, ClientOptions } from './request.js'
+ * @import { Listener } from './share.js'
  * @import { StreamOptions } from './stream.js'
  */
-import { Jobs, isFinal, newKey } from './jobs.js';
+import { FINAL, Jobs, isFinal, newKey } from './jobs.js';
+import { listen } from './share.js';
+import { readEvents } from './stream.js';
+import { watchShared, feedShared } from './watch.js';
+
+/** Pages have six connections to a gateway, and share a stream; programs have as many as they like. */
+const isPage = globalThis.document !== undefined;
 
 /** A gateway, for one caller. */
 export class Waitless extends Jobs {
   /** @param {ClientOptions} [options] */
   constructor(options = {}) {
-    super(options);
+    super(options, listen);
     /** For keys with the scope `admin`. */
     this.admin = new Admin(this.caller);
   }
@@ -73,11 +80,40 @@ export class Waitless extends Jobs {
   }
 
   /**
-   * The events of all of the caller's jobs, from now on; without end.
+   * The events of one job, from its submit on, until it has ended.
+   * @param {string} id
+   * @param {StreamOptions} [options]
+   */
+  watch(id, options = {}) {
+    const path = `/v1/jobs/${id}/events`;
+    const open = (/** @type {StreamOptions} */ own) => readEvents((headers, signal) => this.caller.stream(path, headers, signal), own, FINAL);
+    return isPage ? watchShared(this.caller, id, open, options) : open(options);
+  }
+
+  /**
+   * The events of all of the caller's jobs, from now on; without end. In a page, `lastEventId` and `onPosition` need a stream of their own.
    * @param {StreamOptions} [options]
    */
   feed(options = {}) {
-    return this.events('/v1/events', options);
+    const own = !isPage || options.lastEventId !== undefined || options.onPosition !== undefined;
+    return own ? readEvents((headers, signal) => this.caller.stream('/v1/events', headers, signal), options, []) : feedShared(this.caller, options);
+  }
+
+  /**
+   * Tells what happens to a job: in a page by the stream that all share, unless the past is to be told as well.
+   * @override
+   * @param {string} id
+   * @param {Omit<Listener, 'caller'>} listener
+   * @param {boolean} [past]
+   */
+  async hear(id, listener, past) {
+    if (isPage && !past) return super.hear(id, listener);
+    try {
+      for await (const event of this.watch(id, listener)) listener.onEvent(event);
+      listener.onReset();
+    } catch (error) {
+      listener.onEnd(error);
+    }
   }
 
   /**

@@ -1,3 +1,3 @@
 export { Waitless } from './client.js';
 export { isFinal, newKey } from './jobs.js';
-export { Problem, Unreachable } from './problem.js';
+export { Problem, Unreachable, isProblem } from './problem.js';

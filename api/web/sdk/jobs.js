@@ -1,13 +1,16 @@
 /**
  * @import { Job, JobEvent, JobRequest, JobState } from './shapes.js'
  * @import { ClientOptions } from './request.js'
- * @import { StreamOptions } from './stream.js'
+ * @import { Listener } from './share.js'
  */
+import { Unreachable } from './problem.js';
 import { Caller } from './request.js';
-import { readEvents } from './stream.js';
 
 /** States that no job leaves by itself. */
-const FINAL = ['done', 'failed', 'cancelled'];
+export const FINAL = ['done', 'failed', 'cancelled'];
+
+/** Without a stream a job is asked for this often. */
+const UNCONNECTED = 4000;
 
 /**
  * Whether a job has ended.
@@ -37,9 +40,13 @@ export class Jobs {
   /** Sends requests; for what builds on this. */
   caller;
 
-  /** @param {ClientOptions} [options] */
-  constructor(options = {}) {
+  /**
+   * @param {ClientOptions} options
+   * @param {(listener: Listener) => void} listen Tells of all of the caller's jobs, from now on.
+   */
+  constructor(options, listen) {
     this.caller = new Caller(options);
+    this.listen = listen;
   }
 
   /**
@@ -66,19 +73,15 @@ export class Jobs {
   }
 
   /**
-   * The events of one job, from its submit on, until it has ended.
+   * Tells what happens to a job.
    * @param {string} id
-   * @param {StreamOptions} [options]
+   * @param {Omit<Listener, 'caller'>} listener
+   * @param {boolean} [_past] Whether to begin with what happened before; for what builds on this.
+   * @returns {void | Promise<void>} Once there is no more to tell, where that is known.
    */
-  watch(id, options = {}) {
-    return this.events(`/v1/jobs/${id}/events`, options, FINAL);
-  }
-
-  /** @param {string} path @param {StreamOptions} options @param {string[]} [last] */
-  events(path, options, last = []) {
-    const open = (/** @type {Record<string, string>} */ headers, /** @type {AbortSignal} */ signal) =>
-      this.caller.send('GET', path, { headers: { accept: 'text/event-stream', ...headers }, signal });
-    return readEvents(open, options, last);
+  hear(id, listener, _past) {
+    const { onEvent } = listener;
+    this.listen({ ...listener, caller: this.caller, onEvent: (event) => event.data.job_id === id && onEvent(event) });
   }
 
   /**
@@ -88,43 +91,68 @@ export class Jobs {
    * @returns {Promise<Job>} The job once it is final.
    */
   async follow(id, { signal, onJob, onEvent, onConnection } = {}) {
-    /** @type {Job | null} */
-    let job = null;
-    let stale = false;
-    /** @type {Promise<void> | null} */
-    let reading = null;
+    const over = new AbortController();
+    let job = /** @type {Job | null} */ (null);
+    let due = true;
+    let connected = false;
+    let wake = () => {};
+    /** @type {unknown} */
+    let refused;
     // Several events at once, as at the start, are one look at the job.
-    const read = async () => {
-      try {
-        while (stale) {
-          stale = false;
-          job = await this.job(id, { signal });
-          onJob?.(job);
-        }
-      } finally {
-        reading = null;
-      }
-    };
     const look = () => {
-      stale = true;
-      reading ??= read();
-      return reading;
+      due = true;
+      wake();
     };
-    await look();
-    for await (const { name, data, ...rest } of this.watch(id, { signal, onConnection })) {
-      const known = /** @type {Job | null} */ (job);
-      if (name !== 'progress') {
-        onEvent?.({ name, data, ...rest });
-        look().catch(() => {});
-      } else if (known?.attempt === data.attempt && !isFinal(known)) {
-        job = /** @type {Job} */ ({ ...known, ...data });
-        onJob?.(job);
+    const stop = () => {
+      over.abort();
+      look();
+    };
+    signal?.addEventListener('abort', stop);
+    const told = this.hear(id, {
+      signal: over.signal,
+      onEvent: (event) => {
+        const { name, data } = event;
+        if (name !== 'progress') {
+          onEvent?.(event);
+          look();
+        } else if (job && job.attempt === data.attempt && !isFinal(job)) onJob?.((job = /** @type {Job} */ ({ ...job, ...data })));
+      },
+      onConnection: (connection) => {
+        connected = connection === 'open';
+        onConnection?.(connection);
+        look();
+      },
+      onReset: look,
+      onEnd: (error) => {
+        refused = error;
+        look();
+      },
+    }, onEvent !== undefined);
+    try {
+      for (;;) {
+        signal?.throwIfAborted();
+        if (refused) throw refused;
+        due = false;
+        try {
+          onJob?.((job = await this.job(id, { signal })));
+        } catch (error) {
+          // Out of reach for long, and asked for again: it goes on without us.
+          if (!(error instanceof Unreachable)) throw error;
+          due = true;
+        }
+        if (job && isFinal(job)) {
+          if (onEvent) await told;
+          return job;
+        }
+        // Where streams do not come through the job is asked for.
+        const timer = connected ? 0 : setTimeout(look, UNCONNECTED);
+        if (!due) await new Promise((resolve) => (wake = () => resolve(null)));
+        clearTimeout(timer);
       }
+    } finally {
+      signal?.removeEventListener('abort', stop);
+      over.abort();
     }
-    signal?.throwIfAborted();
-    const last = /** @type {Job | null} */ (job);
-    await (reading ?? (last && isFinal(last) ? last : look()));
-    return /** @type {Job} */ (/** @type {unknown} */ (job));
   }
 }
 

@@ -24,6 +24,15 @@ export class Problem extends Error {
   }
 }
 
+/**
+ * Whether the gateway refused something. Asked by name, because a page may have two copies of this module: the widget has its own.
+ * @param {unknown} error
+ * @returns {error is Problem}
+ */
+export function isProblem(error) {
+  return error instanceof Error && error.name === 'Problem';
+}
+
 /** The gateway could not be reached for as long as was asked. */
 export class Unreachable extends Error {
   /** @param {unknown} cause */
@@ -44,4 +53,9 @@ export async function readProblem(answer) {
   // Not a problem: a page that a proxy made. The status says what there is to say.
   const unknown = { type: '/unexpected-answer', title: 'Unexpected answer', detail: `The service answered ${status}.` };
   return new Problem({ ...(typeof said?.type === 'string' ? said : unknown), status }, retryAfter);
+}
+
+/** What a page is told whose session has ended, or belongs to somebody else by now. */
+export function unauthorized() {
+  return new Problem({ type: '/unauthorized', title: 'The session has ended', status: 401, detail: 'Sign in again.' });
 }

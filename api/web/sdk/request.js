@@ -1,4 +1,4 @@
-import { Problem, Unreachable, readProblem } from './problem.js';
+import { Unreachable, isProblem, readProblem, unauthorized } from './problem.js';
 import { backoff, pause } from './wait.js';
 
 /**
@@ -18,6 +18,9 @@ import { backoff, pause } from './wait.js';
  * @property {boolean} [once] Never sent a second time: a lost answer would hide what happened.
  */
 
+/** Whose keys are, as far as it was asked. */
+const owners = /** @type {Map<string, string>} */ (new Map());
+
 /** Sends requests, and sends them again where that is safe and may help. */
 export class Caller {
   #url;
@@ -33,6 +36,36 @@ export class Caller {
     this.#fetch = options.fetch ?? ((/** @type {any} */ input, /** @type {any} */ init) => globalThis.fetch(input, init));
   }
 
+  async #ask() {
+    return typeof this.#key === 'function' ? this.#key() : this.#key;
+  }
+
+  /**
+   * Names whom the gateway takes the caller for, at which gateway: `["…", tenant, principal, scopes]`, and what else only this page
+   * can tell apart. Asked for a cookie each time, since somebody else may sign in by it.
+   */
+  async identity() {
+    const key = await this.#ask();
+    const place = `${this.#url} ${key}`;
+    const known = owners.get(place);
+    if (key && known) return known;
+    const { signed_in: told, tenant, principal, scopes } = await this.json('GET', '/v1/session');
+    if (!told && !key) throw unauthorized();
+    const who = told ? JSON.stringify([this.#url, tenant, principal, scopes]) : place;
+    owners.set(place, who);
+    return who;
+  }
+
+  /**
+   * Opens a stream of events.
+   * @param {string} path
+   * @param {Record<string, string>} headers
+   * @param {AbortSignal} signal
+   */
+  stream(path, headers, signal) {
+    return this.send('GET', path, { headers: { accept: 'text/event-stream', ...headers }, signal });
+  }
+
   /**
    * Sends one request once, and answers whatever came back.
    * @param {string} method
@@ -40,7 +73,7 @@ export class Caller {
    * @param {CallOptions} [options]
    */
   async send(method, path, { signal, headers = {}, body } = {}) {
-    const key = typeof this.#key === 'function' ? await this.#key() : this.#key;
+    const key = await this.#ask();
     /** @type {Record<string, string>} */
     const all = { accept: 'application/json', ...headers };
     if (key) all.authorization = `Bearer ${key}`;
@@ -78,12 +111,12 @@ export class Caller {
         retryAfter = problem.retryAfter;
       } catch (error) {
         if (options.signal?.aborted) throw options.signal.reason;
-        if (error instanceof Problem && !error.passes) throw error;
+        if (isProblem(error) && !error.passes) throw error;
         failure = error;
       }
       const wait = backoff(tries, retryAfter);
       if (options.once || Date.now() + wait > until) {
-        throw failure instanceof Problem ? failure : new Unreachable(failure);
+        throw isProblem(failure) ? failure : new Unreachable(failure);
       }
       await pause(wait, options.signal);
     }

@@ -1,6 +1,6 @@
 /** @import { JobEvent, EventName } from './shapes.js' */
 import { FrameParser } from './parse.js';
-import { Problem, readProblem } from './problem.js';
+import { isProblem, readProblem } from './problem.js';
 import { backoff, onWake, pause } from './wait.js';
 
 /** The gateway writes at least a comment every 15 seconds; a stream silent for longer than this is dead. */
@@ -44,6 +44,8 @@ export async function* readEvents(open, options, finals) {
       for await (const text of connection.read(answer.body)) {
         tries = 0;
         for (const frame of parser.push(text)) {
+          // Why the stream ends: whoever connects again is told the same by a problem.
+          if (frame.event === 'closed') continue;
           if (frame.id !== null) last = frame.id;
           over = finals.includes(frame.event);
           yield toEvent(frame);
@@ -53,7 +55,7 @@ export async function* readEvents(open, options, finals) {
       if (over) return;
     } catch (error) {
       if (signal?.aborted) return;
-      if (error instanceof Problem) {
+      if (isProblem(error)) {
         retryAfter = error.retryAfter;
         if (error.kind === 'invalid-event-id' && last !== null) {
           last = null;

@@ -3,9 +3,11 @@
  *
  * @import { Job, JobRequest } from '../sdk/shapes.js'
  * @import { Key } from '../sdk/request.js'
+ * @import { Listener } from '../sdk/share.js'
  */
 import { Jobs, isFinal, newKey } from '../sdk/jobs.js';
-import { Problem } from '../sdk/problem.js';
+import { isProblem } from '../sdk/problem.js';
+import { backoff, pause } from '../sdk/wait.js';
 
 // Dense, because these spaces would travel.
 const STYLE = `
@@ -43,6 +45,24 @@ const SIZE = new Intl.NumberFormat(undefined, { notation: 'compact', style: 'uni
 
 /** The reader's time zone, for the mail; browsers that cannot tell say `Etc/Unknown`. */
 const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone?.match(/^\w+\/(?!Unk).+/)?.[0];
+
+/**
+ * Listens by the stream that all widgets of all pages of the origin share. The code for that is the console's, and comes once it is
+ * needed; until then, and where a page forbids it, jobs are asked for.
+ * @param {string} home
+ * @param {Listener} listener
+ */
+async function listenShared(home, listener) {
+  for (let tries = 0; !listener.signal.aborted; tries++) {
+    try {
+      // A browser remembers that an address did not load.
+      const { listen } = await import(`${home}{assets}/sdk/share.js${tries ? `?${tries}` : ''}`);
+      return listen(listener);
+    } catch {
+      await pause(backoff(tries + 3), listener.signal).catch(() => {});
+    }
+  }
+}
 
 /** @param {unknown} error */
 const messageOf = (error) => (error instanceof Error ? error.message : '');
@@ -118,7 +138,8 @@ class WaitlessReport extends HTMLElement {
 
   get #jobs() {
     const key = this.token ?? WaitlessReport.token;
-    return new Jobs({ url: this.#home, key });
+    const home = this.#home;
+    return new Jobs({ url: home, key }, (listener) => listenShared(home, listener));
   }
 
   /** @returns {JobRequest} */
@@ -165,7 +186,7 @@ class WaitlessReport extends HTMLElement {
       this.#tell('submitted', job);
       await this.#follow(job.id);
     } catch (error) {
-      if (error instanceof Problem) this.#keep(null);
+      if (isProblem(error)) this.#keep(null);
       this.#ask(messageOf(error));
     }
   }
@@ -182,7 +203,7 @@ class WaitlessReport extends HTMLElement {
     } catch (error) {
       if (signal.aborted) return;
       // Not ours, or gone with its database: begin anew. A key that does not open yet may open after a reload.
-      const gone = error instanceof Problem && error.status === 404;
+      const gone = isProblem(error) && error.status === 404;
       if (gone) this.#keep(null);
       this.#ask(gone ? '' : messageOf(error));
     }

@@ -55,3 +55,13 @@ async fn every_page_is_accessible_in_both_themes_and_widths() {
 async fn the_examples_in_plain_html_and_in_react_work() {
     node(&folder(), &["--test", "examples.test.js"]).await;
 }
+
+#[tokio::test]
+async fn any_number_of_tabs_and_widgets_share_one_stream() {
+    node(&folder(), &["--test", "sharing.test.js"]).await;
+}
+
+#[tokio::test]
+async fn everything_works_under_a_prefix_that_a_proxy_takes_off() {
+    node(&folder(), &["--test", "prefix.test.js"]).await;
+}

@@ -21,7 +21,11 @@ impl Embedded {
     pub(crate) async fn prepare(folder: &Path) -> Self {
         let (smtp, data) = (testing::smtp::start().await.unwrap(), folder.join("data"));
         let mut settings = common_settings(folder);
-        let more = [("WAITLESS_SERVICE__DATA_DIR", data.display().to_string()), ("WAITLESS_MAIL__URL", smtp.url())];
+        let more = [
+            ("WAITLESS_SERVICE__DATA_DIR", data.display().to_string()),
+            ("WAITLESS_MAIL__URL", smtp.url()),
+            ("WAITLESS_MAIL__ALLOW", "*".to_owned()),
+        ];
         settings.extend(more.map(|(name, value)| (name.to_owned(), value)));
         Self { settings, data, smtp }
     }

@@ -90,6 +90,7 @@ impl Stack {
             ("WAITLESS_BROKER__URL", rabbitmq.url()),
             ("WAITLESS_STORAGE__URL", format!("file:{}", artifacts(folder.path()).display())),
             ("WAITLESS_MAIL__URL", smtp.url()),
+            ("WAITLESS_MAIL__ALLOW", "*".to_owned()),
             ("WAITLESS_SERVICE__LINK_SECRET", "0123456789abcdef0123456789abcdef".to_owned()),
             ("WAITLESS_SERVICE__PUBLIC_URL", "http://reports.example.com".to_owned()),
             ("WAITLESS_SOURCES__SERVER__URL", postgres.url()),
@@ -330,7 +331,7 @@ fn caller() -> Caller {
 
 /// Reads the metrics of a process.
 pub(crate) async fn metrics_of(process: &Process) -> String {
-    let answer = reqwest::get(format!("{}/metrics", process.url())).await.unwrap();
+    let answer = reqwest::get(process.metrics_url()).await.unwrap();
     let metrics = answer.error_for_status().unwrap().text().await.unwrap();
     assert!(metrics.contains("waitless_"), "{metrics}");
     metrics

@@ -2,6 +2,7 @@
  * @import { Context } from '../app.js'
  * @import { Job, Report } from '../../sdk/shapes.js'
  */
+import { BASE } from '../base.js';
 import { isFinal } from '../../sdk/index.js';
 import { fill, h, icon } from '../dom.js';
 import { JobList, downloads, setBar } from '../job_line.js';
@@ -32,7 +33,7 @@ export function catalogue(context) {
     else fill(cards, h('ul.cards', null, matching.map((report) => card(report, context))));
   };
   search.addEventListener('input', () => {
-    history.replaceState(null, '', search.value ? `/?q=${encodeURIComponent(search.value)}` : '/');
+    history.replaceState(null, '', `${BASE}/${search.value && `?q=${encodeURIComponent(search.value)}`}`);
     show();
   });
   const load = async () => {

@@ -1,5 +1,6 @@
 /** @import { Context } from '../app.js' */
 import { Problem } from '../../sdk/index.js';
+import { BASE, inner } from '../base.js';
 import { wrap } from '../form.js';
 import { h } from '../dom.js';
 import { explain } from '../notice.js';
@@ -59,12 +60,13 @@ export function login(context) {
 /** A link to a file that may be opened only by people who are signed in: no page of the console. */
 function linkedFrom() {
   const next = new URLSearchParams(location.search).get('next') ?? '';
-  return location.pathname === '/login' && /^\/d\/[\w-]+$/.test(next) ? next : undefined;
+  return inner(location.pathname) === '/login' && /^\/d\/[\w-]+$/.test(next) ? BASE + next : undefined;
 }
 
 /** After signing in, people land where they wanted to go. */
 function nextPath() {
-  return location.pathname === '/login' ? '/' : location.pathname + location.search;
+  const path = inner(location.pathname);
+  return path === '/login' ? '/' : path + location.search;
 }
 
 /**
@@ -75,7 +77,7 @@ function nextPath() {
 async function signIn(body, signal) {
   let answer;
   try {
-    answer = await fetch('/v1/session', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body), signal });
+    answer = await fetch(`${BASE}/v1/session`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body), signal });
   } catch {
     throw new Problem({ type: '/unreachable', title: 'The service cannot be reached', status: 0, detail: 'The service cannot be reached. Try again in a moment.' });
   }

@@ -8,6 +8,7 @@ use model::job::JobState;
 use testing::eventually;
 
 use crate::client::{Answer, quick, slow};
+use crate::rabbitmq::ServerChoice;
 use crate::stack::{SOON, Stack};
 
 /// Cuts every session but the asking one.
@@ -77,4 +78,37 @@ async fn while_the_database_is_down_submits_are_told_when_to_come_back_and_worke
         stack.cancel(id).await;
     }
     stack.settle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_pooler_of_transactions_everything_works() {
+    let mut stack = Stack::prepare(ServerChoice::SharedServer, Vec::new()).await;
+    let pooler = testing::postgres::Pooler::start(&stack.postgres.url(), 6).await.unwrap();
+    stack.set("WAITLESS_DATABASE__URL", pooler.url());
+    stack.add_gateway().await;
+    stack.add_worker().await;
+    stack.add_worker().await;
+    stack.add_notifier().await;
+    let wish = quick().with_mail();
+    let submits = (0..40).map(|_| async {
+        let place = stack.client.note(&wish);
+        stack.client.try_once(place, &wish, None).await
+    });
+    for answer in futures_util::future::join_all(submits).await {
+        assert!(matches!(answer, Answer::Accepted(_)), "{answer:?}");
+    }
+    // A killed worker is missed by its heartbeat, and only a killed one.
+    let id = stack.client.submit(&slow(3_000)).await;
+    let holder = stack.holder(id).await;
+    let mut killed = stack.workers.remove(holder);
+    killed.kill();
+    eventually(SOON, "the job runs again", async || stack.job(id).await.attempt == 2).await;
+    assert_eq!(stack.job(id).await.crashes, 1);
+    let alive = "select host from workers where heartbeat_at > now() - interval '2 seconds' and lock_key is null";
+    eventually(SOON, "the other worker lives", async || stack.postgres.sql(alive).await.unwrap().len() == 1).await;
+    stack.settle().await;
+    for process in stack.gateways.iter().chain(&stack.workers).chain(&stack.notifiers) {
+        let log = process.log();
+        assert!(!log.contains("prepared statement") && !log.contains("the sweeper cannot do this"), "{log}");
+    }
 }

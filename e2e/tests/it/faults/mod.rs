@@ -7,4 +7,5 @@ mod database;
 mod embedded;
 mod gateways;
 mod notifier;
+mod starts;
 mod workers;

@@ -57,3 +57,31 @@ async fn mails_wait_for_a_mail_server_that_is_down_and_one_bad_recipient_delays_
     stack.settle().await;
     assert_eq!(stack.smtp.attempts(&recipient), 4, "twice refused, once unknown, once accepted");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quota_loses_no_mail_and_one_that_was_given_up_is_sent_again_from_the_command_line() {
+    let few = vec![("WAITLESS_NOTIFIER__MAX_ATTEMPTS", "2".to_owned())];
+    let mut stack = Stack::prepare(ServerChoice::SharedServer, few).await;
+    stack.add_gateway().await;
+    stack.add_worker().await;
+    stack.add_notifier().await;
+    let before = stack.store.now().await.unwrap();
+    stack.smtp.always_behave(Behaviour::RefuseSender("550 5.7.1 daily quota exceeded".to_owned()));
+    stack.client.submit_many(3, &quick().with_mail()).await;
+    let failed = "select error from deliveries where state = 'failed' and attempt = 2";
+    let rows = eventually(SOON, "the mails are given up", async || {
+        stack.postgres.sql(failed).await.ok().filter(|rows| rows.len() == 3)
+    })
+    .await;
+    assert!(rows.iter().all(|row| row[0].as_deref().is_some_and(|why| why.contains("refuses the sender"))), "{rows:?}");
+    let metrics = crate::stack::metrics_of(&stack.notifiers[0]).await;
+    assert!(metrics.contains("waitless_sender_refused_total{channel=\"email\"} 6"), "{metrics}");
+    assert!(stack.notifiers[0].log().contains("the other side refuses us"), "somebody is told");
+    stack.smtp.behave_well();
+    let mut command = tokio::process::Command::new(testing::process::built("waitless").await.unwrap());
+    command.args(["send-again", "--failed-since", &before.to_rfc3339(), "--url", &stack.gateways[0].url()]);
+    let output = command.args(["--key", &stack.client.key]).kill_on_drop(true).output().await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "3 mails are sent again.\n", "{output:?}");
+    stack.settle().await;
+    assert_eq!(stack.smtp.mails().len(), 3);
+}

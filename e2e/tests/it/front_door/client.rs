@@ -24,8 +24,19 @@ impl Client {
 
     /// Runs a report to its end and returns its CSV file.
     pub(super) async fn csv_of(&self, report: &str, recipient: Option<&str>) -> String {
+        let id = self.run(report, "csv", recipient).await;
+        String::from_utf8(self.file(&id, "csv").await).unwrap()
+    }
+
+    /// Runs a report to its end and returns its file of a format.
+    pub(super) async fn file_of(&self, report: &str, format: &str) -> Vec<u8> {
+        let id = self.run(report, format, None).await;
+        self.file(&id, format).await
+    }
+
+    async fn run(&self, report: &str, format: &str, recipient: Option<&str>) -> String {
         let notify: Vec<Value> = recipient.map(|to| json!({ "channel": "email", "to": to })).into_iter().collect();
-        let body = json!({ "report": report, "formats": ["csv"], "notify": notify });
+        let body = json!({ "report": report, "formats": [format], "notify": notify });
         let call = self.http.post(format!("{}/v1/jobs", self.gateway)).bearer_auth(&self.key).json(&body);
         let answer = call.send().await.unwrap();
         assert_eq!(answer.status(), 202, "{report}");
@@ -36,8 +47,12 @@ impl Client {
             if job["state"] == "done" { Ok(()) } else { Err(job["state"].to_string()) }
         })
         .await;
-        let file = self.get(&format!("/v1/jobs/{id}/artifacts/csv")).await;
-        file.error_for_status().unwrap().text().await.unwrap()
+        id
+    }
+
+    async fn file(&self, id: &str, format: &str) -> Vec<u8> {
+        let file = self.get(&format!("/v1/jobs/{id}/artifacts/{format}")).await;
+        file.error_for_status().unwrap().bytes().await.unwrap().to_vec()
     }
 
     async fn get(&self, path: &str) -> reqwest::Response {

@@ -2,6 +2,7 @@
 //! URL may begin has a row in a table here, and a test holds the tables against those of the backends.
 
 mod client;
+mod files;
 mod foreign_bucket;
 mod sources;
 mod system;
@@ -31,6 +32,11 @@ async fn every_database_broker_storage_and_mail_server_of_the_documentation_serv
 #[tokio::test(flavor = "multi_thread")]
 async fn every_source_of_the_documentation_can_be_configured_and_read() {
     sources::configure_all_and_read_each().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_hold_and_show_what_the_definition_says() {
+    files::are_as_the_definition_says().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

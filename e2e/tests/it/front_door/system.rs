@@ -166,7 +166,8 @@ impl Servers {
             _ => smtp.port(),
         };
         self.smtp = Some(smtp);
-        section([("url", &format!("{prefix}127.0.0.1:{port}")), ("ca_file", authority.ca_file().to_str().unwrap())])
+        let url = format!("{prefix}127.0.0.1:{port}");
+        section([("url", &*url), ("ca_file", authority.ca_file().to_str().unwrap()), ("allow", RECIPIENT)])
     }
 
     async fn put_tls_before(&mut self, authority: &CertificateAuthority, address: &str) -> u16 {

@@ -1,0 +1,42 @@
+//! Closed sets of names, as the document of the API shows them: taken from the sets themselves, so that they cannot differ.
+
+use std::borrow::Cow;
+
+use model::artifact::Format;
+use model::delivery::Channel;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+fn one_of(names: impl IntoIterator<Item = &'static str>) -> RefOr<Schema> {
+    RefOr::T(Schema::Object(ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).build()))
+}
+
+macro_rules! closed_set {
+    ($(#[$doc:meta])* $name:ident: $values:expr) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name;
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                one_of($values)
+            }
+        }
+
+        impl ToSchema for $name {
+            fn name() -> Cow<'static, str> {
+                Cow::Borrowed(stringify!($name))
+            }
+        }
+    };
+}
+
+closed_set! {
+    /// The name of a format.
+    FormatName: Format::ALL.map(Format::as_str)
+}
+closed_set! {
+    /// The name of a channel.
+    ChannelName: Channel::ALL.map(Channel::as_str)
+}
