@@ -7,6 +7,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
+/// Group and others.
+const OTHERS: u32 = 0o077;
+const WRITABLE_BY_ALL: u32 = 0o002;
+
+/// What is in every data folder.
+const LOCK: &str = "lock";
+/// What is in those that a command other than `up` made.
+const DATABASE: &str = "waitless.db";
+
 /// Where `waitless up` keeps everything. Clients read its key and address.
 #[derive(Debug, Clone)]
 pub(crate) struct DataFolder {
@@ -33,16 +42,48 @@ impl DataFolder {
         self.path.join("address")
     }
 
-    /// Makes the folder where it is missing, open to its owner only.
+    /// Makes the folder where it is missing, open to its owner only. One that others can look into is closed to them.
     ///
     /// # Errors
-    /// When the disk does not allow it.
+    /// When the disk does not allow it, or the folder is somebody else's, or one that was not made for this.
     pub(crate) fn make(&self) -> anyhow::Result<()> {
         if self.path.is_dir() {
-            return Ok(());
+            return self.close();
         }
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.path);
         made.with_context(|| format!("make the data folder {}", self.path.display()))
+    }
+
+    fn close(&self) -> anyhow::Result<()> {
+        let shown = self.path.display();
+        let mode = fs::metadata(&self.path).with_context(|| format!("look at {shown}"))?.permissions().mode();
+        if mode & OTHERS == 0 {
+            return Ok(());
+        }
+        // What anybody may write to may hold links that lead our secrets elsewhere.
+        if mode & WRITABLE_BY_ALL != 0 {
+            bail!(
+                "the data folder {shown} can be written by everybody on this machine; name another one, or one inside of it"
+            );
+        }
+        if !self.is_ours()? {
+            bail!(
+                "others can look into {shown}, and it holds what Waitless did not make; run `chmod go= {shown}` if it is to be the \
+                 data folder, or name another one"
+            );
+        }
+        fs::set_permissions(&self.path, fs::Permissions::from_mode(mode & !OTHERS & 0o7777))
+            .with_context(|| format!("close the data folder {shown} to others"))
+    }
+
+    /// Tells whether the folder is empty or was used before: nobody else's folder is changed.
+    fn is_ours(&self) -> anyhow::Result<bool> {
+        let looking = || format!("look into {}", self.path.display());
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.path).with_context(looking)? {
+            names.push(entry.with_context(looking)?.file_name());
+        }
+        Ok(names.is_empty() || names.iter().any(|name| name == LOCK || name == DATABASE))
     }
 
     /// Makes the folder and locks it for this process.
@@ -51,7 +92,7 @@ impl DataFolder {
     /// When the disk does not allow it, or another process serves from it.
     pub(crate) fn lock(&self) -> anyhow::Result<FolderLock> {
         self.make()?;
-        let path = self.path.join("lock");
+        let path = self.path.join(LOCK);
         let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
         let lock = lock.with_context(|| format!("open {}", path.display()))?;
         match lock.try_lock() {
@@ -119,16 +160,79 @@ fn read_line(path: &Path) -> anyhow::Result<Option<String>> {
     }
 }
 
-/// Writes beside and renames, so that a kill leaves the old file or the new one, never a part.
+/// Writes beside and renames, so that a kill leaves the old file or the new one, never a part. The file is new each time, so that
+/// nothing is written through a link, nor into a file that others can read.
 fn write_secret(path: &Path, text: &str) -> anyhow::Result<()> {
     let unfinished = path.with_extension("new");
     let write = || -> std::io::Result<()> {
-        let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&unfinished)?;
-        // A file left by a killed process keeps the mode it had.
-        file.set_permissions(fs::Permissions::from_mode(0o600))?;
+        match fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&unfinished)?;
         writeln!(file, "{text}")?;
         file.sync_all()?;
         fs::rename(&unfinished, path)
     };
     write().with_context(|| format!("write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode_of(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_others_can_look_into_is_closed_when_it_is_empty_or_was_ours() {
+        let outer = tempfile::tempdir().unwrap();
+        let path = outer.path().join("data");
+        fs::create_dir(&path).unwrap();
+        set_mode(&path, 0o755);
+        let folder = DataFolder::new(&path);
+        let _lock = folder.lock().unwrap();
+        assert_eq!((mode_of(&path), mode_of(&path.join(LOCK))), (0o700, 0o600));
+        set_mode(&path, 0o750);
+        folder.make().unwrap();
+        assert_eq!(mode_of(&path), 0o700);
+    }
+
+    #[test]
+    fn a_folder_of_somebody_else_is_refused_and_left_as_it_is() {
+        let outer = tempfile::tempdir().unwrap();
+        let path = outer.path().join("home");
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("letter"), "").unwrap();
+        set_mode(&path, 0o755);
+        let said = format!("{:#}", DataFolder::new(&path).make().unwrap_err());
+        assert!(said.contains("chmod go="), "{said}");
+        assert_eq!(mode_of(&path), 0o755);
+        set_mode(&path, 0o777);
+        let said = format!("{:#}", DataFolder::new(&path).make().unwrap_err());
+        assert!(said.contains("written by everybody"), "{said}");
+        set_mode(&path, 0o700);
+        DataFolder::new(&path).make().unwrap();
+    }
+
+    #[test]
+    fn no_secret_is_written_through_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let elsewhere = folder.path().join("elsewhere");
+        fs::write(&elsewhere, "mine").unwrap();
+        for name in ["api-key", "api-key.new", "link-secret", "link-secret.new"] {
+            let _absent = fs::remove_file(folder.path().join(name));
+            std::os::unix::fs::symlink(&elsewhere, folder.path().join(name)).unwrap();
+        }
+        let ours = DataFolder::new(folder.path());
+        ours.write_key("wl_secret").unwrap();
+        assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "mine");
+        assert_eq!((ours.read_key().unwrap().as_deref(), mode_of(&ours.key_file())), (Some("wl_secret"), 0o600));
+        assert!(fs::symlink_metadata(ours.key_file()).unwrap().is_file());
+    }
 }

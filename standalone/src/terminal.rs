@@ -1,18 +1,36 @@
 //! What people see: lines, tables, times.
 
 use std::fmt::Display;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use chrono::{DateTime, Local, Utc};
 use model::job::JobState;
 
-/// Prints a line. Whoever reads may be gone (`… | head`): then there is nothing left to do.
-pub(crate) fn print(text: impl Display) {
-    if writeln!(std::io::stdout().lock(), "{text}").is_err() {
-        std::process::exit(0);
+/// Prints a line. Whoever reads may be gone (`… | head`): then there is nothing left to do, and the process ends.
+///
+/// # Errors
+/// When the line could not be written although it is wanted, as to a disk that is full.
+pub(crate) fn print(text: impl Display) -> anyhow::Result<()> {
+    match write(text) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        written => written.context(UNSEEN),
     }
 }
+
+/// Writes a line that must not get lost, to standard output.
+///
+/// # Errors
+/// When nobody can have seen it, whatever the reason.
+pub(crate) fn write(text: impl Display) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}")?;
+    out.flush()
+}
+
+/// What is said when standard output takes nothing.
+pub(crate) const UNSEEN: &str = "standard output could not be written";
 
 /// Prints a line to standard error. That it cannot be seen changes nothing.
 pub(crate) fn print_error(text: impl Display) {
@@ -21,8 +39,7 @@ pub(crate) fn print_error(text: impl Display) {
 
 /// Prints JSON for programs.
 pub(crate) fn print_json(value: &serde_json::Value) -> anyhow::Result<()> {
-    print(serde_json::to_string_pretty(value)?);
-    Ok(())
+    print(serde_json::to_string_pretty(value)?)
 }
 
 /// Names a state, in its colour where standard output is a terminal with colours and `NO_COLOR` is not set.

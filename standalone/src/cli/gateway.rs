@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use clap::Args;
 use model::job::JobState;
 use uuid::Uuid;
@@ -125,6 +126,20 @@ pub(crate) struct Watch {
 pub(crate) struct JobArgs {
     /// The job's id
     pub(crate) id: Uuid,
+    #[command(flatten)]
+    pub(crate) output: OutputOptions,
+    #[command(flatten)]
+    pub(crate) server: GatewayArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SendAgain {
+    /// Ids of failed deliveries; GET /v1/admin/deliveries?state=failed lists them
+    #[arg(required_unless_present = "failed_since")]
+    pub(crate) ids: Vec<Uuid>,
+    /// All that failed then or later, such as 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME", conflicts_with = "ids")]
+    pub(crate) failed_since: Option<DateTime<Utc>>,
     #[command(flatten)]
     pub(crate) output: OutputOptions,
     #[command(flatten)]

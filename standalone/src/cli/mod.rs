@@ -3,11 +3,16 @@
 mod gateway;
 mod local;
 
+use std::io::ErrorKind;
+use std::process::ExitCode;
+
 use clap::{Args, Parser, Subcommand};
 use runtime::service_args::ServiceArgs;
 
+use crate::terminal;
+
 pub(crate) use gateway::{
-    Convert, FetchOptions, GatewayArgs, JobArgs, Jobs, Links, OutageLimit, Reports, Run, Show, Watch,
+    Convert, FetchOptions, GatewayArgs, JobArgs, Jobs, Links, OutageLimit, Reports, Run, SendAgain, Show, Watch,
 };
 pub(crate) use local::{Check, CreateKey, Demo, Keys, KeysCommand, Migrate, PrintConfig};
 
@@ -20,6 +25,17 @@ pub(crate) use local::{Check, CreateKey, Demo, Keys, KeysCommand, Migrate, Print
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// Reads the command line. Help, the version, and what is wrong with it are printed, and what is left is the code to end with.
+pub(crate) fn read() -> Result<Command, ExitCode> {
+    Cli::try_parse().map(|cli| cli.command).map_err(|said| match said.print() {
+        Err(error) if !said.use_stderr() && error.kind() != ErrorKind::BrokenPipe => {
+            terminal::print_error(format!("Error: {}: {error}", terminal::UNSEEN));
+            ExitCode::FAILURE
+        }
+        _ => u8::try_from(said.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from),
+    })
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 all is well; 1 an error, told on standard error; 2 wrong usage; 3 the job failed; \
@@ -47,6 +63,8 @@ pub(crate) enum Command {
     Cancel(JobArgs),
     /// Run a failed job again
     Replay(JobArgs),
+    /// Send mails again that failed, for operators: some, or all since a time
+    SendAgain(SendAgain),
     /// List the reports, or show one with its parameters
     Reports(Reports),
     /// Check a folder of report definitions and say what is wrong, file and line

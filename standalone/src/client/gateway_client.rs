@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use configuration::is_loopback;
 use model::problem::StoredProblem;
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use reqwest::header::{HeaderValue, LOCATION, RANGE};
+use reqwest::redirect::Policy;
+use reqwest::{ClientBuilder, Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use url::Url;
 
@@ -12,7 +15,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Of answers that are not streams.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A gateway and the key to it.
+/// A gateway and the key to it. The key goes to the gateway's own address only: wherever that sends somebody on to, it does not
+/// follow, and where the gateway is on this machine, no proxy comes between.
 #[derive(Clone)]
 pub(crate) struct GatewayClient {
     http: reqwest::Client,
@@ -65,11 +69,7 @@ impl GatewayClient {
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
-        let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .user_agent(concat!("waitless/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .context("prepare the HTTP client")?;
+        let http = prepare(base.as_str()).redirect(Policy::none()).build().context("prepare the HTTP client")?;
         Ok(Self { http, base, key })
     }
 
@@ -103,7 +103,13 @@ impl GatewayClient {
 
     /// Sends a call and returns its answer, when it is a good one.
     pub(crate) async fn send(&self, call: RequestBuilder) -> Result<Response, ClientError> {
-        let answer = call.send().await.map_err(|error| self.unreachable(&error))?;
+        let (http, request) = call.build_split();
+        let request = request.map_err(|error| self.unreachable(&error))?;
+        let range = request.headers().get(RANGE).cloned();
+        let mut answer = http.execute(request).await.map_err(|error| self.unreachable(&error))?;
+        if let Some(place) = place_of(&answer) {
+            answer = fetch_elsewhere(place, range).await.map_err(|error| self.unreachable(&error))?;
+        }
         if answer.status().is_success() {
             return Ok(answer);
         }
@@ -130,6 +136,29 @@ impl GatewayClient {
         }
         ClientError::Unreachable(self.address().to_owned(), cause.to_string())
     }
+}
+
+/// Begins a client for a URL: this machine is never asked by way of a proxy, which would get to see what only this machine may.
+fn prepare(url: &str) -> ClientBuilder {
+    let client = reqwest::Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .user_agent(concat!("waitless/", env!("CARGO_PKG_VERSION")));
+    if is_loopback(url) { client.no_proxy() } else { client }
+}
+
+/// Fetches what needs no key: a file that a storage signed for, a link.
+pub(crate) async fn fetch_elsewhere(url: Url, range: Option<HeaderValue>) -> reqwest::Result<Response> {
+    let mut call = prepare(url.as_str()).build()?.get(url);
+    if let Some(range) = range {
+        call = call.header(RANGE, range);
+    }
+    call.send().await
+}
+
+/// Returns where an answer says that something is.
+fn place_of(answer: &Response) -> Option<Url> {
+    let place = answer.headers().get(LOCATION).filter(|_| answer.status().is_redirection())?;
+    answer.url().join(place.to_str().ok()?).ok()
 }
 
 fn may_be_a_proxy(status: StatusCode) -> bool {

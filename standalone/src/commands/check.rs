@@ -1,10 +1,11 @@
 //! `waitless check`: says what is wrong with a catalogue, file and line.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use configuration::{Config, Role, check_urls};
-use report::{DefinitionFault, ReportDefinition, parse_definition_for};
+use report::{DefinitionFault, ReportDefinition, check_definition_for, unique_names};
 use runtime::Catalogue;
 use serde_json::json;
 
@@ -26,11 +27,11 @@ pub(crate) async fn check(args: Check) -> CommandResult {
         }
     }
     for report in snapshot.reports.values() {
-        let fault = match misread(&config, report) {
-            None if args.connect => prepare(&config, report).await.err(),
-            fault => fault,
-        };
-        faults.extend(fault);
+        let misread = misread(&config, report);
+        if misread.is_empty() && args.connect {
+            faults.extend(prepare(&config, report).await.err());
+        }
+        faults.extend(misread);
     }
     faults.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
     let is_good = |name: &&String| faults.iter().all(|fault| fault.file != format!("{name}.toml"));
@@ -42,11 +43,12 @@ pub(crate) async fn check(args: Check) -> CommandResult {
         return Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     for fault in &faults {
-        terminal::print(in_folder(folder.as_deref(), fault));
+        terminal::print(in_folder(folder.as_deref(), fault))?;
     }
-    let summary = format!("{} good, {} with faults", good.len(), faults.len());
+    let faulty: BTreeSet<&String> = faults.iter().map(|fault| &fault.file).collect();
+    let summary = format!("{} good, {} with faults", good.len(), faulty.len());
     if faults.is_empty() {
-        terminal::print(summary);
+        terminal::print(summary)?;
         return Ok(ExitCode::SUCCESS);
     }
     terminal::print_error(summary);
@@ -54,9 +56,9 @@ pub(crate) async fn check(args: Check) -> CommandResult {
 }
 
 /// A query that is good for some kind of database may be none for the one it is for.
-fn misread(config: &Config, report: &ReportDefinition) -> Option<DefinitionFault> {
-    let dialect = sources::dialect_of(config.sources.get(&report.source)?)?;
-    parse_definition_for(&report.name, &report.text, dialect).err()
+fn misread(config: &Config, report: &ReportDefinition) -> Vec<DefinitionFault> {
+    let dialect = config.sources.get(&report.source).and_then(sources::dialect_of);
+    dialect.and_then(|dialect| check_definition_for(&report.name, &report.text, dialect).err()).unwrap_or_default()
 }
 
 fn in_folder(folder: Option<&Path>, fault: &DefinitionFault) -> String {
@@ -76,7 +78,10 @@ async fn prepare(config: &Config, report: &ReportDefinition) -> Result<(), Defin
         return Err(fault("source", message));
     };
     let prepared = sources::explain(source, report).await;
-    let columns = prepared.map_err(|problem| fault("sql", problem.detail))?;
+    let mut columns = prepared.map_err(|problem| fault("sql", problem.detail))?;
+    if report.unique_names {
+        columns = unique_names(&columns.iter().map(String::as_str).collect::<Vec<_>>());
+    }
     let shown = report.columns.iter().map(|column| ("columns", "[[columns]]", &column.name));
     let drawn = report.chart.iter().flat_map(|chart| std::iter::once(&chart.x).chain(&chart.y));
     let drawn = drawn.map(|name| ("chart", "[chart]", name));

@@ -25,12 +25,12 @@ pub(crate) async fn jobs(args: Jobs) -> CommandResult {
     }
     let jobs = gateway.get::<JobsResponse>(&path).await?.jobs;
     if jobs.is_empty() {
-        terminal::print("No jobs. `waitless reports` lists what can be run.");
+        terminal::print("No jobs. `waitless reports` lists what can be run.")?;
         return Ok(ExitCode::SUCCESS);
     }
     let rows: Vec<Vec<String>> = jobs.iter().map(row).collect();
     let header = ["JOB", "REPORT", "STATE", "ROWS", "DONE", "SUBMITTED", "TOOK"];
-    terminal::print(terminal::table(&header, &[false, false, false, true, true, false, true], &rows));
+    terminal::print(terminal::table(&header, &[false, false, false, true, true, false, true], &rows))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -50,7 +50,7 @@ fn row(job: &JobResponse) -> Vec<String> {
 pub(crate) async fn cancel(args: JobArgs) -> CommandResult {
     let job = change(&args, "cancel").await?;
     if let Some(job) = job {
-        terminal::print(format!("Job {} ({}) is {}.", job.id, job.report, terminal::format_state(job.state)));
+        terminal::print(format!("Job {} ({}) is {}.", job.id, job.report, terminal::format_state(job.state)))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -59,7 +59,7 @@ pub(crate) async fn replay(args: JobArgs) -> CommandResult {
     let job = change(&args, "replay").await?;
     if let Some(job) = job {
         let state = terminal::format_state(job.state);
-        terminal::print(format!("Job {} ({}) is {state} again. `waitless show {0}` shows it.", job.id, job.report));
+        terminal::print(format!("Job {} ({}) is {state} again. `waitless show {0}` shows it.", job.id, job.report))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -60,14 +60,29 @@ async fn create(store: &dyn Store, wanted: CreateKey, json: bool) -> CommandResu
             valid_for: wanted.expires,
         })
         .await?;
-    if json {
+    let told = if json {
         let mut told = key_json(&made);
         told["key"] = key.into();
-        terminal::print_json(&told)?;
-        return Ok(ExitCode::SUCCESS);
+        serde_json::to_string_pretty(&told)?
+    } else {
+        // The key alone on standard output, so that a script can take it.
+        key
+    };
+    if let Err(error) = terminal::write(told) {
+        // Nobody has seen it, and nobody will: it must not stay.
+        let revoked = store.revoke_api_key(made.id).await.is_ok_and(|revoked| revoked);
+        let left =
+            if revoked { "was revoked again" } else { "is left and unseen: revoke it with `waitless keys revoke`" };
+        return Err(error).context(terminal::UNSEEN).with_context(|| format!("key {} {left}", made.id));
     }
-    // The key alone on standard output, so that a script can take it.
-    terminal::print(&key);
+    if !json {
+        describe(&made);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says on standard error what a new key is good for.
+fn describe(made: &ApiKey) {
     let expires = made
         .expires_at
         .map_or_else(|| "never expires".to_owned(), |at| format!("expires {}", terminal::format_time(at)));
@@ -75,9 +90,8 @@ async fn create(store: &dyn Store, wanted: CreateKey, json: bool) -> CommandResu
     terminal::print_error(format!(
         "Key {} for {principal} of tenant {tenant}, may {}, {expires}. It is shown this once.",
         made.id,
-        scope_names(&made)
+        scope_names(made)
     ));
-    Ok(ExitCode::SUCCESS)
 }
 
 /// What programs are told of a key: never the key itself.
@@ -109,7 +123,7 @@ async fn list(store: &dyn Store, tenant: Option<&str>, json: bool) -> CommandRes
         })
         .collect();
     let header = ["ID", "KEY", "TENANT", "PRINCIPAL", "MAY", "MADE", "STATE"];
-    terminal::print(terminal::table(&header, &[false; 7], &rows));
+    terminal::print(terminal::table(&header, &[false; 7], &rows))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -132,7 +146,7 @@ async fn revoke(store: &dyn Store, id: Uuid, json: bool) -> CommandResult {
             terminal::print_json(&json!({ "id": id, "revoked": true }))?;
             return Ok(ExitCode::SUCCESS);
         }
-        terminal::print(format!("Key {id} is revoked; gateways refuse it within seconds."));
+        terminal::print(format!("Key {id} is revoked; gateways refuse it within seconds."))?;
         return Ok(ExitCode::SUCCESS);
     }
     anyhow::bail!("there is no key {id}, or it was revoked before; `waitless keys list` lists them");

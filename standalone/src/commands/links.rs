@@ -23,12 +23,12 @@ pub(crate) async fn links(args: Links) -> CommandResult {
     }
     let links = gateway.get::<LinksResponse>(&path).await?.links;
     if links.is_empty() {
-        terminal::print("No links: the job has no files.");
+        terminal::print("No links: the job has no files.")?;
         return Ok(ExitCode::SUCCESS);
     }
     let header = ["FORMAT", "STATE", "VIEWS", "DOWNLOADS", "LAST", "UNTIL", "LINK"];
     let rows: Vec<Vec<String>> = links.iter().map(row).collect();
-    terminal::print(terminal::table(&header, &[false, false, true, true, false, false, false], &rows));
+    terminal::print(terminal::table(&header, &[false, false, true, true, false, false, false], &rows))?;
     Ok(ExitCode::SUCCESS)
 }
 

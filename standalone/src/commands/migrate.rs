@@ -25,6 +25,6 @@ pub(crate) async fn migrate(args: Migrate) -> CommandResult {
         terminal::print_json(&serde_json::json!({ "up_to_date": true }))?;
         return Ok(ExitCode::SUCCESS);
     }
-    terminal::print(format!("The database is up to date ({}).", terminal::format_duration(started.elapsed())));
+    terminal::print(format!("The database is up to date ({}).", terminal::format_duration(started.elapsed())))?;
     Ok(ExitCode::SUCCESS)
 }

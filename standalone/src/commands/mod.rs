@@ -1,21 +1,25 @@
 //! One file a command.
 
-pub(crate) mod check;
-pub(crate) mod completion;
-pub(crate) mod config;
-pub(crate) mod jobs;
-pub(crate) mod keys;
-pub(crate) mod links;
-pub(crate) mod migrate;
-pub(crate) mod reports;
-pub(crate) mod run;
+mod check;
+mod completion;
+mod config;
+mod execute;
+mod jobs;
+mod keys;
+mod links;
+mod migrate;
+mod reports;
+mod resend;
+mod run;
 pub(crate) mod show;
-pub(crate) mod up;
-pub(crate) mod watch;
+mod up;
+mod watch;
+
+pub(crate) use execute::execute;
 
 use std::process::ExitCode;
 
-use configuration::{Config, ConfigError, UrlCheck, check_urls};
+use configuration::{Config, SettingError, UrlCheck, is_loopback, wrong_urls};
 
 use crate::cli::GatewayArgs;
 use crate::client::GatewayClient;
@@ -33,19 +37,11 @@ pub(crate) const INTERRUPTED: u8 = 130;
 /// How a command ends.
 pub(crate) type CommandResult = anyhow::Result<ExitCode>;
 
-/// Has the backends that everything in one process opens judge their URLs, before anything is opened or made.
-///
-/// # Errors
-/// Lists every URL that nobody opens.
-pub(crate) fn check_backends(config: &Config) -> Result<(), ConfigError> {
-    let one = |key: &str, url, check| UrlCheck { key: key.to_owned(), url, check };
-    let backends = [
-        one("database.url", config.database.url.expose(), runtime::check_store_url as fn(&str) -> Result<(), String>),
-        one("broker.url", config.broker.url.expose(), broker::check_url),
-        one("storage.url", &config.storage.url, storage::check_url),
-        one("mail.url", config.mail.url.expose(), notifier::email::check_url),
-    ];
-    check_urls(backends.into_iter().chain(config.source_urls(sources::check_url)))
+/// Has mail and sources judge their URLs, before anything is opened or made; everything in one process opens these too.
+pub(crate) fn check_mail_and_sources(config: &Config) -> Vec<SettingError> {
+    let url = config.mail.url.expose();
+    let mail = UrlCheck { key: "mail.url".to_owned(), url, check: notifier::email::check_url };
+    wrong_urls(std::iter::once(mail).chain(config.source_urls(sources::check_url)))
 }
 
 /// Prepares calls to the gateway that `--url`, `--key` and the data folder lead to.
@@ -58,7 +54,7 @@ pub(crate) fn connect(server: &GatewayArgs) -> anyhow::Result<GatewayClient> {
     let key = match &server.key {
         Some(key) => Some(key.clone()),
         // The key of this machine's folder is for this machine: another one has no business to see it.
-        None if is_local(&url) => folder.read_key()?,
+        None if is_loopback(&url) => folder.read_key()?,
         None => None,
     };
     let key = key.ok_or_else(|| {
@@ -69,16 +65,6 @@ pub(crate) fn connect(server: &GatewayArgs) -> anyhow::Result<GatewayClient> {
         )
     })?;
     GatewayClient::new(&url, key)
-}
-
-fn is_local(url: &str) -> bool {
-    let host = url.parse::<url::Url>().ok().and_then(|url| url.host().map(|host| host.to_owned()));
-    match host {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub(crate) async fn reports(args: Reports) -> CommandResult {
         return Ok(ExitCode::SUCCESS);
     }
     if args.name.is_some() {
-        terminal::print(describe(&gateway.get(&path).await?));
+        terminal::print(describe(&gateway.get(&path).await?))?;
         return Ok(ExitCode::SUCCESS);
     }
     let reports = gateway.get::<ReportsResponse>(&path).await?.reports;
@@ -27,8 +27,8 @@ pub(crate) async fn reports(args: Reports) -> CommandResult {
         .iter()
         .map(|report| vec![report.name.clone(), report.lane.clone(), report.formats.join(","), report.title.clone()])
         .collect();
-    terminal::print(terminal::table(&["REPORT", "LANE", "FORMATS", "TITLE"], &[false; 4], &rows));
-    terminal::print("\n`waitless reports NAME` shows a report's parameters.");
+    terminal::print(terminal::table(&["REPORT", "LANE", "FORMATS", "TITLE"], &[false; 4], &rows))?;
+    terminal::print("\n`waitless reports NAME` shows a report's parameters.")?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -61,7 +61,7 @@ async fn submit_and_fetch(
         if output.json {
             terminal::print_json(&read(gateway, job.id).await?)?;
         } else {
-            terminal::print(job.id);
+            terminal::print(job.id).with_context(|| format!("job {} was accepted", job.id))?;
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -76,8 +76,8 @@ async fn submit_and_fetch(
             let path = place(fetch.out.as_deref(), &artifact.filename)?;
             let receipt = gateway.download(job.id, &artifact.format, &path).await?;
             if !output.json {
-                terminal::print(key_values(&describe_file(artifact, &receipt)));
-                terminal::print(format!("Saved to {}, and its SHA-256 is the receipt's.", path.display()));
+                terminal::print(key_values(&describe_file(artifact, &receipt)))?;
+                terminal::print(format!("Saved to {}, and its SHA-256 is the receipt's.", path.display()))?;
             }
             saved.push(json!({ "format": artifact.format, "path": path }));
         }
@@ -85,7 +85,7 @@ async fn submit_and_fetch(
     if output.json {
         terminal::print_json(&json!({ "job": read(gateway, job.id).await?, "saved": saved }))?;
     } else if job.state == JobState::Done && fetch.wait {
-        terminal::print(job.id);
+        terminal::print(job.id)?;
     }
     Ok(exit_code(&job))
 }

@@ -18,11 +18,11 @@ pub(crate) async fn show(args: Show) -> CommandResult {
         return Ok(ExitCode::SUCCESS);
     }
     let job: JobResponse = gateway.get(&path).await?;
-    terminal::print(key_values(&describe(&job)));
+    terminal::print(key_values(&describe(&job)))?;
     for artifact in &job.artifacts {
         let receipt: ReceiptResponse = gateway.get(&format!("{path}/artifacts/{}/receipt", artifact.format)).await?;
-        terminal::print("");
-        terminal::print(key_values(&describe_file(artifact, &receipt)));
+        terminal::print("")?;
+        terminal::print(key_values(&describe_file(artifact, &receipt)))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -12,22 +12,24 @@ use runtime::shutdown;
 use runtime::telemetry;
 use serde_json::json;
 
-use super::{CommandResult, check_backends};
+use super::{CommandResult, check_mail_and_sources};
 use crate::all_in_one::AllInOne;
 use crate::data_folder::DataFolder;
 use crate::progress_reporter::ProgressReporter;
 use crate::terminal;
 
 pub(crate) async fn up(args: ServiceArgs) -> CommandResult {
-    let config = args.load(Role::AllInOne)?;
-    check_backends(&config)?;
-    let _telemetry = telemetry::start(&config.telemetry, "standalone")?;
     let stop = shutdown::on_signal().context("listen to signals")?;
+    let config = args.load_with(Role::AllInOne, check_mail_and_sources)?;
+    shutdown::limit(config.service.shutdown_grace);
+    let _telemetry = telemetry::start(&config.telemetry, "standalone")?;
     let mut bar = ProgressReporter::new();
     let mut on_progress = |done, total| bar.show("making the demo data", done, Some(total));
-    let everything = AllInOne::build(config.clone(), &mut on_progress).await?;
+    let built = stop.run_until_cancelled(AllInOne::build(config.clone(), &mut on_progress)).await;
+    let Some(everything) = built else { return Ok(ExitCode::SUCCESS) };
+    let everything = everything?;
     bar.clear();
-    terminal::print(welcome(&config, &everything));
+    terminal::print(welcome(&config, &everything))?;
     everything.run_until_stopped(stop).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -30,7 +30,7 @@ pub(crate) async fn watch(args: Watch) -> CommandResult {
             "Job {} is {}. `waitless show {0}` shows its files.",
             job.id,
             terminal::format_state(job.state)
-        ));
+        ))?;
     }
     Ok(code)
 }

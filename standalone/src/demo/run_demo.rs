@@ -19,7 +19,9 @@ use super::preview::preview;
 use super::read_mail::wait_for_mail;
 use crate::all_in_one::AllInOne;
 use crate::cli::Demo;
-use crate::client::{ArtifactResponse, GatewayClient, JobFollower, JobResponse, Submission, SubmitTarget};
+use crate::client::{
+    ArtifactResponse, GatewayClient, JobFollower, JobResponse, Submission, SubmitTarget, fetch_elsewhere,
+};
 use crate::commands::CommandResult;
 use crate::commands::show::{describe_file, key_values};
 use crate::progress_reporter::ProgressReporter;
@@ -48,7 +50,7 @@ pub(crate) async fn run_demo(args: Demo) -> CommandResult {
         "Gateway, worker and notifier are running on {} (started in {}).",
         everything.address,
         terminal::format_duration(started.elapsed())
-    ));
+    ))?;
     let gateway = GatewayClient::new(&everything.address, everything.key.clone())?;
     let services_stop = CancellationToken::new();
     let mut serving = tokio::spawn(everything.run_until_stopped(services_stop.clone()));
@@ -65,7 +67,7 @@ pub(crate) async fn run_demo(args: Demo) -> CommandResult {
     terminal::print(format!(
         "\nEverything is stopped again, after {} in all.\n\n{HOW_TO_GO_ON}",
         terminal::format_duration(started.elapsed())
-    ));
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -93,17 +95,17 @@ async fn show_one_report(gateway: &GatewayClient, folder: &Path) -> anyhow::Resu
     let artifact = job.artifacts.first().context("the job is done, but has no file")?;
     let path = folder.join(&artifact.filename);
     let receipt = gateway.download(job.id, &artifact.format, &path).await?;
-    terminal::print(format!("\nThe first rows of {}:\n\n{}", artifact.filename, preview(&path, ROWS)?));
+    terminal::print(format!("\nThe first rows of {}:\n\n{}", artifact.filename, preview(&path, ROWS)?))?;
     terminal::print(format!(
         "\nIts receipt; what arrived has this SHA-256:\n\n{}",
         key_values(&describe_file(artifact, &receipt))
-    ));
+    ))?;
 
     let mail = wait_for_mail(&folder.join("mail"), &artifact.link).await?;
-    terminal::print("\nThe mail that tells the reader:\n");
-    terminal::print(key_values(&[("To", mail.to), ("Subject", mail.subject), ("Link", mail.link)]));
+    terminal::print("\nThe mail that tells the reader:\n")?;
+    terminal::print(key_values(&[("To", mail.to), ("Subject", mail.subject), ("Link", mail.link)]))?;
     open_link(artifact).await?;
-    terminal::print("\nThe link was opened, without a key, and gave the same file.");
+    terminal::print("\nThe link was opened, without a key, and gave the same file.")?;
     tokio::fs::remove_file(&path).await.context("remove the fetched file")
 }
 
@@ -131,13 +133,17 @@ async fn run_report(gateway: &GatewayClient) -> anyhow::Result<JobResponse> {
         let why = job.error.map(|error| error.detail).unwrap_or_default();
         bail!("the job is {}, not done. {why}", job.state);
     }
-    terminal::print(format!("The report is done after {}.", terminal::format_elapsed(job.started_at, job.finished_at)));
+    terminal::print(format!(
+        "The report is done after {}.",
+        terminal::format_elapsed(job.started_at, job.finished_at)
+    ))?;
     Ok(job)
 }
 
 /// Does what the reader of the mail does.
 async fn open_link(artifact: &ArtifactResponse) -> anyhow::Result<()> {
-    let answer = reqwest::get(&artifact.link).await.context("open the link of the mail")?;
+    let link = artifact.link.parse().context("open the link of the mail")?;
+    let answer = fetch_elsewhere(link, None).await.context("open the link of the mail")?;
     ensure!(answer.status().is_success(), "the link of the mail answers {}", answer.status());
     let file = answer.bytes().await.context("open the link of the mail")?;
     ensure!(hex::encode(Sha256::digest(&file)) == artifact.sha256, "the link of the mail gives another file");

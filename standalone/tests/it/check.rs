@@ -7,7 +7,8 @@ async fn every_faulty_file_is_told_with_its_line_and_the_exit_code_says_so() {
         .write("catalogue/colour.toml", "title = \"T\"\nsource = \"numbers\"\nsql = \"select 1\"\ncolour = \"red\"\n");
     sandbox.write(
         "catalogue/unused.toml",
-        "title = \"T\"\nsource = \"numbers\"\nsql = \"select 1\"\n[params.x]\ntype = \"date\"\n",
+        "title = \"T\"\nsource = \"numbers\"\nsql = \"select 1\"\n[params.x]\ntype = \"date\"\n\
+         [[columns]]\nname = \"a\"\nwidth = 0\n",
     );
     sandbox.write("catalogue/Bad Name.toml", "");
     let output = sandbox.output(&["check", "catalogue"]).await;

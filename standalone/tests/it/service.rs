@@ -103,7 +103,17 @@ impl Sandbox {
 
     /// Starts `waitless up` and waits until it says where it listens.
     pub(crate) async fn up_on(&self, listen: &str) -> Service {
-        let mut command = self.command(&["up", "--listen", listen]);
+        self.start(self.command(&["up", "--listen", listen])).await
+    }
+
+    /// Starts `waitless up` on a free port, prepared as the test wishes.
+    pub(crate) async fn up_with(&self, prepare: impl FnOnce(&mut Command)) -> Service {
+        let mut command = self.command(&["up", "--listen", "127.0.0.1:0"]);
+        prepare(&mut command);
+        self.start(command).await
+    }
+
+    async fn start(&self, mut command: Command) -> Service {
         let log = std::fs::File::options().create(true).append(true).open(self.path("up.log")).unwrap();
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();

@@ -184,3 +184,18 @@ async fn links_that_were_sent_end_with_the_secret_they_were_made_from() {
     let link = later["job"]["artifacts"][0]["link"].as_str().unwrap();
     assert_eq!(reqwest::get(link).await.unwrap().status(), 200);
 }
+
+#[tokio::test]
+async fn metrics_have_a_port_of_their_own_where_one_is_configured() {
+    let sandbox = Sandbox::empty();
+    sandbox.write("waitless.toml", "[telemetry]\nlisten = \"127.0.0.1:0\"\n");
+    let service = sandbox.up().await;
+    let log = std::fs::read_to_string(sandbox.path("up.log")).unwrap();
+    let line = log.lines().find(|line| line.contains("metrics have a port of their own")).unwrap();
+    let port: u16 = line.rsplit_once("port=").unwrap().1.trim().parse().unwrap();
+    let metrics = reqwest::get(format!("http://127.0.0.1:{port}/metrics")).await.unwrap();
+    assert!(metrics.text().await.unwrap().contains("waitless_"));
+    let public = reqwest::get(format!("{}/metrics", service.address)).await.unwrap();
+    assert_eq!(public.status(), 404);
+    assert_eq!(service.stop().await, 0);
+}
