@@ -23,6 +23,15 @@ pub(crate) fn profile_folder() -> anyhow::Result<PathBuf> {
     Ok(above_deps.unwrap_or(folder).to_owned())
 }
 
+/// The folder where the scripts install what tests need and no package of the system holds.
+pub(crate) fn cache() -> anyhow::Result<PathBuf> {
+    let cache = variable("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(variable("HOME")?).join(".cache")))
+        .context("neither HOME nor XDG_CACHE_HOME is set")?;
+    Ok(cache.join("waitless"))
+}
+
 /// A folder for one server of this test alone.
 pub(crate) fn own_folder(name: &str) -> anyhow::Result<tempfile::TempDir> {
     use std::os::unix::fs::PermissionsExt;

@@ -1,5 +1,6 @@
 //! What tests of Waitless stand on: private servers, a proxy that breaks connections, and our own processes.
 
+pub mod azurite;
 pub mod broker_conformance;
 pub mod fake_clock;
 pub mod mariadb;

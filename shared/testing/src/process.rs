@@ -29,6 +29,8 @@ pub struct Process {
     name: String,
     tree: ProcessTree,
     port: Port,
+    /// Of a gateway, which shows its metrics nowhere else.
+    metrics: Option<Port>,
     folder: tempfile::TempDir,
 }
 
@@ -71,7 +73,7 @@ impl Builder {
     }
 
     /// Starts it in a temporary folder of its own, with nothing of Waitless in its environment but what was set, and
-    /// `WAITLESS_HTTP__LISTEN` on a free port. Does not wait for anything.
+    /// `WAITLESS_HTTP__LISTEN` on a free port, and a gateway's `WAITLESS_TELEMETRY__LISTEN` too. Does not wait for anything.
     ///
     /// # Errors
     /// When the binary cannot be built or started.
@@ -86,13 +88,18 @@ impl Builder {
             command.env_remove(name);
         }
         command.env("WAITLESS_HTTP__LISTEN", format!("127.0.0.1:{}", port.number));
+        // A former version may not know this setting.
+        let metrics = (self.name == "api" && self.folder.is_none()).then(Port::reserve).transpose()?;
+        if let Some(port) = &metrics {
+            command.env("WAITLESS_TELEMETRY__LISTEN", format!("127.0.0.1:{}", port.number));
+        }
         command.args(&self.arguments).envs(self.environment).current_dir(folder.path());
         let log = std::fs::File::create(folder.path().join("log"))?;
         command.stdout(log.try_clone()?).stderr(log);
         let tree = ProcessTree::spawn(&mut command)?;
         crate::reaper::register(folder.path(), &[&tree])?;
         crate::reaper::watch(std::process::id(), folder.path())?;
-        Ok(Process { name: self.name, tree, port, folder })
+        Ok(Process { name: self.name, tree, port, metrics, folder })
     }
 
     /// Starts it and waits until `/readyz` answers 200.
@@ -111,6 +118,12 @@ impl Process {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port.number)
+    }
+
+    /// Where its metrics are.
+    #[must_use]
+    pub fn metrics_url(&self) -> String {
+        format!("http://127.0.0.1:{}/metrics", self.metrics.as_ref().unwrap_or(&self.port).number)
     }
 
     /// Its process number.

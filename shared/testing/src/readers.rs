@@ -1,32 +1,40 @@
-//! Python with the packages that read our files back: pyarrow, DuckDB, openpyxl.
+//! Python with packages that tests need: those that read our files back (pyarrow, DuckDB, openpyxl), and those that call the API in
+//! every way that its document allows (Schemathesis).
 
 use std::path::PathBuf;
 
-use anyhow::Context;
-
 /// Names a Python that has the packages of `scripts/readers.txt`.
 pub const VARIABLE: &str = "WAITLESS_TEST_PYTHON";
-/// The packages, pinned.
-const PACKAGES: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/readers.txt"));
+/// Names a Python that has the packages of `scripts/callers.txt`.
+pub const CALLERS_VARIABLE: &str = "WAITLESS_TEST_CALLERS";
 
 /// Finds the Python that `scripts/install-readers` made, unless `WAITLESS_TEST_PYTHON` names one.
 ///
 /// # Errors
 /// When there is none with these packages; the text says what to do.
 pub fn python() -> anyhow::Result<PathBuf> {
-    if let Some(named) = crate::environment::variable(VARIABLE) {
+    let packages = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/readers.txt"));
+    python_of("readers", VARIABLE, packages)
+}
+
+/// Finds the Python that `scripts/install-callers` made, unless `WAITLESS_TEST_CALLERS` names one.
+///
+/// # Errors
+/// When there is none with these packages; the text says what to do.
+pub fn callers_python() -> anyhow::Result<PathBuf> {
+    let packages = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/callers.txt"));
+    python_of("callers", CALLERS_VARIABLE, packages)
+}
+
+fn python_of(name: &str, variable: &str, packages: &str) -> anyhow::Result<PathBuf> {
+    if let Some(named) = crate::environment::variable(variable) {
         return Ok(PathBuf::from(named));
     }
-    let cache = crate::environment::variable("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(crate::environment::variable("HOME")?).join(".cache")))
-        .context("neither HOME nor XDG_CACHE_HOME is set")?;
-    let folder = cache.join("waitless/readers");
-    let installed = std::fs::read_to_string(folder.join("readers.txt")).unwrap_or_default();
+    let folder = crate::environment::cache()?.join(name);
+    let installed = std::fs::read_to_string(folder.join(format!("{name}.txt"))).unwrap_or_default();
     anyhow::ensure!(
-        installed == PACKAGES,
-        "the programs that read files back are not in {}: run scripts/install-readers, or name a Python that has the packages of \
-         scripts/readers.txt in {VARIABLE}",
+        installed == packages,
+        "the packages of scripts/{name}.txt are not in {}: run scripts/install-{name}, or name a Python that has them in {variable}",
         folder.display()
     );
     Ok(folder.join("bin/python"))

@@ -1,8 +1,10 @@
-//! PostgreSQL: a fresh database on the run's server, or a server of the test's own to be mistreated.
+//! PostgreSQL: a fresh database on the run's server, a server of the test's own to be mistreated, or a pooler before either.
 
+mod pooler;
 mod server;
 mod template;
 
+pub use pooler::Pooler;
 pub use server::Server;
 
 use std::time::Duration;

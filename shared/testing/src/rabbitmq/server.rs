@@ -171,6 +171,19 @@ impl Server {
         self.ctl(&["eval", &forget]).await.map(drop)
     }
 
+    /// Leaves a quorum queue without a member for ever: the server has it in its tables, and no process for it. That is what the server
+    /// finds at its start when the queue was deleted, declared anew, and the server killed before it had written that down.
+    ///
+    /// # Errors
+    /// When there is no such queue.
+    pub async fn break_queue(&self, queue: &str) -> anyhow::Result<()> {
+        let forget = format!(
+            "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>)), \
+             {{Name, Node}} = amqqueue:get_pid(Q), ok = ra:force_delete_server(quorum_queues, {{Name, Node}}), broken."
+        );
+        self.ctl(&["eval", &forget]).await.map(drop)
+    }
+
     /// Calls the management API of the virtual host `/`, where [`Options::management`] is on; `path` starts with `/api/`, and
     /// `{vhost}` in it stands for that virtual host.
     ///

@@ -23,8 +23,14 @@ pub enum Behaviour {
     Accept,
     /// Answers `RCPT TO` with this code; after 421 it closes the connection.
     Answer(u16),
+    /// Answers `RCPT TO` with this line.
+    AnswerLine(String),
+    /// Answers `MAIL FROM` with this line: whoever the mail is for.
+    RefuseSender(String),
     /// Answers the end of `DATA` with this code, and does not take it.
     AnswerData(u16),
+    /// Answers the end of `DATA` with this line, and does not take it.
+    AnswerDataLine(String),
     /// Never answers the end of `DATA`, and does not take it.
     Silence,
     /// Takes it, and closes the connection without an answer: the sender cannot know.
@@ -67,17 +73,34 @@ impl SharedState {
     fn attempt(&self, recipient: &str) -> Behaviour {
         let mut state = self.lock();
         state.attempts.push(recipient.to_owned());
-        let fits = |rule: &Rule| rule.recipient.as_deref().is_none_or(|meant| meant.eq_ignore_ascii_case(recipient));
-        let Some(at) = state.rules.iter().position(fits) else { return Behaviour::Accept };
-        let rule = &mut state.rules[at];
+        let meant = |rule: &Rule| rule.recipient.as_deref().is_none_or(|to| to.eq_ignore_ascii_case(recipient));
+        state
+            .take(|rule| meant(rule) && !matches!(rule.behaviour, Behaviour::RefuseSender(_)))
+            .unwrap_or(Behaviour::Accept)
+    }
+
+    /// Takes the next answer to a sender who is refused.
+    fn refuse_sender(&self) -> Option<String> {
+        match self.lock().take(|rule| matches!(rule.behaviour, Behaviour::RefuseSender(_)))? {
+            Behaviour::RefuseSender(line) => Some(line),
+            _ => None,
+        }
+    }
+}
+
+impl State {
+    /// Takes the behaviour of the first rule that fits.
+    fn take(&mut self, fits: impl Fn(&Rule) -> bool) -> Option<Behaviour> {
+        let at = self.rules.iter().position(fits)?;
+        let rule = &mut self.rules[at];
         let behaviour = rule.behaviour.clone();
         if let Some(times) = &mut rule.times {
             *times = times.saturating_sub(1);
             if *times == 0 {
-                state.rules.remove(at);
+                self.rules.remove(at);
             }
         }
-        behaviour
+        Some(behaviour)
     }
 }
 

@@ -63,6 +63,10 @@ impl Session {
             }
             "AUTH" => self.log_in(rest).await?,
             "MAIL" => {
+                if let Some(refusal) = self.state.refuse_sender() {
+                    self.answer(&refusal).await?;
+                    return Ok(NextStep::GoOn);
+                }
                 (self.from, self.recipients) = (address(rest), Vec::new());
                 self.answer("250 from whom").await?;
             }
@@ -115,6 +119,10 @@ impl Session {
             self.answer(&format!("{code} as the test wants it")).await?;
             return Ok(if code == 421 { NextStep::Close } else { NextStep::GoOn });
         }
+        if let Behaviour::AnswerLine(line) = &behaviour {
+            self.answer(line).await?;
+            return Ok(NextStep::GoOn);
+        }
         self.recipients.push((recipient.to_owned(), behaviour));
         self.answer("250 to whom").await?;
         Ok(NextStep::GoOn)
@@ -147,6 +155,10 @@ impl Session {
                 self.answer(&format!("{code} as the test wants it")).await?;
                 return Ok(if code == 421 { NextStep::Close } else { NextStep::GoOn });
             }
+            Behaviour::AnswerDataLine(line) => {
+                self.answer(&line).await?;
+                return Ok(NextStep::GoOn);
+            }
             Behaviour::LoseThenClose => return Ok(NextStep::Close),
             Behaviour::Silence => {
                 // Until the sender gives up and closes.
@@ -163,7 +175,11 @@ impl Session {
                 self.answer("250 taken").await?;
                 return Ok(NextStep::GoOn);
             }
-            Behaviour::Accept | Behaviour::Answer(_) | Behaviour::AnswerThenClose => {}
+            Behaviour::Accept
+            | Behaviour::Answer(_)
+            | Behaviour::AnswerLine(_)
+            | Behaviour::RefuseSender(_)
+            | Behaviour::AnswerThenClose => {}
         }
         self.state.lock().mails.push(mail);
         self.answer("250 taken").await?;

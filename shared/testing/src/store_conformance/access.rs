@@ -12,7 +12,7 @@ use super::fixture::{SOON, StoreFixture};
 use super::samples::{ana, artifact, caller, link_hash, new_job};
 use crate::eventually;
 
-fn new_key(caller: Caller, valid_for: Option<Duration>) -> NewApiKey {
+pub(super) fn new_key(caller: Caller, valid_for: Option<Duration>) -> NewApiKey {
     let key = make_api_key();
     NewApiKey {
         id: Uuid::now_v7(),
@@ -66,7 +66,7 @@ pub async fn api_keys_are_listed_by_tenant(fixture: StoreFixture) {
     assert!(fixture.store.api_keys(Some("nobody")).await.unwrap().is_empty());
 }
 
-async fn done_for(fixture: &StoreFixture, retention_ms: i64) -> Job {
+pub(super) async fn done_for(fixture: &StoreFixture, retention_ms: i64) -> Job {
     let worker = fixture.worker().await;
     let job = fixture.submit(NewJob { retention_ms, ..new_job(&ana()) }).await;
     let job = fixture.claim(&worker, job.id).await;

@@ -6,7 +6,7 @@ use model::delivery::{Channel, Delivery, DeliveryState, Notify};
 use model::job::NewJob;
 use model::message::{Message, Queue, Route};
 use model::retry_schedule::RetryDelay;
-use store::{DeliveryEnding, Ending};
+use store::{DeliveryEnding, Ending, FailedDeliveries};
 use uuid::Uuid;
 
 use super::fixture::{SOON, StoreFixture};
@@ -136,7 +136,9 @@ pub async fn deliveries_are_listed_by_tenant_and_state(fixture: StoreFixture) {
 pub async fn due_deliveries_are_rung(fixture: StoreFixture) {
     let due = delivery(&fixture).await;
     let ring = async |grace| fixture.store.ring_due_deliveries(Channel::Email, grace, 10).await.unwrap();
+    let count = async || fixture.store.count_due_deliveries(Channel::Email, Duration::ZERO).await.unwrap();
     assert_eq!(ring(MINUTE).await, 0, "it was rung just now");
+    eventually(SOON, "the delivery to be counted", async || (count().await == 1).then_some(())).await;
     eventually(SOON, "the delivery to be silent", async || (ring(Duration::ZERO).await == 1).then_some(())).await;
     let rung = fixture.empty_outbox().await;
     assert_eq!(rung.len(), 1);
@@ -151,4 +153,48 @@ pub async fn due_deliveries_are_rung(fixture: StoreFixture) {
     claim(&fixture, leased.id, Duration::from_millis(10)).await.unwrap();
     eventually(SOON, "the lease to be over", async || (ring(Duration::ZERO).await == 1).then_some(())).await;
     assert_eq!(fixture.empty_outbox().await[0].message, Message::SendDelivery { delivery_id: leased.id });
+}
+
+pub async fn a_delivery_that_was_passed_in_its_queue_is_rung_and_one_that_still_waits_is_not(fixture: StoreFixture) {
+    let ring = async || fixture.store.ring_passed_deliveries(Channel::Email, Duration::ZERO, 10).await.unwrap();
+    let passed = delivery(&fixture).await;
+    let later = fixture.store.now().await.unwrap() + Duration::from_millis(2);
+    eventually(SOON, "time to pass", async || (fixture.store.now().await.unwrap() > later).then_some(())).await;
+    assert_eq!(ring().await, 0, "nothing that was rung later is being sent");
+    let sending = delivery(&fixture).await;
+    claim(&fixture, sending.id, MINUTE).await.unwrap();
+    delivery(&fixture).await;
+    assert_eq!(ring().await, 1);
+    assert_eq!(fixture.empty_outbox().await[0].message, Message::SendDelivery { delivery_id: passed.id });
+    assert_eq!(ring().await, 0);
+}
+
+pub async fn a_failed_delivery_is_sent_again_when_somebody_asks(fixture: StoreFixture) {
+    let fail = async |why: &str| {
+        let due = delivery(&fixture).await;
+        claim(&fixture, due.id, MINUTE).await.unwrap();
+        settle(&fixture, due.id, 1, DeliveryEnding::Failed(why.to_owned())).await;
+        due
+    };
+    let again = async |tenant, which| fixture.store.send_again(tenant, which, 10).await.unwrap();
+    let long_failed = fail("550 unknown").await;
+    let later = fixture.store.now().await.unwrap() + Duration::from_millis(2);
+    let since =
+        eventually(SOON, "time to pass", async || Some(fixture.store.now().await.unwrap()).filter(|now| *now > later))
+            .await;
+    let (first, second) = (fail("550 quota").await, fail("550 quota").await);
+    let pending = delivery(&fixture).await;
+    assert_eq!(again("globex", FailedDeliveries::One(first.id)).await, 0, "it is another tenant's");
+    assert_eq!(again("globex", FailedDeliveries::Since(since)).await, 0);
+    assert_eq!(again("acme", FailedDeliveries::One(pending.id)).await, 0, "it has not failed");
+    assert_eq!(again("acme", FailedDeliveries::One(first.id)).await, 1);
+    assert_eq!(again("acme", FailedDeliveries::One(first.id)).await, 0, "once");
+    assert_eq!(again("acme", FailedDeliveries::Since(since)).await, 1);
+    let rung: Vec<Message> = fixture.empty_outbox().await.into_iter().map(|row| row.message).collect();
+    assert_eq!(rung, [first.id, second.id].map(|delivery_id| Message::SendDelivery { delivery_id }));
+    assert_eq!(read(&fixture, &long_failed).await.state, DeliveryState::Failed);
+    let claimed = claim(&fixture, first.id, MINUTE).await.expect("it is due at once");
+    assert_eq!((claimed.attempt, claimed.id), (2, first.id));
+    assert!(settle(&fixture, first.id, 2, DeliveryEnding::Sent).await);
+    assert_eq!((read(&fixture, &first).await.state, read(&fixture, &first).await.error), (DeliveryState::Sent, None));
 }

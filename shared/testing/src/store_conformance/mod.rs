@@ -33,6 +33,7 @@ pub mod previews;
 pub mod reads;
 pub mod reuse;
 pub mod samples;
+pub mod sessions;
 pub mod settlements;
 pub mod submits;
 pub mod sweeps;
@@ -180,6 +181,8 @@ macro_rules! test_store {
                 a_recipient_named_twice_is_told_once,
                 deliveries_are_listed_by_tenant_and_state,
                 due_deliveries_are_rung,
+                a_delivery_that_was_passed_in_its_queue_is_rung_and_one_that_still_waits_is_not,
+                a_failed_delivery_is_sent_again_when_somebody_asks,
             ]
             access: [
                 an_api_key_is_found_by_its_hash,
@@ -194,9 +197,15 @@ macro_rules! test_store {
                 a_link_is_revoked_by_its_owner_only,
                 an_unknown_hash_opens_nothing,
             ]
+            sessions: [
+                a_session_that_was_ended_stays_so_until_it_is_forgotten,
+                it_is_told_how_keys_and_links_stand,
+                a_store_that_can_be_written_says_so_to_many_at_once,
+            ]
             sweeps: [
                 overdue_retries_are_rung,
                 silent_jobs_are_counted_and_rung,
+                a_job_that_was_passed_in_its_queue_is_rung_and_one_that_still_waits_is_not,
                 a_job_with_an_unsent_row_is_not_silent,
                 expired_artifacts_are_found_until_marked,
                 unreferenced_keys_are_told_from_referenced_ones,

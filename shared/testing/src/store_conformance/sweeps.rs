@@ -19,9 +19,13 @@ pub async fn overdue_retries_are_rung(fixture: StoreFixture) {
     let due = fixture.retrying(&worker, Duration::ZERO).await;
     fixture.retrying(&worker, MINUTE).await;
     fixture.empty_outbox().await;
-    assert_eq!(fixture.store.ring_overdue_retries(MINUTE, 10).await.unwrap(), 0, "not overdue by so much");
+    assert_eq!(fixture.store.ring_overdue_retries(due.lane, MINUTE, 10).await.unwrap(), 0, "not overdue by so much");
+    let count = async |lane| fixture.store.count_overdue_retries(lane, Duration::ZERO).await.unwrap();
+    eventually(SOON, "the retry to be counted", async || (count(due.lane).await == 1).then_some(())).await;
+    assert_eq!(count(Lane::Bulk).await, 0);
+    assert_eq!(fixture.store.ring_overdue_retries(Lane::Bulk, Duration::ZERO, 10).await.unwrap(), 0);
     eventually(SOON, "the retry to be overdue", async || {
-        (fixture.store.ring_overdue_retries(Duration::ZERO, 10).await.unwrap() == 1).then_some(())
+        (fixture.store.ring_overdue_retries(due.lane, Duration::ZERO, 10).await.unwrap() == 1).then_some(())
     })
     .await;
     let rung = fixture.empty_outbox().await;
@@ -49,6 +53,25 @@ pub async fn silent_jobs_are_counted_and_rung(fixture: StoreFixture) {
     assert_eq!(fixture.store.ring_silent(Lane::Interactive, Duration::ZERO, 1).await.unwrap(), 1);
     let rung = fixture.empty_outbox().await;
     assert_eq!(rung[0].message, Message::RunJob { job_id: second.id }, "the longest silent first");
+}
+
+pub async fn a_job_that_was_passed_in_its_queue_is_rung_and_one_that_still_waits_is_not(fixture: StoreFixture) {
+    let worker = fixture.worker().await;
+    let passed = fixture.pending().await;
+    let ring = async || fixture.store.ring_passed_jobs(Lane::Interactive, Duration::ZERO, 10).await.unwrap();
+    fixture.empty_outbox().await;
+    let later = fixture.store.now().await.unwrap() + Duration::from_millis(2);
+    eventually(SOON, "time to pass", async || (fixture.store.now().await.unwrap() > later).then_some(())).await;
+    assert_eq!(ring().await, 0, "nothing that was rung later runs");
+    let running = fixture.processing(&worker).await;
+    fixture.pending().await;
+    fixture.empty_outbox().await;
+    assert_eq!(fixture.store.ring_passed_jobs(Lane::Bulk, Duration::ZERO, 10).await.unwrap(), 0);
+    assert_eq!(fixture.store.ring_passed_jobs(Lane::Interactive, MINUTE, 10).await.unwrap(), 0);
+    assert_eq!(ring().await, 1);
+    assert_eq!(fixture.empty_outbox().await[0].message, Message::RunJob { job_id: passed.id });
+    assert_eq!(ring().await, 0, "its new message is behind the one of what runs");
+    fixture.settle(&running, Ending::HandBack).await;
 }
 
 pub async fn a_job_with_an_unsent_row_is_not_silent(fixture: StoreFixture) {

@@ -1,0 +1,71 @@
+//! What lets somebody in, and how it ends.
+
+use std::time::Duration;
+
+use store::AccessLookup;
+use uuid::Uuid;
+
+use super::access::{done_for, new_key};
+use super::fixture::{SOON, StoreFixture};
+use super::samples::{ana, link_hash};
+use crate::eventually;
+
+async fn ended(fixture: &StoreFixture, sessions: &[Uuid]) -> Vec<Uuid> {
+    let asked = AccessLookup { sessions: sessions.to_vec(), ..AccessLookup::default() };
+    let mut ended = fixture.store.look_up_access(asked).await.unwrap().ended_sessions;
+    ended.sort_unstable();
+    ended
+}
+
+pub async fn a_session_that_was_ended_stays_so_until_it_is_forgotten(fixture: StoreFixture) {
+    let (one, other) = (Uuid::now_v7(), Uuid::now_v7());
+    assert!(ended(&fixture, &[one, other]).await.is_empty());
+    for _ in 0..2 {
+        fixture.store.end_session(one).await.unwrap();
+        assert_eq!(ended(&fixture, &[one, other]).await, [one]);
+    }
+    assert!(ended(&fixture, &[other]).await.is_empty(), "nobody hears of a session that was not asked for");
+    assert_eq!(fixture.store.forget_sessions(Duration::from_secs(3600)).await.unwrap(), 0);
+    assert_eq!(ended(&fixture, &[one]).await, [one]);
+    eventually(SOON, "the session to be old enough", async || {
+        fixture.store.forget_sessions(Duration::from_millis(1)).await.unwrap() == 1
+    })
+    .await;
+    assert!(ended(&fixture, &[one]).await.is_empty());
+}
+
+pub async fn it_is_told_how_keys_and_links_stand(fixture: StoreFixture) {
+    let good = fixture.store.create_api_key(new_key(ana(), None)).await.unwrap();
+    let revoked = fixture.store.create_api_key(new_key(ana(), None)).await.unwrap();
+    let short = fixture.store.create_api_key(new_key(ana(), Some(Duration::from_millis(20)))).await.unwrap();
+    let (kept, dead) = (done_for(&fixture, 86_400_000).await, done_for(&fixture, 86_400_000).await);
+    let links = [&kept, &dead].map(|job| link_hash(job.artifacts[0].link_id));
+    let unknown = [7; 32];
+    let asked = AccessLookup {
+        keys: vec![good.hash, unknown, revoked.hash, short.hash],
+        sessions: Vec::new(),
+        links: [links.as_slice(), &[unknown]].concat(),
+    };
+    assert!(fixture.store.revoke_api_key(revoked.id).await.unwrap());
+    assert!(fixture.store.revoke_links(&dead.caller, dead.artifacts[0].id).await.unwrap());
+    let facts = eventually(SOON, "the short key to expire", async || {
+        let facts = fixture.store.look_up_access(asked.clone()).await.unwrap();
+        facts.keys.iter().any(|key| key.id == short.id && key.expired).then_some(facts)
+    })
+    .await;
+    assert_eq!(facts.revoked_links, [links[1]]);
+    let of = |id| facts.keys.iter().find(|key| key.id == id).unwrap();
+    assert_eq!(*of(good.id), good);
+    assert!(of(revoked.id).revoked_at.is_some() && !of(revoked.id).expired);
+    assert_eq!(facts.keys.len(), 3, "of a key that nobody has nothing is told");
+    assert!(facts.now >= good.created_at);
+    let nothing = fixture.store.look_up_access(AccessLookup::default()).await.unwrap();
+    assert!(nothing.keys.is_empty() && nothing.ended_sessions.is_empty() && nothing.revoked_links.is_empty());
+}
+
+pub async fn a_store_that_can_be_written_says_so_to_many_at_once(fixture: StoreFixture) {
+    let looks = (0..20).map(|_| fixture.store.check_writable());
+    for look in futures_util::future::join_all(looks).await {
+        look.unwrap();
+    }
+}
