@@ -190,3 +190,24 @@ fn a_crate_knows_only_those_of_its_layer_and_of_the_layers_above() {
         assert!(known.len() > 3 && others.iter().all(|other| !known.contains(*other)), "{folder} knows {known:?}");
     }
 }
+
+/// Names every test function of the workspace.
+fn test_names() -> BTreeSet<String> {
+    let function = |line: &str| {
+        let (_, rest) = line.trim_start().split_once("fn ")?;
+        let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        (!name.is_empty()).then_some(name)
+    };
+    sources().iter().flat_map(|source| source.text.lines().filter_map(function).collect::<Vec<_>>()).collect()
+}
+
+#[test]
+fn each_lifetime_is_held_by_a_test_that_exists() {
+    let (page, tests) = (read("docs/LIFETIMES.md"), test_names());
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| ") && line.ends_with("` |")).collect();
+    assert!(rows.len() >= 30, "only {} rows are read", rows.len());
+    for row in rows {
+        let name = row.trim_end_matches("` |").rsplit('`').next().unwrap();
+        assert!(tests.contains(name), "no test is called `{name}`: {row}");
+    }
+}
