@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use model::job::{Caller, JobState};
-use model::problem::{FieldError, Problem, ProblemKind, StoredProblem};
+use model::problem::{FieldError, Problem, ProblemKind, StoredProblem, pointer_part};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::{Changed, JobFilter};
@@ -146,7 +146,7 @@ fn check(body: &Value) -> Result<Vec<Uuid>, ApiError> {
     let mut wrong = |pointer: String, detail: &str| errors.push(FieldError { pointer, detail: detail.to_owned() });
     for name in fields.keys().filter(|name| *name != "jobs") {
         let name: String = name.chars().take(100).collect();
-        wrong(format!("/{}", name.replace('~', "~0").replace('/', "~1")), "is not a known field; there is jobs");
+        wrong(format!("/{}", pointer_part(&name)), "is not a known field; there is jobs");
     }
     let mut ids = Vec::new();
     match fields.get("jobs").and_then(Value::as_array) {

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
-use model::problem::{FieldError, Problem, ProblemKind, StoredProblem};
+use model::problem::{FieldError, Problem, ProblemKind, StoredProblem, pointer_part};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use store::FailedDeliveries;
@@ -82,13 +82,17 @@ pub async fn send_again(
                 }
             }
         }
-        ChosenDeliveries::Since(at) => loop {
-            let sent = gateway.store.send_again(&identity.tenant, FailedDeliveries::Since(at), AT_ONCE).await?;
-            outcome.sent_again += u64::from(sent);
-            if sent < AT_ONCE {
-                break;
+        ChosenDeliveries::Since(since) => {
+            // What fails again meanwhile is not sent once more: that might never end.
+            let which = FailedDeliveries::Between { since, until: gateway.store.now().await? };
+            loop {
+                let sent = gateway.store.send_again(&identity.tenant, which, AT_ONCE).await?;
+                outcome.sent_again += u64::from(sent);
+                if sent < AT_ONCE {
+                    break;
+                }
             }
-        },
+        }
     }
     Ok(HttpResponse::Ok().json(outcome))
 }
@@ -105,9 +109,9 @@ fn check(body: &Value) -> Result<ChosenDeliveries, ApiError> {
     };
     let mut errors = Vec::new();
     let mut wrong = |pointer: String, detail: &str| errors.push(FieldError { pointer, detail: detail.to_owned() });
-    for name in fields.keys().filter(|name| !["deliveries", "failed_since"].contains(&name.as_str())).take(20) {
+    for name in fields.keys().filter(|name| !["deliveries", "failed_since"].contains(&name.as_str())) {
         let name: String = name.chars().take(100).collect();
-        let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+        let pointer = format!("/{}", pointer_part(&name));
         wrong(pointer, "is not a known field; there are deliveries and failed_since");
     }
     let wish = match (fields.get("deliveries"), fields.get("failed_since")) {

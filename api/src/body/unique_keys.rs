@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
 
+use model::problem::pointer_part;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 /// Returns the JSON pointer of the first key that comes a second time in its object, at any depth. `None` also where the text is no
@@ -29,7 +30,7 @@ impl fmt::Display for Step<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Root => Ok(()),
-            Self::Key(above, name) => write!(f, "{above}/{}", name.replace('~', "~0").replace('/', "~1")),
+            Self::Key(above, name) => write!(f, "{above}/{}", pointer_part(name)),
             Self::Item(above, index) => write!(f, "{above}/{index}"),
         }
     }

@@ -1,7 +1,7 @@
 //! Checks of fields that several bodies have, each fault with its JSON pointer.
 
 use model::artifact::Format;
-use model::problem::FieldError;
+use model::problem::{FieldError, pointer_part};
 use report::ReportDefinition;
 use serde_json::{Map, Value};
 
@@ -78,7 +78,7 @@ fn format_expected(report: Option<&ReportDefinition>) -> String {
 pub(super) fn refuse_unknown(left: &Map<String, Value>, pointer: &str, known: &str, errors: &mut Vec<FieldError>) {
     for name in left.keys() {
         let name: String = name.chars().take(100).collect();
-        let escaped = name.replace('~', "~0").replace('/', "~1");
+        let escaped = pointer_part(&name);
         errors.push(wrong(format!("{pointer}/{escaped}"), format!("is not a known field; there are {known}")));
     }
 }

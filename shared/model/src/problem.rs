@@ -167,6 +167,12 @@ pub struct FieldError {
     pub detail: String,
 }
 
+/// Writes a name as a part of a JSON pointer, without the slash before it.
+#[must_use]
+pub fn pointer_part(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
 /// One problem, as kept with a failed job and as answered over HTTP.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "StoredProblem", into = "StoredProblem")]

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::canonical::{canonical, compare};
 use super::{ParamSpec, ParamType, RESERVED, ReportDefinition};
 use model::job::Params;
-use model::problem::FieldError;
+use model::problem::{FieldError, pointer_part};
 
 /// Longest text in characters where the definition names no limit.
 pub(super) const MAX_LENGTH: u32 = 1000;
@@ -152,7 +152,7 @@ fn plain(value: &Value) -> String {
 }
 
 fn fault(name: &str, index: Option<usize>, detail: String) -> FieldError {
-    let name = name.replace('~', "~0").replace('/', "~1");
+    let name = pointer_part(name);
     let pointer = index.map_or_else(|| format!("/params/{name}"), |index| format!("/params/{name}/{index}"));
     FieldError { pointer, detail }
 }

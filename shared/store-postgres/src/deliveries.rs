@@ -95,7 +95,8 @@ const OF_TENANT: &str = concat!(
 const SEND_AGAIN: &str = ring!(
     "with failed as materialized (
         select id from deliveries d
-        where tenant = $1 and state = 'failed' and ($2::uuid is null or id = $2) and ($3::timestamptz is null or rung_at >= $3)
+        where tenant = $1 and state = 'failed' and ($2::uuid is null or id = $2)
+          and ($3::timestamptz is null or rung_at >= $3) and ($5::timestamptz is null or rung_at < $5)
         order by rung_at limit $4 for no key update skip locked
     ), due as (
         update deliveries d set state = 'pending', rung_at = now() from failed where d.id = any(array[failed.id])
@@ -196,15 +197,16 @@ impl DeliveryStore for PostgresStore {
     }
 
     async fn send_again(&self, tenant: &str, which: FailedDeliveries, limit: u32) -> Result<u32> {
-        let (one, since) = match which {
-            FailedDeliveries::One(id) => (Some(id), None),
-            FailedDeliveries::Since(at) => (None, Some(at)),
+        let (one, since, until) = match which {
+            FailedDeliveries::One(id) => (Some(id), None, None),
+            FailedDeliveries::Between { since, until } => (None, Some(since), Some(until)),
         };
         let statement = sql(SEND_AGAIN)
             .bind::<Text, _>(tenant.to_owned())
             .bind::<Nullable<SqlUuid>, _>(one)
             .bind::<Nullable<Timestamptz>, _>(since)
-            .bind::<BigInt, _>(i64::from(limit));
+            .bind::<BigInt, _>(i64::from(limit))
+            .bind::<Nullable<Timestamptz>, _>(until);
         self.ring(statement).await
     }
 }

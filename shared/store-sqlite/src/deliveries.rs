@@ -143,11 +143,12 @@ impl DeliveryStore for SqliteStore {
                             id
                         )
                     }
-                    FailedDeliveries::Since(at) => sql!(
-                        "select id from deliveries where tenant = ?1 and rung_at >= ?2 and state = 'failed' \
-                         order by rung_at limit ?3",
+                    FailedDeliveries::Between { since, until } => sql!(
+                        "select id from deliveries where tenant = ?1 and rung_at >= ?2 and rung_at < ?3 and state = 'failed' \
+                         order by rung_at limit ?4",
                         &tenant,
-                        at,
+                        since,
+                        until,
                         limit,
                     ),
                 };

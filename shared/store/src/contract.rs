@@ -75,8 +75,13 @@ pub enum DeliveryEnding {
 pub enum FailedDeliveries {
     /// This one.
     One(Uuid),
-    /// Those that failed then or later.
-    Since(DateTime<Utc>),
+    /// Those that failed at `since` or later, and before `until`.
+    Between {
+        /// Included.
+        since: DateTime<Utc>,
+        /// Not included.
+        until: DateTime<Utc>,
+    },
 }
 
 /// Deliveries, as the notifier sees them.
