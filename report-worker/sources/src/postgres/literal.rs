@@ -3,7 +3,8 @@
 //! A value is a quoted string with its type behind it, in parentheses, whatever its type. Between the quotes stand digits,
 //! letters beyond ASCII and escapes (`\x27`), and nothing else: no character that ends, opens or separates anything in SQL, whatever
 //! it stands in. So a value stays a value even where this service and the server should disagree on where a string begins: what is
-//! outside of a string would be a backslash, which is a syntax error. The connection's encoding is always UTF-8.
+//! outside of a string would be a backslash, a number or a name between two strings, which is a syntax error. The connection's
+//! encoding is always UTF-8.
 //!
 //! A report with a sensitive parameter is never written so: servers show the text of queries to others.
 
