@@ -148,6 +148,7 @@ fn headers_of(kind: ProblemKind) -> Option<(HeaderName, &'static str)> {
         | ProblemKind::AttemptPanicked
         | ProblemKind::WorkersLost
         | ProblemKind::ReportVersionMissing
+        | ProblemKind::SealedValue
         | ProblemKind::UnreadableMessage => None,
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use broker::Broker;
 use configuration::{Config, Secret};
+use model::seal::SealKeys;
 use runtime::Backends;
 use runtime::Catalogue;
 use storage::Storage;
@@ -58,6 +59,8 @@ pub struct Gateway {
     pub own_address: Arc<OwnAddress>,
     /// Link tokens and cursors are derived from it.
     pub link_secret: Secret,
+    /// Seals sensitive values.
+    pub seal_keys: SealKeys,
     /// Addresses mail may go to.
     pub mail_allow: Vec<String>,
     /// Whether spans are exported, and so must know their parents.
@@ -76,11 +79,13 @@ impl Gateway {
     /// Puts the parts together. Must be called inside the multi-threaded runtime.
     ///
     /// # Errors
-    /// When a catalogue of messages is not as it should be.
+    /// When a catalogue of messages is not as it should be, or there is nothing to seal sensitive values with.
     pub fn new(config: &Config, backends: Backends, catalogue: Arc<Catalogue>) -> anyhow::Result<Self> {
         let limits = SubmitLimits::new(config, Arc::clone(&backends.store));
         let hub = Hub::new(config.http.max_watchers, config.http.max_watchers_per_principal);
         let own_address = Arc::new(OwnAddress::new(config));
+        let seal_keys = config.service.derive_seal_keys()?;
+        tracing::info!(keys = ?seal_keys.ids(), "sensitive values are sealed with the first of these keys");
         let forecaster = Arc::new(Forecaster::new(Arc::clone(&backends.store)));
         Ok(Self {
             authenticator: Authenticator::new(Arc::clone(&backends.store)),
@@ -100,6 +105,7 @@ impl Gateway {
             http: config.http.clone(),
             own_address,
             link_secret: config.service.link_secret.clone(),
+            seal_keys,
             mail_allow: config.mail.allow.clone(),
             exports_spans: config.telemetry.otlp_endpoint.is_some(),
             runtime: tokio::runtime::Handle::current(),

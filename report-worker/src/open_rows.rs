@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::artifact::{Artifact, Format};
-use model::job::Job;
+use model::job::{Job, Params};
 use model::problem::{Problem, ProblemKind};
+use model::seal::{SealError, SealedJob};
 use report::ReportDefinition;
 use sources::{BatchStream, ReadRequest, read_kept};
 use store::StoreError;
@@ -28,12 +29,23 @@ pub(crate) async fn open_rows(
     }
     let request = ReadRequest {
         report: Arc::clone(report),
-        params: job.params.clone(),
+        params: open_params(worker, job)?,
         caller: job.caller.clone(),
         timeout,
         cancel: attempt.stop.clone(),
     };
     worker.sources.read(request).await
+}
+
+/// Opens the sensitive values of a job, which are sealed from the submit until here.
+fn open_params(worker: &Worker, job: &Job) -> Result<Params, Problem> {
+    worker.seal_keys.open(SealedJob::from(job), &job.params).map_err(|error| {
+        let advice = match error {
+            SealError::KeyMissing { .. } => "give it back and replay the job, or submit the report anew",
+            SealError::Altered { .. } => "submit the report anew",
+        };
+        Problem::new(ProblemKind::SealedValue, format!("{error}; {advice}"))
+    })
 }
 
 /// Finds the file a job is made from, however long the database is away: that is not the file's fault.

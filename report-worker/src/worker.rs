@@ -6,6 +6,7 @@ use std::time::Duration;
 use configuration::{Config, Secret};
 use formats::{FontFile, load_fonts};
 use model::backoff::Backoff;
+use model::seal::SealKeys;
 use runtime::Backends;
 use sources::Sources;
 use tokio::sync::watch;
@@ -41,6 +42,8 @@ pub(crate) struct Worker {
     pub(crate) retry_delays: model::retry_schedule::RetrySchedule,
     pub(crate) hand_off_after: Duration,
     pub(crate) link_secret: Secret,
+    /// Opens sensitive values.
+    pub(crate) seal_keys: SealKeys,
     pub(crate) sources: Sources,
     /// Fonts for characters the built-in ones do not have.
     pub(crate) fonts: Arc<[Arc<FontFile>]>,
@@ -59,6 +62,8 @@ pub(crate) struct Worker {
 impl Worker {
     /// Takes what it needs out of the configuration.
     pub(crate) fn new(config: &Config, backends: Backends) -> anyhow::Result<Self> {
+        let seal_keys = config.service.derive_seal_keys()?;
+        tracing::info!(keys = ?seal_keys.ids(), "sensitive values that are sealed with these keys can be opened");
         Ok(Self {
             id: Uuid::new_v4(),
             backends,
@@ -66,6 +71,7 @@ impl Worker {
             retry_delays: config.broker.retry_delays.clone(),
             hand_off_after: config.broker.hand_off_after,
             link_secret: config.service.link_secret.clone(),
+            seal_keys,
             sources: Sources::open(&config.sources)?,
             fonts: load_fonts(&config.worker.fonts)?,
             definitions: DefinitionCache::default(),

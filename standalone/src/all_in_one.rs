@@ -41,6 +41,10 @@ impl AllInOne {
         if config.service.link_secret.expose().is_empty() {
             config.service.link_secret = Secret::new(folder.link_secret()?);
         }
+        if config.service.mode == Mode::Embedded {
+            let needed = config.service.seal_keys.is_empty();
+            config.service.seal_keys.extend(folder.seal_keys(needed)?.into_iter().map(Secret::new));
+        }
         if let Some(path) = add_demo_source(&mut config) {
             demo::make_demo_source(&path, on_progress)?;
         }

@@ -11,6 +11,9 @@ use anyhow::{Context as _, bail};
 const OTHERS: u32 = 0o077;
 const WRITABLE_BY_ALL: u32 = 0o002;
 
+/// Of a key that seals, in characters.
+const MIN_KEY: usize = 32;
+
 /// What is in every data folder.
 const LOCK: &str = "lock";
 /// What is in those that a command other than `up` made.
@@ -130,9 +133,28 @@ impl DataFolder {
         if let Some(secret) = read_line(&path)? {
             return Ok(secret);
         }
-        let secret = hex::encode(rand::random::<[u8; 32]>());
+        let secret = make_secret();
         write_secret(&path, &secret)?;
         Ok(secret)
+    }
+
+    /// Reads the keys that seal sensitive values, one a line, and makes one on first start where one is `needed`.
+    ///
+    /// # Errors
+    /// When the disk does not allow it, or a line is too short to be a key.
+    pub(crate) fn seal_keys(&self, needed: bool) -> anyhow::Result<Vec<String>> {
+        let path = self.path.join("seal-keys");
+        let kept = read_line(&path)?.unwrap_or_default();
+        let keys: Vec<String> = kept.lines().map(|line| line.trim().to_owned()).filter(|key| !key.is_empty()).collect();
+        if keys.iter().any(|key| key.len() < MIN_KEY) {
+            bail!("{} holds a line of less than {MIN_KEY} characters, which is no key", path.display());
+        }
+        if !keys.is_empty() || !needed {
+            return Ok(keys);
+        }
+        let key = make_secret();
+        write_secret(&path, &key)?;
+        Ok(vec![key])
     }
 
     /// Reads where `waitless up` listens or listened last.
@@ -150,6 +172,10 @@ impl DataFolder {
     pub(crate) fn write_address(&self, address: &str) -> anyhow::Result<()> {
         write_secret(&self.address_file(), address)
     }
+}
+
+fn make_secret() -> String {
+    hex::encode(rand::random::<[u8; 32]>())
 }
 
 fn read_line(path: &Path) -> anyhow::Result<Option<String>> {
@@ -225,7 +251,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let elsewhere = folder.path().join("elsewhere");
         fs::write(&elsewhere, "mine").unwrap();
-        for name in ["api-key", "api-key.new", "link-secret", "link-secret.new"] {
+        for name in ["api-key", "api-key.new", "link-secret", "link-secret.new", "seal-keys", "seal-keys.new"] {
             let _absent = fs::remove_file(folder.path().join(name));
             std::os::unix::fs::symlink(&elsewhere, folder.path().join(name)).unwrap();
         }

@@ -1,13 +1,16 @@
 //! The one way in for a job, whoever asks for it: made of what was checked, taken out of what its tenant may do, told when it will
 //! be ready, put in line, and written.
 
-use model::job::{Caller, Idempotency, JobState, NewJob};
+use std::sync::Arc;
+
+use model::job::{Caller, Idempotency, JobState, NewJob, Params};
 use model::reuse::{LinkSeed, Reuse};
-use report::fingerprint;
+use model::seal::SealedJob;
+use report::{ReportDefinition, fingerprint};
 use store::Submitted;
 use uuid::Uuid;
 
-use super::submit_request::SubmitRequest;
+use super::submit_request::{KeptParquet, SubmitRequest};
 use crate::error::ApiError;
 use crate::gateway::Gateway;
 use crate::limits::RateLimitStatus;
@@ -31,7 +34,7 @@ pub(crate) struct PreparedJob {
 }
 
 impl PreparedJob {
-    /// Sees to it that the store has the report's definition, takes the job out of what the tenant may do, and makes it.
+    /// Sees to it that the store has the report's definition, takes the job out of what the tenant may do, makes it and seals it.
     ///
     /// # Errors
     /// `too-many-requests`; the store's.
@@ -42,7 +45,7 @@ impl PreparedJob {
     ) -> Result<Self, ApiError> {
         gateway.report_versions.ensure_saved(&request.report).await?;
         let rate_limit = gateway.limits.acquire(&origin.caller.tenant, request.notify.len()).await?;
-        Ok(Self { job: new_job(gateway, request, origin), rate_limit })
+        Ok(Self { job: new_job(gateway, request, origin)?, rate_limit })
     }
 
     /// Returns its id.
@@ -81,23 +84,18 @@ fn waits_for_its_turn(submitted: &Submitted) -> bool {
     matches!(submitted, Submitted::Created(job) if job.state == JobState::Pending && job.sharing.leader.is_none())
 }
 
-fn new_job(gateway: &Gateway, request: SubmitRequest, origin: JobOrigin) -> NewJob {
-    let report = &request.report;
-    let kept = request.made_from.as_ref();
+fn new_job(gateway: &Gateway, request: SubmitRequest, origin: JobOrigin) -> Result<NewJob, ApiError> {
+    let report = Arc::clone(&request.report);
     let reuse = request.max_age.map(|max_age| Reuse {
-        fingerprint: fingerprint(
-            report,
-            &origin.caller,
-            &request.params,
-            &request.formats,
-            kept.map(|kept| kept.object_key.as_str()),
-        ),
+        fingerprint: fingerprint_of(gateway, &request, &origin.caller),
         max_age,
         links: request.formats.iter().map(|format| LinkSeed::new(gateway.link_secret.expose(), *format)).collect(),
-        made_from: kept.map(|kept| kept.job_id),
+        made_from: request.made_from.as_ref().map(|kept| kept.job_id),
     });
-    NewJob {
-        id: Uuid::now_v7(),
+    let id = Uuid::now_v7();
+    Ok(NewJob {
+        id,
+        params: seal_params(gateway, &report, request.made_from, request.params, SealedJob::new(&origin.caller.tenant, id))?,
         caller: origin.caller,
         report: report.name.clone(),
         report_version: report.version.clone(),
@@ -105,12 +103,40 @@ fn new_job(gateway: &Gateway, request: SubmitRequest, origin: JobOrigin) -> NewJ
         max_attempts: report.max_attempts,
         timeout_ms: i64::try_from(report.timeout.as_millis()).unwrap_or(i64::MAX),
         retention_ms: i64::try_from(report.retention.as_millis()).unwrap_or(i64::MAX),
-        params: request.params,
         formats: request.formats,
         notify: request.notify,
         traceparent: Some(origin.traceparent),
         forecast: None,
         idempotency: origin.idempotency,
         reuse,
+    })
+}
+
+/// Says what makes the job identical to others. What a sensitive value has a part in must not be found by trying them all.
+fn fingerprint_of(gateway: &Gateway, request: &SubmitRequest, caller: &Caller) -> [u8; 32] {
+    let SubmitRequest { report, params, formats, made_from, .. } = request;
+    match made_from {
+        // The file says which rows, and the values of its job are sealed.
+        Some(kept) => fingerprint(report, caller, &Params::new(), formats, Some(&kept.object_key)),
+        None if report.has_sensitive_params() => {
+            gateway.seal_keys.hash(fingerprint(report, caller, params, formats, None))
+        }
+        None => fingerprint(report, caller, params, formats, None),
     }
+}
+
+/// Seals what is sensitive; a job that is made from the file of another one is given that job's values.
+fn seal_params(
+    gateway: &Gateway,
+    report: &ReportDefinition,
+    made_from: Option<KeptParquet>,
+    params: Params,
+    to: SealedJob<'_>,
+) -> Result<Params, ApiError> {
+    let (keys, is_sensitive) = (&gateway.seal_keys, |name: &str| report.is_sensitive(name));
+    let sealed = match made_from {
+        Some(kept) => keys.pass_on(to.of_same_tenant(kept.job_id), to, params, is_sensitive),
+        None => keys.seal(to, params, is_sensitive),
+    };
+    sealed.map_err(|error| ApiError::internal("seal the values of a job", &error))
 }

@@ -43,9 +43,12 @@ pub(super) async fn answer_submit(
     gateway: &Gateway,
     identity: &Identity,
     request: &HttpRequest,
-    headers: SubmitHeaders,
+    mut headers: SubmitHeaders,
     checked: Result<SubmitRequest, ApiError>,
 ) -> ApiResult {
+    if checked.as_ref().is_ok_and(|request| request.report.has_sensitive_params()) {
+        headers.hide_body();
+    }
     let mut context = ResponseContext::default();
     let mut wait = None;
     let submitted = match prepare(gateway, identity, &headers, checked).await {

@@ -90,7 +90,7 @@ pub async fn make(
     let mut headers = SubmitHeaders::read(&gateway, &identity, &request)?;
     let body = read_json(&request, payload, gateway.http.max_body.0).await?;
     // The same formats of another job are another request.
-    headers.hash_body(&identity, &json!({"made_from": id, "body": body}));
+    headers.hash_body(&gateway, &identity, &json!({"made_from": id, "body": body}));
     let checked = check(&gateway, &identity, id, body).await;
     answer_submit(&gateway, &identity, &request, headers, checked).await
 }

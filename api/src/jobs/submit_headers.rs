@@ -49,9 +49,20 @@ impl SubmitHeaders {
     }
 
     /// Takes what makes two requests with the same key the same.
-    pub(super) fn hash_body(&mut self, identity: &Identity, body: &Value) {
-        let key = self.key.take();
-        self.idempotency = key.map(|key| Idempotency { key, body_hash: hash_request(identity, body) });
+    pub(super) fn hash_body(&mut self, gateway: &Gateway, identity: &Identity, body: &Value) {
+        self.idempotency = self.key.take().map(|key| {
+            let body_hash = hash_request(identity, body);
+            Idempotency { key, body_hash, other_hashes: gateway.seal_keys.hashes(body_hash) }
+        });
+    }
+
+    /// Has the body's hash kept under a key: it holds sensitive values, which could be found by trying them all.
+    pub(super) fn hide_body(&mut self) {
+        if let Some(Idempotency { body_hash, other_hashes, .. }) = &mut self.idempotency
+            && let Some(hidden) = other_hashes.first_mut()
+        {
+            std::mem::swap(body_hash, hidden);
+        }
     }
 
     /// Returns the languages that the client understands, as it says.

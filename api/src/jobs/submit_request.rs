@@ -15,7 +15,7 @@ use uuid::Uuid;
 pub struct SubmitRequest {
     /// The report.
     pub report: Arc<ReportDefinition>,
-    /// Checked and canonical.
+    /// Checked and canonical. Where it is made from a job's file, those of that job, sealed as they are.
     pub params: Params,
     /// At least one, distinct.
     pub formats: Vec<Format>,

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use actix_web::http::header::{HeaderValue, LOCATION, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse, web};
 use model::access::hash_token;
-use model::job::{Idempotency, Job, Params};
+use model::job::{Idempotency, Params};
 use model::problem::{ProblemKind, StoredProblem};
+use model::seal::SealedJob;
 use moka::sync::Cache;
 use parking_lot::Mutex;
 use report::{ReportDefinition, validate_params};
@@ -115,7 +116,7 @@ async fn submit(gateway: &Gateway, found: &ResolvedLink, trace: &str) -> Result<
             "This report is no longer offered. Ask the people who run this service.",
         )
     })?;
-    let params = same_params(&report, &found.job, found)?;
+    let params = same_params(gateway, &report, found)?;
     check_owner(gateway, &found.job.caller).await?;
     gateway.regenerations.acquire(found.link.artifact.id)?;
     let formats = vec![found.link.artifact.format];
@@ -132,7 +133,7 @@ async fn submit(gateway: &Gateway, found: &ResolvedLink, trace: &str) -> Result<
 }
 
 /// Returns the parameters of the first job, if the report still takes them.
-fn same_params(report: &ReportDefinition, job: &Job, found: &ResolvedLink) -> Result<Params, ApiError> {
+fn same_params(gateway: &Gateway, report: &ReportDefinition, found: &ResolvedLink) -> Result<Params, ApiError> {
     let changed = || {
         ApiError::new(
             ProblemKind::ValidationFailed,
@@ -142,8 +143,12 @@ fn same_params(report: &ReportDefinition, job: &Job, found: &ResolvedLink) -> Re
     if !report.formats.contains(&found.link.artifact.format) {
         return Err(changed());
     }
-    let given = job.params.iter().filter(|(_, value)| !value.is_null());
-    let given: Params = given.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let mut given = gateway.seal_keys.open(SealedJob::from(&found.job), &found.job.params).map_err(|error| {
+        tracing::warn!(job = %found.job.id, %error, "a report cannot be made again");
+        let detail = "What this report was made with cannot be opened any more: it cannot be made again. Ask for it anew.";
+        ApiError::new(ProblemKind::ValidationFailed, detail)
+    })?;
+    given.retain(|_, value| !value.is_null());
     validate_params(report, &given).map_err(|_| changed())
 }
 
@@ -154,6 +159,6 @@ fn origin(found: &ResolvedLink, trace: &str) -> JobOrigin {
         _ => found.link.again_job_id.unwrap_or(found.job.id),
     };
     let key = format!("again:{}:{before}", found.link.artifact.id);
-    let idempotency = Some(Idempotency { body_hash: hash_token(&key), key });
+    let idempotency = Some(Idempotency::new(key.clone(), hash_token(&key)));
     JobOrigin { caller: found.job.caller.clone(), traceparent: trace.to_owned(), idempotency }
 }

@@ -19,6 +19,7 @@ pub(super) fn after(kind: ProblemKind, messages: &Messages) -> (&str, &str) {
         ProblemKind::SourceUnknown | ProblemKind::UnsupportedColumn | ProblemKind::ReportVersionMissing => {
             (setup, maintainer)
         }
+        ProblemKind::SealedValue => (setup, operator),
         _ => (crash, operator),
     }
 }

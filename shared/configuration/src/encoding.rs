@@ -207,6 +207,24 @@ pub(super) fn long_secret<'de, D: Deserializer<'de>>(from: D) -> Result<Secret, 
     }
 }
 
+/// Reads secrets that others are derived from, each another one. A file that holds them may have one a line.
+pub(super) fn seal_keys<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Secret>, D::Error> {
+    let texts = texts(from)?;
+    let keys: Vec<&str> =
+        texts.iter().flat_map(|text| text.lines()).map(str::trim).filter(|key| !key.is_empty()).collect();
+    for (before, key) in keys.iter().enumerate() {
+        let nth = before + 1;
+        if key.len() < 32 {
+            let message = format!("key {nth} is too short; at least 32 random bytes are needed, without commas");
+            return Err(D::Error::custom(message));
+        }
+        if let Some(first) = keys.iter().take(before).position(|other| other == key) {
+            return Err(D::Error::custom(format!("key {nth} is the same as key {}", first + 1)));
+        }
+    }
+    Ok(keys.into_iter().map(Secret::new).collect())
+}
+
 /// Reads an address to listen on.
 pub(super) fn address<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
     let text = String::deserialize(from)?;

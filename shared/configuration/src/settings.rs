@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use super::addresses::{endpoint, origins, public_url};
 use super::encoding::{
-    address, at_least, choice, duration, lanes, line, log_filter, long_secret, networks, optional, size,
+    address, at_least, choice, duration, lanes, line, log_filter, long_secret, networks, optional, seal_keys, size,
 };
 use super::paths::{folder, path, paths};
-use super::{Brand, Broker, Database, Mail, Network, Secret, SettingError, Source, Storage};
+use super::{Brand, Broker, ConfigError, Database, Mail, Network, Secret, SettingError, Source, Storage};
 use model::job::Lane;
+use model::seal::SealKeys;
 use model::units::ByteSize;
 
 /// Every setting. `default.toml` says what each means; the fields stand in its order.
@@ -72,8 +73,24 @@ pub struct Service {
     pub public_url: Option<String>,
     #[serde(deserialize_with = "long_secret")]
     pub link_secret: Secret,
+    #[serde(deserialize_with = "seal_keys")]
+    pub seal_keys: Vec<Secret>,
     #[serde(with = "duration")]
     pub shutdown_grace: Duration,
+}
+
+impl Service {
+    /// Returns what seals sensitive values and opens them: `seal_keys`, then the link secret, which seals where there are none.
+    ///
+    /// # Errors
+    /// When there is no secret at all.
+    pub fn derive_seal_keys(&self) -> Result<SealKeys, ConfigError> {
+        let secrets = self.seal_keys.iter().chain([&self.link_secret]).map(Secret::expose);
+        SealKeys::new(secrets).ok_or_else(|| {
+            let message = "is empty, and so is service.link_secret: sensitive values would not be sealed";
+            ConfigError(vec![SettingError::new("service.seal_keys", message)])
+        })
+    }
 }
 
 /// `[http]`
@@ -240,6 +257,7 @@ mod tests {
             ("WAITLESS_BROKER__URL", "amqp://user:hunter2@broker"),
             ("WAITLESS_STORAGE__SECRET_ACCESS_KEY", "hunter2"),
             ("WAITLESS_SERVICE__LINK_SECRET", "hunter2hunter2hunter2hunter2hunter2"),
+            ("WAITLESS_SERVICE__SEAL_KEYS", "hunter2hunter2hunter2hunter2hunter2"),
             ("WAITLESS_MAIL__URL", "smtp://user:hunter2@mail"),
             ("WAITLESS_SOURCES__ERP__URL", "mysql://user:hunter2@erp/shop"),
             ("WAITLESS_SOURCES__CRM__URL", "postgres://crm/shop?user=user&password=hunter2"),

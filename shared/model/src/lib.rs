@@ -15,6 +15,7 @@ pub mod progress;
 pub mod recipient;
 pub mod retry_schedule;
 pub mod reuse;
+pub mod seal;
 pub mod trace;
 pub mod transitions;
 pub mod units;

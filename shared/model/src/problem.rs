@@ -88,6 +88,8 @@ pub enum ProblemKind {
     WorkersLost,
     /// The definition the job was submitted with is gone or unreadable.
     ReportVersionMissing,
+    /// A sensitive value of the job was sealed with a key that is gone, or is not what was sealed.
+    SealedValue,
     /// A message on a queue that nobody can read.
     UnreadableMessage,
 }
@@ -140,6 +142,7 @@ impl ProblemKind {
             Self::AttemptPanicked => ("attempt-panicked", "The report crashed", 500),
             Self::WorkersLost => ("workers-lost", "The workers running the report were lost", 500),
             Self::ReportVersionMissing => ("report-version-missing", "The report's definition is gone", 500),
+            Self::SealedValue => ("sealed-value", "A sensitive value cannot be opened", 500),
             Self::UnreadableMessage => ("unreadable-message", "A message cannot be read", 500),
         }
     }

@@ -73,6 +73,18 @@ pub struct ReportDefinition {
 }
 
 impl ReportDefinition {
+    /// Tells whether the parameter of this name is sensitive.
+    #[must_use]
+    pub fn is_sensitive(&self, name: &str) -> bool {
+        self.params.iter().any(|spec| spec.sensitive && spec.name == name)
+    }
+
+    /// Tells whether any parameter is sensitive.
+    #[must_use]
+    pub fn has_sensitive_params(&self) -> bool {
+        self.params.iter().any(|spec| spec.sensitive)
+    }
+
     /// Reads the query by the rules of the database that will run it.
     ///
     /// # Errors

@@ -88,7 +88,7 @@ struct KnownRow {
 impl KnownRow {
     /// What a repeat is answered, or a request that only has the same key.
     fn answer(self, given: Option<&Idempotency>) -> StatementResult<Submitted> {
-        if given.is_some_and(|given| given.body_hash.as_slice() == self.body_hash) {
+        if given.is_some_and(|given| given.is_of(&self.body_hash)) {
             Ok(Submitted::Replayed(Box::new(self.job.into_job()?.as_submitted())))
         } else {
             Ok(Submitted::KeyReused)

@@ -47,7 +47,7 @@ pub(super) fn find_key(
     )
     .row(connection, |cells: &mut Cells| Ok((cells.hash()?, cells.id()?)))?;
     let Some((body_hash, job_id)) = kept else { return Ok(None) };
-    if body_hash != given.body_hash {
+    if !given.is_of(&body_hash) {
         return Ok(Some(Submitted::KeyReused));
     }
     let before = whole_job(connection, job_id)?;

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use super::load::{Conditions, LoadLevel, LoadSample, compare};
 use super::remaining::{RunProgress, by_rows};
 use super::{Estimate, Forecast, Range};
+use crate::seal::without_sealed;
 
 /// With fewer similar runs nothing is said.
 pub const MIN_RUNS: usize = 5;
@@ -33,7 +34,8 @@ pub struct RunKey {
 }
 
 impl RunKey {
-    /// Takes the version and the JSON of parameters and formats, as the store keeps them.
+    /// Takes the version and the JSON of parameters and formats, as the store keeps them. Runs that differ in nothing but sensitive
+    /// values are alike.
     #[must_use]
     pub fn of(version: &str, params: &str, formats: &str) -> Self {
         let hash = |text: &str| {
@@ -41,7 +43,7 @@ impl RunKey {
             text.hash(&mut hasher);
             hasher.finish()
         };
-        Self { version: hash(version), formats: hash(formats), params: hash(params) }
+        Self { version: hash(version), formats: hash(formats), params: hash(&without_sealed(params)) }
     }
 
     /// Takes what a job has.

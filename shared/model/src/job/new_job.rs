@@ -98,6 +98,22 @@ const LATEST_MS: i64 = 10 * 365 * 24 * 60 * 60 * 1000;
 pub struct Idempotency {
     /// The header's value, 1 to 255 characters.
     pub key: String,
-    /// SHA-256 of the canonical request body.
+    /// SHA-256 of the canonical request body; under a key where the body holds sensitive values.
     pub body_hash: [u8; 32],
+    /// What an equal request may have been kept with besides: no key, or one from before.
+    pub other_hashes: Vec<[u8; 32]>,
+}
+
+impl Idempotency {
+    /// Takes the hash of a body that anybody may try to guess.
+    #[must_use]
+    pub const fn new(key: String, body_hash: [u8; 32]) -> Self {
+        Self { key, body_hash, other_hashes: Vec::new() }
+    }
+
+    /// Tells whether the request that was kept with this hash had the same body.
+    #[must_use]
+    pub fn is_of(&self, kept: &[u8]) -> bool {
+        std::iter::once(&self.body_hash).chain(&self.other_hashes).any(|hash| hash == kept)
+    }
 }

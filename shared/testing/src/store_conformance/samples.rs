@@ -50,7 +50,7 @@ pub fn new_job(caller: &Caller) -> NewJob {
 
 /// A usual job under an idempotency key; `body` stands for the request's body.
 pub fn keyed_job(caller: &Caller, key: &str, body: &str) -> NewJob {
-    let idempotency = Some(Idempotency { key: key.to_owned(), body_hash: hash_token(body) });
+    let idempotency = Some(Idempotency::new(key.to_owned(), hash_token(body)));
     NewJob { idempotency, ..new_job(caller) }
 }
 

@@ -85,7 +85,7 @@ pub async fn the_same_key_with_another_body_is_refused(fixture: StoreFixture) {
 }
 
 pub async fn a_key_is_found_with_what_a_submit_under_it_would_be_answered(fixture: StoreFixture) {
-    let given = |body| Idempotency { key: "key".to_owned(), body_hash: hash_token(body) };
+    let given = |body| Idempotency::new("key".to_owned(), hash_token(body));
     assert_eq!(fixture.store.find_submitted(&ana(), &given("body")).await.unwrap(), None);
     let first = fixture.submit(keyed_job(&ana(), "key", "body")).await;
     let worker = fixture.worker().await;
