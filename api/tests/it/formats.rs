@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use model::artifact::{Format, NewArtifact};
 use model::job::Job;
+use model::seal::SealedJob;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use store::{Ending, Scope};
@@ -68,7 +69,11 @@ async fn a_further_format_is_a_job_made_from_the_kept_file(stack: Stack) {
     assert_eq!(shown["params"], json!({"day": "2026-01-31", "amount": 7, "secret": "(hidden)"}));
     assert_eq!(shown["report_version"], json!(first.report_version));
     let job = api.job(id_of(&shown)).await;
-    assert_eq!((&job.params, job.sharing.made_from, job.notify.len()), (&first.params, Some(first.id), 1));
+    assert_eq!((job.sharing.made_from, job.notify.len()), (Some(first.id), 1));
+    let keys = api.config.service.derive_seal_keys().unwrap();
+    let opened = |job: &Job| keys.open(SealedJob::from(job), &job.params).unwrap();
+    assert_eq!((opened(&job), &opened(&job)["secret"]), (opened(&first), &json!("hush")));
+    assert_ne!(job.params["secret"], first.params["secret"], "sealed for itself");
     let done = finish(&api, job.id, &[Format::Xlsx], |_| ()).await;
     assert_eq!(done.artifacts[0].expires_at, first.artifacts[1].expires_at, "it goes with the file it was made from");
     assert_eq!(api.read(first.id).await["made_from"], Value::Null);

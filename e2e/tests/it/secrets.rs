@@ -166,6 +166,9 @@ async fn no_secret_token_signed_url_or_sensitive_parameter_is_told_to_anybody_it
         check(&secrets, "a job", &read(&stack, job.id, "").await);
         check(&secrets, "the events of a job", &read(&stack, job.id, "/events").await);
     }
+    let rows = dump(&stack).await;
+    assert!(rows.contains("$sealed") && rows.contains(&done.id.to_string()), "nothing was read");
+    check(&[PARAMETER.to_owned()], "the database", &rows);
     stack.smtp.mails().iter().for_each(|mail| {
         check(&secrets, "a mail", &format!("{}\n{}\n{}", mail.source, mail.text(), mail.html()));
     });
@@ -190,6 +193,17 @@ async fn no_secret_token_signed_url_or_sensitive_parameter_is_told_to_anybody_it
     assert!(traces.contains("/v1/traces") && traces.contains(&done.id.to_string()), "no trace of the job was sent");
     check(&secrets, "a trace", &traces);
     stack.rabbitmq.manage("DELETE", BROKER_USER, None).await.unwrap();
+}
+
+/// Returns every row of every table, one a line.
+async fn dump(stack: &Stack) -> String {
+    let tables = "select format('%I.%I', schemaname, tablename) from pg_tables \
+                  where schemaname not in ('pg_catalog', 'information_schema')";
+    let tables = stack.postgres.sql(tables).await.unwrap();
+    let all: Vec<_> = tables.iter().map(|row| format!("select t::text from {} t", row[0].as_ref().unwrap())).collect();
+    assert!(all.len() > 10, "{all:?}");
+    let rows = stack.postgres.sql(&all.join(";")).await.unwrap();
+    rows.into_iter().flatten().flatten().collect::<Vec<_>>().join("\n")
 }
 
 async fn read(stack: &Stack, id: Uuid, what: &str) -> String {

@@ -201,6 +201,41 @@ mod tests {
     }
 
     #[test]
+    fn without_keys_the_link_secret_seals_and_it_always_opens() {
+        let (secret, key) = ("a link secret of thirty-two bytes", "a key that seals, of thirty-two bytes");
+        let ids = |variables: &[(&str, &str)]| {
+            let keys = load("", variables).unwrap().service.derive_seal_keys();
+            keys.map(|keys| keys.ids().into_iter().map(str::to_owned).collect::<Vec<_>>())
+        };
+        let alone = ids(&[("WAITLESS_SERVICE__LINK_SECRET", secret)]).unwrap();
+        let listed = ids(&[("WAITLESS_SERVICE__SEAL_KEYS", key)]).unwrap();
+        let both = ids(&[("WAITLESS_SERVICE__LINK_SECRET", secret), ("WAITLESS_SERVICE__SEAL_KEYS", key)]).unwrap();
+        assert_eq!(both, [&listed[..], &alone].concat());
+        let said = ids(&[]).unwrap_err().to_string();
+        assert!(said.contains("service.seal_keys: is empty, and so is service.link_secret"), "{said}");
+    }
+
+    #[test]
+    fn keys_that_seal_may_stand_on_lines_of_a_file_and_wrong_ones_are_told_by_their_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys");
+        let load_file = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            load("", &[("WAITLESS_SERVICE__SEAL_KEYS_FILE", path.to_str().unwrap())])
+        };
+        let (one, other) = ("1".repeat(32), "2".repeat(40));
+        let keys = load_file(&format!("{one}\n\n {other}\n")).unwrap().service.seal_keys;
+        assert_eq!(keys.iter().map(Secret::expose).collect::<Vec<_>>(), [&one, &other]);
+        for (text, said) in [
+            (format!("{one}\nshort"), "key 2 is too short; at least 32 random bytes are needed, without commas"),
+            (format!("{one},{other},{one}"), "key 3 is the same as key 1"),
+        ] {
+            let errors = load_file(&text).unwrap_err().0;
+            assert_eq!(errors, [SettingError::new("service.seal_keys", said)]);
+        }
+    }
+
+    #[test]
     fn every_mistake_is_reported_at_once_with_what_would_be_right() {
         let said = mistakes(
             "[http]\nlisen = \"x\"\nmax_body = \"big\"\n[worker]\nlanes = [\"fast\"]\nconcurrency = 0\n[sources.erp]\nurl = \"mysql://u:p@h/d\"\nuser = \"u\"",

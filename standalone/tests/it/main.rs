@@ -9,6 +9,7 @@ mod printing;
 mod proxies;
 mod run;
 mod scripts;
+mod sealed;
 mod service;
 mod settings;
 mod sqlite_source;

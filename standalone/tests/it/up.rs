@@ -56,7 +56,7 @@ async fn the_data_folder_and_its_secrets_are_for_their_owner_only() {
     let sandbox = Sandbox::with_counting();
     let service = sandbox.up().await;
     assert_eq!(mode(&sandbox, "data"), 0o700);
-    for name in ["data/api-key", "data/link-secret", "data/address", "data/lock"] {
+    for name in ["data/api-key", "data/link-secret", "data/seal-keys", "data/address", "data/lock"] {
         assert_eq!(mode(&sandbox, name), 0o600, "{name}");
     }
     let key = std::fs::read_to_string(sandbox.path("data/api-key")).unwrap();

@@ -55,6 +55,7 @@ macro_rules! test_store {
                 a_replayed_submit_answers_the_job_as_it_was_submitted,
                 the_same_key_with_another_body_is_refused,
                 a_key_is_found_with_what_a_submit_under_it_would_be_answered,
+                a_body_is_the_same_under_each_of_its_hashes,
                 keys_are_apart_for_every_tenant_and_principal,
                 duplicates_within_one_batch_make_one_job,
                 fifty_submits_of_one_key_at_once_make_one_job,

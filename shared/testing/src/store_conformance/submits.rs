@@ -100,6 +100,23 @@ pub async fn a_key_is_found_with_what_a_submit_under_it_would_be_answered(fixtur
     }
 }
 
+pub async fn a_body_is_the_same_under_each_of_its_hashes(fixture: StoreFixture) {
+    let given = |body, others: &[&str]| Idempotency {
+        other_hashes: others.iter().map(|other| hash_token(other)).collect(),
+        ..Idempotency::new("key".to_owned(), hash_token(body))
+    };
+    let first = fixture.submit(keyed_job(&ana(), "key", "body")).await;
+    let replayed = Submitted::Replayed(Box::new(first));
+    for same in [given("body", &["new"]), given("new", &["newer", "body"])] {
+        let found = fixture.store.find_submitted(&ana(), &same).await.unwrap();
+        assert_eq!(found.as_ref(), Some(&replayed));
+        let repeat = NewJob { idempotency: Some(same), ..new_job(&ana()) };
+        assert_eq!(fixture.store.submit(vec![repeat]).await.unwrap(), [replayed.clone()]);
+    }
+    let other = fixture.store.find_submitted(&ana(), &given("new", &["newer"])).await.unwrap();
+    assert_eq!(other, Some(Submitted::KeyReused));
+}
+
 pub async fn keys_are_apart_for_every_tenant_and_principal(fixture: StoreFixture) {
     let callers = [ana(), caller("acme", "bob"), caller("globex", "ana")];
     let jobs: Vec<_> = callers.iter().map(|caller| keyed_job(caller, "key", "body")).collect();
