@@ -95,7 +95,13 @@ fn new_job(gateway: &Gateway, request: SubmitRequest, origin: JobOrigin) -> Resu
     let id = Uuid::now_v7();
     Ok(NewJob {
         id,
-        params: seal_params(gateway, &report, request.made_from, request.params, SealedJob::new(&origin.caller.tenant, id))?,
+        params: seal_params(
+            gateway,
+            &report,
+            request.made_from,
+            request.params,
+            SealedJob::new(&origin.caller.tenant, id),
+        )?,
         caller: origin.caller,
         report: report.name.clone(),
         report_version: report.version.clone(),

@@ -145,7 +145,8 @@ fn same_params(gateway: &Gateway, report: &ReportDefinition, found: &ResolvedLin
     }
     let mut given = gateway.seal_keys.open(SealedJob::from(&found.job), &found.job.params).map_err(|error| {
         tracing::warn!(job = %found.job.id, %error, "a report cannot be made again");
-        let detail = "What this report was made with cannot be opened any more: it cannot be made again. Ask for it anew.";
+        let detail =
+            "What this report was made with cannot be opened any more: it cannot be made again. Ask for it anew.";
         ApiError::new(ProblemKind::ValidationFailed, detail)
     })?;
     given.retain(|_, value| !value.is_null());

@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn without_keys_the_link_secret_seals_and_it_always_opens() {
-        let (secret, key) = ("a link secret of thirty-two bytes", "a key that seals, of thirty-two bytes");
+        let (secret, key) = ("a link secret of thirty-two bytes", "a key that seals of thirty-two bytes");
         let ids = |variables: &[(&str, &str)]| {
             let keys = load("", variables).unwrap().service.derive_seal_keys();
             keys.map(|keys| keys.ids().into_iter().map(str::to_owned).collect::<Vec<_>>())

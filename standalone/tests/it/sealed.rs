@@ -175,11 +175,15 @@ async fn a_sensitive_value_lies_nowhere_at_rest_and_neither_does_what_it_could_b
     let (headers, other) = gate.post(&service, "/v1/jobs", None, &other).await;
     assert_eq!(headers["cache-status"], "waitless; fwd=miss");
     gate.got(&service, &other, "another", "csv").await;
-    let (_, further) =
-        gate.post(&service, &format!("{path}/formats"), None, &json!({"formats": ["jsonl"]})).await;
+    let (_, further) = gate.post(&service, &format!("{path}/formats"), None, &json!({"formats": ["jsonl"]})).await;
     gate.got(&service, &further, PIN, "jsonl").await;
     let (_, same) = gate
-        .post(&service, &format!("/v1/jobs/{}/formats", warm["id"].as_str().unwrap()), None, &json!({"formats": ["jsonl"]}))
+        .post(
+            &service,
+            &format!("/v1/jobs/{}/formats", warm["id"].as_str().unwrap()),
+            None,
+            &json!({"formats": ["jsonl"]}),
+        )
         .await;
     assert_eq!(same["served"], "warm", "both have one file");
     for what in ["", "/events", "/artifacts/csv/receipt", "/preview"] {
@@ -278,7 +282,8 @@ async fn a_job_whose_key_is_gone_fails_and_says_which_and_runs_once_it_is_back()
 async fn a_sealed_value_that_was_moved_to_another_job_does_not_open_and_a_plain_one_from_before_does() {
     let gate = Gate::prepare();
     let service = gate.sandbox.up().await;
-    let jobs = [gate.submit(&service, PIN).await, gate.submit(&service, "another").await, gate.submit(&service, "x").await];
+    let jobs =
+        [gate.submit(&service, PIN).await, gate.submit(&service, "another").await, gate.submit(&service, "x").await];
     assert!(jobs.iter().all(|job| job["state"] == "failed"), "{jobs:?}");
     assert_eq!(service.stop().await, 0);
     gate.open_source();
@@ -324,7 +329,14 @@ async fn a_report_is_made_again_from_a_link_with_its_value_or_says_that_it_canno
     let service = gate.sandbox.up().await;
     let press = async |service: &Service, token: &str| {
         let url = format!("{}/d/{token}/again", service.address);
-        reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap().post(url).send().await.unwrap()
+        reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .unwrap()
+            .post(url)
+            .send()
+            .await
+            .unwrap()
     };
     assert_eq!(press(&service, &links[0]).await.status(), 303);
     eventually(DEADLINE, "the new file", async || state(&service, &links[0]).await["state"] == "ready").await;

@@ -26,7 +26,11 @@ const WRONG: &[(&str, &[&str])] = &[
     ("service.link_secret", &["short"]),
     (
         "service.seal_keys",
-        &["short", "a key of 32 bytes, parted in two", "thirty-two-bytes-that-come-twice,thirty-two-bytes-that-come-twice"],
+        &[
+            "short",
+            "a key of 32 bytes, parted in two",
+            "thirty-two-bytes-that-come-twice,thirty-two-bytes-that-come-twice",
+        ],
     ),
     ("service.shutdown_grace", &["soon", "0s", "-1s", "30", "99999d"]),
     ("http.listen", &["8080", "localhost:8080", "127.0.0.1:99999", ""]),
