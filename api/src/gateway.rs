@@ -79,11 +79,15 @@ impl Gateway {
     /// Puts the parts together. Must be called inside the multi-threaded runtime.
     ///
     /// # Errors
-    /// When a catalogue of messages is not as it should be, or there is nothing to seal sensitive values with.
+    /// When a catalogue of messages is not as it should be, or there is no secret that sessions, links and seals are made from.
     pub fn new(config: &Config, backends: Backends, catalogue: Arc<Catalogue>) -> anyhow::Result<Self> {
         let limits = SubmitLimits::new(config, Arc::clone(&backends.store));
         let hub = Hub::new(config.http.max_watchers, config.http.max_watchers_per_principal);
         let own_address = Arc::new(OwnAddress::new(config));
+        anyhow::ensure!(
+            !config.service.link_secret.expose().is_empty(),
+            "service.link_secret is empty: sessions and links could be guessed"
+        );
         let seal_keys = config.service.derive_seal_keys()?;
         tracing::info!(keys = ?seal_keys.ids(), "sensitive values are sealed with the first of these keys");
         let forecaster = Arc::new(Forecaster::new(Arc::clone(&backends.store)));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use model::seal::SealedJob;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use store::Scope;
@@ -73,7 +74,9 @@ async fn a_submit_is_answered_with_the_job_and_where_to_find_it(stack: Stack) {
     assert_eq!(api.read(id_of(&job)).await, job);
     let kept = api.job(id_of(&job)).await;
     assert_eq!((kept.caller.clone(), kept.notify.len()), (ana(), 1));
-    assert_eq!(kept.params["secret"], "hush");
+    let keys = api.config.service.derive_seal_keys().unwrap();
+    assert!(kept.params["secret"]["$sealed"].is_string(), "{:?}", kept.params);
+    assert_eq!(keys.open(SealedJob::from(&kept), &kept.params).unwrap()["secret"], "hush");
     api.stop().await;
 }
 

@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
-use testing::process::binary;
+use testing::process::{Builder, binary};
+
+/// With the one setting that a gateway of its own does not start without.
+fn gateway() -> Builder {
+    binary("api").env("WAITLESS_SERVICE__LINK_SECRET", "0123456789abcdef0123456789abcdef")
+}
 
 #[tokio::test]
 async fn a_process_becomes_ready_and_stops_when_asked() {
-    let mut gateway = binary("api").start_ready().await.unwrap();
+    let mut gateway = gateway().start_ready().await.unwrap();
     assert!(gateway.resident_bytes().unwrap() > 1_000_000);
     gateway.freeze().unwrap();
     gateway.thaw().unwrap();
@@ -23,7 +28,7 @@ async fn a_process_that_cannot_start_says_why() {
 
 #[tokio::test]
 async fn a_killed_process_is_gone_at_once() {
-    let mut gateway = binary("api").start_ready().await.unwrap();
+    let mut gateway = gateway().start_ready().await.unwrap();
     gateway.kill();
     let error = gateway.wait_until_ready(Duration::from_secs(5)).await.unwrap_err().to_string();
     assert!(error.contains("signal: 9"), "{error}");
