@@ -222,6 +222,25 @@ fn addresses_of_the_web_can_be_followed_and_nothing_else() {
 }
 
 #[test]
+fn a_sheet_has_as_many_links_as_spreadsheets_take_and_further_addresses_are_text() {
+    let about = about_with("[[columns]]\nname = \"page\"\nformat = \"link\"\n");
+    let linked = |addresses: &[String]| {
+        let texts: Vec<&str> = addresses.iter().map(String::as_str).collect();
+        let book = Book::of(&about, vec![(Field::new("page", DataType::Utf8, true), self::texts(&texts))]);
+        let rows = 1..=addresses.len();
+        assert!(rows.clone().zip(addresses).all(|(row, address)| book.told(row, 0)[1] == address.as_str()), "all are shown");
+        let links: Vec<bool> = rows.map(|row| !book.cell(row, 0)["link"].is_null()).collect();
+        let linked = links.iter().take_while(|is_link| **is_link).count();
+        assert!(links[linked..].iter().all(|is_link| !is_link), "the first ones lead somewhere");
+        linked
+    };
+    let short: Vec<String> = (0..65_532).map(|row| format!("https://e.example/{row}")).collect();
+    assert_eq!(linked(&short), 65_530);
+    let long: Vec<String> = (10_000..12_200).map(|row| format!("https://e.example/{row}{}", "x".repeat(977))).collect();
+    assert_eq!((long[0].len(), linked(&long)), (1000, (2 << 20) / 1000), "two mebibytes of addresses");
+}
+
+#[test]
 fn no_cell_has_more_characters_than_a_cell_holds() {
     let long = "d".repeat(40_000);
     let lines = format!("[[columns]]\nname = \"n\"\ntitle = \"{long}\"\n");
