@@ -77,8 +77,9 @@ export class DeliveriesView {
     const some = this.#failed;
     const names = [...new Set(some.map(({ to }) => to))];
     const whom = names.slice(0, 3).join(', ') + (names.length > 3 ? ` and ${plural(names.length - 3, 'other')}` : '');
-    const text = `To ${whom}. They are tried at once. Whoever did get one sees it a second time only if the mail program does not know it by its number.`;
-    if (await ask({ title: `Send ${plural(some.length, 'mail')} again?`, text, yes: `Send ${count(some.length)} again`, no: 'Not now' })) await this.#send(some, this.#all);
+    const text = `To ${whom}. They are tried at once, each as the mail that it was: most mail programs show nobody the same one twice.`;
+    const sure = await ask({ title: `Send ${plural(some.length, 'mail')} again?`, text, yes: `Send ${count(some.length)} again`, no: 'Not now', calm: true });
+    if (sure) await this.#send(some, this.#all);
   }
 
   /** @param {Delivery[]} some @param {HTMLButtonElement} button */
