@@ -62,7 +62,7 @@ async fn a_query_is_read_by_the_rules_of_the_source_that_the_configuration_names
     let output = sandbox.output(&["check"]).await;
     assert_eq!(output.status.code(), Some(1));
     let told = output_text(&output);
-    assert!(told.contains("bad.toml:4:29: the query uses `:this`, but there is no [params.this]"), "{told}");
+    assert!(told.contains("bad.toml:4:28: the query uses `:this`, but there is no [params.this]"), "{told}");
     assert!(!told.contains("good.toml"), "{told}");
 }
 

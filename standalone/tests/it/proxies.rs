@@ -91,6 +91,8 @@ async fn a_bucket_and_a_collector_elsewhere_are_asked_through_the_proxy_that_the
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let service = sandbox.up_with(|command| behind(command, &url)).await;
+    // Something for the collector to hear of.
+    sandbox.say(&["jobs"]).await;
     let mut wanted: Vec<&str> = vec!["objects.example.com:9000", "spans.example.com:4318"];
     let asking = async {
         while !wanted.is_empty() {
