@@ -30,7 +30,8 @@ pub fn catalogue(data: &[u8]) {
         Err(faults) => {
             let lines: Vec<&str> = text.split('\n').collect();
             for fault in &faults {
-                let length = fault.line.checked_sub(1).and_then(|line| lines.get(line)).map(|line| line.chars().count());
+                let length =
+                    fault.line.checked_sub(1).and_then(|line| lines.get(line)).map(|line| line.chars().count());
                 assert!(length.is_some_and(|length| (1..=length + 1).contains(&fault.column)), "{fault}");
             }
             assert!(!faults.is_empty(), "nothing is told of a file that is refused");

@@ -234,7 +234,10 @@ async fn an_address_that_the_storage_signed_goes_on_after_the_key_has_ended(stac
     let answer = send(with_key()).await;
     let signed = header(&answer, "location").unwrap();
     assert!(api.backends.store.revoke_api_key(id).await.unwrap());
-    testing::eventually(Duration::from_secs(7), "the key opens nothing", async || send(with_key()).await.status() == 401).await;
+    testing::eventually(Duration::from_secs(7), "the key opens nothing", async || {
+        send(with_key()).await.status() == 401
+    })
+    .await;
     assert_eq!(send(api.plain(Method::GET, &signed)).await.bytes().await.unwrap(), FILE);
     api.stop().await;
 }

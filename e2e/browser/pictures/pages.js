@@ -118,7 +118,7 @@ export function pagesOf(fixture, jobs) {
       await refuseMails(page);
       await page.getByRole('button', { name: /^Send \d+ again$/ }).click();
     }, after: (page) => page.unroute(DELIVERIES) },
-    { name: 'job-mails-failed', path: `/jobs/${jobs.done.id}`, act: refuseMails, after: (page) => page.unroute(DELIVERIES) },
+    { name: 'job-mails-failed', path: `/jobs/${jobs.done.id}`, act: (page) => refuseMails(page).then(() => happened(page)), after: (page) => page.unroute(DELIVERIES) },
     ...fixture.mails().map(readMail).map(({ to, subject, html }, at) => ({ name: `mail-${to.split('@')[0]}-${at}`, html: html.replace('<body', `<body data-subject="${subject.replaceAll('"', '')}"`) })),
   ];
 }

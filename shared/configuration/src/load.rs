@@ -294,8 +294,12 @@ mod tests {
 
     #[test]
     fn everything_by_which_a_file_is_not_toml_is_shown_with_its_line() {
-        let said = mistakes("[http]\nlisten = \nmax_page = 5 6\nmax_body = \"1MiB\"\nmax_body = \"2MiB\"\n", &[("WAITLESS_DATABASE_URL", "x")]);
-        let lines: Vec<&str> = said.lines().filter_map(|line| line.split_once("TOML parse error at ")).map(|(_, at)| at).collect();
+        let said = mistakes(
+            "[http]\nlisten = \nmax_page = 5 6\nmax_body = \"1MiB\"\nmax_body = \"2MiB\"\n",
+            &[("WAITLESS_DATABASE_URL", "x")],
+        );
+        let lines: Vec<&str> =
+            said.lines().filter_map(|line| line.split_once("TOML parse error at ")).map(|(_, at)| at).collect();
         assert_eq!(lines, ["line 2, column 10", "line 3, column 14", "line 5, column 1"], "{said}");
         assert!(said.contains("WAITLESS_DATABASE_URL: is not a setting"), "{said}");
     }

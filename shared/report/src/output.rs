@@ -122,10 +122,8 @@ pub struct JsonlOptions {
     pub compression: Compression,
 }
 
-const CSV_KEYS: TableKeys = TableKeys {
-    needed: &[],
-    optional: &["separator", "header", "bom", "decimal_comma", "formulas", "compression"],
-};
+const CSV_KEYS: TableKeys =
+    TableKeys { needed: &[], optional: &["separator", "header", "bom", "decimal_comma", "formulas", "compression"] };
 const JSONL_KEYS: TableKeys = TableKeys { needed: &[], optional: &["json", "compression"] };
 
 /// Reads `[csv]`.

@@ -101,12 +101,7 @@ fn check(name: &str, text: &str, query_for: &QueryFor<'_>) -> Result<ReportDefin
 }
 
 /// Reads what there is. Where faults were noted, the definition is none to be used.
-fn read_definition(
-    name: &str,
-    text: &str,
-    query_for: &QueryFor<'_>,
-    table: &mut TableReader<'_>,
-) -> ReportDefinition {
+fn read_definition(name: &str, text: &str, query_for: &QueryFor<'_>, table: &mut TableReader<'_>) -> ReportDefinition {
     let source = table.text("source", |text| line_of_text("source", text)).unwrap_or_default();
     let formats = table.texts("formats", None, format).unwrap_or_else(|| vec![Format::Csv]);
     let params = parse_params(table);
@@ -170,14 +165,12 @@ fn lane(text: &str) -> Result<Lane, String> {
 
 /// Finds a time zone by its name.
 pub(super) fn zone(name: &str) -> Result<Tz, String> {
-    time_zone(name)
-        .ok_or_else(|| format!("`{name}` is not an IANA time zone; write for example \"Europe/Berlin\""))
+    time_zone(name).ok_or_else(|| format!("`{name}` is not an IANA time zone; write for example \"Europe/Berlin\""))
 }
 
 fn format(before: &[Format], text: &str) -> Result<Format, String> {
-    let format = Format::from_str(text).map_err(|error| {
-        format!("{error}; supported: {}", quoted(Format::ALL.iter().map(|format| format.as_str())))
-    })?;
+    let format = Format::from_str(text)
+        .map_err(|error| format!("{error}; supported: {}", quoted(Format::ALL.iter().map(|format| format.as_str()))))?;
     if before.contains(&format) {
         return Err(format!("format `{format}` is named twice"));
     }

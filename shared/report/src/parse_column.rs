@@ -11,10 +11,8 @@ const CENTS: u8 = 2;
 /// Longest code or symbol of a currency, in characters.
 const MAX_UNIT: usize = 5;
 
-const KEYS: TableKeys = TableKeys {
-    needed: &["name"],
-    optional: &["type", "title", "format", "total", "width", "time_zone", "align"],
-};
+const KEYS: TableKeys =
+    TableKeys { needed: &["name"], optional: &["type", "title", "format", "total", "width", "time_zone", "align"] };
 
 /// Reads the presentation of columns, each named once.
 pub(super) fn parse_columns(file: &mut TableReader<'_>) -> Vec<ColumnSpec> {

@@ -31,12 +31,7 @@ pub(super) fn parse_query(
 }
 
 /// Finds what a fault of the query is about.
-fn place_of(
-    place: &FaultPlace,
-    sql: &FileValue<'_>,
-    params: &[(Range<usize>, ParamSpec)],
-    text: &str,
-) -> Range<usize> {
+fn place_of(place: &FaultPlace, sql: &FileValue<'_>, params: &[(Range<usize>, ParamSpec)], text: &str) -> Range<usize> {
     let span = sql.span();
     match place {
         FaultPlace::Query => span,

@@ -114,11 +114,7 @@ impl<'a> TableReader<'a> {
     }
 
     /// Reads a text.
-    pub(super) fn text<T>(
-        &mut self,
-        key: &'static str,
-        read: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<T> {
+    pub(super) fn text<T>(&mut self, key: &'static str, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         self.read(key, A_TEXT, |value| value.as_str(), read)
     }
 
@@ -146,16 +142,21 @@ impl<'a> TableReader<'a> {
     /// Reads a whole number.
     pub(super) fn whole(&mut self, key: &'static str, range: RangeInclusive<i64>) -> Option<i64> {
         let (least, most) = (*range.start(), *range.end());
-        self.read(key, "a whole number", |value| value.as_integer(), |number| {
-            let number = i64::from_str_radix(number.as_str(), number.radix());
-            number.ok().filter(|number| range.contains(number)).ok_or_else(|| {
-                if most == i64::MAX {
-                    format!("`{key}` must be {least} or more")
-                } else {
-                    format!("`{key}` must be between {least} and {most}")
-                }
-            })
-        })
+        self.read(
+            key,
+            "a whole number",
+            |value| value.as_integer(),
+            |number| {
+                let number = i64::from_str_radix(number.as_str(), number.radix());
+                number.ok().filter(|number| range.contains(number)).ok_or_else(|| {
+                    if most == i64::MAX {
+                        format!("`{key}` must be {least} or more")
+                    } else {
+                        format!("`{key}` must be between {least} and {most}")
+                    }
+                })
+            },
+        )
     }
 
     /// Reads a list of texts, each with those before it. `most` is how many there may be, where it is not any number.
@@ -165,15 +166,18 @@ impl<'a> TableReader<'a> {
         most: Option<usize>,
         mut read: impl FnMut(&[T], &str) -> Result<T, String>,
     ) -> Option<Vec<T>> {
-        let items = self.read(key, "a list of texts", |value| value.as_array(), |items| {
-            match most {
+        let items = self.read(
+            key,
+            "a list of texts",
+            |value| value.as_array(),
+            |items| match most {
                 Some(most) if items.is_empty() || items.len() > most => {
                     Err(format!("`{key}` must name between 1 and {most}"))
                 }
                 None if items.is_empty() => Err(format!("`{key}` must name at least one")),
                 _ => Ok(items),
-            }
-        })?;
+            },
+        )?;
         let mut good = Vec::with_capacity(items.len());
         for item in items {
             let text = item.get_ref().as_str();
@@ -213,8 +217,7 @@ impl<'a> TableReader<'a> {
     pub(super) fn members(&mut self, key: &'static str) -> Vec<(&'a str, Range<usize>, &'a FileValue<'a>)> {
         let members = self.read(key, &format!("tables, [{key}.<name>]"), |value| value.as_table(), Ok);
         let members = members.into_iter().flatten();
-        let mut members: Vec<_> =
-            members.map(|(name, value)| (name.get_ref().as_ref(), name.span(), value)).collect();
+        let mut members: Vec<_> = members.map(|(name, value)| (name.get_ref().as_ref(), name.span(), value)).collect();
         members.sort_by_key(|(_, place, _)| place.start);
         members
     }

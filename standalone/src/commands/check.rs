@@ -37,9 +37,7 @@ pub(crate) async fn check(args: Check) -> CommandResult {
     let is_good = |name: &&String| faults.iter().all(|fault| fault.file != format!("{name}.toml"));
     let good: Vec<&String> = snapshot.reports.keys().filter(is_good).collect();
     if args.output.json {
-        let told = |fault: &DefinitionFault| {
-            json!({ "file": fault.file, "line": fault.line, "column": fault.column, "message": fault.message })
-        };
+        let told = |fault: &DefinitionFault| json!({ "file": fault.file, "line": fault.line, "column": fault.column, "message": fault.message });
         terminal::print_json(&json!({ "good": good, "faults": faults.iter().map(told).collect::<Vec<_>>() }))?;
         return Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
@@ -96,9 +94,10 @@ async fn prepare(config: &Config, report: &ReportDefinition) -> Vec<DefinitionFa
         let message = || format!("{section} names `{name}`, but the query returns {}", columns.join(", "));
         (!columns.contains(name)).then(|| report.fault_at(path, message()))
     };
-    let shown = report.columns.iter().enumerate().filter_map(|(index, column)| {
-        missing("[[columns]]", &column.name, &["columns", &index.to_string(), "name"])
-    });
+    let shown =
+        report.columns.iter().enumerate().filter_map(|(index, column)| {
+            missing("[[columns]]", &column.name, &["columns", &index.to_string(), "name"])
+        });
     let drawn = report.chart.iter().flat_map(|chart| {
         let series = chart.y.iter().enumerate();
         let series = series.filter_map(|(index, name)| missing("[chart]", name, &["chart", "y", &index.to_string()]));

@@ -75,7 +75,8 @@ async fn everything_wrong_with_a_file_is_logged_once() {
     let service = sandbox.up().await;
     sandbox.write("catalogue/bad.toml", "title = 5\nsource = \"numbers\"\nsql = \"select 1\"\ncolour = \"red\"\n");
     let told = ["bad.toml:1:9: ", "bad.toml:4:1: "];
-    testing::eventually(DEADLINE, "both are logged", async || told.iter().all(|place| sandbox.log().contains(place))).await;
+    testing::eventually(DEADLINE, "both are logged", async || told.iter().all(|place| sandbox.log().contains(place)))
+        .await;
     // A later change is seen after many more looks at the folder.
     sandbox.write("catalogue/later.toml", "title = \"T\"\nsource = \"numbers\"\nsql = \"select 1\"\n");
     testing::eventually(DEADLINE, "it is read", async || sandbox.log().contains("later")).await;

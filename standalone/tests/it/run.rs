@@ -225,7 +225,8 @@ const COMPRESSED: [(&str, &str, &str, &[u8]); 2] =
 #[tokio::test]
 async fn a_font_of_the_settings_is_taken_for_what_the_built_in_ones_do_not_have() {
     let sandbox = Sandbox::with_counting();
-    let chess = "title = \"Chess\"\nsource = \"numbers\"\nformats = [\"pdf\"]\nsql = \"select 'A \u{265e} B' as knight\"\n";
+    let chess =
+        "title = \"Chess\"\nsource = \"numbers\"\nformats = [\"pdf\"]\nsql = \"select 'A \u{265e} B' as knight\"\n";
     sandbox.write("catalogue/chess.toml", chess);
     let fonts = async |file: &str| {
         sandbox.say(&["run", "chess", "--out", file]).await;

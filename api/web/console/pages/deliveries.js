@@ -47,19 +47,21 @@ export class DeliveriesView {
     if (text === this.#shown) return;
     this.#shown = text;
     this.#failed = found.filter(({ state }) => state === 'failed');
-    const said = this.#failed.length === 0 ? 'None of these failed.' : `${plural(this.#failed.length, 'mail')} failed.`;
-    if (this.#said.textContent !== said) this.#said.textContent = said;
+    const status = this.#failed.length === 0 ? 'None of these failed.' : `${plural(this.#failed.length, 'mail')} failed.`;
+    if (this.#said.textContent !== status) this.#said.textContent = status;
     this.#all.hidden = this.#failed.length < 2;
     this.#all.disabled = false;
     fill(this.#all, icon('repeat'), `Send ${count(this.#failed.length)} again`);
     const about = (/** @type {Delivery} */ one) => h('a', { href: `/jobs/${one.job_id}` }, one.event === 'done' ? 'A report that is ready' : 'A report that failed');
     const { ofJob, label } = this.#options;
-    const heads = ['To', ofJob ? '' : 'About', 'State', '#Attempts', 'When', 'What the server said', this.#failed.length ? 'Again' : ''];
+    // Beside the column of the job's page there is no room for one more.
+    const said = (/** @type {Delivery} */ one) => one.error && h('p.quiet', null, one.error);
+    const heads = ['To', ofJob ? '' : 'About', 'State', '#Attempts', 'When', ofJob ? '' : 'What the server said', this.#failed.length ? 'Again' : ''];
     const focused = this.#rows.contains(document.activeElement) ? document.activeElement?.getAttribute('data-delivery') : null;
     fill(this.#rows, table(label, heads.filter(Boolean), found.map((one) => [
-      h('strong', null, one.to), ofJob ? null : about(one),
+      ofJob ? h('div', null, h('strong', null, one.to), said(one)) : h('strong', null, one.to), ofJob ? null : about(one),
       h('span.badge', { 'data-state': STATES[one.state] }, h('i', { 'aria-hidden': 'true' }), fromSnake(one.state)), count(one.attempt),
-      h('time', { datetime: one.created_at, title: exactly(one.created_at) }, when(one.sent_at ?? one.created_at)), one.error ?? '',
+      h('time', { datetime: one.created_at, title: exactly(one.created_at) }, when(one.sent_at ?? one.created_at)), ofJob ? null : one.error ?? '',
       this.#failed.length ? this.#button(one) : null,
     ].filter((cell) => cell !== null))));
     if (focused) /** @type {HTMLElement} */ (this.#rows.querySelector(`[data-delivery="${focused}"]`) ?? this.#said).focus();

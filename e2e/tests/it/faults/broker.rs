@@ -87,7 +87,10 @@ async fn queues_left_without_a_leader_are_made_anew_and_cost_no_job_and_no_mail(
     for queue in [Queue::Work(Lane::Interactive), Queue::Notify(Channel::Email)] {
         let name = queue.name();
         let lines: Vec<&str> = logs.lines().filter(|line| line.contains(&*name)).collect();
-        assert!(lines.iter().any(|line| line.contains("this queue is out of order while RabbitMQ answers")), "{lines:#?}");
+        assert!(
+            lines.iter().any(|line| line.contains("this queue is out of order while RabbitMQ answers")),
+            "{lines:#?}"
+        );
         assert!(lines.iter().any(|line| line.contains("so it was deleted and declared anew")), "{lines:#?}");
     }
 }
@@ -107,7 +110,8 @@ async fn a_user_who_may_not_configure_leaves_a_queue_out_of_order_and_the_log_sa
     let queue = Queue::Work(Lane::Interactive).name();
     stack.rabbitmq.server().silence_queue(&queue).await.unwrap();
     let jobs = stack.client.submit_many(3, &quick()).await;
-    let cure = format!("this user may not delete it: delete {queue} and declare it anew, or grant `configure` on waitless.*");
+    let cure =
+        format!("this user may not delete it: delete {queue} and declare it anew, or grant `configure` on waitless.*");
     eventually(SOON, "the log says what to do", async || {
         let log = stack.gateways[0].log();
         if log.contains(&cure) { Ok(()) } else { Err(log) }

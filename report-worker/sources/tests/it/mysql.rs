@@ -219,7 +219,8 @@ async fn seconds_since_1970_are_compared_by_a_function_of_the_server() {
     )
     .await;
     let ids = async |condition: &str| {
-        let report = report(&format!("select i from t where {condition} order by i"), "[params.f]\ntype = \"timestamp\"\n");
+        let report =
+            report(&format!("select i from t where {condition} order by i"), "[params.f]\ntype = \"timestamp\"\n");
         let rows = source.read_report(&report, r#"{"f": "2024-02-29T12:00:00+01:00"}"#).await.unwrap();
         rows.written(model::artifact::Format::Csv)
     };

@@ -132,7 +132,8 @@ impl<'a> Lexer<'a> {
             let lexeme = lexeme.map_err(|error| LexError { at: start + "/*!".len() + error.at, ..error })?;
             let is_comment = lexeme.kind == LexemeKind::Blank && !code[lexeme.from..lexeme.to].trim().is_empty();
             if is_comment || matches!(lexeme.kind, LexemeKind::Placeholder | LexemeKind::Semicolon) {
-                let message = "`/*! … */` may hold neither placeholders nor comments nor `;`: only some servers read it";
+                let message =
+                    "`/*! … */` may hold neither placeholders nor comments nor `;`: only some servers read it";
                 return Err(LexError::new(start, message));
             }
         }

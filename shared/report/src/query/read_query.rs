@@ -37,7 +37,8 @@ pub(crate) fn read_query(sql: &str, params: Option<&[&ParamSpec]>, dialect: Dial
     let mut reading = Query::read(sql, dialect);
     let Some(params) = params else { return reading };
     let query = &reading.query;
-    let unused: Vec<&str> = params.iter().map(|spec| spec.name.as_str()).filter(|name| !query.uses_name(name)).collect();
+    let unused: Vec<&str> =
+        params.iter().map(|spec| spec.name.as_str()).filter(|name| !query.uses_name(name)).collect();
     let mut meant = Vec::new();
     let mut faults = Vec::new();
     for (name, at) in query.first_uses() {

@@ -277,7 +277,11 @@ fn every_key_of_a_definition_is_in_the_documentation() {
         let message = &faults.iter().find(|fault| fault.message.starts_with("unknown key")).unwrap().message;
         let known = message.split_once("expected one of ").unwrap().1;
         for key in known.split(", ") {
-            assert!(documented.iter().any(|cell| cell.contains(key)) || examples.contains(&format!("\n{} = ", key.trim_matches('`'))), "{key} is not in CATALOGUE.md");
+            assert!(
+                documented.iter().any(|cell| cell.contains(key))
+                    || examples.contains(&format!("\n{} = ", key.trim_matches('`'))),
+                "{key} is not in CATALOGUE.md"
+            );
         }
     }
 }

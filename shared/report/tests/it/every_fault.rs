@@ -179,24 +179,50 @@ fn a_mistake_is_told_once_and_nothing_that_only_follows_from_it() {
     let small = format!("{start}sql = \"select 1\"\n");
     let unclosed = "a string that opens in line 1 of the query is never closed";
     let cases: &[(&str, String, &[&str])] = &[
-        ("a misspelt key is not missing", format!("|>titel = \"T\"\n{small}").replacen("title = \"T\"\n", "", 1), &["titel"]),
+        (
+            "a misspelt key is not missing",
+            format!("|>titel = \"T\"\n{small}").replacen("title = \"T\"\n", "", 1),
+            &["titel"],
+        ),
         ("formats decide on [jsonl]", format!("{small}|>format = [\"csv\"]\n[jsonl]\njson = \"text\"\n"), &["format"]),
-        ("[params] decides on the query", format!("{start}sql = \"select :a\"\n[|>parms.a]\ntype = \"date\"\n"), &["parms"]),
-        ("a misspelt parameter", format!("{start}sql = \"select |>:until\"\n[params.untill]\ntype = \"date\"\n"), &[":until"]),
+        (
+            "[params] decides on the query",
+            format!("{start}sql = \"select :a\"\n[|>parms.a]\ntype = \"date\"\n"),
+            &["parms"],
+        ),
+        (
+            "a misspelt parameter",
+            format!("{start}sql = \"select |>:until\"\n[params.untill]\ntype = \"date\"\n"),
+            &[":until"],
+        ),
         (
             "an optional list beside others",
-            format!("{start}sql = \"select 1 in (:ids, 0)\"\n[params.|>ids]\ntype = \"integer\"\nlist = true\noptional = true\n"),
+            format!(
+                "{start}sql = \"select 1 in (:ids, 0)\"\n[params.|>ids]\ntype = \"integer\"\nlist = true\noptional = true\n"
+            ),
             &[":ids"],
         ),
         ("a name that is none", format!("{small}[params.|>'']\ntype = \"date\"\n"), &[""]),
         ("a list where a table should be", format!("{small}csv = |>[{{}}]\n"), &["[csv] must be a table, not a list"]),
         ("a table where a list should be", format!("{small}columns = |>{{}}\n"), &["columns"]),
         ("no table of parameters", format!("{start}params = |>3\nsql = \"select :a\"\n"), &["params"]),
-        ("a parameter that is no table", format!("{start}sql = \"select :a\"\nparams.a = |>\"date\"\n"), &["[params.a] must be a table, not a text"]),
+        (
+            "a parameter that is no table",
+            format!("{start}sql = \"select :a\"\nparams.a = |>\"date\"\n"),
+            &["[params.a] must be a table, not a text"],
+        ),
         ("a query that is no text", format!("{start}sql = |>[\"select :a\"]\n{a}"), &["sql"]),
-        ("what is never closed hides the rest", format!("{start}sql = \"select |>'open from t where a = :a\"\n{a}"), &[unclosed]),
+        (
+            "what is never closed hides the rest",
+            format!("{start}sql = \"select |>'open from t where a = :a\"\n{a}"),
+            &[unclosed],
+        ),
         ("what follows a bad placeholder", format!("{start}sql = '''\nselect |>:nä, |>:b'''\n"), &[":n", ":b"]),
-        ("what is no TOML", format!("{start}lane = \"x\" |>y\nsql = \"select :a\"\nmax_rows = |>0\n"), &["#", "max_rows"]),
+        (
+            "what is no TOML",
+            format!("{start}lane = \"x\" |>y\nsql = \"select :a\"\nmax_rows = |>0\n"),
+            &["#", "max_rows"],
+        ),
         ("a key twice", format!("{small}|>title = \"U\"\n|>width = 1\n"), &["duplicate key", "width"]),
     ];
     for (name, marked, words) in cases {

@@ -58,7 +58,8 @@ fn a_broken_file_is_a_fault_and_its_last_good_version_stays() {
     let catalogue = open(folder.path());
     assert_eq!(title(&catalogue, "a").as_deref(), Some("first"));
     let faults: Vec<String> = catalogue.snapshot().faults.iter().map(ToString::to_string).collect();
-    let told = ["1:1: `source` is missing", "1:1: `sql` is missing", "1:9: `title` must be a text in quotes, not a number"];
+    let told =
+        ["1:1: `source` is missing", "1:1: `sql` is missing", "1:9: `title` must be a text in quotes, not a number"];
     assert_eq!(faults, told.map(|fault| format!("bad.toml:{fault}")));
 
     std::fs::write(folder.path().join("a.toml"), "title = \"second\"\ncolour = 1\n").unwrap();
