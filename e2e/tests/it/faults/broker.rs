@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use model::delivery::Channel;
 use model::job::{JobState, Lane};
 use model::message::Queue;
-use serde_json::json;
 use testing::eventually;
 
 use crate::client::{Answer, bulk, quick, slow};
@@ -99,9 +98,9 @@ async fn queues_left_without_a_leader_are_made_anew_and_cost_no_job_and_no_mail(
 async fn a_user_who_may_not_configure_leaves_a_queue_out_of_order_and_the_log_says_what_to_delete() {
     let mut stack = Stack::start_with_own_rabbitmq(0).await;
     let right = stack.rabbitmq.url();
-    let rights = json!({"configure": r"^amq\.gen.*$", "write": ".*", "read": ".*"});
-    stack.rabbitmq.manage("PUT", "/api/users/clerk", Some(&json!({"password": "clerk", "tags": ""}))).await.unwrap();
-    stack.rabbitmq.manage("PUT", "/api/permissions/{vhost}/clerk", Some(&rights)).await.unwrap();
+    let server = stack.rabbitmq.server();
+    server.ctl(&["add_user", "clerk", "clerk"]).await.unwrap();
+    server.ctl(&["set_permissions", "clerk", r"^amq\.gen.*$", ".*", ".*"]).await.unwrap();
     stack.set("WAITLESS_BROKER__URL", with_credentials(&right, "clerk:clerk"));
     // The only ones left are those of the user with fewer rights; the queues are there already.
     stack.remove_gateway(0).kill();
