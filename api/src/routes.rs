@@ -91,7 +91,7 @@ pub fn table() -> Vec<RouteEntry> {
         get("/v1/admin/queues", ADMIN, || web::to(admin::queues::list)),
         get("/v1/admin/workers", ADMIN, || web::to(admin::workers::list)),
         get("/v1/admin/calibration", ADMIN, || web::to(admin::calibration::read)),
-        get("/v1/admin/deliveries", ADMIN, || web::to(admin::deliveries::list)).taking(&["state", "limit"]),
+        get("/v1/admin/deliveries", ADMIN, || web::to(admin::deliveries::list)).taking(&["state", "job", "limit"]),
         post("/v1/admin/deliveries/send-again", ADMIN, || web::to(admin::send_again::send_again)),
         get("/v1/admin/dead-letters", ADMIN, || web::to(admin::dead_letters::list))
             .taking(&["state", "report", "limit", "cursor"]),

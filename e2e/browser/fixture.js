@@ -251,9 +251,10 @@ export async function download(page, link) {
 /**
  * Serves one page from an origin of its own.
  * @param {(url: string) => string} html
+ * @param {() => Record<string, string>} [headers]
  */
-export async function serve(html) {
-  const server = createServer((_, response) => response.writeHead(200, { 'content-type': 'text/html' }).end(html(url)));
+export async function serve(html, headers = () => ({})) {
+  const server = createServer((_, response) => response.writeHead(200, { 'content-type': 'text/html', ...headers() }).end(html(url)));
   await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(null)));
   const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
   const url = `http://127.0.0.1:${port}`;

@@ -11,6 +11,8 @@ let app;
 
 /** What the page of another application says. @param {string} element */
 let element = '';
+/** What that page lets itself load. @type {Record<string, string>} */
+let headers = {};
 
 before(async () => {
   app = await serve(() => `<!doctype html><html lang="en"><title>Shop</title><h1>Shop</h1>${element}
@@ -20,7 +22,7 @@ before(async () => {
       await customElements.whenDefined('waitless-report');
       customElements.get('waitless-report').token = async () => '${fixture.key}';
       for (const name of ['submitted', 'done', 'failed']) addEventListener('waitless-' + name, (event) => told.push(name));
-    </script>`);
+    </script>`, () => headers);
   fixture = new Fixture({ settings: `[http]\ncors_origins = ["${app.url}"]\n` });
   browser = await openBrowser();
   await fixture.up();
@@ -136,4 +138,26 @@ test('an element has words, a name, a key and a gateway of its own, and is made 
   } finally {
     await other.close();
   }
+});
+
+test('where a policy of the page lets in the script alone, the job is asked for until it is done', async () => {
+  element = '<waitless-report report="counting" params=\'{"rows": 300000}\' formats="csv"></waitless-report>';
+  headers = { 'content-security-policy': `script-src 'unsafe-inline' ${fixture.url}/widget.js; connect-src ${fixture.url}` };
+  const { context, faults } = await someone(browser);
+  const page = await context.newPage();
+  /** @type {string[]} */
+  const refused = [];
+  const asked = new Set();
+  page.on('console', (message) => message.text().includes('Content Security Policy') && refused.push(message.text()));
+  page.on('request', (request) => request.method() === 'GET' && request.url().includes('/v1/') && asked.add(new URL(request.url()).pathname));
+  await page.goto(app.url);
+  await page.getByRole('button', { name: 'Make the report' }).click();
+  await page.getByRole('link', { name: 'Download CSV' }).waitFor();
+  await page.waitForFunction('told.join() === "submitted,done"');
+  headers = {};
+  assert(refused.some((text) => text.includes('sdk/share.js')), `the policy was not met: ${refused}`);
+  assert([...asked].every((path) => /^\/v1\/jobs\/[^/]+$/.test(path)), `by no stream: ${[...asked]}`);
+  assert(asked.size > 0);
+  assert.deepEqual(faults, []);
+  await context.close();
 });

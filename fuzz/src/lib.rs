@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use model::job::Params;
-use report::{Dialect, ReportDefinition, parse_definition, validate_params};
+use report::{Dialect, ReportDefinition, check_definition, parse_definition, validate_params};
 use sources::decode_copy;
 
 /// A report with a parameter of every type.
@@ -15,10 +15,10 @@ const EVERY_PARAMETER: &str = include_str!("every-parameter.toml");
 /// Reads a catalogue file, and the query in it.
 ///
 /// # Panics
-/// When a fault names a line that the file does not have, or a good definition does not read the same again.
+/// When a fault names a line or a column that the file does not have, or a good definition does not read the same again.
 pub fn catalogue(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    match parse_definition("fuzz", text) {
+    match check_definition("fuzz", text) {
         Ok(definition) => {
             assert_eq!(definition.text, text);
             let again = parse_definition("fuzz", text).map(|again| again.version);
@@ -27,7 +27,15 @@ pub fn catalogue(data: &[u8]) {
             let good = Dialect::ALL.iter().any(|dialect| definition.query(*dialect).is_ok());
             assert!(good, "the query of a good definition can be read");
         }
-        Err(fault) => assert!((1..=text.lines().count() + 1).contains(&fault.line), "{fault}"),
+        Err(faults) => {
+            let lines: Vec<&str> = text.split('\n').collect();
+            for fault in &faults {
+                let length =
+                    fault.line.checked_sub(1).and_then(|line| lines.get(line)).map(|line| line.chars().count());
+                assert!(length.is_some_and(|length| (1..=length + 1).contains(&fault.column)), "{fault}");
+            }
+            assert!(!faults.is_empty(), "nothing is told of a file that is refused");
+        }
     }
 }
 

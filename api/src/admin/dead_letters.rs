@@ -164,7 +164,11 @@ fn check(body: &Value) -> Result<Vec<Uuid>, ApiError> {
 }
 
 /// Finds whose job it is, as long as it is one of the tenant's.
-async fn owner_in_tenant(gateway: &Gateway, identity: &Identity, id: Uuid) -> Result<Option<Caller>, ApiError> {
+pub(super) async fn owner_in_tenant(
+    gateway: &Gateway,
+    identity: &Identity,
+    id: Uuid,
+) -> Result<Option<Caller>, ApiError> {
     let job = gateway.store.job_by_id(id).await?;
     Ok(job.map(|job| job.caller).filter(|owner| owner.tenant == identity.tenant))
 }

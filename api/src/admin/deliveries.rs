@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::dead_letters::owner_in_tenant;
 use crate::auth::Identity;
 use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
@@ -21,6 +22,8 @@ pub struct DeliveriesQuery {
     /// `pending`, `sending`, `sent` or `failed`.
     #[param(value_type = Option<String>, pattern = "^(pending|sending|sent|failed)$")]
     state: Option<DeliveryState>,
+    /// Those of one job of the tenant's, all of them.
+    job: Option<Uuid>,
     /// At most this many, and at most `http.max_page`.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
@@ -88,6 +91,7 @@ impl From<Delivery> for DeliveryView {
     responses(
         (status = 200, description = "The newest", body = DeliveriesView),
         (status = 400, description = "invalid-query", body = StoredProblem),
+        (status = 404, description = "job-not-found", body = StoredProblem),
     )
 )]
 pub async fn list(gateway: web::Data<Gateway>, identity: Identity, request: HttpRequest) -> ApiResult {
@@ -98,6 +102,22 @@ pub async fn list(gateway: web::Data<Gateway>, identity: Identity, request: Http
         let detail = format!("`limit` must be between 1 and {most}.");
         return Err(ApiError::new(ProblemKind::InvalidQuery, detail));
     }
-    let deliveries = gateway.store.deliveries(&identity.tenant, query.state, limit).await?;
+    let deliveries = match query.job {
+        Some(job) => of_job(&gateway, &identity, job, query.state).await?,
+        None => gateway.store.deliveries(&identity.tenant, query.state, limit).await?,
+    };
     Ok(HttpResponse::Ok().json(DeliveriesView { deliveries: deliveries.into_iter().map(Into::into).collect() }))
+}
+
+/// A job tells at most a few dozen people, so there are no pages.
+async fn of_job(
+    gateway: &Gateway,
+    identity: &Identity,
+    job: Uuid,
+    state: Option<DeliveryState>,
+) -> Result<Vec<Delivery>, ApiError> {
+    owner_in_tenant(gateway, identity, job).await?.ok_or_else(ApiError::no_such_job)?;
+    let mut found = gateway.store.deliveries_of_job(job).await?;
+    found.retain(|delivery| state.is_none_or(|state| delivery.state == state));
+    Ok(found)
 }

@@ -23,6 +23,7 @@ const SOURCES: &[(&str, &str)] = files![
     "console/live.js",
     "console/notice.js",
     "console/pages/catalogue.js",
+    "console/pages/deliveries.js",
     "console/pages/job.js",
     "console/pages/jobs.js",
     "console/pages/link.js",

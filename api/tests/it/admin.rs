@@ -92,7 +92,16 @@ async fn queues_workers_and_deliveries_are_listed(stack: Stack) {
     let first = &deliveries["deliveries"][0];
     assert_eq!((&first["to"], &first["job_id"]), (&json!("ana@example.com"), &json!(id)));
     assert_eq!(body(api.get("/v1/admin/deliveries?state=sent").send().await.unwrap()).await, json!({"deliveries": []}));
-    for query in ["state=lost", "limit=0", "limit=1000", "tenant=other"] {
+    let other = id_of(&body(api.submit(&json!({"report": "numbers"})).await).await);
+    let of_job = async |query: String| {
+        let found = body(api.get(&format!("/v1/admin/deliveries?{query}")).send().await.unwrap()).await;
+        found["deliveries"].as_array().unwrap().len()
+    };
+    assert_eq!(of_job(format!("job={id}")).await, 1);
+    assert_eq!((of_job(format!("job={id}&state=failed")).await, of_job(format!("job={other}")).await), (0, 0));
+    let answer = api.get(&format!("/v1/admin/deliveries?job={}", Uuid::now_v7())).send().await.unwrap();
+    assert_eq!(problem(answer).await.1, "job-not-found");
+    for query in ["state=lost", "limit=0", "limit=1000", "tenant=other", "job=x"] {
         let answer = api.get(&format!("/v1/admin/deliveries?{query}")).send().await.unwrap();
         assert_eq!(problem(answer).await.1, "invalid-query", "{query}");
     }

@@ -5,9 +5,10 @@ use std::time::Duration;
 use model::access::{hash_token, link_token};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
+use store::Scope;
 use uuid::Uuid;
 
-use crate::api::{Api, Stack, body, header, id_of, on_both_stacks, problem, steady};
+use crate::api::{Api, Stack, ana, body, header, id_of, on_both_stacks, problem, steady};
 
 on_both_stacks!(
     a_file_is_sent_whole_with_its_name_and_hash,
@@ -23,6 +24,7 @@ on_both_stacks!(
     an_expired_file_and_its_link_say_so,
     a_person_with_a_bad_link_gets_a_page,
     a_file_in_a_bucket_is_reached_by_a_signed_address,
+    an_address_that_the_storage_signed_goes_on_after_the_key_has_ended,
 );
 
 const FILE: &[u8] = b"day,amount\r\n2026-01-31,1\r\n";
@@ -223,16 +225,39 @@ async fn a_person_with_a_bad_link_gets_a_page(stack: Stack) {
     api.stop().await;
 }
 
-async fn a_file_in_a_bucket_is_reached_by_a_signed_address(stack: Stack) {
+async fn an_address_that_the_storage_signed_goes_on_after_the_key_has_ended(stack: Stack) {
     let s3 = testing::s3::start().await.unwrap();
-    let api = Api::start_with(stack, |config| {
-        config.storage.url = s3.url();
-        config.storage.endpoint = Some(s3.endpoint());
+    let api = in_bucket(stack, &s3).await;
+    let file = api.file().await;
+    let (key, id) = api.make_key_for(&ana(), &[Scope::Read], None).await;
+    let with_key = || api.plain(Method::GET, &file).bearer_auth(&key);
+    let answer = send(with_key()).await;
+    let signed = header(&answer, "location").unwrap();
+    assert!(api.backends.store.revoke_api_key(id).await.unwrap());
+    testing::eventually(Duration::from_secs(7), "the key opens nothing", async || {
+        send(with_key()).await.status() == 401
+    })
+    .await;
+    assert_eq!(send(api.plain(Method::GET, &signed)).await.bytes().await.unwrap(), FILE);
+    api.stop().await;
+}
+
+/// Starts a gateway whose files are in a bucket.
+async fn in_bucket(stack: Stack, s3: &testing::s3::S3) -> Api {
+    let (url, endpoint) = (s3.url(), s3.endpoint());
+    Api::start_with(stack, move |config| {
+        config.storage.url = url;
+        config.storage.endpoint = Some(endpoint);
         config.storage.region = Some(testing::s3::S3::REGION.to_owned());
         config.storage.access_key_id = Some(testing::s3::S3::ACCESS_KEY_ID.to_owned());
         config.storage.secret_access_key = Some(configuration::Secret::new(testing::s3::S3::SECRET_ACCESS_KEY));
     })
-    .await;
+    .await
+}
+
+async fn a_file_in_a_bucket_is_reached_by_a_signed_address(stack: Stack) {
+    let s3 = testing::s3::start().await.unwrap();
+    let api = in_bucket(stack, &s3).await;
     let file = api.file().await;
     let mut signed = Vec::new();
     for request in [api.get(&file), api.plain(Method::GET, &api.link(&file).await)] {

@@ -100,3 +100,16 @@ export function keep(list, things, key, make) {
   }
   for (const row of held.values()) row.remove();
 }
+
+/**
+ * A table that scrolls sideways, and is a list on narrow screens.
+ * @param {string} label
+ * @param {string[]} heads Those that begin with `#` are numbers.
+ * @param {(string | number | HTMLElement | null)[][]} rows
+ */
+export function table(label, heads, rows) {
+  const number = (/** @type {number} */ column) => (heads[column].startsWith('#') ? 'number' : null);
+  return h('div.scroll', { tabindex: 0, role: 'region', 'aria-label': label }, h('table', null,
+    h('thead', null, h('tr', null, heads.map((head, column) => h('th', { scope: 'col', class: number(column) }, head.replace('#', ''))))),
+    h('tbody', null, rows.map((cells) => h('tr', null, cells.map((cell, column) => h('td', { class: number(column), 'data-label': heads[column].replace('#', '') }, cell)))))));
+}

@@ -69,15 +69,15 @@ export function showConnection(connected) {
 }
 
 /**
- * Asks before something that cannot be undone.
- * @param {{title: string, text: string, yes: string, no: string}} question
+ * Asks before something that cannot be undone; `calm` where nothing is lost by it.
+ * @param {{title: string, text: string, yes: string, no: string, calm?: boolean}} question
  * @returns {Promise<boolean>}
  */
-export function ask({ title, text, yes, no }) {
+export function ask({ title, text, yes, no, calm = false }) {
   return new Promise((resolve) => {
     const dialog = h('dialog', { 'aria-labelledby': 'question' },
       h('form', { method: 'dialog' }, h('h2', { id: 'question' }, title), h('p', null, text),
-        h('div.buttons', null, h('button.button', { value: 'no', autofocus: true }, no), h('button.button.danger', { value: 'yes' }, yes))));
+        h('div.buttons', null, h('button.button', { value: 'no', autofocus: true }, no), h(calm ? 'button.button.primary' : 'button.button.danger', { value: 'yes' }, yes))));
     dialog.addEventListener('close', () => {
       dialog.remove();
       resolve(dialog.returnValue === 'yes');

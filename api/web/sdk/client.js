@@ -186,9 +186,18 @@ class Admin {
     return this.#caller.json('POST', '/v1/admin/dead-letters/replay', { body: { jobs } });
   }
 
-  /** @param {{state?: string, limit?: number}} [filter] @returns {Promise<Delivery[]>} */
+  /** @param {{state?: string, job?: string, limit?: number}} [filter] @returns {Promise<Delivery[]>} */
   async deliveries(filter = {}) {
     return (await this.#caller.json('GET', `/v1/admin/deliveries${query(filter)}`)).deliveries;
+  }
+
+  /**
+   * Sends failed deliveries again, at most 100 at once.
+   * @param {string[]} deliveries
+   * @returns {Promise<{sent_again: number, not_failed: string[]}>}
+   */
+  sendAgain(deliveries) {
+    return this.#caller.json('POST', '/v1/admin/deliveries/send-again', { body: { deliveries } });
   }
 }
 

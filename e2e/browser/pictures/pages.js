@@ -22,6 +22,20 @@ const button = (/** @type {string} */ name) => (/** @type {Page} */ page) => pag
 /** The timeline comes by a stream of its own. @param {Page} page */
 const happened = (page) => page.locator('.timeline li').first().waitFor();
 
+const DELIVERIES = '**/v1/admin/deliveries?*';
+
+/** Mails of the pictures stay in a folder, which refuses nobody: every other one is shown as refused. @param {Page} page */
+async function refuseMails(page) {
+  await page.route(DELIVERIES, async (route) => {
+    const answer = await route.fetch();
+    const { deliveries } = await answer.json();
+    const told = deliveries.map((/** @type {object} */ one, /** @type {number} */ at) => (at % 2 ? one : { ...one, state: 'failed', sent_at: null, attempt: 3, error: '550 5.2.2 The mailbox is full' }));
+    await route.fulfill({ json: { deliveries: told } });
+  });
+  await page.reload();
+  await page.getByText(/mails? failed\./).waitFor();
+}
+
 /** What somebody sees who has never been here. @type {Picture[]} */
 export const NEWCOMER = [
   { name: 'sign-in', path: '/login', outside: true },
@@ -99,6 +113,12 @@ export function pagesOf(fixture, jobs) {
     { name: 'workers', path: '/operations/workers' },
     { name: 'dead-letters', path: '/operations/dead-letters', act: (page) => page.locator('summary').first().click() },
     { name: 'deliveries', path: '/operations/deliveries' },
+    { name: 'deliveries-failed', path: '/operations/deliveries', act: refuseMails, after: (page) => page.unroute(DELIVERIES) },
+    { name: 'deliveries-question', path: '/operations/deliveries', screen: true, act: async (page) => {
+      await refuseMails(page);
+      await page.getByRole('button', { name: /^Send \d+ again$/ }).click();
+    }, after: (page) => page.unroute(DELIVERIES) },
+    { name: 'job-mails-failed', path: `/jobs/${jobs.done.id}`, act: (page) => refuseMails(page).then(() => happened(page)), after: (page) => page.unroute(DELIVERIES) },
     ...fixture.mails().map(readMail).map(({ to, subject, html }, at) => ({ name: `mail-${to.split('@')[0]}-${at}`, html: html.replace('<body', `<body data-subject="${subject.replaceAll('"', '')}"`) })),
   ];
 }

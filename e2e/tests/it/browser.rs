@@ -42,6 +42,11 @@ async fn forms_say_what_is_wrong_and_need_no_mouse() {
 }
 
 #[tokio::test]
+async fn mails_that_failed_are_sent_again_by_a_button() {
+    node(&folder(), &["--test", "deliveries.test.js"]).await;
+}
+
+#[tokio::test]
 async fn the_widget_works_on_a_page_of_another_origin() {
     node(&folder(), &["--test", "widget.test.js"]).await;
 }

@@ -9,7 +9,7 @@ use crate::rabbitmq::ServerChoice;
 use crate::stack::Stack;
 
 /// Puts user and password into a URL, in place of those it has.
-fn with_credentials(url: &str, credentials: &str) -> String {
+pub(crate) fn with_credentials(url: &str, credentials: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap();
     let host = rest.split_once('@').map_or(rest, |(_, host)| host);
     format!("{scheme}://{credentials}@{host}")

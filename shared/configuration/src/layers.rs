@@ -21,7 +21,7 @@ pub(super) fn merge(
     let name = file.map(|path| path.display().to_string()).unwrap_or_default();
     match keys(text) {
         Ok(found) => errors.extend(found.iter().filter_map(|key| unknown(key, &known, &name))),
-        Err(message) => errors.push(SettingError::new(&name, message)),
+        Err(messages) => errors.extend(messages.into_iter().map(|message| SettingError::new(&name, message))),
     }
     errors.extend(settings.keys().filter_map(|key| unknown(key, &known, "the environment")));
     let variables: Map<String, String> = settings.into_iter().collect();
@@ -43,10 +43,19 @@ pub(super) fn merge(
 }
 
 /// Lists `section.key` of every setting in a TOML text.
-fn keys(text: &str) -> Result<BTreeSet<String>, String> {
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+///
+/// # Errors
+/// Everything by which it is no TOML.
+fn keys(text: &str) -> Result<BTreeSet<String>, Vec<String>> {
+    let told = |mut error: toml::de::Error| {
+        error.set_input(Some(text));
         format!("not valid TOML: {}", error.to_string().trim_end().replace('\n', "\n    "))
-    })?;
+    };
+    let (_, errors) = toml::de::DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        return Err(errors.into_iter().map(told).collect());
+    }
+    let table: toml::Table = text.parse().map_err(|error| vec![told(error)])?;
     let mut found = BTreeSet::new();
     collect("", &table, &mut found);
     Ok(found)

@@ -328,7 +328,13 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_toml_is_shown_with_its_line() {
-        assert!(mistakes("[http]\nlisten = ", &[]).contains("not valid TOML"));
+    fn everything_by_which_a_file_is_not_toml_is_shown_with_its_line() {
+        let text = "[http]\nlisten = \nmax_page = 5 6\nmax_body = \"1MiB\"\nmax_body = \"2MiB\"\n";
+        let errors = load(text, &[("WAITLESS_DATABASE_URL", "x")]).unwrap_err().0;
+        let places =
+            errors.iter().filter_map(|error| error.message.strip_prefix("not valid TOML: TOML parse error at "));
+        let places: Vec<&str> = places.filter_map(|said| said.lines().next()).collect();
+        assert_eq!(places, ["line 2, column 10", "line 3, column 12", "line 5, column 1"], "{errors:#?}");
+        assert!(errors.iter().any(|error| error.key == "WAITLESS_DATABASE_URL"), "{errors:#?}");
     }
 }

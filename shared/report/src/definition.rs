@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::ColumnSpec;
 use model::artifact::Format;
 use model::job::Lane;
@@ -90,16 +88,18 @@ impl ReportDefinition {
     /// # Errors
     /// Says what is wrong with the query, or with a parameter in it.
     pub fn query(&self, dialect: Dialect) -> Result<Query, String> {
-        read_query(&self.sql, &self.params, dialect).map_err(|faults| {
-            let messages: Vec<String> = faults.into_iter().map(|fault| fault.message).collect();
-            messages.join("; ")
-        })
+        let params: Vec<&ParamSpec> = self.params.iter().collect();
+        let reading = read_query(&self.sql, Some(&params), dialect);
+        if reading.faults.is_empty() {
+            return Ok(reading.query);
+        }
+        let messages: Vec<String> = reading.faults.into_iter().map(|fault| fault.message).collect();
+        Err(messages.join("; "))
     }
 }
 
 /// Who may open the links to a report's files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LinkAccess {
     /// Whoever has the link.
     #[default]
@@ -108,9 +108,12 @@ pub enum LinkAccess {
     Tenant,
 }
 
+impl LinkAccess {
+    pub(super) const ALL: [(&'static str, Self); 2] = [("anyone", Self::Anyone), ("tenant", Self::Tenant)];
+}
+
 /// How a report's total number of rows is found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TotalRows {
     /// Ask the planner; shown as an estimate. Sources without one: unknown.
     #[default]
@@ -121,9 +124,13 @@ pub enum TotalRows {
     Unknown,
 }
 
+impl TotalRows {
+    pub(super) const ALL: [(&'static str, Self); 3] =
+        [("estimate", Self::Estimate), ("exact", Self::Exact), ("unknown", Self::Unknown)];
+}
+
 /// The type of a parameter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ParamType {
     /// JSON string.
     Text,
@@ -139,6 +146,18 @@ pub enum ParamType {
     Timestamp,
     /// One of `choices`.
     Choice,
+}
+
+impl ParamType {
+    pub(super) const ALL: [(&'static str, Self); 7] = [
+        ("text", Self::Text),
+        ("integer", Self::Integer),
+        ("decimal", Self::Decimal),
+        ("boolean", Self::Boolean),
+        ("date", Self::Date),
+        ("timestamp", Self::Timestamp),
+        ("choice", Self::Choice),
+    ];
 }
 
 /// One parameter of a report.
@@ -237,12 +256,14 @@ pub struct CatalogueSnapshot {
 
 /// What is wrong with a catalogue file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{file}:{line}: {message}")]
+#[error("{file}:{line}:{column}: {message}")]
 pub struct DefinitionFault {
     /// The file's name.
     pub file: String,
     /// From 1.
     pub line: usize,
+    /// Character of the line, from 1.
+    pub column: usize,
     /// What is wrong and what would be right.
     pub message: String,
 }

@@ -4,16 +4,17 @@ mod canonical;
 mod column;
 mod definition;
 mod demo;
-mod file;
 mod fingerprint;
 mod output;
 mod parse;
 mod parse_column;
+mod parse_faults;
 mod parse_param;
 mod parse_print;
 mod parse_query;
 mod query;
 mod schema;
+mod table_reader;
 mod unique_names;
 mod validate;
 

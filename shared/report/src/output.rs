@@ -2,22 +2,22 @@
 
 use std::str::FromStr as _;
 
-use serde::Deserialize;
-use toml::Spanned;
-
-use super::parse::{ParseError, ParseErrors, one_of};
+use super::table_reader::{TableKeys, TableReader, quoted};
 use model::artifact::Format;
 use model::job::UnknownName;
 
 /// What happens when a report has more rows, or a file more bytes, than may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnLimit {
     /// The job fails and there is no file.
     #[default]
     Fail,
     /// The file ends in good order at the limit, and everything that tells of it says that it is not complete.
     Truncate,
+}
+
+impl OnLimit {
+    pub(super) const ALL: [(&'static str, Self); 2] = [("fail", Self::Fail), ("truncate", Self::Truncate)];
 }
 
 /// How a text file is compressed.
@@ -122,85 +122,59 @@ pub struct JsonlOptions {
     pub compression: Compression,
 }
 
-/// `[csv]` as it stands in the file.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CsvFile {
-    separator: Option<Spanned<String>>,
-    header: Option<bool>,
-    bom: Option<bool>,
-    decimal_comma: Option<Spanned<bool>>,
-    formulas: Option<Spanned<String>>,
-    compression: Option<Spanned<String>>,
-}
+const CSV_KEYS: TableKeys =
+    TableKeys { needed: &[], optional: &["separator", "header", "bom", "decimal_comma", "formulas", "compression"] };
+const JSONL_KEYS: TableKeys = TableKeys { needed: &[], optional: &["json", "compression"] };
 
-/// `[jsonl]` as it stands in the file.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct JsonlFile {
-    json: Option<Spanned<String>>,
-    compression: Option<Spanned<String>>,
-}
-
-/// Checks `[csv]`.
-pub(super) fn csv(file: Option<Spanned<CsvFile>>, formats: &[Format], faults: &mut ParseErrors) -> CsvOptions {
+/// Reads `[csv]`.
+pub(super) fn csv(file: &mut TableReader<'_>, formats: &[Format]) -> CsvOptions {
+    check_is_made(file, Format::Csv, formats);
     let default = CsvOptions::default();
-    let Some(file) = file else { return default };
-    faults.keep(offered(&file, Format::Csv, formats));
-    let file = file.into_inner();
-    let read = faults.keep(file.separator.as_ref().map(separator).transpose());
-    let (is_known, separator) = (read.is_some() || file.separator.is_none(), read.unwrap_or(default.separator));
-    let decimal_comma = file.decimal_comma.as_ref().is_some_and(|wanted| *wanted.get_ref());
-    if let Some(wanted) = file.decimal_comma.filter(|_| decimal_comma && is_known && separator == b',') {
-        let message = "`decimal_comma` needs another separator between fields, for example `separator = \";\"`";
-        faults.keep::<()>(Err(ParseError::new(wanted.span(), message)));
-    }
-    let formulas = file.formulas.as_ref().map(|word| one_of("formulas", word, &FormulaText::ALL));
-    CsvOptions {
-        separator,
-        header: file.header.unwrap_or(default.header),
-        bom: file.bom.unwrap_or(default.bom),
-        decimal_comma,
-        formulas: faults.keep(formulas.transpose()).unwrap_or_default(),
-        compression: faults.keep(compression(file.compression.as_ref())),
-    }
+    let options = file.table("csv", &CSV_KEYS, |table| {
+        let separator = table.text("separator", separator).unwrap_or(default.separator);
+        let decimal_comma = table.truth("decimal_comma").unwrap_or(default.decimal_comma);
+        if decimal_comma && separator == b',' && table.is_sure(&["separator"]) {
+            let message = "`decimal_comma` needs another separator between fields, for example `separator = \";\"`";
+            table.fault("decimal_comma", message);
+        }
+        CsvOptions {
+            separator,
+            header: table.truth("header").unwrap_or(default.header),
+            bom: table.truth("bom").unwrap_or(default.bom),
+            decimal_comma,
+            formulas: table.word("formulas", &FormulaText::ALL).unwrap_or_default(),
+            compression: table.text("compression", compression).unwrap_or_default(),
+        }
+    });
+    options.unwrap_or(default)
 }
 
-/// Checks `[jsonl]`.
-pub(super) fn jsonl(file: Option<Spanned<JsonlFile>>, formats: &[Format], faults: &mut ParseErrors) -> JsonlOptions {
-    let Some(file) = file else { return JsonlOptions::default() };
-    faults.keep(offered(&file, Format::Jsonl, formats));
-    let file = file.into_inner();
-    let json = file.json.as_ref().map(|word| one_of("json", word, &JsonText::ALL));
-    JsonlOptions {
-        json: faults.keep(json.transpose()).unwrap_or_default(),
-        compression: faults.keep(compression(file.compression.as_ref())),
-    }
+/// Reads `[jsonl]`.
+pub(super) fn jsonl(file: &mut TableReader<'_>, formats: &[Format]) -> JsonlOptions {
+    check_is_made(file, Format::Jsonl, formats);
+    let options = file.table("jsonl", &JSONL_KEYS, |table| JsonlOptions {
+        json: table.word("json", &JsonText::ALL).unwrap_or_default(),
+        compression: table.text("compression", compression).unwrap_or_default(),
+    });
+    options.unwrap_or_default()
 }
 
 /// Options of a format that is not made would do nothing, which nobody would notice.
-fn offered<T>(options: &Spanned<T>, format: Format, formats: &[Format]) -> Result<(), ParseError> {
-    if formats.contains(&format) {
-        return Ok(());
+fn check_is_made(file: &mut TableReader<'_>, format: Format, formats: &[Format]) {
+    let key = format.as_str();
+    if file.value(key).is_some() && !formats.contains(&format) && file.is_sure(&["formats"]) {
+        file.fault(key, format!("[{key}] does nothing: `formats` does not name `{key}`"));
     }
-    let message = format!("[{format}] does nothing: `formats` does not name `{format}`");
-    Err(ParseError::new(options.span(), message))
 }
 
-fn separator(value: &Spanned<String>) -> Result<u8, ParseError> {
-    match value.get_ref().as_bytes() {
+fn separator(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
         [byte @ (b',' | b';' | b'|' | b'\t')] => Ok(*byte),
-        _ => {
-            let message = "`separator` must be one of `,`, `;`, `|` and a tab, written \"\\t\"";
-            Err(ParseError::new(value.span(), message))
-        }
+        _ => Err("`separator` must be one of `,`, `;`, `|` and a tab, written \"\\t\"".to_owned()),
     }
 }
 
-fn compression(value: Option<&Spanned<String>>) -> Result<Compression, ParseError> {
-    let Some(value) = value else { return Ok(Compression::None) };
-    Compression::from_str(value.get_ref()).map_err(|error| {
-        let known = Compression::ALL.map(|(name, _)| format!("`{name}`")).join(", ");
-        ParseError::new(value.span(), format!("{error}; supported: {known}"))
-    })
+fn compression(text: &str) -> Result<Compression, String> {
+    Compression::from_str(text)
+        .map_err(|error| format!("{error}; supported: {}", quoted(Compression::ALL.iter().map(|(name, _)| *name))))
 }

@@ -1,19 +1,19 @@
 //! A catalogue file is read and checked.
 
-use std::ops::Range;
 use std::str::FromStr;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
-use toml::Spanned;
+use toml::de::DeTable;
 
-use super::file::DefinitionFile;
 use super::output;
 use super::parse_column::parse_columns;
+use super::parse_faults::ParseFaults;
 use super::parse_param::parse_params;
 use super::parse_print::{parse_chart, parse_page};
 use super::parse_query::parse_query;
-use super::{DefinitionFault, Dialect, ReportDefinition};
+use super::table_reader::{TableKeys, TableReader, quoted};
+use super::{DefinitionFault, Dialect, LinkAccess, OnLimit, ReportDefinition, TotalRows};
 use model::artifact::Format;
 use model::job::Lane;
 use model::locale::{Tz, time_zone};
@@ -24,36 +24,38 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 const DEFAULT_ATTEMPTS: i64 = 5;
 const MAX_ATTEMPTS: i64 = 100;
 
-/// What is wrong, and at which bytes of the file.
-pub(super) struct ParseError {
-    pub(super) at: Range<usize>,
-    pub(super) message: String,
-}
+const KEYS: TableKeys = TableKeys {
+    needed: &["title", "source", "sql"],
+    optional: &[
+        "description",
+        "lane",
+        "formats",
+        "timeout",
+        "max_attempts",
+        "retention",
+        "reuse",
+        "max_rows",
+        "max_bytes",
+        "on_limit",
+        "total",
+        "links",
+        "unique_names",
+        "time_zone",
+        "params",
+        "columns",
+        "csv",
+        "jsonl",
+        "pdf",
+        "chart",
+    ],
+};
 
-impl ParseError {
-    pub(super) fn new(at: Range<usize>, message: impl Into<String>) -> Self {
-        Self { at, message: message.into() }
-    }
-}
-
-/// What is wrong with a file, in the order in which it was found.
-#[derive(Default)]
-pub(super) struct ParseErrors(Vec<ParseError>);
-
-impl ParseErrors {
-    /// Returns the value, or keeps the fault and returns one that stands in for it.
-    pub(super) fn keep<T: Default>(&mut self, read: Result<T, ParseError>) -> T {
-        read.unwrap_or_else(|fault| {
-            self.0.push(fault);
-            T::default()
-        })
-    }
-
-    /// Keeps faults and returns a value that stands in.
-    fn keep_all<T: Default>(&mut self, found: Vec<ParseError>) -> T {
-        self.0.extend(found);
-        T::default()
-    }
+/// The kinds of database that a query may be for.
+enum QueryFor<'a> {
+    /// Nobody can say: it must be good for one of them.
+    Any,
+    /// That of the source, where it is known.
+    Source(&'a dyn Fn(&str) -> Option<Dialect>),
 }
 
 /// Reads the text of `<name>.toml`, where nobody can say what kind of database its query is for: it must be good for one of them.
@@ -67,204 +69,128 @@ pub fn parse_definition(name: &str, text: &str) -> Result<ReportDefinition, Defi
 /// Reads the text of `<name>.toml` as [`parse_definition`] does.
 ///
 /// # Errors
-/// Every fault, at least one, each with its line and what would be right.
+/// Every fault in the order of the file, at least one, each with its line and what would be right.
 pub fn check_definition(name: &str, text: &str) -> Result<ReportDefinition, Vec<DefinitionFault>> {
-    check_for_any(name, text, &Dialect::ALL)
+    check(name, text, &QueryFor::Any)
 }
 
-/// Reads the text of `<name>.toml`, whose query is for a database of this kind.
+/// Reads the text of `<name>.toml`. `dialect_of` says what kind of database a source is, where it knows the source.
 ///
 /// # Errors
 /// Those of [`check_definition`].
 pub fn check_definition_for(
     name: &str,
     text: &str,
-    dialect: Dialect,
+    dialect_of: &dyn Fn(&str) -> Option<Dialect>,
 ) -> Result<ReportDefinition, Vec<DefinitionFault>> {
-    check_for_any(name, text, &[dialect])
+    check(name, text, &QueryFor::Source(dialect_of))
 }
 
-fn check_for_any(name: &str, text: &str, dialects: &[Dialect]) -> Result<ReportDefinition, Vec<DefinitionFault>> {
-    let mut faults = ParseErrors::default();
-    match parse(name, text, dialects, &mut faults) {
-        Ok(definition) if faults.0.is_empty() => return Ok(definition),
-        Ok(_) => {}
-        Err(fault) => faults.0.push(fault),
+fn check(name: &str, text: &str, query_for: &QueryFor<'_>) -> Result<ReportDefinition, Vec<DefinitionFault>> {
+    let mut faults = ParseFaults::default();
+    if let Err(message) = check_name(name) {
+        faults.add(0..0, message);
     }
-    let told = |fault: ParseError| {
-        let before = text.as_bytes().get(..fault.at.start).unwrap_or_default();
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        DefinitionFault { file: format!("{name}.toml"), line, message: fault.message }
-    };
-    Err(faults.0.into_iter().map(told).collect())
+    let (file, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        faults.add_unreadable(error);
+    }
+    let mut table = TableReader::open("", 0..0, file.get_ref(), &KEYS, &mut faults);
+    let definition = read_definition(name, text, query_for, &mut table);
+    if faults.is_empty() { Ok(definition) } else { Err(faults.tell(name, text)) }
 }
 
-/// Reads what there is. Where faults were kept, the definition is none to be used.
-fn parse(
-    name: &str,
-    text: &str,
-    dialects: &[Dialect],
-    faults: &mut ParseErrors,
-) -> Result<ReportDefinition, ParseError> {
-    check_name(name)?;
-    let file: DefinitionFile = toml::from_str(text).map_err(|error| {
-        let message = error.message().lines().next().unwrap_or("cannot be read").to_owned();
-        ParseError::new(error.span().unwrap_or(0..0), message)
-    })?;
-    let title = faults.keep(not_blank(&file.title, "title"));
-    let source = faults.keep(not_blank(&file.source, "source"));
-    let lane = faults.keep(file.lane.as_ref().map(lane).transpose()).unwrap_or(Lane::Interactive);
-    let formats = faults.keep(file.formats.as_ref().map(formats).transpose()).unwrap_or_else(|| vec![Format::Csv]);
-    let timeout = faults.keep(duration(file.timeout.as_ref(), DAY)).unwrap_or(DEFAULT_TIMEOUT);
-    let retention = faults.keep(duration(file.retention.as_ref(), 3650 * DAY)).unwrap_or(30 * DAY);
-    let reuse = faults.keep(duration(file.reuse.as_ref(), 365 * DAY));
-    let max_attempts = faults.keep(whole("max_attempts", file.max_attempts.as_ref(), 1..=MAX_ATTEMPTS));
-    let max_attempts = max_attempts.unwrap_or(DEFAULT_ATTEMPTS);
-    let max_rows = faults.keep(whole("max_rows", file.max_rows.as_ref(), 1..=i64::MAX));
-    let max_bytes = faults.keep(file.max_bytes.as_ref().map(size).transpose());
-    let (params, reads_principal) = match parse_params(file.params) {
-        Ok(params) => {
-            let (places, params): (Vec<_>, Vec<_>) = params.into_iter().unzip();
-            let reads_principal = parse_query(&file.sql, &params, &places, dialects, text);
-            (params, reads_principal.unwrap_or_else(|found| faults.keep_all(found)))
-        }
-        Err(fault) => (faults.keep(Err(fault)), false),
+/// Reads what there is. Where faults were noted, the definition is none to be used.
+fn read_definition(name: &str, text: &str, query_for: &QueryFor<'_>, table: &mut TableReader<'_>) -> ReportDefinition {
+    let source = table.text("source", |text| line_of_text("source", text)).unwrap_or_default();
+    let formats = table.texts("formats", None, format).unwrap_or_else(|| vec![Format::Csv]);
+    let params = parse_params(table);
+    let dialects = match query_for {
+        QueryFor::Any => Dialect::ALL.to_vec(),
+        QueryFor::Source(dialect_of) => dialect_of(&source).map_or_else(|| Dialect::ALL.to_vec(), |one| vec![one]),
     };
-    let time_zone = faults.keep(file.time_zone.as_ref().map(zone).transpose());
-    let columns = parse_columns(file.columns, faults);
-    let csv = output::csv(file.csv, &formats, faults);
-    let jsonl = output::jsonl(file.jsonl, &formats, faults);
-    let page = faults.keep(parse_page(&file.pdf));
-    let chart = faults.keep(file.chart.as_ref().map(parse_chart).transpose());
-    Ok(ReportDefinition {
+    let reads_principal = parse_query(table, &params, &dialects, text);
+    let attempts = table.whole("max_attempts", 1..=MAX_ATTEMPTS).unwrap_or(DEFAULT_ATTEMPTS);
+    ReportDefinition {
         name: name.to_owned(),
         version: format!("sha256:{}", hex::encode(Sha256::digest(text.as_bytes()))),
         text: text.to_owned(),
-        title,
-        description: file.description.trim().to_owned(),
+        title: table.text("title", |text| line_of_text("title", text)).unwrap_or_default(),
+        description: table.plain_text("description").unwrap_or_default(),
         source,
-        lane,
-        formats,
-        timeout,
-        max_attempts: i32::try_from(max_attempts).unwrap_or(i32::MAX),
-        retention,
-        reuse,
-        max_rows: max_rows.and_then(|rows| u64::try_from(rows).ok()),
-        max_bytes,
-        on_limit: file.on_limit,
-        total: file.total,
-        links: file.links,
-        unique_names: file.unique_names,
-        time_zone,
-        sql: file.sql.into_inner(),
+        lane: table.text("lane", lane).unwrap_or(Lane::Interactive),
+        timeout: table.text("timeout", |text| duration(text, DAY)).unwrap_or(DEFAULT_TIMEOUT),
+        max_attempts: i32::try_from(attempts).unwrap_or(i32::MAX),
+        retention: table.text("retention", |text| duration(text, 3650 * DAY)).unwrap_or(30 * DAY),
+        reuse: table.text("reuse", |text| duration(text, 365 * DAY)),
+        max_rows: table.whole("max_rows", 1..=i64::MAX).and_then(|rows| u64::try_from(rows).ok()),
+        max_bytes: table.text("max_bytes", size),
+        on_limit: table.word("on_limit", &OnLimit::ALL).unwrap_or_default(),
+        total: table.word("total", &TotalRows::ALL).unwrap_or_default(),
+        links: table.word("links", &LinkAccess::ALL).unwrap_or_default(),
+        unique_names: table.truth("unique_names").unwrap_or_default(),
+        time_zone: table.text("time_zone", zone),
+        sql: table.text("sql", |sql| Ok(sql.to_owned())).unwrap_or_default(),
         reads_principal,
-        params,
-        columns,
-        csv,
-        jsonl,
-        page,
-        chart,
-    })
+        params: params.into_iter().map(|(_, spec)| spec).collect(),
+        columns: parse_columns(table),
+        csv: output::csv(table, &formats),
+        jsonl: output::jsonl(table, &formats),
+        page: parse_page(table),
+        chart: parse_chart(table),
+        formats,
+    }
 }
 
-fn check_name(name: &str) -> Result<(), ParseError> {
+fn check_name(name: &str) -> Result<(), &'static str> {
     let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if name.is_empty() || name.len() > 100 || !name.bytes().all(good) || name.starts_with('-') || name.ends_with('-') {
-        let message = "the file's name must be lower-case letters, digits and hyphens, at most 100, then `.toml`";
-        return Err(ParseError::new(0..0, message));
+        return Err("the file's name must be lower-case letters, digits and hyphens, at most 100, then `.toml`");
     }
     Ok(())
 }
 
-pub(super) fn not_blank(value: &Spanned<String>, what: &str) -> Result<String, ParseError> {
-    let trimmed = value.get_ref().trim();
+pub(super) fn line_of_text(key: &str, text: &str) -> Result<String, String> {
+    let trimmed = text.trim();
     if trimmed.is_empty() || trimmed.chars().any(char::is_control) {
-        return Err(ParseError::new(value.span(), format!("`{what}` must be a line of text")));
+        return Err(format!("`{key}` must be a line of text"));
     }
     Ok(trimmed.to_owned())
 }
 
-/// Finds the value of a key that takes one of a few words.
-pub(super) fn one_of<T: Copy>(key: &str, name: &Spanned<String>, choices: &[(&str, T)]) -> Result<T, ParseError> {
-    let found = choices.iter().find(|(choice, _)| choice == name.get_ref());
-    found.map(|(_, value)| *value).ok_or_else(|| {
-        let known: Vec<String> = choices.iter().map(|(choice, _)| format!("`{choice}`")).collect();
-        let message = format!("`{key}` must be one of {}, not `{}`", known.join(", "), name.get_ref());
-        ParseError::new(name.span(), message)
-    })
-}
-
-fn lane(value: &Spanned<String>) -> Result<Lane, ParseError> {
-    Lane::from_str(value.get_ref()).map_err(|error| {
-        let known = Lane::ALL.map(|lane| format!("`{lane}`")).join(", ");
-        ParseError::new(value.span(), format!("{error}; supported: {known}"))
-    })
+fn lane(text: &str) -> Result<Lane, String> {
+    Lane::from_str(text)
+        .map_err(|error| format!("{error}; supported: {}", quoted(Lane::ALL.iter().map(|lane| lane.as_str()))))
 }
 
 /// Finds a time zone by its name.
-pub(super) fn zone(value: &Spanned<String>) -> Result<Tz, ParseError> {
-    let name = value.get_ref();
-    time_zone(name).ok_or_else(|| {
-        let message = format!("`{name}` is not an IANA time zone; write for example \"Europe/Berlin\"");
-        ParseError::new(value.span(), message)
-    })
+pub(super) fn zone(name: &str) -> Result<Tz, String> {
+    time_zone(name).ok_or_else(|| format!("`{name}` is not an IANA time zone; write for example \"Europe/Berlin\""))
 }
 
-fn formats(value: &Spanned<Vec<Spanned<String>>>) -> Result<Vec<Format>, ParseError> {
-    let mut formats = Vec::new();
-    for name in value.get_ref() {
-        let format = Format::from_str(name.get_ref()).map_err(|error| {
-            let known = Format::ALL.map(|format| format!("`{format}`")).join(", ");
-            ParseError::new(name.span(), format!("{error}; supported: {known}"))
-        })?;
-        if formats.contains(&format) {
-            return Err(ParseError::new(name.span(), format!("format `{format}` is named twice")));
-        }
-        formats.push(format);
+fn format(before: &[Format], text: &str) -> Result<Format, String> {
+    let format = Format::from_str(text)
+        .map_err(|error| format!("{error}; supported: {}", quoted(Format::ALL.iter().map(|format| format.as_str()))))?;
+    if before.contains(&format) {
+        return Err(format!("format `{format}` is named twice"));
     }
-    if formats.is_empty() {
-        return Err(ParseError::new(value.span(), "`formats` must name at least one"));
-    }
-    Ok(formats)
+    Ok(format)
 }
 
-fn duration(value: Option<&Spanned<String>>, most: Duration) -> Result<Option<Duration>, ParseError> {
-    let Some(value) = value else { return Ok(None) };
-    let text = value.get_ref();
-    let duration = humantime::parse_duration(text).map_err(|_| {
-        ParseError::new(
-            value.span(),
-            format!("`{text}` is not a duration; write for example \"90s\", \"30m\" or \"30d\""),
-        )
-    })?;
+fn duration(text: &str, most: Duration) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text)
+        .map_err(|_| format!("`{text}` is not a duration; write for example \"90s\", \"30m\" or \"30d\""))?;
     if duration.is_zero() || duration > most {
         let most = humantime::format_duration(most);
-        return Err(ParseError::new(value.span(), format!("`{text}` must be more than nothing and at most {most}")));
+        return Err(format!("`{text}` must be more than nothing and at most {most}"));
     }
-    Ok(Some(duration))
+    Ok(duration)
 }
 
-pub(super) fn whole(
-    key: &str,
-    value: Option<&Spanned<i64>>,
-    range: std::ops::RangeInclusive<i64>,
-) -> Result<Option<i64>, ParseError> {
-    let Some(value) = value else { return Ok(None) };
-    if !range.contains(value.get_ref()) {
-        let message = if *range.end() == i64::MAX {
-            format!("`{key}` must be {} or more", range.start())
-        } else {
-            format!("`{key}` must be between {} and {}", range.start(), range.end())
-        };
-        return Err(ParseError::new(value.span(), message));
-    }
-    Ok(Some(*value.get_ref()))
-}
-
-fn size(value: &Spanned<String>) -> Result<u64, ParseError> {
-    match ByteSize::from_str(value.get_ref()) {
-        Ok(ByteSize(0)) => Err(ParseError::new(value.span(), "`max_bytes` must be more than nothing")),
+fn size(text: &str) -> Result<u64, String> {
+    match ByteSize::from_str(text) {
+        Ok(ByteSize(0)) => Err("`max_bytes` must be more than nothing".to_owned()),
         Ok(ByteSize(bytes)) => Ok(bytes),
-        Err(message) => Err(ParseError::new(value.span(), message)),
+        Err(message) => Err(message),
     }
 }

@@ -1,9 +1,7 @@
 //! The `[[columns]]` tables of a catalogue file are checked.
 
-use toml::Spanned;
-
-use super::file::ColumnFile;
-use super::parse::{ParseError, ParseErrors, whole, zone};
+use super::parse::zone;
+use super::table_reader::{TableKeys, TableReader};
 use super::{ColumnAlign, ColumnFormat, ColumnSpec, ColumnTotal, ColumnType};
 
 /// Widest column of a spreadsheet, in characters.
@@ -13,68 +11,59 @@ const CENTS: u8 = 2;
 /// Longest code or symbol of a currency, in characters.
 const MAX_UNIT: usize = 5;
 
-/// Checks the presentation of columns, each named once.
-pub(super) fn parse_columns(columns: Vec<Spanned<ColumnFile>>, faults: &mut ParseErrors) -> Vec<ColumnSpec> {
-    let mut specs: Vec<ColumnSpec> = Vec::with_capacity(columns.len());
-    for column in columns {
-        let place = column.span();
-        let spec = parse_column(column.into_inner(), faults);
-        if !spec.name.is_empty() && specs.iter().any(|other| other.name == spec.name) {
-            let twice = ParseError::new(place, format!("[[columns]] names `{}` twice", spec.name));
-            faults.keep::<()>(Err(twice));
+const KEYS: TableKeys =
+    TableKeys { needed: &["name"], optional: &["type", "title", "format", "total", "width", "time_zone", "align"] };
+
+/// Reads the presentation of columns, each named once.
+pub(super) fn parse_columns(file: &mut TableReader<'_>) -> Vec<ColumnSpec> {
+    let mut names: Vec<String> = Vec::new();
+    file.tables("columns", &KEYS, |table| {
+        let spec = parse_column(table);
+        if names.contains(&spec.name) && table.is_sure(&["name"]) {
+            table.fault("name", format!("[[columns]] names `{}` twice", spec.name));
         }
-        specs.push(spec);
-    }
-    specs
+        names.push(spec.name.clone());
+        spec
+    })
 }
 
-fn parse_column(column: ColumnFile, faults: &mut ParseErrors) -> ColumnSpec {
-    if column.name.get_ref().trim().is_empty() {
-        let nameless = ParseError::new(column.name.span(), "a column's `name` must not be empty");
-        faults.keep::<()>(Err(nameless));
-    }
-    let kind = faults.keep(column.kind.as_ref().map(kind).transpose());
-    let format = faults.keep(column.format.as_ref().map(format).transpose());
-    let total = faults.keep(column.total.as_ref().map(total).transpose());
-    if let (Some(total @ (ColumnTotal::Sum | ColumnTotal::Average)), Some(format), Some(place)) =
-        (total, &format, &column.total)
+fn parse_column(table: &mut TableReader<'_>) -> ColumnSpec {
+    let format = table.text("format", format);
+    let total = table.word("total", &ColumnTotal::ALL.map(|total| (total.as_str(), total)));
+    if let (Some(total @ (ColumnTotal::Sum | ColumnTotal::Average)), Some(format)) = (total, &format)
         && !format.has_sum()
     {
         let message =
             format!("`{}` is of numbers and durations only; a column of another format has `count`", total.as_str());
-        faults.keep::<()>(Err(ParseError::new(place.span(), message)));
+        table.fault("total", message);
     }
-    let width = faults.keep(whole("width", column.width.as_ref(), 1..=MAX_WIDTH));
     ColumnSpec {
-        name: column.name.into_inner(),
-        kind,
-        title: column.title.map(|title| title.trim().to_owned()).filter(|title| !title.is_empty()),
+        name: table.text("name", name).unwrap_or_default(),
+        kind: table.word("type", &ColumnType::ALL.map(|kind| (kind.as_str(), kind))),
+        title: table.plain_text("title").filter(|title| !title.is_empty()),
         format,
         total,
-        width: width.and_then(|width| u16::try_from(width).ok()),
-        time_zone: faults.keep(column.time_zone.as_ref().map(zone).transpose()),
-        align: faults.keep(column.align.as_ref().map(align).transpose()),
+        width: table.whole("width", 1..=MAX_WIDTH).and_then(|width| u16::try_from(width).ok()),
+        time_zone: table.text("time_zone", zone),
+        align: table.word("align", &ColumnAlign::ALL.map(|align| (align.as_str(), align))),
     }
 }
 
-fn kind(value: &Spanned<String>) -> Result<ColumnType, ParseError> {
-    let text = value.get_ref();
-    ColumnType::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| {
-        let known = ColumnType::ALL.map(|kind| format!("`{}`", kind.as_str())).join(", ");
-        ParseError::new(value.span(), format!("`{text}` is not a type of a column; supported: {known}"))
-    })
+fn name(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("a column's `name` must not be empty".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
-fn format(value: &Spanned<String>) -> Result<ColumnFormat, ParseError> {
-    let text = value.get_ref();
+fn format(text: &str) -> Result<ColumnFormat, String> {
     read_format(text).ok_or_else(|| {
         let most = ColumnFormat::MOST_DECIMALS;
-        let message = format!(
+        format!(
             "`{text}` is not a format of a column; supported: `text`, `number:<decimals>`, `percent:<decimals>`, \
              `currency:<code or symbol>`, `currency:<code or symbol>:<decimals>`, `date`, `datetime`, `duration`, `link`, with 0 to \
              {most} decimals and a code or symbol of at most {MAX_UNIT} characters"
-        );
-        ParseError::new(value.span(), message)
+        )
     })
 }
 
@@ -110,20 +99,4 @@ fn currency(text: &str) -> Option<ColumnFormat> {
 fn decimals(text: &str) -> Option<u8> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|decimals| plain && *decimals <= ColumnFormat::MOST_DECIMALS)
-}
-
-fn total(value: &Spanned<String>) -> Result<ColumnTotal, ParseError> {
-    let text = value.get_ref();
-    ColumnTotal::ALL.into_iter().find(|total| total.as_str() == text).ok_or_else(|| {
-        let known = ColumnTotal::ALL.map(|total| format!("`{}`", total.as_str())).join(", ");
-        ParseError::new(value.span(), format!("`{text}` is not a total; supported: {known}"))
-    })
-}
-
-fn align(value: &Spanned<String>) -> Result<ColumnAlign, ParseError> {
-    let text = value.get_ref();
-    ColumnAlign::ALL.into_iter().find(|align| align.as_str() == text).ok_or_else(|| {
-        let known = ColumnAlign::ALL.map(|align| format!("`{}`", align.as_str())).join(", ");
-        ParseError::new(value.span(), format!("`{text}` is not a place in a cell; supported: {known}"))
-    })
 }

@@ -1,70 +1,95 @@
 //! The `[params.<name>]` tables of a catalogue file are checked.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde_json::Value;
-use toml::Spanned;
+use toml::de::DeValue;
+
+use model::problem::FieldError;
 
 use super::canonical::{canonical, compare};
-use super::file::ParamFile;
-use super::parse::{ParseError, whole};
+use super::table_reader::{TableKeys, TableReader};
 use super::validate::check_value;
 use super::{ParamSpec, ParamType, RESERVED};
 
 /// Most parameters of one report; SQLite binds 32,766 values, lists included.
 const MAX_PARAMS: usize = 100;
 
-/// Checks parameters and puts them in the order of the file, each with its place.
-pub(super) fn parse_params(
-    params: BTreeMap<Spanned<String>, ParamFile>,
-) -> Result<Vec<(Range<usize>, ParamSpec)>, ParseError> {
-    let mut params: Vec<_> = params.into_iter().collect();
-    params.sort_by_key(|(name, _)| name.span().start);
-    if let Some((name, _)) = params.get(MAX_PARAMS) {
-        return Err(ParseError::new(name.span(), format!("a report has at most {MAX_PARAMS} parameters")));
+const KEYS: TableKeys = TableKeys {
+    needed: &["type"],
+    optional: &[
+        "list",
+        "label",
+        "description",
+        "default",
+        "optional",
+        "choices",
+        "min",
+        "max",
+        "max_length",
+        "max_items",
+        "sensitive",
+    ],
+};
+
+/// Reads the parameters in the order of the file, each with the place of its name. One that has faults stands there too, so that
+/// the query may use it.
+pub(super) fn parse_params(file: &mut TableReader<'_>) -> Vec<(Range<usize>, ParamSpec)> {
+    let mut params = Vec::new();
+    for (index, (name, place, value)) in file.members("params").into_iter().enumerate() {
+        if index == MAX_PARAMS {
+            file.faults.add(place.clone(), format!("a report has at most {MAX_PARAMS} parameters"));
+        }
+        let is_named = file.faults.keep(place.clone(), check_name(name)).is_some();
+        let spec = file.inner(&format!("[params.{name}]"), "params", value, &KEYS, |table| parse_param(name, table));
+        if is_named {
+            params.push((place, spec.unwrap_or_else(|| nothing_known_of(name))));
+        }
     }
     params
-        .into_iter()
-        .map(|(name, param)| {
-            let place = name.span();
-            parse_param(name, &param).map(|spec| (place, spec))
-        })
-        .collect()
 }
 
-fn parse_param(name: Spanned<String>, param: &ParamFile) -> Result<ParamSpec, ParseError> {
-    let place = name.span();
-    let name = name.into_inner();
-    check_name(&name).map_err(|message| ParseError::new(place.clone(), message))?;
-    let mut spec = ParamSpec {
-        label: param.label.as_deref().map(str::trim).filter(|label| !label.is_empty()).unwrap_or(&name).to_owned(),
-        name,
-        kind: param.kind,
-        list: param.list,
-        description: param.description.trim().to_owned(),
+fn nothing_known_of(name: &str) -> ParamSpec {
+    ParamSpec {
+        name: name.to_owned(),
+        kind: ParamType::Text,
+        list: false,
+        label: name.to_owned(),
+        description: String::new(),
         default: None,
-        optional: param.optional,
-        choices: choices(param, &place)?,
+        optional: false,
+        choices: Vec::new(),
         min: None,
         max: None,
-        max_length: max_length(param)?,
-        max_items: max_items(param)?,
-        sensitive: param.sensitive,
-    };
-    let (min, max) = range(param)?;
-    spec.min = min;
-    spec.max = max;
-    if let Some(default) = &param.default {
-        // Checked against everything else the definition says, so it comes last.
-        let value = check_value(&spec, &json_of(default.get_ref())).map_err(|faults| {
-            let details: Vec<String> = faults.into_iter().map(|fault| fault.detail).collect();
-            ParseError::new(default.span(), format!("the default of `{}` {}", spec.name, details.join("; it ")))
-        })?;
-        spec.default = Some(value);
+        max_length: None,
+        max_items: None,
+        sensitive: false,
     }
-    Ok(spec)
+}
+
+fn parse_param(name: &str, table: &mut TableReader<'_>) -> ParamSpec {
+    let mut spec = nothing_known_of(name);
+    spec.kind = table.word("type", &ParamType::ALL).unwrap_or(spec.kind);
+    spec.list = table.truth("list").unwrap_or_default();
+    spec.label = table.plain_text("label").filter(|label| !label.is_empty()).unwrap_or(spec.label);
+    spec.description = table.plain_text("description").unwrap_or_default();
+    spec.optional = table.truth("optional").unwrap_or_default();
+    spec.sensitive = table.truth("sensitive").unwrap_or_default();
+    spec.choices = choices(spec.kind, table);
+    belongs_to(spec.kind == ParamType::Text, "type = \"text\"", "type", "max_length", table);
+    spec.max_length = table.whole("max_length", 1..=100_000).and_then(|length| u32::try_from(length).ok());
+    belongs_to(spec.list, "list = true", "list", "max_items", table);
+    spec.max_items = table.whole("max_items", 1..=10_000).and_then(|items| u32::try_from(items).ok());
+    spec.min = bound(spec.kind, "min", table);
+    spec.max = bound(spec.kind, "max", table);
+    if let (Some(low), Some(high)) = (&spec.min, &spec.max)
+        && compare(spec.kind, low, high) == Ordering::Greater
+    {
+        table.fault("max", "`max` is less than `min`");
+    }
+    spec.default = default(&spec, table);
+    spec
 }
 
 fn check_name(name: &str) -> Result<(), String> {
@@ -72,7 +97,8 @@ fn check_name(name: &str) -> Result<(), String> {
         return Err(format!("`:{name}` comes from the caller's credentials; it cannot be a parameter"));
     }
     let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    if name.len() > 63 || !name.bytes().all(good) || name.starts_with(|first: char| first.is_ascii_digit()) {
+    let starts_well = name.starts_with(|first: char| !first.is_ascii_digit());
+    if name.len() > 63 || !name.bytes().all(good) || !starts_well {
         return Err(format!(
             "`{name}` must be letters, digits and underscores, at most 63, and not start with a digit"
         ));
@@ -80,71 +106,65 @@ fn check_name(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn choices(param: &ParamFile, place: &Range<usize>) -> Result<Vec<String>, ParseError> {
-    match (param.kind, &param.choices) {
-        (ParamType::Choice, None) => Err(ParseError::new(place.clone(), "a choice needs `choices = [\"…\", \"…\"]`")),
-        (ParamType::Choice, Some(choices)) => {
-            let all = choices.get_ref();
-            if all.is_empty() || all.iter().any(String::is_empty) {
-                return Err(ParseError::new(choices.span(), "`choices` must name at least one, and none may be empty"));
-            }
-            if let Some(twice) = all.iter().enumerate().find(|(at, choice)| all[..*at].contains(choice)) {
-                return Err(ParseError::new(choices.span(), format!("`{}` is named twice", twice.1)));
-            }
-            Ok(all.clone())
-        }
-        (_, Some(choices)) => Err(ParseError::new(choices.span(), "`choices` belongs to `type = \"choice\"` only")),
-        (_, None) => Ok(Vec::new()),
+/// Notes a key that says nothing for want of another.
+fn belongs_to(does: bool, to: &str, decider: &'static str, key: &'static str, table: &mut TableReader<'_>) {
+    if !does && table.value(key).is_some() && table.is_sure(&[decider]) {
+        table.fault(key, format!("`{key}` belongs to `{to}` only"));
     }
 }
 
-fn max_length(param: &ParamFile) -> Result<Option<u32>, ParseError> {
-    match &param.max_length {
-        Some(length) if param.kind != ParamType::Text => {
-            Err(ParseError::new(length.span(), "`max_length` belongs to `type = \"text\"` only"))
-        }
-        length => Ok(whole("max_length", length.as_ref(), 1..=100_000)?.and_then(|length| u32::try_from(length).ok())),
+fn choices(kind: ParamType, table: &mut TableReader<'_>) -> Vec<String> {
+    let is_choice = kind == ParamType::Choice;
+    belongs_to(is_choice, "type = \"choice\"", "type", "choices", table);
+    if is_choice && table.value("choices").is_none() && table.is_sure(&["choices"]) {
+        table.fault("choices", "a choice needs `choices = [\"…\", \"…\"]`");
     }
+    let choices = table.texts("choices", None, |before: &[String], choice| match choice {
+        "" => Err("none of `choices` may be empty".to_owned()),
+        choice if before.iter().any(|other| other == choice) => Err(format!("`{choice}` is named twice")),
+        choice => Ok(choice.to_owned()),
+    });
+    choices.unwrap_or_default()
 }
 
-fn max_items(param: &ParamFile) -> Result<Option<u32>, ParseError> {
-    match &param.max_items {
-        Some(items) if !param.list => Err(ParseError::new(items.span(), "`max_items` belongs to `list = true` only")),
-        items => Ok(whole("max_items", items.as_ref(), 1..=10_000)?.and_then(|items| u32::try_from(items).ok())),
+fn bound(kind: ParamType, key: &'static str, table: &mut TableReader<'_>) -> Option<Value> {
+    let value = table.no_table(key).filter(|_| table.is_sure(&["type"]))?;
+    if !matches!(kind, ParamType::Integer | ParamType::Decimal | ParamType::Date | ParamType::Timestamp) {
+        table.fault(key, format!("`{key}` belongs to integer, decimal, date and timestamp only"));
+        return None;
     }
+    let bound = canonical(kind, &json_of(value.get_ref()));
+    bound.map_err(|detail| table.fault(key, format!("`{key}` {detail}"))).ok()
 }
 
-fn range(param: &ParamFile) -> Result<(Option<Value>, Option<Value>), ParseError> {
-    let bound = |bound: &Option<Spanned<toml::Value>>, what: &str| -> Result<Option<Value>, ParseError> {
-        let Some(value) = bound else { return Ok(None) };
-        if !matches!(param.kind, ParamType::Integer | ParamType::Decimal | ParamType::Date | ParamType::Timestamp) {
-            let message = format!("`{what}` belongs to integer, decimal, date and timestamp only");
-            return Err(ParseError::new(value.span(), message));
-        }
-        canonical(param.kind, &json_of(value.get_ref()))
-            .map(Some)
-            .map_err(|detail| ParseError::new(value.span(), format!("`{what}` {detail}")))
+/// Reads the default, which is held against everything else that is said of the parameter.
+fn default(spec: &ParamSpec, table: &mut TableReader<'_>) -> Option<Value> {
+    let value = table.no_table("default")?;
+    let deciders = ["type", "list", "choices", "min", "max", "max_length", "max_items"];
+    if !table.is_sure(&deciders) {
+        return None;
+    }
+    let checked = check_value(spec, &json_of(value.get_ref()));
+    let told = |faults: Vec<FieldError>| {
+        let details: Vec<String> = faults.into_iter().map(|fault| fault.detail).collect();
+        table.fault("default", format!("the default of `{}` {}", spec.name, details.join("; it ")));
     };
-    let (min, max) = (bound(&param.min, "min")?, bound(&param.max, "max")?);
-    if let (Some(low), Some(high), Some(place)) = (&min, &max, &param.max)
-        && compare(param.kind, low, high) == Ordering::Greater
-    {
-        return Err(ParseError::new(place.span(), "`max` is less than `min`"));
-    }
-    Ok((min, max))
+    checked.map_err(told).ok()
 }
 
 /// TOML has dates of its own; they become the strings that JSON has.
-fn json_of(value: &toml::Value) -> Value {
+fn json_of(value: &DeValue<'_>) -> Value {
     match value {
-        toml::Value::String(text) => Value::from(text.as_str()),
-        toml::Value::Integer(number) => Value::from(*number),
-        toml::Value::Float(number) => Value::from(*number),
-        toml::Value::Boolean(truth) => Value::from(*truth),
-        toml::Value::Datetime(time) => Value::from(time.to_string()),
-        toml::Value::Array(items) => Value::Array(items.iter().map(json_of).collect()),
-        toml::Value::Table(table) => {
-            Value::Object(table.iter().map(|(key, value)| (key.clone(), json_of(value))).collect())
+        DeValue::String(text) => Value::from(text.as_ref()),
+        DeValue::Integer(number) => {
+            i64::from_str_radix(number.as_str(), number.radix()).map_or(Value::Null, Value::from)
+        }
+        DeValue::Float(number) => number.as_str().parse::<f64>().map_or(Value::Null, Value::from),
+        DeValue::Boolean(truth) => Value::from(*truth),
+        DeValue::Datetime(time) => Value::from(time.to_string()),
+        DeValue::Array(items) => items.iter().map(|item| json_of(item.get_ref())).collect(),
+        DeValue::Table(table) => {
+            table.iter().map(|(key, value)| (key.get_ref().to_string(), json_of(value.get_ref()))).collect()
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `[pdf]` and `[chart]` are read and checked: how a report looks on paper.
 
-use super::file::{ChartFile, PageFile};
-use super::parse::{ParseError, not_blank, one_of};
+use super::parse::line_of_text;
+use super::table_reader::{TableKeys, TableReader};
 use super::{ChartKind, ChartSpec, Orientation, PageSpec, Paper};
 
 /// More series than this cannot be told apart.
@@ -13,27 +13,29 @@ const ORIENTATIONS: [(&str, Orientation); 2] =
     [("portrait", Orientation::Portrait), ("landscape", Orientation::Landscape)];
 const KINDS: [(&str, ChartKind); 2] = [("bar", ChartKind::Bar), ("line", ChartKind::Line)];
 
-pub(super) fn parse_page(file: &PageFile) -> Result<PageSpec, ParseError> {
-    Ok(PageSpec {
-        paper: file.page.as_ref().map(|name| one_of("page", name, &PAPERS)).transpose()?.unwrap_or_default(),
-        orientation: file.orientation.as_ref().map(|name| one_of("orientation", name, &ORIENTATIONS)).transpose()?,
-    })
+const PAGE_KEYS: TableKeys = TableKeys { needed: &[], optional: &["page", "orientation"] };
+const CHART_KEYS: TableKeys = TableKeys { needed: &["kind", "x", "y"], optional: &["title"] };
+
+pub(super) fn parse_page(file: &mut TableReader<'_>) -> PageSpec {
+    let page = file.table("pdf", &PAGE_KEYS, |table| PageSpec {
+        paper: table.word("page", &PAPERS).unwrap_or_default(),
+        orientation: table.word("orientation", &ORIENTATIONS),
+    });
+    page.unwrap_or_default()
 }
 
-pub(super) fn parse_chart(file: &ChartFile) -> Result<ChartSpec, ParseError> {
-    let kind = one_of("kind", &file.kind, &KINDS)?;
-    let x = not_blank(&file.x, "x")?;
-    let mut y = Vec::new();
-    for name in file.y.get_ref() {
-        let column = not_blank(name, "y")?;
-        if column == x || y.contains(&column) {
-            return Err(ParseError::new(name.span(), format!("the chart names the column `{column}` twice")));
-        }
-        y.push(column);
-    }
-    if y.is_empty() || y.len() > MAX_SERIES {
-        return Err(ParseError::new(file.y.span(), format!("`y` must name between 1 and {MAX_SERIES} columns")));
-    }
-    let title = file.title.as_ref().map(|title| not_blank(title, "title")).transpose()?;
-    Ok(ChartSpec { kind, x, y, title })
+pub(super) fn parse_chart(file: &mut TableReader<'_>) -> Option<ChartSpec> {
+    file.table("chart", &CHART_KEYS, |table| {
+        let x = table.text("x", |text| line_of_text("x", text));
+        let y = table.texts("y", Some(MAX_SERIES), |before: &[String], text| {
+            let column = line_of_text("y", text)?;
+            if x.as_ref() == Some(&column) || before.contains(&column) {
+                return Err(format!("the chart names the column `{column}` twice"));
+            }
+            Ok(column)
+        });
+        let kind = table.word("kind", &KINDS);
+        let title = table.text("title", |text| line_of_text("title", text));
+        Some(ChartSpec { kind: kind?, x: x?, y: y?, title })
+    })?
 }

@@ -8,6 +8,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
+use crate::await_storage::say_when_storage_answers;
 use crate::outbox::{Outbox, OutboxReceiver, Relay};
 use crate::sweep::Sweeper;
 use broker::{self, Broker};
@@ -45,9 +46,7 @@ impl Backends {
     /// # Errors
     /// Says which backend cannot be opened and why.
     pub async fn open(config: &Config) -> anyhow::Result<(Self, BackgroundTasks)> {
-        for warning in &config.warnings {
-            tracing::warn!(setting = warning.key, "{} {}", warning.key, warning.message);
-        }
+        log_warnings(config);
         let (outbox, receiver) = Outbox::new();
         let storage = Arc::new(Storage::open(&config.storage).context("open the storage named by storage.url")?);
         let broker = broker::open(&config.broker).await?;
@@ -62,6 +61,7 @@ impl Backends {
     /// # Errors
     /// As [`Backends::open`], except that a database that is away is no error.
     pub async fn open_when_reachable(config: &Config) -> anyhow::Result<(Self, BackgroundTasks, Opening)> {
+        log_warnings(config);
         let (outbox, receiver) = Outbox::new();
         let storage = Arc::new(Storage::open(&config.storage).context("open the storage named by storage.url")?);
         let (store, opening) = open_store_when_reachable(&config.database, outbox)
@@ -101,8 +101,15 @@ impl Backends {
         let backends = Self { store, group_commit, broker, storage };
         let relay = Relay::new(receiver, Arc::clone(&backends.store), Arc::clone(&backends.broker));
         let sweeper = Sweeper::new(backends.clone(), config);
-        let broker = Arc::clone(&backends.broker);
-        (backends, BackgroundTasks { relay, sweeper, broker })
+        let (broker, storage) = (Arc::clone(&backends.broker), Arc::clone(&backends.storage));
+        (backends, BackgroundTasks { relay, sweeper, broker, storage })
+    }
+}
+
+/// Says what is allowed and may not be meant.
+fn log_warnings(config: &Config) {
+    for warning in &config.warnings {
+        tracing::warn!(setting = warning.key, "{} {}", warning.key, warning.message);
     }
 }
 
@@ -112,14 +119,16 @@ pub struct BackgroundTasks {
     relay: Relay,
     sweeper: Sweeper,
     broker: Arc<dyn Broker>,
+    storage: Arc<Storage>,
 }
 
 impl BackgroundTasks {
     /// Runs until stopped, passes on what was committed until then, and closes the broker. Stop the service first.
     pub async fn run_until_stopped(self, stop: CancellationToken) {
         let sweeping = tokio::spawn(self.sweeper.run_until_stopped(stop.clone()));
+        let waiting = tokio::spawn(say_when_storage_answers(self.storage, stop.clone()));
         self.relay.run_until_stopped(stop).await;
-        let _ended = sweeping.await;
+        let _ended = tokio::join!(sweeping, waiting);
         self.broker.close(CLOSE_GRACE).await;
     }
 }

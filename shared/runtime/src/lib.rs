@@ -1,6 +1,7 @@
 //! What runs in every process: backends opened from the configuration, the outbox relay, the sweeper, probes, telemetry, and the
 //! catalogue folder.
 
+mod await_storage;
 mod backends;
 mod catalogue;
 mod open_store;

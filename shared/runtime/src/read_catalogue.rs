@@ -186,7 +186,7 @@ fn silent(name: &str, before: Option<SeenFile>) -> SeenFile {
 }
 
 fn faulty(name: &str, message: String, last_good: Option<Arc<ReportDefinition>>) -> SeenFile {
-    let fault = DefinitionFault { file: format!("{name}.toml"), line: 1, message };
+    let fault = DefinitionFault { file: format!("{name}.toml"), line: 1, column: 1, message };
     SeenFile { stamp: None, outcome: Err(vec![fault]), last_good }
 }
 

@@ -82,13 +82,21 @@ pub struct S3 {
 /// # Errors
 /// When no port is free or the temporary folder cannot be made.
 pub async fn start() -> anyhow::Result<S3> {
+    start_on(0).await
+}
+
+/// Starts a server on this port, where others were told that it will be; 0 is any.
+///
+/// # Errors
+/// When the port is taken or the temporary folder cannot be made.
+pub async fn start_on(port: u16) -> anyhow::Result<S3> {
     let folder = tempfile::tempdir().context("make the folder of the S3 server")?;
     std::fs::create_dir(folder.path().join(S3::BUCKET))?;
     let files = s3s_fs::FileSystem::new(folder.path()).map_err(|error| anyhow::anyhow!("{error:?}"))?;
     let mut builder = S3ServiceBuilder::new(files);
     builder.set_auth(SimpleAuth::from_single(S3::ACCESS_KEY_ID, S3::SECRET_ACCESS_KEY));
     let (service, state) = (builder.build(), Arc::<Mutex<State>>::default());
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("start the S3 server")?;
+    let listener = TcpListener::bind(("127.0.0.1", port)).await.context("start the S3 server")?;
     let port = listener.local_addr()?.port();
     let serving = tokio::spawn(serve(listener, service, state.clone()));
     Ok(S3 { port, folder, state, serving })

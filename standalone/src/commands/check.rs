@@ -19,7 +19,7 @@ pub(crate) async fn check(args: Check) -> CommandResult {
     let folder: Option<PathBuf> = args.folder.or_else(|| config.catalogue.folder.clone());
     let wanted = configuration::Catalogue { folder: folder.clone(), reload_every: config.catalogue.reload_every };
     let snapshot = Catalogue::open(&wanted)?.snapshot();
-    let mut faults = snapshot.faults.clone();
+    let mut faults = told_by_source(&config, folder.as_deref(), &snapshot.faults);
     if args.connect {
         check_urls(config.source_urls(sources::check_url))?;
         if folder.is_none() {
@@ -27,18 +27,17 @@ pub(crate) async fn check(args: Check) -> CommandResult {
         }
     }
     for report in snapshot.reports.values() {
-        let misread = misread(&config, report);
-        if misread.is_empty() && args.connect {
-            faults.extend(prepare(&config, report).await.err());
+        match check_file(&config, &report.name, &report.text) {
+            Ok(report) if args.connect => faults.extend(prepare(&config, &report).await),
+            Ok(_) => {}
+            Err(misread) => faults.extend(misread),
         }
-        faults.extend(misread);
     }
-    faults.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    faults.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
     let is_good = |name: &&String| faults.iter().all(|fault| fault.file != format!("{name}.toml"));
     let good: Vec<&String> = snapshot.reports.keys().filter(is_good).collect();
     if args.output.json {
-        let told =
-            |fault: &DefinitionFault| json!({ "file": fault.file, "line": fault.line, "message": fault.message });
+        let told = |fault: &DefinitionFault| json!({ "file": fault.file, "line": fault.line, "column": fault.column, "message": fault.message });
         terminal::print_json(&json!({ "good": good, "faults": faults.iter().map(told).collect::<Vec<_>>() }))?;
         return Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
@@ -55,50 +54,54 @@ pub(crate) async fn check(args: Check) -> CommandResult {
     Ok(ExitCode::FAILURE)
 }
 
-/// A query that is good for some kind of database may be none for the one it is for.
-fn misread(config: &Config, report: &ReportDefinition) -> Vec<DefinitionFault> {
-    let dialect = config.sources.get(&report.source).and_then(sources::dialect_of);
-    dialect.and_then(|dialect| check_definition_for(&report.name, &report.text, dialect).err()).unwrap_or_default()
+/// Reads a file where the kind of database is known: a query that is good for some kind may be none for the one it is for.
+fn check_file(config: &Config, name: &str, text: &str) -> Result<ReportDefinition, Vec<DefinitionFault>> {
+    check_definition_for(name, text, &|source| config.sources.get(source).and_then(sources::dialect_of))
+}
+
+/// Reads the files with faults again as [`check_file`] does. What is wrong with those that cannot be read stays as it is.
+fn told_by_source(config: &Config, folder: Option<&Path>, faults: &[DefinitionFault]) -> Vec<DefinitionFault> {
+    let files: BTreeSet<&str> = faults.iter().map(|fault| fault.file.as_str()).collect();
+    let again = |file: &str| -> Option<Vec<DefinitionFault>> {
+        let path = folder?.join(file);
+        // A pipe would be waited for.
+        let text = path.is_file().then(|| std::fs::read_to_string(path).ok())??;
+        check_file(config, file.trim_end_matches(".toml"), &text).err()
+    };
+    let before = |file: &str| faults.iter().filter(|fault| fault.file == file).cloned().collect();
+    files.into_iter().flat_map(|file| again(file).unwrap_or_else(|| before(file))).collect()
 }
 
 fn in_folder(folder: Option<&Path>, fault: &DefinitionFault) -> String {
     let file = folder.map_or_else(|| PathBuf::from(&fault.file), |folder| folder.join(&fault.file));
-    format!("{}:{}: {}", file.display(), fault.line, fault.message)
+    format!("{}:{}:{}: {}", file.display(), fault.line, fault.column, fault.message)
 }
 
-/// Has the report's source prepare its query.
-async fn prepare(config: &Config, report: &ReportDefinition) -> Result<(), DefinitionFault> {
-    let fault = |key: &str, message: String| DefinitionFault {
-        file: format!("{}.toml", report.name),
-        line: line_of(&report.text, key),
-        message,
-    };
+/// Has the report's source prepare its query. Returns what is wrong.
+async fn prepare(config: &Config, report: &ReportDefinition) -> Vec<DefinitionFault> {
     let Some(source) = config.sources.get(&report.source) else {
         let message = format!("the configuration has no source `{0}`; add [sources.{0}] with a url", report.source);
-        return Err(fault("source", message));
+        return vec![report.fault_at(&["source"], message)];
     };
-    let prepared = sources::explain(source, report).await;
-    let mut columns = prepared.map_err(|problem| fault("sql", problem.detail))?;
+    let mut columns = match sources::explain(source, report).await {
+        Ok(columns) => columns,
+        Err(problem) => return vec![report.fault_at(&["sql"], problem.detail)],
+    };
     if report.unique_names {
         columns = unique_names(&columns.iter().map(String::as_str).collect::<Vec<_>>());
     }
-    let shown = report.columns.iter().map(|column| ("columns", "[[columns]]", &column.name));
-    let drawn = report.chart.iter().flat_map(|chart| std::iter::once(&chart.x).chain(&chart.y));
-    let drawn = drawn.map(|name| ("chart", "[chart]", name));
-    match shown.chain(drawn).find(|(.., name)| !columns.contains(name)) {
-        Some((key, place, name)) => {
-            let message = format!("{place} names `{name}`, but the query returns {}", columns.join(", "));
-            Err(fault(key, message))
-        }
-        None => Ok(()),
-    }
-}
-
-/// Finds the line on which a key stands.
-fn line_of(text: &str, key: &str) -> usize {
-    let is_key = |line: &str| {
-        let line = line.trim_start_matches(['[', ' ']);
-        line.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with(['=', ']']))
+    let missing = |section: &str, name: &String, path: &[&str]| {
+        let message = || format!("{section} names `{name}`, but the query returns {}", columns.join(", "));
+        (!columns.contains(name)).then(|| report.fault_at(path, message()))
     };
-    text.lines().position(is_key).map_or(1, |index| index + 1)
+    let shown =
+        report.columns.iter().enumerate().filter_map(|(index, column)| {
+            missing("[[columns]]", &column.name, &["columns", &index.to_string(), "name"])
+        });
+    let drawn = report.chart.iter().flat_map(|chart| {
+        let series = chart.y.iter().enumerate();
+        let series = series.filter_map(|(index, name)| missing("[chart]", name, &["chart", "y", &index.to_string()]));
+        missing("[chart]", &chart.x, &["chart", "x"]).into_iter().chain(series)
+    });
+    shown.chain(drawn).collect()
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use testing::s3::{self, S3};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
-use crate::service::{Sandbox, output_text};
+use crate::service::{DEADLINE, Sandbox, output_text};
 
 /// Takes connections and counts them; whoever asks is never answered.
 async fn proxy() -> (String, Arc<AtomicUsize>) {
@@ -76,4 +77,33 @@ async fn a_bucket_and_a_collector_on_this_machine_are_never_asked_through_a_prox
     service.stop().await;
     assert_eq!(asked.load(Ordering::SeqCst), 0, "the proxy");
     assert!(spans.load(Ordering::SeqCst) > 0, "the collector");
+}
+
+#[tokio::test]
+async fn a_bucket_and_a_collector_elsewhere_are_asked_through_the_proxy_that_the_environment_names() {
+    let sandbox = Sandbox::with_counting();
+    let endpoints = ["http://objects.example.com:9000", "http://spans.example.com:4318"];
+    sandbox.configure(&format!(
+        "[storage]\nurl = \"s3://artifacts\"\nendpoint = \"{}\"\nregion = \"x\"\naccess_key_id = \"a\"\nsecret_access_key = \"b\"\n\
+         [telemetry]\notlp_endpoint = \"{}\"\n",
+        endpoints[0], endpoints[1]
+    ));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let service = sandbox.up_with(|command| behind(command, &url)).await;
+    // Something for the collector to hear of.
+    sandbox.say(&["jobs"]).await;
+    let mut wanted: Vec<&str> = vec!["objects.example.com:9000", "spans.example.com:4318"];
+    let asking = async {
+        while !wanted.is_empty() {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            let mut asked = vec![0; 4096];
+            let length = connection.read(&mut asked).await.unwrap();
+            let asked = String::from_utf8_lossy(&asked[..length]).into_owned();
+            let line = asked.lines().next().unwrap_or_default();
+            wanted.retain(|host| !line.contains(host));
+        }
+    };
+    tokio::time::timeout(DEADLINE, asking).await.expect("both are asked through the proxy");
+    service.kill().await;
 }

@@ -221,3 +221,23 @@ async fn a_compressed_file_is_offered_under_the_name_and_type_of_what_it_is() {
 /// A compression, the ending of a name, the media type, and how such files begin.
 const COMPRESSED: [(&str, &str, &str, &[u8]); 2] =
     [("gzip", "gz", "application/gzip", &[0x1f, 0x8b]), ("zstd", "zst", "application/zstd", &[0x28, 0xb5, 0x2f, 0xfd])];
+
+#[tokio::test]
+async fn a_font_of_the_settings_is_taken_for_what_the_built_in_ones_do_not_have() {
+    let sandbox = Sandbox::with_counting();
+    let chess =
+        "title = \"Chess\"\nsource = \"numbers\"\nformats = [\"pdf\"]\nsql = \"select 'A \u{265e} B' as knight\"\n";
+    sandbox.write("catalogue/chess.toml", chess);
+    let fonts = async |file: &str| {
+        sandbox.say(&["run", "chess", "--out", file]).await;
+        let output = tokio::process::Command::new("pdffonts").arg(sandbox.path(file)).output().await.unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let service = sandbox.up().await;
+    assert!(!fonts("plain.pdf").await.contains("DejaVu"));
+    assert_eq!(service.stop().await, 0);
+    sandbox.configure("[worker]\nfonts = [\"/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf\"]\n");
+    let _service = sandbox.up().await;
+    let said = fonts("knight.pdf").await;
+    assert!(said.contains("DejaVuSans") && said.contains("NotoSans"), "{said}");
+}

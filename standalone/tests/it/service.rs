@@ -118,8 +118,7 @@ impl Sandbox {
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let first = tokio::time::timeout(DEADLINE, lines.next_line()).await.expect("up says where it listens").unwrap();
-        let log = || std::fs::read_to_string(self.path("up.log")).unwrap();
-        let first = first.unwrap_or_else(|| panic!("up ended: {}", log()));
+        let first = first.unwrap_or_else(|| panic!("up ended: {}", self.log()));
         let address = first.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
         // What is read from here on is of no interest, but must be read.
         let address = address.trim_end_matches('.').to_owned();
@@ -140,6 +139,17 @@ impl Sandbox {
         }
         child.kill().await.unwrap();
         text
+    }
+
+    /// Returns what `waitless up` logged so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.path("up.log")).unwrap_or_default()
+    }
+
+    /// Puts more settings before those of the sandbox.
+    pub(crate) fn configure(&self, settings: &str) {
+        let before = std::fs::read_to_string(self.path("waitless.toml")).unwrap_or_default();
+        self.write("waitless.toml", &format!("{settings}\n{before}"));
     }
 
     /// Lists the mails that were sent.

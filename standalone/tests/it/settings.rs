@@ -228,3 +228,15 @@ async fn what_may_not_be_meant_is_told_as_a_warning() {
     sandbox.write("waitless.toml", "[mail]\nurl = \"smtp://mail.example.com\"\nallow = [\"@example.com\"]\n");
     assert_eq!(warnings().await, "");
 }
+
+#[tokio::test]
+async fn a_process_that_starts_logs_what_may_not_be_meant() {
+    let sandbox = Sandbox::with_counting();
+    sandbox.configure("[mail]\nurl = \"smtp://127.0.0.1:9\"\nallow = [\"*\"]\n");
+    let service = sandbox.up().await;
+    assert_eq!(service.stop().await, 0);
+    let log = sandbox.log();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("mail.allow")).collect();
+    assert_eq!(lines.len(), 1, "{log}");
+    assert!(lines[0].contains("WARN") && lines[0].contains("may have mail sent to anybody"), "{log}");
+}

@@ -116,6 +116,9 @@ async fn a_report_added_to_the_folder_can_be_run_without_a_restart() {
         sandbox.say(&["reports"]).await.contains("added")
     })
     .await;
+    let shown = sandbox.say(&["reports", "counting"]).await;
+    let rows = shown.lines().find(|line| line.starts_with("rows ")).unwrap_or_else(|| panic!("{shown}"));
+    assert!(rows.contains("integer") && rows.contains(" 3 ") && rows.contains("Rows"), "{shown}");
     sandbox.say(&["run", "added", "--out", "added.csv"]).await;
     assert_eq!(std::fs::read_to_string(sandbox.path("added.csv")).unwrap(), "answer\r\n42\r\n");
 }

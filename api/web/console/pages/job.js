@@ -6,6 +6,7 @@ import { Problem, isFinal } from '../../sdk/index.js';
 import { fill, h, icon } from '../dom.js';
 import { badge, bar, fileAddress, isExpired, setBar } from '../job_line.js';
 import { ask, complain, copy, failure, loading, nothing, notify } from '../notice.js';
+import { ToldView } from './deliveries.js';
 import { clicks } from './link.js';
 import { PreviewView } from './preview.js';
 import { EVENTS, advice, arriving, bytes, count, doing, duration, exactly, fromSnake, plural, rowsOf, shown, took, when } from '../words.js';
@@ -49,6 +50,7 @@ class JobPage {
   #timeline;
   #progress;
   #preview;
+  #told;
   #result = h('div', { 'aria-live': 'polite' });
   #badge = h('span');
   #times = h('p.quiet');
@@ -65,10 +67,11 @@ class JobPage {
     this.#timeline = new Timeline(job.served === 'warm');
     this.#progress = new ProgressView(this.title);
     this.#preview = new PreviewView(job.id, context);
+    this.#told = new ToldView(job.id, context);
     this.element = h('div', null,
       h('nav.crumbs', { 'aria-label': 'Where you are' }, h('a', { href: '/jobs' }, 'Jobs'), h('span', { 'aria-hidden': 'true' }, '/'), h('span', { 'aria-current': 'page' }, this.title)),
       h('div.head', null, h('div', null, h('h1', null, this.title), h('p.under', null, this.#badge, this.#times)), this.#buttons),
-      h('div.columns', null, h('div', null, this.#progress.element, this.#result, this.#preview.element, params(job, this.report)),
+      h('div.columns', null, h('div', null, this.#progress.element, this.#result, this.#told.element, this.#preview.element, params(job, this.report)),
         h('aside', null, h('section.panel', null, h('h2', null, 'What happened'), this.#timeline.element), about(job))));
     this.show(job);
     this.#history(job.id);
@@ -118,6 +121,7 @@ class JobPage {
     if (acting !== this.#acting) fill(this.#buttons, this.#actions(job));
     this.#acting = acting;
     fill(this.#result, this.#outcome(job));
+    this.#told.show(job);
   }
 
   /** @param {Job} job */

@@ -1,9 +1,10 @@
 /**
  * @import { Context } from '../app.js'
- * @import { Delivery, Job } from '../../sdk/shapes.js'
+ * @import { Job } from '../../sdk/shapes.js'
  */
-import { fill, h, icon } from '../dom.js';
+import { fill, h, icon, table } from '../dom.js';
 import { complain, failure, loading, nothing, notify } from '../notice.js';
+import { DeliveriesView } from './deliveries.js';
 import { ago, count, exactly, fromSnake, plural, summary, when } from '../words.js';
 
 /** How often numbers are read anew while somebody looks, in milliseconds. */
@@ -42,18 +43,6 @@ export function operations(context) {
   }
   const tabs = Object.entries(PARTS).map(([name, [text]]) => h('a', { href: `/operations/${name}`, 'aria-current': name === part ? 'page' : null }, text));
   return h('div', null, h('div.head', null, h('h1', null, 'Operations')), h('nav.tabs', { 'aria-label': 'Operations' }, tabs), place);
-}
-
-/**
- * @param {string} label
- * @param {string[]} heads Those that begin with `#` are numbers.
- * @param {(string | number | HTMLElement | null)[][]} rows
- */
-function table(label, heads, rows) {
-  const number = (/** @type {number} */ column) => (heads[column].startsWith('#') ? 'number' : null);
-  return h('div.scroll', { tabindex: 0, role: 'region', 'aria-label': label }, h('table', null,
-    h('thead', null, h('tr', null, heads.map((head, column) => h('th', { scope: 'col', class: number(column) }, head.replace('#', ''))))),
-    h('tbody', null, rows.map((cells) => h('tr', null, cells.map((cell, column) => h('td', { class: number(column), 'data-label': heads[column].replace('#', '') }, cell)))))));
 }
 
 /** The style draws it, alike in all browsers. @param {number} value @param {number} max @param {string} label */
@@ -125,7 +114,9 @@ async function deadLetters(context, place) {
     }
     await deadLetters(context, place).catch(complain);
   };
-  fill(place, h('p.quiet', { role: 'status' }, `${plural(jobs.length, 'failed job')}${next ? ', and older ones' : ''}, by report and cause. Try one first.`),
+  const mails = h('p.quiet');
+  context.client.admin.deliveries({ state: 'failed', limit: 1 }).then(({ length }) => length > 0 && fill(mails, 'Mails failed too: ', h('a', { href: '/operations/deliveries?state=failed' }, 'send them again'), '.'), () => {});
+  fill(place, h('p.quiet', { role: 'status' }, `${plural(jobs.length, 'failed job')}${next ? ', and older ones' : ''}, by report and cause. Try one first.`), mails,
     [...groups.values()].map((group) => letters(group, context, replay)));
 }
 
@@ -162,11 +153,7 @@ async function deliveries(context, place) {
   choose.addEventListener('change', () => context.go(`/operations/deliveries${choose.value && `?state=${choose.value}`}`));
   const filter = h('div.filter', null, choose);
   if (found.length === 0) return fill(place, filter, nothing('No deliveries', state ? 'None is in this state.' : 'Mails about finished and failed jobs stand here once somebody asks to be told.'));
-  fill(place, filter, table('Deliveries', ['To', 'About', 'State', '#Attempts', 'When', 'What the server said'], found.map((delivery) => [
-    h('strong', null, delivery.to), h('a', { href: `/jobs/${delivery.job_id}` }, delivery.event === 'done' ? 'A report that is ready' : 'A report that failed'),
-    h('span.badge', { 'data-state': STATES[delivery.state] }, h('i', { 'aria-hidden': 'true' }), fromSnake(delivery.state)), count(delivery.attempt),
-    h('time', { datetime: delivery.created_at, title: exactly(delivery.created_at) }, when(delivery.sent_at ?? delivery.created_at)), delivery.error ?? ''])));
+  const view = new DeliveriesView(context, { label: 'Deliveries', read: () => context.client.admin.deliveries({ state, limit: BATCH }) });
+  view.show(found);
+  fill(place, filter, view.element);
 }
-
-/** @type {Record<Delivery['state'], string>} */
-const STATES = { pending: 'pending', sending: 'processing', sent: 'done', failed: 'failed' };

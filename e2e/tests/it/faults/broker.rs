@@ -9,6 +9,7 @@ use testing::eventually;
 
 use crate::client::{Answer, bulk, quick, slow};
 use crate::rabbitmq::ServerChoice;
+use crate::rights::with_credentials;
 use crate::stack::{Options, SOON, Stack};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,6 +79,50 @@ async fn queues_left_without_a_leader_are_made_anew_and_cost_no_job_and_no_mail(
     stack.settle().await;
     for id in before {
         assert_eq!(stack.job(id).await.crashes, 0);
+    }
+    // The log names each when it is found out of order, and when it is remade.
+    let processes = || stack.gateways.iter().chain(&stack.workers).chain(&stack.notifiers);
+    let logs: String = processes().map(testing::process::Process::log).collect();
+    for queue in [Queue::Work(Lane::Interactive), Queue::Notify(Channel::Email)] {
+        let name = queue.name();
+        let lines: Vec<&str> = logs.lines().filter(|line| line.contains(&*name)).collect();
+        assert!(
+            lines.iter().any(|line| line.contains("this queue is out of order while RabbitMQ answers")),
+            "{lines:#?}"
+        );
+        assert!(lines.iter().any(|line| line.contains("so it was deleted and declared anew")), "{lines:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_may_not_configure_leaves_a_queue_out_of_order_and_the_log_says_what_to_delete() {
+    let mut stack = Stack::start_with_own_rabbitmq(0).await;
+    let right = stack.rabbitmq.url();
+    let server = stack.rabbitmq.server();
+    server.ctl(&["add_user", "clerk", "clerk"]).await.unwrap();
+    server.ctl(&["set_permissions", "clerk", r"^amq\.gen.*$", ".*", ".*"]).await.unwrap();
+    stack.set("WAITLESS_BROKER__URL", with_credentials(&right, "clerk:clerk"));
+    // The only ones left are those of the user with fewer rights; the queues are there already.
+    stack.remove_gateway(0).kill();
+    stack.notifiers.remove(0).kill();
+    stack.add_gateway().await;
+    let queue = Queue::Work(Lane::Interactive).name();
+    stack.rabbitmq.server().silence_queue(&queue).await.unwrap();
+    let jobs = stack.client.submit_many(3, &quick()).await;
+    let cure =
+        format!("this user may not delete it: delete {queue} and declare it anew, or grant `configure` on waitless.*");
+    eventually(SOON, "the log says what to do", async || {
+        let log = stack.gateways[0].log();
+        if log.contains(&cure) { Ok(()) } else { Err(log) }
+    })
+    .await;
+    assert_eq!(stack.gateways[0].log().matches(&cure).count(), 1, "once");
+    // Whoever may do so mends it.
+    stack.set("WAITLESS_BROKER__URL", right);
+    stack.add_worker().await;
+    stack.add_notifier().await;
+    for id in jobs {
+        stack.wait_for(id, JobState::Done).await;
     }
 }
 

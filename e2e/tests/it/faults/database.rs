@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use model::job::JobState;
 use testing::eventually;
@@ -102,7 +102,10 @@ async fn behind_a_pooler_of_transactions_everything_works() {
     let holder = stack.holder(id).await;
     let mut killed = stack.workers.remove(holder);
     killed.kill();
+    let since = Instant::now();
     eventually(SOON, "the job runs again", async || stack.job(id).await.attempt == 2).await;
+    println!("a killed worker's job ran again after {:?}", since.elapsed());
+    assert!(since.elapsed() < Duration::from_secs(3), "after {:?}", since.elapsed());
     assert_eq!(stack.job(id).await.crashes, 1);
     let alive = "select host from workers where heartbeat_at > now() - interval '2 seconds' and lock_key is null";
     eventually(SOON, "the other worker lives", async || stack.postgres.sql(alive).await.unwrap().len() == 1).await;

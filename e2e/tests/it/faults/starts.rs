@@ -7,6 +7,7 @@ use std::time::Duration;
 use model::job::JobState;
 use testing::eventually;
 use testing::process::Process;
+use testing::s3::S3;
 
 use crate::client::{Answer, quick};
 use crate::rabbitmq::ServerChoice;
@@ -68,6 +69,45 @@ async fn processes_that_start_while_the_database_is_away_answer_and_recover_by_t
     })
     .await;
     stack.settle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_that_start_while_the_storage_is_away_say_so_take_jobs_and_recover_by_themselves() {
+    let mut stack = prepare().await;
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    for (name, value) in [
+        ("URL", format!("s3://{}", S3::BUCKET)),
+        ("ENDPOINT", format!("http://127.0.0.1:{port}")),
+        ("REGION", S3::REGION.to_owned()),
+        ("ACCESS_KEY_ID", S3::ACCESS_KEY_ID.to_owned()),
+        ("SECRET_ACCESS_KEY", S3::SECRET_ACCESS_KEY.to_owned()),
+    ] {
+        stack.set(&format!("WAITLESS_STORAGE__{name}"), value);
+    }
+    // Longer than it takes to see the first failure, and to start the storage.
+    stack.set("WAITLESS_BROKER__RETRY_DELAYS", "4s".to_owned());
+    let mut started = start_all(&stack).await;
+    for process in &started {
+        eventually(SOON, "it lives", async || status(process, "/livez").await == Ok(200)).await;
+        let told = "starting without the storage: jobs are accepted, and their files wait until it answers";
+        eventually(SOON, "it says so", async || process.log().contains(told)).await;
+        let warned = process.log().lines().filter(|line| line.contains("may have mail sent to anybody")).count();
+        assert_eq!(warned, 1, "the settings let mail go to anybody: {}", process.log());
+    }
+    assert_eq!(status(&started[0], "/readyz").await, Ok(200), "a gateway is of use without files");
+    for worker_or_notifier in &started[1..] {
+        assert_eq!(status(worker_or_notifier, "/readyz").await, Ok(503));
+    }
+    stack.client.use_gateways(vec![started[0].url()]);
+    let id = stack.client.submit(&quick().with_mail()).await;
+    stack.wait_for(id, JobState::Retrying).await;
+    let _bucket = testing::s3::start_on(port).await.unwrap();
+    stack.wait_for(id, JobState::Done).await;
+    for process in &mut started {
+        process.wait_until_ready(SOON).await.unwrap();
+        eventually(SOON, "it says so", async || process.log().contains("the storage answers")).await;
+    }
+    eventually(SOON, "the mail", async || !stack.smtp.mails().is_empty()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

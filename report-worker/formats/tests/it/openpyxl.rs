@@ -221,6 +221,36 @@ fn addresses_of_the_web_can_be_followed_and_nothing_else() {
     assert!(book.cell(2, 0)["link"].is_null() && book.cell(4, 0)["link"].is_null());
 }
 
+/// Cells of the first sheet that lead somewhere, as they stand in the file: openpyxl looks for each of them in a list of all.
+fn linked_cells(about: &Arc<About>, addresses: &[String]) -> Vec<String> {
+    let column: ArrayRef = Arc::new(addresses.iter().map(Some).collect::<StringArray>());
+    let schema = Schema::new(vec![Field::new("page", DataType::Utf8, true)]);
+    let batch = RecordBatch::try_new(Arc::new(schema), vec![column]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("book.xlsx");
+    std::fs::write(&path, write_about(about, Format::Xlsx, &batch.schema(), &[batch]).unwrap()).unwrap();
+    let script = "import re, sys, zipfile\n\
+                  sheet = zipfile.ZipFile(sys.argv[1]).read('xl/worksheets/sheet1.xml').decode()\n\
+                  print(len(re.findall('<row ', sheet)), *re.findall('<hyperlink ref=\"([A-Z0-9]+)\"', sheet))";
+    let output = Command::new(testing::readers::python().unwrap()).args(["-c", script]).arg(&path).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let told = String::from_utf8(output.stdout).unwrap();
+    let (rows, cells) = told.trim().split_once(' ').unwrap();
+    assert_eq!(rows.parse::<usize>().unwrap(), addresses.len() + 1, "every address has its row");
+    cells.split(' ').map(str::to_owned).collect()
+}
+
+#[test]
+fn a_sheet_has_as_many_links_as_spreadsheets_take_and_further_addresses_are_text() {
+    let about = about_with("[[columns]]\nname = \"page\"\nformat = \"link\"\n");
+    let first = |count: usize| (2..count + 2).map(|row| format!("A{row}")).collect::<Vec<_>>();
+    let short: Vec<String> = (0..65_532).map(|row| format!("https://e.example/{row}")).collect();
+    assert!(linked_cells(&about, &short) == first(65_530));
+    let long: Vec<String> = (10_000..12_200).map(|row| format!("https://e.example/{row}{}", "x".repeat(977))).collect();
+    assert_eq!(long[0].len(), 1000);
+    assert!(linked_cells(&about, &long) == first((2 << 20) / 1000), "two mebibytes of addresses");
+}
+
 #[test]
 fn no_cell_has_more_characters_than_a_cell_holds() {
     let long = "d".repeat(40_000);

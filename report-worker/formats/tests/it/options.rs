@@ -187,3 +187,39 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_said_of_columns_and_zones_for_people_changes_nothing_in_files_for_programs() {
+    let row = Row {
+        flag: Some(true),
+        small: Some(1),
+        int: Some(2),
+        big: Some(3),
+        single: Some(0.5),
+        double: Some(0.25),
+        numeric: Some("1234.500000".to_owned()),
+        text: Some("text".to_owned()),
+        day: Some(19_782),
+        local: Some(1_709_251_199_000_000),
+        instant: Some(1_709_251_199_000_000),
+    };
+    let batch = batch(&[row]);
+    let schema = batch.schema();
+    let fields = schema.fields();
+    let zoned = fields.iter().any(|field| matches!(field.data_type(), DataType::Timestamp(_, Some(_))));
+    assert!(zoned, "a point in time is among the columns");
+    let said: String = fields.iter().map(|field| {
+        format!("[[columns]]\nname = {:?}\ntitle = \"T\"\nformat = \"text\"\ntotal = \"count\"\nwidth = 9\nalign = \"right\"\n\
+                 time_zone = \"Asia/Tokyo\"\n", field.name())
+    }).collect();
+    let text = format!("title = \"T\"\nsource = \"s\"\nsql = \"select 1\"\ntime_zone = \"Europe/Berlin\"\n{said}");
+    let definition = report::parse_definition("t", &text).unwrap();
+    let shown = About { columns: definition.columns, time_zone: definition.time_zone, ..About::clone(&about()) };
+    for format in [Format::Csv, Format::Jsonl, Format::Parquet] {
+        let file = |about: &Arc<About>| write_about(about, format, &schema, std::slice::from_ref(&batch)).unwrap();
+        assert!(file(&Arc::new(shown.clone())) == file(&about()), "{format}");
+    }
+    // For people the same is another file, so that something was said.
+    let xlsx = |about: &Arc<About>| write_about(about, Format::Xlsx, &schema, std::slice::from_ref(&batch)).unwrap();
+    assert!(xlsx(&Arc::new(shown.clone())) != xlsx(&about()));
+}

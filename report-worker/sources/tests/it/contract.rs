@@ -54,6 +54,7 @@ on_every_source!(
     rows_come_in_order_and_exactly,
     every_kind_of_parameter_is_bound,
     a_list_may_be_left_out_or_hold_anything,
+    a_type_of_a_column_is_for_sqlite_and_changes_nothing_elsewhere,
     tenant_and_principal_come_from_the_caller,
     an_optional_parameter_is_null,
     an_exact_total_is_counted_with_the_same_parameters,
@@ -301,4 +302,18 @@ async fn explaining_a_broken_query_says_what_is_wrong(source: OwnSource) {
     let problem = sources::explain(&source.settings, &broken).await.unwrap_err();
     assert_eq!(problem.kind, ProblemKind::QueryFailed);
     assert!(problem.detail.contains("nosuchtable"), "{problem}");
+}
+
+async fn a_type_of_a_column_is_for_sqlite_and_changes_nothing_elsewhere(source: OwnSource) {
+    let sql = "select id, name, price, day from item order by id";
+    let typed = |name: &str, kind: &str| format!("[[columns]]\nname = \"{name}\"\ntype = \"{kind}\"\n");
+    // No value of these columns is of the type that is said of it.
+    let types = [typed("id", "date"), typed("name", "decimal"), typed("price", "timestamp")].concat();
+    let read = source.read_report(&report(sql, &types), "{}").await;
+    if source.database.kind() == "sqlite" {
+        assert_eq!(read.unwrap_err().kind, ProblemKind::UnsupportedColumn);
+        return;
+    }
+    let (read, plain) = (read.unwrap(), source.read(sql).await.unwrap());
+    assert_eq!((read.schema, read.batches), (plain.schema, plain.batches));
 }

@@ -212,6 +212,23 @@ async fn a_point_in_time_is_compared_in_utc() {
 }
 
 #[tokio::test]
+async fn seconds_since_1970_are_compared_by_a_function_of_the_server() {
+    // The moment itself, the second before, and the day's digits as a number: 2024-02-29 00:00:00.
+    let source = OwnSource::mariadb(
+        "create table t (i int, at bigint); insert into t values (1, 1709204400), (2, 1709204399), (3, 20240229110000)",
+    )
+    .await;
+    let ids = async |condition: &str| {
+        let report =
+            report(&format!("select i from t where {condition} order by i"), "[params.f]\ntype = \"timestamp\"\n");
+        let rows = source.read_report(&report, r#"{"f": "2024-02-29T12:00:00+01:00"}"#).await.unwrap();
+        rows.written(model::artifact::Format::Csv)
+    };
+    assert_eq!(ids("at < 10000000000 and at >= unix_timestamp(:f)").await, "i\r\n1\r\n");
+    assert_eq!(ids("at = :f").await, "i\r\n3\r\n", "beside a time the digits are a date");
+}
+
+#[tokio::test]
 async fn colons_and_question_marks_in_strings_are_text() {
     let source = OwnSource::mariadb("").await;
     let report = report("select ':a ? :b' as t, :x as x, '12:30:00' as c", "[params.x]\ntype = \"text\"\n");

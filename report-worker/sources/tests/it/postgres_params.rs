@@ -157,3 +157,21 @@ async fn a_literal_in_a_list_is_planned_with_the_index() {
     assert_eq!(rows.written(Format::Csv), "i\r\n7\r\n199999\r\n");
     assert!(began.elapsed() < std::time::Duration::from_secs(5));
 }
+
+#[tokio::test]
+async fn a_column_without_zone_is_compared_with_a_point_in_time_in_the_zone_of_the_roles_sessions() {
+    for (zone, expected) in [("UTC", "i\r\n1\r\n"), ("Asia/Tokyo", "i\r\n2\r\n")] {
+        let setup = format!(
+            "create table t (i integer, at timestamp);
+             insert into t values (1, '2024-02-29 11:00:00'), (2, '2024-02-29 20:00:00');
+             do $$ begin execute format('alter role current_user in database %I set timezone = {zone:?}', current_database()); end $$"
+        );
+        let source = OwnSource::postgres(&setup.replace('"', "''")).await;
+        for sensitive in ["", "sensitive = true\n"] {
+            let equal =
+                report("select i from t where at = :at", &format!("[params.at]\ntype = \"timestamp\"\n{sensitive}"));
+            let rows = source.read_report(&equal, r#"{"at": "2024-02-29T12:00:00+01:00"}"#).await.unwrap();
+            assert_eq!(rows.written(Format::Csv), expected, "{zone} {sensitive}");
+        }
+    }
+}

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::Int64Type;
 use model::problem::ProblemKind;
 use rusqlite::Connection;
 
@@ -52,6 +54,32 @@ async fn a_file_that_was_replaced_is_read_and_the_old_one_is_let_go() {
         |target: &PathBuf| target.starts_with(place.folder.path()) && target.to_string_lossy().ends_with("(deleted)");
     let open = std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|fd| std::fs::read_link(fd.ok()?.path()).ok());
     assert_eq!(open.filter(of_ours).count(), 0, "the deleted file is still open");
+}
+
+#[tokio::test]
+async fn a_read_that_is_under_way_goes_on_in_the_old_file_and_the_next_one_is_of_the_new() {
+    let place = Place::new();
+    let many = |name: &str, total: u32| {
+        let path = place.write(name, "2026-11-28", total);
+        let sql = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 200000)
+                   insert into day select d, total from day, n";
+        Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+        path
+    };
+    many("st.sqlite", 1);
+    let source = place.source("");
+    let report = crate::source::report("select total from day", "");
+    let mut reading = source.start(crate::source::request(&report, "{}")).await.unwrap();
+    let mut batches = vec![reading.next().await.unwrap().unwrap()];
+    std::fs::rename(many("st.sqlite.new", 2), place.path("st.sqlite")).unwrap();
+    assert_eq!(source.csv("select distinct total from day").await, "total\r\n2\r\n");
+    while let Some(batch) = reading.next().await.unwrap() {
+        batches.push(batch);
+    }
+    assert!(batches.len() > 2, "some of it was still to come when the file was replaced");
+    let totals = batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec());
+    let totals: Vec<i64> = totals.collect();
+    assert_eq!((totals.len(), totals.iter().filter(|total| **total != 1).count()), (200_001, 0));
 }
 
 #[tokio::test]

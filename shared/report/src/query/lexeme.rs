@@ -25,3 +25,18 @@ pub(super) struct Lexeme {
     /// The byte behind its last one.
     pub(super) to: usize,
 }
+
+/// What cannot be part of a query. The lexer goes on behind it.
+pub(super) struct LexError {
+    /// Byte of the query.
+    pub(super) at: usize,
+    pub(super) message: String,
+    /// Something is opened and never closed, so that nothing is behind it.
+    pub(super) is_unclosed: bool,
+}
+
+impl LexError {
+    pub(super) fn new(at: usize, message: impl Into<String>) -> Self {
+        Self { at, message: message.into(), is_unclosed: false }
+    }
+}

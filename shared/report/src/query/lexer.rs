@@ -3,7 +3,7 @@
 //! Walks over bytes: everything that matters is ASCII, and no byte of a longer character looks like ASCII.
 
 use super::Dialect;
-use super::lexeme::{Lexeme, LexemeKind};
+use super::lexeme::{LexError, Lexeme, LexemeKind};
 
 /// Refused in place of being guessed at.
 const WRITE_NAME: &str = "write `:name` and describe it under [params.name]";
@@ -16,18 +16,14 @@ pub(super) struct Lexer<'a> {
 }
 
 impl Iterator for Lexer<'_> {
-    type Item = Result<Lexeme, String>;
+    type Item = Result<Lexeme, LexError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.at >= self.bytes.len() {
             return None;
         }
         let from = self.at;
-        let lexeme = self.step().map(|kind| Lexeme { kind, from, to: self.at });
-        if lexeme.is_err() {
-            self.at = self.bytes.len();
-        }
-        Some(lexeme)
+        Some(self.step().map(|kind| Lexeme { kind, from, to: self.at }))
     }
 }
 
@@ -41,16 +37,16 @@ impl<'a> Lexer<'a> {
     }
 
     /// Moves over `length` bytes that are a lexeme together.
-    const fn take(&mut self, length: usize, kind: LexemeKind) -> Result<LexemeKind, String> {
+    const fn take(&mut self, length: usize, kind: LexemeKind) -> Result<LexemeKind, LexError> {
         self.at += length;
         Ok(kind)
     }
 
-    fn step(&mut self) -> Result<LexemeKind, String> {
+    fn step(&mut self) -> Result<LexemeKind, LexError> {
         use Dialect::{Mysql, Postgres, Sqlite};
         let (first, second) = (self.byte(self.at), self.byte(self.at + 1));
         match (first, self.dialect) {
-            (0, _) => Err("there is a NUL character".to_owned()),
+            (0, _) => Err(self.refuse(1, "there is a NUL character")),
             (b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c, _) => self.take(1, LexemeKind::Blank),
             (b'-', _) if self.is_dash_comment() => Ok(self.line_comment()),
             (b'#', Mysql) => Ok(self.line_comment()),
@@ -90,7 +86,7 @@ impl<'a> Lexer<'a> {
         LexemeKind::Blank
     }
 
-    fn block_comment(&mut self) -> Result<LexemeKind, String> {
+    fn block_comment(&mut self) -> Result<LexemeKind, LexError> {
         let start = self.at;
         if self.dialect == Dialect::Mysql
             && (self.sql[start..].starts_with("/*!") || self.sql[start..].starts_with("/*M!"))
@@ -119,7 +115,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// `/*! … */` is code to some versions and a comment to others, so it may hold only what ends in the same place for both.
-    fn executable_comment(&mut self) -> Result<LexemeKind, String> {
+    fn executable_comment(&mut self) -> Result<LexemeKind, LexError> {
         let start = self.at;
         let Some(length) = self.sql[start + 2..].find("*/") else {
             return Err(self.unclosed("a comment", start));
@@ -128,22 +124,24 @@ impl<'a> Lexer<'a> {
         let code = &self.sql[start + "/*!".len()..end];
         if code.ends_with('/') {
             // A server that reads the code sees `/*` there.
-            return Err("a `/` stands before the end of a `/*! … */` comment; put a space between them".to_owned());
-        }
-        for lexeme in Lexer::new(self.dialect, code) {
-            let lexeme = lexeme?;
-            let is_comment = lexeme.kind == LexemeKind::Blank && !code[lexeme.from..lexeme.to].trim().is_empty();
-            if is_comment || matches!(lexeme.kind, LexemeKind::Placeholder | LexemeKind::Semicolon) {
-                return Err("`/*! … */` may hold neither placeholders nor comments nor `;`: only some servers read it"
-                    .to_owned());
-            }
+            let message = "a `/` stands before the end of a `/*! … */` comment; put a space between them";
+            return Err(self.refuse(end + 2 - start, message));
         }
         self.at = end + 2;
+        for lexeme in Lexer::new(self.dialect, code) {
+            let lexeme = lexeme.map_err(|error| LexError { at: start + "/*!".len() + error.at, ..error })?;
+            let is_comment = lexeme.kind == LexemeKind::Blank && !code[lexeme.from..lexeme.to].trim().is_empty();
+            if is_comment || matches!(lexeme.kind, LexemeKind::Placeholder | LexemeKind::Semicolon) {
+                let message =
+                    "`/*! … */` may hold neither placeholders nor comments nor `;`: only some servers read it";
+                return Err(LexError::new(start, message));
+            }
+        }
         Ok(LexemeKind::Other)
     }
 
     /// A string or a name: quotes are doubled inside of it, or written behind a backslash where `escapes`.
-    fn quoted(&mut self, quote: u8, escapes: bool, what: &str) -> Result<LexemeKind, String> {
+    fn quoted(&mut self, quote: u8, escapes: bool, what: &str) -> Result<LexemeKind, LexError> {
         let start = self.at;
         self.at += 1;
         while self.at < self.bytes.len() {
@@ -164,7 +162,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// `E'…'` reads backslashes, and so does all that goes on behind a line break.
-    fn escape_string(&mut self) -> Result<LexemeKind, String> {
+    fn escape_string(&mut self) -> Result<LexemeKind, LexError> {
         self.at += 1;
         loop {
             self.quoted(b'\'', true, "a string")?;
@@ -194,14 +192,14 @@ impl<'a> Lexer<'a> {
     }
 
     /// `[a name]` of SQLite, in which nothing escapes.
-    fn bracketed(&mut self) -> Result<LexemeKind, String> {
+    fn bracketed(&mut self) -> Result<LexemeKind, LexError> {
         match self.sql[self.at..].find(']') {
             Some(length) => self.take(length + 1, LexemeKind::Other),
             None => Err(self.unclosed("a quoted name", self.at)),
         }
     }
 
-    fn placeholder(&mut self) -> Result<LexemeKind, String> {
+    fn placeholder(&mut self) -> Result<LexemeKind, LexError> {
         let start = self.at + 1;
         self.at = start;
         while continues_name(self.byte(self.at)) {
@@ -209,19 +207,22 @@ impl<'a> Lexer<'a> {
         }
         if continues_word(self.byte(self.at)) {
             let name = &self.sql[start..self.at];
-            return Err(format!(
+            let message = format!(
                 "the name of the placeholder `:{name}` goes on with a character that names have not; they are made of letters a to z, digits and `_`"
-            ));
+            );
+            self.word();
+            return Err(LexError::new(start - 1, message));
         }
         Ok(LexemeKind::Placeholder)
     }
 
     /// `$tag$ … $tag$`, where a tag is a name that may have letters beyond ASCII.
-    fn dollar(&mut self) -> Result<LexemeKind, String> {
+    fn dollar(&mut self) -> Result<LexemeKind, LexError> {
         let start = self.at;
         let second = self.byte(start + 1);
         if second.is_ascii_digit() {
-            return Err(format!("`$1` and its like cannot be used; {WRITE_NAME}"));
+            let digits = self.bytes[start + 1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+            return Err(self.refuse(1 + digits, format!("`$1` and its like cannot be used; {WRITE_NAME}")));
         }
         let mut tag_end = start + 1;
         while continues_name(self.byte(tag_end)) || self.byte(tag_end) >= 0x80 {
@@ -254,15 +255,27 @@ impl<'a> Lexer<'a> {
     }
 
     /// SQLite takes what nobody binds for null, and so would answer wrongly in silence.
-    fn foreign_parameter(&self, second: u8) -> String {
+    fn foreign_parameter(&mut self, second: u8) -> LexError {
         let mark = char::from(self.byte(self.at));
         let shown = if second.is_ascii_graphic() { format!("{mark}{}", char::from(second)) } else { mark.to_string() };
-        format!("`{shown}` is a parameter of the database that nothing would fill; {WRITE_NAME}")
+        let start = self.at;
+        self.at += 1;
+        self.word();
+        LexError::new(start, format!("`{shown}` is a parameter of the database that nothing would fill; {WRITE_NAME}"))
     }
 
-    fn unclosed(&self, what: &str, start: usize) -> String {
+    /// Moves over `length` bytes that cannot be part of a query.
+    fn refuse(&mut self, length: usize, message: impl Into<String>) -> LexError {
+        let start = self.at;
+        self.at += length;
+        LexError::new(start, message)
+    }
+
+    fn unclosed(&mut self, what: &str, start: usize) -> LexError {
+        self.at = self.bytes.len();
         let line = self.bytes[..start].iter().filter(|byte| **byte == b'\n').count() + 1;
-        format!("{what} that opens in line {line} of the query is never closed")
+        let message = format!("{what} that opens in line {line} of the query is never closed");
+        LexError { is_unclosed: true, ..LexError::new(start, message) }
     }
 }
 

@@ -8,7 +8,7 @@ mod read_query;
 
 pub use self::dialect::Dialect;
 pub use self::list_place::ListPlace;
-pub(crate) use self::read_query::{FaultPlace, QueryFault, read_query};
+pub(crate) use self::read_query::{FaultPlace, QueryFault, QueryReading, read_query};
 
 use self::lexeme::LexemeKind;
 use self::lexer::Lexer;
@@ -48,33 +48,55 @@ impl Query {
     /// # Errors
     /// Says what is wrong: nothing to run, several statements, something that is opened and never closed, `$1`.
     pub fn parse(sql: &str, dialect: Dialect) -> Result<Self, String> {
+        let reading = Self::read(sql, dialect);
+        reading.faults.into_iter().next().map_or(Ok(reading.query), |fault| Err(fault.message))
+    }
+
+    /// Reads a statement as far as it can be understood.
+    fn read(sql: &str, dialect: Dialect) -> QueryReading {
         let mut end = None;
         let mut leading_word = None;
         let mut found = Vec::new();
         let mut places = ListPlaces::default();
+        let (mut faults, mut is_whole, mut is_several) = (Vec::new(), true, false);
         for lexeme in Lexer::new(dialect, sql) {
-            let lexeme = lexeme?;
+            let lexeme = match lexeme {
+                Ok(lexeme) => lexeme,
+                Err(error) => {
+                    is_whole &= !error.is_unclosed;
+                    faults.push(QueryFault { place: FaultPlace::Byte(error.at), message: error.message });
+                    leading_word.get_or_insert_with(String::new);
+                    continue;
+                }
+            };
             match lexeme.kind {
                 LexemeKind::Blank => continue,
                 LexemeKind::Semicolon => {
                     end.get_or_insert(lexeme.from);
                     continue;
                 }
-                _ if end.is_some() => {
-                    return Err("there are several statements; a report is one query without `;` in it".to_owned());
+                _ if end.is_some() && !is_several => {
+                    is_several = true;
+                    let message = "there are several statements; a report is one query without `;` in it".to_owned();
+                    faults.push(QueryFault { place: FaultPlace::Byte(lexeme.from), message });
                 }
-                LexemeKind::Placeholder => found.push((lexeme.from, lexeme.to)),
                 LexemeKind::Word | LexemeKind::Other if leading_word.is_none() => {
                     leading_word = Some(sql[lexeme.from..lexeme.to].to_owned());
                 }
                 _ => {}
             }
+            if lexeme.kind == LexemeKind::Placeholder {
+                found.push((lexeme.from, lexeme.to));
+            }
             places.see(lexeme.kind, &sql[lexeme.from..lexeme.to]);
         }
-        let Some(leading_word) = leading_word else { return Err("the query is empty".to_owned()) };
+        if leading_word.is_none() {
+            faults.push(QueryFault { place: FaultPlace::Query, message: "the query is empty".to_owned() });
+        }
         // Space beyond ASCII is a letter to servers.
-        let sql = sql[..end.unwrap_or(sql.len())].trim_ascii_end();
-        Ok(Self::cut(sql, &found, &places.of_placeholders, leading_word))
+        let read = if is_several { sql } else { &sql[..end.unwrap_or(sql.len())] };
+        let query = Self::cut(read.trim_ascii_end(), &found, &places.of_placeholders, leading_word.unwrap_or_default());
+        QueryReading { query, faults, is_whole }
     }
 
     fn cut(sql: &str, found: &[(usize, usize)], places: &[ListPlace], leading_word: String) -> Self {
@@ -116,6 +138,10 @@ impl Query {
     #[must_use]
     pub fn leading_word(&self) -> &str {
         &self.leading_word
+    }
+
+    fn uses_name(&self, name: &str) -> bool {
+        self.names.iter().any(|known| known == name)
     }
 
     /// Returns the names with the byte of the SQL at which each is first used.

@@ -1,15 +1,18 @@
 //! A query is read together with the parameters of its report.
 
 use super::{Dialect, ListPlace, Query};
+use crate::validate::nearest;
 use crate::{ParamSpec, RESERVED};
 
 /// What is wrong with a query.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct QueryFault {
     pub(crate) place: FaultPlace,
     pub(crate) message: String,
 }
 
 /// What a fault of a query is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum FaultPlace {
     /// The query as a whole.
     Query,
@@ -19,32 +22,52 @@ pub(crate) enum FaultPlace {
     Param(usize),
 }
 
-/// Reads a query and holds its placeholders against the parameters.
-///
-/// # Errors
-/// Every fault, at least one.
-pub(crate) fn read_query(sql: &str, params: &[ParamSpec], dialect: Dialect) -> Result<Query, Vec<QueryFault>> {
-    let query = Query::parse(sql, dialect).map_err(|message| vec![QueryFault { place: FaultPlace::Query, message }])?;
-    let unknown =
-        query.first_uses().filter(|(name, _)| !RESERVED.contains(name) && params.iter().all(|spec| spec.name != *name));
-    let unknown = unknown.map(|(name, at)| QueryFault {
-        place: FaultPlace::Byte(at),
-        message: format!("the query uses `:{name}`, but there is no [params.{name}]"),
-    });
-    let misused = params.iter().enumerate().filter_map(|(index, spec)| {
-        Some(QueryFault { place: FaultPlace::Param(index), message: misuse(&query, spec)? })
-    });
-    let faults: Vec<QueryFault> = unknown.chain(misused).collect();
-    if faults.is_empty() { Ok(query) } else { Err(faults) }
+/// What was understood of a query, and what was not.
+pub(crate) struct QueryReading {
+    /// Of use where there are no faults.
+    pub(crate) query: Query,
+    /// Every fault.
+    pub(crate) faults: Vec<QueryFault>,
+    /// Whether it was read to its end: what is opened and never closed hides the rest.
+    pub(crate) is_whole: bool,
+}
+
+/// Reads a query and holds its placeholders against the parameters, where these are known.
+pub(crate) fn read_query(sql: &str, params: Option<&[&ParamSpec]>, dialect: Dialect) -> QueryReading {
+    let mut reading = Query::read(sql, dialect);
+    let Some(params) = params else { return reading };
+    let query = &reading.query;
+    let unused: Vec<&str> =
+        params.iter().map(|spec| spec.name.as_str()).filter(|name| !query.uses_name(name)).collect();
+    let mut meant = Vec::new();
+    let mut faults = Vec::new();
+    for (name, at) in query.first_uses() {
+        if RESERVED.contains(&name) || params.iter().any(|spec| spec.name == name) {
+            continue;
+        }
+        let near = nearest(name, unused.iter().copied());
+        let hint = near.map_or_else(String::new, |near| format!("; did you mean `:{near}`?"));
+        let message = format!("the query uses `:{name}`, but there is no [params.{name}]{hint}");
+        faults.push(QueryFault { place: FaultPlace::Byte(at), message });
+        meant.extend(near);
+    }
+    // In a part that could not be read, whatever seems to be missing may stand.
+    let judged = params.iter().enumerate().filter(|(_, spec)| !meant.contains(&spec.name.as_str()));
+    let judged = judged.filter(|(_, spec)| reading.is_whole || !unused.contains(&spec.name.as_str()));
+    faults.extend(judged.filter_map(|(index, spec)| {
+        Some(QueryFault { place: FaultPlace::Param(index), message: misuse(query, spec)? })
+    }));
+    reading.faults.extend(faults);
+    reading
 }
 
 fn misuse(query: &Query, spec: &ParamSpec) -> Option<String> {
     let name = &spec.name;
-    let mut uses = query.uses().filter(|placeholder| placeholder.name == *name).peekable();
-    if uses.peek().is_none() {
+    if !query.uses_name(name) {
         return Some(format!("parameter `{name}` is not used: the query has no `:{name}`"));
     }
     // No list at all has no elements, for which there is no text between commas.
+    let mut uses = query.uses().filter(|placeholder| placeholder.name == *name);
     let is_beside = spec.list && spec.optional && uses.any(|placeholder| placeholder.place == ListPlace::Beside);
     is_beside.then(|| {
         format!(

@@ -35,7 +35,7 @@ async fn open(after: Arc<dyn AfterCommit>) -> (Arc<dyn Store>, Database) {
 testing::test_store!(open);
 
 /// A fixture that keeps its database at hand.
-async fn set() -> (StoreFixture, Arc<Database>) {
+pub(crate) async fn set() -> (StoreFixture, Arc<Database>) {
     let database = Arc::new(testing::postgres::fresh_store_database().await.unwrap());
     let at = Arc::clone(&database);
     let fixture = StoreFixture::open(async move |after: Arc<dyn AfterCommit>| {

@@ -211,6 +211,7 @@ macro_rules! test_store {
                 expired_artifacts_are_found_until_marked,
                 unreferenced_keys_are_told_from_referenced_ones,
                 idempotency_keys_are_forgotten_after_a_time,
+                idempotency_keys_are_forgotten_one_by_one_each_at_its_time,
                 no_job_is_uncovered_at_any_step,
                 unfinished_jobs_are_counted_by_lane_and_state,
             ]

@@ -136,6 +136,25 @@ pub async fn idempotency_keys_are_forgotten_after_a_time(fixture: StoreFixture) 
     assert!(matches!(outcome[0], Submitted::Created(_)), "{outcome:?}");
 }
 
+pub async fn idempotency_keys_are_forgotten_one_by_one_each_at_its_time(fixture: StoreFixture) {
+    /// Between the two keys there is more time than this, and less than this behind the second.
+    const RETENTION: Duration = Duration::from_secs(3);
+    let submit = async |key: &str| fixture.store.submit(vec![keyed_job(&ana(), key, "body")]).await.unwrap().remove(0);
+    let first = fixture.store.now().await.unwrap();
+    submit("old").await;
+    eventually(SOON, "the first key to be old", async || {
+        let age = fixture.store.now().await.unwrap() - first;
+        (age > chrono::TimeDelta::from_std(RETENTION + Duration::from_millis(500)).unwrap()).then_some(())
+    })
+    .await;
+    submit("young").await;
+    assert_eq!(fixture.store.forget_idempotency(RETENTION).await.unwrap(), 1);
+    let again = submit("young").await;
+    assert!(!matches!(again, Submitted::Created(_)), "the young one is remembered: {again:?}");
+    let again = submit("old").await;
+    assert!(matches!(again, Submitted::Created(_)), "the old one is not: {again:?}");
+}
+
 pub async fn no_job_is_uncovered_at_any_step(fixture: StoreFixture) {
     let none = async |step: &str| {
         let uncovered = fixture.store.uncovered_jobs().await.unwrap();
