@@ -11,14 +11,16 @@ use anyhow::{Context as _, anyhow, bail};
 use async_trait::async_trait;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{Certificate, SmtpConnection, TlsParameters};
-use lettre::transport::smtp::commands::{Data, Mail as MailFrom, Rcpt};
+use lettre::transport::smtp::commands::{Data, Ehlo, Mail as MailFrom, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 use lettre::transport::smtp::response::{Response, Severity};
 use lettre::transport::smtp::{self};
+use model::finding::Findings;
 use percent_encoding::percent_decode_str;
 use tokio::sync::oneshot;
 use url::Url;
 
+use super::diagnose::diagnose;
 use super::refusal::{Asked, is_final};
 use super::transport::{MAIL_URLS, MailKind};
 use super::{MailTransport, OutgoingMail};
@@ -33,6 +35,16 @@ pub struct SmtpTransport {
     credentials: Option<Credentials>,
     client_id: ClientId,
     timeout: Duration,
+}
+
+/// What a mail server says of itself.
+#[derive(Debug)]
+pub(super) struct ServerFacts {
+    pub(super) place: String,
+    pub(super) is_encrypted: bool,
+    pub(super) has_signed_in: bool,
+    /// Bytes of the largest mail that it takes, where it says so.
+    pub(super) largest: Option<u64>,
 }
 
 /// How the connection is kept private.
@@ -161,6 +173,26 @@ impl SmtpTransport {
         Ok(connection)
     }
 
+    /// Signs in and asks what the server says of itself once it knows who asks. Sends nothing.
+    pub(super) async fn get_to_know(&self) -> Result<ServerFacts, SendError> {
+        let (tell, told) = oneshot::channel();
+        let ask = move |server: &Self, deadline: Instant| {
+            let mut connection = server.connect(deadline)?;
+            let hello = server.with_deadline(&mut connection, deadline)?.command(Ehlo::new(server.client_id.clone()));
+            let answer = hello.map_err(|error| SendError::retry(server.describe("the greeting was refused", &error)))?;
+            let largest = answer.message().find_map(|line| line.strip_prefix("SIZE ")?.trim().parse().ok());
+            let _nobody_waits = tell.send(ServerFacts {
+                place: format!("{}:{}", server.host, server.port),
+                is_encrypted: connection.is_encrypted(),
+                has_signed_in: server.credentials.is_some(),
+                largest: largest.filter(|bytes| *bytes > 0),
+            });
+            Ok(connection)
+        };
+        self.converse(SendError::retry(self.too_slow()), ask).await?;
+        told.await.map_err(|_| SendError::retry("the mail server said nothing of itself"))
+    }
+
     /// Lets `speak` speak on a thread that may block, and says how it ended; or that it was `too_slow`, a second after the time-out.
     async fn converse<F>(&self, too_slow: SendError, speak: F) -> Result<(), SendError>
     where
@@ -251,6 +283,10 @@ impl MailTransport for SmtpTransport {
         // A thread that is still at it may be in the unknown window.
         let too_slow = SendError::Unknown(self.too_slow());
         self.converse(too_slow, move |server, deadline| server.transmit(&mail, deadline)).await
+    }
+
+    async fn diagnose(&self, findings: &mut Findings) {
+        diagnose(self, findings).await;
     }
 
     async fn check(&self) -> Result<(), SendError> {

@@ -3,6 +3,7 @@
 
 mod check;
 mod demo;
+mod doctor;
 mod errors;
 mod keys;
 mod printing;
