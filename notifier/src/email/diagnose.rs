@@ -1,8 +1,13 @@
 //! What `waitless doctor` tries of mail: everything up to a mail, and with a recipient a mail.
 
+use std::time::Instant;
+
 use configuration::Config;
 use lettre::message::{Mailbox, Message};
+use lettre::transport::smtp::client::SmtpConnection;
+use lettre::transport::smtp::commands::Ehlo;
 use model::finding::Findings;
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::smtp::SmtpTransport;
@@ -35,7 +40,10 @@ pub async fn diagnose_channel(config: &Config, to: Option<&str>, findings: &mut 
                 findings.fail(format!("a mail to {to} was not taken: {error}"), advice);
             }
         },
-        Err(why) => findings.fail(format!("no mail can go to {to}: {why}"), "name another address, or correct mail.from and mail.allow"),
+        Err(why) => findings.fail(
+            format!("no mail can go to {to}: {why}"),
+            "name another address, or correct mail.from and mail.allow",
+        ),
     }
 }
 
@@ -55,9 +63,41 @@ fn compose(config: &Config, to: &str) -> Result<OutgoingMail, String> {
     Ok(OutgoingMail { id, from: from.email, to, message: message.formatted() })
 }
 
+/// What a mail server says of itself.
+#[derive(Debug)]
+struct ServerFacts {
+    place: String,
+    is_encrypted: bool,
+    has_signed_in: bool,
+    /// Bytes of the largest mail that it takes, where it says so.
+    largest: Option<u64>,
+}
+
+/// Signs in and asks what the server says of itself once it knows who asks. Sends nothing.
+async fn get_to_know(server: &SmtpTransport) -> Result<ServerFacts, SendError> {
+    let (tell, told) = oneshot::channel();
+    let ask = move |server: &SmtpTransport, deadline: Instant| -> Result<SmtpConnection, SendError> {
+        let mut connection = server.connect(deadline)?;
+        let hello = Ehlo::new(server.client_id.clone());
+        let answer = server.with_deadline(&mut connection, deadline)?.command(hello);
+        let answer = answer.map_err(|error| SendError::retry(server.describe("the greeting was refused", &error)))?;
+        let sizes = answer.message().filter_map(|line| line.strip_prefix("SIZE ")?.trim().parse::<u64>().ok());
+        let facts = ServerFacts {
+            place: format!("{}:{}", server.host, server.port),
+            is_encrypted: connection.is_encrypted(),
+            has_signed_in: server.credentials.is_some(),
+            largest: sizes.max().filter(|bytes| *bytes > 0),
+        };
+        let _nobody_waits = tell.send(facts);
+        Ok(connection)
+    };
+    server.converse(SendError::retry(server.too_slow()), ask).await?;
+    told.await.map_err(|_| SendError::retry("the mail server said nothing of itself"))
+}
+
 /// Signs in at a mail server and notes what it says of itself.
 pub(super) async fn diagnose(server: &SmtpTransport, findings: &mut Findings) {
-    let facts = match server.get_to_know().await {
+    let facts = match get_to_know(server).await {
         Ok(facts) => facts,
         Err(error) => {
             let advice = advice(&error);
@@ -65,12 +105,13 @@ pub(super) async fn diagnose(server: &SmtpTransport, findings: &mut Findings) {
         }
     };
     let place = facts.place;
-    match facts.is_encrypted {
-        true => findings.ok(format!("{place} answers, encrypted")),
-        false => findings.warn(
+    if facts.is_encrypted {
+        findings.ok(format!("{place} answers, encrypted"));
+    } else {
+        findings.warn(
             format!("{place} answers, and mails with their links go there unencrypted"),
             "use smtp:// or smtps:// in mail.url, unless the server is on this machine",
-        ),
+        );
     }
     if facts.has_signed_in {
         findings.ok("it accepts our user and password");

@@ -58,7 +58,8 @@ impl MailTransport for FolderTransport {
     async fn diagnose(&self, findings: &mut Findings) {
         let folder = self.path.clone();
         let trial = folder.join(format!(".doctor.{}", uuid::Uuid::new_v4()));
-        let writing = tokio::task::spawn_blocking(move || fs::write(&trial, "x").and_then(|()| fs::remove_file(&trial)));
+        let writing =
+            tokio::task::spawn_blocking(move || fs::write(&trial, "x").and_then(|()| fs::remove_file(&trial)));
         let shown = folder.display();
         match tokio::time::timeout(self.timeout, writing).await {
             Ok(Ok(Ok(()))) => findings.ok(format!("mails are kept in the folder {shown}, which can be written")),

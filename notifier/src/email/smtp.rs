@@ -11,7 +11,7 @@ use anyhow::{Context as _, anyhow, bail};
 use async_trait::async_trait;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{Certificate, SmtpConnection, TlsParameters};
-use lettre::transport::smtp::commands::{Data, Ehlo, Mail as MailFrom, Rcpt};
+use lettre::transport::smtp::commands::{Data, Mail as MailFrom, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 use lettre::transport::smtp::response::{Response, Severity};
 use lettre::transport::smtp::{self};
@@ -29,22 +29,12 @@ use crate::channel::SendError;
 /// A mail server.
 #[derive(Debug, Clone)]
 pub struct SmtpTransport {
-    host: String,
-    port: u16,
+    pub(super) host: String,
+    pub(super) port: u16,
     tls_mode: TlsMode,
-    credentials: Option<Credentials>,
-    client_id: ClientId,
+    pub(super) credentials: Option<Credentials>,
+    pub(super) client_id: ClientId,
     timeout: Duration,
-}
-
-/// What a mail server says of itself.
-#[derive(Debug)]
-pub(super) struct ServerFacts {
-    pub(super) place: String,
-    pub(super) is_encrypted: bool,
-    pub(super) has_signed_in: bool,
-    /// Bytes of the largest mail that it takes, where it says so.
-    pub(super) largest: Option<u64>,
 }
 
 /// How the connection is kept private.
@@ -145,7 +135,7 @@ impl SmtpTransport {
 
     /// Connects, secures the connection and authenticates. Nothing that goes wrong here is the mail's fault, so all of it may pass,
     /// a wrong password included: somebody will correct it, and the mails are still there. A refusal is told apart, for somebody has to.
-    fn connect(&self, deadline: Instant) -> Result<SmtpConnection, SendError> {
+    pub(super) fn connect(&self, deadline: Instant) -> Result<SmtpConnection, SendError> {
         let may_pass = |doing: &'static str| {
             move |error: smtp::Error| {
                 let said = self.describe(doing, &error);
@@ -173,28 +163,8 @@ impl SmtpTransport {
         Ok(connection)
     }
 
-    /// Signs in and asks what the server says of itself once it knows who asks. Sends nothing.
-    pub(super) async fn get_to_know(&self) -> Result<ServerFacts, SendError> {
-        let (tell, told) = oneshot::channel();
-        let ask = move |server: &Self, deadline: Instant| {
-            let mut connection = server.connect(deadline)?;
-            let hello = server.with_deadline(&mut connection, deadline)?.command(Ehlo::new(server.client_id.clone()));
-            let answer = hello.map_err(|error| SendError::retry(server.describe("the greeting was refused", &error)))?;
-            let largest = answer.message().find_map(|line| line.strip_prefix("SIZE ")?.trim().parse().ok());
-            let _nobody_waits = tell.send(ServerFacts {
-                place: format!("{}:{}", server.host, server.port),
-                is_encrypted: connection.is_encrypted(),
-                has_signed_in: server.credentials.is_some(),
-                largest: largest.filter(|bytes| *bytes > 0),
-            });
-            Ok(connection)
-        };
-        self.converse(SendError::retry(self.too_slow()), ask).await?;
-        told.await.map_err(|_| SendError::retry("the mail server said nothing of itself"))
-    }
-
     /// Lets `speak` speak on a thread that may block, and says how it ended; or that it was `too_slow`, a second after the time-out.
-    async fn converse<F>(&self, too_slow: SendError, speak: F) -> Result<(), SendError>
+    pub(super) async fn converse<F>(&self, too_slow: SendError, speak: F) -> Result<(), SendError>
     where
         F: FnOnce(&Self, Instant) -> Result<SmtpConnection, SendError> + Send + 'static,
     {
@@ -223,7 +193,7 @@ impl SmtpTransport {
     }
 
     /// Limits the connection's next step to what is left of the time.
-    fn with_deadline<'c>(
+    pub(super) fn with_deadline<'c>(
         &self,
         connection: &'c mut SmtpConnection,
         deadline: Instant,
@@ -242,7 +212,7 @@ impl SmtpTransport {
             .ok_or_else(|| SendError::retry(self.too_slow()))
     }
 
-    fn too_slow(&self) -> String {
+    pub(super) fn too_slow(&self) -> String {
         format!("the mail server did not answer within {} s", self.timeout.as_secs_f64())
     }
 
@@ -268,7 +238,7 @@ impl SmtpTransport {
     }
 
     /// What happened and what the server said, as one line of bounded length.
-    fn describe(&self, doing: &str, error: &smtp::Error) -> String {
+    pub(super) fn describe(&self, doing: &str, error: &smtp::Error) -> String {
         if ran_out_of_time(error) {
             return self.too_slow();
         }

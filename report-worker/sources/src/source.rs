@@ -66,8 +66,7 @@ pub async fn diagnose(source: &configuration::Source, findings: &mut Findings) {
 }
 
 /// What is to be done where a source cannot be reached or does not let us in.
-pub(crate) const UNREACHABLE_ADVICE: &str =
-    "see that the server runs, that host and port can be reached from here, and that user, password and database are right";
+pub(crate) const UNREACHABLE_ADVICE: &str = "see that the server runs, that host and port can be reached from here, and that user, password and database are right";
 
 /// Notes whether a user who should only read could do more.
 pub(crate) fn note_rights(could_write: bool, findings: &mut Findings) {

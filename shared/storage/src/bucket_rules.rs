@@ -101,7 +101,12 @@ mod tests {
                  <Expiration><Days>{days}</Days></Expiration></Rule>"
             )
         };
-        let rules = [rule("Enabled", "", 3), rule("Disabled", "", 1), rule("Enabled", "other", 2), rule("Enabled", "reports/x", 5)];
+        let rules = [
+            rule("Enabled", "", 3),
+            rule("Disabled", "", 1),
+            rule("Enabled", "other", 2),
+            rule("Enabled", "reports/x", 5),
+        ];
         let rules = format!("<LifecycleConfiguration>{}</LifecycleConfiguration>", rules.concat());
         assert_eq!(deleting_after(&rules, "reports"), [DAY * 3, DAY * 5]);
         let abort = "<Rule><Prefix></Prefix><Status>Enabled</Status><AbortIncompleteMultipartUpload><DaysAfterInitiation>1\

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::Utc;
-use configuration::{Storage as Settings, UrlSchemes, is_loopback};
+use configuration::{Storage as Settings, is_loopback};
 use futures_util::TryStreamExt as _;
 use model::finding::Findings;
 use model::units::ByteSize;
@@ -13,6 +13,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Backend, STORAGE_URLS, Storage, StorageError, StorageKind, bucket_rules};
 
+/// What the trial's objects begin with. The sweeper leaves alone what has such a name.
+const NAME: &str = "waitless-doctor";
 /// The smallest part that all stores take; a little more makes two parts.
 const PART: usize = 5 << 20;
 const REST: usize = 1 << 10;
@@ -42,7 +44,7 @@ impl Storage {
             return findings.fail(&error, advice(&error, settings));
         }
         findings.ok(format!("{} answers, and can be listed", place(settings)));
-        let key = format!("waitless-doctor/{}", uuid::Uuid::new_v4());
+        let key = format!("{NAME}_{}", uuid::Uuid::new_v4());
         match tokio::time::timeout(TRIAL_WITHIN, storage.try_object(&key, findings)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => findings.fail(&error, advice(&error, settings)),
@@ -91,7 +93,7 @@ impl Storage {
 
     /// Lists it, and compares the storage's clock with ours by the way.
     async fn look_at_listing(&self, key: &str, findings: &mut Findings) -> Result<(), StorageError> {
-        let listed = self.list_after("waitless-doctor/", 1_000).await?;
+        let listed = self.list_after(NAME, 1_000).await?;
         let Some(found) = listed.iter().find(|object| object.key == key) else {
             findings.warn(
                 "a new object is not in the list at once",
@@ -102,7 +104,11 @@ impl Storage {
         let apart = (Utc::now() - found.modified).num_seconds();
         if apart.abs() > CLOCKS_APART {
             findings.warn(
-                format!("its clock is {} s {} this machine's", apart.abs(), if apart > 0 { "behind" } else { "ahead of" }),
+                format!(
+                    "its clock is {} s {} this machine's",
+                    apart.abs(),
+                    if apart > 0 { "behind" } else { "ahead of" }
+                ),
                 "have both set by a time server: signatures of clocks that differ by 15 minutes are refused",
             );
         }
@@ -157,7 +163,7 @@ fn place(settings: &Settings) -> String {
 }
 
 fn advice(error: &StorageError, settings: &Settings) -> &'static str {
-    let kind = kind_of(&STORAGE_URLS, &settings.url);
+    let kind = STORAGE_URLS.find(&settings.url).ok();
     match error {
         StorageError::Misconfigured(why) if why.contains("NoSuchBucket") || why.contains("ContainerNotFound") => {
             "make the bucket, or correct its name in storage.url"
@@ -169,10 +175,8 @@ fn advice(error: &StorageError, settings: &Settings) -> &'static str {
             "correct storage.access_key_id, secret_access_key, region or endpoint, or allow s3:ListBucket, GetObject, PutObject, \
              DeleteObject and AbortMultipartUpload (or what your store calls them)"
         }
-        StorageError::Unavailable(_) => "see that storage.endpoint can be reached from here, and that the disk is not full",
+        StorageError::Unavailable(_) => {
+            "see that storage.endpoint can be reached from here, and that the disk is not full"
+        }
     }
-}
-
-fn kind_of(schemes: &UrlSchemes<StorageKind>, url: &str) -> Option<StorageKind> {
-    schemes.find(url).ok()
 }

@@ -102,11 +102,7 @@ async fn look(
     look_at_rights(client, !state.pending.is_empty() && database.migrate, findings).await
 }
 
-async fn look_at_server(
-    client: &Client,
-    peer: PeerKind,
-    findings: &mut Findings,
-) -> Result<(), tokio_postgres::Error> {
+async fn look_at_server(client: &Client, peer: PeerKind, findings: &mut Findings) -> Result<(), tokio_postgres::Error> {
     let asked = "select current_setting('server_version_num'), current_setting('server_version'), pg_is_in_recovery(), \
                  current_setting('default_transaction_read_only'), current_setting('lc_messages')";
     let row = first_row(client, asked).await?;
@@ -176,11 +172,7 @@ async fn look_at_connections(
     Ok(())
 }
 
-async fn look_at_rights(
-    client: &Client,
-    migrates: bool,
-    findings: &mut Findings,
-) -> Result<(), tokio_postgres::Error> {
+async fn look_at_rights(client: &Client, migrates: bool, findings: &mut Findings) -> Result<(), tokio_postgres::Error> {
     let tables = migrate::tables().join(",");
     let row = first_row(client, &MISSING_RIGHTS.replace("$tables", &format!("'{tables}'"))).await?;
     let missing = text(&row, 0);

@@ -84,17 +84,18 @@ async fn versions(connection: &mut Connection) -> Result<Vec<String>, diesel::re
 
 /// Names the tables that the migrations make.
 pub(super) fn tables() -> Vec<&'static str> {
-    let made = |text: &'static str| text.lines().filter_map(|line| line.strip_prefix("create table ")?.split(' ').next());
+    let made =
+        |text: &'static str| text.lines().filter_map(|line| line.strip_prefix("create table ")?.split(' ').next());
     MIGRATIONS.iter().flat_map(|(_, text)| made(text)).collect()
 }
 
 /// Says which migrations a database has run, seen from this build.
 pub(super) async fn state(client: &Client) -> Result<SchemaState, tokio_postgres::Error> {
     let there = rows(client, "select to_regclass('__diesel_schema_migrations') is not null").await?;
-    let done = match there.iter().flatten().any(|there| there == "t") {
-        true => rows(client, "select version::text from __diesel_schema_migrations order by version").await?,
-        false => Vec::new(),
-    };
+    let mut done = Vec::new();
+    if there.iter().flatten().any(|there| there == "t") {
+        done = rows(client, "select version::text from __diesel_schema_migrations order by version").await?;
+    }
     let done: Vec<String> = done.into_iter().flatten().collect();
     let mut pending = Vec::new();
     for (version, text) in MIGRATIONS.iter().filter(|(version, _)| !done.iter().any(|known| known == version)) {

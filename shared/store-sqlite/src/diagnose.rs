@@ -71,7 +71,10 @@ fn look(file: &File) -> Findings {
     }
     let writable = std::fs::OpenOptions::new().append(true).open(&file.path);
     if let Err(error) = writable {
-        findings.fail(format!("{shown} cannot be written: {error}"), "give the file and its folder to the user of the service");
+        findings.fail(
+            format!("{shown} cannot be written: {error}"),
+            "give the file and its folder to the user of the service",
+        );
     }
     findings
 }

@@ -1,6 +1,6 @@
 //! Checks of what the service works with, and of the address that it has.
 
-use configuration::{is_loopback, Mode};
+use configuration::{Mode, is_loopback};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use model::finding::Findings;
@@ -78,7 +78,9 @@ pub(super) fn address<'a>(subject: &'a Subject, findings: &'a mut Findings) -> B
             );
         }
         match ask(&format!("{url}/livez")).await {
-            Ok((StatusCode::OK, body)) if body.trim() == "alive" => findings.ok(format!("{url} is answered by a gateway")),
+            Ok((StatusCode::OK, body)) if body.trim() == "alive" => {
+                findings.ok(format!("{url} is answered by a gateway"))
+            }
             Ok((status, _)) => findings.fail(
                 format!("{url}/livez is answered with {status}, and not by a gateway"),
                 "correct service.public_url, or what the proxy in front takes off paths and leads where",

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use configuration::Config;
+use configuration::{Config, Mode};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use model::finding::Findings;
@@ -47,7 +47,7 @@ fn folders(config: &Config) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = own.into_iter().flatten().collect();
     // The data folder holds them, unless they were put elsewhere.
     folders.retain(|folder| !folder.starts_with(&config.service.data_dir));
-    if folders.is_empty() || config.service.data_dir.exists() {
+    if config.service.mode == Mode::Embedded {
         folders.insert(0, config.service.data_dir.clone());
     }
     folders.dedup();
@@ -84,7 +84,10 @@ fn look_at_open_files(config: &Config, findings: &mut Findings) {
     let wanted = OPEN_FILES.max(config.http.max_watchers as u64);
     let what = format!("this user may open {limit} files at once");
     if limit < OPEN_FILES {
-        findings.warn(what, format!("raise the limit to {wanted} or more (`ulimit -n`, LimitNOFILE=), for the service as well"));
+        findings.warn(
+            what,
+            format!("raise the limit to {wanted} or more (`ulimit -n`, LimitNOFILE=), for the service as well"),
+        );
     } else {
         findings.ok(what);
     }
@@ -114,7 +117,10 @@ mod tests {
         let said = "Limit                     Soft Limit           Hard Limit           Units\n\
                     Max open files            1024                 524288               files\n";
         assert_eq!(open_files(said), Some(1024));
-        assert_eq!(open_files("Max open files            unlimited            unlimited            files"), Some(u64::MAX));
+        assert_eq!(
+            open_files("Max open files            unlimited            unlimited            files"),
+            Some(u64::MAX)
+        );
         assert_eq!(open_files(""), None);
     }
 }

@@ -15,8 +15,18 @@ use crate::data_folder::DataFolder;
 const DIFFERENT: usize = 8;
 /// Words of examples, and passwords that everybody tries first.
 const KNOWN: [&str; 12] = [
-    "admin", "changeme", "change-me", "example", "guest", "minioadmin", "password", "postgres", "rabbitmq", "root",
-    "secret", "waitless",
+    "admin",
+    "changeme",
+    "change-me",
+    "example",
+    "guest",
+    "minioadmin",
+    "password",
+    "postgres",
+    "rabbitmq",
+    "root",
+    "secret",
+    "waitless",
 ];
 
 pub(super) fn secrets<'a>(subject: &'a Subject, findings: &'a mut Findings) -> BoxFuture<'a, ()> {
@@ -31,10 +41,12 @@ fn look_at_link_secret(config: &Config, findings: &mut Findings) {
     let secret = config.service.link_secret.expose();
     let advice = "set service.link_secret to 32 random bytes (`openssl rand -hex 32`), the same for every process";
     if secret.is_empty() {
-        match DataFolder::new(&config.service.data_dir).has_link_secret() {
-            true => findings.ok("the secret of links is in the data folder"),
-            false => findings.ok("the first start makes the secret of links, in the data folder"),
-        }
+        let made = DataFolder::new(&config.service.data_dir).has_link_secret();
+        findings.ok(if made {
+            "the secret of links is in the data folder"
+        } else {
+            "the first start makes the secret of links, in the data folder"
+        });
     } else if secret.len() < 32 {
         findings.warn("service.link_secret is shorter than 32 bytes", advice);
     } else if is_guessable(secret) {
@@ -70,12 +82,13 @@ fn look_at_passwords(config: &Config, findings: &mut Findings) {
             weak.push(key);
         }
     }
-    match weak.is_empty() {
-        true => findings.ok("no password in a URL is one that is tried first"),
-        false => findings.warn(
+    if weak.is_empty() {
+        findings.ok("no password in a URL is one that is tried first");
+    } else {
+        findings.warn(
             format!("the password in {} is one that is tried first", weak.join(", ")),
             "give the user another one, there and in the configuration",
-        ),
+        );
     }
 }
 
@@ -85,7 +98,9 @@ mod tests {
 
     #[test]
     fn examples_and_monotony_can_be_guessed_and_noise_cannot() {
-        for guessable in ["aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "Change-Me-Change-Me-Change-Me-Change-Me", "0101010101010101"] {
+        for guessable in
+            ["aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "Change-Me-Change-Me-Change-Me-Change-Me", "0101010101010101"]
+        {
             assert!(is_guessable(guessable), "{guessable}");
         }
         assert!(!is_guessable("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"));

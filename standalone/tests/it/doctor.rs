@@ -104,7 +104,8 @@ fn lines<'a>(told: &'a Value, about: &str, level: &str) -> Vec<&'a str> {
 
 /// Asserts that exactly one finding of a part failed, that it says this, and what to do.
 fn assert_fails(told: &Value, about: &str, what: &str, advice: &str) {
-    let failed: Vec<&Value> = told["findings"].as_array().unwrap().iter().filter(|one| one["level"] == "fail").collect();
+    let failed: Vec<&Value> =
+        told["findings"].as_array().unwrap().iter().filter(|one| one["level"] == "fail").collect();
     let [failed] = failed.as_slice() else { panic!("one failure was expected: {failed:?}") };
     assert_eq!(failed["about"], about, "{failed}");
     assert!(failed["what"].as_str().unwrap().contains(what), "{failed}");
@@ -122,7 +123,9 @@ async fn the_doctor_finds_an_installation_of_real_servers_well() {
     assert!(ok("database").contains("its schema is that of this version"), "{told:#}");
     assert!(ok("broker").contains("RabbitMQ 3.") || ok("broker").contains("RabbitMQ 4."), "{told:#}");
     assert!(ok("broker").contains("the first process declares them"), "{told:#}");
-    for tried in ["in parts", "reads back as it was written", "a signed link opens it", "without a signature", "deleted"] {
+    for tried in
+        ["in parts", "reads back as it was written", "a signed link opens it", "without a signature", "deleted"]
+    {
         assert!(ok("storage").contains(tried), "{tried}: {told:#}");
     }
     assert_eq!(installation.bucket.keys().unwrap(), [""; 0], "the object of the trial is gone");
@@ -169,7 +172,12 @@ async fn a_queue_with_other_arguments_is_named_with_what_differs() {
     installation.vhost.manage("PUT", path, Some(&queue)).await.unwrap();
     let (code, told) = installation.doctor(&installation.places(), &[]).await;
     assert_eq!(code, Some(1));
-    assert_fails(&told, "broker", "queue waitless.dead.v1 exists with other settings", "delete the queue waitless.dead.v1");
+    assert_fails(
+        &told,
+        "broker",
+        "queue waitless.dead.v1 exists with other settings",
+        "delete the queue waitless.dead.v1",
+    );
     assert!(lines(&told, "broker", "fail").concat().contains("classic"), "{told:#}");
     let output = installation.sandbox.output(&["upgrade-check", "--json"]).await;
     assert_fails(&self::told(&output).1, "broker", "waitless.dead.v1", "delete the queue");
@@ -178,7 +186,8 @@ async fn a_queue_with_other_arguments_is_named_with_what_differs() {
 #[tokio::test]
 async fn a_bucket_that_is_missing_is_told_with_its_name() {
     let installation = Installation::start().await;
-    let (code, told) = installation.doctor(&Places { bucket: "s3://elsewhere".to_owned(), ..installation.places() }, &[]).await;
+    let (code, told) =
+        installation.doctor(&Places { bucket: "s3://elsewhere".to_owned(), ..installation.places() }, &[]).await;
     assert_eq!(code, Some(1));
     assert_fails(&told, "storage", "NoSuchBucket", "make the bucket");
 }

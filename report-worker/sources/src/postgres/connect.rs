@@ -59,7 +59,9 @@ impl Connection {
     pub(super) async fn ask(&mut self, sql: &str) -> Result<Vec<String>, Error> {
         let said = self.wire.drive(self.client.simple_query(sql)).await?;
         let rows = said.iter().filter_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some((0..row.len()).map(|at| row.get(at).unwrap_or_default().to_owned())),
+            SimpleQueryMessage::Row(row) => {
+                Some((0..row.len()).map(move |at| row.get(at).unwrap_or_default().to_owned()))
+            }
             _ => None,
         });
         Ok(rows.flatten().collect())

@@ -72,13 +72,18 @@ impl Source for SqliteSource {
         let pool = Arc::clone(&self.pool);
         let looking = tokio::task::spawn_blocking(move || {
             let file = pool.take()?;
-            let asked = "select sqlite_version() || ', ' || count(*) || ' tables' from sqlite_schema where type = 'table'";
+            let asked =
+                "select sqlite_version() || ', ' || count(*) || ' tables' from sqlite_schema where type = 'table'";
             let said = file.connection.query_row(asked, [], |row| row.get::<_, String>(0));
             said.map_err(|error| error::to_problem(&error, &[], &pool.file.path))
         });
         match looking.await {
-            Ok(Ok(said)) => findings.ok(format!("the file can be read (SQLite {said}), and is opened for reading only")),
-            Ok(Err(problem)) => findings.fail(problem.detail, "correct the path in its url, and let the worker's user read the file"),
+            Ok(Ok(said)) => {
+                findings.ok(format!("the file can be read (SQLite {said}), and is opened for reading only"))
+            }
+            Ok(Err(problem)) => {
+                findings.fail(problem.detail, "correct the path in its url, and let the worker's user read the file")
+            }
             Err(lost) => findings.fail(format!("the look at it crashed: {lost}"), "report this"),
         }
     }

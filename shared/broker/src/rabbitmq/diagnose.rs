@@ -6,8 +6,8 @@ use model::message::Queue;
 
 use super::connect::Address;
 use super::declare::{ACCESS_REFUSED, Standing, code, compare};
-use super::recreate::{ProbeOutcome, ask, probe};
 use super::greeting;
+use super::recreate::{ProbeOutcome, ask, probe};
 
 /// What a user needs.
 const RIGHTS: &str = "grant configure, write and read on `waitless\\..*` and `amq\\.gen.*` to the user of broker.url \

@@ -47,7 +47,10 @@ mod tests {
 
     #[test]
     fn the_version_is_read_and_nothing_is_trusted() {
-        assert_eq!(version_in(b"\x07productS\0\0\0\x08RabbitMQ\x07versionS\0\0\0\x063.12.1x"), Some("3.12.1".to_owned()));
+        assert_eq!(
+            version_in(b"\x07productS\0\0\0\x08RabbitMQ\x07versionS\0\0\0\x063.12.1x"),
+            Some("3.12.1".to_owned())
+        );
         for broken in [&b""[..], b"\x07versionS", b"\x07versionS\xff\xff\xff\xffabc", b"version"] {
             assert_eq!(version_in(broken), None);
         }

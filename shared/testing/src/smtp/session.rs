@@ -52,7 +52,9 @@ impl Session {
         match verb.to_ascii_uppercase().as_str() {
             "EHLO" => {
                 let tls = if self.tls.is_some() { "250-STARTTLS\r\n" } else { "" };
-                let known = format!("250-test.local\r\n{tls}250-SIZE 10485760\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 AUTH PLAIN LOGIN");
+                let known = format!(
+                    "250-test.local\r\n{tls}250-SIZE 10485760\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 AUTH PLAIN LOGIN"
+                );
                 self.answer(&known).await?;
             }
             "STARTTLS" => return self.encrypt().await,
