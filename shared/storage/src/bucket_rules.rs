@@ -22,7 +22,7 @@ pub(super) async fn look(bucket: &Bucket, kept_for: Duration, findings: &mut Fin
         ));
     }
     match ask(bucket, "lifecycle").await {
-        Answer::Given(rules) => {
+        SettingAnswer::Given(rules) => {
             let prefix = bucket.prefix.to_string();
             let early = deleting_after(&rules, &prefix).into_iter().min().filter(|after| *after < kept_for);
             match early {
@@ -37,36 +37,38 @@ pub(super) async fn look(bucket: &Bucket, kept_for: Duration, findings: &mut Fin
                 None => findings.ok("no lifecycle rule deletes files before their time"),
             }
         }
-        Answer::None => findings.ok("has no lifecycle rules"),
-        Answer::Unseen => findings.ok("its lifecycle rules cannot be seen with these keys, or it has no such thing"),
+        SettingAnswer::None => findings.ok("has no lifecycle rules"),
+        SettingAnswer::Unseen => {
+            findings.ok("its lifecycle rules cannot be seen with these keys, or it has no such thing")
+        }
     }
-    if let Answer::Given(status) = ask(bucket, "policyStatus").await
+    if let SettingAnswer::Given(status) = ask(bucket, "policyStatus").await
         && status.contains("<IsPublic>true")
     {
         findings.fail("its policy makes it public", "take public access from the bucket's policy");
     }
 }
 
-enum Answer {
+enum SettingAnswer {
     Given(String),
     /// The store knows the question, and there is nothing.
     None,
     Unseen,
 }
 
-async fn ask(bucket: &Bucket, setting: &'static str) -> Answer {
+async fn ask(bucket: &Bucket, setting: &'static str) -> SettingAnswer {
     let asked = async {
         let link = bucket.sign_setting(setting, LINK_GOOD_FOR).await.ok()?;
         fetch(link.as_str()).await.ok()
     };
     match tokio::time::timeout(ANSWER_WITHIN, asked).await {
-        Ok(Some((StatusCode::OK, text))) => Answer::Given(String::from_utf8_lossy(&text).into_owned()),
+        Ok(Some((StatusCode::OK, text))) => SettingAnswer::Given(String::from_utf8_lossy(&text).into_owned()),
         Ok(Some((StatusCode::NOT_FOUND, text)))
             if String::from_utf8_lossy(&text).contains("NoSuchLifecycleConfiguration") =>
         {
-            Answer::None
+            SettingAnswer::None
         }
-        _ => Answer::Unseen,
+        _ => SettingAnswer::Unseen,
     }
 }
 

@@ -8,6 +8,7 @@ mod errors;
 mod keys;
 mod printing;
 mod proxies;
+mod restores;
 mod run;
 mod scripts;
 mod service;
