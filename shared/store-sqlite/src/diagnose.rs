@@ -15,7 +15,7 @@ use store::{PendingMigration, Result, SchemaState, StoreError};
 const QUICK_TO_CHECK: u64 = 256 << 20;
 
 #[derive(QueryableByName)]
-struct Line {
+struct AnswerLine {
     #[diesel(sql_type = Text)]
     line: String,
 }
@@ -83,7 +83,7 @@ fn look_inside(connection: &mut SqliteConnection, size: u64, findings: &mut Find
     let state = state(connection)?;
     state.note(true, findings);
     if size <= QUICK_TO_CHECK {
-        let said = lines(connection, "select quick_check as line from pragma_quick_check(1)")?;
+        let said = lines(connection, "select quick_check as line from pragma_quick_check limit 1")?;
         if said.first().is_none_or(|said| said != "ok") {
             findings.fail(
                 format!("the file is damaged: {}", said.join("; ")),
@@ -102,7 +102,7 @@ fn open(path: &Path) -> Result<SqliteConnection> {
 }
 
 fn lines(connection: &mut SqliteConnection, asked: &str) -> Result<Vec<String>> {
-    let lines: Vec<Line> =
+    let lines: Vec<AnswerLine> =
         sql_query(asked).load(connection).map_err(|error| StoreError::Unavailable(error.to_string()))?;
     Ok(lines.into_iter().map(|line| line.line).collect())
 }

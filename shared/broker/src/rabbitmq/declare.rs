@@ -54,7 +54,7 @@ pub(super) async fn declare(connection: &Connection, topology: &Topology) -> Res
 
 /// How something of the topology stands, seen by somebody who changes nothing.
 #[derive(Debug)]
-pub(super) enum Standing {
+pub(super) enum FoundAs {
     /// As it would be declared.
     AsPlanned,
     /// Not there yet.
@@ -69,7 +69,7 @@ pub(super) enum Standing {
 pub(super) async fn compare(
     connection: &Connection,
     topology: &Topology,
-) -> Result<Vec<(String, Standing)>, DeclareError> {
+) -> Result<Vec<(String, FoundAs)>, DeclareError> {
     let mut declarer = Declarer { connection, channel: None };
     let exchanges = topology.exchanges.iter().map(Declarable::Exchange);
     let mut found = Vec::new();
@@ -143,17 +143,17 @@ impl Declarer<'_> {
     }
 
     /// Looks first, since to declare what is missing would make it.
-    async fn look(&mut self, thing: &Declarable<'_>) -> Result<Standing, DeclareError> {
+    async fn look(&mut self, thing: &Declarable<'_>) -> Result<FoundAs, DeclareError> {
         for passive in [true, false] {
             let Err(error) = self.declare(thing, passive).await else { continue };
             return match code(&error) {
-                Some(NOT_FOUND) => Ok(Standing::Missing),
-                Some(PRECONDITION_FAILED) => Ok(Standing::Otherwise(mismatch(thing.what(), &error))),
-                Some(ACCESS_REFUSED) => Ok(Standing::NotComparable),
+                Some(NOT_FOUND) => Ok(FoundAs::Missing),
+                Some(PRECONDITION_FAILED) => Ok(FoundAs::Otherwise(mismatch(thing.what(), &error))),
+                Some(ACCESS_REFUSED) => Ok(FoundAs::NotComparable),
                 _ => Err(DeclareError::broken(&thing.what(), error)),
             };
         }
-        Ok(Standing::AsPlanned)
+        Ok(FoundAs::AsPlanned)
     }
 
     async fn declare(&mut self, thing: &Declarable<'_>, passive: bool) -> Result<(), lapin::Error> {

@@ -5,7 +5,7 @@ use model::finding::Findings;
 use model::message::Queue;
 
 use super::connect::Address;
-use super::declare::{ACCESS_REFUSED, Standing, code, compare};
+use super::declare::{ACCESS_REFUSED, FoundAs, code, compare};
 use super::greeting;
 use super::recreate::{ProbeOutcome, ask, probe};
 
@@ -65,10 +65,10 @@ async fn look_at_topology(connection: &Connection, address: &Address, findings: 
     let (mut good, mut missing, mut unknown) = (0, 0, Vec::new());
     for (what, standing) in found {
         match standing {
-            Standing::AsPlanned => good += 1,
-            Standing::Missing => missing += 1,
-            Standing::NotComparable => unknown.push(what),
-            Standing::Otherwise(error) => findings.fail(
+            FoundAs::AsPlanned => good += 1,
+            FoundAs::Missing => missing += 1,
+            FoundAs::NotComparable => unknown.push(what),
+            FoundAs::Otherwise(error) => findings.fail(
                 error,
                 format!("delete the {what} and let a process declare it anew, or set what differs in [broker] back"),
             ),
