@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use configuration::Config;
 use model::delivery::Channel;
+use model::finding::Findings;
 
 use crate::channel::DeliveryChannel;
 use crate::email;
@@ -27,4 +28,13 @@ pub fn open_all(config: &Config) -> anyhow::Result<Vec<Arc<dyn DeliveryChannel>>
     let open =
         |channel| opener(channel)(config).with_context(|| format!("open the channel {}", Channel::as_str(channel)));
     Channel::ALL.into_iter().map(open).collect()
+}
+
+/// Tries what every channel leads to and notes how it went; with `recipient`, up to a notification of its own.
+pub async fn diagnose_all(config: &Config, recipient: Option<&str>, findings: &mut Findings) {
+    for channel in Channel::ALL {
+        match channel {
+            Channel::Email => email::diagnose_channel(config, recipient, findings).await,
+        }
+    }
 }

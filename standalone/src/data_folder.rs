@@ -157,6 +157,11 @@ impl DataFolder {
         Ok(vec![key])
     }
 
+    /// Tells whether the secret of links was made.
+    pub(crate) fn has_link_secret(&self) -> bool {
+        self.path.join("link-secret").exists()
+    }
+
     /// Reads where `waitless up` listens or listened last.
     ///
     /// # Errors

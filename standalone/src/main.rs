@@ -6,6 +6,7 @@ mod client;
 mod commands;
 mod data_folder;
 mod demo;
+mod doctor;
 mod progress_reporter;
 mod terminal;
 

@@ -125,6 +125,17 @@ impl Stack {
         set(&mut self.settings, name, value);
     }
 
+    /// Works with another database from here on, as do processes that are started from here on.
+    pub(crate) async fn use_database(&mut self, url: &str, after: Arc<dyn store::AfterCommit>) {
+        self.set("WAITLESS_DATABASE__URL", url.to_owned());
+        self.config = Config::from_layers(None, self.settings.clone().into_iter()).unwrap();
+        self.store = runtime::open_store(&self.config.database, after).await.unwrap();
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// Prepares a process of this system.
     pub(crate) fn process(&self, name: &str) -> Builder {
         let builder = testing::process::binary(name);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
+use model::finding::Findings;
 
 use super::{MailTransport, OutgoingMail};
 use crate::channel::SendError;
@@ -52,6 +53,24 @@ impl MailTransport for FolderTransport {
             .map_err(|_| failed("it did not answer in time".to_owned()))?
             .map_err(|error| failed(error.to_string()))?
             .map_err(|error| failed(error.to_string()))
+    }
+
+    async fn diagnose(&self, findings: &mut Findings) {
+        let folder = self.path.clone();
+        let trial = folder.join(format!(".doctor.{}", uuid::Uuid::new_v4()));
+        let writing =
+            tokio::task::spawn_blocking(move || fs::write(&trial, "x").and_then(|()| fs::remove_file(&trial)));
+        let shown = folder.display();
+        match tokio::time::timeout(self.timeout, writing).await {
+            Ok(Ok(Ok(()))) => findings.ok(format!("mails are kept in the folder {shown}, which can be written")),
+            Ok(Ok(Err(error))) => findings.fail(
+                format!("the folder of mails {shown} cannot be written: {error}"),
+                "give it to the user of the service",
+            ),
+            Ok(Err(_)) | Err(_) => {
+                findings.fail(format!("the folder of mails {shown} does not answer"), "look at its file system");
+            }
+        }
     }
 
     fn kind(&self) -> &'static str {

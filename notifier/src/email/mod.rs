@@ -1,5 +1,6 @@
 //! Mail: a notification as a message to one address, over SMTP or into a folder.
 
+mod diagnose;
 mod folder;
 mod message;
 mod recipient;
@@ -18,6 +19,7 @@ use model::delivery::Channel;
 
 use crate::channel::{DeliveryAttempt, DeliveryChannel, SendError};
 
+pub use diagnose::diagnose_channel;
 pub use folder::FolderTransport;
 pub use render::{RenderError, Renderer};
 pub use smtp::SmtpTransport;

@@ -15,10 +15,12 @@ use lettre::transport::smtp::commands::{Data, Mail as MailFrom, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 use lettre::transport::smtp::response::{Response, Severity};
 use lettre::transport::smtp::{self};
+use model::finding::Findings;
 use percent_encoding::percent_decode_str;
 use tokio::sync::oneshot;
 use url::Url;
 
+use super::diagnose::diagnose;
 use super::refusal::{Asked, is_final};
 use super::transport::{MAIL_URLS, MailKind};
 use super::{MailTransport, OutgoingMail};
@@ -27,11 +29,11 @@ use crate::channel::SendError;
 /// A mail server.
 #[derive(Debug, Clone)]
 pub struct SmtpTransport {
-    host: String,
-    port: u16,
+    pub(super) host: String,
+    pub(super) port: u16,
     tls_mode: TlsMode,
-    credentials: Option<Credentials>,
-    client_id: ClientId,
+    pub(super) credentials: Option<Credentials>,
+    pub(super) client_id: ClientId,
     timeout: Duration,
 }
 
@@ -133,7 +135,7 @@ impl SmtpTransport {
 
     /// Connects, secures the connection and authenticates. Nothing that goes wrong here is the mail's fault, so all of it may pass,
     /// a wrong password included: somebody will correct it, and the mails are still there. A refusal is told apart, for somebody has to.
-    fn connect(&self, deadline: Instant) -> Result<SmtpConnection, SendError> {
+    pub(super) fn connect(&self, deadline: Instant) -> Result<SmtpConnection, SendError> {
         let may_pass = |doing: &'static str| {
             move |error: smtp::Error| {
                 let said = self.describe(doing, &error);
@@ -162,7 +164,7 @@ impl SmtpTransport {
     }
 
     /// Lets `speak` speak on a thread that may block, and says how it ended; or that it was `too_slow`, a second after the time-out.
-    async fn converse<F>(&self, too_slow: SendError, speak: F) -> Result<(), SendError>
+    pub(super) async fn converse<F>(&self, too_slow: SendError, speak: F) -> Result<(), SendError>
     where
         F: FnOnce(&Self, Instant) -> Result<SmtpConnection, SendError> + Send + 'static,
     {
@@ -191,7 +193,7 @@ impl SmtpTransport {
     }
 
     /// Limits the connection's next step to what is left of the time.
-    fn with_deadline<'c>(
+    pub(super) fn with_deadline<'c>(
         &self,
         connection: &'c mut SmtpConnection,
         deadline: Instant,
@@ -210,7 +212,7 @@ impl SmtpTransport {
             .ok_or_else(|| SendError::retry(self.too_slow()))
     }
 
-    fn too_slow(&self) -> String {
+    pub(super) fn too_slow(&self) -> String {
         format!("the mail server did not answer within {} s", self.timeout.as_secs_f64())
     }
 
@@ -236,7 +238,7 @@ impl SmtpTransport {
     }
 
     /// What happened and what the server said, as one line of bounded length.
-    fn describe(&self, doing: &str, error: &smtp::Error) -> String {
+    pub(super) fn describe(&self, doing: &str, error: &smtp::Error) -> String {
         if ran_out_of_time(error) {
             return self.too_slow();
         }
@@ -251,6 +253,10 @@ impl MailTransport for SmtpTransport {
         // A thread that is still at it may be in the unknown window.
         let too_slow = SendError::Unknown(self.too_slow());
         self.converse(too_slow, move |server, deadline| server.transmit(&mail, deadline)).await
+    }
+
+    async fn diagnose(&self, findings: &mut Findings) {
+        diagnose(self, findings).await;
     }
 
     async fn check(&self) -> Result<(), SendError> {

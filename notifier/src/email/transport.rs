@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use configuration::UrlSchemes;
 use lettre::Address;
+use model::finding::Findings;
 use uuid::Uuid;
 
 use super::{FolderTransport, SmtpTransport};
@@ -28,6 +29,8 @@ pub trait MailTransport: Send + Sync + std::fmt::Debug {
     async fn send(&self, mail: &OutgoingMail) -> Result<(), SendError>;
     /// Tells whether a mail could be handed over now, as far as can be seen without one.
     async fn check(&self) -> Result<(), SendError>;
+    /// Tries what can be tried without a mail, and notes how it went and what to do.
+    async fn diagnose(&self, findings: &mut Findings);
     /// Names the kind for people: `smtp` or `folder`.
     fn kind(&self) -> &'static str;
 }

@@ -24,4 +24,4 @@ pub use kept::read_kept;
 pub use kinds::{SOURCE_KINDS, SourceKind, check_url, dialect_of, open};
 #[cfg(any(test, feature = "fuzzing"))]
 pub use postgres::decode_copy;
-pub use source::{ReadRequest, Source, explain};
+pub use source::{ReadRequest, Source, diagnose, explain};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use model::finding::Findings;
 use model::job::{Caller, Params};
 use model::problem::Problem;
 use report::ReportDefinition;
@@ -44,6 +45,8 @@ pub trait Source: Send + Sync + std::fmt::Debug {
     async fn read(&self, request: ReadRequest) -> Result<BatchStream, Problem>;
     /// Prepares the report's query without running it and returns the names of its columns.
     async fn explain(&self, report: Arc<ReportDefinition>) -> Result<Vec<String>, Problem>;
+    /// Connects, notes which server it is and whether our user there could write, and what to do about it. Changes nothing.
+    async fn diagnose(&self, findings: &mut Findings);
 }
 
 /// Prepares a definition's query at its source without running it, and returns the names of its columns.
@@ -52,4 +55,27 @@ pub trait Source: Send + Sync + std::fmt::Debug {
 /// The query's fault as the source tells it, or why the source cannot be asked.
 pub async fn explain(source: &configuration::Source, definition: &ReportDefinition) -> Result<Vec<String>, Problem> {
     open(source)?.explain(Arc::new(definition.clone())).await
+}
+
+/// Connects to a source and notes how it stands.
+pub async fn diagnose(source: &configuration::Source, findings: &mut Findings) {
+    match open(source) {
+        Ok(source) => source.diagnose(findings).await,
+        Err(problem) => findings.fail(problem.detail, "correct its url"),
+    }
+}
+
+/// What is to be done where a source cannot be reached or does not let us in.
+pub(crate) const UNREACHABLE_ADVICE: &str = "see that the server runs, that host and port can be reached from here, and that user, password and database are right";
+
+/// Notes whether a user who should only read could do more.
+pub(crate) fn note_rights(could_write: bool, findings: &mut Findings) {
+    if could_write {
+        findings.warn(
+            "its user could write; every read of ours is read-only, and a report's author is not to rely on that alone",
+            "make a user who may only select, and use it in this source's url",
+        );
+    } else {
+        findings.ok("its user may only read");
+    }
 }

@@ -10,5 +10,5 @@ mod topology;
 pub use broadcast_receiver::BroadcastReceiver;
 pub use contract::*;
 pub use in_process::InProcess;
-pub use open::{BROKER_URLS, BrokerKind, check_url, open};
+pub use open::{BROKER_URLS, BrokerKind, check_url, diagnose, open};
 pub use rabbitmq::RabbitMq;

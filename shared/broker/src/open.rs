@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use configuration::UrlSchemes;
+use model::finding::Findings;
 
 use super::{Broker, InProcess, RabbitMq};
 
@@ -41,4 +42,13 @@ pub async fn open(config: &configuration::Broker) -> anyhow::Result<Arc<dyn Brok
 /// Says how URLs begin, without the URL.
 pub fn check_url(url: &str) -> Result<(), String> {
     BROKER_URLS.find(url).map(drop)
+}
+
+/// Looks at the broker that `broker.url` names and notes how it stands. Declares nothing that stays.
+pub async fn diagnose(config: &configuration::Broker, findings: &mut Findings) {
+    match BROKER_URLS.find(config.url.expose()) {
+        Ok(BrokerKind::InProcess) => findings.ok("is within the process; nothing to reach"),
+        Ok(BrokerKind::RabbitMq) => RabbitMq::diagnose(config, findings).await,
+        Err(why) => findings.fail(why, "correct broker.url"),
+    }
 }

@@ -6,6 +6,7 @@ pub mod artifact;
 pub mod backoff;
 pub mod delivery;
 pub mod event;
+pub mod finding;
 pub mod forecast;
 pub mod job;
 pub mod locale;

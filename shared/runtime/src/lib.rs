@@ -16,4 +16,6 @@ pub mod telemetry;
 
 pub use backends::{Backends, BackgroundTasks, Opening};
 pub use catalogue::Catalogue;
-pub use open_store::{DATABASE_URLS, DatabaseKind, check_store_url, open_store, open_store_when_reachable};
+pub use open_store::{
+    DATABASE_URLS, DatabaseKind, check_store_url, diagnose_store, open_store, open_store_when_reachable, schema_state,
+};

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use configuration::UrlSchemes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use store::{AfterCommit, Result, Store, StoreError};
+use model::finding::Findings;
+use store::{AfterCommit, Result, SchemaState, Store, StoreError};
 use store_postgres::PostgresStore;
 use store_sqlite::SqliteStore;
 
@@ -59,4 +60,25 @@ pub async fn open_store_when_reachable(
 /// Says how URLs begin, without the URL.
 pub fn check_store_url(url: &str) -> std::result::Result<(), String> {
     DATABASE_URLS.find(url).map(drop)
+}
+
+/// Looks at the database that `database.url` names and notes how it stands. Changes nothing.
+pub async fn diagnose_store(database: &configuration::Database, findings: &mut Findings) {
+    match DATABASE_URLS.find(database.url.expose()) {
+        Ok(DatabaseKind::Postgres) => PostgresStore::diagnose(database, findings).await,
+        Ok(DatabaseKind::Sqlite) => SqliteStore::diagnose(database, findings).await,
+        Err(why) => findings.fail(why, "correct database.url"),
+    }
+}
+
+/// Says which migrations the database of `database.url` has run, seen from this build. Changes nothing.
+///
+/// # Errors
+/// Says why the database cannot be asked.
+pub async fn schema_state(database: &configuration::Database) -> Result<SchemaState> {
+    match DATABASE_URLS.find(database.url.expose()) {
+        Ok(DatabaseKind::Postgres) => PostgresStore::schema_state(database).await,
+        Ok(DatabaseKind::Sqlite) => SqliteStore::schema_state(database).await,
+        Err(why) => Err(StoreError::Unexpected(format!("database.url {why}"))),
+    }
 }

@@ -131,6 +131,13 @@ impl Bucket {
         self.bounded("sign a link", self.signer.signed_url_opts(Method::GET, &path, valid, &options)).await
     }
 
+    /// Makes a link that asks the bucket itself for one of its settings, such as `lifecycle`. Only S3 has it in this form.
+    pub(super) async fn sign_setting(&self, setting: &'static str, valid: Duration) -> Result<Url, StorageError> {
+        let options = SignedUrlOptions::new().with_query([(setting, "")]);
+        let whole = Path::default();
+        self.bounded("sign a question", self.signer.signed_url_opts(Method::GET, &whole, valid, &options)).await
+    }
+
     pub(super) async fn delete(&self, key: &str) -> Result<(), StorageError> {
         let path = self.path_of(key);
         self.bounded("delete an object", self.store.delete(&path)).await

@@ -6,6 +6,8 @@
 
 mod attachment;
 mod bucket;
+mod bucket_rules;
+mod diagnose;
 mod digest;
 mod error;
 mod folder;

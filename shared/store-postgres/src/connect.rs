@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -65,8 +66,7 @@ impl Connector {
 
     /// The same, and tells whether trying again would help.
     pub(super) async fn try_connect(&self) -> Result<Connection, ConnectFailure> {
-        let late =
-            |_| Err(ConnectFailure { why: format!("no connection within {:?}", self.0.timeout), lasting: false });
+        let late = |_| Err(ConnectFailure::late(self.0.timeout));
         tokio::time::timeout(self.0.timeout, self.connect_unbounded()).await.unwrap_or_else(late)
     }
 
@@ -80,6 +80,18 @@ impl Connector {
             PeerKind::Pooler => self.tell_of_pooler(),
         }
         Ok(Connection::new(client, driver, peer, &self.statements("set local")))
+    }
+
+    /// Opens a connection with the server's own settings, for whoever only looks.
+    pub(super) async fn connect_to_look(&self) -> Result<(Client, DriverTask, PeerKind), ConnectFailure> {
+        let connecting = async {
+            let (client, connection) = self.0.server.connect(self.0.tls.clone()).await?;
+            let driver = DriverTask::start(connection);
+            let peer = find_peer(&client).await?;
+            Ok((client, driver, peer))
+        };
+        let late = |_| Err(ConnectFailure::late(self.0.timeout));
+        tokio::time::timeout(self.0.timeout, connecting).await.unwrap_or_else(late)
     }
 
     fn statements(&self, set: &str) -> String {
@@ -103,6 +115,14 @@ pub(super) struct ConnectFailure {
     /// Only a change of the configuration, or at the server, helps: it knows no such role or database, or not this password, or its
     /// certificate is not to be trusted.
     pub(super) lasting: bool,
+    /// The server's own word for it, where it was the server that said no.
+    pub(super) code: Option<SqlState>,
+}
+
+impl ConnectFailure {
+    fn late(after: Duration) -> Self {
+        Self { why: format!("no connection within {after:?}"), lasting: false, code: None }
+    }
 }
 
 impl From<tokio_postgres::Error> for ConnectFailure {
@@ -112,7 +132,8 @@ impl From<tokio_postgres::Error> for ConnectFailure {
             Some(code) => code.code().starts_with("28") || *code == SqlState::INVALID_CATALOG_NAME,
             None => why.contains("invalid peer certificate"),
         };
-        Self { why, lasting }
+        let code = error.code().cloned();
+        Self { why, lasting, code }
     }
 }
 

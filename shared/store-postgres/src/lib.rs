@@ -12,6 +12,7 @@ mod claim;
 mod connect;
 mod connection;
 mod deliveries;
+mod diagnose;
 mod driver;
 mod effects;
 mod errors;

@@ -4,9 +4,12 @@ use diesel::sql_types::Text;
 use diesel::{QueryableByName, sql_query};
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _, SimpleAsyncConnection as _};
 
+use tokio_postgres::Client;
+
 use super::connection::Connection;
+use super::diagnose::rows;
 use super::errors::Failure;
-use store::StoreError;
+use store::{MigrationNote, PendingMigration, SchemaState, StoreError};
 
 /// Version and text, oldest first.
 const MIGRATIONS: [(&str, &str); 10] = [
@@ -77,4 +80,52 @@ pub(super) async fn check(connection: &mut Connection) -> Result<(), StoreError>
 async fn versions(connection: &mut Connection) -> Result<Vec<String>, diesel::result::Error> {
     let rows: Vec<Version> = sql_query("select version::text from __diesel_schema_migrations").load(connection).await?;
     Ok(rows.into_iter().map(|row| row.version).collect())
+}
+
+/// Names the tables that the migrations make.
+pub(super) fn tables() -> Vec<&'static str> {
+    let made =
+        |text: &'static str| text.lines().filter_map(|line| line.strip_prefix("create table ")?.split(' ').next());
+    MIGRATIONS.iter().flat_map(|(_, text)| made(text)).collect()
+}
+
+/// Says which migrations a database has run, seen from this build.
+pub(super) async fn state(client: &Client) -> Result<SchemaState, tokio_postgres::Error> {
+    let there = rows(client, "select to_regclass('__diesel_schema_migrations') is not null").await?;
+    let mut done = Vec::new();
+    if there.iter().flatten().any(|there| there == "t") {
+        done = rows(client, "select version::text from __diesel_schema_migrations order by version").await?;
+    }
+    let done: Vec<String> = done.into_iter().flatten().collect();
+    let mut pending = Vec::new();
+    for (version, text) in MIGRATIONS.iter().filter(|(version, _)| !done.iter().any(|known| known == version)) {
+        let Some(note) = MigrationNote::read(version, text) else { continue };
+        let tables = note.tables.join(",");
+        let counted = format!(
+            "select coalesce(sum(greatest(reltuples, 0)), 0)::bigint from pg_class \
+             where oid = any(select to_regclass(name) from unnest(string_to_array('{tables}', ',')) name)"
+        );
+        let rows = rows(client, &counted).await?.into_iter().flatten().next();
+        pending.push(PendingMigration { note, rows: rows.and_then(|rows| rows.parse().ok()).unwrap_or(0) });
+    }
+    let is_known = |version: &String| MIGRATIONS.iter().any(|(known, _)| known == version);
+    let is_empty = !done.iter().any(is_known);
+    let unknown = done.into_iter().filter(|version| !is_known(version)).collect();
+    Ok(SchemaState { is_empty, pending, unknown })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_migration_says_on_its_first_line_what_it_costs() {
+        for (version, text) in MIGRATIONS {
+            let note = MigrationNote::read(version, text);
+            let note = note.unwrap_or_else(|| {
+                panic!("{version}: begin with `-- Upgrade: light: …` or `-- Upgrade: heavy on <tables>: …`")
+            });
+            assert!(note.tables.iter().all(|table| tables().contains(&table.as_str())), "{version}: {:?}", note.tables);
+        }
+    }
 }

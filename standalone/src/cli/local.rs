@@ -47,6 +47,28 @@ pub(crate) struct Migrate {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Send a mail to this address, to see that it arrives
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) mail_to: Option<String>,
+    /// Count what is to be looked at as a failure too
+    #[arg(long)]
+    pub(crate) strict: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputOptions,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpgradeCheck {
+    #[command(flatten)]
+    pub(crate) output: OutputOptions,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Keys {
     #[command(subcommand)]
     pub(crate) command: KeysCommand,

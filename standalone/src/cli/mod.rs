@@ -14,7 +14,7 @@ use crate::terminal;
 pub(crate) use gateway::{
     Convert, FetchOptions, GatewayArgs, JobArgs, Jobs, Links, OutageLimit, Reports, Run, SendAgain, Show, Watch,
 };
-pub(crate) use local::{Check, CreateKey, Demo, Keys, KeysCommand, Migrate, PrintConfig};
+pub(crate) use local::{Check, CreateKey, Demo, Doctor, Keys, KeysCommand, Migrate, PrintConfig, UpgradeCheck};
 
 /// Turns slow reports into jobs: submit, go on working, get a mail with a link.
 ///
@@ -73,6 +73,10 @@ pub(crate) enum Command {
     Keys(Keys),
     /// Bring the configured database to this version and end
     Migrate(Migrate),
+    /// Look at everything the configuration names and say what is well, what is not, and what to do
+    Doctor(Doctor),
+    /// Before an upgrade: say whether this version can run on what is there, and what it would change
+    UpgradeCheck(UpgradeCheck),
     /// Print the effective configuration, secrets hidden
     Config(PrintConfig),
     /// Print a script that completes commands and options in a shell

@@ -3,6 +3,7 @@
 mod check;
 mod completion;
 mod config;
+mod doctor;
 mod execute;
 mod jobs;
 mod keys;

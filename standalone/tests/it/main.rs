@@ -3,11 +3,13 @@
 
 mod check;
 mod demo;
+mod doctor;
 mod errors;
 mod keys;
 mod mails;
 mod printing;
 mod proxies;
+mod restores;
 mod run;
 mod scripts;
 mod sealed;

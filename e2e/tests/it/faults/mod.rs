@@ -7,5 +7,6 @@ mod database;
 mod embedded;
 mod gateways;
 mod notifier;
+mod restores;
 mod starts;
 mod workers;

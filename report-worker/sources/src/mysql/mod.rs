@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use model::finding::Findings;
 use model::problem::{Problem, ProblemKind};
 use mysql_async::prelude::Queryable as _;
 use report::{Dialect, ReportDefinition};
@@ -20,7 +21,7 @@ use report::{Dialect, ReportDefinition};
 use self::connect::Pool;
 use crate::batch_stream::BatchStream;
 use crate::report::{PreparedReport, PreparedRequest};
-use crate::source::{ReadRequest, Source};
+use crate::source::{ReadRequest, Source, UNREACHABLE_ADVICE, note_rights};
 
 /// Preparing looks at the catalogue only; what takes longer waits for somebody's lock.
 const EXPLAIN_WITHIN: Duration = Duration::from_secs(10);
@@ -62,5 +63,45 @@ impl Source for MysqlSource {
         let names = columns.iter().map(|column| column.name_str().into_owned()).collect();
         self.pool.finish(connection);
         Ok(names)
+    }
+
+    async fn diagnose(&self, findings: &mut Findings) {
+        let asked = async {
+            let mut connection = self.pool.connect().await?;
+            let version = connection.conn.query_first("select version()").await;
+            let version: Option<String> = version.map_err(|error| error::to_problem(&error, &[]))?;
+            let grants: Vec<String> =
+                connection.conn.query("show grants").await.map_err(|error| error::to_problem(&error, &[]))?;
+            Ok::<_, Problem>((version.unwrap_or_default(), grants, connection.is_mariadb))
+        };
+        match asked.await {
+            Ok((version, grants, is_mariadb)) => {
+                let name = if is_mariadb { "MariaDB" } else { "MySQL" };
+                findings.ok(format!("{name} {version} answers"));
+                note_rights(grants.iter().any(|grant| lets_write(grant)), findings);
+            }
+            Err(problem) => findings.fail(problem.detail, UNREACHABLE_ADVICE),
+        }
+    }
+}
+
+/// Tells whether a grant as the server writes it lets somebody write.
+fn lets_write(grant: &str) -> bool {
+    const WRITING: [&str; 8] = ["ALL PRIVILEGES", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "SUPER"];
+    let rights = grant.split(" ON ").next().unwrap_or_default();
+    let rights = rights.strip_prefix("GRANT ").unwrap_or(rights);
+    rights.split(", ").any(|right| WRITING.contains(&right))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lets_write;
+
+    #[test]
+    fn a_grant_of_more_than_reading_is_seen() {
+        assert!(lets_write("GRANT ALL PRIVILEGES ON `shop`.* TO `u`@`%`"));
+        assert!(lets_write("GRANT SELECT, INSERT ON `shop`.`drop` TO `u`@`%`"));
+        assert!(!lets_write("GRANT SELECT, SHOW VIEW ON `create`.* TO `INSERT`@`%`"));
+        assert!(!lets_write("GRANT USAGE ON *.* TO `u`@`%` IDENTIFIED BY PASSWORD '*ALL PRIVILEGES'"));
     }
 }

@@ -55,6 +55,18 @@ impl Connection {
         Ok(statement)
     }
 
+    /// Asks for one row of texts.
+    pub(super) async fn ask(&mut self, sql: &str) -> Result<Vec<String>, Error> {
+        let said = self.wire.drive(self.client.simple_query(sql)).await?;
+        let rows = said.iter().filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => {
+                Some((0..row.len()).map(move |at| row.get(at).unwrap_or_default().to_owned()))
+            }
+            _ => None,
+        });
+        Ok(rows.flatten().collect())
+    }
+
     /// Ends what a read began, and tells whether the connection is now as good as a new one.
     async fn clean(&mut self) -> Result<bool, Error> {
         let said = self.wire.drive(self.client.simple_query(END)).await?;

@@ -27,16 +27,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use model::finding::Findings;
 use model::problem::{Problem, ProblemKind};
 use report::{Dialect, ReportDefinition};
 
 use self::connect::Pool;
 use crate::batch_stream::BatchStream;
 use crate::report::{PreparedReport, PreparedRequest};
-use crate::source::{ReadRequest, Source};
+use crate::source::{ReadRequest, Source, UNREACHABLE_ADVICE, note_rights};
 
 /// Preparing looks at the catalogue only; what takes longer waits for somebody's lock.
 const EXPLAIN_WITHIN: Duration = Duration::from_secs(10);
+
+/// The server's version, and whether our role could write to anything that is not the server's own.
+const ABOUT_US: &str = "select current_setting('server_version'), rolsuper or exists (select from pg_catalog.pg_class c \
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p') \
+    and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname not like 'pg_%' \
+    and has_table_privilege(c.oid, 'insert, update, delete, truncate')) \
+    from pg_catalog.pg_roles where rolname = current_user";
 
 /// A PostgreSQL database.
 #[derive(Debug)]
@@ -75,5 +83,19 @@ impl Source for PostgresSource {
         let names = prepared.columns().iter().map(|column| column.name().to_owned()).collect();
         self.pool.give_back(connection);
         Ok(names)
+    }
+
+    async fn diagnose(&self, findings: &mut Findings) {
+        let asked = async {
+            let mut connection = self.pool.connect().await?;
+            connection.ask(ABOUT_US).await.map_err(|error| error::to_problem(&error, &[]))
+        };
+        match asked.await {
+            Ok(said) => {
+                findings.ok(format!("PostgreSQL {} answers", said.first().map_or("", String::as_str)));
+                note_rights(said.get(1).is_some_and(|could| could == "t"), findings);
+            }
+            Err(problem) => findings.fail(problem.detail, UNREACHABLE_ADVICE),
+        }
     }
 }

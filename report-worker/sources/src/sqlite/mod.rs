@@ -14,6 +14,7 @@ mod url;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use model::finding::Findings;
 use model::problem::{Problem, ProblemKind};
 use report::{Dialect, ReportDefinition};
 
@@ -64,6 +65,26 @@ impl Source for SqliteSource {
         match described.await {
             Ok(names) => names,
             Err(lost) => Err(Problem::new(ProblemKind::Internal, format!("the query could not be prepared: {lost}"))),
+        }
+    }
+
+    async fn diagnose(&self, findings: &mut Findings) {
+        let pool = Arc::clone(&self.pool);
+        let looking = tokio::task::spawn_blocking(move || {
+            let file = pool.take()?;
+            let asked =
+                "select sqlite_version() || ', ' || count(*) || ' tables' from sqlite_schema where type = 'table'";
+            let said = file.connection.query_row(asked, [], |row| row.get::<_, String>(0));
+            said.map_err(|error| error::to_problem(&error, &[], &pool.file.path))
+        });
+        match looking.await {
+            Ok(Ok(said)) => {
+                findings.ok(format!("the file can be read (SQLite {said}), and is opened for reading only"))
+            }
+            Ok(Err(problem)) => {
+                findings.fail(problem.detail, "correct the path in its url, and let the worker's user read the file")
+            }
+            Err(lost) => findings.fail(format!("the look at it crashed: {lost}"), "report this"),
         }
     }
 }

@@ -19,7 +19,7 @@ const FRAME_MAX: u32 = 16 << 10;
 /// Where the broker is, and what has to be there.
 #[derive(Clone)]
 pub(super) struct Address {
-    uri: AMQPUri,
+    pub(super) uri: AMQPUri,
     /// For people: without user and password.
     pub(super) shown: String,
     pub(super) topology: Topology,

@@ -52,6 +52,34 @@ pub(super) async fn declare(connection: &Connection, topology: &Topology) -> Res
     Ok(())
 }
 
+/// How something of the topology stands, seen by somebody who changes nothing.
+#[derive(Debug)]
+pub(super) enum FoundAs {
+    /// As it would be declared.
+    AsPlanned,
+    /// Not there yet.
+    Missing,
+    /// There, and this user may not compare it.
+    NotComparable,
+    /// Declared before, otherwise.
+    Otherwise(DeclareError),
+}
+
+/// Compares what is there with `topology`, and makes nothing. Returns each thing by name.
+pub(super) async fn compare(
+    connection: &Connection,
+    topology: &Topology,
+) -> Result<Vec<(String, FoundAs)>, DeclareError> {
+    let mut declarer = Declarer { connection, channel: None };
+    let exchanges = topology.exchanges.iter().map(Declarable::Exchange);
+    let mut found = Vec::new();
+    for thing in exchanges.chain(topology.queues.iter().map(Declarable::Queue)) {
+        found.push((thing.what(), declarer.look(&thing).await?));
+    }
+    declarer.finish().await;
+    Ok(found)
+}
+
 enum Declarable<'a> {
     Exchange(&'a ExchangePlan),
     Queue(&'a QueuePlan),
@@ -112,6 +140,20 @@ impl Declarer<'_> {
                 _ => Err(DeclareError::broken(&what, error)),
             },
         }
+    }
+
+    /// Looks first, since to declare what is missing would make it.
+    async fn look(&mut self, thing: &Declarable<'_>) -> Result<FoundAs, DeclareError> {
+        for passive in [true, false] {
+            let Err(error) = self.declare(thing, passive).await else { continue };
+            return match code(&error) {
+                Some(NOT_FOUND) => Ok(FoundAs::Missing),
+                Some(PRECONDITION_FAILED) => Ok(FoundAs::Otherwise(mismatch(thing.what(), &error))),
+                Some(ACCESS_REFUSED) => Ok(FoundAs::NotComparable),
+                _ => Err(DeclareError::broken(&thing.what(), error)),
+            };
+        }
+        Ok(FoundAs::AsPlanned)
     }
 
     async fn declare(&mut self, thing: &Declarable<'_>, passive: bool) -> Result<(), lapin::Error> {

@@ -7,7 +7,9 @@
 mod connect;
 mod consume;
 mod declare;
+mod diagnose;
 mod events;
+mod greeting;
 mod inspect;
 mod publish;
 mod pump;
@@ -26,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use model::event::Broadcast;
+use model::finding::Findings;
 use model::message::{OutboxMessage, Queue};
 
 use super::{BroadcastReceiver, Broker, Incoming, PublishError, QueueDepth};
@@ -87,6 +90,14 @@ impl RabbitMq {
 }
 
 impl RabbitMq {
+    /// Looks at the broker that `broker.url` names and notes how it stands. Declares nothing that stays.
+    pub(super) async fn diagnose(config: &configuration::Broker, findings: &mut Findings) {
+        match Address::parse(config) {
+            Ok(address) => diagnose::diagnose(&address, findings).await,
+            Err(error) => findings.fail(format!("{error:#}"), "correct broker.url or broker.ca_file"),
+        }
+    }
+
     fn note_consumer(&self, supervised: &Arc<SupervisedConnection>) {
         let mut lines = self.consuming.lock();
         lines.retain(|supervised| supervised.strong_count() > 0);

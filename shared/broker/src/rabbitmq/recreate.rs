@@ -153,7 +153,7 @@ async fn take_lock(connection: &Connection, timeout: Duration, queue: &str) -> R
 }
 
 /// Makes sure that the broker elects leaders and writes to its disk: a new quorum queue has to confirm a message.
-async fn probe(connection: &Connection) -> Result<(), lapin::Error> {
+pub(super) async fn probe(connection: &Connection) -> Result<(), lapin::Error> {
     let name = format!("waitless.probe.{}", Uuid::new_v4().simple());
     let mut arguments = FieldTable::default();
     arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));

@@ -1,3 +1,4 @@
+-- Upgrade: light: the first tables.
 -- The first schema. From here on migrations only expand what the version before needs (new tables, nullable or defaulted
 -- columns, new indexes), and contract what no running version uses any more: two versions run on one database at a time.
 --

@@ -1,3 +1,4 @@
+-- Upgrade: heavy on jobs, artifacts: new columns, and indexes that are built while writes to both tables wait.
 -- One run answers several identical jobs: those that come while it is under way join it, those that come later are answered from
 -- its files. Jobs that were submitted without a wish to reuse have nothing but nulls here, and are in none of these indexes.
 alter table jobs

@@ -1,3 +1,4 @@
+-- Upgrade: light: a column may be empty, and a function is replaced.
 -- Workers that hold no lock: behind a pooler a session is nobody's beyond a transaction. Their heartbeat alone says that they live.
 -- A version that does not know of it always writes the key.
 alter table workers alter column lock_key drop not null;

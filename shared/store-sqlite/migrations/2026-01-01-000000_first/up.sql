@@ -1,3 +1,4 @@
+-- Upgrade: light: the first tables.
 -- The first schema, the same as on PostgreSQL. From here on migrations only expand what the version before needs, and contract
 -- what no running version uses any more.
 --

@@ -1,3 +1,4 @@
+-- Upgrade: light: a new table.
 -- The first rows of a job that runs for a while, as JSON, for whoever waits. Never part of a result: a worker that is fenced
 -- writes none, and each attempt starts anew.
 create table previews (

@@ -1,3 +1,4 @@
+-- Upgrade: heavy on jobs, artifacts, links: new columns and indexes, and two tables are written anew.
 -- One run answers several identical jobs: those that come while it is under way join it, those that come later are answered from
 -- its files. Jobs that were submitted without a wish to reuse have nothing but nulls here, and are in none of these indexes.
 --

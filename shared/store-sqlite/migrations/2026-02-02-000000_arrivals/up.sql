@@ -1,3 +1,4 @@
+-- Upgrade: heavy on jobs: a new column, and an index of finished jobs.
 -- What the submit was told about position and time of arrival: `{"position", "eta": {"p10", "p50", "p90", "runs"}}`, in
 -- milliseconds after `created_at`. Null where the gateway knew nothing, and for jobs of the version before.
 alter table jobs add column forecast text check (json_valid(forecast));

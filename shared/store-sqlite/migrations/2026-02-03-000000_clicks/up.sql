@@ -1,3 +1,4 @@
+-- Upgrade: light: new columns and a new table.
 -- Who opened which link, when and with what kind of program. Looking at a link's page is a view, fetching its file a download; what
 -- scanners of mails do is kept and not counted.
 alter table links add column views integer not null default 0 check (views >= 0);

@@ -1,3 +1,4 @@
+-- Upgrade: heavy on jobs: new columns, and an index for which the table is read once.
 -- When the range ends that a submit with recipients was told. Set to null once they were told that it takes longer, so that the
 -- index holds only jobs of which that is still to be said. Jobs without recipients, or without a range, are not in it.
 alter table jobs add column late_at integer;

@@ -1,3 +1,4 @@
+-- Upgrade: light: new tables.
 -- Sessions of browsers that were signed out before their cookie's time was over. A session has no row while it lives: its cookie is
 -- sealed, and any gateway can open it. A row goes once no cookie of its session can be good any more.
 create table ended_sessions (

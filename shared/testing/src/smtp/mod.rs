@@ -49,6 +49,7 @@ struct State {
     mails: Vec<Mail>,
     attempts: Vec<String>,
     logins: Vec<String>,
+    refuses_logins: bool,
     connections: usize,
 }
 
@@ -143,6 +144,11 @@ async fn start_session(tls: Option<TlsAcceptor>) -> anyhow::Result<Smtp> {
 }
 
 impl Smtp {
+    /// Lets nobody sign in from now on.
+    pub fn refuse_logins(&self) {
+        self.state.lock().refuses_logins = true;
+    }
+
     /// `smtp+plain://127.0.0.1:<port>`
     #[must_use]
     pub fn url(&self) -> String {

@@ -52,7 +52,9 @@ impl Session {
         match verb.to_ascii_uppercase().as_str() {
             "EHLO" => {
                 let tls = if self.tls.is_some() { "250-STARTTLS\r\n" } else { "" };
-                let known = format!("250-test.local\r\n{tls}250-8BITMIME\r\n250-SMTPUTF8\r\n250 AUTH PLAIN LOGIN");
+                let known = format!(
+                    "250-test.local\r\n{tls}250-SIZE 10485760\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 AUTH PLAIN LOGIN"
+                );
                 self.answer(&known).await?;
             }
             "STARTTLS" => return self.encrypt().await,
@@ -109,8 +111,12 @@ impl Session {
         let decode = |part: &String| engine.decode(part).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         let decoded: Vec<String> = parts.iter().filter_map(|part| decode(part).ok()).collect();
         let joined = decoded.join(":").trim_start_matches('\0').replace('\0', ":");
-        self.state.lock().logins.push(joined);
-        self.answer("235 welcome").await
+        let refused = {
+            let mut state = self.state.lock();
+            state.logins.push(joined);
+            state.refuses_logins
+        };
+        self.answer(if refused { "535 5.7.8 as the test wants it" } else { "235 welcome" }).await
     }
 
     async fn recipient(&mut self, recipient: &str) -> std::io::Result<NextStep> {
