@@ -16,6 +16,7 @@ mod forecast;
 mod jobs;
 mod lateness;
 mod links;
+mod lists;
 mod lose;
 mod outbox;
 mod owner;

@@ -104,10 +104,8 @@ pub async fn the_line_holds_who_waits_and_who_runs(fixture: StoreFixture) {
     slots.sort_unstable();
     let info = fixture.store.workers().await.unwrap().remove(0).info;
     assert_eq!(slots, info.lanes.iter().map(|lane| (*lane, info.concurrency)).collect::<Vec<_>>());
-    assert!(line.beyond.iter().all(|(_, more)| *more == 0));
     let short = fixture.store.queue_status(2).await.unwrap();
     assert_eq!(short.waiting.iter().filter(|job| job.lane == Lane::Interactive).count(), 2);
-    assert_eq!(short.beyond, [(Lane::Interactive, 1)]);
 }
 
 fn in_line(job: &Job) -> QueuedJob {
