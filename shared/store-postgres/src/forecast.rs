@@ -65,8 +65,8 @@ const LINE: &str = concat!(
 const PAGE: &str = "
     with page as materialized (
         select rung_at from jobs
-        where state = 'pending' and lane = $1 and leader_id is null and rung_at >= $2 and rung_at > coalesce($3, '-infinity')
-          and rung_at <= coalesce($4, 'infinity')
+        where state = 'pending' and lane = $1 and leader_id is null and rung_at >= $2 and rung_at > coalesce($3::timestamptz, '-infinity')
+          and rung_at <= coalesce($4::timestamptz, 'infinity')
         order by rung_at limit $5
     ), size as materialized (
         select count(*) as count, min(rung_at) as first, max(rung_at) as last from page

@@ -54,17 +54,17 @@ const BY_GROUP: &str = "
             select n.id from wanted w cross join lateral (
                 select j.id from jobs j
                 where j.tenant = $1 and j.state = w.state and j.report = w.report and j.withdrawn_at is null
-                  and j.id < coalesce($5, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-                  and ($4::text is null or j.principal is not distinct from $4)
+                  and j.id < coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+                  and ($4::text is null or j.principal is not distinct from $4::text)
                 order by j.tenant desc, j.state desc, j.report desc, j.id desc limit $6
             ) n
             union all
             select n.id from (
                 select j.id from jobs j
                 where j.tenant = $1 and j.withdrawn_at is not null and 'cancelled' = any($2)
-                  and j.id < coalesce($5, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+                  and j.id < coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
                   and ($3::text is null or j.report is not distinct from $3)
-                  and ($4::text is null or j.principal is not distinct from $4)
+                  and ($4::text is null or j.principal is not distinct from $4::text)
                 order by j.tenant desc, j.id desc limit $6
             ) n
         ) p order by p.id desc limit $6

@@ -29,7 +29,7 @@ const STRAYS: &str = "
     union all
     select j.id, true, null from jobs j
     where j.state = 'processing' and j.worker_id = $1 and j.leader_id is null and j.id <> all($2) and j.id <> all($3)
-      and j.started_at >= coalesce($4, '-infinity') and j.started_at < now() - interval '15 seconds'
+      and j.started_at >= coalesce($4::timestamptz, '-infinity') and j.started_at < now() - interval '15 seconds'
     union all
     select null, false, now() - interval '15 seconds'";
 
