@@ -76,10 +76,10 @@ impl Floors {
     }
 }
 
-/// How long after it began a transaction of this version may commit: its caller gives up after a statement's time and a second, and
-/// the server ends the statement that still runs after its time.
+/// How long after it began a transaction of this version may commit: its caller gives up after a statement's time and a second,
+/// and the server ends the statement that still runs after its time.
 pub(super) fn longest_write(statement_timeout: Duration) -> Duration {
-    statement_timeout * 2 + Duration::from_secs(5)
+    statement_timeout * 2 + Duration::from_secs(2)
 }
 
 #[cfg(test)]
@@ -99,9 +99,9 @@ mod tests {
         floors.raise(LINE, Some(at(7)), at(100));
         assert_eq!(floors.of(LINE), at(7));
         floors.raise(LINE, None, at(100));
-        assert_eq!(floors.of(LINE), at(75), "a transaction lasts at most 25 seconds");
+        assert_eq!(floors.of(LINE), at(78), "a transaction lasts at most 22 seconds");
         floors.raise(LINE, Some(at(90)), at(101));
-        assert_eq!((floors.of(LINE), floors.of(Line::Outbox)), (at(76), DateTime::UNIX_EPOCH));
+        assert_eq!((floors.of(LINE), floors.of(Line::Outbox)), (at(79), DateTime::UNIX_EPOCH));
     }
 
     #[test]
@@ -112,6 +112,6 @@ mod tests {
         floors.raise(Line::Outbox, None, at(400));
         assert_eq!((floors.of(LINE), floors.of(Line::Outbox)), (DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH));
         floors.raise(LINE, None, at(401));
-        assert_eq!(floors.of(LINE), at(376));
+        assert_eq!(floors.of(LINE), at(379));
     }
 }

@@ -17,7 +17,7 @@ use store::{
 };
 use testing::postgres::{Plan, PlanServer};
 use testing::store_conformance::samples::{self, ana};
-use testing::store_conformance::{CommitRecorder, StoreFixture};
+use testing::store_conformance::{StoreFixture, TestWorker};
 use uuid::Uuid;
 
 use super::store_postgres::open_at;
@@ -68,13 +68,20 @@ async fn every_statement_reads_few_rows_however_full_the_tables_are() {
     let fresh = self::fixture(&url).await;
     server.take().unwrap();
     walk(&fresh).await;
+    for (whole_tenant, report) in [(true, None), (false, Some("report-3".to_owned()))] {
+        let filter =
+            JobFilter { caller: ana(), whole_tenant, state: Some(JobState::Failed), report, before: None, limit: 50 };
+        assert_eq!(fresh.store.jobs(filter).await.unwrap().len(), 50, "those that failed lie behind 400,000 others");
+    }
     let made_full = server.take().unwrap();
     let mut complaints = BTreeMap::new();
     for (when, plans) in [("planned while empty", &made_empty), ("planned while full", &made_full)] {
         let distinct: std::collections::HashSet<&str> = plans.iter().map(|plan| plan.query.as_str()).collect();
         assert!(distinct.len() > 75, "{when}: only {} statements were seen", distinct.len());
+        // As long as no statistics are kept of a table, an index may be taken that serves worse than another one.
+        let most = if when == "planned while full" { MOST_PAGES } else { 4 * MOST_PAGES };
         for plan in plans {
-            if let Some(why) = complaint(plan) {
+            if let Some(why) = complaint(plan, most) {
                 complaints
                     .insert(format!("{when}: {why}: {}", plan.query), serde_json::to_string_pretty(&plan.plan["Plan"]));
             }
@@ -86,14 +93,73 @@ async fn every_statement_reads_few_rows_however_full_the_tables_are() {
     assert!(complaints.is_empty(), "{:#?}", complaints.keys().collect::<Vec<_>>());
 }
 
+/// Jobs that have waited, run and ended, and doorbells that were rung, an hour ago: nothing of them is left but what cannot be cleared.
+const PASSED: &str = "
+    create table passed as select waitless_uuid_v7() as id from generate_series(1, 30000);
+    insert into jobs (id, tenant, principal, report, report_version, lane, params, formats, notify, max_attempts, timeout_ms, retention_ms,
+                      rung_at)
+        select id, 'acme', 'ana', 'report-3', 'v', 'interactive', '{}', '[]', '[]', 3, 60000, 60000, now() - interval '1 hour' from passed;
+    insert into outbox (id, kind, subject, queue, leased_until)
+        select id, 'run-job', id, 'interactive', now() - interval '1 hour' from passed;
+    commit; begin;
+    update jobs set state = 'processing', attempt = 1, worker_id = (select id from workers limit 1), started_at = now() - interval '1 hour';
+    delete from outbox;
+    commit; begin;
+    update jobs set state = 'done', worker_id = null, finished_at = now();
+    commit;";
+
+/// What is done all the time, by every process.
+async fn look_around(fixture: &StoreFixture, worker: &mut TestWorker) {
+    let store = fixture.store.as_ref();
+    worker.heartbeat.beat(Vec::new()).await.unwrap();
+    store.job_counts().await.unwrap();
+    store.outbox_backlog().await.unwrap();
+    store.lease_outbox(500).await.unwrap();
+    store.queue_status(1000).await.unwrap();
+    store.count_waiting(Lane::Interactive, QueuePart::default(), 5_000).await.unwrap();
+    store.count_silent(Lane::Interactive, Duration::from_secs(30), 1000).await.unwrap();
+    store.ring_passed_jobs(Lane::Interactive, Duration::from_secs(600), 100).await.unwrap();
+    store.release_lost_jobs(Duration::from_secs(60)).await.unwrap();
+    store.lead_followers(100).await.unwrap();
+    store.uncovered_jobs().await.unwrap();
+    store.workers().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_are_gone_are_not_read_again_while_a_transaction_is_held_open() {
+    let mut server = PlanServer::start().await.unwrap();
+    let url = server.server.create_database("held").await.unwrap();
+    let fixture = fixture(&url).await;
+    let mut worker = fixture.worker().await;
+    let (holder, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    holder.batch_execute("begin isolation level repeatable read; select pg_current_xact_id()").await.unwrap();
+    testing::postgres::sql(&url, PASSED).await.unwrap();
+    testing::postgres::sql(&url, "analyze").await.unwrap();
+    server.take().unwrap();
+    // The first beat never looks at what is gone; the others learn here how far down there is anything.
+    worker.heartbeat.beat(Vec::new()).await.unwrap();
+    let beat = server.take().unwrap();
+    assert!(beat.iter().any(|plan| plan.query.contains("heartbeat_at = now()") && plan.buffers < 50), "{beat:#?}");
+    look_around(&fixture, &mut worker).await;
+    server.take().unwrap();
+    look_around(&fixture, &mut worker).await;
+    let plans = server.take().unwrap();
+    assert!(plans.len() >= 14, "{plans:#?}");
+    for plan in &plans {
+        assert!(plan.buffers < 150, "{} pages: {}", plan.buffers, plan.query);
+    }
+    drop(holder);
+}
+
 /// Tables with a row a process, a report, or a key that somebody made.
 const SMALL: [&str; 6] = ["workers", "gone_workers", "report_versions", "api_keys", "ended_sessions", "write_checks"];
 
-fn complaint(plan: &Plan) -> Option<String> {
+fn complaint(plan: &Plan, most: u64) -> Option<String> {
     let scanned: Vec<_> = plan.scanned.iter().filter(|table| !SMALL.contains(&table.as_str())).collect();
     if !scanned.is_empty() {
         Some(format!("reads all of {scanned:?}"))
-    } else if plan.buffers > MOST_PAGES {
+    } else if plan.buffers > most {
         Some(format!("looks at {} pages", plan.buffers))
     } else if plan.discarded > MOST_DISCARDED {
         Some(format!("throws {} rows away", plan.discarded))
@@ -146,7 +212,7 @@ async fn jobs(fixture: &StoreFixture) {
     let end = store.feed_end().await.unwrap();
     store.events_of_caller(&ana, end, 100).await.unwrap();
     store.cancel(&ana, job.id).await.unwrap();
-    store.count_unfinished("acme", 10_000).await.unwrap();
+    store.count_unfinished("acme", 1_000).await.unwrap();
     store.report_version(samples::VERSION).await.unwrap();
 }
 
@@ -158,6 +224,13 @@ async fn lists(store: &dyn Store) {
                 let report = report.map(str::to_owned);
                 let filter = JobFilter { caller, whole_tenant, state, report, before: None, limit: 50 };
                 let page = store.jobs(filter.clone()).await.unwrap();
+                assert!(page.is_sorted_by(|one, next| one.id > next.id), "newest first");
+                let is_wanted = |job: &Job| {
+                    state.is_none_or(|state| state == job.state)
+                        && filter.report.as_ref().is_none_or(|report| *report == job.report)
+                        && (whole_tenant || job.caller == filter.caller)
+                };
+                assert!(page.iter().all(is_wanted), "{filter:?}");
                 let before = page.last().map(|job| job.id);
                 store.jobs(JobFilter { before, ..filter }).await.unwrap();
             }
