@@ -15,7 +15,7 @@ const SUBMITS: usize = 4_000;
 const FEW: i64 = 60;
 
 /// What was seen of one table size.
-struct Answers {
+struct AskedTimes {
     submit_p99: f64,
     list: f64,
     dead_letters: f64,
@@ -67,7 +67,7 @@ async fn fill(stack: &Stack, waiting: i64) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn ask(stack: &Stack) -> anyhow::Result<Answers> {
+async fn ask(stack: &Stack) -> anyhow::Result<AskedTimes> {
     let submits = load::flood(&stack.submit("trivial")?, 32, SUBMITS).await?;
     let list = time(&stack.get("/v1/jobs?report=rare&state=pending&limit=50")?).await?;
     let dead_letters = time(&stack.get("/v1/admin/dead-letters?limit=50")?).await?;
@@ -84,7 +84,7 @@ async fn ask(stack: &Stack) -> anyhow::Result<Answers> {
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     }
     let job = time(&look).await?;
-    Ok(Answers { submit_p99: percentile(&submits.latencies, 0.99), list, dead_letters, job, position })
+    Ok(AskedTimes { submit_p99: percentile(&submits.latencies, 0.99), list, dead_letters, job, position })
 }
 
 /// The median of a request's times, in milliseconds.

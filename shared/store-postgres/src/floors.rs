@@ -33,13 +33,13 @@ pub(super) enum Line {
 /// The floors that this process knows. Clones share them.
 #[derive(Debug, Clone)]
 pub(super) struct Floors {
-    known: Arc<Mutex<Known>>,
+    known: Arc<Mutex<KnownFloors>>,
     /// How long after it began a transaction of ours may commit.
     longest: TimeDelta,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct KnownFloors {
     floors: HashMap<Line, DateTime<Utc>>,
     /// Newest database time that was heard.
     heard: Option<DateTime<Utc>>,

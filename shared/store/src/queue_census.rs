@@ -21,7 +21,7 @@ const AT_ONCE: usize = 16;
 pub struct QueueCensus {
     lane: Lane,
     /// Full parts, those first that were rung first.
-    parts: VecDeque<Part>,
+    parts: VecDeque<QueueSlice>,
     /// Those behind the last full part, once it is known that there are no more.
     rest: Option<u64>,
     /// The part whose turn it is.
@@ -29,7 +29,7 @@ pub struct QueueCensus {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Part {
+struct QueueSlice {
     until: DateTime<Utc>,
     count: u64,
 }
@@ -65,7 +65,7 @@ impl QueueCensus {
             let after = self.parts.back().map(|part| part.until);
             let page = store.count_waiting(self.lane, QueuePart { after, until: None }, PART).await?;
             match page.until.filter(|_| page.full) {
-                Some(until) => self.parts.push_back(Part { until, count: page.count }),
+                Some(until) => self.parts.push_back(QueueSlice { until, count: page.count }),
                 None => {
                     self.rest = Some(page.count);
                     return Ok(());
