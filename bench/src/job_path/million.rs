@@ -52,7 +52,8 @@ async fn fill(stack: &Stack, waiting: i64) -> anyhow::Result<()> {
         insert into jobs (id, tenant, principal, report, report_version, lane, params, formats, notify, max_attempts, timeout_ms,
                           retention_ms, state, error, finished_at, created_at, rung_at)
         select waitless_uuid_v7(), 'bench', 'bench', $3, 'none', 'interactive', '{}', '[\"csv\"]', '[]', 3, 60000, 86400000, $2,
-               case when $2 = 'failed' then '{\"kind\":\"internal\",\"detail\":\"\"}'::json end,
+               case when $2 = 'failed' then
+                   json_build_object('type', 'https://waitless.dev/problems/internal', 'title', 't', 'status', 500, 'detail', 'd') end,
                case when $2 = 'failed' then now() end, clock_timestamp(), clock_timestamp()
         from generate_series(1, $1::bigint)";
     for (count, state, report) in [

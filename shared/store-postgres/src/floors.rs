@@ -19,7 +19,7 @@ use model::job::Lane;
 
 /// What is looked for by time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Line {
+pub(super) enum TimedLine {
     /// Pending jobs of a lane, by `rung_at`.
     Pending(Lane),
     /// Jobs that are due again, by `next_attempt_at`.
@@ -40,7 +40,7 @@ pub(super) struct Floors {
 
 #[derive(Debug, Default)]
 struct KnownFloors {
-    floors: HashMap<Line, DateTime<Utc>>,
+    floors: HashMap<TimedLine, DateTime<Utc>>,
     /// Newest database time that was heard.
     heard: Option<DateTime<Utc>>,
 }
@@ -56,13 +56,13 @@ impl Floors {
     }
 
     /// Returns the time below which nothing is left.
-    pub(super) fn of(&self, line: Line) -> DateTime<Utc> {
+    pub(super) fn of(&self, line: TimedLine) -> DateTime<Utc> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.floors.get(&line).copied().unwrap_or(DateTime::UNIX_EPOCH)
     }
 
     /// Takes in what a look at everything above the floor has found: the oldest there is, and database time.
-    pub(super) fn raise(&self, line: Line, oldest: Option<DateTime<Utc>>, now: DateTime<Utc>) {
+    pub(super) fn raise(&self, line: TimedLine, oldest: Option<DateTime<Utc>>, now: DateTime<Utc>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.heard.is_some_and(|heard| now < heard - SET_BACK) {
             // Times begin anew below all floors.
@@ -90,7 +90,7 @@ mod tests {
         DateTime::from_timestamp(1_800_000_000 + second, 0).unwrap()
     }
 
-    const LINE: Line = Line::Pending(Lane::Bulk);
+    const LINE: TimedLine = TimedLine::Pending(Lane::Bulk);
 
     #[test]
     fn a_floor_stays_below_the_oldest_and_below_what_may_still_commit() {
@@ -101,16 +101,16 @@ mod tests {
         floors.raise(LINE, None, at(100));
         assert_eq!(floors.of(LINE), at(78), "a transaction lasts at most 22 seconds");
         floors.raise(LINE, Some(at(90)), at(101));
-        assert_eq!((floors.of(LINE), floors.of(Line::Outbox)), (at(79), DateTime::UNIX_EPOCH));
+        assert_eq!((floors.of(LINE), floors.of(TimedLine::Outbox)), (at(79), DateTime::UNIX_EPOCH));
     }
 
     #[test]
     fn a_clock_that_is_set_back_takes_all_floors_with_it() {
         let floors = Floors::new(Duration::from_secs(10));
         floors.raise(LINE, None, at(1000));
-        floors.raise(Line::Outbox, None, at(1000));
-        floors.raise(Line::Outbox, None, at(400));
-        assert_eq!((floors.of(LINE), floors.of(Line::Outbox)), (DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH));
+        floors.raise(TimedLine::Outbox, None, at(1000));
+        floors.raise(TimedLine::Outbox, None, at(400));
+        assert_eq!((floors.of(LINE), floors.of(TimedLine::Outbox)), (DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH));
         floors.raise(LINE, None, at(401));
         assert_eq!(floors.of(LINE), at(379));
     }

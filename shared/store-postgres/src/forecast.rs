@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 use uuid::Uuid;
 
 use super::errors::unreadable;
-use super::floors::Line;
+use super::floors::TimedLine;
 use super::rows::from_json;
 use super::run::StatementResult;
 use super::running::running_on_worker;
@@ -221,7 +221,7 @@ impl ForecastStore for PostgresStore {
     async fn queue_status(&self, limit: u32) -> Result<QueueStatus> {
         let line = sql(LINE)
             .bind::<Array<Text>, _>(Lane::ALL.map(|lane| lane.as_str()).to_vec())
-            .bind::<Array<Timestamptz>, _>(Lane::ALL.map(|lane| self.floors.of(Line::Pending(lane))).to_vec())
+            .bind::<Array<Timestamptz>, _>(Lane::ALL.map(|lane| self.floors.of(TimedLine::Pending(lane))).to_vec())
             .bind::<BigInt, _>(i64::from(limit));
         self.read(move |connection| {
             async move {
@@ -241,7 +241,7 @@ impl ForecastStore for PostgresStore {
     async fn count_waiting(&self, lane: Lane, part: QueuePart, limit: u32) -> Result<QueuePage> {
         let statement = sql(PAGE)
             .bind::<Text, _>(lane.as_str())
-            .bind::<Timestamptz, _>(self.floors.of(Line::Pending(lane)))
+            .bind::<Timestamptz, _>(self.floors.of(TimedLine::Pending(lane)))
             .bind::<Nullable<Timestamptz>, _>(part.after)
             .bind::<Nullable<Timestamptz>, _>(part.until)
             .bind::<BigInt, _>(i64::from(limit));

@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 use uuid::Uuid;
 
 use super::PostgresStore;
-use super::floors::Line;
+use super::floors::TimedLine;
 use super::rows::read_message;
 use super::sql::sql;
 use model::message::OutboxMessage;
@@ -71,7 +71,7 @@ struct BacklogRow {
 impl OutboxStore for PostgresStore {
     async fn lease_outbox(&self, limit: u32) -> Result<Vec<OutboxMessage>> {
         let statement =
-            sql(LEASE).bind::<BigInt, _>(i64::from(limit)).bind::<Timestamptz, _>(self.floors.of(Line::Outbox));
+            sql(LEASE).bind::<BigInt, _>(i64::from(limit)).bind::<Timestamptz, _>(self.floors.of(TimedLine::Outbox));
         let rows: Vec<OutboxRow> =
             self.read(move |connection| async move { Ok(statement.load(connection).await?) }.boxed()).await?;
         Ok(rows.into_iter().filter_map(OutboxRow::message).collect())
@@ -87,11 +87,11 @@ impl OutboxStore for PostgresStore {
 
     async fn outbox_backlog(&self) -> Result<(u64, f64)> {
         let statement = sql(BACKLOG)
-            .bind::<Timestamptz, _>(self.floors.of(Line::Outbox))
+            .bind::<Timestamptz, _>(self.floors.of(TimedLine::Outbox))
             .bind::<BigInt, _>(i64::from(COUNTED_AT_MOST));
         let row: BacklogRow =
             self.read(|connection| async move { Ok(statement.get_result(connection).await?) }.boxed()).await?;
-        self.floors.raise(Line::Outbox, row.oldest, row.now);
+        self.floors.raise(TimedLine::Outbox, row.oldest, row.now);
         Ok((row.rows.unsigned_abs(), row.age))
     }
 }

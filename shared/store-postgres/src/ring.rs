@@ -10,7 +10,7 @@ use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
 
 use super::effects::{EffectRow, Effects};
-use super::floors::Line;
+use super::floors::TimedLine;
 use super::rows::CountRow;
 use super::running::running_on_worker;
 use super::sql::{Sql, sql};
@@ -167,23 +167,23 @@ const RING_PASSED_DELIVERIES: &str = ring_deliveries!(concat!(
 #[async_trait]
 impl RingStore for PostgresStore {
     async fn count_silent(&self, lane: Lane, grace: Duration, limit: u32) -> Result<u64> {
-        self.count(self.about_jobs(SILENT, Line::Pending(lane), lane, grace, limit)).await
+        self.count(self.about_jobs(SILENT, TimedLine::Pending(lane), lane, grace, limit)).await
     }
 
     async fn ring_silent(&self, lane: Lane, grace: Duration, limit: u32) -> Result<u32> {
-        self.ring(self.about_jobs(RING_SILENT, Line::Pending(lane), lane, grace, limit)).await
+        self.ring(self.about_jobs(RING_SILENT, TimedLine::Pending(lane), lane, grace, limit)).await
     }
 
     async fn count_overdue_retries(&self, lane: Lane, grace: Duration, limit: u32) -> Result<u64> {
-        self.count(self.about_jobs(OVERDUE, Line::Retrying, lane, grace, limit)).await
+        self.count(self.about_jobs(OVERDUE, TimedLine::Retrying, lane, grace, limit)).await
     }
 
     async fn ring_overdue_retries(&self, lane: Lane, grace: Duration, limit: u32) -> Result<u32> {
-        self.ring(self.about_jobs(RING_OVERDUE, Line::Retrying, lane, grace, limit)).await
+        self.ring(self.about_jobs(RING_OVERDUE, TimedLine::Retrying, lane, grace, limit)).await
     }
 
     async fn count_due_deliveries(&self, channel: Channel, grace: Duration, limit: u32) -> Result<u64> {
-        let line = Line::Deliveries(channel);
+        let line = TimedLine::Deliveries(channel);
         let oldest =
             sql(OLDEST_DELIVERY).bind::<Text, _>(channel.as_str()).bind::<Timestamptz, _>(self.floors.of(line));
         let found: OldestRow =
@@ -193,16 +193,17 @@ impl RingStore for PostgresStore {
     }
 
     async fn ring_due_deliveries(&self, channel: Channel, grace: Duration, limit: u32) -> Result<u32> {
-        self.ring(self.about(RING_DUE, channel.as_str(), grace, Line::Deliveries(channel), limit)).await
+        self.ring(self.about(RING_DUE, channel.as_str(), grace, TimedLine::Deliveries(channel), limit)).await
     }
 
     async fn ring_passed_jobs(&self, lane: Lane, grace: Duration, limit: u32) -> Result<u32> {
-        let statement = self.about_jobs(RING_PASSED_JOBS, Line::Pending(lane), lane, grace, limit);
-        self.ring(statement.bind::<Timestamptz, _>(self.floors.of(Line::Retrying))).await
+        let statement = self.about_jobs(RING_PASSED_JOBS, TimedLine::Pending(lane), lane, grace, limit);
+        self.ring(statement.bind::<Timestamptz, _>(self.floors.of(TimedLine::Retrying))).await
     }
 
     async fn ring_passed_deliveries(&self, channel: Channel, grace: Duration, limit: u32) -> Result<u32> {
-        self.ring(self.about(RING_PASSED_DELIVERIES, channel.as_str(), grace, Line::Deliveries(channel), limit)).await
+        self.ring(self.about(RING_PASSED_DELIVERIES, channel.as_str(), grace, TimedLine::Deliveries(channel), limit))
+            .await
     }
 }
 
@@ -215,12 +216,19 @@ struct OldestRow {
 }
 
 impl PostgresStore {
-    fn about_jobs(&self, text: &'static str, line: Line, lane: Lane, grace: Duration, limit: u32) -> Sql<'static> {
+    fn about_jobs(&self, text: &'static str, line: TimedLine, lane: Lane, grace: Duration, limit: u32) -> Sql<'static> {
         self.about(text, lane.as_str(), grace, line, limit)
     }
 
     /// A statement about a lane or channel and at most `limit` of what has been silent for `grace`.
-    fn about(&self, text: &'static str, queue: &'static str, grace: Duration, line: Line, limit: u32) -> Sql<'static> {
+    fn about(
+        &self,
+        text: &'static str,
+        queue: &'static str,
+        grace: Duration,
+        line: TimedLine,
+        limit: u32,
+    ) -> Sql<'static> {
         sql(text)
             .bind::<Text, _>(queue)
             .bind::<BigInt, _>(millis(grace))

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::connection::Connection;
 use super::effects::Effects;
 use super::errors::{Failure, unreadable};
-use super::floors::Line;
+use super::floors::TimedLine;
 use super::follow::leaders;
 use super::lose::{Lost, gone_workers, lose};
 use super::rows::{IdRow, from_json};
@@ -85,9 +85,17 @@ const COUNTS: &str = concat!(
         where state = 'retrying' and leader_id is null and next_attempt_at >= $3 order by next_attempt_at limit $4
     ) j group by lane
     union all
-    select r.lane, 'processing', count(*), null, now() from workers w cross join lateral ",
+    select r.lane, 'processing', count(*), null, now() from (
+        select r.lane from workers w cross join lateral ",
     running_on_worker!("j.lane"),
-    " r group by r.lane"
+    " r
+        union all
+        select j.lane from gone_workers g cross join lateral (
+            select j.lane from jobs j
+            where j.state = 'processing' and j.worker_id = any(array[g.id]) and j.leader_id is null limit 100
+        ) j
+        where not exists (select from workers w where w.id = g.id)
+    ) r group by r.lane"
 );
 
 #[derive(QueryableByName)]
@@ -170,8 +178,8 @@ impl SweepStore for PostgresStore {
     async fn job_counts(&self) -> Result<Vec<(Lane, JobState, u64)>> {
         let statement = sql(COUNTS)
             .bind::<Array<Text>, _>(Lane::ALL.map(|lane| lane.as_str()).to_vec())
-            .bind::<Array<Timestamptz>, _>(Lane::ALL.map(|lane| self.floors.of(Line::Pending(lane))).to_vec())
-            .bind::<Timestamptz, _>(self.floors.of(Line::Retrying))
+            .bind::<Array<Timestamptz>, _>(Lane::ALL.map(|lane| self.floors.of(TimedLine::Pending(lane))).to_vec())
+            .bind::<Timestamptz, _>(self.floors.of(TimedLine::Retrying))
             .bind::<BigInt, _>(i64::from(COUNTED_AT_MOST));
         let rows: Vec<StateRow> =
             self.read(move |connection| async move { Ok(statement.load(connection).await?) }.boxed()).await?;
@@ -187,11 +195,11 @@ impl PostgresStore {
         let of = |state: JobState| counted.iter().filter(move |row| row.state == state.as_str());
         for row in of(JobState::Pending) {
             if let Ok(lane) = row.lane.parse() {
-                self.floors.raise(Line::Pending(lane), row.oldest, row.now);
+                self.floors.raise(TimedLine::Pending(lane), row.oldest, row.now);
             }
         }
         if let Some(now) = counted.first().map(|row| row.now) {
-            self.floors.raise(Line::Retrying, of(JobState::Retrying).filter_map(|row| row.oldest).min(), now);
+            self.floors.raise(TimedLine::Retrying, of(JobState::Retrying).filter_map(|row| row.oldest).min(), now);
         }
     }
 }

@@ -27,20 +27,21 @@ const MOST_PAGES: u64 = 3_500;
 /// Rows that it may read and throw away.
 const MOST_DISCARDED: u64 = 12_000;
 
-/// 200,000 jobs that wait and as many that are done, 20,000 dead, some that run and some that are to run again; with events, links,
+/// 100,000 jobs that wait and as many that are done, 10,000 dead, some that run and some that are to run again; with events, links,
 /// files, deliveries and outbox rows.
 const FILL: &str = "
     set synchronous_commit = off;
     create temp table n as
-        select n, waitless_uuid_v7() as id, case when n < 200000 then 'pending' when n < 400000 then 'done' when n < 420000 then 'failed'
-               when n < 421000 then 'retrying' else 'cancelled' end as state, now() - (430000 - n) * interval '10 ms' as at
-        from generate_series(0, 429999) n;
+        select n, waitless_uuid_v7() as id, case when n < 100000 then 'pending' when n < 200000 then 'done' when n < 210000 then 'failed'
+               when n < 211000 then 'retrying' else 'cancelled' end as state, now() - (215000 - n) * interval '10 ms' as at
+        from generate_series(0, 214999) n;
     insert into jobs (id, tenant, principal, report, report_version, lane, params, formats, notify, state, attempt, max_attempts,
                       timeout_ms, retention_ms, created_at, rung_at, started_at, finished_at, next_attempt_at, error, fingerprint)
         select id, 'acme', case when n % 10 = 0 then 'eve' else 'ana' end, 'report-' || n % 20, 'v', case when n % 4 = 0 then 'bulk'
                else 'interactive' end, '{}', '[\"csv\"]', '[]', state, (state <> 'pending')::int, 3, 60000, 86400000, at, at,
                case when state <> 'pending' then at end, case when state in ('done', 'failed', 'cancelled') then at end,
-               case when state = 'retrying' then now() + interval '1 hour' end, case when state = 'failed' then '{}'::json end,
+               case when state = 'retrying' then now() + interval '1 hour' end, case when state = 'failed' then
+               json_build_object('type', 'https://waitless.dev/problems/internal', 'title', 't', 'status', 500, 'detail', 'd') end,
                case when state = 'done' then sha256(id::text::bytea) end
         from n;
     insert into events (job_id, seq, tenant, principal, kind, state, attempt) select id, 1, 'acme', 'ana', 'submitted', 'pending', 0 from n;
@@ -56,7 +57,7 @@ const FILL: &str = "
 #[tokio::test(flavor = "multi_thread")]
 async fn every_statement_reads_few_rows_however_full_the_tables_are() {
     let mut server = PlanServer::start().await.unwrap();
-    let url = server.server.create_database("full").await.unwrap();
+    let url = server.server.create_database("filled").await.unwrap();
     let fixture = fixture(&url).await;
     // Plans are made once a connection: these are made while there is nothing.
     walk(&fixture).await;
@@ -71,7 +72,7 @@ async fn every_statement_reads_few_rows_however_full_the_tables_are() {
     for (whole_tenant, report) in [(true, None), (false, Some("report-3".to_owned()))] {
         let filter =
             JobFilter { caller: ana(), whole_tenant, state: Some(JobState::Failed), report, before: None, limit: 50 };
-        assert_eq!(fresh.store.jobs(filter).await.unwrap().len(), 50, "those that failed lie behind 400,000 others");
+        assert_eq!(fresh.store.jobs(filter).await.unwrap().len(), 50, "those that failed lie among 200,000 others");
     }
     let made_full = server.take().unwrap();
     let mut complaints = BTreeMap::new();
@@ -128,7 +129,7 @@ async fn look_around(fixture: &StoreFixture, worker: &mut TestWorker) {
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_are_gone_are_not_read_again_while_a_transaction_is_held_open() {
     let mut server = PlanServer::start().await.unwrap();
-    let url = server.server.create_database("held").await.unwrap();
+    let url = server.server.create_database("passed").await.unwrap();
     let fixture = fixture(&url).await;
     let mut worker = fixture.worker().await;
     let (holder, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
