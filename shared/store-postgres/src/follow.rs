@@ -106,7 +106,8 @@ pub(super) use leaders;
 
 /// Leaders with followers that are not where they are. The one that is furthest behind in each state tells of all.
 const BEHIND: &str = leaders!(
-    "select l.id from (select id from leader where id is not null limit 10000) k join jobs l on l.id = any(array[k.id])
+    "select l.id from (select id from leader where id is not null limit 10000) k
+    cross join lateral (select j.id, j.attempt, j.state from jobs j where j.id = any(array[k.id]) limit 1) l
     cross join lateral unnest(array['pending', 'processing', 'retrying']) as s(state)
     cross join lateral (
         select f.attempt from jobs f

@@ -63,8 +63,7 @@ const UNCOVERED: &str = leaders!(
     " limit 100
     ) f
     where leader.id is not null
-      and not exists (select from jobs l where l.id = any(array[leader.id])
-                      and coalesce(l.finished_at, now()) > now() - interval '10 seconds')
+      and ((select coalesce(l.finished_at, now()) from jobs l where l.id = leader.id) > now() - interval '10 seconds') is not true
       and not exists (select from outbox o where o.subject = f.id)"
 );
 
