@@ -70,6 +70,12 @@ impl Stack {
         Ok(Request::with_body(url.trim_start_matches("http://"), &self.key, &body))
     }
 
+    /// Prepares a request that reads.
+    pub(crate) fn get(&self, path: &str) -> anyhow::Result<Request> {
+        let url = self.gateway()?.url();
+        Ok(Request::new(url.trim_start_matches("http://"), &self.key, &format!("GET {path}"), ""))
+    }
+
     /// A folder for files, on the same disk as the storage.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()

@@ -27,9 +27,10 @@ impl<'a> Estimator<'a> {
         Forecast { position: place.position(), eta, load: self.snapshot.company_of(job.id) }
     }
 
-    /// The outlook of a job that waits.
-    pub(super) fn while_waiting(self, job: &QueuedJob) -> JobOutlook {
-        let Some(place) = self.snapshot.place_of(job.id, |entry| self.remaining(entry)) else {
+    /// The outlook of a job that waits. Of one that is not known by name, about what can be told from when it was rung.
+    pub(super) fn while_waiting(self, job: &QueuedJob, rung_at: Option<DateTime<Utc>>) -> JobOutlook {
+        let place = self.snapshot.place_of(job.id, |entry| self.remaining(entry));
+        let Some(place) = place.or_else(|| self.snapshot.place_behind(job.lane, rung_at?)) else {
             return JobOutlook::default();
         };
         let eta = self.after_wait(job, &place).map(|estimate| (Eta::of(&estimate), self.now));

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use model::forecast::{Backlog, Range};
+use store::QueueCensus;
 use uuid::Uuid;
 
 use super::snapshot_job::SnapshotJob;
@@ -21,6 +22,8 @@ pub(super) struct LaneQueue {
     pub(super) backlog: Backlog,
     /// Some of those that wait are not known by name, and so is nobody who comes after them.
     pub(super) overflows: bool,
+    /// The count of all that wait, where some are not known by name.
+    pub(super) census: Option<QueueCensus>,
     /// Those that run.
     pub(super) running: HashSet<Uuid>,
 }
@@ -32,9 +35,11 @@ impl LaneQueue {
     }
 
     /// Counts jobs that wait behind those that are known by name.
-    pub(super) fn overflow_by(&mut self, waiting: u64) {
+    pub(super) fn overflow_by(&mut self, census: QueueCensus) {
+        let waiting = census.count().unwrap_or_else(|| census.counted()).saturating_sub(self.waiting.len() as u64);
         self.backlog.grow_by(waiting);
-        self.overflows = waiting > 0;
+        self.overflows = true;
+        self.census = Some(census);
     }
 
     /// Counts one more job at the end, where the queue is too long for it to be known by name. False: it is not.

@@ -15,10 +15,10 @@ use broker::{BroadcastReceiver, Broker};
 use chrono::{DateTime, Utc};
 use model::event::Broadcast;
 use model::forecast::{Eta, Forecast};
-use model::job::{Job, JobState, NewJob};
+use model::job::{Job, JobState, Lane, NewJob};
 use model::progress::Progress;
 use parking_lot::{Mutex, MutexGuard};
-use store::{QueuedJob, Store};
+use store::{QueueCensus, QueueStatus, QueuedJob, Store, StoreError};
 use tokio::sync::Notify;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
@@ -64,6 +64,8 @@ pub struct JobOutlook {
 pub struct Forecaster {
     store: Arc<dyn Store>,
     knowledge: Mutex<Knowledge>,
+    /// Counts of lanes where more wait than are known by name. Held by who reads the store.
+    long_queues: tokio::sync::Mutex<Vec<(Lane, QueueCensus)>>,
     /// A report was asked for whose runs were not read yet.
     unread: Notify,
 }
@@ -79,7 +81,7 @@ impl Forecaster {
     /// Knows nothing yet.
     #[must_use]
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, knowledge: Mutex::default(), unread: Notify::new() }
+        Self { store, knowledge: Mutex::default(), long_queues: tokio::sync::Mutex::default(), unread: Notify::new() }
     }
 
     /// Says what a job that is about to be submitted can be told. `None` when the store has not been heard of for too long.
@@ -117,7 +119,11 @@ impl Forecaster {
         let knowledge = self.knowledge_about(&described);
         let Some(estimator) = knowledge.estimator() else { return JobOutlook::default() };
         match (job.state, job.next_attempt_at) {
-            (JobState::Pending, _) => estimator.while_waiting(&described),
+            (JobState::Pending, _) => {
+                // One that was put back was rung again since, and one that follows another waits for that.
+                let submitted = job.attempt == 0 && job.sharing.follows().is_none();
+                estimator.while_waiting(&described, submitted.then_some(job.created_at))
+            }
             (JobState::Retrying, Some(due)) => estimator.while_retrying(&described, due),
             _ => estimator.while_running(&described, job.progress),
         }
@@ -188,7 +194,7 @@ impl Forecaster {
     async fn read_queue(&self) {
         self.knowledge.lock().snapshot.record_changes();
         let asked = Instant::now();
-        match self.store.queue_status(BY_NAME).await {
+        match self.look_at_queue().await {
             Ok(lineup) => {
                 let mut knowledge = self.knowledge.lock();
                 let Knowledge { snapshot, histories, .. } = &mut *knowledge;
@@ -196,6 +202,23 @@ impl Forecaster {
             }
             Err(error) => tracing::debug!(%error, "it could not be read who is in line"),
         }
+    }
+
+    /// Asks who is in line, and goes on counting the lanes where more wait than are known by name.
+    async fn look_at_queue(&self) -> Result<(QueueStatus, Vec<(Lane, QueueCensus)>), StoreError> {
+        let lineup = self.store.queue_status(BY_NAME).await?;
+        let is_long = |lane: Lane| lineup.waiting.iter().filter(|job| job.lane == lane).count() >= BY_NAME as usize;
+        let mut long = self.long_queues.lock().await;
+        long.retain(|(lane, _)| is_long(*lane));
+        for lane in Lane::ALL.into_iter().filter(|lane| is_long(*lane)) {
+            if !long.iter().any(|(of, _)| *of == lane) {
+                long.push((lane, QueueCensus::new(lane)));
+            }
+        }
+        for (_, census) in &mut *long {
+            census.look(self.store.as_ref()).await?;
+        }
+        Ok((lineup, long.clone()))
     }
 
     /// Reads runs that ended since.
@@ -225,7 +248,7 @@ impl Forecaster {
             let Some(estimator) = knowledge.estimator() else { return };
             let watched = knowledge.snapshot.waiting().filter(|entry| hub.is_watched(entry.job.id, &entry.job.caller));
             let outlooks = watched.take(ANNOUNCED_AT_ONCE).map(|entry| {
-                let outlook = estimator.while_waiting(&entry.job);
+                let outlook = estimator.while_waiting(&entry.job, None);
                 (entry.job.clone(), outlook)
             });
             announced.changed(outlooks)

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use model::event::{Event, EventKind};
 use model::forecast::{LoadLevel, QueueModel, Range};
 use model::job::Lane;
-use store::{QueueStatus, QueuedJob};
+use store::{QueueCensus, QueueStatus, QueuedJob};
 use uuid::Uuid;
 
 use super::lane_queue::LaneQueue;
@@ -62,10 +62,10 @@ impl QueueSnapshot {
         self.changes = Some(Vec::new());
     }
 
-    /// Takes what the store said.
+    /// Takes what the store said, with counts of the lanes where more wait than it named.
     pub(super) fn replace(
         &mut self,
-        lineup: QueueStatus,
+        (lineup, long): (QueueStatus, Vec<(Lane, QueueCensus)>),
         read_at: Instant,
         mut typical: impl FnMut(&QueuedJob, LoadLevel) -> Option<Range>,
     ) {
@@ -82,8 +82,8 @@ impl QueueSnapshot {
             let typical = typical(&job, load);
             self.insert(SnapshotJob { job, typical, number: None });
         }
-        for (lane, waiting) in lineup.beyond {
-            self.lane(lane).overflow_by(waiting);
+        for (lane, census) in long {
+            self.lane(lane).overflow_by(census);
         }
         for change in changes {
             match change {
@@ -152,10 +152,7 @@ impl QueueSnapshot {
         let Some(lane) = self.lanes.get(&lane) else { return QueuePlace { ahead: 0, line: QueueModel::default() } };
         let ahead = lane.backlog.count();
         if ahead > ONE_BY_ONE {
-            // Exact to the job would be too dear, and lost in what nobody can know anyway.
-            let running = lane.running.iter().map(|id| Some(self.jobs.get(id)?.typical?.scaled(0.5))).collect();
-            let line = QueueModel { slots: lane.capacity, running, backlog: lane.backlog, ahead: Vec::new() };
-            return QueuePlace { ahead, line };
+            return QueuePlace { ahead, line: self.line_behind(lane, ahead) };
         }
         let before = lane.waiting.values();
         QueuePlace { ahead, line: self.line_of(lane, before.map(|id| self.typical_of(id)).collect(), remaining) }
@@ -168,6 +165,21 @@ impl QueueSnapshot {
         let lane = self.lanes.get(&lane)?;
         let ahead: Vec<Option<Range>> = lane.waiting.range(..number).map(|(_, id)| self.typical_of(id)).collect();
         Some(QueuePlace { ahead: ahead.len(), line: self.line_of(lane, ahead, remaining) })
+    }
+
+    /// Returns about the place of a job that waits behind those that are known by name, and was last rung at `rung_at`. `None`: nobody
+    /// does, or they have not been counted so far.
+    pub(super) fn place_behind(&self, lane: Lane, rung_at: DateTime<Utc>) -> Option<QueuePlace> {
+        let lane = self.lanes.get(&lane)?;
+        let before = lane.census.as_ref()?.before(rung_at, self.now()?)?;
+        let ahead = usize::try_from(before).unwrap_or(usize::MAX).max(lane.waiting.len());
+        Some(QueuePlace { ahead, line: self.line_behind(lane, ahead) })
+    }
+
+    /// Exact to the job would be too dear, and lost in what nobody can know anyway.
+    fn line_behind(&self, lane: &LaneQueue, ahead: usize) -> QueueModel {
+        let running = lane.running.iter().map(|id| Some(self.jobs.get(id)?.typical?.scaled(0.5))).collect();
+        QueueModel { slots: lane.capacity, running, backlog: lane.backlog.first(ahead), ahead: Vec::new() }
     }
 
     /// Returns jobs that wait, those first that are next, lane by lane.
@@ -234,8 +246,9 @@ impl QueueSnapshot {
 
 #[cfg(test)]
 mod tests {
-    use model::forecast::RunKey;
+    use model::forecast::{FinishedRun, RunKey};
     use model::job::Caller;
+    use store::{ForecastStore, QueuePage, QueuePart, RunsQuery, StoreError};
 
     use super::super::lane_queue::BY_NAME;
     use super::*;
@@ -253,23 +266,53 @@ mod tests {
         }
     }
 
-    fn queue_status(beyond: u64) -> QueueStatus {
-        let waiting = if beyond > 0 { (0..BY_NAME).map(|_| job()).collect() } else { vec![job()] };
-        QueueStatus { now: Utc::now(), waiting, beyond: vec![(Lane::Bulk, beyond)], running: vec![], slots: vec![] }
+    fn queue_status(jobs: u32) -> QueueStatus {
+        let waiting = (0..jobs).map(|_| job()).collect();
+        QueueStatus { now: Utc::now(), waiting, running: vec![], slots: vec![] }
     }
 
     fn looked(snapshot: &mut QueueSnapshot, lineup: QueueStatus) {
-        snapshot.replace(lineup, Instant::now(), |_, _| None);
+        snapshot.replace((lineup, Vec::new()), Instant::now(), |_, _| None);
+    }
+
+    fn looked_at_long(snapshot: &mut QueueSnapshot, census: &QueueCensus) {
+        snapshot.replace((queue_status(BY_NAME), vec![(Lane::Bulk, census.clone())]), Instant::now(), |_, _| None);
     }
 
     fn ahead(snapshot: &QueueSnapshot) -> usize {
         snapshot.end_of(Lane::Bulk, |_| None).ahead
     }
 
+    /// A store of which only the queue is asked.
+    struct QueueOf {
+        jobs: u64,
+        end: DateTime<Utc>,
+    }
+
+    #[async_trait::async_trait]
+    impl ForecastStore for QueueOf {
+        async fn finished_runs(&self, _: Vec<RunsQuery>, _: u32) -> store::Result<Vec<Vec<FinishedRun>>> {
+            Ok(Vec::new())
+        }
+
+        async fn queue_status(&self, _: u32) -> store::Result<QueueStatus> {
+            Err(StoreError::Unexpected("nobody asks".to_owned()))
+        }
+
+        async fn count_waiting(&self, _: Lane, part: QueuePart, limit: u32) -> store::Result<QueuePage> {
+            let rung_at = |job: u64| self.end - TimeDelta::milliseconds((self.jobs - job) as i64);
+            let inside = |at: &DateTime<Utc>| {
+                part.after.is_none_or(|after| *at > after) && part.until.is_none_or(|until| *at <= until)
+            };
+            let page: Vec<_> = (0..self.jobs).map(rung_at).filter(inside).take(limit as usize).collect();
+            Ok(QueuePage { count: page.len() as u64, until: page.last().copied(), full: page.len() >= limit as usize })
+        }
+    }
+
     #[test]
     fn however_many_wait_the_snapshot_knows_a_thousand_of_a_lane_by_name_and_counts_the_others() {
         let mut snapshot = QueueSnapshot::default();
-        looked(&mut snapshot, queue_status(0));
+        looked(&mut snapshot, queue_status(1));
         for _ in 0..3 * BY_NAME {
             snapshot.enqueue(job(), None);
         }
@@ -277,10 +320,33 @@ mod tests {
         assert_eq!(ahead(&snapshot), 3 * BY_NAME as usize + 1);
     }
 
-    #[test]
-    fn who_comes_after_jobs_that_are_not_known_by_name_is_not_told_to_be_before_them() {
+    /// So many wait, rung one every millisecond until now.
+    async fn census(jobs: u64) -> QueueCensus {
+        let mut census = QueueCensus::new(Lane::Bulk);
+        census.look(&QueueOf { jobs, end: Utc::now() }).await.unwrap();
+        census
+    }
+
+    #[tokio::test]
+    async fn a_job_far_behind_is_told_about_where_it_is() {
         let mut snapshot = QueueSnapshot::default();
-        looked(&mut snapshot, queue_status(500));
+        let end = Utc::now();
+        let mut census = QueueCensus::new(Lane::Bulk);
+        census.look(&QueueOf { jobs: 12_000, end }).await.unwrap();
+        looked_at_long(&mut snapshot, &census);
+        let place = |ago: i64| snapshot.place_behind(Lane::Bulk, end - TimeDelta::milliseconds(ago)).unwrap().ahead;
+        assert!((5_900..6_100).contains(&place(6_000)), "{}", place(6_000));
+        assert!((10_000..=12_000).contains(&place(10)), "{}", place(10));
+        assert_eq!(place(600_000), 2_500, "somewhere among the first part");
+        assert_eq!(ahead(&snapshot), 12_000);
+        looked(&mut snapshot, queue_status(1));
+        assert!(snapshot.place_behind(Lane::Bulk, Utc::now()).is_none());
+    }
+
+    #[tokio::test]
+    async fn who_comes_after_jobs_that_are_not_known_by_name_is_not_told_to_be_before_them() {
+        let mut snapshot = QueueSnapshot::default();
+        looked_at_long(&mut snapshot, &census(u64::from(BY_NAME) + 500).await);
         let first = snapshot.lanes[&Lane::Bulk].waiting.values().next().copied().unwrap();
         snapshot.leave(first);
         let late = job();
@@ -293,12 +359,12 @@ mod tests {
     #[test]
     fn who_enters_while_the_store_is_asked_is_still_there_afterwards() {
         let mut snapshot = QueueSnapshot::default();
-        looked(&mut snapshot, queue_status(0));
+        looked(&mut snapshot, queue_status(1));
         snapshot.record_changes();
         let newcomer = job();
         let id = newcomer.id;
         snapshot.enqueue(newcomer, None);
-        looked(&mut snapshot, queue_status(0));
+        looked(&mut snapshot, queue_status(1));
         assert_eq!(snapshot.place_of(id, |_| None).map(|place| place.ahead), Some(1));
     }
 }

@@ -1,6 +1,8 @@
-//! The path of a job: submit, throughput, backlog, latency, reuse, memory, rescue, start.
+//! The path of a job: submit, throughput, backlog, latency, reuse, memory, rescue, million, held, start.
 
+mod held;
 mod memory;
+mod million;
 mod rescue;
 mod reuse;
 mod start;
@@ -13,15 +15,30 @@ use crate::figures::say;
 use crate::stack::Stack;
 
 /// What can be measured on its own.
-pub(crate) const PARTS: [&str; 8] =
-    ["submit", "throughput", "backlog", "latency", "reuse", "memory", "rescue", "start"];
+pub(crate) const PARTS: [&str; 11] = [
+    "submit",
+    "throughput",
+    "backlog",
+    "latency",
+    "reuse",
+    "memory",
+    "rescue",
+    "million",
+    "held",
+    "held-long",
+    "start",
+];
+
+/// Takes over twenty minutes: only measured when it is named.
+const LONG: &str = "held-long";
 
 /// Runs the named parts of the group, or all of them. A part that fails does not keep the others from being measured.
 pub(crate) async fn measure(parts: &[String]) -> anyhow::Result<()> {
     let began = Instant::now();
     let mut failed = vec![];
     let mut stack = None;
-    for part in PARTS.into_iter().filter(|part| parts.is_empty() || parts.iter().any(|name| name == part)) {
+    let is_wanted = |part: &str| if parts.is_empty() { part != LONG } else { parts.iter().any(|name| name == part) };
+    for part in PARTS.into_iter().filter(|part| is_wanted(part)) {
         say(&format!("{part} ({:.0} s since the start)", began.elapsed().as_secs_f64()));
         if let Err(error) = measure_part(part, &mut stack).await {
             say(&format!("{part} ended early: {error:#}"));
@@ -53,6 +70,9 @@ async fn measure_part(part: &str, kept: &mut Option<Stack>) -> anyhow::Result<()
         "latency" => throughput::measure_latency(stack).await,
         "reuse" => reuse::measure(stack).await,
         "memory" => memory::measure(stack).await,
+        "million" => million::measure(stack).await,
+        "held" => held::measure(stack, 60).await,
+        LONG => held::measure(stack, 600).await,
         _ => rescue::measure(stack).await,
     }
 }

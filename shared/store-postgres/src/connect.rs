@@ -10,6 +10,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::connection::{Connection, PeerKind};
 use super::driver::DriverTask;
+use super::floors::longest_write;
 use super::pooler::find_peer;
 use postgres_connect::{read_url, with_causes};
 use store::StoreError;
@@ -23,6 +24,7 @@ struct Inner {
     tls: MakeRustlsConnect,
     settings: Vec<(&'static str, String)>,
     timeout: Duration,
+    longest_write: Duration,
     /// Whether a pooler was told of.
     told: AtomicBool,
 }
@@ -50,6 +52,7 @@ impl Connector {
             tls,
             settings,
             timeout: database.acquire_timeout,
+            longest_write: longest_write(database.statement_timeout),
             told: AtomicBool::new(false),
         })))
     }
@@ -57,6 +60,11 @@ impl Connector {
     /// How long a connection may take to open.
     pub(super) fn timeout(&self) -> Duration {
         self.0.timeout
+    }
+
+    /// How long after it began a transaction may commit.
+    pub(super) fn longest_write(&self) -> Duration {
+        self.0.longest_write
     }
 
     /// Opens one connection, driven by the runtime it is called in.

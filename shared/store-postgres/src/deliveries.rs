@@ -91,6 +91,14 @@ const OF_TENANT: &str = concat!(
       order by d.tenant desc, d.id desc limit $3"
 );
 
+/// Of those in a state that few are in, by the index that holds no others.
+const UNSENT_OF_TENANT: &str = concat!(
+    "select ",
+    delivery_columns!(),
+    " from deliveries d where d.tenant = $1 and d.state = $2 and d.state <> 'sent'
+      order by d.tenant desc, d.state desc, d.id desc limit $3"
+);
+
 /// A delivery's `rung_at` was set when it failed.
 const SEND_AGAIN: &str = ring!(
     "with failed as materialized (
@@ -183,7 +191,8 @@ impl DeliveryStore for PostgresStore {
         let tenant = tenant.to_owned();
         self.read(move |connection| {
             async move {
-                let rows: Vec<DeliveryRow> = sql(OF_TENANT)
+                let few = state.is_some_and(|state| state != DeliveryState::Sent);
+                let rows: Vec<DeliveryRow> = sql(if few { UNSENT_OF_TENANT } else { OF_TENANT })
                     .bind::<Text, _>(tenant)
                     .bind::<Nullable<Text>, _>(state.map(DeliveryState::as_str))
                     .bind::<BigInt, _>(i64::from(limit))

@@ -84,15 +84,39 @@ const STEP: &str = with_effects!(
     )"
 );
 
-/// Followers that are not where their leader is, by that leader.
-const BEHIND: &str = concat!(
-    "
-    select distinct l.id from jobs f join jobs l on l.id = f.leader_id
-    where f.leader_id is not null and f.state in ",
+/// Completes a statement with a part `leader` that holds the ids of jobs with followers that are not final: one step of an index each,
+/// however many followers they have, and at most ten thousand of them. Its last id may be null.
+macro_rules! leaders {
+    ($($then:expr),+ $(,)?) => {
+        concat!(
+            "with recursive leader as (
+                (select leader_id as id from jobs
+                 where leader_id is not null and state in ", store::unfinished_states!(), " order by leader_id limit 1)
+                union all
+                select (select j.leader_id from jobs j
+                        where j.leader_id > leader.id and j.leader_id is not null and j.state in ", store::unfinished_states!(), "
+                        order by j.leader_id limit 1)
+                from leader where leader.id is not null
+            ) ",
+            $($then,)+
+        )
+    };
+}
+pub(super) use leaders;
+
+/// Leaders with followers that are not where they are. The one that is furthest behind in each state tells of all.
+const BEHIND: &str = leaders!(
+    "select l.id from (select id from leader where id is not null limit 10000) k
+    cross join lateral (select j.id, j.attempt, j.state from jobs j where j.id = any(array[k.id]) limit 1) l
+    cross join lateral unnest(array['pending', 'processing', 'retrying']) as s(state)
+    cross join lateral (
+        select f.attempt from jobs f
+        where f.leader_id = any(array[l.id]) and f.state = s.state and f.leader_id is not null and f.state in ",
     store::unfinished_states!(),
-    "
-      and (l.attempt > f.attempt or (f.state = 'processing' and l.state <> 'processing'))
-    limit $1"
+    " order by f.attempt limit 1
+    ) f
+    where l.attempt > f.attempt or (s.state = 'processing' and l.state <> 'processing')
+    group by l.id limit $1"
 );
 
 impl PostgresStore {

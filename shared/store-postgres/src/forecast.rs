@@ -3,20 +3,21 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
-use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
 use uuid::Uuid;
 
 use super::errors::unreadable;
+use super::floors::TimedLine;
 use super::rows::from_json;
 use super::run::StatementResult;
+use super::running::running_on_worker;
 use super::sql::sql;
 use super::{PostgresStore, column, rows};
 use model::forecast::{FinishedRun, RunKey};
 use model::job::{Caller, Lane};
-use store::{ForecastStore, QueueStatus, QueuedJob, Result, RunsQuery};
-use store::{RunTimes, full_lanes};
+use store::{ForecastStore, QueuePage, QueuePart, QueueStatus, QueuedJob, Result, RunTimes, RunsQuery};
 
 /// Newest first by the index, a report at a time.
 const RUNS: &str = "
@@ -33,16 +34,22 @@ const RUNS: &str = "
     ) r
     order by w.place, r.finished_at, r.id";
 
-const LINE: &str = "
+/// `$1` the lanes and `$2` their floors.
+const LINE: &str = concat!(
+    "
     with waiting as (
-        select j.* from unnest($1::text[]) as l(lane)
+        select j.* from unnest($1::text[], $2::timestamptz[]) as l(lane, since)
         cross join lateral (
             select id, tenant, principal, report, report_version, lane, params, formats, attempt, rung_at, made_from
-            from jobs where state = 'pending' and lane = l.lane and leader_id is null order by rung_at limit $2
+            from jobs where state = 'pending' and lane = l.lane and leader_id is null and rung_at >= l.since
+            order by rung_at limit $3
         ) j
     ), running as (
-        select id, tenant, principal, report, report_version, lane, params, formats, attempt, started_at, made_from
-        from jobs where state = 'processing' and leader_id is null limit $2
+        select r.* from workers w cross join lateral ",
+    running_on_worker!(
+        "j.id, j.tenant, j.principal, j.report, j.report_version, j.lane, j.params, j.formats, j.attempt, j.started_at, j.made_from"
+    ),
+    " r limit $3
     )
     select id, tenant, principal, report, report_version, lane, params::text as params, formats::text as formats, attempt,
            null::timestamptz as started_at, made_from, rung_at as place
@@ -50,14 +57,22 @@ const LINE: &str = "
     union all
     select id, tenant, principal, report, report_version, lane, params::text, formats::text, attempt, started_at, made_from, null
     from running
-    order by lane, place";
+    order by lane, place"
+);
 
-/// Counting stops where nobody would read the number.
-const BEYOND: &str = "
-    select l.lane, (select count(*) from (
-        select from jobs where state = 'pending' and lane = l.lane and leader_id is null limit 100000
-    ) j) as slots
-    from unnest($1::text[]) as l(lane)";
+/// A page of a lane's queue. Where it is full, those that were rung in its last moment are left to the next page, which begins there:
+/// what was submitted together was rung in one moment. Unless it holds nothing else.
+const PAGE: &str = "
+    with page as materialized (
+        select rung_at from jobs
+        where state = 'pending' and lane = $1 and leader_id is null and rung_at >= $2 and rung_at > coalesce($3::timestamptz, '-infinity')
+          and rung_at <= coalesce($4::timestamptz, 'infinity')
+        order by rung_at limit $5
+    ), size as materialized (
+        select count(*) as count, min(rung_at) as first, max(rung_at) as last from page
+    )
+    select count(p.rung_at) as count, max(p.rung_at) as until, (select count from size) >= $5 as full
+    from page p cross join size s where s.count < $5 or p.rung_at < s.last or s.first = s.last";
 
 /// A worker that was silent for this long runs nothing new.
 const PLACES: &str = "
@@ -154,6 +169,16 @@ impl LineRow {
 }
 
 #[derive(QueryableByName)]
+struct PageRow {
+    #[diesel(sql_type = BigInt)]
+    count: i64,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    until: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Bool)]
+    full: bool,
+}
+
+#[derive(QueryableByName)]
 struct SlotsRow {
     #[diesel(sql_type = Text)]
     lane: String,
@@ -194,32 +219,34 @@ impl ForecastStore for PostgresStore {
     }
 
     async fn queue_status(&self, limit: u32) -> Result<QueueStatus> {
+        let line = sql(LINE)
+            .bind::<Array<Text>, _>(Lane::ALL.map(|lane| lane.as_str()).to_vec())
+            .bind::<Array<Timestamptz>, _>(Lane::ALL.map(|lane| self.floors.of(TimedLine::Pending(lane))).to_vec())
+            .bind::<BigInt, _>(i64::from(limit));
         self.read(move |connection| {
             async move {
-                let lanes: Vec<&str> = Lane::ALL.iter().map(|lane| lane.as_str()).collect();
-                let found: Vec<LineRow> = sql(LINE)
-                    .bind::<Array<Text>, _>(lanes)
-                    .bind::<BigInt, _>(i64::from(limit))
-                    .load(connection)
-                    .await?;
+                let found: Vec<LineRow> = line.load(connection).await?;
                 let all = found.into_iter().map(LineRow::read).collect::<StatementResult<Vec<_>>>()?;
                 let (running, waiting): (Vec<_>, Vec<_>) = all.into_iter().partition(|job| job.started_at.is_some());
                 let rows: Vec<SlotsRow> = sql(PLACES).load(connection).await?;
                 let slots = rows.into_iter().map(SlotsRow::read).collect::<StatementResult<Vec<_>>>()?;
                 let slots = slots.into_iter().map(|(lane, n)| (lane, u32::try_from(n).unwrap_or(u32::MAX)));
-                let full: Vec<&str> = full_lanes(&waiting, limit).iter().map(|lane| lane.as_str()).collect();
-                let mut beyond = Vec::new();
-                if !full.is_empty() {
-                    let rows: Vec<SlotsRow> = sql(BEYOND).bind::<Array<Text>, _>(full).load(connection).await?;
-                    beyond = rows.into_iter().map(SlotsRow::read).collect::<StatementResult<Vec<_>>>()?;
-                    for (_, count) in &mut beyond {
-                        *count = count.saturating_sub(limit.into());
-                    }
-                }
-                Ok(QueueStatus { now: rows::now(connection).await?, waiting, beyond, running, slots: slots.collect() })
+                Ok(QueueStatus { now: rows::now(connection).await?, waiting, running, slots: slots.collect() })
             }
             .boxed()
         })
         .await
+    }
+
+    async fn count_waiting(&self, lane: Lane, part: QueuePart, limit: u32) -> Result<QueuePage> {
+        let statement = sql(PAGE)
+            .bind::<Text, _>(lane.as_str())
+            .bind::<Timestamptz, _>(self.floors.of(TimedLine::Pending(lane)))
+            .bind::<Nullable<Timestamptz>, _>(part.after)
+            .bind::<Nullable<Timestamptz>, _>(part.until)
+            .bind::<BigInt, _>(i64::from(limit));
+        let row: PageRow =
+            self.read(move |connection| async move { Ok(statement.get_result(connection).await?) }.boxed()).await?;
+        Ok(QueuePage { count: row.count.unsigned_abs(), until: row.until, full: row.full })
     }
 }

@@ -3,18 +3,20 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
-use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use uuid::Uuid;
 
 use super::connect::Connector;
 use super::connection::{Connection, PeerKind};
-use super::effects::{EffectRow, Effects, with_effects};
+use super::effects::Effects;
 use super::errors::Failure;
 use super::lose::{Lost, forgive, lose};
 use super::run::StatementResult;
 use super::sql::sql;
+use super::strays::Holding;
 use super::{column, to_i64};
 use model::job::Lane;
 use store::{AfterCommit, AttemptProgress, Heartbeat, Result, StoreError, WorkerInfo};
@@ -24,20 +26,27 @@ use store::{AfterCommit, AttemptProgress, Heartbeat, Result, StoreError, WorkerI
 const TAKE_LOCK: &str = "select pg_try_advisory_lock(waitless_lock_key($1)) as yes";
 
 const REGISTER: &str = "
-    insert into workers (id, lock_key, host, pid, lanes, concurrency)
-    values ($1, case when $6 then waitless_lock_key($1) end, $2, $3, $4, $5)
+    insert into workers (id, lock_key, host, pid, lanes, concurrency, held)
+    values ($1, case when $6 then waitless_lock_key($1) end, $2, $3, $4, $5, '{}')
     on conflict (id) do update set heartbeat_at = now(), lock_key = excluded.lock_key";
 
-/// Renews the row, which says whether the lock is held, and writes progress where nobody is changing the job just now; a missed
-/// one comes with the next beat. Answers the attempts that are no longer the worker's, a row without job where the worker's own
-/// row is gone, and a row without attempt for jobs that the worker holds and does not know of.
+/// Renews the row, which says whether the lock is held and what the worker holds, and writes progress where nobody is changing the
+/// job just now; a missed one comes with the next beat. Answers the attempts that are no longer the worker's, and a row without
+/// job where the worker's own row is gone.
+///
+/// Jobs are read by their ids and judged afterwards: nothing here takes longer when some table or index is full of rows that are
+/// gone.
 const BEAT: &str = "
     with input as (
         select * from unnest($2::uuid[], $3::int[], $4::text[], $5::bigint[], $6::bigint[], $7::bool[], $8::bigint[])
         as i(job_id, attempt, phase, rows_read, total_rows, total_is_estimate, bytes_written)
     ), worker as (
-        update workers set heartbeat_at = now(), lock_key = case when $9 then waitless_lock_key($1) end
+        update workers
+        set heartbeat_at = now(), lock_key = case when $9 then waitless_lock_key($1) end, held = $10,
+            held_since = coalesce($11, held_since)
         where id = $1 returning id
+    ), seen as materialized (
+        select id, state, worker_id, attempt from jobs where id = any($2)
     ), locked as materialized (
         select id, state, worker_id, attempt from jobs where id = any($2) order by id for no key update skip locked
     ), held as materialized (
@@ -50,30 +59,10 @@ const BEAT: &str = "
         from held h where j.id = any(array[h.job_id])
     )
     select i.job_id, i.attempt from input i
-    where not exists (select from jobs j where j.id = i.job_id and j.state = 'processing' and j.worker_id = $1
-                                           and j.attempt = i.attempt)
+    where not exists (select from seen s where s.id = i.job_id and s.state = 'processing' and s.worker_id = $1
+                                           and s.attempt = i.attempt)
     union all
-    select null, null where not exists (select from worker)
-    union all
-    select j.id, null from jobs j
-    where j.state = 'processing' and j.worker_id = $1 and j.leader_id is null and j.id <> all($2) and j.started_at < now() - interval '15 seconds'";
-
-/// Claims whose answer never reached the worker: nobody runs them, and nobody else may. They were no errors.
-const GIVE_BACK: &str = with_effects!(
-    "with strays as materialized (
-        select id from jobs where id = any($2) and state = 'processing' and worker_id = $1
-                              and started_at < now() - interval '15 seconds'
-        order by id for no key update
-    ), changed as (
-        update jobs j
-        set state = 'pending', worker_id = null, interruptions = j.interruptions + 1,
-            seq = j.seq + (j.withdrawn_at is null)::int, rung_at = now()
-        from strays where j.id = any(array[strays.id])
-        returning j.id, j.seq, j.tenant, j.principal, 'handed_back' as kind, j.state, j.attempt, null::json as event_error,
-                  j.next_attempt_at, j.notify, j.lane, j.report, j.traceparent, null::bigint as delay_ms, true as ring,
-                  coalesce(j.joined > 0, false) as led, j.withdrawn_at is not null as quiet, j.leader_id
-    )"
-);
+    select null, null where not exists (select from worker)";
 
 const RETIRE: &str = "delete from workers where id = $1";
 
@@ -95,7 +84,6 @@ struct BeatRow {
 #[derive(Default)]
 struct BeatOutcome {
     lost: Vec<(Uuid, i32)>,
-    strays: Vec<Uuid>,
     unregistered: bool,
 }
 
@@ -108,11 +96,13 @@ pub(super) struct PostgresHeartbeat {
     connection: Option<Connection>,
     /// False while a session of ours that the server has not yet missed still holds the lock, and always behind a pooler.
     locked: bool,
+    holding: Holding,
 }
 
 impl PostgresHeartbeat {
     pub(super) async fn start(connector: Connector, worker: WorkerInfo, after: Arc<dyn AfterCommit>) -> Result<Self> {
-        let mut heartbeat = Self { connector, worker, after, connection: None, locked: false };
+        let holding = Holding::new(connector.longest_write());
+        let mut heartbeat = Self { connector, worker, after, connection: None, locked: false, holding };
         heartbeat.connect().await?;
         let Self { worker, connection, locked, .. } = &mut heartbeat;
         if let Some(connection) = connection {
@@ -136,16 +126,21 @@ impl PostgresHeartbeat {
         if !self.locked {
             self.locked = take_lock(connection, self.worker.id).await?;
         }
-        let mut found = beat(connection, self.worker.id, self.locked, progress).await?;
+        let reported = column(progress, |attempt| attempt.job_id);
+        let since = self.holding.claimed_since();
+        let held = self.holding.with(&reported);
+        let mut found = beat(connection, (self.worker.id, self.locked), progress, (&held, since)).await?;
         let effects = if found.unregistered {
             tracing::warn!(worker = %self.worker.id, "this worker was taken for dead; it stops its jobs and registers again");
             found.lost = column(progress, |attempt| (attempt.job_id, attempt.attempt));
             lose_and_register(connection, &self.worker, self.locked, &found.lost).await?
-        } else if found.strays.is_empty() {
-            Effects::default()
         } else {
-            tracing::warn!(worker = %self.worker.id, jobs = ?found.strays, "handing back jobs this worker does not know of");
-            give_back(connection, self.worker.id, found.strays).await?
+            // The worker lives, whatever comes of looking for what it has forgotten; the next beat looks again.
+            let returned = self.holding.give_back_strays(connection, self.worker.id, &reported).await;
+            returned.unwrap_or_else(|failure| {
+                tracing::warn!(worker = %self.worker.id, ?failure, "it could not be seen whether this worker has forgotten jobs");
+                Effects::default()
+            })
         };
         if !effects.is_empty() {
             self.after.committed(effects.outbox, effects.events);
@@ -225,9 +220,9 @@ async fn register(connection: &mut Connection, worker: &WorkerInfo, locked: bool
 
 async fn beat(
     connection: &mut Connection,
-    worker: Uuid,
-    locked: bool,
+    (worker, locked): (Uuid, bool),
     progress: &[AttemptProgress],
+    (held, since): (&[Uuid], Option<DateTime<Utc>>),
 ) -> StatementResult<BeatOutcome> {
     let rows: Vec<BeatRow> = sql(BEAT)
         .bind::<SqlUuid, _>(worker)
@@ -239,14 +234,15 @@ async fn beat(
         .bind::<Array<Bool>, _>(column(progress, |p| p.progress.total_is_estimate))
         .bind::<Array<BigInt>, _>(column(progress, |p| to_i64(p.progress.bytes)))
         .bind::<Bool, _>(locked)
+        .bind::<Array<SqlUuid>, _>(held)
+        .bind::<Nullable<Timestamptz>, _>(since)
         .load(connection)
         .await?;
     let mut found = BeatOutcome::default();
     for row in rows {
         match (row.job_id, row.attempt) {
             (Some(job), Some(attempt)) => found.lost.push((job, attempt)),
-            (Some(job), None) => found.strays.push(job),
-            (None, _) => found.unregistered = true,
+            _ => found.unregistered = true,
         }
     }
     Ok(found)
@@ -267,10 +263,4 @@ async fn lose_and_register(
             Ok(effects)
         })
         .await
-}
-
-async fn give_back(connection: &mut Connection, worker: Uuid, strays: Vec<Uuid>) -> StatementResult<Effects> {
-    let rows: Vec<EffectRow> =
-        sql(GIVE_BACK).bind::<SqlUuid, _>(worker).bind::<Array<SqlUuid>, _>(strays).load(connection).await?;
-    Effects::read(rows)
 }

@@ -12,6 +12,7 @@ use super::cancel::cancel;
 use super::connection::Connection;
 use super::effects::{EffectRow, Effects, with_effects};
 use super::errors::Failure;
+use super::lists::list;
 use super::rows::{CountRow, JobRow, artifacts_column, job_columns};
 use super::run::StatementResult;
 use super::sql::sql;
@@ -31,26 +32,6 @@ const RUNS: &str = concat!(
     "select ",
     job_columns!(),
     ", null::text as artifacts from jobs j where j.id = any($1) and j.state = 'processing'"
-);
-
-const LIST: &str = concat!(
-    "select ",
-    job_columns!(),
-    ", ",
-    artifacts_column!(),
-    " from jobs j where j.tenant = $1 and j.principal = $2 and ($3::text is null or case when j.withdrawn_at is null then j.state else 'cancelled' end = $3)
-      and ($4::text is null or j.report = $4) and ($5::uuid is null or j.id < $5)
-      order by j.tenant desc, j.principal desc, j.id desc limit $6"
-);
-
-const LIST_WHOLE_TENANT: &str = concat!(
-    "select ",
-    job_columns!(),
-    ", ",
-    artifacts_column!(),
-    " from jobs j where j.tenant = $1 and ($2::text is null or case when j.withdrawn_at is null then j.state else 'cancelled' end = $2)
-      and ($3::text is null or j.report = $3) and ($4::uuid is null or j.id < $4)
-      order by j.id desc limit $5"
 );
 
 const UNFINISHED: &str = concat!(
@@ -167,7 +148,7 @@ async fn find(connection: &mut Connection, id: Uuid, caller: Option<&Caller>) ->
 }
 
 /// Shows running followers how far their leaders are: heartbeats carry the progress of runs, not of those who wait for them.
-async fn with_progress(connection: &mut Connection, mut jobs: Vec<Job>) -> StatementResult<Vec<Job>> {
+pub(super) async fn with_progress(connection: &mut Connection, mut jobs: Vec<Job>) -> StatementResult<Vec<Job>> {
     let leader = |job: &Job| job.sharing.follows().filter(|_| job.state == JobState::Processing);
     let leaders: Vec<Uuid> = jobs.iter().filter_map(leader).collect();
     if leaders.is_empty() {
@@ -180,23 +161,6 @@ async fn with_progress(connection: &mut Connection, mut jobs: Vec<Job>) -> State
         job.progress = run.map_or(job.progress, |run| run.progress);
     }
     Ok(jobs)
-}
-
-async fn list(connection: &mut Connection, filter: JobFilter) -> StatementResult<Vec<Job>> {
-    let statement = if filter.whole_tenant {
-        sql(LIST_WHOLE_TENANT).bind::<Text, _>(filter.caller.tenant)
-    } else {
-        sql(LIST).bind::<Text, _>(filter.caller.tenant).bind::<Text, _>(filter.caller.principal)
-    };
-    let rows: Vec<JobRow> = statement
-        .bind::<Nullable<Text>, _>(filter.state.map(JobState::as_str))
-        .bind::<Nullable<Text>, _>(filter.report)
-        .bind::<Nullable<SqlUuid>, _>(filter.before)
-        .bind::<BigInt, _>(i64::from(filter.limit))
-        .load(connection)
-        .await?;
-    let jobs = rows.into_iter().map(|row| Ok(row.into_job()?.as_seen())).collect::<StatementResult<Vec<Job>>>()?;
-    with_progress(connection, jobs).await
 }
 
 async fn replay(connection: &mut Connection, id: Uuid, caller: Caller) -> StatementResult<(Changed, Effects)> {

@@ -17,12 +17,14 @@ mod driver;
 mod effects;
 mod errors;
 mod events;
+mod floors;
 mod follow;
 mod forecast;
 mod heartbeat;
 mod jobs;
 mod lateness;
 mod links;
+mod lists;
 mod lose;
 mod migrate;
 mod opening;
@@ -36,9 +38,11 @@ mod ring;
 mod row;
 mod rows;
 mod run;
+mod running;
 mod sessions;
 mod settle;
 mod sql;
+mod strays;
 mod submit;
 mod sweep;
 mod workers;
@@ -52,6 +56,7 @@ use diesel_async::pooled_connection::deadpool::Pool;
 
 use connect::Connector;
 use connection::Connection;
+use floors::Floors;
 use futures_util::future::BoxFuture;
 use opening::Gate;
 use store::{AfterCommit, Result, Store};
@@ -65,6 +70,7 @@ pub struct PostgresStore {
     limits: run::Timeouts,
     after: Arc<dyn AfterCommit>,
     gate: Gate,
+    floors: Floors,
 }
 
 impl std::fmt::Debug for PostgresStore {
@@ -114,6 +120,7 @@ impl PostgresStore {
             limits: run::Timeouts::of(database),
             after,
             gate,
+            floors: Floors::new(database.statement_timeout),
         })
     }
 

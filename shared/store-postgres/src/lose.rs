@@ -33,14 +33,27 @@ const HOLD_ROWS: &str = "select id from workers where id = any($1) or id = $2 or
 /// `$1` the workers, `$2` the limit of crashes, `$3` and `$4` why, for those that go on and those that end here, `$5` jobs whose
 /// lane need not be rung because they are claimed in the same transaction, `$6` whether the workers are known to live.
 ///
+/// What a worker holds is what it said it does, and what it claimed since then.
+///
 /// Only an attempt that had begun crashed with its worker. One that waited to be alone, and one whose worker lives, was interrupted.
 const LOSE: &str = with_effects!(
-    "with gone as (
+    "with holder as materialized (
+        select i.id, w.held, w.held_since from unnest($1::uuid[]) as i(id) left join workers w on w.id = any(array[i.id])
+    ), gone as (
         delete from workers where id = any($1)
-    ), held as materialized (
-        select id, crashes, phase <> 'waiting' and not $6 as crashed from jobs
-        where state = 'processing' and worker_id = any($1) and leader_id is null
+    ), claimed as materialized (
+        select unnest(held) as id from holder
+        union
+        select c.id from holder h cross join lateral (
+            select j.id from jobs j
+            where j.state = 'processing' and j.worker_id = any(array[h.id]) and j.started_at >= coalesce(h.held_since, '-infinity')
+        ) c
+    ), locked as materialized (
+        select id, state, worker_id, leader_id, crashes, phase from jobs where id = any(array(select id from claimed))
         order by id for no key update
+    ), held as materialized (
+        select id, crashes, phase <> 'waiting' and not $6 as crashed from locked
+        where state = 'processing' and worker_id = any($1) and leader_id is null
     ), lost as materialized (
         select id, crashed, crashed and crashes + 1 >= $2 as ends from held
     ), changed as (
@@ -74,7 +87,8 @@ const FORGIVE: &str = concat!("
     from wronged where j.id = any(array[wronged.id])");
 
 /// Workers that are gone: their lock is free, or they have been silent for `$1` milliseconds (of this server's life, because
-/// nobody could beat while it was down). One without a row that still holds its lock will register again and say so itself.
+/// nobody could beat while it was down). One without a row that still holds its lock will register again and say so itself; one that
+/// holds no job is forgotten.
 const GONE_WORKERS: &str = "
     with silent as materialized (
         select id from workers
@@ -82,13 +96,18 @@ const GONE_WORKERS: &str = "
            or (heartbeat_at > pg_postmaster_start_time() and waitless_lock_is_free(id))
         order by id for update
     ), nameless as materialized (
-        select j.worker_id as id, min(j.started_at) as since from jobs j
-        where j.state = 'processing' and j.leader_id is null and not exists (select from workers w where w.id = j.worker_id)
-        group by j.worker_id
+        select g.id, h.since from gone_workers g cross join lateral (
+            select min(j.started_at) as since from jobs j
+            where j.state = 'processing' and j.worker_id = any(array[g.id]) and j.leader_id is null
+        ) h
+        where not exists (select from workers w where w.id = g.id)
+    ), forgotten as (
+        delete from gone_workers g using nameless n where g.id = any(array[n.id]) and n.since is null
     )
     select id from silent
     union all
-    select id from nameless where since < now() - $1 * interval '1 millisecond' or waitless_lock_is_free(id)";
+    select id from nameless
+    where since is not null and (since < now() - $1 * interval '1 millisecond' or waitless_lock_is_free(id))";
 
 pub(super) async fn gone_holders(
     connection: &mut Connection,

@@ -1,22 +1,24 @@
 //! The outbox: rows leave it only when the broker has confirmed them.
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
-use diesel::sql_types::{Array, BigInt, Double, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Double, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
 use uuid::Uuid;
 
 use super::PostgresStore;
+use super::floors::TimedLine;
 use super::rows::read_message;
 use super::sql::sql;
 use model::message::OutboxMessage;
-use store::{OutboxStore, Result};
+use store::{COUNTED_AT_MOST, OutboxStore, Result};
 
 /// `skip locked` with a limit counts right only in a part that is evaluated once.
 const LEASE: &str = "
     with due as materialized (
-        select id from outbox where leased_until <= now()
+        select id from outbox where leased_until >= $2 and leased_until <= now()
         order by leased_until, created_at, id limit $1 for update skip locked
     ), leased as (
         update outbox o set leased_until = now() + interval '5 seconds' from due where o.id = any(array[due.id])
@@ -26,11 +28,14 @@ const LEASE: &str = "
 
 const DELETE: &str = "delete from outbox where id = any($1)";
 
-/// Back to the front of the line, in the old order.
-const RELEASE: &str = "update outbox set leased_until = created_at where id = any($1)";
+/// Due at once, in the old order among themselves. Never back in time: nobody looks there any more.
+const RELEASE: &str = "update outbox set leased_until = now() where id = any($1)";
 
+/// Counting stops where nobody would read the number.
 const BACKLOG: &str = "
-    select count(*) as rows, coalesce(extract(epoch from now() - min(created_at)), 0)::float8 as age from outbox";
+    select count(*) as rows, coalesce(extract(epoch from now() - min(created_at)), 0)::float8 as age, min(leased_until) as oldest,
+           now() as now
+    from (select created_at, leased_until from outbox where leased_until >= $1 order by leased_until limit $2) o";
 
 #[derive(QueryableByName)]
 struct OutboxRow {
@@ -56,16 +61,19 @@ struct BacklogRow {
     rows: i64,
     #[diesel(sql_type = Double)]
     age: f64,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    oldest: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Timestamptz)]
+    now: DateTime<Utc>,
 }
 
 #[async_trait]
 impl OutboxStore for PostgresStore {
     async fn lease_outbox(&self, limit: u32) -> Result<Vec<OutboxMessage>> {
-        let rows: Vec<OutboxRow> = self
-            .read(move |connection| {
-                async move { Ok(sql(LEASE).bind::<BigInt, _>(i64::from(limit)).load(connection).await?) }.boxed()
-            })
-            .await?;
+        let statement =
+            sql(LEASE).bind::<BigInt, _>(i64::from(limit)).bind::<Timestamptz, _>(self.floors.of(TimedLine::Outbox));
+        let rows: Vec<OutboxRow> =
+            self.read(move |connection| async move { Ok(statement.load(connection).await?) }.boxed()).await?;
         Ok(rows.into_iter().filter_map(OutboxRow::message).collect())
     }
 
@@ -78,8 +86,12 @@ impl OutboxStore for PostgresStore {
     }
 
     async fn outbox_backlog(&self) -> Result<(u64, f64)> {
+        let statement = sql(BACKLOG)
+            .bind::<Timestamptz, _>(self.floors.of(TimedLine::Outbox))
+            .bind::<BigInt, _>(i64::from(COUNTED_AT_MOST));
         let row: BacklogRow =
-            self.read(|connection| async move { Ok(sql(BACKLOG).get_result(connection).await?) }.boxed()).await?;
+            self.read(|connection| async move { Ok(statement.get_result(connection).await?) }.boxed()).await?;
+        self.floors.raise(TimedLine::Outbox, row.oldest, row.now);
         Ok((row.rows.unsigned_abs(), row.age))
     }
 }

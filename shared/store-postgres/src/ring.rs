@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use diesel::sql_types::{BigInt, Text};
+use chrono::{DateTime, Utc};
+use diesel::QueryableByName;
+use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz};
 use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
 
 use super::effects::{EffectRow, Effects};
+use super::floors::TimedLine;
 use super::rows::CountRow;
+use super::running::running_on_worker;
 use super::sql::{Sql, sql};
 use super::{PostgresStore, millis};
 use model::delivery::Channel;
@@ -35,10 +39,10 @@ macro_rules! ring {
 pub(super) use ring;
 
 /// A lost worker that is only paused still looks like a consumer to the broker, which may hand it the doorbell of the very job
-/// that was taken from it. Such jobs are rung again soon, until somebody hears it who is awake.
+/// that was taken from it. Such jobs are rung again soon, until somebody hears it who is awake. `$3` is the floor.
 macro_rules! silent {
     () => {
-        "state = 'pending' and leader_id is null and lane = $1
+        "state = 'pending' and leader_id is null and lane = $1 and rung_at >= $3
          and rung_at < now() - least($2, 300) * interval '1 millisecond'
          and (crashes > 0 or rung_at < now() - $2 * interval '1 millisecond')
          and not exists (select from outbox o where o.subject = j.id)"
@@ -46,16 +50,20 @@ macro_rules! silent {
 }
 
 macro_rules! overdue {
-    () => {
-        "state = 'retrying' and leader_id is null and lane = $1 and next_attempt_at < now() - $2 * interval '1 millisecond'
-         and rung_at < now() - $2 * interval '1 millisecond'
-         and not exists (select from outbox o where o.subject = j.id)"
+    ($floor:literal) => {
+        concat!(
+            "state = 'retrying' and leader_id is null and lane = $1 and next_attempt_at >= ",
+            $floor,
+            " and next_attempt_at < now() - $2 * interval '1 millisecond'
+              and rung_at < now() - $2 * interval '1 millisecond'
+              and not exists (select from outbox o where o.subject = j.id)"
+        )
     };
 }
 
 macro_rules! due {
     () => {
-        "channel = $1 and state in ('pending', 'sending') and rung_at < now() - $2 * interval '1 millisecond'
+        "channel = $1 and state in ('pending', 'sending') and rung_at >= $3 and rung_at < now() - $2 * interval '1 millisecond'
          and coalesce(next_attempt_at, leased_until, created_at) <= now()
          and not exists (select from outbox o where o.subject = d.id)"
     };
@@ -88,102 +96,146 @@ macro_rules! ring_deliveries {
     };
 }
 
-const SILENT: &str = concat!("select count(*) as count from jobs j where ", silent!());
-const OVERDUE: &str = concat!("select count(*) as count from jobs j where ", overdue!());
-const DUE: &str = concat!("select count(*) as count from deliveries d where ", due!());
+const SILENT: &str = concat!(
+    "select count(*) as count from (select from jobs j where ",
+    silent!(),
+    " order by rung_at limit $4) counted"
+);
+const OVERDUE: &str = concat!(
+    "select count(*) as count from (select from jobs j where ",
+    overdue!("$3"),
+    " order by next_attempt_at limit $4) counted"
+);
+const DUE: &str = concat!(
+    "select count(*) as count from (select from deliveries d where ",
+    due!(),
+    " order by rung_at limit $4) counted"
+);
+const OLDEST_DELIVERY: &str = "
+    select now() as now, (select rung_at from deliveries
+                          where channel = $1 and state in ('pending', 'sending') and rung_at >= $2 order by rung_at limit 1) as oldest";
 
 const RING_SILENT: &str = ring_jobs!(concat!(
     "with late as materialized (select id from jobs j where ",
     silent!(),
-    " order by rung_at limit $3 for no key update skip locked)"
+    " order by rung_at limit $4 for no key update skip locked)"
 ));
 
 const RING_OVERDUE: &str = ring_jobs!(concat!(
     "with late as materialized (select id from jobs j where ",
-    overdue!(),
-    " order by next_attempt_at limit $3 for no key update skip locked)"
+    overdue!("$3"),
+    " order by next_attempt_at limit $4 for no key update skip locked)"
 ));
 
 const RING_DUE: &str = ring_deliveries!(concat!(
     "with late as materialized (select id from deliveries d where ",
     due!(),
-    " order by rung_at limit $3 for no key update skip locked)"
+    " order by rung_at limit $4 for no key update skip locked)"
 ));
 
 /// A retry's message comes out of its delay queue up to a quarter of the time later than the retry is due.
 const RING_PASSED_JOBS: &str = ring_jobs!(concat!(
     "with running as materialized (
-        select max(rung_at) as rung_at from jobs where state = 'processing' and leader_id is null and lane = $1
+        select max(r.rung_at) as rung_at from workers w cross join lateral ",
+    running_on_worker!("j.lane, j.rung_at"),
+    " r where r.lane = $1
     ), silent as materialized (
         select id from jobs j where ",
     silent!(),
-    " and rung_at < (select rung_at from running) order by rung_at limit $3 for no key update skip locked
+    " and rung_at < (select rung_at from running) order by rung_at limit $4 for no key update skip locked
     ), overdue as materialized (
         select id from jobs j where ",
-    overdue!(),
+    overdue!("$5"),
     " and greatest(rung_at, next_attempt_at + (next_attempt_at - rung_at) / 4) < (select rung_at from running)
-        order by next_attempt_at limit $3 for no key update skip locked
+        order by next_attempt_at limit $4 for no key update skip locked
     ), late as materialized (
-        select id from silent union all select id from overdue limit $3
+        select id from silent union all select id from overdue limit $4
     )"
 ));
 
 const RING_PASSED_DELIVERIES: &str = ring_deliveries!(concat!(
     "with sending as materialized (
-        select max(rung_at) as rung_at from deliveries where channel = $1 and state = 'sending' and leased_until > now()
+        select max(rung_at) as rung_at from deliveries where channel = $1 and state = 'sending' and rung_at >= $3 and leased_until > now()
     ), late as materialized (
         select id from deliveries d where ",
     due!(),
     " and greatest(rung_at, next_attempt_at + (next_attempt_at - rung_at) / 4) < (select rung_at from sending)
-        order by rung_at limit $3 for no key update skip locked
+        order by rung_at limit $4 for no key update skip locked
     )"
 ));
 
 #[async_trait]
 impl RingStore for PostgresStore {
-    async fn count_silent(&self, lane: Lane, grace: Duration) -> Result<u64> {
-        self.count(about(SILENT, lane.as_str(), grace)).await
+    async fn count_silent(&self, lane: Lane, grace: Duration, limit: u32) -> Result<u64> {
+        self.count(self.about_jobs(SILENT, TimedLine::Pending(lane), lane, grace, limit)).await
     }
 
     async fn ring_silent(&self, lane: Lane, grace: Duration, limit: u32) -> Result<u32> {
-        self.ring(at_most(about(RING_SILENT, lane.as_str(), grace), limit)).await
+        self.ring(self.about_jobs(RING_SILENT, TimedLine::Pending(lane), lane, grace, limit)).await
     }
 
-    async fn count_overdue_retries(&self, lane: Lane, grace: Duration) -> Result<u64> {
-        self.count(about(OVERDUE, lane.as_str(), grace)).await
+    async fn count_overdue_retries(&self, lane: Lane, grace: Duration, limit: u32) -> Result<u64> {
+        self.count(self.about_jobs(OVERDUE, TimedLine::Retrying, lane, grace, limit)).await
     }
 
     async fn ring_overdue_retries(&self, lane: Lane, grace: Duration, limit: u32) -> Result<u32> {
-        self.ring(at_most(about(RING_OVERDUE, lane.as_str(), grace), limit)).await
+        self.ring(self.about_jobs(RING_OVERDUE, TimedLine::Retrying, lane, grace, limit)).await
     }
 
-    async fn count_due_deliveries(&self, channel: Channel, grace: Duration) -> Result<u64> {
-        self.count(about(DUE, channel.as_str(), grace)).await
+    async fn count_due_deliveries(&self, channel: Channel, grace: Duration, limit: u32) -> Result<u64> {
+        let line = TimedLine::Deliveries(channel);
+        let oldest =
+            sql(OLDEST_DELIVERY).bind::<Text, _>(channel.as_str()).bind::<Timestamptz, _>(self.floors.of(line));
+        let found: OldestRow =
+            self.read(move |connection| async move { Ok(oldest.get_result(connection).await?) }.boxed()).await?;
+        self.floors.raise(line, found.oldest, found.now);
+        self.count(self.about(DUE, channel.as_str(), grace, line, limit)).await
     }
 
     async fn ring_due_deliveries(&self, channel: Channel, grace: Duration, limit: u32) -> Result<u32> {
-        self.ring(at_most(about(RING_DUE, channel.as_str(), grace), limit)).await
+        self.ring(self.about(RING_DUE, channel.as_str(), grace, TimedLine::Deliveries(channel), limit)).await
     }
 
     async fn ring_passed_jobs(&self, lane: Lane, grace: Duration, limit: u32) -> Result<u32> {
-        self.ring(at_most(about(RING_PASSED_JOBS, lane.as_str(), grace), limit)).await
+        let statement = self.about_jobs(RING_PASSED_JOBS, TimedLine::Pending(lane), lane, grace, limit);
+        self.ring(statement.bind::<Timestamptz, _>(self.floors.of(TimedLine::Retrying))).await
     }
 
     async fn ring_passed_deliveries(&self, channel: Channel, grace: Duration, limit: u32) -> Result<u32> {
-        self.ring(at_most(about(RING_PASSED_DELIVERIES, channel.as_str(), grace), limit)).await
+        self.ring(self.about(RING_PASSED_DELIVERIES, channel.as_str(), grace, TimedLine::Deliveries(channel), limit))
+            .await
     }
 }
 
-/// A statement about a lane or channel and what has been silent for `grace`.
-fn about(text: &'static str, queue: &'static str, grace: Duration) -> Sql<'static> {
-    sql(text).bind::<Text, _>(queue).bind::<BigInt, _>(millis(grace))
-}
-
-fn at_most(statement: Sql<'static>, limit: u32) -> Sql<'static> {
-    statement.bind::<BigInt, _>(i64::from(limit))
+#[derive(QueryableByName)]
+struct OldestRow {
+    #[diesel(sql_type = Timestamptz)]
+    now: DateTime<Utc>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    oldest: Option<DateTime<Utc>>,
 }
 
 impl PostgresStore {
+    fn about_jobs(&self, text: &'static str, line: TimedLine, lane: Lane, grace: Duration, limit: u32) -> Sql<'static> {
+        self.about(text, lane.as_str(), grace, line, limit)
+    }
+
+    /// A statement about a lane or channel and at most `limit` of what has been silent for `grace`.
+    fn about(
+        &self,
+        text: &'static str,
+        queue: &'static str,
+        grace: Duration,
+        line: TimedLine,
+        limit: u32,
+    ) -> Sql<'static> {
+        sql(text)
+            .bind::<Text, _>(queue)
+            .bind::<BigInt, _>(millis(grace))
+            .bind::<Timestamptz, _>(self.floors.of(line))
+            .bind::<BigInt, _>(i64::from(limit))
+    }
+
     async fn count(&self, statement: Sql<'static>) -> Result<u64> {
         self.read(move |connection| {
             async move {

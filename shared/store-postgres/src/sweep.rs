@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
-use diesel::sql_types::{Array, BigInt, Integer, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use futures_util::FutureExt as _;
 use uuid::Uuid;
@@ -12,14 +13,17 @@ use uuid::Uuid;
 use super::connection::Connection;
 use super::effects::Effects;
 use super::errors::{Failure, unreadable};
+use super::floors::TimedLine;
+use super::follow::leaders;
 use super::lose::{Lost, gone_workers, lose};
 use super::rows::{IdRow, from_json};
 use super::run::StatementResult;
+use super::running::running_on_worker;
 use super::sql::sql;
 use super::{PostgresStore, column, millis};
 use model::artifact::{Artifact, attempt_of_key};
 use model::job::{JobState, Lane};
-use store::{Result, SweepStore};
+use store::{COUNTED_AT_MOST, Result, SweepStore};
 
 const EXPIRED: &str = "
     select json_build_object('id', id, 'job_id', job_id, 'attempt', attempt, 'format', format, 'object_key', object_key,
@@ -42,28 +46,55 @@ const FORGET: &str = "
     )
     delete from idempotency i using old where i.ctid = old.ctid";
 
-/// Invariant 5, in one query. A worker is alive when its row is; a due time covers a retry; the sweeper rings what is pending. A job
-/// that follows another one is covered by it, and by the sweeper for a while after it has ended.
-const UNCOVERED: &str = concat!(
-    "
-    select id from jobs j
-    where state in ",
+/// Invariant 5, in one query. A worker is alive when its row is, and who has none is in `gone_workers`; a due time covers a retry,
+/// as a constraint holds; the sweeper rings what is pending. A job that follows another one is covered by it, and by the sweeper
+/// for a while after it has ended.
+const UNCOVERED: &str = leaders!(
+    "select j.id from gone_workers g cross join lateral (
+        select j.id from jobs j
+        where j.state = 'processing' and j.worker_id = any(array[g.id]) and j.leader_id is null limit 100
+    ) j
+    where not exists (select from workers w where w.id = g.id) and not exists (select from outbox o where o.subject = j.id)
+    union all
+    select f.id from leader
+    cross join lateral (
+        select f.id from jobs f where f.leader_id = any(array[leader.id]) and f.leader_id is not null and f.state in ",
     store::unfinished_states!(),
-    "
-      and case when leader_id is null then state <> 'pending'
-               else not exists (select from jobs l where l.id = j.leader_id
-                                and coalesce(l.finished_at, now()) > now() - interval '10 seconds') end
-      and not (leader_id is null and state = 'retrying' and next_attempt_at is not null)
-      and not (leader_id is null and state = 'processing' and exists (select from workers w where w.id = j.worker_id))
-      and not exists (select from outbox o where o.subject = j.id)"
+    " limit 100
+    ) f
+    where leader.id is not null
+      and ((select coalesce(l.finished_at, now()) from jobs l where l.id = leader.id) > now() - interval '10 seconds') is not true
+      and not exists (select from outbox o where o.subject = f.id)"
 );
 
+/// `$1` the lanes and `$2` their floors, `$3` that of retries, `$4` where counting stops.
 const COUNTS: &str = concat!(
     "
-    select lane, state, count(*) as count from jobs where state in ",
-    store::unfinished_states!(),
-    " and leader_id is null
-    group by lane, state order by lane, state"
+    select l.lane, 'pending' as state, c.count, c.oldest, now() as now
+    from unnest($1::text[], $2::timestamptz[]) as l(lane, since)
+    cross join lateral (
+        select count(*) as count, min(rung_at) as oldest from (
+            select rung_at from jobs
+            where state = 'pending' and lane = l.lane and leader_id is null and rung_at >= l.since order by rung_at limit $4
+        ) j
+    ) c
+    union all
+    select lane, 'retrying', count(*), min(next_attempt_at), now() from (
+        select lane, next_attempt_at from jobs
+        where state = 'retrying' and leader_id is null and next_attempt_at >= $3 order by next_attempt_at limit $4
+    ) j group by lane
+    union all
+    select r.lane, 'processing', count(*), null, now() from (
+        select r.lane from workers w cross join lateral ",
+    running_on_worker!("j.lane"),
+    " r
+        union all
+        select j.lane from gone_workers g cross join lateral (
+            select j.lane from jobs j
+            where j.state = 'processing' and j.worker_id = any(array[g.id]) and j.leader_id is null limit 100
+        ) j
+        where not exists (select from workers w where w.id = g.id)
+    ) r group by r.lane"
 );
 
 #[derive(QueryableByName)]
@@ -86,6 +117,10 @@ struct StateRow {
     state: String,
     #[diesel(sql_type = BigInt)]
     count: i64,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    oldest: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Timestamptz)]
+    now: DateTime<Utc>,
 }
 
 #[async_trait]
@@ -140,14 +175,31 @@ impl SweepStore for PostgresStore {
     }
 
     async fn job_counts(&self) -> Result<Vec<(Lane, JobState, u64)>> {
-        self.read(|connection| {
-            async move {
-                let rows: Vec<StateRow> = sql(COUNTS).load(connection).await?;
-                rows.into_iter().map(StateRow::read).collect()
+        let statement = sql(COUNTS)
+            .bind::<Array<Text>, _>(Lane::ALL.map(|lane| lane.as_str()).to_vec())
+            .bind::<Array<Timestamptz>, _>(Lane::ALL.map(|lane| self.floors.of(TimedLine::Pending(lane))).to_vec())
+            .bind::<Timestamptz, _>(self.floors.of(TimedLine::Retrying))
+            .bind::<BigInt, _>(i64::from(COUNTED_AT_MOST));
+        let rows: Vec<StateRow> =
+            self.read(move |connection| async move { Ok(statement.load(connection).await?) }.boxed()).await?;
+        self.raise_floors(&rows);
+        let counts = rows.into_iter().map(StateRow::read).collect::<StatementResult<Vec<_>>>()?;
+        Ok(counts.into_iter().filter(|(.., count)| *count > 0).collect())
+    }
+}
+
+impl PostgresStore {
+    /// There is a row for each lane's pending jobs, also where there are none.
+    fn raise_floors(&self, counted: &[StateRow]) {
+        let of = |state: JobState| counted.iter().filter(move |row| row.state == state.as_str());
+        for row in of(JobState::Pending) {
+            if let Ok(lane) = row.lane.parse() {
+                self.floors.raise(TimedLine::Pending(lane), row.oldest, row.now);
             }
-            .boxed()
-        })
-        .await
+        }
+        if let Some(now) = counted.first().map(|row| row.now) {
+            self.floors.raise(TimedLine::Retrying, of(JobState::Retrying).filter_map(|row| row.oldest).min(), now);
+        }
     }
 }
 

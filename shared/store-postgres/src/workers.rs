@@ -12,13 +12,17 @@ use super::PostgresStore;
 use super::errors::unreadable;
 use super::heartbeat::PostgresHeartbeat;
 use super::run::StatementResult;
+use super::running::running_on_worker;
 use super::sql::sql;
 use store::{ClaimRequest, Claimed, Heartbeat, Result, Settled, Settlement, WorkerInfo, WorkerStatus, WorkerStore};
 
-const WORKERS: &str = "
-    select w.id, w.host, w.pid, w.lanes, w.concurrency, w.started_at, w.heartbeat_at,
-           (select count(*) from jobs j where j.state = 'processing' and j.worker_id = w.id and j.leader_id is null) as running
-    from workers w order by w.started_at, w.id";
+const WORKERS: &str = concat!(
+    "select w.id, w.host, w.pid, w.lanes, w.concurrency, w.started_at, w.heartbeat_at,
+           (select count(*) from ",
+    running_on_worker!("j.id"),
+    " r) as running
+    from workers w order by w.started_at, w.id"
+);
 
 /// A heartbeat may have said so already.
 const BEGIN: &str = "

@@ -9,8 +9,7 @@ use super::rows::read_caller;
 use super::sql::{self, Cells, earlier, sql};
 use model::forecast::{FinishedRun, RunKey};
 use model::job::Lane;
-use store::{ForecastStore, QueueStatus, QueuedJob, Result, RunsQuery};
-use store::{RunTimes, full_lanes};
+use store::{ForecastStore, QueuePage, QueuePart, QueueStatus, QueuedJob, Result, RunTimes, RunsQuery};
 
 fn read_run(cells: &mut Cells) -> StatementResult<FinishedRun> {
     let run_key = RunKey::of(&cells.text()?, &cells.text()?, &cells.text()?);
@@ -58,12 +57,6 @@ fn line(connection: &mut SqliteConnection, limit: u32) -> StatementResult<QueueS
                     from jobs where state = 'pending' and lane = ?1 and leader_id is null order by rung_at, id limit ?2";
         waiting.append(&mut sql!(text, lane.as_str(), limit).rows(connection, read_in_line)?);
     }
-    let mut beyond = Vec::new();
-    for lane in full_lanes(&waiting, limit) {
-        let text = "select count(*) from (select 1 from jobs where state = 'pending' and lane = ?1 and leader_id is null limit 100000)";
-        let count = sql!(text, lane.as_str()).number(connection)?.unsigned_abs();
-        beyond.push((lane, count.saturating_sub(limit.into())));
-    }
     let text = "select id, tenant, principal, report, lane, report_version, params, formats, attempt, started_at, made_from \
                 from jobs where state = 'processing' and leader_id is null limit ?1";
     let running = sql!(text, limit).rows(connection, read_in_line)?;
@@ -78,7 +71,30 @@ fn line(connection: &mut SqliteConnection, limit: u32) -> StatementResult<QueueS
         }
     }
     slots.retain(|(_, slots)| *slots > 0);
-    Ok(QueueStatus { now, waiting, beyond, running, slots })
+    Ok(QueueStatus { now, waiting, running, slots })
+}
+
+/// A page of a lane's queue. Where it is full, those that were rung in its last moment are left to the next page, which begins there.
+/// Unless it holds nothing else.
+fn count_page(
+    connection: &mut SqliteConnection,
+    lane: Lane,
+    part: QueuePart,
+    limit: u32,
+) -> StatementResult<QueuePage> {
+    let text = "select rung_at from jobs where state = 'pending' and lane = ?1 and leader_id is null \
+                and rung_at > ?2 and rung_at <= ?3 order by rung_at limit ?4";
+    let after = part.after.map_or(i64::MIN, |after| after.timestamp_micros());
+    let until = part.until.map_or(i64::MAX, |until| until.timestamp_micros());
+    let mut rung = sql!(text, lane.as_str(), after, until, limit).rows(connection, Cells::time)?;
+    let full = rung.len() >= limit as usize;
+    if let (Some(first), Some(last)) = (rung.first().copied(), rung.last().copied())
+        && full
+        && first < last
+    {
+        rung.retain(|at| *at < last);
+    }
+    Ok(QueuePage { count: rung.len() as u64, until: rung.last().copied(), full })
 }
 
 /// A worker that was silent for this long runs nothing new.
@@ -92,5 +108,8 @@ impl ForecastStore for SqliteStore {
 
     async fn queue_status(&self, limit: u32) -> Result<QueueStatus> {
         self.readers.read(move |connection| line(connection, limit)).await
+    }
+    async fn count_waiting(&self, lane: Lane, part: QueuePart, limit: u32) -> Result<QueuePage> {
+        self.readers.read(move |connection| count_page(connection, lane, part, limit)).await
     }
 }

@@ -8,7 +8,8 @@ use super::SqliteStore;
 use super::change::{Ring, take, tell};
 use super::errors::StatementResult;
 use super::follow::{abandon, has_followers, with_progress_of_leader};
-use super::rows::{bare_job, event_columns, job_columns, read_event, read_job, whole_job, with_artifacts};
+use super::lists::list;
+use super::rows::{bare_job, event_columns, read_event, whole_job, with_artifacts};
 use super::sql::{Cells, sql};
 use super::submit;
 use super::writer::Transaction;
@@ -18,34 +19,8 @@ use model::reuse::Sharing;
 use model::transitions::Transition;
 use store::{Changed, FeedCursor, JobFilter, JobStore, Result, Submitted};
 
-/// Newest first. The state and the report are looked at row by row: within one caller's jobs, newest first, that is a short
-/// walk along the index.
-fn list(connection: &mut SqliteConnection, filter: &JobFilter) -> StatementResult<Vec<Job>> {
-    let (state, report) = (filter.state.map(|state| state.as_str()), filter.report.as_deref());
-    let tenant = &filter.caller.tenant;
-    let found = if filter.whole_tenant {
-        let text = concat!(
-            "select ",
-            job_columns!(),
-            " from jobs where tenant = ?1 and id < coalesce(?2, x'ffffffffffffffffffffffffffffffff') and (?3 is null or case when withdrawn_at is null then state else 'cancelled' end = ?3) \
-             and (?4 is null or report = ?4) order by id desc limit ?5"
-        );
-        sql!(text, tenant, filter.before, state, report, filter.limit).rows(connection, read_job)?
-    } else {
-        let text = concat!(
-            "select ",
-            job_columns!(),
-            " from jobs where tenant = ?1 and principal = ?6 and id < coalesce(?2, x'ffffffffffffffffffffffffffffffff') and (?3 is null or case when withdrawn_at is null then state else 'cancelled' end = ?3) \
-             and (?4 is null or report = ?4) order by id desc limit ?5"
-        );
-        let principal = &filter.caller.principal;
-        sql!(text, tenant, filter.before, state, report, filter.limit, principal).rows(connection, read_job)?
-    };
-    found.into_iter().map(|job| seen(connection, job)).collect()
-}
-
 /// Completes a job as its submitter sees it.
-fn seen(connection: &mut SqliteConnection, job: Job) -> StatementResult<Job> {
+pub(super) fn seen(connection: &mut SqliteConnection, job: Job) -> StatementResult<Job> {
     let job = with_artifacts(connection, job)?.as_seen();
     Ok(match job.sharing.follows().filter(|_| job.state == JobState::Processing) {
         Some(leader) => with_progress_of_leader(job, bare_job(connection, leader)?),

@@ -17,6 +17,7 @@ mod forecast;
 mod jobs;
 mod lateness;
 mod links;
+mod lists;
 mod lose;
 mod notes;
 mod outbox;

@@ -10,7 +10,7 @@ use super::errors::{StatementResult, unreadable};
 use super::sql::{Cells, later, sql, to_json};
 use super::writer::Transaction;
 use model::message::{Message, OutboxMessage, Queue, Route};
-use store::{OUTBOX_LEASE, OutboxStore, Result};
+use store::{COUNTED_AT_MOST, OUTBOX_LEASE, OutboxStore, Result};
 
 /// Writes a row, leased to this process, to be told after the commit.
 pub(super) fn put(
@@ -100,9 +100,10 @@ impl OutboxStore for SqliteStore {
         self.readers
             .read(|connection| {
                 let now = super::sql::now(connection)?;
-                let text = "select count(*), coalesce((select created_at from outbox order by position limit 1), ?1) from outbox";
+                let text = "select count(*), coalesce((select created_at from outbox order by position limit 1), ?1) \
+                            from (select 1 from outbox limit ?2)";
                 let read = |cells: &mut Cells| Ok((cells.count()?, cells.time()?));
-                let found = sql!(text, now).row(connection, read)?;
+                let found = sql!(text, now, COUNTED_AT_MOST).row(connection, read)?;
                 let (rows, oldest) = found.ok_or_else(|| unreadable("a count has no row"))?;
                 Ok((rows, (now - oldest).as_seconds_f64().max(0.0)))
             })

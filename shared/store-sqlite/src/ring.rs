@@ -69,8 +69,9 @@ fn ring_deliveries(transaction: &mut Transaction<'_>, found: Sql<'_>) -> Stateme
 
 #[async_trait]
 impl RingStore for SqliteStore {
-    async fn count_silent(&self, lane: Lane, grace: Duration) -> Result<u64> {
-        self.count(concat!("select count(*) from jobs where ", silent!()), lane.as_str(), grace).await
+    async fn count_silent(&self, lane: Lane, grace: Duration, limit: u32) -> Result<u64> {
+        let text = concat!("select count(*) from (select 1 from jobs where ", silent!(), " order by rung_at limit ?3)");
+        self.count(text, lane.as_str(), grace, limit).await
     }
 
     async fn ring_silent(&self, lane: Lane, grace: Duration, limit: u32) -> Result<u32> {
@@ -78,8 +79,13 @@ impl RingStore for SqliteStore {
         self.ring_lane(text, lane, grace, limit).await
     }
 
-    async fn count_overdue_retries(&self, lane: Lane, grace: Duration) -> Result<u64> {
-        self.count(concat!("select count(*) from jobs where ", overdue!()), lane.as_str(), grace).await
+    async fn count_overdue_retries(&self, lane: Lane, grace: Duration, limit: u32) -> Result<u64> {
+        let text = concat!(
+            "select count(*) from (select 1 from jobs where ",
+            overdue!(),
+            " order by next_attempt_at limit ?3)"
+        );
+        self.count(text, lane.as_str(), grace, limit).await
     }
 
     async fn ring_overdue_retries(&self, lane: Lane, grace: Duration, limit: u32) -> Result<u32> {
@@ -88,13 +94,14 @@ impl RingStore for SqliteStore {
         self.ring_lane(text, lane, grace, limit).await
     }
 
-    async fn count_due_deliveries(&self, channel: Channel, grace: Duration) -> Result<u64> {
-        let text = concat!("select count(*) from deliveries where ", due!());
+    async fn count_due_deliveries(&self, channel: Channel, grace: Duration, limit: u32) -> Result<u64> {
+        let text =
+            concat!("select count(*) from (select 1 from deliveries where ", due!(), " order by rung_at limit ?4)");
         let count = self
             .readers
             .read(move |connection| {
                 let now = now(connection)?;
-                sql!(text, channel.as_str(), earlier(now, grace), now).number(connection)
+                sql!(text, channel.as_str(), earlier(now, grace), now, limit).number(connection)
             })
             .await?;
         Ok(count.unsigned_abs())
@@ -135,12 +142,12 @@ impl RingStore for SqliteStore {
 }
 
 impl SqliteStore {
-    async fn count(&self, text: &'static str, queue: &'static str, grace: Duration) -> Result<u64> {
+    async fn count(&self, text: &'static str, queue: &'static str, grace: Duration, limit: u32) -> Result<u64> {
         let count = self
             .readers
             .read(move |connection| {
                 let since = earlier(now(connection)?, grace);
-                sql!(text, queue, since).number(connection)
+                sql!(text, queue, since, limit).number(connection)
             })
             .await?;
         Ok(count.unsigned_abs())

@@ -13,7 +13,7 @@ use super::sql::{Cells, earlier, now, sql};
 use super::{SqliteStore, lose};
 use model::artifact::{Artifact, attempt_of_key};
 use model::job::{JobState, Lane};
-use store::{Result, SweepStore};
+use store::{COUNTED_AT_MOST, Result, SweepStore};
 
 /// Tells whether an artifact row names the key, or a running attempt may be about to.
 fn is_needed(connection: &mut SqliteConnection, key: &str) -> StatementResult<bool> {
@@ -92,12 +92,10 @@ impl SweepStore for SqliteStore {
     }
 
     async fn uncovered_jobs(&self) -> Result<Vec<Uuid>> {
+        // A retry has a due time, as a constraint holds, and the sweeper rings what is pending.
         let text = concat!(
-            "select id from jobs where state in ",
-            store::unfinished_states!(),
-            " and leader_id is null and state <> 'pending' \
-                    and not (state = 'retrying' and next_attempt_at is not null) \
-                    and not (state = 'processing' and exists (select 1 from workers w where w.id = jobs.worker_id)) \
+            "select id from jobs where state = 'processing' and leader_id is null \
+                    and not exists (select 1 from workers w where w.id = jobs.worker_id) \
                     and not exists (select 1 from outbox o where o.subject = jobs.id) \
                     union all select f.id from jobs f where f.state in ",
             store::unfinished_states!(),
@@ -110,13 +108,23 @@ impl SweepStore for SqliteStore {
     }
 
     async fn job_counts(&self) -> Result<Vec<(Lane, JobState, u64)>> {
-        let text = concat!(
-            "select lane, state, count(*) from jobs where state in ",
-            store::unfinished_states!(),
-            " and leader_id is null \
-                    group by lane, state"
-        );
+        let pending = "select count(*) from (select 1 from jobs where state = 'pending' and lane = ?1 and leader_id is null \
+                       order by rung_at limit ?2)";
+        let others = "select lane, 'processing' as state, count(*) from jobs where state = 'processing' and leader_id is null \
+                      group by lane union all select lane, 'retrying', count(*) from \
+                      (select lane from jobs where state = 'retrying' and leader_id is null order by next_attempt_at limit ?1) \
+                      group by lane";
         let read = |cells: &mut Cells| Ok((cells.name()?, cells.name()?, cells.count()?));
-        self.readers.read(move |connection| sql!(text).rows(connection, read)).await
+        self.readers
+            .read(move |connection| {
+                let mut counts: Vec<(Lane, JobState, u64)> = sql!(others, COUNTED_AT_MOST).rows(connection, read)?;
+                for lane in Lane::ALL {
+                    let waiting = sql!(pending, lane.as_str(), COUNTED_AT_MOST).number(connection)?;
+                    counts.push((lane, JobState::Pending, waiting.unsigned_abs()));
+                }
+                counts.retain(|(.., count)| *count > 0);
+                Ok(counts)
+            })
+            .await
     }
 }

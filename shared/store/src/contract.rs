@@ -101,6 +101,9 @@ pub trait DeliveryStore: Send + Sync {
     async fn send_again(&self, tenant: &str, which: FailedDeliveries, limit: u32) -> Result<u32>;
 }
 
+/// Where counting for metrics stops, so that it takes no longer however many there are.
+pub const COUNTED_AT_MOST: u32 = 10_000;
+
 /// The outbox, as the relay sees it.
 #[async_trait]
 pub trait OutboxStore: Send + Sync {
@@ -110,7 +113,7 @@ pub trait OutboxStore: Send + Sync {
     async fn delete_outbox(&self, ids: Vec<Uuid>) -> Result<()>;
     /// Ends the lease of rows that could not be published, so that the next relay pass takes them.
     async fn release_outbox(&self, ids: Vec<Uuid>) -> Result<()>;
-    /// `(rows, age of the oldest in seconds)`.
+    /// `(rows, age of the oldest in seconds)`. Rows are counted up to [`COUNTED_AT_MOST`], and the oldest is that of the counted ones.
     async fn outbox_backlog(&self) -> Result<(u64, f64)>;
 }
 
@@ -134,7 +137,8 @@ pub trait SweepStore: Send + Sync {
     /// Jobs that are not final and covered by nothing: no unsent outbox row, no live worker, no due time, not `pending`
     /// (which the sweeper rings). One query; must return no rows.
     async fn uncovered_jobs(&self) -> Result<Vec<Uuid>>;
-    /// Counts jobs per lane and state that is not final, for metrics and operators.
+    /// Counts jobs per lane and state that is not final, for metrics and operators; those that wait or are due again up to
+    /// [`COUNTED_AT_MOST`].
     async fn job_counts(&self) -> Result<Vec<(Lane, JobState, u64)>>;
 }
 

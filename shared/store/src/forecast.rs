@@ -47,12 +47,30 @@ pub struct QueueStatus {
     pub now: DateTime<Utc>,
     /// `pending` jobs, those first that were rung first; lane by lane.
     pub waiting: Vec<QueuedJob>,
-    /// How many more wait than `waiting` holds, where it was full; counted up to a hundred thousand.
-    pub beyond: Vec<(Lane, u64)>,
     /// `processing` jobs.
     pub running: Vec<QueuedJob>,
     /// Jobs that the lane's live workers run at once.
     pub slots: Vec<(Lane, u32)>,
+}
+
+/// A part of a lane's queue, by database times at which its jobs were last rung.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QueuePart {
+    /// Only those that were rung later than this.
+    pub after: Option<DateTime<Utc>>,
+    /// Only those that were rung at this time or before.
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// What was counted of a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QueuePage {
+    /// Jobs.
+    pub count: u64,
+    /// When the last of them was rung; those that were rung at the same time are among them.
+    pub until: Option<DateTime<Utc>>,
+    /// Counting stopped at the limit: there may be more.
+    pub full: bool,
 }
 
 /// What arrival times are learned from. Read by every gateway about once a second; nothing here is exact to the moment.
@@ -62,13 +80,8 @@ pub trait ForecastStore: Send + Sync {
     async fn finished_runs(&self, of: Vec<RunsQuery>, limit: u32) -> Result<Vec<Vec<FinishedRun>>>;
     /// Reads who is in line: at most `limit` that wait in each lane, and at most `limit` that run.
     async fn queue_status(&self, limit: u32) -> Result<QueueStatus>;
-}
-
-/// Lanes of which `limit` jobs were read: there may be more.
-#[must_use]
-pub fn full_lanes(waiting: &[QueuedJob], limit: u32) -> Vec<Lane> {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    Lane::ALL.into_iter().filter(|lane| waiting.iter().filter(|job| job.lane == *lane).count() >= limit).collect()
+    /// Counts a part of a lane's queue, by when its jobs were last rung: from the first one on, at most about `limit`.
+    async fn count_waiting(&self, lane: Lane, part: QueuePart, limit: u32) -> Result<QueuePage>;
 }
 
 /// Times of a finished job, as both stores read them.

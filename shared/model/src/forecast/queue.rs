@@ -46,6 +46,20 @@ impl Backlog {
         self.count = self.count.saturating_add(more);
     }
 
+    /// Returns the first `count` of them, as far as these are like all.
+    #[must_use]
+    pub fn first(&self, count: usize) -> Self {
+        let count = count.min(self.count);
+        let part = if self.count == 0 { 0.0 } else { count as f64 / self.count as f64 };
+        Self {
+            count,
+            unknown: (self.unknown as f64 * part).ceil() as usize,
+            work: self.work * part,
+            below: self.below * part,
+            above: self.above * part,
+        }
+    }
+
     fn change(&mut self, job: Option<Range>, sign: f64) {
         let Some(range) = job else {
             self.unknown = if sign > 0.0 { self.unknown + 1 } else { self.unknown.saturating_sub(1) };

@@ -20,6 +20,7 @@ use configuration::Config;
 pub use clean_up::Cleanup;
 use failure_log::FailureLog;
 use late_jobs::LateJobs;
+use measure::JobMeter;
 use ring::Ringer;
 
 /// Metrics and the proof of cover: now and then, not at every sweep.
@@ -42,6 +43,7 @@ pub struct Sweeper {
     failures: FailureLog,
     ringer: Ringer,
     late_jobs: LateJobs,
+    meter: JobMeter,
     looked: Option<Instant>,
     clean_up: Cleanup,
 }
@@ -55,7 +57,16 @@ impl Sweeper {
         let clean_up = Cleanup::new(backends.clone(), &config.sweeper);
         let ringer = Ringer::new(config.sweeper.ring_rate, config.notifier.concurrency);
         let late_jobs = LateJobs::new(config);
-        Self { backends, settings, failures: FailureLog::default(), ringer, late_jobs, looked: None, clean_up }
+        Self {
+            backends,
+            settings,
+            failures: FailureLog::default(),
+            ringer,
+            late_jobs,
+            meter: JobMeter::new(),
+            looked: None,
+            clean_up,
+        }
     }
 
     /// Sweeps until stopped, at once and then again and again. Nothing that fails ends it.
@@ -78,7 +89,7 @@ impl Sweeper {
 
     /// Sweeps once.
     pub async fn sweep(&mut self) {
-        let Self { backends, settings, failures, ringer, late_jobs, looked, .. } = self;
+        let Self { backends, settings, failures, ringer, late_jobs, meter, looked, .. } = self;
         failures.note("release jobs of lost workers", rescue::release_lost_jobs(backends, settings.silence).await);
         failures.note("bring followers up to their leaders", rescue::lead_followers(backends).await);
         failures.note("ring jobs and due deliveries", ringer.ring(backends, settings.grace).await);
@@ -86,7 +97,7 @@ impl Sweeper {
         if looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY) {
             *looked = Some(Instant::now());
             failures.note("look for uncovered jobs", rescue::look_for_uncovered_jobs(backends).await);
-            failures.note("count jobs and messages", measure::count(backends).await);
+            failures.note("count jobs and messages", meter.measure(backends).await);
         }
     }
 }

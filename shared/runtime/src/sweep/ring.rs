@@ -8,6 +8,7 @@
 //!   read before they are counted: what is claimed in between makes the difference too small, never too large.
 //! * While messages are ready, each place of a worker or notifier may hold one more that is not claimed yet; with none ready,
 //!   those that have places have claimed what they hold.
+//! * In a queue of more than [`ENOUGH_READY`] messages nobody looks: it has to be drained first.
 //! * Ready messages may be for others that are not silent, or have ended, and then hide lost ones. They hide them only until the
 //!   queue is drained. In a queue that never is, what has been silent for [`LONG`] is rung slowly once it was passed: when
 //!   something that was rung later is at work already, its own message is no longer in the queue.
@@ -29,8 +30,10 @@ use store::StoreError;
 const LONG: Duration = Duration::from_secs(600);
 /// How often those are looked for.
 const LONG_EVERY: Duration = Duration::from_secs(5);
-/// Going through a backlog takes each process at most this part of the time: a hundred thousand jobs take the database a fifth of
-/// a second, and a queue that holds that many messages is not the one that lost them all.
+/// With more messages than this in a queue nothing is rung: those who take them are busy, and what else waits is looked for when they
+/// have fewer. So never more than this are counted, however many jobs wait.
+const ENOUGH_READY: u64 = 10_000;
+/// Counting takes each process at most this part of the time.
 const COUNTING: u32 = 200;
 /// But this long after the last time it is done whatever it takes.
 const COUNTED_WITHIN: Duration = Duration::from_secs(60);
@@ -83,13 +86,13 @@ impl Rung {
         }
     }
 
-    async fn count_silent(self, backends: &Backends, grace: Duration) -> Result<u64, StoreError> {
+    async fn count_silent(self, backends: &Backends, grace: Duration, limit: u32) -> Result<u64, StoreError> {
         match self {
             Self::Jobs(lane) => {
-                let retries = backends.store.count_overdue_retries(lane, grace).await?;
-                Ok(backends.store.count_silent(lane, grace).await? + retries)
+                let retries = backends.store.count_overdue_retries(lane, grace, limit).await?;
+                Ok(backends.store.count_silent(lane, grace, limit).await? + retries)
             }
-            Self::Deliveries(channel) => backends.store.count_due_deliveries(channel, grace).await,
+            Self::Deliveries(channel) => backends.store.count_due_deliveries(channel, grace, limit).await,
         }
     }
 
@@ -174,20 +177,24 @@ impl Ringer {
 
     async fn ring_lost(&mut self, backends: &Backends, what: Rung, grace: Duration) -> Result<(), StoreError> {
         let Some(depth) = backends.broker.depth(what.queue()).await else { return Ok(()) };
-        // Counting a long backlog costs the database something, and with messages waiting nothing is urgent.
+        if depth.ready > ENOUGH_READY {
+            return Ok(());
+        }
+        // Counting costs the database something, and with messages waiting nothing is urgent.
         let began = Instant::now();
         if depth.ready > 0 && self.count_again.get(&what).is_some_and(|again| began < *again) {
             return Ok(());
         }
-        let silent = what.count_silent(backends, grace).await?;
+        let places = match what {
+            _ if depth.ready == 0 => 0,
+            Rung::Jobs(lane) => in_hand(backends, lane).await?,
+            Rung::Deliveries(_) => depth.consumers * self.notifier_places,
+        };
+        let accounted = depth.ready + places;
+        let most = u32::try_from(accounted).unwrap_or(u32::MAX).saturating_add(AT_ONCE);
+        let silent = what.count_silent(backends, grace, most).await?;
         self.count_again.insert(what, Instant::now() + grace.max(rest(began)));
-        let mut unheard = silent.saturating_sub(depth.ready);
-        if unheard > 0 && depth.ready > 0 {
-            unheard = unheard.saturating_sub(match what {
-                Rung::Jobs(lane) => in_hand(backends, lane).await?,
-                Rung::Deliveries(_) => depth.consumers * self.notifier_places,
-            });
-        }
+        let unheard = silent.saturating_sub(accounted);
         let limit = self.allowance.at_most(unheard);
         if limit > 0 {
             self.allowance.spend(what.ring(backends, grace, limit).await?);
@@ -205,7 +212,7 @@ impl Ringer {
         for lane in Lane::ALL {
             // Counted once: what is rung here is younger than what still has to be, and so is what is submitted meanwhile, but a call
             // that waits for its turn in the database would take both for older than this process.
-            let mut left = backends.store.count_silent(lane, self.started.elapsed()).await?;
+            let mut left = backends.store.count_silent(lane, self.started.elapsed(), u32::MAX).await?;
             while left > 0 {
                 let limit = left.min(u64::from(AT_ONCE)) as u32;
                 let rung = backends.store.ring_silent(lane, self.started.elapsed(), limit).await?;

@@ -289,7 +289,7 @@ async fn a_broker_that_is_away_is_not_rung_at() {
     .await;
     stage.backends.store.delete_outbox(rows.into_iter().map(|row| row.id).collect()).await.unwrap();
     eventually(SOON, "the jobs to be silent", async || {
-        stage.backends.store.count_silent(Lane::Interactive, stage.config.sweeper.grace).await.unwrap() == 5
+        stage.backends.store.count_silent(Lane::Interactive, stage.config.sweeper.grace, 1000).await.unwrap() == 5
     })
     .await;
     for _ in 0..3 {

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod restored;
+mod plans;
 mod store_follow;
 mod store_postgres;
 mod store_postgres_pooled;

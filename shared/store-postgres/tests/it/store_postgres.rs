@@ -22,7 +22,7 @@ fn settings(url: &str) -> configuration::Database {
     database
 }
 
-async fn open_at(url: &str, after: Arc<dyn AfterCommit>) -> PostgresStore {
+pub(super) async fn open_at(url: &str, after: Arc<dyn AfterCommit>) -> PostgresStore {
     PostgresStore::open(&settings(url), after).await.unwrap()
 }
 

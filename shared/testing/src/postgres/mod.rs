@@ -1,9 +1,11 @@
 //! PostgreSQL: a fresh database on the run's server, a server of the test's own to be mistreated, or a pooler before either.
 
+mod plans;
 mod pooler;
 mod server;
 mod template;
 
+pub use plans::{Plan, PlanServer};
 pub use pooler::Pooler;
 pub use server::Server;
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use model::forecast::{Eta, Forecast, LoadLevel, RunKey};
 use model::job::{Job, Lane, NewJob};
-use store::{Ending, QueuedJob, RunsQuery, Submitted};
+use store::{Ending, QueueCensus, QueuePage, QueuePart, QueuedJob, RunsQuery, Submitted};
 
 use super::fixture::{StoreFixture, TestWorker};
 use super::samples::{ana, artifact, caller, keyed_job, new_job};
@@ -104,10 +104,8 @@ pub async fn the_line_holds_who_waits_and_who_runs(fixture: StoreFixture) {
     slots.sort_unstable();
     let info = fixture.store.workers().await.unwrap().remove(0).info;
     assert_eq!(slots, info.lanes.iter().map(|lane| (*lane, info.concurrency)).collect::<Vec<_>>());
-    assert!(line.beyond.iter().all(|(_, more)| *more == 0));
     let short = fixture.store.queue_status(2).await.unwrap();
     assert_eq!(short.waiting.iter().filter(|job| job.lane == Lane::Interactive).count(), 2);
-    assert_eq!(short.beyond, [(Lane::Interactive, 1)]);
 }
 
 fn in_line(job: &Job) -> QueuedJob {
@@ -121,4 +119,28 @@ fn in_line(job: &Job) -> QueuedJob {
         started_at: job.started_at,
         made_from: job.sharing.made_from,
     }
+}
+
+pub async fn a_queue_is_counted_part_by_part(fixture: StoreFixture) {
+    for _ in 0..5 {
+        fixture.pending().await;
+    }
+    fixture.submit(NewJob { lane: Lane::Bulk, ..new_job(&ana()) }).await;
+    let worker = fixture.worker().await;
+    fixture.processing(&worker).await;
+    let count = async |part, limit| fixture.store.count_waiting(Lane::Interactive, part, limit).await.unwrap();
+    let all = count(QueuePart::default(), 10).await;
+    assert_eq!((all.count, all.full), (5, false));
+    // Of a full page those of its last moment are left to the next.
+    let first = count(QueuePart::default(), 3).await;
+    assert_eq!((first.count, first.full), (2, true));
+    assert!(first.until < all.until);
+    assert_eq!(count(QueuePart { after: None, until: first.until }, 10).await.count, 2);
+    let rest = count(QueuePart { after: first.until, until: None }, 10).await;
+    assert_eq!((rest.count, rest.until, rest.full), (3, all.until, false));
+    let nothing = count(QueuePart { after: all.until, until: None }, 10).await;
+    assert_eq!(nothing, QueuePage::default());
+    let mut census = QueueCensus::new(Lane::Interactive);
+    census.look(fixture.store.as_ref()).await.unwrap();
+    assert_eq!(census.count(), Some(5));
 }

@@ -105,3 +105,29 @@ pub async fn workers_are_listed_with_what_they_hold(fixture: StoreFixture) {
         assert!(worker.started_at <= worker.heartbeat_at);
     }
 }
+
+pub async fn what_a_worker_holds_is_known_whether_it_named_it_or_not(fixture: StoreFixture) {
+    let mut worker = fixture.worker().await;
+    let (named, left_out, ended) =
+        (fixture.processing(&worker).await, fixture.processing(&worker).await, fixture.processing(&worker).await);
+    let of = |job: &Job| AttemptProgress { job_id: job.id, attempt: 1, progress: progress(1) };
+    for beat in [vec![of(&named), of(&left_out), of(&ended)], vec![of(&named)]] {
+        assert!(worker.heartbeat.beat(beat).await.unwrap().is_empty());
+    }
+    fixture.settle(&ended, Ending::HandBack).await;
+    let claimed_since = fixture.processing(&worker).await;
+    let mut held = [named.id, left_out.id, claimed_since.id];
+    held.sort_unstable();
+    assert_eq!(fixture.store.workers().await.unwrap()[0].running, 3);
+    let running = fixture.store.queue_status(10).await.unwrap().running;
+    let mut running: Vec<_> = running.into_iter().map(|job| job.id).collect();
+    running.sort_unstable();
+    assert_eq!(running, held);
+    let lost = eventually(SOON, "the loss", async || {
+        let lost = fixture.store.release_lost_jobs(Duration::from_millis(20)).await.unwrap();
+        (!lost.is_empty()).then_some(lost)
+    });
+    let mut lost = lost.await;
+    lost.sort_unstable();
+    assert_eq!(lost, held);
+}

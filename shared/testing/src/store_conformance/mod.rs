@@ -71,6 +71,7 @@ macro_rules! test_store {
                 runs_are_told_by_tenant_and_report_oldest_first,
                 a_run_that_was_put_back_has_no_time_from_its_submit,
                 the_line_holds_who_waits_and_who_runs,
+                a_queue_is_counted_part_by_part,
             ]
             previews: [
                 a_preview_is_read_by_the_jobs_caller_and_by_nobody_else,
@@ -144,6 +145,7 @@ macro_rules! test_store {
                 a_beat_tells_that_a_job_was_taken_over,
                 a_worker_whose_row_vanished_has_lost_everything_and_is_registered_anew,
                 workers_are_listed_with_what_they_hold,
+                what_a_worker_holds_is_known_whether_it_named_it_or_not,
             ]
             events: [
                 events_of_a_job_are_read_after_a_number,

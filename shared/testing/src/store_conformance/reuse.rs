@@ -305,7 +305,7 @@ pub async fn a_follower_is_neither_claimed_nor_rung(fixture: StoreFixture) {
     let lane = follower.lane;
     assert!(!matches!(fixture.try_claim(&worker, follower.id, false).await, Claimed::Yes(_)));
     let silent = eventually(SOON, "the leader to be silent", async || {
-        let silent = fixture.store.count_silent(lane, Duration::from_millis(1)).await.unwrap();
+        let silent = fixture.store.count_silent(lane, Duration::from_millis(1), 1000).await.unwrap();
         (silent > 0).then_some(silent)
     });
     assert_eq!(silent.await, 1);

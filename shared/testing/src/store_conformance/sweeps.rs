@@ -20,7 +20,7 @@ pub async fn overdue_retries_are_rung(fixture: StoreFixture) {
     fixture.retrying(&worker, MINUTE).await;
     fixture.empty_outbox().await;
     assert_eq!(fixture.store.ring_overdue_retries(due.lane, MINUTE, 10).await.unwrap(), 0, "not overdue by so much");
-    let count = async |lane| fixture.store.count_overdue_retries(lane, Duration::ZERO).await.unwrap();
+    let count = async |lane| fixture.store.count_overdue_retries(lane, Duration::ZERO, 1000).await.unwrap();
     eventually(SOON, "the retry to be counted", async || (count(due.lane).await == 1).then_some(())).await;
     assert_eq!(count(Lane::Bulk).await, 0);
     assert_eq!(fixture.store.ring_overdue_retries(Lane::Bulk, Duration::ZERO, 10).await.unwrap(), 0);
@@ -42,7 +42,7 @@ pub async fn silent_jobs_are_counted_and_rung(fixture: StoreFixture) {
     fixture.processing(&worker).await;
     fixture.done(&worker).await;
     fixture.empty_outbox().await;
-    let count = async |grace| fixture.store.count_silent(Lane::Interactive, grace).await.unwrap();
+    let count = async |grace| fixture.store.count_silent(Lane::Interactive, grace, 1000).await.unwrap();
     assert_eq!(count(MINUTE).await, 0);
     eventually(SOON, "both jobs to be silent", async || (count(Duration::ZERO).await == 2).then_some(())).await;
     assert_eq!(fixture.store.ring_silent(Lane::Interactive, MINUTE, 10).await.unwrap(), 0);
@@ -78,10 +78,10 @@ pub async fn a_job_with_an_unsent_row_is_not_silent(fixture: StoreFixture) {
     fixture.pending().await;
     let later = fixture.store.now().await.unwrap() + Duration::from_millis(20);
     eventually(SOON, "time to pass", async || (fixture.store.now().await.unwrap() > later).then_some(())).await;
-    assert_eq!(fixture.store.count_silent(Lane::Interactive, Duration::ZERO).await.unwrap(), 0);
+    assert_eq!(fixture.store.count_silent(Lane::Interactive, Duration::ZERO, 1000).await.unwrap(), 0);
     assert_eq!(fixture.store.ring_silent(Lane::Interactive, Duration::ZERO, 10).await.unwrap(), 0);
     fixture.empty_outbox().await;
-    assert_eq!(fixture.store.count_silent(Lane::Interactive, Duration::ZERO).await.unwrap(), 1);
+    assert_eq!(fixture.store.count_silent(Lane::Interactive, Duration::ZERO, 1000).await.unwrap(), 1);
 }
 
 pub async fn expired_artifacts_are_found_until_marked(fixture: StoreFixture) {
