@@ -2,7 +2,7 @@
 
 use model::problem::ProblemKind;
 
-use super::messages::{AdviceTexts, FailureTexts, Messages};
+use super::messages::{AdviceTexts, FailureTexts, Messages, PartTexts};
 
 /// Returns what happened and what to do after a failure of this kind.
 pub(super) fn after(kind: ProblemKind, messages: &Messages) -> (&str, &str) {
@@ -21,4 +21,10 @@ pub(super) fn after(kind: ProblemKind, messages: &Messages) -> (&str, &str) {
         }
         _ => (crash, operator),
     }
+}
+
+/// Returns why a format has no file, and what to do.
+pub(super) fn missing(kind: ProblemKind, messages: &Messages) -> (&str, &str) {
+    let PartTexts { large, unfit, todo, .. } = &messages.part;
+    (if kind == ProblemKind::TooManyBytes { large } else { unfit }, todo)
 }

@@ -4,7 +4,7 @@ use toml::Spanned;
 
 use super::file::ColumnFile;
 use super::parse::{ParseError, ParseErrors, whole, zone};
-use super::{ColumnAlign, ColumnFormat, ColumnSpec, ColumnTotal, ColumnType};
+use super::{ColumnAlign, ColumnFormat, ColumnSpec, ColumnTotal, ColumnType, DecimalDigits};
 
 /// Widest column of a spreadsheet, in characters.
 const MAX_WIDTH: i64 = 255;
@@ -47,7 +47,8 @@ fn parse_column(column: ColumnFile, faults: &mut ParseErrors) -> ColumnSpec {
     let width = faults.keep(whole("width", column.width.as_ref(), 1..=MAX_WIDTH));
     ColumnSpec {
         name: column.name.into_inner(),
-        kind,
+        kind: kind.map(|(kind, _)| kind),
+        digits: kind.and_then(|(_, digits)| digits),
         title: column.title.map(|title| title.trim().to_owned()).filter(|title| !title.is_empty()),
         format,
         total,
@@ -57,12 +58,30 @@ fn parse_column(column: ColumnFile, faults: &mut ParseErrors) -> ColumnSpec {
     }
 }
 
-fn kind(value: &Spanned<String>) -> Result<ColumnType, ParseError> {
+fn kind(value: &Spanned<String>) -> Result<(ColumnType, Option<DecimalDigits>), ParseError> {
     let text = value.get_ref();
-    ColumnType::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| {
-        let known = ColumnType::ALL.map(|kind| format!("`{}`", kind.as_str())).join(", ");
-        ParseError::new(value.span(), format!("`{text}` is not a type of a column; supported: {known}"))
-    })
+    if let Some(kind) = ColumnType::ALL.into_iter().find(|kind| kind.as_str() == text) {
+        return Ok((kind, None));
+    }
+    if let Some(digits) = read_digits(text) {
+        return Ok((ColumnType::Decimal, Some(digits)));
+    }
+    let known = ColumnType::ALL.map(|kind| format!("`{}`", kind.as_str())).join(", ");
+    let most = DecimalDigits::MOST;
+    let message = format!(
+        "`{text}` is not a type of a column; supported: {known}, and `decimal(<digits>, <digits behind the point>)` with 1 to \
+         {most} digits"
+    );
+    Err(ParseError::new(value.span(), message))
+}
+
+fn read_digits(text: &str) -> Option<DecimalDigits> {
+    let (precision, scale) = text.strip_prefix("decimal(")?.strip_suffix(')')?.split_once(',')?;
+    let number =
+        |text: &str| text.trim().parse::<u8>().ok().filter(|_| text.trim().bytes().all(|byte| byte.is_ascii_digit()));
+    let digits = DecimalDigits { precision: number(precision)?, scale: number(scale)? };
+    let fits = (1..=DecimalDigits::MOST).contains(&digits.precision) && digits.scale <= digits.precision;
+    fits.then_some(digits)
 }
 
 fn format(value: &Spanned<String>) -> Result<ColumnFormat, ParseError> {

@@ -111,8 +111,8 @@ fn insert(transaction: &mut Transaction<'_>, new: NewJob) -> StatementResult<Job
     sql!(
         "insert into jobs (id, tenant, principal, report, report_version, lane, params, formats, notify, state, \
          max_attempts, timeout_ms, retention_ms, seq, created_at, rung_at, traceparent, fingerprint, joined, leader_id, served, \
-         link_seeds, forecast, late_at, made_from) \
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'pending', ?10, ?11, ?12, 1, ?13, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
+         link_seeds, forecast, late_at, made_from, on_refusal) \
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'pending', ?10, ?11, ?12, 1, ?13, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
         new.id,
         &new.caller.tenant,
         &new.caller.principal,
@@ -135,6 +135,7 @@ fn insert(transaction: &mut Transaction<'_>, new: NewJob) -> StatementResult<Job
         new.forecast.as_ref().map(to_json).transpose()?,
         late_at(&new, now),
         made_from,
+        new.on_refusal.kept(),
     )
     .run(transaction.connection)?;
     if let Some(given) = &new.idempotency {
