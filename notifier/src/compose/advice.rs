@@ -23,8 +23,8 @@ pub(super) fn after(kind: ProblemKind, messages: &Messages) -> (&str, &str) {
     }
 }
 
-/// Returns why a format has no file, and what to do.
-pub(super) fn missing(kind: ProblemKind, messages: &Messages) -> (&str, &str) {
-    let PartTexts { large, unfit, todo, .. } = &messages.part;
-    (if kind == ProblemKind::TooManyBytes { large } else { unfit }, todo)
+/// Returns why a format has no file.
+pub(super) fn missing(kind: ProblemKind, messages: &Messages) -> &str {
+    let PartTexts { large, unfit, .. } = &messages.part;
+    if kind == ProblemKind::TooManyBytes { large } else { unfit }
 }

@@ -71,10 +71,10 @@ pub struct FileLink {
 /// A file that could not be made while others were.
 #[derive(Debug, Clone, Serialize)]
 pub struct MissingFile {
-    /// That there is none.
-    pub heading: String,
-    /// Why.
-    pub why: FailureText,
+    /// That there is none, and why.
+    pub what: String,
+    /// For those who look after the report, in English.
+    pub detail: String,
 }
 
 /// What went wrong.
@@ -170,10 +170,7 @@ fn explain(problem: &Problem, t: &Messages) -> FailureText {
 }
 
 fn missing(refusal: &Refusal, t: &Messages) -> MissingFile {
-    let (what, advice) = advice::missing(refusal.problem.kind, t);
-    let detail = single_line(&refusal.problem.detail, 600);
-    MissingFile {
-        heading: fill(&t.part.missing, &[("format", refusal.format.label())]),
-        why: FailureText { what: what.to_owned(), detail, advice: advice.to_owned() },
-    }
+    let heading = fill(&t.part.missing, &[("format", refusal.format.label())]);
+    let what = format!("{heading} {}", advice::missing(refusal.problem.kind, t));
+    MissingFile { what, detail: single_line(&refusal.problem.detail, 600) }
 }

@@ -132,7 +132,7 @@ async fn each_refusal_leaves_the_others_whole(mut stack: Stack) {
     testing::eventually(SOON, "no file is there but those of jobs that are done", async || {
         let mut found = stack.keys().await;
         found.sort_unstable();
-        if found == keys { Ok(()) } else { Err(found) }
+        if found == keys { Ok(()) } else { Err(format!("{found:?}")) }
     })
     .await;
     worker.stop().await;

@@ -68,7 +68,11 @@ pub async fn a_job_that_is_done_in_part_says_what_is_missing_wherever_it_is_told
     }
     let announced = fixture.recorder.take().1;
     let kept = fixture.events(&job).await;
-    let fed = fixture.store.events_of_caller(&ana(), FeedCursor::default(), 100).await.unwrap();
+    let fed = crate::eventually(super::SOON, "the feed to hold all that was committed", async || {
+        let fed = fixture.store.events_of_caller(&ana(), FeedCursor::default(), 100).await.unwrap();
+        if fed.len() == kept.len() { Ok(fed) } else { Err(fed.len()) }
+    })
+    .await;
     for events in [announced, kept, fed.into_iter().map(|(_, event)| event).collect()] {
         let (last, before) = events.split_last().unwrap();
         assert_eq!((last.kind, &last.refused, &last.error), (EventKind::Done, &refusals(), &None));
