@@ -28,7 +28,7 @@ async fn ended(stack: &Stack, id: uuid::Uuid) -> Job {
 }
 
 fn file_of(job: &Job, format: Format) -> &Artifact {
-    job.artifacts.iter().find(|artifact| artifact.format == format).unwrap_or_else(|| panic!("{:?}", job.error))
+    job.artifacts.iter().find(|artifact| artifact.format == format).unwrap()
 }
 
 /// Returns the columns' types and the rows as pyarrow finds them, and the rows as DuckDB does.

@@ -97,16 +97,15 @@ fn find_answer(transaction: &mut Transaction<'_>, new: &NewJob) -> StatementResu
 }
 
 fn insert(transaction: &mut Transaction<'_>, new: NewJob) -> StatementResult<Job> {
-    let now = transaction.now;
+    let (now, reuse) = (transaction.now, new.reuse.as_ref());
     let answer = find_answer(transaction, &new)?;
-    let made_from = new.reuse.as_ref().and_then(|reuse| reuse.made_from);
+    let made_from = reuse.and_then(|reuse| reuse.made_from);
     let sharing = match &answer {
         RunOrFiles::Own { joinable } => Sharing { joined: joinable.then_some(0), made_from, ..Sharing::default() },
         RunOrFiles::Of(leader, served) => {
             Sharing { served: *served, leader: Some(leader.id), made_from, ..Sharing::default() }
         }
     };
-    let reuse = new.reuse.as_ref();
     let own = sharing.leader.is_none();
     sql!(
         "insert into jobs (id, tenant, principal, report, report_version, lane, params, formats, notify, state, \
