@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use utoipa::PartialSchema;
 
 use crate::forecast::view::{EtaView, QueuePositionView};
-use crate::jobs::view::ProgressView;
+use crate::jobs::view::{ProgressView, RefusalView};
 use crate::watch::frame::{EventData, ProgressData};
 
 /// Returns the document.
@@ -198,6 +198,7 @@ fn schemas() -> Value {
         "attempt": number(), "error": maybe(reference("StoredProblem")), "next_attempt_at": maybe(time()), "at": time(),
     }));
     event["properties"]["leader"] = id();
+    event["properties"]["refused"] = json!({"type": "array", "items": reference("Refusal")});
     let mut closed = cloud_event(&json!({"const": "dev.waitless.stream.closed"}), "StoredProblem");
     // It is about no job.
     if let Some(properties) = closed["properties"].as_object_mut() {
@@ -217,6 +218,7 @@ fn schemas() -> Value {
         "Eta": of::<EtaView>(),
         "StoredProblem": of::<StoredProblem>(),
         "FieldError": of::<FieldError>(),
+        "Refusal": of::<RefusalView<'_>>(),
         "SocketMessage": {"oneOf": [
             object(json!({"id": text(), "event": {"type": "string", "enum": EventKind::ALL.map(EventKind::as_str)}, "data": reference("CloudEvent")})),
             object(json!({"id": {"type": "null"}, "event": {"const": "progress"}, "data": reference("CloudProgress")})),

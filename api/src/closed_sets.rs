@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use model::artifact::Format;
 use model::delivery::Channel;
+use model::refusal::OnRefusal;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
@@ -39,4 +40,8 @@ closed_set! {
 closed_set! {
     /// The name of a channel.
     ChannelName: Channel::ALL.map(Channel::as_str)
+}
+closed_set! {
+    /// What becomes of a job when a format cannot hold its rows.
+    OnRefusalName: OnRefusal::ALL.map(OnRefusal::as_str)
 }

@@ -64,6 +64,13 @@ sql = "select 1 as one"
 `,
 };
 
+/** A report that JSON Lines cannot hold: two columns of one name. */
+export const TWICE = `title = "Twice"
+source = "numbers"
+formats = ["csv", "jsonl"]
+sql = "select 1 as a, 2 as a"
+`;
+
 /** A folder, and the processes that serve from it one after the other. */
 export class Fixture {
   #folder = mkdtempSync(join(tmpdir(), 'waitless-browser-'));

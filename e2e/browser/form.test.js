@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Fixture, openBrowser, signIn, someone } from './fixture.js';
+import { Fixture, TWICE, openBrowser, signIn, someone } from './fixture.js';
 
-const fixture = new Fixture();
+const fixture = new Fixture({ reports: { twice: TWICE } });
 /** @type {import('playwright-core').Browser} */
 let browser;
 
@@ -92,6 +92,20 @@ test('a report is made and cancelled with the keyboard alone', async () => {
   await page.keyboard.press('Tab');
   await page.keyboard.press('Enter');
   await page.getByText('Nothing was kept').waitFor();
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test('of several formats one that cannot be made is left out and the page says why', async () => {
+  const { page, context, faults } = await newPage();
+  await page.goto(`${fixture.url}/reports/twice`);
+  await page.getByLabel('JSON Lines').check({ force: true });
+  await page.getByRole('button', { name: 'Make the report' }).click();
+  await page.getByRole('heading', { name: /twice.*\.csv/ }).waitFor();
+  await page.getByRole('heading', { name: 'There is no JSONL file' }).waitFor();
+  await page.getByText(/`a`/).first().waitFor();
+  const [job] = (await fixture.call('/v1/jobs')).jobs;
+  assert.deepEqual([job.state, job.on_refusal, job.refused[0].format], ['done', 'keep_others', 'jsonl']);
   assert.deepEqual(faults, []);
   await context.close();
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Fixture, download, openBrowser, serve, someone } from './fixture.js';
+import { Fixture, TWICE, download, openBrowser, serve, someone } from './fixture.js';
 
 /** @type {Fixture} */
 let fixture;
@@ -23,7 +23,7 @@ before(async () => {
       customElements.get('waitless-report').token = async () => '${fixture.key}';
       for (const name of ['submitted', 'done', 'failed']) addEventListener('waitless-' + name, (event) => told.push(name));
     </script>`, () => headers);
-  fixture = new Fixture({ settings: `[http]\ncors_origins = ["${app.url}"]\n` });
+  fixture = new Fixture({ settings: `[http]\ncors_origins = ["${app.url}"]\n`, reports: { twice: TWICE } });
   browser = await openBrowser();
   await fixture.up();
 });
@@ -55,6 +55,19 @@ test('on another origin a button becomes a download, and stays one after a reloa
   await page.waitForFunction('told.includes("done")');
   await link.waitFor();
   assert.equal((await jobs()).length, 2);
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
+test('a format that cannot be made costs the others nothing and is told', async () => {
+  element = '<waitless-report report="twice" formats="csv, jsonl" on-refusal="keep_others"></waitless-report>';
+  const { context, faults } = await someone(browser);
+  const page = await context.newPage();
+  await page.goto(app.url);
+  await page.getByRole('button', { name: 'Make the report' }).click();
+  await page.getByRole('link', { name: 'Download CSV' }).waitFor();
+  assert.equal(await page.getByRole('link', { name: 'Download JSONL' }).count(), 0);
+  await page.getByText(/1 rows.*No JSONL: .*`a`/).waitFor();
   assert.deepEqual(faults, []);
   await context.close();
 });

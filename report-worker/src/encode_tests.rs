@@ -24,6 +24,7 @@ fn about(compression: Compression) -> Arc<About> {
         report: "test".to_owned(),
         report_version: "sha256:0".to_owned(),
         params: Vec::new(),
+        secret: false,
         columns: Vec::new(),
         unique_names: false,
         time_zone: None,

@@ -12,6 +12,7 @@ use model::artifact::NewArtifact;
 use model::job::{Job, JobState};
 use model::problem::{Problem, ProblemKind};
 use model::progress::Phase;
+use model::refusal::Refusal;
 use model::retry_schedule::RetryDelay;
 use report::ReportDefinition;
 use runtime::telemetry;
@@ -32,7 +33,7 @@ use crate::plan_files::{FileNames, PlannedFile};
 use crate::preview::Preview;
 use crate::settle::{SettleOutcome, settle};
 use crate::worker::{OUTAGE_BACKOFF, Worker};
-use crate::write_files::{FilePipeline, WrittenFile};
+use crate::write_files::{FileOutcome, FilePipeline, WrittenFile};
 
 /// What became of a doorbell, as far as its message is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,8 +49,8 @@ pub(crate) enum MessageOutcome {
 /// How one attempt ended.
 #[derive(Debug)]
 enum AttemptOutcome {
-    /// Every file is stored, durably.
-    Done(Vec<NewArtifact>),
+    /// Every file is stored, durably; those that could not be made are said.
+    Done(Vec<NewArtifact>, Vec<Refusal>),
     /// It may go better later.
     RetryIn(Problem, RetryDelay),
     /// It will not go better later.
@@ -65,7 +66,7 @@ enum AttemptOutcome {
 impl AttemptOutcome {
     const fn name(&self) -> &'static str {
         match self {
-            Self::Done(_) => "done",
+            Self::Done(..) => "done",
             Self::RetryIn(..) => "retry",
             Self::Failed(_) => "failed",
             Self::Cancelled => "cancelled",
@@ -97,7 +98,12 @@ async fn run_attempt(worker: &Worker, job: &Job, attempt: &Arc<Attempt>) -> Mess
     let name = outcome.name();
     fail_here!("before_settle");
     let settled = match outcome {
-        AttemptOutcome::Done(artifacts) => settle(worker, attempt, Ending::Done(artifacts)).await,
+        AttemptOutcome::Done(artifacts, refused) if refused.is_empty() => {
+            settle(worker, attempt, Ending::Done(artifacts)).await
+        }
+        AttemptOutcome::Done(artifacts, refused) => {
+            settle(worker, attempt, Ending::DoneInPart(artifacts, refused)).await
+        }
         AttemptOutcome::RetryIn(problem, delay) => settle(worker, attempt, Ending::RetryLater(problem, delay)).await,
         AttemptOutcome::Failed(problem) => settle(worker, attempt, Ending::Failed(problem)).await,
         AttemptOutcome::Interrupted => settle(worker, attempt, Ending::HandBack).await,
@@ -148,7 +154,7 @@ async fn make_files_or_stop(
             StopReason::Fenced | StopReason::Shutdown => AttemptOutcome::Interrupted,
         },
         made = tokio::time::timeout(limit, making) => match made {
-            Ok(Ok(Ok(artifacts))) => return AttemptOutcome::Done(artifacts),
+            Ok(Ok(Ok((artifacts, refused)))) => return AttemptOutcome::Done(artifacts, refused),
             Ok(Ok(Err(problem))) => problem,
             Ok(Err(panic)) => panicked(panic.as_ref()),
             Err(_) => timed_out(limit),
@@ -170,7 +176,7 @@ async fn make_files(
     attempt: &Arc<Attempt>,
     files: &[PlannedFile],
     timeout: Duration,
-) -> Result<Vec<NewArtifact>, Problem> {
+) -> Result<(Vec<NewArtifact>, Vec<Refusal>), Problem> {
     attempt.advance(|progress| progress.phase = Phase::Starting);
     let report = definition(worker, job).await?;
     let limits = ReportLimits::of(&worker.settings, &report);
@@ -196,11 +202,12 @@ async fn make_files(
         about: Arc::clone(&about),
         files,
         names: &names,
+        on_refusal: job.on_refusal,
     };
     let made = write_and_show(worker, &to_write, batches).await?;
     attempt.advance(|progress| progress.phase = Phase::Finished);
     fail_here!("after_store");
-    let artifact = |(file, WrittenFile { stored, summary }): (&PlannedFile, WrittenFile)| {
+    let artifact = |file: &PlannedFile, WrittenFile { stored, summary }: WrittenFile| {
         let link_id = Uuid::new_v4();
         NewArtifact {
             id: file.id,
@@ -216,7 +223,27 @@ async fn make_files(
             link_hash: hash_token(&link_token(worker.link_secret.expose(), link_id)),
         }
     };
-    Ok(files.iter().zip(made).map(artifact).collect())
+    Ok(sort_out(files, made, artifact))
+}
+
+/// Parts what was made from what was refused.
+fn sort_out(
+    files: &[PlannedFile],
+    made: Vec<FileOutcome>,
+    artifact: impl Fn(&PlannedFile, WrittenFile) -> NewArtifact,
+) -> (Vec<NewArtifact>, Vec<Refusal>) {
+    let (mut artifacts, mut refused) = (Vec::with_capacity(files.len()), Vec::new());
+    for (file, outcome) in files.iter().zip(made) {
+        match outcome {
+            FileOutcome::Written(written) => artifacts.push(artifact(file, written)),
+            FileOutcome::Refused(problem) => {
+                let (format, kind, detail) = (file.format, problem.kind, &problem.detail);
+                tracing::info!(%format, ?kind, detail, "a format refused the rows");
+                refused.push(Refusal { format, problem });
+            }
+        }
+    }
+    (artifacts, refused)
 }
 
 /// Writes the files, and shows the first rows as they come.
@@ -224,7 +251,7 @@ async fn write_and_show(
     worker: &Worker,
     files: &FilePipeline<'_>,
     batches: BatchStream,
-) -> Result<Vec<WrittenFile>, Problem> {
+) -> Result<Vec<FileOutcome>, Problem> {
     let made = tokio::select! {
         made = files.write(batches) => made?,
         never = files.preview.save_while_the_job_runs(worker, files.attempt) => match never {},

@@ -110,6 +110,7 @@ fn new_job(gateway: &Gateway, request: SubmitRequest, origin: JobOrigin) -> Resu
         timeout_ms: i64::try_from(report.timeout.as_millis()).unwrap_or(i64::MAX),
         retention_ms: i64::try_from(report.retention.as_millis()).unwrap_or(i64::MAX),
         formats: request.formats,
+        on_refusal: request.on_refusal,
         notify: request.notify,
         traceparent: Some(origin.traceparent),
         forecast: None,
@@ -120,14 +121,15 @@ fn new_job(gateway: &Gateway, request: SubmitRequest, origin: JobOrigin) -> Resu
 
 /// Says what makes the job identical to others. What a sensitive value has a part in must not be found by trying them all.
 fn fingerprint_of(gateway: &Gateway, request: &SubmitRequest, caller: &Caller) -> [u8; 32] {
-    let SubmitRequest { report, params, formats, made_from, .. } = request;
+    let SubmitRequest { report, params, formats, on_refusal, made_from, .. } = request;
+    let on_refusal = *on_refusal;
     match made_from {
         // The file says which rows, and the values of its job are sealed.
-        Some(kept) => fingerprint(report, caller, &Params::new(), formats, Some(&kept.object_key)),
+        Some(kept) => fingerprint(report, caller, &Params::new(), formats, on_refusal, Some(&kept.object_key)),
         None if report.has_sensitive_params() => {
-            gateway.seal_keys.hash(fingerprint(report, caller, params, formats, None))
+            gateway.seal_keys.hash(fingerprint(report, caller, params, formats, on_refusal, None))
         }
-        None => fingerprint(report, caller, params, formats, None),
+        None => fingerprint(report, caller, params, formats, on_refusal, None),
     }
 }
 

@@ -116,6 +116,11 @@ async fn find(gateway: &Gateway, caller: &Caller, path: &ArtifactPath) -> Result
             let artifact = job.artifacts.swap_remove(index);
             Ok((job, artifact))
         }
+        None if format.is_some_and(|format| job.refusal_of(format).is_some()) => {
+            let why = format.and_then(|format| job.refusal_of(format)).map_or("", |problem| &problem.detail);
+            let detail = format!("There is no file of this format, because it could not hold the job's rows: {why}");
+            Err(ApiError::new(ProblemKind::ArtifactNotFound, detail))
+        }
         None if job.state.is_final() => {
             let detail = format!("The job is {} and has no file of this format.", job.state);
             Err(ApiError::new(ProblemKind::ArtifactNotFound, detail))

@@ -2,6 +2,7 @@
 
 use model::artifact::Format;
 use model::problem::{FieldError, pointer_part};
+use model::refusal::OnRefusal;
 use report::ReportDefinition;
 use serde_json::{Map, Value};
 
@@ -67,6 +68,15 @@ pub(super) fn check_formats(
         }
     }
     Some(formats)
+}
+
+pub(super) fn check_on_refusal(given: Option<Value>, errors: &mut Vec<FieldError>) -> OnRefusal {
+    let Some(given) = given else { return OnRefusal::default() };
+    given.as_str().and_then(|name| name.parse().ok()).unwrap_or_else(|| {
+        let names = OnRefusal::ALL.map(OnRefusal::as_str);
+        errors.push(wrong("/on_refusal", format!("must be one of: {}", names.join(", "))));
+        OnRefusal::default()
+    })
 }
 
 fn format_expected(report: Option<&ReportDefinition>) -> String {

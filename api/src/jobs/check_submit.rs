@@ -6,15 +6,16 @@ use std::time::Duration;
 use model::artifact::Format;
 use model::job::Params;
 use model::problem::{FieldError, Problem, ProblemKind};
+use model::refusal::OnRefusal;
 use report::{ReportDefinition, validate_params};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::check_fields::{check_formats, check_object, refuse_unknown, take_given, wrong};
+use super::check_fields::{check_formats, check_object, check_on_refusal, refuse_unknown, take_given, wrong};
 use super::check_notify::{NotifyBody, check_notify};
 use super::submit_request::SubmitRequest;
-use crate::closed_sets::FormatName;
+use crate::closed_sets::{FormatName, OnRefusalName};
 use crate::error::ApiError;
 use crate::gateway::Gateway;
 use crate::reports::no_such_report;
@@ -34,6 +35,10 @@ pub struct SubmitBody {
     /// Formats to make, from one run; the report's first format when absent.
     #[schema(value_type = Option<Vec<FormatName>>, min_items = 1)]
     formats: Option<Vec<Format>>,
+    /// What becomes of the job when a format cannot hold the rows: `fail`, also when absent, or `keep_others`: it is done with the
+    /// other formats, and `refused` says what is missing.
+    #[schema(value_type = Option<OnRefusalName>)]
+    on_refusal: Option<OnRefusal>,
     /// Who is told when the job ends.
     #[schema(max_items = 20)]
     notify: Option<Vec<NotifyBody>>,
@@ -72,16 +77,17 @@ pub fn check_submit(gateway: &Gateway, body: Value) -> Result<SubmitRequest, Api
         _ => None,
     };
     let formats = check_formats(report.as_deref(), take_given(&mut fields, "formats"), &mut errors);
+    let on_refusal = check_on_refusal(take_given(&mut fields, "on_refusal"), &mut errors);
     let notify = check_notify(&gateway.mail_allow, take_given(&mut fields, "notify"), &mut errors);
     let max_age = check_reuse(report.as_deref(), take_given(&mut fields, "reuse"), &mut errors);
-    refuse_unknown(&fields, "", "report, params, formats, notify and reuse", &mut errors);
+    refuse_unknown(&fields, "", "report, params, formats, on_refusal, notify and reuse", &mut errors);
     if unknown_report {
         errors.insert(0, wrong("/report", "is not in the catalogue"));
         return Err(ApiError::with_fields(ProblemKind::ReportNotFound, no_such_report().detail(), errors));
     }
     match (report, params, formats, notify) {
         (Some(report), Some(params), Some(formats), Some(notify)) if errors.is_empty() => {
-            Ok(SubmitRequest { report, params, formats, notify, max_age, made_from: None })
+            Ok(SubmitRequest { report, params, formats, on_refusal, notify, max_age, made_from: None })
         }
         _ => Err(Problem::invalid(errors).into()),
     }

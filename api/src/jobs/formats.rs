@@ -8,6 +8,7 @@ use actix_web::{HttpRequest, web};
 use model::artifact::{Artifact, Format};
 use model::job::{Job, JobState};
 use model::problem::{FieldError, Problem, ProblemKind, StoredProblem};
+use model::refusal::OnRefusal;
 use report::ReportDefinition;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::answer_submit::answer_submit;
-use super::check_fields::{check_formats, refuse_unknown, take_given, wrong};
+use super::check_fields::{check_formats, check_on_refusal, refuse_unknown, take_given, wrong};
 use super::check_notify::{NotifyBody, check_notify};
 use super::check_submit::MAX_AGE;
 use super::parse_id;
@@ -24,7 +25,7 @@ use super::submit_request::{KeptParquet, SubmitRequest};
 use super::view::JobView;
 use crate::auth::Identity;
 use crate::body::read_json;
-use crate::closed_sets::FormatName;
+use crate::closed_sets::{FormatName, OnRefusalName};
 use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
 
@@ -38,6 +39,10 @@ pub struct FormatsBody {
     /// Formats to make: of those the report's definition allowed when the job was submitted, without those the job has.
     #[schema(value_type = Vec<FormatName>, min_items = 1)]
     formats: Vec<Format>,
+    /// What becomes of the job when a format cannot hold the rows: `fail`, also when absent, or `keep_others`: it is done with the
+    /// other formats, and `refused` says what is missing.
+    #[schema(value_type = Option<OnRefusalName>)]
+    on_refusal: Option<OnRefusal>,
     /// Who is told when they are there.
     #[schema(max_items = 20)]
     notify: Option<Vec<NotifyBody>>,
@@ -118,6 +123,13 @@ fn kept_parquet(job: &Job) -> Result<&Artifact, ApiError> {
         return Err(ApiError::new(ProblemKind::WrongState, detail));
     }
     let missing = |why: &str| ApiError::new(ProblemKind::ParquetMissing, why);
+    if let Some(refusal) = job.refusal_of(Format::Parquet) {
+        let detail = format!(
+            "Parquet, which further formats are made from, could not hold the job's rows: {}. Run the report again for other formats.",
+            refusal.detail
+        );
+        return Err(missing(&detail));
+    }
     let kept = job.artifacts.iter().find(|artifact| artifact.format == Format::Parquet).ok_or_else(|| {
         missing(
             "The job was not asked for a Parquet file, which further formats are made from. Run the report again, and ask for \
@@ -150,8 +162,9 @@ fn check_body(gateway: &Gateway, job: Job, report: ReportDefinition, body: Value
             formats.iter().flatten().enumerate().filter_map(|(index, format)| there_already(&job, index, *format)),
         );
     }
+    let on_refusal = check_on_refusal(take_given(&mut fields, "on_refusal"), &mut errors);
     let notify = check_notify(&gateway.mail_allow, take_given(&mut fields, "notify"), &mut errors);
-    refuse_unknown(&fields, "", "formats and notify", &mut errors);
+    refuse_unknown(&fields, "", "formats, on_refusal and notify", &mut errors);
     match (formats, notify) {
         (Some(formats), Some(notify)) if errors.is_empty() => {
             let max_age = Some(Duration::from_secs(MAX_AGE));
@@ -159,6 +172,7 @@ fn check_body(gateway: &Gateway, job: Job, report: ReportDefinition, body: Value
                 report: Arc::new(report),
                 params: job.params,
                 formats,
+                on_refusal,
                 notify,
                 max_age,
                 made_from: None,
@@ -168,8 +182,11 @@ fn check_body(gateway: &Gateway, job: Job, report: ReportDefinition, body: Value
     }
 }
 
-/// A file that is there is fetched, not made once more under another name.
+/// A file that is there is fetched, not made once more under another name; and the same rows would be refused once more.
 fn there_already(job: &Job, index: usize, format: Format) -> Option<FieldError> {
+    if let Some(refusal) = job.refusal_of(format) {
+        return Some(wrong(format!("/formats/{index}"), format!("cannot hold these rows: {}", refusal.detail)));
+    }
     let there = job.artifacts.iter().any(|artifact| artifact.format == format);
     let detail = format!("is there already: GET /v1/jobs/{}/artifacts/{format}", job.id);
     there.then(|| wrong(format!("/formats/{index}"), detail))

@@ -7,6 +7,7 @@ use model::artifact::Format;
 use model::delivery::Notify;
 use model::job::Params;
 use model::locale::Language;
+use model::refusal::OnRefusal;
 use report::ReportDefinition;
 use uuid::Uuid;
 
@@ -19,6 +20,8 @@ pub struct SubmitRequest {
     pub params: Params,
     /// At least one, distinct.
     pub formats: Vec<Format>,
+    /// What becomes of the job when one of them cannot hold the rows.
+    pub on_refusal: OnRefusal,
     /// Distinct.
     pub notify: Vec<Notify>,
     /// How long ago an identical job may have finished to be the answer. Zero: a run of its own, though the report reuses.

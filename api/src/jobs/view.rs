@@ -9,6 +9,7 @@ use model::artifact::{Artifact, Format};
 use model::job::{Job, JobState, Lane, Params};
 use model::problem::{Problem, StoredProblem};
 use model::progress::{Phase, Progress};
+use model::refusal::{OnRefusal, Refusal};
 use model::reuse::Served;
 use serde::Serialize;
 use store::StoreError;
@@ -36,6 +37,9 @@ pub struct JobView<'a> {
     /// The formats that are made.
     #[schema(value_type = Vec<String>)]
     formats: &'a [Format],
+    /// What becomes of it when a format cannot hold the rows: `fail` or `keep_others`.
+    #[schema(value_type = String)]
+    on_refusal: OnRefusal,
     /// `cold`: by a run of its own; `warm`: at once, from the files of an identical job; `joined`: by the run of an identical job
     /// that was under way.
     #[schema(value_type = String)]
@@ -61,13 +65,32 @@ pub struct JobView<'a> {
     finished_at: Option<DateTime<Utc>>,
     /// When a `retrying` job is due again.
     next_attempt_at: Option<DateTime<Utc>>,
-    /// One a format, once `done`.
+    /// One a format, once `done`, but for those in `refused`.
     artifacts: Vec<ArtifactView<'a>>,
+    /// Formats that could not hold the rows, once `done`: only where `on_refusal` is `keep_others`, and never all of them.
+    refused: Vec<RefusalView<'a>>,
     /// Why it failed, or why it is being retried.
     #[schema(value_type = Option<StoredProblem>)]
     error: Option<&'a Problem>,
     /// Where to go from here.
     links: Links,
+}
+
+/// A format that could not hold the rows, and why.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Refusal)]
+pub struct RefusalView<'a> {
+    /// One of the job's formats; it has no artifact.
+    #[schema(value_type = String)]
+    format: Format,
+    /// Why, and what to do.
+    #[schema(value_type = StoredProblem)]
+    problem: &'a Problem,
+}
+
+/// Shows refusals.
+pub fn refusals(refused: &[Refusal]) -> Vec<RefusalView<'_>> {
+    refused.iter().map(|refusal| RefusalView { format: refusal.format, problem: &refusal.problem }).collect()
 }
 
 /// How far an attempt is. Unknown is null, never invented.
@@ -211,6 +234,7 @@ impl<'a> JobPresenter<'a> {
             report_version: &job.report_version,
             params: sensitive.redact(&job.params),
             formats: &job.formats,
+            on_refusal: job.on_refusal,
             served: job.sharing.served,
             made_from: job.sharing.made_from,
             state: job.state,
@@ -223,6 +247,7 @@ impl<'a> JobPresenter<'a> {
             finished_at: job.finished_at,
             next_attempt_at: job.next_attempt_at,
             artifacts: job.artifacts.iter().map(|artifact| self.artifact(&this, artifact)).collect(),
+            refused: refusals(&job.refused),
             error: job.error.as_ref(),
             links: Links { events: format!("{this}/events"), cancel: format!("{this}/cancel"), this },
         }

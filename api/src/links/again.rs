@@ -11,6 +11,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use model::access::hash_token;
 use model::job::{Idempotency, Params};
 use model::problem::{ProblemKind, StoredProblem};
+use model::refusal::OnRefusal;
 use model::seal::SealedJob;
 use moka::sync::Cache;
 use parking_lot::Mutex;
@@ -121,7 +122,8 @@ async fn submit(gateway: &Gateway, found: &ResolvedLink, trace: &str) -> Result<
     gateway.regenerations.acquire(found.link.artifact.id)?;
     let formats = vec![found.link.artifact.format];
     // No age: the data of today are what the button promises.
-    let request = SubmitRequest { report, params, formats, notify: Vec::new(), max_age: None, made_from: None };
+    let (on_refusal, notify) = (OnRefusal::Fail, Vec::new());
+    let request = SubmitRequest { report, params, formats, on_refusal, notify, max_age: None, made_from: None };
     match PreparedJob::prepare(gateway, request, origin(found, trace)).await?.submit(gateway).await? {
         Submitted::Created(job) | Submitted::Replayed(job) => {
             tracing::info!(job = %job.id, tenant = %job.caller.tenant, "a report is made again for an expired link");

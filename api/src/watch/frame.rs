@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::auth::AccessEnd;
 use crate::forecast::JobOutlook;
 use crate::forecast::view::{EtaView, QueuePositionView};
-use crate::jobs::view::ProgressView;
+use crate::jobs::view::{ProgressView, RefusalView, refusals};
 
 /// The first frame of a stream: a client that lost its connection comes back after this many milliseconds.
 const HELLO: Bytes = Bytes::from_static(b"retry: 2000\n\n");
@@ -99,6 +99,8 @@ pub struct EventData<'a> {
     /// Why, for `retrying`, `failed` and `worker_lost`.
     #[schema(value_type = Option<StoredProblem>)]
     error: Option<&'a Problem>,
+    /// For `done`: formats that could not hold the rows; they have no file.
+    refused: Vec<RefusalView<'a>>,
     /// For `retrying`.
     next_attempt_at: Option<DateTime<Utc>>,
 }
@@ -128,6 +130,7 @@ pub fn event_frame(id: String, event: &Event) -> Frame {
         state: event.state,
         attempt: event.attempt,
         error: event.error.as_ref(),
+        refused: refusals(&event.refused),
         next_attempt_at: event.next_attempt_at,
     };
     let own_id = format!("{}/{}", event.job_id, event.seq);

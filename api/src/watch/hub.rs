@@ -252,6 +252,7 @@ mod tests {
                 state: JobState::Pending,
                 attempt: 0,
                 error: None,
+                refused: Vec::new(),
                 next_attempt_at: None,
                 at: chrono::DateTime::UNIX_EPOCH,
                 leader,

@@ -72,6 +72,10 @@ fn messages_between_processes_are_what_the_document_says() {
             state: model::job::JobState::Retrying,
             attempt: 1,
             error: next.map(|_| error.clone()),
+            refused: next
+                .map(|_| model::refusal::Refusal { format: model::artifact::Format::Pdf, problem: error.clone() })
+                .into_iter()
+                .collect(),
             next_attempt_at: next,
             at: now,
             leader: next.map(|_| job_id),

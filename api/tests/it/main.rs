@@ -26,6 +26,7 @@ mod heads;
 mod jobs;
 mod lifetimes;
 mod links;
+mod refusals;
 mod reuse;
 mod session;
 mod socket;

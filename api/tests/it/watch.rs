@@ -30,7 +30,7 @@ on_both_stacks!(
 );
 
 impl Api {
-    fn watch_job(&self, id: Uuid, last: Option<&str>) -> reqwest::RequestBuilder {
+    pub(crate) fn watch_job(&self, id: Uuid, last: Option<&str>) -> reqwest::RequestBuilder {
         let request = self.get(&format!("/v1/jobs/{id}/events"));
         last.map_or_else(|| self.get(&format!("/v1/jobs/{id}/events")), |last| request.header("last-event-id", last))
     }

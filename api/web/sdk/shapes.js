@@ -41,12 +41,15 @@
  * @property {string} receipt
  * @property {string} link Where whoever holds this address can fetch it.
  *
+ * @typedef {{format: string, problem: ProblemBody}} Refusal A format that could not hold the rows, and why.
+ *
  * @typedef {object} Job
  * @property {string} id
  * @property {string} report
  * @property {string} report_version
  * @property {Record<string, unknown>} params
  * @property {string[]} formats
+ * @property {'fail' | 'keep_others'} on_refusal What becomes of it when a format cannot hold the rows.
  * @property {'cold' | 'warm' | 'joined'} served By a run of its own, from the files of an identical job, or by its run under way.
  * @property {string | null} made_from The finished job from whose Parquet file it is made.
  * @property {JobState} state
@@ -58,7 +61,8 @@
  * @property {string | null} started_at
  * @property {string | null} finished_at
  * @property {string | null} next_attempt_at
- * @property {Artifact[]} artifacts
+ * @property {Artifact[]} artifacts One a format, once done, but for those in `refused`.
+ * @property {Refusal[]} [refused] Formats without a file; only where `on_refusal` is `keep_others`. Older gateways have none.
  * @property {ProblemBody | null} error
  * @property {{self: string, events: string, cancel: string}} links
  *
@@ -70,6 +74,7 @@
  * @property {string} report
  * @property {Record<string, unknown>} [params]
  * @property {string[]} [formats]
+ * @property {'fail' | 'keep_others'} [on_refusal] What becomes of the job when a format cannot hold the rows; `fail` when absent.
  * @property {{channel: string, to: string, language?: string, time_zone?: string}[]} [notify]
  * @property {{max_age: number}} [reuse] How many seconds ago an identical job may have finished to be the answer; 0: a run of its own.
  *
@@ -148,6 +153,7 @@
  * @property {number} [seq]
  * @property {JobState} [state]
  * @property {ProblemBody | null} [error]
+ * @property {Refusal[]} [refused] Of `done` only.
  * @property {string | null} [next_attempt_at]
  * @property {Progress} [progress] Of `progress` only.
  * @property {QueuePosition | null} [queue] Of `progress` only.

@@ -32,6 +32,7 @@ const TEXTS = {
   retrying: 'That did not work; it is tried again',
   lost: 'No connection. The report is being made all the same.',
   ready: '{rows} rows, {size}',
+  missing: 'No {format}: {why}',
   download: 'Download {format}',
   again: 'Make again',
   cancel: 'Cancel',
@@ -72,7 +73,7 @@ const messageOf = (error) => (error instanceof Error ? error.message : '');
  * @typedef {{key: string, id?: string}} Memory
  */
 class WaitlessReport extends HTMLElement {
-  static observedAttributes = ['report', 'params', 'formats', 'email', 'gateway', 'name'];
+  static observedAttributes = ['report', 'params', 'formats', 'email', 'gateway', 'name', 'on-refusal'];
 
   /** @type {Key | undefined} Returns the caller's key, for all elements that have none of their own. */
   static token = undefined;
@@ -146,11 +147,13 @@ class WaitlessReport extends HTMLElement {
   get #wish() {
     const params = this.#get('params');
     const formats = (this.#get('formats') ?? '').split(/[\s,]+/).filter(Boolean);
+    const refusal = /** @type {JobRequest['on_refusal']} */ (this.#get('on-refusal'));
     const to = this.#get('email');
     return {
       report: this.#get('report') ?? '',
       ...(params && { params: JSON.parse(params) }),
       ...(formats.length > 0 && { formats }),
+      ...(refusal && { on_refusal: refusal }),
       ...(to && { notify: [{ channel: 'email', to, time_zone: ZONE }] }),
     };
   }
@@ -161,7 +164,7 @@ class WaitlessReport extends HTMLElement {
   }
 
   get #place() {
-    return ['waitless', this.#home, ...WaitlessReport.observedAttributes.map((one) => this.#get(one))].join(' ');
+    return ['waitless', this.#home, ...WaitlessReport.observedAttributes.map((one) => this.#get(one))].join(' ').replace(/ $/, '');
   }
 
   /** @param {Memory | null} [memory] Keeps this, or forgets; without it, recalls. @returns {Memory | null} */
@@ -265,7 +268,8 @@ class WaitlessReport extends HTMLElement {
       this.#keep(null);
       return this.#ask('');
     }
-    this.#lay(this.#say('ready', { rows, size }), false, ...links, this.#button('side', this.#say('again'), () => this.make()));
+    const missing = (job.refused ?? []).map(({ format, problem }) => this.#say('missing', { format: format.toUpperCase(), why: problem.detail }));
+    this.#lay([this.#say('ready', { rows, size }), ...missing].join('. '), false, ...links, this.#button('side', this.#say('again'), () => this.make()));
   }
 
   /** @param {string} said @param {boolean} wrong @param {...HTMLElement} parts */

@@ -2,7 +2,7 @@
 
 use model::problem::ProblemKind;
 
-use super::messages::{AdviceTexts, FailureTexts, Messages};
+use super::messages::{AdviceTexts, FailureTexts, Messages, PartTexts};
 
 /// Returns what happened and what to do after a failure of this kind.
 pub(super) fn after(kind: ProblemKind, messages: &Messages) -> (&str, &str) {
@@ -22,4 +22,10 @@ pub(super) fn after(kind: ProblemKind, messages: &Messages) -> (&str, &str) {
         ProblemKind::SealedValue => (setup, operator),
         _ => (crash, operator),
     }
+}
+
+/// Returns why a format has no file.
+pub(super) fn missing(kind: ProblemKind, messages: &Messages) -> &str {
+    let PartTexts { large, unfit, .. } = &messages.part;
+    if kind == ProblemKind::TooManyBytes { large } else { unfit }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use model::access::link_token;
 use model::artifact::Artifact;
 use model::problem::Problem;
+use model::refusal::Refusal;
 use report::LinkAccess;
 use serde::Serialize;
 
@@ -38,6 +39,8 @@ pub struct Content<'a> {
     pub details: Vec<Detail>,
     /// Files to download, one a format.
     pub files: Vec<FileLink>,
+    /// Formats without a file, because they cannot hold the rows.
+    pub missing: Vec<MissingFile>,
     /// Whether a limit cut one of the files.
     pub incomplete: bool,
     /// Whether the links demand a login.
@@ -63,6 +66,15 @@ pub struct FileLink {
     pub complete: bool,
     /// Where it is.
     pub link: String,
+}
+
+/// A file that could not be made while others were.
+#[derive(Debug, Clone, Serialize)]
+pub struct MissingFile {
+    /// That there is none, and why.
+    pub what: String,
+    /// For those who look after the report, in English.
+    pub detail: String,
 }
 
 /// What went wrong.
@@ -100,15 +112,18 @@ impl<'a> Content<'a> {
         let title = single_line(facts.report.as_ref().map_or(&job.report, |report| &report.title), 120);
         let files: Vec<FileLink> = job.artifacts.iter().map(|artifact| file(artifact, locale, links)).collect();
         let incomplete = files.iter().any(|file| !file.complete);
+        let missing: Vec<MissingFile> = job.refused.iter().map(|refusal| missing(refusal, t)).collect();
         let failure = match &facts.kind {
             NotificationKind::Failed(problem) => Some(explain(problem, t)),
             NotificationKind::Ready | NotificationKind::Late(..) => None,
         };
-        let (subject, status) = match (&facts.kind, incomplete) {
-            (NotificationKind::Failed(_), _) => (&t.failed.subject, &t.failed.status),
-            (NotificationKind::Late(..), _) => (&t.late.subject, &t.late.status),
-            (NotificationKind::Ready, true) => (&t.cut.subject, &t.cut.status),
-            (NotificationKind::Ready, false) => (&t.ready.subject, &t.ready.status),
+        let (subject, status) = match &facts.kind {
+            NotificationKind::Failed(_) => (&t.failed.subject, &t.failed.status),
+            NotificationKind::Late(..) => (&t.late.subject, &t.late.status),
+            // That rows are missing is told of those files, too, below.
+            NotificationKind::Ready if !missing.is_empty() => (&t.part.subject, &t.part.status),
+            NotificationKind::Ready if incomplete => (&t.cut.subject, &t.cut.status),
+            NotificationKind::Ready => (&t.ready.subject, &t.ready.status),
         };
         let preview = match (&facts.kind, &failure, files.as_slice()) {
             (NotificationKind::Late(..), ..) => t.late.preview.clone(),
@@ -130,6 +145,7 @@ impl<'a> Content<'a> {
             details: details::of(facts, locale),
             incomplete,
             files,
+            missing,
             sign_in: facts.report.as_ref().is_some_and(|report| report.links == LinkAccess::Tenant),
             failure,
             late: lateness::note(job, locale, late_after).unwrap_or_default(),
@@ -151,4 +167,10 @@ fn file(artifact: &Artifact, locale: RecipientLocale<'_>, links: &LinkBase<'_>) 
 fn explain(problem: &Problem, t: &Messages) -> FailureText {
     let (what, advice) = advice::after(problem.kind, t);
     FailureText { what: what.to_owned(), detail: single_line(&problem.detail, 600), advice: advice.to_owned() }
+}
+
+fn missing(refusal: &Refusal, t: &Messages) -> MissingFile {
+    let heading = fill(&t.part.missing, &[("format", refusal.format.label())]);
+    let what = format!("{heading} {}", advice::missing(refusal.problem.kind, t));
+    MissingFile { what, detail: single_line(&refusal.problem.detail, 600) }
 }

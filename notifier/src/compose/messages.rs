@@ -15,6 +15,7 @@ pub(super) struct Messages {
     pub(super) details: DetailLabels,
     pub(super) ready: ReadyTexts,
     pub(super) cut: CutTexts,
+    pub(super) part: PartTexts,
     pub(super) failed: FailedTexts,
     pub(super) late: LateTexts,
     pub(super) failure: FailureTexts,
@@ -45,6 +46,8 @@ tables! {
     ReadyTexts { subject, status, preview_one, preview_many, download, forward_one, forward_many, sign_in, expiry }
     /// `[cut]`
     CutTexts { subject, status, file, heading, text }
+    /// `[part]`
+    PartTexts { subject, status, missing, large, unfit, todo }
     /// `[failed]`
     FailedTexts { subject, status, what, todo, details, open }
     /// `[late]`

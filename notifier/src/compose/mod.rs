@@ -25,7 +25,7 @@ use messages::Messages;
 use recipient_locale::RecipientLocale;
 
 pub use brand::{Brand, LogoImage};
-pub use content::{Content, FailureText, FileLink};
+pub use content::{Content, FailureText, FileLink, MissingFile};
 pub use details::Detail;
 
 /// Why a notification cannot be composed. None of it passes by waiting.

@@ -10,6 +10,7 @@ use model::job::JobState;
 use model::locale::{Language, time_zone};
 use model::problem::{Problem, ProblemKind};
 use model::progress::{Phase, Progress};
+use model::refusal::Refusal;
 use notifier::channel::DeliveryAttempt;
 use notifier::compose::facts::Facts;
 use notifier::compose::{ComposeError, Composer};
@@ -71,13 +72,28 @@ fn soon() -> Eta {
     Eta { p10: 240_000, p50: 400_000, p90: 540_000, runs: 12 }
 }
 
+/// The same without two more formats that were asked for.
+fn in_part(mut facts: Facts) -> Facts {
+    let refusal = |format, kind, detail| Refusal { format, problem: Problem::new(kind, detail) };
+    facts.job.refused = vec![
+        refusal(
+            Format::Parquet,
+            ProblemKind::UnsupportedColumn,
+            "two columns are called `id`, which a Parquet file cannot say",
+        ),
+        refusal(Format::Pdf, ProblemKind::TooManyBytes, "the file is larger than 1048576 bytes <b>"),
+    ];
+    facts
+}
+
 /// Every kind of mail there is.
-fn kinds() -> [(&'static str, DeliveryEvent, Facts); 6] {
+fn kinds() -> [(&'static str, DeliveryEvent, Facts); 7] {
     let whole = || artifact(2, Format::Xlsx, 12_345_678, 175_432);
     [
         ("ready", DeliveryEvent::Done, ready(vec![whole()])),
         ("cut", DeliveryEvent::Done, ready(vec![cut()])),
         ("several", DeliveryEvent::Done, ready(vec![whole(), artifact(4, Format::Pdf, 998_200, 175_432), cut()])),
+        ("part", DeliveryEvent::Done, in_part(ready(vec![whole()]))),
         ("failed", DeliveryEvent::Failed, failed(unreachable())),
         ("late", DeliveryEvent::Late, late(JobState::Processing, half_read(), Some(soon()))),
         ("waiting", DeliveryEvent::Late, late(JobState::Pending, Progress::default(), None)),

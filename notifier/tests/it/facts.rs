@@ -97,6 +97,7 @@ fn job() -> Job {
         lane: Lane::Interactive,
         params: params.as_object().cloned().unwrap(),
         formats: vec![Format::Csv],
+        on_refusal: model::refusal::OnRefusal::Fail,
         notify: Vec::new(),
         state: JobState::Done,
         attempt: 1,
@@ -117,6 +118,7 @@ fn job() -> Job {
         traceparent: None,
         forecast: None,
         artifacts: Vec::new(),
+        refused: Vec::new(),
         sharing: model::reuse::Sharing::default(),
     }
 }

@@ -148,6 +148,7 @@ impl Fixture {
             lane: Lane::Interactive,
             params: params.as_object().cloned().unwrap(),
             formats: vec![Format::Csv],
+            on_refusal: model::refusal::OnRefusal::Fail,
             notify: recipients.iter().map(|to| Notify::by_email(*to)).collect(),
             max_attempts: 3,
             timeout_ms: 60_000,

@@ -26,6 +26,8 @@ pub struct About {
     pub report_version: String,
     /// Label and value of each parameter that has one, in the definition's order; sensitive ones are left out.
     pub params: Vec<(String, String)>,
+    /// Whether the report has a sensitive parameter: its rows may show the value, so problems tell no values.
+    pub secret: bool,
     /// How columns are shown.
     pub columns: Vec<ColumnSpec>,
     /// Whether columns of one name get names of their own.
@@ -57,6 +59,7 @@ impl About {
             report: job.report.clone(),
             report_version: job.report_version.clone(),
             params: shown(definition, &job.params),
+            secret: definition.params.iter().any(|spec| spec.sensitive),
             columns: definition.columns.clone(),
             unique_names: definition.unique_names,
             time_zone: definition.time_zone,

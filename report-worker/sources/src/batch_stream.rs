@@ -10,6 +10,8 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::set_digits::DigitSetter;
+
 /// Bytes of values in a batch, about; one row more may go over it.
 pub(super) const BATCH_BYTES: usize = 1 << 20;
 /// Batches that wait for the encoder.
@@ -53,6 +55,7 @@ pub struct BatchStream {
     batches: mpsc::Receiver<RecordBatch>,
     reader: Option<JoinHandle<Result<(), Problem>>>,
     permit: Option<OwnedSemaphorePermit>,
+    digits: Option<DigitSetter>,
     memory: usize,
     _stop_when_dropped: DropGuard,
 }
@@ -81,6 +84,7 @@ impl BatchStream {
             batches: received,
             reader: Some(reader),
             permit: None,
+            digits: None,
             memory: 0,
             _stop_when_dropped,
         })
@@ -89,6 +93,14 @@ impl BatchStream {
     /// Keeps the source's permit until the reading is dropped.
     pub(super) fn hold(&mut self, permit: Option<OwnedSemaphorePermit>) {
         self.permit = permit;
+    }
+
+    /// Gives numbers the digits that the report says they have, from here on.
+    pub(super) fn set_digits(&mut self, digits: Option<DigitSetter>) {
+        if let Some(digits) = digits {
+            self.schema = digits.schema(&self.schema);
+            self.digits = Some(digits);
+        }
     }
 
     /// Says how much memory the reader takes, where it is more than a few batches.
@@ -131,7 +143,7 @@ impl BatchStream {
     /// stream never looks like a good file. A panic of the reader goes on here.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>, Problem> {
         if let Some(batch) = self.batches.recv().await {
-            return Ok(Some(batch));
+            return self.digits.as_ref().map_or_else(|| Ok(batch.clone()), |digits| digits.set(&batch)).map(Some);
         }
         let Some(reader) = self.reader.take() else { return Ok(None) };
         join_reader(reader).await.map(|()| None)

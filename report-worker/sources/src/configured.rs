@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::batch_stream::BatchStream;
 use crate::kinds::open;
+use crate::set_digits::DigitSetter;
 use crate::source::{ReadRequest, Source};
 
 /// Every source of the configuration.
@@ -42,7 +43,8 @@ impl Sources {
     /// Waits for a free connection of the report's source and starts the query.
     ///
     /// # Errors
-    /// [`ProblemKind::SourceUnknown`] where the configuration does not name it; else what the source says.
+    /// [`ProblemKind::SourceUnknown`] where the configuration does not name it; a column that the report gives digits holds no exact
+    /// numbers; else what the source says.
     pub async fn read(&self, request: ReadRequest) -> Result<BatchStream, Problem> {
         let name = &request.report.source;
         let Some(configured) = self.by_name.get(name) else {
@@ -55,7 +57,9 @@ impl Sources {
             Some(permits) => Arc::clone(permits).acquire_owned().await.ok(),
             None => None,
         };
+        let report = Arc::clone(&request.report);
         let mut batches = configured.source.read(request).await?;
+        batches.set_digits(DigitSetter::of(&report.columns, batches.schema())?);
         batches.hold(permit);
         Ok(batches)
     }

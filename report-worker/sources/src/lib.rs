@@ -13,6 +13,7 @@ mod mysql;
 mod postgres;
 mod read_error;
 mod report;
+mod set_digits;
 mod source;
 mod sqlite;
 mod text_builder;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use configuration::{Config, Secret};
 use model::artifact::Format;
 use model::job::{Caller, Job, JobState, NewJob, Params};
+use model::refusal::OnRefusal;
 use model::retry_schedule::RetrySchedule;
 use model::reuse::{LinkSeed, Reuse};
 use report::{parse_definition, validate_params};
@@ -122,6 +123,7 @@ impl Stack {
             lane: definition.lane,
             params: validate_params(&definition, &report.params).unwrap(),
             formats: report.formats.clone(),
+            on_refusal: report.on_refusal,
             notify: Vec::new(),
             max_attempts: definition.max_attempts,
             timeout_ms: i64::try_from(definition.timeout.as_millis()).unwrap(),
@@ -177,6 +179,7 @@ pub(crate) struct Report {
     text: String,
     params: Params,
     formats: Vec<Format>,
+    on_refusal: OnRefusal,
 }
 
 /// Describes a report on a source; `rest` are further lines of TOML.
@@ -184,13 +187,19 @@ pub(crate) fn report(source: &str, sql: &str, rest: &str) -> Report {
     let text = format!(
         "title = \"Sales\"\nsource = \"{source}\"\nformats = [\"csv\", \"jsonl\"]\nsql = '''\n{sql}'''\n{rest}"
     );
-    Report { text, params: Params::new(), formats: vec![Format::Csv] }
+    Report { text, params: Params::new(), formats: vec![Format::Csv], on_refusal: OnRefusal::Fail }
 }
 
 impl Report {
     /// Asks for these formats.
     pub(crate) fn formats(mut self, formats: &[Format]) -> Self {
         self.formats = formats.to_vec();
+        self
+    }
+
+    /// Where a format cannot hold the rows, wants the others.
+    pub(crate) fn keep_others(mut self) -> Self {
+        self.on_refusal = OnRefusal::KeepOthers;
         self
     }
 }

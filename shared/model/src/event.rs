@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::job::{Caller, JobState, UnknownName};
 use crate::problem::Problem;
 use crate::progress::Progress;
+use crate::refusal::Refusal;
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -95,6 +96,9 @@ pub struct Event {
     pub attempt: i32,
     /// Why, for `retrying`, `failed` and `worker_lost`.
     pub error: Option<Problem>,
+    /// For `done`: formats that could not hold the rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<Refusal>,
     /// For `retrying`.
     pub next_attempt_at: Option<DateTime<Utc>>,
     /// Database time.

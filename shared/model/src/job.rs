@@ -11,6 +11,7 @@ use crate::delivery::Notify;
 use crate::forecast::Forecast;
 use crate::problem::Problem;
 use crate::progress::Progress;
+use crate::refusal::{OnRefusal, Refusal};
 use crate::reuse::{Served, Sharing};
 
 pub use new_job::{Idempotency, NewJob};
@@ -154,8 +155,11 @@ pub struct Job {
     pub lane: Lane,
     /// Validated parameters.
     pub params: Params,
-    /// At least one; each becomes an artifact.
+    /// At least one; each becomes an artifact, unless it is among `refused` in the end.
     pub formats: Vec<Format>,
+    /// What becomes of it when one of them cannot hold the rows.
+    #[serde(default)]
+    pub on_refusal: OnRefusal,
     /// Who is told when it ends.
     pub notify: Vec<Notify>,
     /// Where it stands.
@@ -197,6 +201,9 @@ pub struct Job {
     pub forecast: Option<Forecast>,
     /// Empty until `done`.
     pub artifacts: Vec<Artifact>,
+    /// Formats that could not hold the rows; empty until `done`, and never all of its formats.
+    #[serde(default)]
+    pub refused: Vec<Refusal>,
     /// Whose run it is, and who else waits for it.
     pub sharing: Sharing,
 }
@@ -206,6 +213,12 @@ impl Job {
     #[must_use]
     pub const fn must_run_alone(&self) -> bool {
         self.crashes >= crate::transitions::ALONE_FROM_CRASHES
+    }
+
+    /// Returns why a format could not hold its rows, where one could not.
+    #[must_use]
+    pub fn refusal_of(&self, format: Format) -> Option<&Problem> {
+        self.refused.iter().find(|refusal| refusal.format == format).map(|refusal| &refusal.problem)
     }
 
     /// Tells whether it failed once and was put back: then its time counts from nothing anybody was told. Of a final job only.
@@ -225,6 +238,7 @@ impl Job {
             self.next_attempt_at = None;
             self.error = None;
             self.artifacts = Vec::new();
+            self.refused = Vec::new();
         }
         self
     }

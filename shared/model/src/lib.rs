@@ -14,6 +14,7 @@ pub mod message;
 pub mod problem;
 pub mod progress;
 pub mod recipient;
+pub mod refusal;
 pub mod retry_schedule;
 pub mod reuse;
 pub mod seal;

@@ -147,6 +147,13 @@ impl ProblemKind {
         }
     }
 
+    /// Tells whether a writer that ends with it says that its format cannot hold these rows. Nothing else is wrong then: not with
+    /// the rows, nor with the other formats, nor with this service.
+    #[must_use]
+    pub const fn is_refusal(self) -> bool {
+        matches!(self, Self::UnsupportedColumn | Self::TooManyBytes)
+    }
+
     /// Tells whether a later attempt of the same job may succeed.
     #[must_use]
     pub const fn may_pass(self) -> bool {

@@ -9,6 +9,8 @@ pub struct ColumnSpec {
     pub name: String,
     /// What the text of the column is, where the source has no type for it.
     pub kind: Option<ColumnType>,
+    /// How many digits its numbers have, where the type says that: `decimal(38, 6)`.
+    pub digits: Option<DecimalDigits>,
     /// Heading; the name where absent.
     pub title: Option<String>,
     /// How values are written; by the column's type where absent.
@@ -98,6 +100,26 @@ impl ColumnType {
             Self::Timestamp => "timestamp",
             Self::Decimal => "decimal",
         }
+    }
+}
+
+/// How many digits the numbers of a column have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecimalDigits {
+    /// Altogether, 1 to [`DecimalDigits::MOST`].
+    pub precision: u8,
+    /// Of these, behind the point.
+    pub scale: u8,
+}
+
+impl DecimalDigits {
+    /// Most digits: what every reader of Parquet knows.
+    pub const MOST: u8 = 38;
+}
+
+impl std::fmt::Display for DecimalDigits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "decimal({}, {})", self.precision, self.scale)
     }
 }
 

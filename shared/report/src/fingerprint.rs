@@ -3,19 +3,22 @@
 use model::access::hash_run;
 use model::artifact::Format;
 use model::job::{Caller, Params};
+use model::refusal::OnRefusal;
 
 use super::ReportDefinition;
 
 /// Returns the fingerprint of a job: equal for jobs that one run may answer.
 ///
 /// The principal counts where the report reads `:principal`; otherwise every principal of the tenant would get the same rows. `kept`
-/// is the key of the file the rows are read from, where that is not the source.
+/// is the key of the file the rows are read from, where that is not the source. Who wants all formats or none is never answered by
+/// less, and so `on_refusal` counts.
 #[must_use]
 pub fn fingerprint(
     report: &ReportDefinition,
     caller: &Caller,
     params: &Params,
     formats: &[Format],
+    on_refusal: OnRefusal,
     kept: Option<&str>,
 ) -> [u8; 32] {
     let scope = if report.reads_principal { ["principal", caller.principal.as_str()] } else { ["tenant", ""] };
@@ -25,7 +28,7 @@ pub fn fingerprint(
         [caller.tenant.as_str()].into_iter().chain(scope).chain([report.name.as_str(), report.version.as_str()]);
     // No format is named so, so that no two lists are the same.
     let kept = kept.map(|key| ["from", key]).into_iter().flatten();
-    hash_run(texts.chain(kept).chain(formats), params)
+    hash_run(texts.chain(kept).chain(on_refusal.kept()).chain(formats), params)
 }
 
 #[cfg(test)]
@@ -43,6 +46,16 @@ mod tests {
 
     fn params(text: &str) -> Params {
         serde_json::from_str(text).unwrap()
+    }
+
+    fn fingerprint(
+        report: &ReportDefinition,
+        caller: &Caller,
+        params: &Params,
+        formats: &[Format],
+        kept: Option<&str>,
+    ) -> [u8; 32] {
+        super::fingerprint(report, caller, params, formats, OnRefusal::Fail, kept)
     }
 
     #[test]
@@ -64,5 +77,7 @@ mod tests {
         let one = fingerprint(&open, &ana, &params(r#"{"a": 1, "b": [1, 2]}"#), &csv, None);
         assert_eq!(one, fingerprint(&open, &ana, &params(r#"{"b": [1, 2], "a": 1}"#), &csv, None));
         assert_ne!(one, fingerprint(&open, &ana, &params(r#"{"b": [2, 1], "a": 1}"#), &csv, None));
+        let in_part = super::fingerprint(&open, &ana, &none, &csv, OnRefusal::KeepOthers, None);
+        assert_ne!(base, in_part, "all formats or none is another wish");
     }
 }

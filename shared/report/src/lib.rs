@@ -18,7 +18,7 @@ mod table_reader;
 mod unique_names;
 mod validate;
 
-pub use column::{ColumnAlign, ColumnFormat, ColumnSpec, ColumnTotal, ColumnType};
+pub use column::{ColumnAlign, ColumnFormat, ColumnSpec, ColumnTotal, ColumnType, DecimalDigits};
 pub use definition::*;
 pub use demo::DEMO_CATALOGUE;
 pub use fingerprint::fingerprint;

@@ -2,7 +2,7 @@
 
 use super::parse::zone;
 use super::table_reader::{TableKeys, TableReader};
-use super::{ColumnAlign, ColumnFormat, ColumnSpec, ColumnTotal, ColumnType};
+use super::{ColumnAlign, ColumnFormat, ColumnSpec, ColumnTotal, ColumnType, DecimalDigits};
 
 /// Widest column of a spreadsheet, in characters.
 const MAX_WIDTH: i64 = 255;
@@ -37,9 +37,11 @@ fn parse_column(table: &mut TableReader<'_>) -> ColumnSpec {
             format!("`{}` is of numbers and durations only; a column of another format has `count`", total.as_str());
         table.fault("total", message);
     }
+    let kind = table.text("type", kind);
     ColumnSpec {
         name: table.text("name", name).unwrap_or_default(),
-        kind: table.word("type", &ColumnType::ALL.map(|kind| (kind.as_str(), kind))),
+        kind: kind.map(|(kind, _)| kind),
+        digits: kind.and_then(|(_, digits)| digits),
         title: table.plain_text("title").filter(|title| !title.is_empty()),
         format,
         total,
@@ -54,6 +56,30 @@ fn name(text: &str) -> Result<String, String> {
         return Err("a column's `name` must not be empty".to_owned());
     }
     Ok(text.to_owned())
+}
+
+fn kind(text: &str) -> Result<(ColumnType, Option<DecimalDigits>), String> {
+    if let Some(kind) = ColumnType::ALL.into_iter().find(|kind| kind.as_str() == text) {
+        return Ok((kind, None));
+    }
+    if let Some(digits) = read_digits(text) {
+        return Ok((ColumnType::Decimal, Some(digits)));
+    }
+    let known = ColumnType::ALL.map(|kind| format!("`{}`", kind.as_str())).join(", ");
+    let most = DecimalDigits::MOST;
+    Err(format!(
+        "`{text}` is not a type of a column; supported: {known}, and `decimal(<digits>, <digits behind the point>)` with 1 to \
+         {most} digits"
+    ))
+}
+
+fn read_digits(text: &str) -> Option<DecimalDigits> {
+    let (precision, scale) = text.strip_prefix("decimal(")?.strip_suffix(')')?.split_once(',')?;
+    let number =
+        |text: &str| text.trim().parse::<u8>().ok().filter(|_| text.trim().bytes().all(|byte| byte.is_ascii_digit()));
+    let digits = DecimalDigits { precision: number(precision)?, scale: number(scale)? };
+    let fits = (1..=DecimalDigits::MOST).contains(&digits.precision) && digits.scale <= digits.precision;
+    fits.then_some(digits)
 }
 
 fn format(text: &str) -> Result<ColumnFormat, String> {

@@ -39,7 +39,7 @@ const CANCEL: &str = with_effects!(
           and j.withdrawn_at is null
         returning j.id, j.seq, j.tenant, j.principal, 'cancelled' as kind, 'cancelled' as state, j.attempt,
                   null::json as event_error, null::timestamptz as next_attempt_at, j.notify, j.lane, j.report, j.traceparent,
-                  null::bigint as delay_ms, false as ring, false as led, false as quiet, j.leader_id
+                  null::bigint as delay_ms, false as ring, false as led, false as quiet, j.leader_id, null::json as refused
     )")
 );
 
@@ -52,7 +52,7 @@ const ABANDON: &str = with_effects!(
           and not exists (select from jobs f where f.leader_id = j.id and f.state in ", store::unfinished_states!(), ")
         returning j.id, j.seq, j.tenant, j.principal, 'cancelled' as kind, j.state, j.attempt, null::json as event_error,
                   j.next_attempt_at, j.notify, j.lane, j.report, j.traceparent, null::bigint as delay_ms, false as ring,
-                  false as led, true as quiet, j.leader_id
+                  false as led, true as quiet, j.leader_id, null::json as refused
     )")
 );
 

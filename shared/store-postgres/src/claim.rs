@@ -238,6 +238,7 @@ fn started(job: &Job) -> Event {
         state: JobState::Processing,
         attempt: job.attempt,
         error: None,
+        refused: Vec::new(),
         next_attempt_at: None,
         at: job.started_at.unwrap_or(job.created_at),
         leader: None,

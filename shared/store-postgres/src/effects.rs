@@ -6,7 +6,7 @@ use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz, Uuid
 use uuid::Uuid;
 
 use super::errors::{Failure, unreadable};
-use super::rows::read_message;
+use super::rows::{read_message, read_refusals};
 use model::event::{Event, EventKind};
 use model::job::Caller;
 use model::message::OutboxMessage;
@@ -14,7 +14,7 @@ use store::OUTBOX_LEASE;
 
 /// Completes a statement whose part `changed` holds one row a changed job with the columns
 /// `id, seq, tenant, principal, kind, state, attempt, event_error, next_attempt_at, notify, lane, report, traceparent,
-/// delay_ms, ring, led, quiet, leader_id`: writes the event; for `done` and `failed` the deliveries and their doorbells; for `pending` and `retrying`
+/// delay_ms, ring, led, quiet, leader_id, refused`: writes the event; for `done` and `failed` the deliveries and their doorbells; for `pending` and `retrying`
 /// the doorbell of the lane where `ring` says so; for `failed` the dead letter. Where it is `quiet`, only the run is left of a job
 /// that was withdrawn, and nothing but its lane hears of it. Those that are `led` have followers, which are to be brought up to
 /// them. Answers rows for [`EffectRow`].
@@ -23,8 +23,8 @@ macro_rules! with_effects {
         concat!(
             $($changed,)+
             ", event as (
-                insert into events (job_id, seq, tenant, principal, kind, state, attempt, error, next_attempt_at)
-                select id, seq, tenant, principal, kind, state, attempt, event_error, next_attempt_at from changed
+                insert into events (job_id, seq, tenant, principal, kind, state, attempt, error, next_attempt_at, refused)
+                select id, seq, tenant, principal, kind, state, attempt, event_error, next_attempt_at, refused from changed
                 where not quiet
             ), delivery as (
                 insert into deliveries (id, job_id, tenant, event, seq, channel, recipient)
@@ -51,11 +51,12 @@ macro_rules! with_effects {
             )
             select id as subject, kind, seq, tenant, principal, state, attempt, event_error::text as detail,
                    next_attempt_at, now() as at, null::uuid as outbox_id, null::text as queue, null::bigint as delay_ms,
-                   null::text as traceparent, led, quiet, leader_id
+                   null::text as traceparent, led, quiet, leader_id,
+                   refused::text as refused
             from changed
             union all
             select subject, kind, null, null, null, null, null, detail::text, null, null, id, queue, delay_ms, traceparent,
-                   false, false, null
+                   false, false, null, null
             from rung"
         )
     };
@@ -102,6 +103,8 @@ pub(super) struct EffectRow {
     quiet: bool,
     #[diesel(sql_type = Nullable<SqlUuid>)]
     leader_id: Option<Uuid>,
+    #[diesel(sql_type = Nullable<Text>)]
+    refused: Option<String>,
 }
 
 /// What a commit is told of.
@@ -189,6 +192,7 @@ impl EffectRow {
             state: state.parse().map_err(unreadable)?,
             attempt,
             error: self.detail.as_deref().map(serde_json::from_str).transpose().map_err(unreadable)?,
+            refused: read_refusals(self.refused.as_deref())?,
             next_attempt_at: self.next_attempt_at,
             at,
             leader: self.leader_id,

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::PostgresStore;
 use super::errors::unreadable;
-use super::rows::from_json;
+use super::rows::{from_json, read_refusals};
 use super::run::StatementResult;
 use super::sql::sql;
 use model::event::Event;
@@ -18,13 +18,13 @@ use store::{FeedCursor, Result};
 
 const OF_JOB: &str = "
     select job_id, seq, tenant, principal, kind, state, attempt, error::text as error, next_attempt_at, at,
-           position, xid::text::bigint as transaction
+           position, xid::text::bigint as transaction, refused::text as refused
     from events where job_id = $1 and tenant = $2 and principal = $3 and seq > $4 order by seq limit $5";
 
 /// Only below the oldest transaction that still runs: what commits later sorts behind what was read.
 const FEED: &str = "
     select job_id, seq, tenant, principal, kind, state, attempt, error::text as error, next_attempt_at, at,
-           position, xid::text::bigint as transaction
+           position, xid::text::bigint as transaction, refused::text as refused
     from events
     where tenant = $1 and principal = $2 and (xid, position) > ($3::text::xid8, $4)
       and xid < pg_snapshot_xmin(pg_current_snapshot())
@@ -58,6 +58,8 @@ struct EventRow {
     position: i64,
     #[diesel(sql_type = BigInt)]
     transaction: i64,
+    #[diesel(sql_type = Nullable<Text>)]
+    refused: Option<String>,
 }
 
 impl EventRow {
@@ -70,6 +72,7 @@ impl EventRow {
             state: self.state.parse().map_err(unreadable)?,
             attempt: self.attempt,
             error: self.error.as_deref().map(from_json).transpose()?,
+            refused: read_refusals(self.refused.as_deref())?,
             next_attempt_at: self.next_attempt_at,
             at: self.at,
             leader: None,

@@ -31,7 +31,7 @@ const LOCK: &str = "select id from jobs where id = any($1) order by id for no ke
 const STEP: &str = with_effects!(
     "with leader as materialized (
         select id, state, attempt, errors, crashes, interruptions, worker_id, phase, rows_read, total_rows, total_is_estimate,
-               bytes_written, started_at, next_attempt_at, error
+               bytes_written, started_at, next_attempt_at, error, refused
         from jobs where id = any($1)
     ), follower as materialized (
         select id, leader_id, state, attempt, crashes from jobs
@@ -60,13 +60,15 @@ const STEP: &str = with_effects!(
     store::ended_states!(),
     " then now() end,
             next_attempt_at = case when s.state = 'retrying' then coalesce(l.next_attempt_at, now()) end,
-            error = case when s.state = 'processing' then j.error else l.error end
+            error = case when s.state = 'processing' then j.error else l.error end,
+            refused = case when s.state = 'done' then l.refused end
         from step s join leader l on l.id = s.leader_id
         where j.id = any(array[s.id])
         returning j.id, j.seq, j.tenant, j.principal, s.kind, j.state, j.attempt,
                   case when s.kind in ('retrying', 'failed', 'worker_lost') then l.error end as event_error,
                   j.next_attempt_at, j.notify, j.lane, j.report, j.traceparent, null::bigint as delay_ms, false as ring,
-                  (j.state, j.attempt) is distinct from (l.state, l.attempt) as led, false as quiet, j.leader_id, j.link_seeds
+                  (j.state, j.attempt) is distinct from (l.state, l.attempt) as led, false as quiet, j.leader_id, j.link_seeds,
+                  j.refused
     ), made as materialized (
         select waitless_uuid_v7() as id, c.id as job_id, c.tenant, seed.link_id, decode(seed.link_hash, 'hex') as link_hash,
                a.attempt, a.format, a.object_key, a.filename, a.bytes, a.rows, a.sha256, a.complete, a.snapshot_at, a.expires_at

@@ -53,7 +53,7 @@ const REPLAY: &str = with_effects!(
         where j.id = $1 and j.tenant = $2 and j.principal = $3 and j.state = 'failed' and j.withdrawn_at is null
         returning j.id, j.seq, j.tenant, j.principal, 'replayed' as kind, j.state, j.attempt, null::json as event_error,
                   j.next_attempt_at, j.notify, j.lane, j.report, j.traceparent, null::bigint as delay_ms, true as ring,
-                  false as led, false as quiet, j.leader_id
+                  false as led, false as quiet, j.leader_id, null::json as refused
     )"
 );
 

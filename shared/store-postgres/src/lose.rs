@@ -68,7 +68,7 @@ const LOSE: &str = with_effects!(
                   j.state, j.attempt, case when lost.ends then $4::json when lost.crashed then $3::json end as event_error,
                   j.next_attempt_at, j.notify, j.lane, j.report, j.traceparent, null::bigint as delay_ms,
                   j.id <> all($5::uuid[]) as ring,
-                  coalesce(j.joined > 0, false) as led, j.withdrawn_at is not null as quiet, j.leader_id
+                  coalesce(j.joined > 0, false) as led, j.withdrawn_at is not null as quiet, j.leader_id, null::json as refused
     )"
 );
 

@@ -12,7 +12,7 @@ use super::errors::Failure;
 use store::{MigrationNote, PendingMigration, SchemaState, StoreError};
 
 /// Version and text, oldest first.
-const MIGRATIONS: [(&str, &str); 11] = [
+const MIGRATIONS: [(&str, &str); 12] = [
     ("20260101000000", include_str!("../migrations/2026-01-01-000000_first/up.sql")),
     ("20260102000000", include_str!("../migrations/2026-01-02-000000_previews/up.sql")),
     ("20260201000000", include_str!("../migrations/2026-02-01-000000_reuse/up.sql")),
@@ -23,6 +23,7 @@ const MIGRATIONS: [(&str, &str); 11] = [
     ("20260206000001", include_str!("../migrations/2026-02-06-000001_lockless_workers/up.sql")),
     ("20260206000002", include_str!("../migrations/2026-02-06-000002_failed_deliveries/up.sql")),
     ("20260207000000", include_str!("../migrations/2026-02-07-000000_access/up.sql")),
+    ("20260208000000", include_str!("../migrations/2026-02-08-000000_refusals/up.sql")),
     ("20260220000000", include_str!("../migrations/2026-02-20-000000_few_rows/up.sql")),
 ];
 

@@ -15,16 +15,18 @@ const INSERT: &str = "
     with input as (
         select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                              $9::text[], $10::int[], $11::bigint[], $12::bigint[], $13::text[], $14::uuid[], $15::bytea[],
-                             $16::int[], $17::uuid[], $18::text[], $19::text[], $20::text[], $21::bigint[], $22::uuid[])
+                             $16::int[], $17::uuid[], $18::text[], $19::text[], $20::text[], $21::bigint[], $22::uuid[],
+                             $23::text[])
         as i(id, tenant, principal, report, report_version, lane, params, formats, notify, max_attempts, timeout_ms,
-             retention_ms, traceparent, outbox_id, fingerprint, joined, leader_id, served, link_seeds, forecast, late_ms, made_from)
+             retention_ms, traceparent, outbox_id, fingerprint, joined, leader_id, served, link_seeds, forecast, late_ms, made_from,
+             on_refusal)
     ), job as (
         insert into jobs (id, tenant, principal, report, report_version, lane, params, formats, notify, max_attempts,
                           timeout_ms, retention_ms, traceparent, fingerprint, joined, leader_id, served, link_seeds, forecast,
-                          late_at, made_from)
+                          late_at, made_from, on_refusal)
         select id, tenant, principal, report, report_version, lane, params::json, formats::json, notify::json, max_attempts,
                timeout_ms, retention_ms, traceparent, fingerprint, joined, leader_id, served, link_seeds::json, forecast::json,
-               now() + late_ms * interval '1 millisecond', made_from
+               now() + late_ms * interval '1 millisecond', made_from, on_refusal
         from input
     ), event as (
         insert into events (job_id, seq, tenant, principal, kind, state, attempt)
@@ -68,6 +70,7 @@ pub(super) async fn insert(connection: &mut Connection, entries: &[ReusingJob<'_
         .bind::<Array<Nullable<Text>>, _>(forecasts)
         .bind::<Array<Nullable<BigInt>>, _>(column(entries, |entry| entry.job.late_after_ms()))
         .bind::<Array<Nullable<SqlUuid>>, _>(column(entries, |entry| entry.reuse.made_from))
+        .bind::<Array<Nullable<Text>>, _>(column(entries, |entry| entry.job.on_refusal.kept()))
         .get_result(connection)
         .await?;
     Ok(row.now)

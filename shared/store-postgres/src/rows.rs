@@ -19,6 +19,7 @@ use model::job::{Caller, Job};
 use model::message::{Message, Queue, Route};
 use model::problem::Problem;
 use model::progress::Progress;
+use model::refusal::{OnRefusal, Refusal};
 use model::reuse::{Served, Sharing};
 
 /// The columns of [`JobRow`], artifacts apart, of a table or part named `j`.
@@ -29,7 +30,7 @@ macro_rules! job_columns {
          j.max_attempts, j.timeout_ms, j.retention_ms, j.worker_id, j.phase, j.rows_read, j.total_rows, \
          j.total_is_estimate, j.bytes_written, j.seq, j.created_at, j.started_at, j.finished_at, j.next_attempt_at, \
          j.error::text as error, j.traceparent, j.forecast::text as forecast, j.served, j.leader_id, j.joined, j.withdrawn_at, \
-         j.made_from"
+         j.made_from, j.on_refusal, j.refused::text as refused"
     };
 }
 pub(super) use job_columns;
@@ -121,6 +122,10 @@ pub(super) struct JobRow {
     #[diesel(sql_type = Nullable<SqlUuid>)]
     made_from: Option<Uuid>,
     #[diesel(sql_type = Nullable<Text>)]
+    on_refusal: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    refused: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
     artifacts: Option<String>,
 }
 
@@ -141,6 +146,7 @@ impl JobRow {
             lane: self.lane.parse().map_err(unreadable)?,
             params: from_json(&self.params)?,
             formats: from_json(&self.formats)?,
+            on_refusal: self.on_refusal.as_deref().map_or(Ok(OnRefusal::Fail), str::parse).map_err(unreadable)?,
             notify: from_json(&self.notify)?,
             state: self.state.parse().map_err(unreadable)?,
             attempt: self.attempt,
@@ -161,6 +167,7 @@ impl JobRow {
             traceparent: self.traceparent,
             forecast: self.forecast.as_deref().map(from_json).transpose()?,
             artifacts: self.artifacts.as_deref().map_or_else(|| Ok(Vec::new()), from_json)?,
+            refused: read_refusals(self.refused.as_deref())?,
             sharing: Sharing {
                 served: self.served.as_deref().map_or(Ok(Served::Cold), str::parse).map_err(unreadable)?,
                 leader: self.leader_id,
@@ -175,6 +182,11 @@ impl JobRow {
 /// Reads JSON that we wrote.
 pub(super) fn from_json<'a, T: Deserialize<'a>>(text: &'a str) -> StatementResult<T> {
     serde_json::from_str(text).map_err(unreadable)
+}
+
+/// Reads the formats that could not hold a job's rows, if there were any.
+pub(super) fn read_refusals(kept: Option<&str>) -> StatementResult<Vec<Refusal>> {
+    kept.map_or_else(|| Ok(Vec::new()), from_json)
 }
 
 /// Writes JSON.

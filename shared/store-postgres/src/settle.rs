@@ -18,17 +18,18 @@ use super::{PostgresStore, column, millis, to_i64};
 use model::artifact::NewArtifact;
 use model::job::JobState;
 use model::problem::{Problem, ProblemKind};
+use model::refusal::Refusal;
 use model::retry_schedule::RetryDelay;
 use store::{Ending, Result, Settled, Settlement};
 
-/// `$1` to `$12` are the settlements; the ending is the state it asks for. `$13` to `$25` are the artifacts of those that are done.
+/// `$1` to `$12`, and `$26`, are the settlements; the ending is the state it asks for. `$13` to `$25` are the artifacts of those that are done.
 /// What was made from a kept file goes with it at the latest.
 const SETTLE: &str = with_effects!(
     concat!("with input as (
         select * from unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
-                             $8::bool[], $9::bigint[], $10::text[], $11::bigint[], $12::bigint[])
+                             $8::bool[], $9::bigint[], $10::text[], $11::bigint[], $12::bigint[], $26::text[])
         as i(job_id, worker_id, attempt, ending, phase, rows_read, total_rows, total_is_estimate, bytes_written, problem,
-             delay_ms, due_ms)
+             delay_ms, due_ms, refused)
     ), locked as materialized (
         select id, state, worker_id, attempt, errors, max_attempts from jobs where id = any($1) order by id for no key update
     ), held as materialized (
@@ -44,13 +45,13 @@ const SETTLE: &str = with_effects!(
             bytes_written = h.bytes_written, rung_at = now(),
             finished_at = case when h.ends in ", store::ended_states!(), " then now() end,
             next_attempt_at = case when h.ends = 'retrying' then now() + h.due_ms * interval '1 millisecond' end,
-            error = case when h.ends = 'pending' then j.error else h.problem::json end
+            error = case when h.ends = 'pending' then j.error else h.problem::json end, refused = h.refused::json
         from held h where j.id = any(array[h.job_id])
         returning j.id, j.seq, j.tenant, j.principal,
                   case when h.ends = 'pending' then 'handed_back' else h.ends end as kind, j.state, j.attempt,
                   h.problem::json as event_error, j.next_attempt_at, j.notify, j.lane, j.report, j.traceparent,
                   case when h.ends = 'retrying' then h.delay_ms end as delay_ms, true as ring, j.retention_ms,
-                  j.made_from, coalesce(j.joined > 0, false) as led, j.withdrawn_at is not null as quiet, j.leader_id
+                  j.made_from, coalesce(j.joined > 0, false) as led, j.withdrawn_at is not null as quiet, j.leader_id, j.refused
     ), made as materialized (
         select a.*, c.tenant, case when c.made_from is null then now() + c.retention_ms * interval '1 millisecond'
                     else least(now() + c.retention_ms * interval '1 millisecond',
@@ -137,7 +138,7 @@ fn refuse(settlement: &mut Settlement, why: &str) -> bool {
 
 const fn asked_state(settlement: &Settlement) -> &'static str {
     match settlement.ending {
-        Ending::Done(_) => JobState::Done,
+        Ending::Done(_) | Ending::DoneInPart(..) => JobState::Done,
         Ending::RetryLater(..) => JobState::Retrying,
         Ending::Failed(_) => JobState::Failed,
         Ending::HandBack => JobState::Pending,
@@ -148,7 +149,14 @@ const fn asked_state(settlement: &Settlement) -> &'static str {
 const fn problem(settlement: &Settlement) -> Option<&Problem> {
     match &settlement.ending {
         Ending::RetryLater(problem, _) | Ending::Failed(problem) => Some(problem),
-        Ending::Done(_) | Ending::HandBack => None,
+        Ending::Done(_) | Ending::DoneInPart(..) | Ending::HandBack => None,
+    }
+}
+
+const fn refused(settlement: &Settlement) -> Option<&Vec<Refusal>> {
+    match &settlement.ending {
+        Ending::DoneInPart(_, refused) => Some(refused),
+        _ => None,
     }
 }
 
@@ -177,7 +185,12 @@ async fn settle_part(connection: &mut Connection, part: &[Settlement]) -> Statem
         .bind::<Array<Nullable<Text>>, _>(problems)
         .bind::<Array<Nullable<BigInt>>, _>(column(part, |s| retry_delay(s).map(|delay| millis(delay.queue))))
         .bind::<Array<Nullable<BigInt>>, _>(column(part, |s| retry_delay(s).map(|delay| millis(delay.due_after))));
-    let rows: Vec<EffectRow> = bind_artifacts(statement, part).load(connection).await?;
+    let refusals = part
+        .iter()
+        .map(|settlement| refused(settlement).map(to_json).transpose())
+        .collect::<StatementResult<Vec<Option<String>>>>()?;
+    let statement = bind_artifacts(statement, part).bind::<Array<Nullable<Text>>, _>(refusals);
+    let rows: Vec<EffectRow> = statement.load(connection).await?;
     Effects::read(rows)
 }
 
@@ -185,7 +198,9 @@ fn bind_artifacts<'a>(statement: Sql<'a>, part: &'a [Settlement]) -> Sql<'a> {
     let made: Vec<(&Settlement, &NewArtifact)> = part
         .iter()
         .filter_map(|settlement| match &settlement.ending {
-            Ending::Done(artifacts) => Some(artifacts.iter().map(move |artifact| (settlement, artifact))),
+            Ending::Done(artifacts) | Ending::DoneInPart(artifacts, _) => {
+                Some(artifacts.iter().map(move |artifact| (settlement, artifact)))
+            }
             _ => None,
         })
         .flatten()

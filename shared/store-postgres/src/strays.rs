@@ -44,7 +44,7 @@ const GIVE_BACK: &str = with_effects!(
         from strays where j.id = any(array[strays.id])
         returning j.id, j.seq, j.tenant, j.principal, 'handed_back' as kind, j.state, j.attempt, null::json as event_error,
                   j.next_attempt_at, j.notify, j.lane, j.report, j.traceparent, null::bigint as delay_ms, true as ring,
-                  coalesce(j.joined > 0, false) as led, j.withdrawn_at is not null as quiet, j.leader_id
+                  coalesce(j.joined > 0, false) as led, j.withdrawn_at is not null as quiet, j.leader_id, null::json as refused
     )"
 );
 

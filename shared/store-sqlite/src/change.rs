@@ -12,6 +12,7 @@ use model::event::{Event, EventKind};
 use model::job::{Job, JobState};
 use model::message::{Message, Queue, Route};
 use model::problem::Problem;
+use model::refusal::Refusal;
 use model::transitions::Transition;
 
 /// Whether and how the lane is rung.
@@ -81,8 +82,8 @@ fn write(transaction: &mut Transaction<'_>, job: &mut Job, arrow: Transition, ri
     let changed = sql!(
         "update jobs set state = ?1, seq = ?2, attempt = ?3, errors = ?4, crashes = ?5, interruptions = ?6, worker_id = ?7, \
          phase = ?8, rows_read = ?9, total_rows = ?10, total_is_estimate = ?11, bytes_written = ?12, started_at = ?13, \
-         finished_at = ?14, next_attempt_at = ?15, error = ?16, rung_at = coalesce(?17, rung_at) \
-         where id = ?18 and state = ?19 and seq = ?20",
+         finished_at = ?14, next_attempt_at = ?15, error = ?16, rung_at = coalesce(?17, rung_at), refused = ?18 \
+         where id = ?19 and state = ?20 and seq = ?21",
         job.state.as_str(),
         job.seq,
         job.attempt,
@@ -100,6 +101,7 @@ fn write(transaction: &mut Transaction<'_>, job: &mut Job, arrow: Transition, ri
         job.next_attempt_at,
         error,
         rung_at,
+        refusals(&job.refused)?,
         job.id,
         before.as_str(),
         seq,
@@ -109,6 +111,11 @@ fn write(transaction: &mut Transaction<'_>, job: &mut Job, arrow: Transition, ri
         return Err(unreadable(format!("job {} changed in the middle of {arrow:?}", job.id)));
     }
     Ok(())
+}
+
+/// What is kept of refusals: nothing where there are none.
+fn refusals(refused: &[Refusal]) -> StatementResult<Option<String>> {
+    (!refused.is_empty()).then(|| to_json(&refused)).transpose()
 }
 
 /// The message that asks a worker to look at a job.
@@ -130,6 +137,7 @@ fn event_of(job: &Job, kind: EventKind, now: DateTime<Utc>) -> Event {
         state: job.state,
         attempt: job.attempt,
         error: job.error.clone().filter(|_| why),
+        refused: if kind == EventKind::Done { job.refused.clone() } else { Vec::new() },
         next_attempt_at: job.next_attempt_at,
         at: now,
         leader: job.sharing.follows(),
@@ -141,8 +149,8 @@ pub(super) fn tell(transaction: &mut Transaction<'_>, job: &Job, kind: EventKind
     let event = event_of(job, kind, transaction.now);
     let error = event.error.as_ref().map(to_json).transpose()?;
     sql!(
-        "insert into events (job_id, seq, tenant, principal, kind, state, attempt, error, next_attempt_at, at) \
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "insert into events (job_id, seq, tenant, principal, kind, state, attempt, error, next_attempt_at, at, refused) \
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         event.job_id,
         event.seq,
         &event.caller.tenant,
@@ -153,6 +161,7 @@ pub(super) fn tell(transaction: &mut Transaction<'_>, job: &Job, kind: EventKind
         error,
         event.next_attempt_at,
         event.at,
+        refusals(&event.refused)?,
     )
     .run(transaction.connection)?;
     transaction.events.push(event);

@@ -48,6 +48,7 @@ pub(super) fn follow(transaction: &mut Transaction<'_>, leader: &Job, follower: 
             follower.worker_id = leader.worker_id.or(Some(Uuid::nil()));
         } else {
             follower.error.clone_from(&leader.error);
+            follower.refused.clone_from(&leader.refused);
             follower.next_attempt_at = leader.next_attempt_at;
         }
         take(transaction, follower, arrow, Ring::No)?;

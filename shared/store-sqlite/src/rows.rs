@@ -10,6 +10,7 @@ use model::delivery::Delivery;
 use model::event::Event;
 use model::job::{Caller, Job, JobState};
 use model::progress::Progress;
+use model::refusal::OnRefusal;
 use model::reuse::Sharing;
 
 /// The columns [`read_job`] reads.
@@ -18,14 +19,14 @@ macro_rules! job_columns {
         "id, tenant, principal, report, report_version, lane, params, formats, notify, state, attempt, errors, crashes, \
          interruptions, max_attempts, timeout_ms, retention_ms, worker_id, phase, rows_read, total_rows, \
          total_is_estimate, bytes_written, seq, created_at, started_at, finished_at, next_attempt_at, error, traceparent, \
-         forecast, coalesce(served, 'cold'), leader_id, joined, withdrawn_at, made_from"
+         forecast, coalesce(served, 'cold'), leader_id, joined, withdrawn_at, made_from, coalesce(on_refusal, 'fail'), refused"
     };
 }
 pub(super) use job_columns;
 
 /// Reads a job without its artifacts.
 pub(super) fn read_job(cells: &mut Cells) -> StatementResult<Job> {
-    Ok(Job {
+    let mut job = Job {
         id: cells.id()?,
         caller: read_caller(cells)?,
         report: cells.text()?,
@@ -33,6 +34,7 @@ pub(super) fn read_job(cells: &mut Cells) -> StatementResult<Job> {
         lane: cells.name()?,
         params: cells.json()?,
         formats: cells.json()?,
+        on_refusal: OnRefusal::Fail,
         notify: cells.json()?,
         state: cells.name()?,
         attempt: cells.small()?,
@@ -66,7 +68,11 @@ pub(super) fn read_job(cells: &mut Cells) -> StatementResult<Job> {
             withdrawn_at: cells.maybe_time()?,
             made_from: cells.maybe_id()?,
         },
-    })
+        refused: Vec::new(),
+    };
+    job.on_refusal = cells.name()?;
+    job.refused = cells.maybe_json()?.unwrap_or_default();
+    Ok(job)
 }
 
 pub(super) fn read_caller(cells: &mut Cells) -> StatementResult<Caller> {
@@ -123,7 +129,7 @@ pub(super) fn read_artifact(cells: &mut Cells) -> StatementResult<Artifact> {
 /// The columns [`read_event`] reads.
 macro_rules! event_columns {
     () => {
-        "job_id, seq, tenant, principal, kind, state, attempt, error, next_attempt_at, at"
+        "job_id, seq, tenant, principal, kind, state, attempt, error, next_attempt_at, at, refused"
     };
 }
 pub(super) use event_columns;
@@ -139,6 +145,7 @@ pub(super) fn read_event(cells: &mut Cells) -> StatementResult<Event> {
         error: cells.maybe_json()?,
         next_attempt_at: cells.maybe_time()?,
         at: cells.time()?,
+        refused: cells.maybe_json()?.unwrap_or_default(),
         leader: None,
     })
 }

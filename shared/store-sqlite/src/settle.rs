@@ -1,4 +1,4 @@
-//! Settlements: the four ways a worker ends an attempt.
+//! Settlements: the ways a worker ends an attempt.
 
 use std::time::Duration;
 
@@ -41,12 +41,10 @@ fn end(transaction: &mut Transaction<'_>, settlement: &Settlement, ending: Endin
     }
     job.progress = settlement.progress;
     match ending {
-        Ending::Done(artifacts) => {
-            job.error = None;
-            take(transaction, &mut job, Transition::Finish, Ring::No)?;
-            for artifact in artifacts {
-                keep(transaction, &job, &artifact)?;
-            }
+        Ending::Done(artifacts) => finish(transaction, &mut job, &artifacts)?,
+        Ending::DoneInPart(artifacts, refused) => {
+            job.refused = refused;
+            finish(transaction, &mut job, &artifacts)?;
         }
         Ending::RetryLater(problem, delay) => {
             job.errors += 1;
@@ -70,6 +68,12 @@ fn end(transaction: &mut Transaction<'_>, settlement: &Settlement, ending: Endin
     }
     lead(transaction, &job)?;
     Ok(Settled::As(job.state))
+}
+
+fn finish(transaction: &mut Transaction<'_>, job: &mut Job, artifacts: &[NewArtifact]) -> StatementResult<()> {
+    job.error = None;
+    take(transaction, job, Transition::Finish, Ring::No)?;
+    artifacts.iter().try_for_each(|artifact| keep(transaction, job, artifact))
 }
 
 /// Writes an artifact and its link, which lives as long as the file. What was made from a kept file goes with it at the latest.

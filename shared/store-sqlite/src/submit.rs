@@ -97,22 +97,21 @@ fn find_answer(transaction: &mut Transaction<'_>, new: &NewJob) -> StatementResu
 }
 
 fn insert(transaction: &mut Transaction<'_>, new: NewJob) -> StatementResult<Job> {
-    let now = transaction.now;
+    let (now, reuse) = (transaction.now, new.reuse.as_ref());
     let answer = find_answer(transaction, &new)?;
-    let made_from = new.reuse.as_ref().and_then(|reuse| reuse.made_from);
+    let made_from = reuse.and_then(|reuse| reuse.made_from);
     let sharing = match &answer {
         RunOrFiles::Own { joinable } => Sharing { joined: joinable.then_some(0), made_from, ..Sharing::default() },
         RunOrFiles::Of(leader, served) => {
             Sharing { served: *served, leader: Some(leader.id), made_from, ..Sharing::default() }
         }
     };
-    let reuse = new.reuse.as_ref();
     let own = sharing.leader.is_none();
     sql!(
         "insert into jobs (id, tenant, principal, report, report_version, lane, params, formats, notify, state, \
          max_attempts, timeout_ms, retention_ms, seq, created_at, rung_at, traceparent, fingerprint, joined, leader_id, served, \
-         link_seeds, forecast, late_at, made_from) \
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'pending', ?10, ?11, ?12, 1, ?13, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
+         link_seeds, forecast, late_at, made_from, on_refusal) \
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'pending', ?10, ?11, ?12, 1, ?13, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
         new.id,
         &new.caller.tenant,
         &new.caller.principal,
@@ -135,6 +134,7 @@ fn insert(transaction: &mut Transaction<'_>, new: NewJob) -> StatementResult<Job
         new.forecast.as_ref().map(to_json).transpose()?,
         late_at(&new, now),
         made_from,
+        new.on_refusal.kept(),
     )
     .run(transaction.connection)?;
     if let Some(given) = &new.idempotency {

@@ -10,6 +10,7 @@ use model::artifact::NewArtifact;
 use model::job::{Job, JobState, Lane};
 use model::problem::Problem;
 use model::progress::Progress;
+use model::refusal::Refusal;
 use model::retry_schedule::RetryDelay;
 
 use super::Result;
@@ -87,11 +88,14 @@ pub struct Settlement {
     pub ending: Ending,
 }
 
-/// The four ways a worker ends an attempt.
+/// The ways a worker ends an attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Ending {
     /// `Finish`: with one artifact a format. Writes artifacts, links, event, deliveries and their outbox rows.
     Done(Vec<NewArtifact>),
+    /// The same without the formats that could not hold the rows, of a job that is to be kept then: at least one artifact, and one
+    /// artifact or one refusal a format. The refusals are written with the job and its event.
+    DoneInPart(Vec<NewArtifact>, Vec<Refusal>),
     /// `RetryLater`: `errors` grows; outbox row to the delay queue. When `errors` reaches `max_attempts` it is `Fail` instead.
     RetryLater(Problem, RetryDelay),
     /// `Fail`: `errors` grows; event, deliveries, and an outbox row to the dead letters.

@@ -63,6 +63,9 @@ pub(crate) struct FetchOptions {
     /// Where to put the file; a folder keeps the file's own name [default: its own name, here]
     #[arg(long, short, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    /// Where a format cannot hold the rows, make the other ones all the same; exit code 6 says that one is missing
+    #[arg(long)]
+    pub(crate) keep_others: bool,
     /// Mail a link to this address too; may be repeated
     #[arg(long = "email", value_name = "ADDRESS")]
     pub(crate) emails: Vec<String>,

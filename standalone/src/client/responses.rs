@@ -23,6 +23,9 @@ pub(crate) struct JobResponse {
     pub(crate) finished_at: Option<DateTime<Utc>>,
     pub(crate) next_attempt_at: Option<DateTime<Utc>>,
     pub(crate) artifacts: Vec<ArtifactResponse>,
+    /// An older gateway has none.
+    #[serde(default)]
+    pub(crate) refused: Vec<RefusalResponse>,
     pub(crate) error: Option<StoredProblem>,
 }
 
@@ -35,6 +38,12 @@ pub(crate) struct ProgressResponse {
     pub(crate) total_is_estimate: bool,
     pub(crate) bytes: u64,
     pub(crate) percent: Option<f64>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct RefusalResponse {
+    pub(crate) format: String,
+    pub(crate) problem: StoredProblem,
 }
 
 #[derive(Debug, Clone, Deserialize)]

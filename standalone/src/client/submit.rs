@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use model::job::Params;
+use model::refusal::OnRefusal;
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -27,6 +28,8 @@ pub(crate) enum SubmitTarget {
 pub(crate) struct Submission {
     pub(crate) target: SubmitTarget,
     pub(crate) formats: Vec<String>,
+    /// Where a format cannot hold the rows, the others are wanted all the same.
+    pub(crate) keep_others: bool,
     pub(crate) emails: Vec<String>,
     pub(crate) idempotency_key: String,
 }
@@ -47,6 +50,9 @@ impl Submission {
         };
         if !self.formats.is_empty() {
             body["formats"] = json!(self.formats);
+        }
+        if self.keep_others {
+            body["on_refusal"] = json!(OnRefusal::KeepOthers);
         }
         if !self.emails.is_empty() {
             body["notify"] = self.emails.iter().map(|address| json!({ "channel": "email", "to": address })).collect();

@@ -32,6 +32,8 @@ pub(crate) const FAILED: u8 = 3;
 pub(crate) const CANCELLED: u8 = 4;
 /// Nobody answered for too long.
 pub(crate) const UNREACHABLE: u8 = 5;
+/// The job is done, but not in every format.
+pub(crate) const IN_PART: u8 = 6;
 /// Ctrl-C.
 pub(crate) const INTERRUPTED: u8 = 130;
 
@@ -75,7 +77,7 @@ mod tests {
     #[test]
     fn every_exit_code_is_in_the_documentation() {
         let page = include_str!("../../../docs/CLI.md");
-        for code in [0, 1, 2, FAILED, CANCELLED, UNREACHABLE, INTERRUPTED] {
+        for code in [0, 1, 2, FAILED, CANCELLED, UNREACHABLE, IN_PART, INTERRUPTED] {
             assert!(page.contains(&format!("\n| {code} | ")), "{code} is not in CLI.md");
         }
     }

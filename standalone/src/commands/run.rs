@@ -50,6 +50,7 @@ async fn submit_and_fetch(
     let submission = Submission {
         target,
         formats,
+        keep_others: fetch.keep_others,
         emails: fetch.emails,
         idempotency_key: fetch.idempotency_key.unwrap_or_else(|| Uuid::new_v4().to_string()),
     };

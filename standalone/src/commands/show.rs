@@ -56,6 +56,10 @@ fn describe(job: &JobResponse) -> Vec<(&'static str, String)> {
             format!("{}: {} rows{percent}", job.progress.phase.as_str(), terminal::format_count(job.progress.rows)),
         ));
     }
+    facts.extend(job.refused.iter().map(|refusal| {
+        let (format, problem) = (&refusal.format, &refusal.problem);
+        ("Not made", format!("{format}: {}: {}", problem.title, problem.detail))
+    }));
     if let Some(error) = &job.error {
         facts.push(("Error", format!("{}: {}", error.title, error.detail)));
         facts.extend(error.errors.iter().map(|field| ("", format!("{} {}", field.pointer, field.detail))));

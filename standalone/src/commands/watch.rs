@@ -6,7 +6,7 @@ use model::job::JobState;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{CANCELLED, CommandResult, FAILED, INTERRUPTED, UNREACHABLE, connect};
+use super::{CANCELLED, CommandResult, FAILED, IN_PART, INTERRUPTED, UNREACHABLE, connect};
 use crate::cli::{OutageLimit, Watch};
 use crate::client::{GatewayClient, JobFollower, JobResponse};
 use crate::progress_reporter::ProgressReporter;
@@ -61,10 +61,17 @@ pub(crate) async fn follow(
     }
 }
 
-/// Says why a job that has ended has no file, and returns the code that says so too.
+/// Says why a job that has ended has no file, or not one of each format, and returns the code that says so too.
 pub(crate) fn exit_code(job: &JobResponse) -> ExitCode {
     match job.state {
-        JobState::Done => ExitCode::SUCCESS,
+        JobState::Done if job.refused.is_empty() => ExitCode::SUCCESS,
+        JobState::Done => {
+            for refusal in &job.refused {
+                let (format, problem) = (&refusal.format, &refusal.problem);
+                terminal::print_error(format!("There is no {format} file. {}: {}", problem.title, problem.detail));
+            }
+            ExitCode::from(IN_PART)
+        }
         JobState::Cancelled => {
             terminal::print_error(format!("Job {} was cancelled.", job.id));
             ExitCode::from(CANCELLED)

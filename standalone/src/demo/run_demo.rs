@@ -114,6 +114,7 @@ async fn run_report(gateway: &GatewayClient) -> anyhow::Result<JobResponse> {
     params.insert("shipped_from".to_owned(), json!("1994-01-01"));
     params.insert("ship_modes".to_owned(), json!(["AIR", "RAIL", "SHIP", "TRUCK"]));
     let submission = Submission {
+        keep_others: false,
         target: SubmitTarget::Report { report: REPORT.to_owned(), params },
         formats: vec!["csv".to_owned()],
         emails: vec![READER.to_owned()],

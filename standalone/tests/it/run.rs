@@ -65,6 +65,37 @@ async fn a_further_format_of_a_finished_job_is_made_from_the_file_it_kept() {
 }
 
 #[tokio::test]
+async fn a_format_that_cannot_be_made_is_told_and_the_others_are_fetched() {
+    let sandbox = Sandbox::with_counting();
+    sandbox.write(
+        "catalogue/twice.toml",
+        "title = \"Twice\"\nsource = \"numbers\"\nformats = [\"csv\", \"parquet\", \"jsonl\"]\nsql = \"select 1 as a, 2 as a\"\n",
+    );
+    let _service = sandbox.up().await;
+    std::fs::create_dir(sandbox.path("out")).unwrap();
+    let formats = ["--format", "csv", "--format", "jsonl", "--out", "out"];
+    let output = sandbox.output(&[&["run", "twice", "--keep-others"], &formats[..]].concat()).await;
+    assert_eq!(output.status.code(), Some(6), "{}", output_text(&output));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("There is no jsonl file.") && said.contains("`a`"), "{said}");
+    let csv = crate::service::files(&sandbox.path("out"), "csv");
+    assert_eq!(std::fs::read_to_string(&csv[0]).unwrap(), "a,a\r\n1,2\r\n");
+    assert!(crate::service::files(&sandbox.path("out"), "jsonl").is_empty());
+    let id = sandbox.newest_job_is("done").await["id"].as_str().unwrap().to_owned();
+    let shown = sandbox.say(&["show", &id]).await;
+    assert!(shown.contains("Not made") && shown.contains("jsonl: "), "{shown}");
+    let job = sandbox.json(&["show", &id]).await;
+    assert_eq!(
+        (&job["refused"][0]["format"], &job["on_refusal"]),
+        (&Value::from("jsonl"), &Value::from("keep_others"))
+    );
+    let output = sandbox.output(&["watch", &id]).await;
+    assert_eq!(output.status.code(), Some(6), "{}", output_text(&output));
+    let output = sandbox.output(&[&["run", "twice"], &formats[..]].concat()).await;
+    assert_eq!(output.status.code(), Some(3), "without that wish it fails: {}", output_text(&output));
+}
+
+#[tokio::test]
 async fn a_cancelled_job_ends_the_run_with_its_own_exit_code() {
     let sandbox = Sandbox::with_counting();
     let _service = sandbox.up().await;

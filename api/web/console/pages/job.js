@@ -1,6 +1,6 @@
 /**
  * @import { Context } from '../app.js'
- * @import { Artifact, Job, JobEvent, Link, Report } from '../../sdk/shapes.js'
+ * @import { Artifact, Job, JobEvent, Link, Refusal, Report } from '../../sdk/shapes.js'
  */
 import { Problem, isFinal } from '../../sdk/index.js';
 import { fill, h, icon } from '../dom.js';
@@ -138,7 +138,7 @@ class JobPage {
   #outcome(job) {
     if (job.state === 'done') {
       const links = this.context.client.links(job.id).catch(() => []);
-      return h('section', { 'aria-label': 'Files' }, job.artifacts.map((artifact) => file(job, artifact, this.context, links)), this.#further(job));
+      return h('section', { 'aria-label': 'Files' }, job.artifacts.map((artifact) => file(job, artifact, this.context, links)), (job.refused ?? []).map(missing), this.#further(job));
     }
     if (job.state === 'cancelled') return h('section.panel.said', null, h('h2', null, 'Cancelled'), h('p', null, 'Nothing was kept, and nobody was told.'));
     if (!job.error || (job.state !== 'failed' && job.state !== 'retrying')) return null;
@@ -164,12 +164,12 @@ class JobPage {
     const kept = job.artifacts.find(({ format }) => format === 'parquet');
     const more = this.report?.formats.filter((format) => !job.formats.includes(format));
     if (!kept?.complete || isExpired(kept) || !more?.length || !this.context.session.scopes?.includes('write')) return;
-    return h('div.buttons', null, h('span.quiet', null, 'Also as'), more.map((format) => h('button.button', { type: 'button', onclick: () => this.#make(() => this.context.client.formats(job.id, [format])) }, format === 'xlsx' ? 'Excel' : format.toUpperCase())));
+    return h('div.buttons', null, h('span.quiet', null, 'Also as'), more.map((format) => h('button.button', { type: 'button', onclick: () => this.#make(() => this.context.client.formats(job.id, [format])) }, nameOf(format))));
   }
 
   /** @param {Job} job */
   #again(job) {
-    return this.#make(() => this.context.client.submit({ report: job.report, params: job.params, formats: job.formats, reuse: { max_age: 0 } }));
+    return this.#make(() => this.context.client.submit({ report: job.report, params: job.params, formats: job.formats, on_refusal: job.on_refusal, reuse: { max_age: 0 } }));
   }
 
   /** @param {() => Promise<Job>} call */
@@ -289,6 +289,18 @@ function about(job) {
     job.made_from ? h('div', null, h('dt', null, 'Made from'), h('dd', null, h('a', { href: `/jobs/${job.made_from}` }, 'the Parquet file of an earlier job'))) : null,
     SERVED[job.served] ? h('div', null, h('dt', null, 'Run'), h('dd', null, SERVED[job.served])) : null));
 }
+
+/**
+ * A format that has no file, and why.
+ * @param {Refusal} refusal
+ */
+function missing({ format, problem }) {
+  return h('article.panel.said', { 'data-tone': 'bad', 'data-missing': format }, h('h2', null, icon('alert'), `There is no ${nameOf(format)} file`),
+    h('p', null, problem.detail), h('p', null, 'The other files are not affected.'));
+}
+
+/** What people call a format. @param {string} format */
+const nameOf = (format) => (format === 'xlsx' ? 'Excel' : format.toUpperCase());
 
 /** @type {Record<string, string>} */
 const SERVED = {

@@ -82,7 +82,7 @@ function form(report, job, context) {
   const chosen = job?.formats.filter((format) => report.formats.includes(format)) ?? [];
   const formats = choicesField('formats', {
     label: 'File',
-    hint: report.formats.length > 1 ? 'Several are made from one run.' : undefined,
+    hint: report.formats.length > 1 ? 'Several are made from one run. One that cannot hold the rows is left out, and the job says why.' : undefined,
     choices: report.formats,
     chosen: chosen.length > 0 ? chosen : report.formats.slice(0, 1),
     caption: (format) => NAMES[format] ?? format.toUpperCase(),
@@ -136,7 +136,8 @@ function read(report, fields, formats, address) {
     if (value !== undefined) params[name] = value;
   }
   const to = address.value.trim();
-  return { report, params, formats: /** @type {string[]} */ (formats.read()), ...(to && { notify: [{ channel: 'email', to, ...zone() }] }) };
+  const chosen = /** @type {string[]} */ (formats.read());
+  return { report, params, formats: chosen, ...(chosen.length > 1 && { on_refusal: /** @type {const} */ ('keep_others') }), ...(to && { notify: [{ channel: 'email', to, ...zone() }] }) };
 }
 
 /** The mail tells times by this clock. Some browsers keep theirs to themselves. */

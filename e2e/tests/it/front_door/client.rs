@@ -34,6 +34,22 @@ impl Client {
         self.file(&id, format).await
     }
 
+    /// Runs a report in formats of which some cannot hold its rows, and returns the job when it is done with the others.
+    pub(super) async fn run_in_part(&self, report: &str, formats: &[&str]) -> Value {
+        let body = json!({ "report": report, "formats": formats, "on_refusal": "keep_others" });
+        let call = self.http.post(format!("{}/v1/jobs", self.gateway)).bearer_auth(&self.key).json(&body);
+        let answer = call.send().await.unwrap();
+        assert_eq!(answer.status(), 202, "{report}");
+        let id = answer.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned();
+        self.done(report, &id).await
+    }
+
+    /// Reads what stands at a path, whatever the status.
+    pub(super) async fn read(&self, path: &str) -> (u16, String) {
+        let answer = self.get(path).await;
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
     async fn run(&self, report: &str, format: &str, recipient: Option<&str>) -> String {
         let notify: Vec<Value> = recipient.map(|to| json!({ "channel": "email", "to": to })).into_iter().collect();
         let body = json!({ "report": report, "formats": [format], "notify": notify });
@@ -41,13 +57,17 @@ impl Client {
         let answer = call.send().await.unwrap();
         assert_eq!(answer.status(), 202, "{report}");
         let id = answer.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned();
+        self.done(report, &id).await;
+        id
+    }
+
+    async fn done(&self, report: &str, id: &str) -> Value {
         eventually(SOON, &format!("{report} is done"), async || {
             let job: Value = self.get(&format!("/v1/jobs/{id}")).await.json().await.unwrap();
             assert_ne!(job["state"], "failed", "{job}");
-            if job["state"] == "done" { Ok(()) } else { Err(job["state"].to_string()) }
+            if job["state"] == "done" { Ok(job) } else { Err(job["state"].to_string()) }
         })
-        .await;
-        id
+        .await
     }
 
     async fn file(&self, id: &str, format: &str) -> Vec<u8> {

@@ -25,6 +25,7 @@ async fn every_database_broker_storage_and_mail_server_of_the_documentation_serv
     join_all(SYSTEMS.iter().map(async |backends| {
         let system = System::start(backends).await;
         system.run_the_report_and_read_file_and_mail().await;
+        system.run_a_report_that_a_format_refuses().await;
     }))
     .await;
 }

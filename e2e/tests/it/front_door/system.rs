@@ -102,6 +102,36 @@ impl System {
         }
     }
 
+    /// Runs a report over HTTP that one of its formats cannot hold, and finds the other one whole and nothing else.
+    pub(super) async fn run_a_report_that_a_format_refuses(&self) {
+        let client = Client::new(self.processes[0].url(), &self.key);
+        let files = |servers: &Servers| servers.s3.as_ref().map(|s3| s3.keys().unwrap().len());
+        let before = files(&self.servers);
+        let job = client.run_in_part("twice", &["jsonl", "csv"]).await;
+        assert_eq!((&job["on_refusal"], &job["error"]), (&"keep_others".into(), &serde_json::Value::Null));
+        let refused = job["refused"].as_array().unwrap();
+        assert_eq!((refused.len(), &refused[0]["format"]), (1, &"jsonl".into()), "{job}");
+        let problem = &refused[0]["problem"];
+        let why = problem["detail"].as_str().unwrap();
+        assert!(problem["type"].as_str().unwrap().ends_with("/unsupported-column") && why.contains("`n`"), "{problem}");
+        assert_eq!((job["artifacts"].as_array().unwrap().len(), &job["artifacts"][0]["format"]), (1, &"csv".into()));
+        let path = format!("/v1/jobs/{}", job["id"].as_str().unwrap());
+        let file = client.read(&format!("{path}/artifacts/csv")).await;
+        assert_eq!(file, (200, "n,n\r\n1,one\r\n2,two\r\n".to_owned()));
+        for place in ["artifacts/jsonl", "artifacts/jsonl/receipt"] {
+            let (status, said) = client.read(&format!("{path}/{place}")).await;
+            let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+            assert!(status == 404 && said["detail"].as_str().unwrap().contains(why), "{said}");
+        }
+        let (_, events) = client.read(&format!("{path}/events")).await;
+        let done = events.split("event: done\ndata: ").nth(1).unwrap().lines().next().unwrap();
+        let done: serde_json::Value = serde_json::from_str(done).unwrap();
+        assert_eq!(done["data"]["refused"], job["refused"]);
+        if let Some(before) = before {
+            assert_eq!(files(&self.servers), Some(before + 1));
+        }
+    }
+
     fn mail_has_come(&self) -> bool {
         match &self.servers.smtp {
             Some(smtp) => !smtp.mails_to(RECIPIENT).is_empty(),
@@ -185,6 +215,8 @@ fn common_settings(folder: &Path) -> Table {
     std::fs::create_dir(&catalogue).unwrap();
     let report = "title = \"Facts\"\nsource = \"facts\"\nsql = \"select n, what from facts order by n\"\n";
     std::fs::write(catalogue.join("facts.toml"), report).unwrap();
+    let report = "title = \"Twice\"\nsource = \"facts\"\nformats = [\"csv\", \"jsonl\"]\nsql = \"select n, what as n from facts\"\n";
+    std::fs::write(catalogue.join("twice.toml"), report).unwrap();
     let rows = "create table facts (n int, what text); insert into facts values (1, 'one'), (2, 'two')";
     rusqlite::Connection::open(&source).unwrap().execute_batch(rows).unwrap();
     let text = |path: PathBuf| path.to_str().unwrap().to_owned();

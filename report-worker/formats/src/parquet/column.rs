@@ -52,13 +52,13 @@ impl Column {
         }
     }
 
-    /// `before`: the rows written before these.
+    /// `before`: the rows written before these, and whether values are to stay out of problems.
     pub(super) fn convert(
         self,
         wanted: &DataType,
         field: &Field,
         array: &ArrayRef,
-        before: usize,
+        (before, secret): (usize, bool),
     ) -> Result<ArrayRef, Problem> {
         match (self, array.data_type()) {
             (_, DataType::Null) => Ok(new_null_array(wanted, array.len())),
@@ -67,12 +67,12 @@ impl Column {
                 let texts: &StringArray = array.as_string();
                 size.read(texts).map_err(|text| {
                     let row = texts.iter().position(|found| found == Some(text)).unwrap_or_default();
-                    not_held(field, wanted, text, before + row)
+                    not_held(field, wanted, text, (before + row, secret))
                 })
             }
             (Self::Text | Self::Unchanged, found) if found == wanted => match infinite(array) {
                 None => Ok(Arc::clone(array)),
-                Some((row, word)) => Err(not_held(field, wanted, word, before + row)),
+                Some((row, word)) => Err(not_held(field, wanted, word, (before + row, secret))),
             },
             (Self::Text, _) => Ok(Arc::new(as_text(&cells_of(field, array)?, array.len()))),
             (_, found) => Err(unsupported(field, found)),
@@ -80,17 +80,26 @@ impl Column {
     }
 }
 
-/// `row` counts from 0.
-fn not_held(field: &Field, wanted: &DataType, text: &str, row: usize) -> Problem {
+/// `row` counts from 0; of a `secret` column no value is told.
+fn not_held(field: &Field, wanted: &DataType, text: &str, (row, secret): (usize, bool)) -> Problem {
     let (name, row) = (field.name(), row + 1);
-    let shown: String = text.chars().take(40).collect();
     // A word in place of a number or a day: most likely nobody would miss it.
     let is_word = text.ends_with(|last: char| last.is_ascii_alphabetic());
-    let or = if is_word { format!("write nullif({name}, '{shown}') as {name}, or ") } else { String::new() };
+    let shown: String = match secret && !is_word {
+        true => "a number (withheld: the report has a sensitive parameter)".to_owned(),
+        false => text.chars().take(40).collect(),
+    };
+    let cure = match wanted {
+        _ if is_word => format!("write nullif({name}, '{shown}') as {name}, or "),
+        DataType::Decimal64(_, scale) | DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) => {
+            format!("write round({name}, {scale}) as {name}, give it other digits by its `type` in [[columns]], or ")
+        }
+        _ => String::new(),
+    };
     Problem::new(
         ProblemKind::UnsupportedColumn,
         format!(
-            "column `{name}` holds {shown} in row {row}, which {wanted} cannot say; for Parquet, {or}cast the column to text"
+            "column `{name}` holds {shown} in row {row}, which {wanted} cannot say; for Parquet, {cure}cast the column to text"
         ),
     )
 }

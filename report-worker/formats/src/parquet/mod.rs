@@ -83,7 +83,9 @@ impl RowWriter for ParquetWriter {
         let arrays = fields
             .zip(batch.columns())
             .zip(open.columns.iter().zip(open.schema.fields()))
-            .map(|((field, array), (column, wanted))| column.convert(wanted.data_type(), field, array, open.rows))
+            .map(|((field, array), (column, wanted))| {
+                column.convert(wanted.data_type(), field, array, (open.rows, self.about.secret))
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let batch = RecordBatch::try_new(Arc::clone(&open.schema), arrays)
             .map_err(|error| Problem::new(ProblemKind::Internal, format!("the columns changed: {error}")))?;

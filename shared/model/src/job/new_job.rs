@@ -8,6 +8,7 @@ use crate::artifact::Format;
 use crate::delivery::Notify;
 use crate::forecast::Forecast;
 use crate::progress::Progress;
+use crate::refusal::OnRefusal;
 use crate::reuse::{Reuse, Sharing};
 
 /// A job about to be submitted. Everything in it was validated by the gateway.
@@ -27,6 +28,8 @@ pub struct NewJob {
     pub params: Params,
     /// At least one.
     pub formats: Vec<Format>,
+    /// What becomes of it when one of them cannot hold the rows.
+    pub on_refusal: OnRefusal,
     /// Who is told.
     pub notify: Vec<Notify>,
     /// From the definition.
@@ -57,6 +60,7 @@ impl NewJob {
             lane: self.lane,
             params: self.params,
             formats: self.formats,
+            on_refusal: self.on_refusal,
             notify: self.notify,
             state: JobState::Pending,
             attempt: 0,
@@ -77,6 +81,7 @@ impl NewJob {
             traceparent: self.traceparent,
             forecast: self.forecast,
             artifacts: Vec::new(),
+            refused: Vec::new(),
             sharing,
         }
     }

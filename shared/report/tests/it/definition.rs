@@ -295,6 +295,11 @@ fn a_column_has_a_type_or_it_is_said_which_there_are() {
     for kind in ColumnType::ALL {
         assert_eq!(with(kind.as_str()).unwrap(), Some(kind));
     }
+    assert_eq!(with("decimal(38, 6)").unwrap(), Some(ColumnType::Decimal));
+    for wrong in ["decimal(39, 2)", "decimal(0, 0)", "decimal(2, 3)", "decimal(2)", "decimal(+2, 1)", "decimal(2, 1"] {
+        let fault = with(wrong).unwrap_err();
+        assert!(fault.message.contains("1 to 38 digits"), "{fault}");
+    }
     let fault = with("blob").unwrap_err();
     assert!(fault.message.contains("`blob`") && fault.message.contains("`date`, `datetime`"), "{fault}");
 }

@@ -87,6 +87,7 @@ pub async fn who_listens_for_cancels_hears_them_and_everything_once_somebody_els
         state: JobState::Cancelled,
         attempt,
         error: None,
+        refused: Vec::new(),
         next_attempt_at: None,
         at: chrono::DateTime::UNIX_EPOCH,
         leader: None,

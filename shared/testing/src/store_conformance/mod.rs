@@ -31,6 +31,7 @@ pub mod made_from;
 pub mod outbox;
 pub mod previews;
 pub mod reads;
+pub mod refusals;
 pub mod reuse;
 pub mod samples;
 pub mod sessions;
@@ -235,6 +236,11 @@ macro_rules! test_store {
             ]
             made_from: [
                 what_is_made_from_a_kept_file_says_so_and_goes_with_it,
+            ]
+            refusals: [
+                a_job_that_is_done_in_part_says_what_is_missing_wherever_it_is_told,
+                whoever_shares_a_run_is_told_what_is_missing,
+                less_than_all_is_no_result_of_a_job_that_wants_all,
             ]
             transitions: [
                 every_arrow_leaves_and_reaches_the_states_of_the_table,

@@ -9,6 +9,7 @@ use model::delivery::Notify;
 use model::job::{Caller, Idempotency, Job, Lane, NewJob};
 use model::problem::{Problem, ProblemKind};
 use model::progress::{Phase, Progress};
+use model::refusal::OnRefusal;
 use model::retry_schedule::RetryDelay;
 use store::{Ending, Settlement, WorkerInfo};
 use uuid::Uuid;
@@ -37,6 +38,7 @@ pub fn new_job(caller: &Caller) -> NewJob {
         lane: Lane::Interactive,
         params: params.as_object().unwrap().clone(),
         formats: vec![Format::Csv],
+        on_refusal: OnRefusal::Fail,
         notify: vec![Notify::by_email("ana@example.com")],
         max_attempts: 3,
         timeout_ms: 60_000,

@@ -48,7 +48,7 @@ impl Expected {
 
     fn end(&mut self, ending: &Ending) -> Settled {
         let state = match ending {
-            Ending::Done(_) => JobState::Done,
+            Ending::Done(_) | Ending::DoneInPart(..) => JobState::Done,
             Ending::HandBack => {
                 self.interruptions += 1;
                 JobState::Pending

@@ -1,0 +1,3 @@
+alter table events drop column refused;
+alter table jobs drop column refused;
+alter table jobs drop column on_refusal;
