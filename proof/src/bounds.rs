@@ -27,6 +27,8 @@ pub struct Bounds {
     pub faults: u8,
     /// Notifier processes. Without any, nobody is told and nothing of that is looked at.
     pub notifiers: u8,
+    /// The store rings also for the job that is claimed in the transaction that takes it from a lost worker, as SQLite's does.
+    pub rings_what_it_rescues: bool,
     /// Whether every state is asked whether all ends well from there, which takes most of the time.
     pub recovery: bool,
     /// What is wrong with the product.
@@ -47,6 +49,7 @@ impl Bounds {
         replays: 0,
         faults: 0,
         notifiers: 0,
+        rings_what_it_rescues: false,
         recovery: true,
         mutation: None,
     };

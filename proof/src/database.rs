@@ -72,6 +72,7 @@ impl System {
             let delivery = u8::try_from(self.deliveries.len()).unwrap_or(u8::MAX);
             self.deliveries.push(DeliveryRow {
                 job: at,
+                of_success: !is_failed,
                 sending: false,
                 sent: false,
                 attempt: 0,
@@ -114,7 +115,7 @@ impl System {
     pub(crate) fn claim(&mut self, wish: Wish, bounds: &Bounds) -> ClaimReply {
         let holder = self.job(wish.job).worker.filter(|holder| *holder != wish.worker && wish.redelivered);
         if let Some(holder) = holder.filter(|holder| !self.workers[usize::from(*holder)].locked) {
-            self.lose(holder, LossCause::Gone, Some(wish.job));
+            self.lose(holder, LossCause::Gone, (!bounds.rings_what_it_rescues).then_some(wish.job));
         }
         let is_guarded = !bounds.is(Mutation::ClaimWithoutStateGuard);
         let job = self.job(wish.job);

@@ -10,7 +10,7 @@ mod recovery;
 mod system;
 mod watcher;
 
-pub use action::Action;
+pub use action::{Action, RunEnding};
 pub use bounds::Bounds;
 pub use database::{ClaimReply, LossCause};
 pub use mutation::Mutation;

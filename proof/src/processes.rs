@@ -336,8 +336,8 @@ impl System {
                 row.mails += 1;
                 let is_holder = row.sending && row.attempt == attempt && !row.lease_over;
                 row.windows += u8::from(!is_holder);
-                let job = row.job;
-                self.sightings.mail_after_cancel |= self.job(job).watcher.state == JobState::Cancelled;
+                let (job, of_success) = (row.job, row.of_success);
+                self.sightings.mail_after_cancel |= of_success && self.job(job).seen_state() == JobState::Cancelled;
             }
             Action::SettleDelivery(notifier) => {
                 let (at, attempt, _) = self.notifiers[usize::from(notifier)].holds.take()?;

@@ -30,7 +30,7 @@ pub const ALWAYS: [PropertyCheck; 13] = [
         system.jobs.iter().all(|job| job.state != JobState::Done || (is_there(job) && is_of_its_run(system, job)))
     }),
     ("no file is overwritten", |_, system| !system.sightings.overwritten),
-    ("nothing is heard after a cancel", |_, system| {
+    ("after a cancel come no event and no mail of success", |_, system| {
         !system.sightings.mail_after_cancel && system.jobs.iter().all(|job| !job.watcher.heard_after_cancel)
     }),
     ("every attempt has its reason", |_, system| {

@@ -71,7 +71,7 @@ pub struct JobRow {
     /// Number of the newest event.
     pub seq: u8,
     /// Attempts whose event says that their worker was lost, a bit each.
-    pub losses: u32,
+    pub losses: u64,
     /// What `done` refers to.
     pub artifact: Option<StoredFile>,
     /// Identical jobs may be answered from it.
@@ -194,6 +194,8 @@ impl WorkerProcess {
 pub struct DeliveryRow {
     /// The job it is about.
     pub job: u8,
+    /// It tells that the report is ready.
+    pub of_success: bool,
     /// A notifier has claimed it and not ended it.
     pub sending: bool,
     /// It was sent, as far as the database knows.
@@ -226,7 +228,7 @@ pub struct Sightings {
     pub overwritten: bool,
     /// A job failed by the loss of a worker that ran others.
     pub neighbour_failed: bool,
-    /// A mail about a job went out after its cancel.
+    /// A mail that a report is ready went out after the cancel of its job.
     pub mail_after_cancel: bool,
     /// Faults that befell workers.
     pub strikes: u8,

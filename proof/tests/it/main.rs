@@ -4,4 +4,3 @@
 mod checked_system;
 mod histories;
 mod mutations;
-mod scratch;

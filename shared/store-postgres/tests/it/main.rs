@@ -1,6 +1,7 @@
 //! Tests of the store on PostgreSQL.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod histories;
 mod store_follow;
 mod store_postgres;
 mod store_postgres_pooled;
