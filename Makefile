@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo run quick test check lint deploy-check bench bench-build bench-core bench-formats bench-experience fuzz e2e upgrade screenshots
+.PHONY: help demo run quick test check lint deploy-check bench bench-build bench-core bench-formats bench-experience fuzz proof e2e upgrade screenshots
 
 CARGO ?= cargo
 SECONDS ?= 60
@@ -53,6 +53,11 @@ bench-formats: bench-build ## Run the benchmarks of files: speed and memory of e
 
 fuzz: ## Fuzz what reads strangers' bytes, each target for a minute (SECONDS=60)
 	@scripts/fuzz $(SECONDS)
+
+proof: ## Walk every history of the job path within larger bounds, and replay random ones on both stores (SECONDS=60)
+	@scripts/install-test-services
+	@WAITLESS_TEST_FUZZ_SECONDS=$(SECONDS) $(CARGO) test --workspace --test it histories:: -- \
+	    --include-ignored --nocapture --test-threads 1
 
 bench-experience: bench-build ## Run the benchmarks of what whoever waits sees
 	@scripts/install-browser

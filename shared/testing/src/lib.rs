@@ -14,6 +14,7 @@ pub mod s3;
 pub mod smtp;
 pub mod source;
 pub mod store_conformance;
+pub mod store_histories;
 pub mod tls;
 pub mod workbook;
 
@@ -28,4 +29,4 @@ mod reaper;
 mod run;
 
 pub use eventually::{Observation, eventually};
-pub use fuzz_time::fuzz_time;
+pub use fuzz_time::{fuzz_time, fuzz_time_or};

@@ -3,6 +3,7 @@
 
 mod restored;
 mod plans;
+mod histories;
 mod store_follow;
 mod store_postgres;
 mod store_postgres_pooled;

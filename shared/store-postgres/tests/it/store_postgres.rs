@@ -26,7 +26,7 @@ pub(super) async fn open_at(url: &str, after: Arc<dyn AfterCommit>) -> PostgresS
     PostgresStore::open(&settings(url), after).await.unwrap()
 }
 
-async fn open(after: Arc<dyn AfterCommit>) -> (Arc<dyn Store>, Database) {
+pub(crate) async fn open(after: Arc<dyn AfterCommit>) -> (Arc<dyn Store>, Database) {
     let database = testing::postgres::fresh_store_database().await.unwrap();
     let store = open_at(database.url(), after).await;
     (Arc::new(store), database)
@@ -48,7 +48,7 @@ pub(crate) async fn set() -> (StoreFixture, Arc<Database>) {
 
 /// Ends the session that holds the worker's lock, as the end of its process would, and waits until it is gone: one that
 /// lingers has a test of its own.
-async fn cut_off(database: &Database, worker: Uuid) {
+pub(crate) async fn cut_off(database: &Database, worker: Uuid) {
     let ended = database
         .sql(&format!(
             "select pg_terminate_backend(pid, 5000) from pg_locks where locktype = 'advisory' and objsubid = 1

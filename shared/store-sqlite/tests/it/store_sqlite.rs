@@ -34,11 +34,11 @@ fn settings(folder: &TempDir) -> configuration::Database {
     }
 }
 
-fn path(folder: &TempDir) -> String {
+pub(crate) fn path(folder: &TempDir) -> String {
     folder.path().join("nested/waitless.db").display().to_string()
 }
 
-async fn open(after: Arc<dyn AfterCommit>) -> (Arc<dyn Store>, TempDir) {
+pub(crate) async fn open(after: Arc<dyn AfterCommit>) -> (Arc<dyn Store>, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&settings(&folder), after).await.unwrap();
     (Arc::new(store), folder)

@@ -21,6 +21,7 @@ impl Source {
             || self.path.starts_with("shared/testing/")
             || self.path.starts_with("e2e/")
             || self.path.starts_with("bench/")
+            || self.path.starts_with("proof/")
     }
 }
 
@@ -32,7 +33,7 @@ pub(crate) fn root() -> PathBuf {
 /// Every Rust file of the workspace.
 pub(crate) fn sources() -> Vec<Source> {
     let mut found = Vec::new();
-    let folders = ["shared", "api", "report-worker", "notifier", "standalone", "bench", "e2e", "fuzz"];
+    let folders = ["shared", "api", "report-worker", "notifier", "standalone", "bench", "e2e", "fuzz", "proof"];
     for folder in folders {
         walk(&root().join(folder), &mut found);
     }
