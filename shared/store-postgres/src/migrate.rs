@@ -6,7 +6,7 @@ use diesel_async::{AsyncConnection as _, RunQueryDsl as _, SimpleAsyncConnection
 
 use super::connection::Connection;
 use super::errors::Failure;
-use store::StoreError;
+use store::{SCHEMA_TOO_OLD, StoreError};
 
 /// Version and text, oldest first.
 const MIGRATIONS: [(&str, &str); 10] = [
@@ -58,7 +58,7 @@ pub(super) async fn run(connection: &mut Connection) -> Result<(), StoreError> {
         .map_err(|error| StoreError::from(Failure::from(error)))
 }
 
-/// Says what to do when the schema is older than this version.
+/// Says what to do when the schema is older than this version. It may be migrated at any moment, so that whoever serves waits.
 pub(super) async fn check(connection: &mut Connection) -> Result<(), StoreError> {
     let done = match versions(connection).await.map_err(Failure::from) {
         Ok(done) => done,
@@ -68,8 +68,8 @@ pub(super) async fn check(connection: &mut Connection) -> Result<(), StoreError>
     };
     match MIGRATIONS.iter().find(|(version, _)| !done.iter().any(|known| known == version)) {
         None => Ok(()),
-        Some((version, _)) => Err(StoreError::Unexpected(format!(
-            "the schema lacks migration {version}: run `waitless migrate` first, or set database.migrate = true"
+        Some((version, _)) => Err(StoreError::Unavailable(format!(
+            "{SCHEMA_TOO_OLD} {version}: run `waitless migrate` first, or set database.migrate = true"
         ))),
     }
 }

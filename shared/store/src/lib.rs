@@ -1,6 +1,7 @@
 //! The store: the truth. [`contract`] says what it does; the crates `store-postgres` and `store-sqlite` do it.
 
 mod access;
+mod backlog;
 mod contract;
 mod forecast;
 mod group_commit;
@@ -13,6 +14,7 @@ mod state_lists;
 mod workers;
 mod writable;
 
+pub use backlog::{Backlog, BacklogStore, LaneBacklog};
 pub use contract::*;
 pub use forecast::{ForecastStore, QueueStatus, QueuedJob, RunTimes, RunsQuery, full_lanes};
 pub use group_commit::GroupCommit;

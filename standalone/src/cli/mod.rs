@@ -14,7 +14,7 @@ use crate::terminal;
 pub(crate) use gateway::{
     Convert, FetchOptions, GatewayArgs, JobArgs, Jobs, Links, OutageLimit, Reports, Run, SendAgain, Show, Watch,
 };
-pub(crate) use local::{Check, CreateKey, Demo, Keys, KeysCommand, Migrate, PrintConfig};
+pub(crate) use local::{Check, CreateKey, Demo, Keys, KeysCommand, Migrate, PrintConfig, Ready};
 
 /// Turns slow reports into jobs: submit, go on working, get a mail with a link.
 ///
@@ -73,6 +73,8 @@ pub(crate) enum Command {
     Keys(Keys),
     /// Bring the configured database to this version and end
     Migrate(Migrate),
+    /// Ask a service of this machine whether it is ready, for container runtimes: 0 if it is, 1 and why if not
+    Ready(Ready),
     /// Print the effective configuration, secrets hidden
     Config(PrintConfig),
     /// Print a script that completes commands and options in a shell

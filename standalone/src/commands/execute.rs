@@ -1,7 +1,7 @@
 //! A command is carried out by its file.
 
 use super::{
-    CommandResult, check, completion, config, jobs, keys, links, migrate, reports, resend, run, show, up, watch,
+    CommandResult, check, completion, config, jobs, keys, links, migrate, ready, reports, resend, run, show, up, watch,
 };
 use crate::cli::Command;
 use crate::demo;
@@ -23,6 +23,7 @@ pub(crate) async fn execute(command: Command) -> CommandResult {
         Command::Check(args) => check::check(args).await,
         Command::Keys(args) => keys::keys(args).await,
         Command::Migrate(args) => migrate::migrate(args).await,
+        Command::Ready(args) => ready::ready(args).await,
         Command::Config(args) => config::config(&args),
         Command::Completion { shell } => completion::completion(shell),
     }

@@ -7,5 +7,6 @@ mod database;
 mod embedded;
 mod gateways;
 mod notifier;
+mod rollouts;
 mod starts;
 mod workers;
