@@ -2,6 +2,8 @@
 
 import re
 
+import settings
+
 # Of a server: three for its superuser, the rest for its operator, standbys, backups, metrics and a person who looks.
 KEPT = 15
 # Beside the pool, a worker's heartbeat has a session of its own.
@@ -29,13 +31,24 @@ def needed(manifests, environment) -> tuple[int, int]:
         pods, worker = most_pods(item, scaled), labels["app.kubernetes.io/component"] == "report-worker"
         own += pods * (int(variables["WAITLESS_DATABASE__POOL"]) + (HEARTBEAT if worker else 0))
         sources += pods * int(variables["WAITLESS_WORKER__CONCURRENCY"]) if worker else 0
-    return own + len(manifests.by_kind["Job"]), sources
+    jobs = [item for item in manifests.by_kind["Job"].values() if item["metadata"].get("labels", {}).get("app.kubernetes.io/name") == "waitless"]
+    return own + len(jobs), sources
+
+
+def documented() -> tuple[int, int]:
+    """What docs/OPERATIONS.md says: all connections, and of how many."""
+    page = (settings.ROOT / "docs/OPERATIONS.md").read_text()
+    return int(re.search(r"\| \*\*all\*\* \| \| \| \*\*(\d+)\*\* \|", page)[1]), int(re.search(r"of the (\d+) \(`max_connections`\)", page)[1])
 
 
 def check(manifests, environment) -> list[str]:
     own, sources = needed(manifests, environment)
+    if own != documented()[0]:
+        return [f"up to {own} connections, and docs/OPERATIONS.md says {documented()[0]}"]
     for item in manifests.by_kind["Cluster"].values():
         most = int(item["spec"]["postgresql"]["parameters"]["max_connections"])
+        if most != documented()[1]:
+            return [f"{item['metadata']['name']} has {most} connections, and docs/OPERATIONS.md says {documented()[1]}"]
         if own + KEPT > most:
             return [f"up to {own} connections and {KEPT} to be kept are more than the {most} of {item['metadata']['name']}"]
     postgres = manifests.by_kind["StatefulSet"].get("postgres")

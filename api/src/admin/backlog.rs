@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
-use store::{Backlog, LaneBacklog, Store, StoreError};
+use store::{BacklogCounts, LaneBacklog, Store, StoreError};
 use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
@@ -23,7 +23,7 @@ const REMEMBERED: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct BacklogReader {
     hand_off_after: Duration,
-    last: Mutex<Option<(Instant, Backlog)>>,
+    last: Mutex<Option<(Instant, BacklogCounts)>>,
 }
 
 impl BacklogReader {
@@ -37,7 +37,7 @@ impl BacklogReader {
     ///
     /// # Errors
     /// When the store cannot say: an autoscaler must not take an old number for a new one.
-    async fn read(&self, store: &dyn Store) -> Result<Backlog, StoreError> {
+    async fn read(&self, store: &dyn Store) -> Result<BacklogCounts, StoreError> {
         let mut last = self.last.lock().await;
         if let Some((_, backlog)) = last.as_ref().filter(|(at, _)| at.elapsed() < REMEMBERED) {
             return Ok(backlog.clone());
@@ -83,7 +83,7 @@ impl From<LaneBacklog> for LaneBacklogView {
     responses((status = 200, description = "Every lane, and notifications", body = BacklogView))
 )]
 pub async fn read(gateway: web::Data<Gateway>, _identity: Identity) -> ApiResult {
-    let Backlog { lanes, deliveries } = gateway.backlog.read(gateway.store.as_ref()).await?;
+    let BacklogCounts { lanes, deliveries } = gateway.backlog.read(gateway.store.as_ref()).await?;
     let lanes = lanes.into_iter().map(|lane| (lane.lane.as_str(), lane.into())).collect();
     Ok(HttpResponse::Ok().json(BacklogView { lanes, deliveries }))
 }

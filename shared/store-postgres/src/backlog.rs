@@ -14,7 +14,7 @@ use super::sql::sql;
 use super::{PostgresStore, millis};
 use model::delivery::Channel;
 use model::job::Lane;
-use store::{Backlog, BacklogStore, LaneBacklog, Result};
+use store::{BacklogCounts, BacklogStore, LaneBacklog, Result};
 
 /// By the partial indexes of jobs that wait, that are put off, that run, and of deliveries that are not final.
 const BACKLOG: &str = "
@@ -41,7 +41,7 @@ const BACKLOG: &str = "
     ) d";
 
 #[derive(QueryableByName)]
-struct CountRow {
+struct BacklogPartRow {
     #[diesel(sql_type = Text)]
     what: String,
     #[diesel(sql_type = Text)]
@@ -54,12 +54,12 @@ struct CountRow {
 
 #[async_trait]
 impl BacklogStore for PostgresStore {
-    async fn backlog(&self, hand_off_after: Duration, limit: u32) -> Result<Backlog> {
+    async fn backlog(&self, hand_off_after: Duration, limit: u32) -> Result<BacklogCounts> {
         self.read(move |connection| {
             async move {
                 let lanes: Vec<&str> = Lane::ALL.iter().map(|lane| lane.as_str()).collect();
                 let channels: Vec<&str> = Channel::ALL.iter().map(|channel| channel.as_str()).collect();
-                let rows: Vec<CountRow> = sql(BACKLOG)
+                let rows: Vec<BacklogPartRow> = sql(BACKLOG)
                     .bind::<Array<Text>, _>(lanes)
                     .bind::<BigInt, _>(i64::from(limit))
                     .bind::<BigInt, _>(millis(hand_off_after))
@@ -74,9 +74,9 @@ impl BacklogStore for PostgresStore {
     }
 }
 
-fn sum(rows: &[CountRow], limit: u64) -> StatementResult<Backlog> {
+fn sum(rows: &[BacklogPartRow], limit: u64) -> StatementResult<BacklogCounts> {
     let none = |lane| LaneBacklog { lane, ready: 0, running: 0, handed_off: 0 };
-    let mut backlog = Backlog { lanes: Lane::ALL.into_iter().map(none).collect(), deliveries: 0 };
+    let mut backlog = BacklogCounts { lanes: Lane::ALL.into_iter().map(none).collect(), deliveries: 0 };
     for row in rows {
         let (count, long) = (row.count.unsigned_abs(), row.long.unsigned_abs());
         if row.what == "deliveries" {

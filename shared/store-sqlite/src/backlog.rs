@@ -10,7 +10,7 @@ use super::errors::StatementResult;
 use super::sql::{self, Cells, earlier, sql};
 use model::delivery::Channel;
 use model::job::Lane;
-use store::{Backlog, BacklogStore, LaneBacklog, Result};
+use store::{BacklogCounts, BacklogStore, LaneBacklog, Result};
 
 fn of_lane(
     connection: &mut SqliteConnection,
@@ -32,7 +32,7 @@ fn of_lane(
     Ok(LaneBacklog { lane, ready: (pending + due).min(limit.into()), running, handed_off })
 }
 
-fn count(connection: &mut SqliteConnection, hand_off_after: Duration, limit: u32) -> StatementResult<Backlog> {
+fn count(connection: &mut SqliteConnection, hand_off_after: Duration, limit: u32) -> StatementResult<BacklogCounts> {
     let lanes = Lane::ALL.into_iter().map(|lane| of_lane(connection, lane, hand_off_after, limit));
     let lanes = lanes.collect::<StatementResult<_>>()?;
     let text = "select count(*) from (select state, next_attempt_at from deliveries \
@@ -43,12 +43,12 @@ fn count(connection: &mut SqliteConnection, hand_off_after: Duration, limit: u32
     for channel in Channel::ALL {
         deliveries += sql!(text, channel.as_str(), limit, now).number(connection)?.unsigned_abs();
     }
-    Ok(Backlog { lanes, deliveries })
+    Ok(BacklogCounts { lanes, deliveries })
 }
 
 #[async_trait]
 impl BacklogStore for SqliteStore {
-    async fn backlog(&self, hand_off_after: Duration, limit: u32) -> Result<Backlog> {
+    async fn backlog(&self, hand_off_after: Duration, limit: u32) -> Result<BacklogCounts> {
         self.readers.read(move |connection| count(connection, hand_off_after, limit)).await
     }
 }

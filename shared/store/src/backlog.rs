@@ -22,7 +22,7 @@ pub struct LaneBacklog {
 
 /// What there is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Backlog {
+pub struct BacklogCounts {
     /// Every lane.
     pub lanes: Vec<LaneBacklog>,
     /// Deliveries that are being sent or due.
@@ -34,5 +34,5 @@ pub struct Backlog {
 pub trait BacklogStore: Send + Sync {
     /// Counts it, each number up to `limit` and never by a look at more rows than that, however many wait. Jobs that follow another
     /// one's run need no worker and are in no number. A job held for longer than `hand_off_after` counts as handed off.
-    async fn backlog(&self, hand_off_after: Duration, limit: u32) -> Result<Backlog>;
+    async fn backlog(&self, hand_off_after: Duration, limit: u32) -> Result<BacklogCounts>;
 }

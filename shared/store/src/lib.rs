@@ -14,7 +14,7 @@ mod state_lists;
 mod workers;
 mod writable;
 
-pub use backlog::{Backlog, BacklogStore, LaneBacklog};
+pub use backlog::{BacklogCounts, BacklogStore, LaneBacklog};
 pub use contract::*;
 pub use forecast::{ForecastStore, QueueStatus, QueuedJob, RunTimes, RunsQuery, full_lanes};
 pub use group_commit::GroupCommit;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use model::job::{Lane, NewJob};
-use store::{Backlog, LaneBacklog};
+use store::{BacklogCounts, LaneBacklog};
 
 use super::fixture::{SOON, StoreFixture};
 use super::samples::{ana, new_job};
@@ -12,7 +12,7 @@ use crate::eventually;
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// `(ready, running, handed off)` of a lane.
-fn of(backlog: &Backlog, lane: Lane) -> (u64, u64, u64) {
+fn of(backlog: &BacklogCounts, lane: Lane) -> (u64, u64, u64) {
     let LaneBacklog { ready, running, handed_off, .. } =
         *backlog.lanes.iter().find(|one| one.lane == lane).expect("every lane is told");
     (ready, running, handed_off)
