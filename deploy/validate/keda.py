@@ -6,6 +6,10 @@ SPEC = {
     "scaleTargetRef", "pollingInterval", "cooldownPeriod", "initialCooldownPeriod", "idleReplicaCount", "minReplicaCount",
     "maxReplicaCount", "fallback", "advanced", "triggers",
 }
+JOB_SPEC = {
+    "jobTargetRef", "pollingInterval", "successfulJobsHistoryLimit", "failedJobsHistoryLimit", "envSourceContainerName", "minReplicaCount",
+    "maxReplicaCount", "rollout", "scalingStrategy", "triggers",
+}
 TARGET = {"apiVersion", "kind", "name", "envSourceContainerName"}
 FALLBACK = {"failureThreshold", "replicas", "behavior"}
 FALLBACK_BEHAVIOURS = {"static", "currentReplicas", "currentReplicasIfHigher", "currentReplicasIfLower"}
@@ -54,6 +58,20 @@ def check_object(item: dict, authentications: dict[str, dict]) -> list[str]:
         faults.append(f"{where}: minReplicaCount must be below maxReplicaCount")
     if len(spec["triggers"]) != 1:
         faults.append(f"{where}: one trigger counts every job once; of several the greatest counts")
+    for trigger in spec["triggers"]:
+        faults += check_trigger(where, trigger, authentications)
+    return faults
+
+
+def check_job(item: dict, authentications: dict[str, dict]) -> list[str]:
+    where, spec = f"ScaledJob {item['metadata']['name']}", item["spec"]
+    faults = unknown(where, spec, JOB_SPEC)
+    if spec.get("rollout", {}).get("strategy") != "gradual":
+        faults.append(f"{where}: a change of it ends what runs")
+    if spec.get("scalingStrategy", {}).get("strategy") != "default":
+        faults.append(f"{where}: the number counts jobs that run, so that the pods that run must be taken off")
+    if spec["jobTargetRef"]["template"]["spec"].get("restartPolicy") != "Never":
+        faults.append(f"{where}: a worker that has ended must not start again")
     for trigger in spec["triggers"]:
         faults += check_trigger(where, trigger, authentications)
     return faults

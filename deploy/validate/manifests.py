@@ -36,6 +36,9 @@ class Manifests:
             for item in items
             if item["kind"] in ("Deployment", "StatefulSet", "Job")
         ]
+        self.pods += [
+            (f"ScaledJob {name}", item, item["spec"]["jobTargetRef"]["template"]) for name, item in self.by_kind["ScaledJob"].items()
+        ]
         # Pods that operators make, by the labels they give them.
         self.others = [{"cnpg.io/cluster": name} for name in self.by_kind["Cluster"]]
         self.others += [{"app.kubernetes.io/name": name} for name in self.by_kind["RabbitmqCluster"]]
@@ -47,9 +50,9 @@ class Manifests:
             faults += connections.check(self, self.environment)
         for where, owner, template in self.pods:
             faults += self.references(where, template["spec"]) + self.security(where, template["spec"])
-            if owner["metadata"].get("labels", {}).get("app.kubernetes.io/name") == "waitless":
+            if template["metadata"]["labels"].get("app.kubernetes.io/name") == "waitless":
                 faults += self.settings(where, template["spec"]) + self.secrets(where, template["spec"])
-            if owner["kind"] == "Deployment" and "topology.kubernetes.io/zone" not in str(template["spec"].get("topologySpreadConstraints")):
+            if owner["kind"] in ("Deployment", "ScaledJob") and "topology.kubernetes.io/zone" not in str(template["spec"].get("topologySpreadConstraints")):
                 faults.append(f"{where}: all of its pods may be in one zone")
         return [f"{self.name}: {fault}" for fault in faults]
 
@@ -76,6 +79,8 @@ class Manifests:
                 faults.append(f"TriggerAuthentication {item['metadata']['name']}: KEDA needs no secret of the service")
             for reference in item["spec"].get("secretTargetRef", []):
                 faults += self.secret_key(item["metadata"]["name"], reference["name"], reference["key"])
+        for item in self.by_kind["ScaledJob"].values():
+            faults += keda.check_job(item, authentications) + self.counts(item, item["spec"]["jobTargetRef"]["template"]["spec"]) + self.asked(item)
         scaled = list(self.by_kind["ScaledObject"].values())
         for item in scaled:
             faults += keda.check_object(item, authentications) + self.matches_worker(item) + self.asked(item)
@@ -91,15 +96,20 @@ class Manifests:
     def matches_worker(self, item: dict) -> list[str]:
         """A trigger looks at the lane its workers serve, and counts what one of them works on at once."""
         target = self.by_kind["Deployment"].get(item["spec"]["scaleTargetRef"]["name"])
-        environment = self.environment(target["spec"]["template"]["spec"]) if target else {}
+        return self.counts(item, target["spec"]["template"]["spec"]) if target else []
+
+    def counts(self, item: dict, pod: dict) -> list[str]:
+        environment = self.environment(pod)
         lane, faults = environment.get("WAITLESS_WORKER__LANES"), []
+        if item["kind"] == "ScaledJob" and "WAITLESS_WORKER__END_WHEN_IDLE" not in environment:
+            faults.append(f"ScaledJob {item['metadata']['name']}: its workers would never end")
         for trigger in item["spec"]["triggers"] if lane else []:
             metadata = trigger["metadata"]
             if metadata.get("valueLocation") != f"lanes.{lane}.depth":
-                faults.append(f"ScaledObject {item['metadata']['name']}: {trigger['type']} does not look at lane {lane}")
+                faults.append(f"{item['kind']} {item['metadata']['name']}: {trigger['type']} does not look at lane {lane}")
             value = metadata.get("targetValue")
             if value != environment.get("WAITLESS_WORKER__CONCURRENCY"):
-                faults.append(f"ScaledObject {item['metadata']['name']}: {trigger['type']} counts {value} jobs a pod")
+                faults.append(f"{item['kind']} {item['metadata']['name']}: {trigger['type']} counts {value} jobs a pod")
         return faults
 
     def asked(self, item: dict) -> list[str]:
@@ -108,7 +118,7 @@ class Manifests:
         service = self.by_kind["Service"].get("gateway", {"spec": {"ports": []}})
         ports = {port["port"] for port in service["spec"]["ports"]}
         right = f"http://gateway.{self.namespace}.svc/v1/admin/backlog"
-        return [] if urls == {right} and 80 in ports else [f"ScaledObject {item['metadata']['name']}: asks {urls}, and not {right}"]
+        return [] if urls == {right} and 80 in ports else [f"{item['kind']} {item['metadata']['name']}: asks {urls}, and not {right}"]
 
     def monitoring(self) -> list[str]:
         """Every process is scraped once, under the job that the alerts name."""

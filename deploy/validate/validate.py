@@ -44,6 +44,20 @@ def of_base(items: list[dict]) -> list[str]:
     return [f"k8s/base: {item['metadata']['name']} says how many" for item in items if "replicas" in item.get("spec", {})]
 
 
+def of_bulk_jobs(kubectl: str, scratch: pathlib.Path, base: list[dict], documented: str) -> tuple[list[str], list[dict]]:
+    """The lane `bulk` as jobs of KEDA: the same pod as the deployment's, but for what makes it a job."""
+    helm.overlay(scratch / "bulk-jobs", ["autoscaling", "bulk-jobs"])
+    items = render(kubectl, scratch / "bulk-jobs")
+    pod = copy.deepcopy(breakages.find(items, "ScaledJob", "report-worker-bulk")["spec"]["jobTargetRef"]["template"]["spec"])
+    pod.pop("restartPolicy")
+    other = copy.deepcopy(breakages.pod(base, "report-worker-bulk"))
+    mine = {"WAITLESS_WORKER__CONCURRENCY", "WAITLESS_WORKER__END_WHEN_IDLE"}
+    for container in pod["containers"] + other["containers"]:
+        container["env"] = [variable for variable in container["env"] if variable["name"] not in mine]
+    faults = [f"k8s/components/bulk-jobs, and the deployment: {fault}" for fault in helm.differences("", pod, other)]
+    return faults + Manifests("k8s/components/bulk-jobs", items, documented).check(), items
+
+
 def of_chart(tool: str, kubectl: str, scratch: pathlib.Path, production: list[dict], documented: str) -> tuple[list[str], int]:
     """The chart with its defaults, without autoscaling, and for production, beside what kustomize makes."""
     chart = helm.Chart(tool)
@@ -89,12 +103,14 @@ def main() -> None:
         seen, rendered[folder.name] = seen + len(items), items
     faults += of_base(rendered["base"])
     scratch = arguments.scratch.resolve()
+    wrong, jobs = of_bulk_jobs(arguments.kubectl, scratch, rendered["base"], documented)
+    faults, seen = faults + wrong, seen + len(jobs)
     charted, made = of_chart(arguments.helm, arguments.kubectl, scratch, rendered["production"], documented)
     for fault in faults + charted:
         print(fault, file=sys.stderr)
     if faults or charted:
         sys.exit(f"deploy/: {len(faults + charted)} faults")
-    broken = [*breakages.all_of(rendered["demo"], rendered["production"], documented), *observability.breakages()]
+    broken = [*breakages.all_of((rendered["demo"], rendered["production"], jobs), documented), *observability.breakages()]
     missed = [what for what, noticed in broken if not noticed]
     if missed:
         sys.exit("the validation no longer notices: " + "; ".join(missed))

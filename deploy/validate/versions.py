@@ -24,7 +24,7 @@ def check() -> list[str]:
         "helm/waitless/Chart.yaml, appVersion": chart["appVersion"],
         "Dockerfile": re.search(r"^ARG VERSION=(\S+)$", dockerfile, re.M)[1],
     }
-    for place in ("base", "components/autoscaling"):
+    for place in ("base", "components/autoscaling", "components/bulk-jobs"):
         (image,) = yaml.safe_load((DEPLOY / f"k8s/{place}/kustomization.yaml").read_text())["images"]
         found[f"k8s/{place}/kustomization.yaml"] = image["newTag"]
     for name, service in services.items():

@@ -130,6 +130,9 @@ pub struct Worker {
     pub fonts: Vec<PathBuf>,
     #[serde(with = "duration")]
     pub progress_every: Duration,
+    /// `None`: never.
+    #[serde(with = "duration_or_none")]
+    pub end_when_idle: Option<Duration>,
 }
 
 /// `[notifier]`
