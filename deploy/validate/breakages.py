@@ -33,6 +33,10 @@ def volume(items: list[dict], deployment: str, name: str) -> dict:
     return found
 
 
+def annotations(items: list[dict]) -> dict:
+    return find(items, "Ingress", "waitless")["metadata"]["annotations"]
+
+
 def close_port(items: list[dict], name: str, port: int) -> None:
     for rule in policy(items, name)["egress"]:
         rule["ports"] = [one for one in rule["ports"] if one["port"] != port]
@@ -91,6 +95,9 @@ PRODUCTION: dict[str, Callable[[list[dict]], object]] = {
     "a job that no alert names": lambda items: find(items, "PodMonitor", "waitless-gateway")["spec"].pop("jobLabel"),
     "a port that is not scraped": lambda items: find(items, "PodMonitor", "waitless-gateway")["spec"]["podMetricsEndpoints"][0].update(port="web"),
     "a KEDA that may not ask": lambda items: policy(items, "to-gateway")["ingress"][0]["from"].pop(),
+    "an ingress that keeps events back": lambda items: annotations(items).pop("nginx.ingress.kubernetes.io/proxy-buffering"),
+    "an ingress that cuts streams off": lambda items: annotations(items).update({"nginx.ingress.kubernetes.io/proxy-read-timeout": "60"}),
+    "an ingress that leads nowhere": lambda items: items.remove(find(items, "Service", "gateway")),
     "an object that is too large": lambda items: find(items, "ConfigMap", "waitless-catalogue")["data"].update({"x.toml": "x" * 300_000}),
 }
 

@@ -46,6 +46,7 @@ class Manifests:
 
     def check(self) -> list[str]:
         faults = self.schemas() + self.scaling() + self.selectors() + self.monitoring() + networks.check(self, selects)
+        faults += networks.fronts(self, settings.DEFAULTS["http"], settings.seconds)
         if self.by_kind["ScaledObject"]:
             faults += connections.check(self, self.environment)
         for where, owner, template in self.pods:

@@ -19,6 +19,27 @@ NEEDED = {
 ALLOWED = {component: ports | (MORE_PLACES if component in ("gateway", "report-worker", "notifier") else set()) for component, ports in NEEDED.items()}
 
 
+def fronts(manifests, defaults: dict, seconds) -> list[str]:
+    """An ingress lets streams and long requests through, and leads to a service that is there."""
+    faults, prefix = [], "nginx.ingress.kubernetes.io/"
+    for name, item in manifests.by_kind["Ingress"].items():
+        said = {key.removeprefix(prefix): value for key, value in item["metadata"].get("annotations", {}).items()}
+        quiet = max(seconds(defaults["ping_every"]), seconds(defaults["max_wait"]))
+        if said.get("proxy-buffering") != "off":
+            faults.append(f"Ingress {name}: keeps events back until there are many")
+        if min(int(said.get(f"proxy-{way}-timeout", 60)) for way in ("read", "send")) <= quiet:
+            faults.append(f"Ingress {name}: cuts off what may be quiet for {quiet:.0f} s")
+        if said.get("proxy-body-size", "1m").lower() != defaults["max_body"].lower().removesuffix("ib"):
+            faults.append(f"Ingress {name}: lets other bodies through than http.max_body")
+        for rule in item["spec"]["rules"]:
+            for path in rule["http"]["paths"]:
+                service = path["backend"]["service"]
+                ports = {port["name"] for port in manifests.by_kind["Service"].get(service["name"], {"spec": {"ports": []}})["spec"]["ports"]}
+                if service["port"].get("name") not in ports:
+                    faults.append(f"Ingress {name}: there is no such port of a service {service['name']}")
+    return faults
+
+
 def check(manifests, selects) -> list[str]:
     policies = manifests.by_kind["NetworkPolicy"]
     # An installation without any has chosen so.

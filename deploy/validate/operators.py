@@ -7,6 +7,7 @@ that we may use, down to where a plain value, a Kubernetes object or free text b
 
 SPREAD = [{"maxSkew": ..., "topologyKey": ..., "whenUnsatisfiable": ..., "labelSelector": ...}]
 SECRET = {"name": ...}
+NAMED = [{"name": ..., "securityContext": ...}]
 TABLES = {
     ("postgresql.cnpg.io/v1", "Cluster"): {
         "instances": ...,
@@ -28,7 +29,7 @@ TABLES = {
         "resources": ...,
         "rabbitmq": {"additionalConfig": ..., "additionalPlugins": ...},
         "affinity": {"podAntiAffinity": ...},
-        "override": {"statefulSet": {"spec": {"template": {"spec": {"containers": ..., "topologySpreadConstraints": SPREAD}}}}},
+        "override": {"statefulSet": {"spec": {"template": {"spec": {"securityContext": ..., "initContainers": NAMED, "containers": NAMED, "topologySpreadConstraints": SPREAD}}}}},
     },
     ("monitoring.coreos.com/v1", "PodMonitor"): {
         "jobLabel": ...,

@@ -8,6 +8,7 @@ import sys
 
 import yaml
 
+import bill
 import breakages
 import containers
 import copies
@@ -103,6 +104,7 @@ def main() -> None:
         seen, rendered[folder.name] = seen + len(items), items
     faults += of_base(rendered["base"])
     scratch = arguments.scratch.resolve()
+    faults += bill.check(scratch)
     wrong, jobs = of_bulk_jobs(arguments.kubectl, scratch, rendered["base"], documented)
     faults, seen = faults + wrong, seen + len(jobs)
     charted, made = of_chart(arguments.helm, arguments.kubectl, scratch, rendered["production"], documented)
@@ -110,12 +112,12 @@ def main() -> None:
         print(fault, file=sys.stderr)
     if faults or charted:
         sys.exit(f"deploy/: {len(faults + charted)} faults")
-    broken = [*breakages.all_of((rendered["demo"], rendered["production"], jobs), documented), *observability.breakages()]
+    broken = [*breakages.all_of((rendered["demo"], rendered["production"], jobs), documented), *observability.breakages(), *bill.breakages(scratch)]
     missed = [what for what, noticed in broken if not noticed]
     if missed:
         sys.exit("the validation no longer notices: " + "; ".join(missed))
     print(
-        f"deploy/: image, compose file, {seen} objects of kustomize and {made} of the chart, alerts with their runbooks and dashboard are "
+        f"deploy/: image and its crates, compose file, {seen} objects of kustomize and {made} of the chart, alerts with their runbooks and dashboard are "
         f"valid; {len(broken)} breakages were noticed"
     )
 

@@ -110,10 +110,14 @@ async fn the_programs_need_no_library_but_those_of_the_c_compiler() {
         let program = testing::process::built(name).await.unwrap();
         let said = std::process::Command::new("readelf").arg("--dynamic").arg(&program).output().unwrap();
         let said = String::from_utf8(said.stdout).unwrap();
-        let needed: Vec<&str> =
-            said.lines().filter(|line| line.contains("(NEEDED)")).filter_map(|line| line.split(['[', ']']).nth(1)).collect();
+        let needed: Vec<&str> = said
+            .lines()
+            .filter(|line| line.contains("(NEEDED)"))
+            .filter_map(|line| line.split(['[', ']']).nth(1))
+            .collect();
         assert!(needed.contains(&"libc.so.6"), "{said}");
-        let of_the_image = |name: &&str| name.starts_with("ld-linux") || ["libc.so.6", "libm.so.6", "libgcc_s.so.1"].contains(name);
+        let of_the_image =
+            |name: &&str| name.starts_with("ld-linux") || ["libc.so.6", "libm.so.6", "libgcc_s.so.1"].contains(name);
         assert!(needed.iter().all(of_the_image), "{name}: {needed:?}");
     }
 }

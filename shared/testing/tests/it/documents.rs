@@ -156,10 +156,14 @@ fn the_image_has_the_setting_that_operators_are_told_of() {
 #[test]
 fn the_image_sets_nothing_that_would_win_over_a_file() {
     let dockerfile = read("deploy/Dockerfile");
-    let set: Vec<&str> = dockerfile.split("WAITLESS_").skip(1).filter_map(|rest| rest.split_once('=')).map(|(name, _)| name).collect();
+    let set: Vec<&str> =
+        dockerfile.split("WAITLESS_").skip(1).filter_map(|rest| rest.split_once('=')).map(|(name, _)| name).collect();
     assert_eq!(set, ["CONFIG"]);
     let image = read("deploy/image.toml");
-    assert!(image.contains("listen = \"0.0.0.0:8080\"") && dockerfile.contains("WAITLESS_CONFIG=/etc/waitless/waitless.toml"));
+    assert!(
+        image.contains("listen = \"0.0.0.0:8080\"")
+            && dockerfile.contains("WAITLESS_CONFIG=/etc/waitless/waitless.toml")
+    );
     configuration::Config::from_layers(Some(&root().join("deploy/image.toml")), std::iter::empty()).unwrap();
 }
 

@@ -153,7 +153,8 @@ fn titles() -> BTreeSet<String> {
     }
     // What `make deploy-check` breaks on purpose, and must notice.
     let text = read("deploy/validate/breakages.py");
-    let broken: Vec<&str> = text.lines().filter_map(|line| line.trim().strip_prefix('"')?.split("\": lambda").next()).collect();
+    let broken: Vec<&str> =
+        text.lines().filter_map(|line| line.trim().strip_prefix('"')?.split("\": lambda").next()).collect();
     assert!(broken.len() > 30, "only {} breakages found", broken.len());
     titles.extend(broken.into_iter().map(|title| format!("\"{title}\"")));
     assert!(titles.len() > 20, "only {} titles found", titles.len());
