@@ -37,6 +37,7 @@ pub struct Application {
     metrics: Option<Probes>,
     gateway: web::Data<Gateway>,
     threads: usize,
+    close_after: Duration,
     grace: Duration,
 }
 
@@ -58,7 +59,8 @@ impl Application {
             threads => threads,
         };
         let gateway = web::Data::new(Gateway::new(config, backends, catalogue)?);
-        Ok(Self { listener, metrics, gateway, threads, grace: config.service.shutdown_grace })
+        let (close_after, grace) = (config.http.close_after.unwrap_or_default(), config.service.shutdown_grace);
+        Ok(Self { listener, metrics, gateway, threads, close_after, grace })
     }
 
     /// Returns the port, also where the configuration asked for any.
@@ -79,7 +81,8 @@ impl Application {
         format!("/login#once={}", self.gateway.sessions.make_one_time_token(key))
     }
 
-    /// Serves until stopped: then takes no new connections, lets watchers go, and finishes what is under way within the grace.
+    /// Serves until stopped: then is not ready, goes on for `http.close_after`, takes no new connections, lets watchers go, and
+    /// finishes what is under way within the grace.
     ///
     /// # Errors
     /// When the server cannot start or breaks.
@@ -97,13 +100,19 @@ impl Application {
         if let Some(metrics) = self.metrics.take() {
             tokio::spawn(metrics.run_until_stopped(ended));
         }
-        let grace = self.grace;
+        let (close_after, grace) = (self.close_after, self.grace);
         let server = self.serve().context("start the HTTP server")?;
         let handle = server.handle();
         let mut serving = tokio::spawn(server);
         tokio::select! {
             broken = &mut serving => return broken.context("run the HTTP server")?.context("serve HTTP"),
             () = stop.cancelled() => {}
+        }
+        gateway.stopping.cancel();
+        // Whoever sends requests here needs a moment to learn that this gateway is not ready, and would be refused meanwhile.
+        tokio::select! {
+            broken = &mut serving => return broken.context("run the HTTP server")?.context("serve HTTP"),
+            () = tokio::time::sleep(close_after) => {}
         }
         gateway.draining.cancel();
         handle.pause().await;

@@ -11,6 +11,7 @@ use storage::Storage;
 use store::{GroupCommit, Store};
 use tokio_util::sync::CancellationToken;
 
+use crate::admin::backlog::BacklogReader;
 use crate::auth::{Authenticator, Lifelines};
 use crate::forecast::Forecaster;
 use crate::in_flight::InFlight;
@@ -69,9 +70,13 @@ pub struct Gateway {
     pub runtime: tokio::runtime::Handle,
     /// What `/readyz` said last.
     pub readiness: LastReadiness,
+    /// How much there is to do.
+    pub backlog: BacklogReader,
     /// Requests whose answer is not complete.
     pub in_flight: InFlight,
-    /// Cancelled when the gateway was told to stop: watchers leave, answers close their connections.
+    /// Cancelled when the gateway was told to stop: it is not ready any more, and answers close their connections.
+    pub stopping: CancellationToken,
+    /// Cancelled `http.close_after` later: watchers leave, and nobody is let in.
     pub draining: CancellationToken,
 }
 
@@ -114,7 +119,9 @@ impl Gateway {
             exports_spans: config.telemetry.otlp_endpoint.is_some(),
             runtime: tokio::runtime::Handle::current(),
             readiness: LastReadiness::default(),
+            backlog: BacklogReader::new(config.broker.hand_off_after),
             in_flight: InFlight::default(),
+            stopping: CancellationToken::new(),
             draining: CancellationToken::new(),
         })
     }

@@ -15,7 +15,7 @@ fn main() -> ExitCode {
 async fn serve(stop: CancellationToken) -> anyhow::Result<()> {
     let config =
         ServiceArgs::parse("api", "The gateway of Waitless: takes requests, shows progress").load(Role::Gateway)?;
-    shutdown::limit(config.service.shutdown_grace);
+    shutdown::limit(config.http.close_after.unwrap_or_default() + config.service.shutdown_grace);
     let _telemetry = telemetry::start(&config.telemetry, "api")?;
     let opened = stop.run_until_cancelled(Backends::open_when_reachable(&config)).await;
     let Some(opened) = opened else { return Ok(()) };

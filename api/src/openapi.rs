@@ -37,6 +37,7 @@ use crate::{admin, jobs, links, operations, reports, session, watch};
         links::status,
         jobs::links::list,
         admin::queues::list,
+        admin::backlog::read,
         admin::workers::list,
         admin::calibration::read,
         admin::deliveries::list,

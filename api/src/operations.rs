@@ -24,7 +24,8 @@ const REMEMBERED: Duration = Duration::from_secs(1);
 pub struct Readiness {
     /// Whether jobs can be accepted.
     ready: bool,
-    /// `ok` when a row could be written, or in one word what is wrong. Without it nothing can be accepted.
+    /// `ok` when a row could be written, or in one word what is wrong: `outdated` where `waitless migrate` has not been run yet.
+    /// Without it nothing can be accepted.
     store: &'static str,
     /// `ok`, or in one word what is wrong. Jobs are accepted without it, and run once it is back.
     broker: &'static str,
@@ -55,7 +56,7 @@ pub async fn livez() -> ApiResult {
 )]
 pub async fn readyz(gateway: web::Data<Gateway>) -> ApiResult {
     let mut readiness = ask(&gateway).await;
-    readiness.stopping = gateway.draining.is_cancelled();
+    readiness.stopping = gateway.stopping.is_cancelled();
     readiness.ready &= !readiness.stopping;
     let mut answer = if readiness.ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     Ok(answer.json(readiness))
@@ -76,8 +77,10 @@ async fn ask(gateway: &Gateway) -> Readiness {
         storage,
     );
     let ready = matches!(store, Ok(Ok(())));
+    let outdated = matches!(&store, Ok(Err(error)) if error.is_schema_too_old());
     let storage = storage.map_or("unavailable", |answered| say("storage", answered));
     let (store, broker) = (say("database", store), say("broker", broker));
+    let store = if outdated { "outdated" } else { store };
     let readiness = Readiness { ready, store, broker, storage, stopping: false };
     *last = Some((Instant::now(), readiness));
     readiness

@@ -66,6 +66,7 @@ impl RouteEntry {
 const READ: Access = Access::Needs(Scope::Read);
 const WRITE: Access = Access::Needs(Scope::Write);
 const ADMIN: Access = Access::Needs(Scope::Admin);
+const BACKLOG: Access = Access::Needs(Scope::Backlog);
 
 /// Returns every route of the API.
 #[must_use]
@@ -89,6 +90,7 @@ pub fn table() -> Vec<RouteEntry> {
         stream("/v1/ws", READ, || web::to(watch::socket::open)).taking(&["job", "last_event_id"]),
         post("/v1/ws/ticket", READ, || web::to(watch::ticket::make)),
         get("/v1/admin/queues", ADMIN, || web::to(admin::queues::list)),
+        get("/v1/admin/backlog", BACKLOG, || web::to(admin::backlog::read)),
         get("/v1/admin/workers", ADMIN, || web::to(admin::workers::list)),
         get("/v1/admin/calibration", ADMIN, || web::to(admin::calibration::read)),
         get("/v1/admin/deliveries", ADMIN, || web::to(admin::deliveries::list)).taking(&["state", "job", "limit"]),

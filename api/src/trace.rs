@@ -59,7 +59,7 @@ pub async fn follow(
         response.headers_mut().insert(REQUEST_ID, id);
     }
     harden(response.headers_mut(), gateway.as_ref().map(|gateway| &***gateway));
-    if gateway.is_some_and(|gateway| gateway.draining.is_cancelled()) {
+    if gateway.is_some_and(|gateway| gateway.stopping.is_cancelled()) {
         response.response_mut().head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
     }
     span.in_scope(|| record(&response, method.as_str(), started));

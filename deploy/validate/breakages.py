@@ -19,6 +19,29 @@ def triggers(items: list[dict], name: str) -> list[dict]:
     return find(items, "ScaledObject", name)["spec"]["triggers"]
 
 
+def policy(items: list[dict], name: str) -> dict:
+    return find(items, "NetworkPolicy", name)["spec"]
+
+
+def variable(items: list[dict], name: str, value: str) -> dict:
+    (found,) = [one for one in pod(items, WORKER)["containers"][0]["env"] if one["name"] == name]
+    return found.update(value=value)
+
+
+def volume(items: list[dict], deployment: str, name: str) -> dict:
+    (found,) = [volume for volume in pod(items, deployment)["volumes"] if volume["name"] == name]
+    return found
+
+
+def annotations(items: list[dict]) -> dict:
+    return find(items, "Ingress", "waitless")["metadata"]["annotations"]
+
+
+def close_port(items: list[dict], name: str, port: int) -> None:
+    for rule in policy(items, name)["egress"]:
+        rule["ports"] = [one for one in rule["ports"] if one["port"] != port]
+
+
 WORKER = "report-worker-bulk"
 BREAKAGES: dict[str, Callable[[list[dict]], object]] = {
     "a field Kubernetes does not know": lambda items: pod(items, "gateway").update(restartPolicies="Always"),
@@ -30,24 +53,71 @@ BREAKAGES: dict[str, Callable[[list[dict]], object]] = {
     "a port nobody has": lambda items: find(items, "Service", "gateway")["spec"]["ports"][0].update(targetPort="web"),
     "a setting that is not one": lambda items: pod(items, WORKER)["containers"][0]["env"].append({"name": "WAITLESS_WORKER__LANE", "value": "x"}),
     "a grace shorter than the drain": lambda items: pod(items, WORKER).update(terminationGracePeriodSeconds=60),
+    "a grace shorter than drain and farewell": lambda items: pod(items, "gateway").update(terminationGracePeriodSeconds=40),
+    "a gateway that refuses at once": lambda items: pod(items, "gateway")["containers"][0].pop("lifecycle"),
     "a root file system that can be written": lambda items: pod(items, WORKER)["containers"][0]["securityContext"].pop("readOnlyRootFilesystem"),
     "a container that may gain rights": lambda items: pod(items, "postgres", "StatefulSet")["containers"][0].pop("securityContext"),
+    "files that are opened to a group": lambda items: pod(items, "rabbitmq", "StatefulSet")["securityContext"].pop("fsGroupChangePolicy"),
     "a pod without limits": lambda items: pod(items, "gateway")["containers"][0]["resources"].pop("limits"),
+    "pods in one zone": lambda items: pod(items, WORKER)["topologySpreadConstraints"].pop(0),
+    "a process with every secret": lambda items: volume(items, "gateway", "secrets")["secret"].pop("items"),
+    "a gateway with the mail server's password": lambda items: volume(items, "gateway", "secrets")["secret"]["items"].append({"key": "mail-url", "path": "mail-url"}),
+    "a notifier with the sources' passwords": lambda items: volume(items, "notifier", "scratch").update(secret={"secretName": "waitless-sources"}),
     "replicas beside an autoscaler": lambda items: find(items, "Deployment", WORKER)["spec"].update(replicas=1),
-    "a trigger by amqp": lambda items: triggers(items, WORKER)[0]["metadata"].update(protocol="amqp"),
-    "a trigger that leaves out what is in flight": lambda items: triggers(items, WORKER)[0]["metadata"].update(excludeUnacknowledged="true"),
-    "a trigger on another lane's queue": lambda items: triggers(items, WORKER)[0]["metadata"].update(queueName="waitless.work.interactive.v1"),
-    "a trigger without its database": lambda items: triggers(items, WORKER).pop(),
+    "a trigger on the broker": lambda items: triggers(items, WORKER)[0].update(type="rabbitmq"),
+    "a trigger that leaves out what runs": lambda items: triggers(items, WORKER)[0]["metadata"].update(valueLocation="lanes.bulk.ready"),
+    "a trigger on another lane": lambda items: triggers(items, WORKER)[0]["metadata"].update(valueLocation="lanes.interactive.depth"),
+    "a trigger that counts for other pods": lambda items: triggers(items, WORKER)[0]["metadata"].update(targetValue="9"),
+    "a trigger in another namespace": lambda items: triggers(items, WORKER)[0]["metadata"].update(url="http://gateway.waitless.svc/v1/admin/backlog"),
+    "a second trigger": lambda items: triggers(items, WORKER).append(copy.deepcopy(triggers(items, WORKER)[0])),
     "a field KEDA does not know": lambda items: triggers(items, WORKER)[0]["metadata"].update(queueLength="5"),
-    "a trigger without authentication": lambda items: items.remove(find(items, "TriggerAuthentication", "waitless-rabbitmq")),
+    "a trigger without authentication": lambda items: items.remove(find(items, "TriggerAuthentication", "waitless-backlog")),
+    "KEDA with a secret of the service": lambda items: find(items, "TriggerAuthentication", "waitless-backlog")["spec"]["secretTargetRef"][0].update(name="waitless", key="link-secret"),
     "no fallback": lambda items: find(items, "ScaledObject", WORKER)["spec"].pop("fallback"),
     "an autoscaler of nothing": lambda items: items.remove(find(items, "Deployment", "notifier")),
+    "more connections than there are": lambda items: variable(items, "WAITLESS_DATABASE__POOL", "8"),
+    "a database on the default number of connections": lambda items: pod(items, "postgres", "StatefulSet")["containers"][0].pop("args"),
+    "no MySQL": lambda items: close_port(items, "to-sources", 3306),
+    "no OpenShift": lambda items: close_port(items, "names", 5353),
+    "no identity": lambda items: close_port(items, "to-places", 80),
+    "plain HTTP to anybody": lambda items: policy(items, "to-places")["egress"][0]["ports"].append({"protocol": "TCP", "port": 80}),
+    "a way out for mail from everywhere": lambda items: policy(items, "to-mail")["podSelector"]["matchLabels"].pop("app.kubernetes.io/component"),
+    "metrics for everybody": lambda items: policy(items, "to-metrics")["ingress"][0].pop("from"),
+    "a policy that closes nothing": lambda items: policy(items, "nothing").update(policyTypes=["Ingress"]),
+}
+PRODUCTION: dict[str, Callable[[list[dict]], object]] = {
+    "a field the database's operator does not know": lambda items: find(items, "Cluster", "waitless-postgres")["spec"].update(replicas=3),
+    "a database of one instance": lambda items: find(items, "Cluster", "waitless-postgres")["spec"].update(instances=1),
+    "a database with too few connections": lambda items: find(items, "Cluster", "waitless-postgres")["spec"]["postgresql"]["parameters"].update(max_connections="100"),
+    "a broker of two nodes": lambda items: find(items, "RabbitmqCluster", "waitless-rabbitmq")["spec"].update(replicas=2),
+    "a field the broker's operator does not know": lambda items: find(items, "RabbitmqCluster", "waitless-rabbitmq")["spec"]["tls"].update(secret="x"),
+    "workers that nobody scrapes": lambda items: items.remove(find(items, "PodMonitor", "waitless-background")),
+    "a job that no alert names": lambda items: find(items, "PodMonitor", "waitless-gateway")["spec"].pop("jobLabel"),
+    "a port that is not scraped": lambda items: find(items, "PodMonitor", "waitless-gateway")["spec"]["podMetricsEndpoints"][0].update(port="web"),
+    "a KEDA that may not ask": lambda items: policy(items, "to-gateway")["ingress"][0]["from"].pop(),
+    "an ingress that keeps events back": lambda items: annotations(items).pop("nginx.ingress.kubernetes.io/proxy-buffering"),
+    "an ingress that cuts streams off": lambda items: annotations(items).update({"nginx.ingress.kubernetes.io/proxy-read-timeout": "60"}),
+    "an ingress that leads nowhere": lambda items: items.remove(find(items, "Service", "gateway")),
+    "an object that is too large": lambda items: find(items, "ConfigMap", "waitless-catalogue")["data"].update({"x.toml": "x" * 300_000}),
 }
 
 
-def all_of(items: list[dict], documented: str) -> Iterator[tuple[str, bool]]:
-    """What was broken, and whether it was noticed."""
-    for what, break_it in BREAKAGES.items():
-        broken = copy.deepcopy(items)
-        break_it(broken)
-        yield what, bool(Manifests("broken", broken, documented).check())
+JOBS: dict[str, Callable[[list[dict]], object]] = {
+    "a job that ends what runs when it changes": lambda items: find(items, "ScaledJob", WORKER)["spec"].pop("rollout"),
+    "a job for each job that runs already": lambda items: find(items, "ScaledJob", WORKER)["spec"]["scalingStrategy"].update(strategy="accurate"),
+    "a worker that never ends": lambda items: end_when_idle(items),
+}
+
+
+def end_when_idle(items: list[dict]) -> None:
+    container = find(items, "ScaledJob", WORKER)["spec"]["jobTargetRef"]["template"]["spec"]["containers"][0]
+    container["env"] = [one for one in container["env"] if one["name"] != "WAITLESS_WORKER__END_WHEN_IDLE"]
+
+
+def all_of(renderings: tuple[list[dict], ...], documented: str) -> Iterator[tuple[str, bool]]:
+    """What was broken, and whether it was noticed: of the demo, of production, and of the lane of jobs."""
+    for table, items in zip((BREAKAGES, PRODUCTION, JOBS), renderings, strict=True):
+        for what, break_it in table.items():
+            broken = copy.deepcopy(items)
+            break_it(broken)
+            yield what, bool(Manifests("broken", broken, documented).check())

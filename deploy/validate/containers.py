@@ -18,8 +18,13 @@ def check(programs: pathlib.Path) -> list[str]:
 
 def binaries() -> set[str]:
     """What the image holds below /usr/local/bin."""
-    (line,) = re.findall(r"^COPY --from=build (/out/[a-z].*) /usr/local/bin/$", (DEPLOY / "Dockerfile").read_text(), re.M)
-    return {pathlib.PurePath(path).name for path in line.split()}
+    _, _, whole = (DEPLOY / "Dockerfile").read_text().partition(" AS all\n")
+    return {pathlib.PurePath(path).name for path in re.findall(r"^COPY --from=build (/out/bin/\S+) /usr/local/bin/$", whole, re.M)}
+
+
+def image_settings() -> tuple[dict[str, object], list[str]]:
+    """What the image's own configuration file says."""
+    return settings.of_file((DEPLOY / "image.toml").read_text(), "image.toml")
 
 
 def dockerfile(programs: pathlib.Path) -> list[str]:
@@ -27,16 +32,27 @@ def dockerfile(programs: pathlib.Path) -> list[str]:
     answer = subprocess.run([programs / "hadolint", path], capture_output=True, text=True, check=False)
     faults = answer.stdout.splitlines() + answer.stderr.splitlines()
     text = path.read_text()
-    for package in re.findall(r"-p ([a-z-]+)", text):
+    script = (DEPLOY / "build-release").read_text()
+    for package in re.findall(r"-p ([a-z-]+)", script):
         if not (settings.ROOT / package / "Cargo.toml").exists():
-            faults.append(f"Dockerfile: there is no package {package}")
-    for source in re.findall(r"^COPY (?:--chmod=\d+ )(\S+) ", text, re.M):
-        if not (settings.ROOT / source).exists():
-            faults.append(f"Dockerfile: there is no file {source}")
+            faults.append(f"build-release: there is no package {package}")
+    for sources in re.findall(r"^COPY (deploy/.*) \S+$", text, re.M):
+        faults += [f"Dockerfile: there is no file {source}" for source in sources.split() if not (settings.ROOT / source).exists()]
+    for name in ("build-release", "package-binaries"):
+        faults += subprocess.run(["sh", "-n", DEPLOY / name], capture_output=True, text=True, check=False).stderr.splitlines()
+    if binaries() != set(re.search(r'^programs="(.*)"$', script, re.M)[1].split()):
+        faults.append("Dockerfile: the image holds other programs than are built")
+    # A variable of the image would win over whatever file is mounted.
+    for name in re.findall(r"\b(WAITLESS_[A-Z0-9_]+)=", text):
+        if name != "WAITLESS_CONFIG":
+            faults.append(f"Dockerfile: {name} of the image wins over the file that somebody mounts")
+    found, wrong = image_settings()
+    faults += wrong + [f"image.toml: {key} is not set" for key in ("http.listen", "service.data_dir") if key not in found]
+    labels = ("title", "description", "licenses", "version", "revision", "created")
+    faults += [f"Dockerfile: there is no label {label}" for label in labels if f"org.opencontainers.image.{label}=" not in text]
     if not re.search(r"^USER [1-9][0-9]*:", text, re.M):
         faults.append("Dockerfile: the image must run as a numbered account that is not root")
-    known = settings.unknown_variables(re.findall(r"\b(WAITLESS_[A-Z0-9_]+)=", text))
-    return faults + [f"Dockerfile: {name} is not a setting" for name in known]
+    return faults
 
 
 def compose(text: str) -> list[str]:
@@ -71,10 +87,16 @@ def compose(text: str) -> list[str]:
 def ours(where: str, service: dict) -> list[str]:
     environment = service["environment"]
     faults = [f"{where}: {name} is not a setting" for name in settings.unknown_variables(list(environment))]
-    faults += settings.missing({key for name in environment if (key := settings.key_of(name))}, where)
-    if service["command"][0] not in binaries():
+    given = {key for name in environment if (key := settings.key_of(name))} | set(image_settings()[0])
+    program = service["command"][0]
+    faults += settings.missing(given, where, program)
+    for key, owner in (("mail.url", "notifier"), ("sources.demo.url", "report-worker")):
+        if key in given and program != owner:
+            faults.append(f"{where}: has {key} and does not need it")
+    if program not in binaries():
         faults.append(f"{where}: the image has no program {service['command'][0]}")
     grace = settings.seconds(settings.DEFAULTS["service"]["shutdown_grace"])
+    grace += settings.seconds(str(environment.get("WAITLESS_HTTP__CLOSE_AFTER", "0s")))
     if "stop_grace_period" in service and settings.seconds(service["stop_grace_period"]) <= grace:
         faults.append(f"{where}: is killed before it has handed back what it runs")
     return faults

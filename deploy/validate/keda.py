@@ -6,23 +6,22 @@ SPEC = {
     "scaleTargetRef", "pollingInterval", "cooldownPeriod", "initialCooldownPeriod", "idleReplicaCount", "minReplicaCount",
     "maxReplicaCount", "fallback", "advanced", "triggers",
 }
+JOB_SPEC = {
+    "jobTargetRef", "pollingInterval", "successfulJobsHistoryLimit", "failedJobsHistoryLimit", "envSourceContainerName", "minReplicaCount",
+    "maxReplicaCount", "rollout", "scalingStrategy", "triggers",
+}
 TARGET = {"apiVersion", "kind", "name", "envSourceContainerName"}
 FALLBACK = {"failureThreshold", "replicas", "behavior"}
 FALLBACK_BEHAVIOURS = {"static", "currentReplicas", "currentReplicasIfHigher", "currentReplicasIfLower"}
 ADVANCED = {"restoreToOriginalReplicaCount", "horizontalPodAutoscalerConfig", "scalingModifiers"}
 AUTOSCALER = {"name", "behavior"}
 TRIGGER = {"type", "name", "metadata", "authenticationRef", "metricType", "useCachedMetrics"}
+# Of the trigger `metrics-api`.
 METADATA = {
-    "rabbitmq": {
-        "host", "hostFromEnv", "usernameFromEnv", "passwordFromEnv", "queueName", "mode", "value", "activationValue", "protocol",
-        "vhostName", "useRegex", "pageSize", "operation", "timeout", "excludeUnacknowledged", "unsafeSsl",
-    },
-    "postgresql": {
-        "connectionFromEnv", "host", "port", "userName", "passwordFromEnv", "dbName", "sslmode", "query", "targetQueryValue",
-        "activationTargetQueryValue",
-    },
+    "url", "format", "valueLocation", "targetValue", "activationTargetValue", "unsafeSsl", "authMode", "method", "keyParamName",
+    "aggregateFromKubeServiceEndpoints", "aggregationType",
 }
-PARAMETERS = {"rabbitmq": {"host", "username", "password", "tls", "ca", "cert", "key", "keyPassword"}, "postgresql": {"connection", "host", "userName", "password", "port", "dbName", "sslmode"}}
+PARAMETERS = {"token", "apiKey", "username", "password", "ca", "cert", "key"}
 AUTHENTICATION = {"secretTargetRef", "configMapTargetRef", "env", "podIdentity", "hashiCorpVault", "boundServiceAccountToken"}
 
 
@@ -36,6 +35,8 @@ def check_authentication(item: dict) -> list[str]:
     for reference in spec.get("secretTargetRef", []):
         faults += unknown(where, reference, {"parameter", "name", "key"})
         faults += [f"{where}: secretTargetRef needs {field}" for field in ("parameter", "name", "key") if field not in reference]
+        if reference.get("parameter") not in PARAMETERS:
+            faults.append(f"{where}: metrics-api takes no parameter {reference.get('parameter')}")
     return faults
 
 
@@ -45,7 +46,7 @@ def check_object(item: dict, authentications: dict[str, dict]) -> list[str]:
     fallback = spec.get("fallback", {})
     faults += unknown(where, fallback, FALLBACK)
     if not fallback:
-        faults.append(f"{where}: without fallback a broker that cannot be asked scales the workers away")
+        faults.append(f"{where}: without fallback a gateway that cannot be asked scales the workers away")
     elif fallback.get("behavior", "static") not in FALLBACK_BEHAVIOURS:
         faults.append(f"{where}: fallback.behavior {fallback['behavior']} is unknown")
     faults += unknown(where, spec.get("advanced", {}), ADVANCED)
@@ -55,32 +56,42 @@ def check_object(item: dict, authentications: dict[str, dict]) -> list[str]:
         faults.append(f"{where}: scaling down needs a stabilisation window")
     if not 0 <= spec.get("minReplicaCount", 0) < spec.get("maxReplicaCount", 100):
         faults.append(f"{where}: minReplicaCount must be below maxReplicaCount")
+    if len(spec["triggers"]) != 1:
+        faults.append(f"{where}: one trigger counts every job once; of several the greatest counts")
     for trigger in spec["triggers"]:
         faults += check_trigger(where, trigger, authentications)
-    if {trigger["type"] for trigger in spec["triggers"]} != {"rabbitmq", "postgresql"}:
-        faults.append(f"{where}: the queue alone hides jobs that were acknowledged early; both triggers are needed")
+    return faults
+
+
+def check_job(item: dict, authentications: dict[str, dict]) -> list[str]:
+    where, spec = f"ScaledJob {item['metadata']['name']}", item["spec"]
+    faults = unknown(where, spec, JOB_SPEC)
+    if spec.get("rollout", {}).get("strategy") != "gradual":
+        faults.append(f"{where}: a change of it ends what runs")
+    if spec.get("scalingStrategy", {}).get("strategy") != "default":
+        faults.append(f"{where}: the number counts jobs that run, so that the pods that run must be taken off")
+    if spec["jobTargetRef"]["template"]["spec"].get("restartPolicy") != "Never":
+        faults.append(f"{where}: a worker that has ended must not start again")
+    for trigger in spec["triggers"]:
+        faults += check_trigger(where, trigger, authentications)
     return faults
 
 
 def check_trigger(where: str, trigger: dict, authentications: dict[str, dict]) -> list[str]:
     kind, metadata = trigger["type"], trigger["metadata"]
-    if kind not in METADATA:
-        return [f"{where}: trigger {kind} is not one of ours"]
-    faults = unknown(where, trigger, TRIGGER) + unknown(f"{where}, {kind}", metadata, METADATA[kind])
+    if kind != "metrics-api":
+        return [f"{where}: trigger {kind} needs credentials of the database or the broker, and counts messages or half of the jobs"]
+    faults = unknown(where, trigger, TRIGGER) + unknown(f"{where}, {kind}", metadata, METADATA)
     faults += [f"{where}: {kind}.{field} must be text" for field, value in metadata.items() if not isinstance(value, str)]
+    faults += [f"{where}: {kind} needs {field}" for field in ("url", "valueLocation", "targetValue") if field not in metadata]
+    if trigger.get("metricType", "AverageValue") != "AverageValue":
+        faults.append(f"{where}: the number must be shared out over the pods")
+    if not re.fullmatch(r"lanes\.[a-z]+\.depth|deliveries", metadata.get("valueLocation", "")):
+        faults.append(f"{where}: {metadata.get('valueLocation')} leaves out jobs that wait or jobs that run")
     name = trigger.get("authenticationRef", {}).get("name")
     if name not in authentications:
-        faults.append(f"{where}: there is no TriggerAuthentication {name}")
-    else:
-        given = {reference["parameter"] for reference in authentications[name]["spec"].get("secretTargetRef", [])}
-        faults += [f"{where}: {kind} takes no parameter {parameter}" for parameter in given - PARAMETERS[kind]]
-    if kind == "rabbitmq":
-        if metadata.get("protocol") != "http":
-            faults.append(f"{where}: by any protocol but http a queue with every job in flight looks empty")
-        if metadata.get("mode") != "QueueLength" or metadata.get("excludeUnacknowledged") == "true":
-            faults.append(f"{where}: the length of the queue must be counted, with what is unacknowledged")
-        if not re.fullmatch(r"waitless\.(work|notify)\.[a-z]+\.v[0-9]+", metadata.get("queueName", "")):
-            faults.append(f"{where}: {metadata.get('queueName')} is no queue of ours")
-    elif not metadata.get("query", "").startswith("select count(*)"):
-        faults.append(f"{where}: the query must count")
+        return [*faults, f"{where}: there is no TriggerAuthentication {name}"]
+    given = {reference["parameter"] for reference in authentications[name]["spec"].get("secretTargetRef", [])}
+    if metadata.get("authMode") != "bearer" or given != {"token"}:
+        faults.append(f"{where}: a gateway takes a bearer's token")
     return faults

@@ -4,12 +4,23 @@ import collections
 
 import kubernetes_validate
 
+import connections
 import keda
+import networks
+import operators
 import settings
 
 KUBERNETES = "1.32"
-# In the base these two come from outside; its README says which keys they hold.
-OUTSIDE = {"waitless", "waitless-sources"}
+# These come from outside, the first of operators; the README says which keys they hold.
+OUTSIDE = {
+    "waitless-postgres-ca", "waitless", "waitless-sources", "waitless-autoscaling", "waitless-postgres-owner", "waitless-rabbitmq-user",
+    "waitless-rabbitmq-tls",
+}
+# What `kubectl apply` without --server-side can take, in bytes: it writes the object into an annotation of itself.
+LARGEST = 256 * 1024
+# What each program needs of the secrets, and so may have.
+COMMON = {"link-secret", "database-url", "broker-url", "storage-access-key-id", "storage-secret-access-key"}
+SECRETS = {"api": COMMON, "report-worker": COMMON, "notifier": COMMON | {"mail-url"}, "waitless": {"database-url", "token"}}
 
 
 class Manifests:
@@ -25,19 +36,34 @@ class Manifests:
             for item in items
             if item["kind"] in ("Deployment", "StatefulSet", "Job")
         ]
+        self.pods += [
+            (f"ScaledJob {name}", item, item["spec"]["jobTargetRef"]["template"]) for name, item in self.by_kind["ScaledJob"].items()
+        ]
+        # Pods that operators make, by the labels they give them.
+        self.others = [{"cnpg.io/cluster": name} for name in self.by_kind["Cluster"]]
+        self.others += [{"app.kubernetes.io/name": name} for name in self.by_kind["RabbitmqCluster"]]
+        self.namespace = next(iter(self.by_kind["Namespace"]), "waitless")
 
     def check(self) -> list[str]:
-        faults = self.schemas() + self.scaling() + self.selectors()
+        faults = self.schemas() + self.scaling() + self.selectors() + self.monitoring() + networks.check(self, selects)
+        faults += networks.fronts(self, settings.DEFAULTS["http"], settings.seconds)
+        if self.by_kind["ScaledObject"]:
+            faults += connections.check(self, self.environment)
         for where, owner, template in self.pods:
             faults += self.references(where, template["spec"]) + self.security(where, template["spec"])
-            if owner["metadata"].get("labels", {}).get("app.kubernetes.io/name") == "waitless":
-                faults += self.settings(where, template["spec"])
+            if template["metadata"]["labels"].get("app.kubernetes.io/name") == "waitless":
+                faults += self.settings(where, template["spec"]) + self.secrets(where, template["spec"])
+            if owner["kind"] in ("Deployment", "ScaledJob") and "topology.kubernetes.io/zone" not in str(template["spec"].get("topologySpreadConstraints")):
+                faults.append(f"{where}: all of its pods may be in one zone")
         return [f"{self.name}: {fault}" for fault in faults]
 
     def schemas(self) -> list[str]:
         faults = []
         for item in self.items:
-            if item["apiVersion"].startswith("keda.sh/"):
+            if len(str(item)) > LARGEST:
+                faults.append(f"{item['kind']} {item['metadata']['name']}: does not fit `kubectl apply`")
+            if operators.is_custom(item):
+                faults += operators.check(item)
                 continue
             try:
                 kubernetes_validate.validate(item, KUBERNETES, strict=True)
@@ -50,11 +76,15 @@ class Manifests:
         authentications, faults = self.by_kind["TriggerAuthentication"], []
         for item in authentications.values():
             faults += keda.check_authentication(item)
+            if {reference["name"] for reference in item["spec"].get("secretTargetRef", [])} & {"waitless", "waitless-sources"}:
+                faults.append(f"TriggerAuthentication {item['metadata']['name']}: KEDA needs no secret of the service")
             for reference in item["spec"].get("secretTargetRef", []):
                 faults += self.secret_key(item["metadata"]["name"], reference["name"], reference["key"])
+        for item in self.by_kind["ScaledJob"].values():
+            faults += keda.check_job(item, authentications) + self.counts(item, item["spec"]["jobTargetRef"]["template"]["spec"]) + self.asked(item)
         scaled = list(self.by_kind["ScaledObject"].values())
         for item in scaled:
-            faults += keda.check_object(item, authentications) + self.matches_worker(item)
+            faults += keda.check_object(item, authentications) + self.matches_worker(item) + self.asked(item)
         for item in scaled + list(self.by_kind["HorizontalPodAutoscaler"].values()):
             target = self.by_kind["Deployment"].get(item["spec"]["scaleTargetRef"]["name"])
             where = f"{item['kind']} {item['metadata']['name']}"
@@ -67,17 +97,62 @@ class Manifests:
     def matches_worker(self, item: dict) -> list[str]:
         """A trigger looks at the lane its workers serve, and counts what one of them works on at once."""
         target = self.by_kind["Deployment"].get(item["spec"]["scaleTargetRef"]["name"])
-        environment = self.environment(target["spec"]["template"]["spec"]) if target else {}
+        return self.counts(item, target["spec"]["template"]["spec"]) if target else []
+
+    def counts(self, item: dict, pod: dict) -> list[str]:
+        environment = self.environment(pod)
         lane, faults = environment.get("WAITLESS_WORKER__LANES"), []
+        if item["kind"] == "ScaledJob" and "WAITLESS_WORKER__END_WHEN_IDLE" not in environment:
+            faults.append(f"ScaledJob {item['metadata']['name']}: its workers would never end")
         for trigger in item["spec"]["triggers"] if lane else []:
             metadata = trigger["metadata"]
-            text = metadata.get("queueName") or metadata.get("query", "")
-            if not (text == f"waitless.work.{lane}.v1" or f"lane = '{lane}'" in text):
-                faults.append(f"ScaledObject {item['metadata']['name']}: {trigger['type']} does not look at lane {lane}")
-            value = metadata.get("value") or metadata.get("targetQueryValue")
+            if metadata.get("valueLocation") != f"lanes.{lane}.depth":
+                faults.append(f"{item['kind']} {item['metadata']['name']}: {trigger['type']} does not look at lane {lane}")
+            value = metadata.get("targetValue")
             if value != environment.get("WAITLESS_WORKER__CONCURRENCY"):
-                faults.append(f"ScaledObject {item['metadata']['name']}: {trigger['type']} counts {value} jobs a pod")
+                faults.append(f"{item['kind']} {item['metadata']['name']}: {trigger['type']} counts {value} jobs a pod")
         return faults
+
+    def asked(self, item: dict) -> list[str]:
+        """Every gateway answers where KEDA asks, from whatever namespace."""
+        urls = {trigger["metadata"].get("url") for trigger in item["spec"]["triggers"]}
+        service = self.by_kind["Service"].get("gateway", {"spec": {"ports": []}})
+        ports = {port["port"] for port in service["spec"]["ports"]}
+        right = f"http://gateway.{self.namespace}.svc/v1/admin/backlog"
+        return [] if urls == {right} and 80 in ports else [f"{item['kind']} {item['metadata']['name']}: asks {urls}, and not {right}"]
+
+    def monitoring(self) -> list[str]:
+        """Every process is scraped once, under the job that the alerts name."""
+        faults, monitors = [], self.by_kind["PodMonitor"]
+        for where, owner, template in self.pods if monitors else []:
+            labels = template["metadata"]["labels"]
+            if owner["kind"] != "Deployment" or labels.get("app.kubernetes.io/name") != "waitless":
+                continue
+            chosen = [monitor["spec"] for monitor in monitors.values() if selects(monitor["spec"]["selector"], labels)]
+            if len(chosen) != 1:
+                faults.append(f"{where}: {len(chosen)} pod monitors scrape it")
+            names = {port["name"] for port in template["spec"]["containers"][0]["ports"]}
+            for monitor in chosen:
+                if labels.get(monitor.get("jobLabel")) != "waitless":
+                    faults.append(f"{where}: is not scraped as the job that the alerts name")
+                faults += [f"{where}: has no port {end['port']}" for end in monitor["podMetricsEndpoints"] if end["port"] not in names]
+        return faults
+
+    def secrets(self, where: str, pod: dict) -> list[str]:
+        """No process has a secret that it does not need."""
+        container = pod["containers"][0]
+        program, has = container["command"][0], set()
+        mounted = {mount["name"] for mount in container["volumeMounts"]}
+        for volume in pod.get("volumes", []):
+            secret = volume.get("secret", {}) if volume["name"] in mounted else {}
+            if secret.get("secretName") == "waitless-sources" and program != "report-worker":
+                return [f"{where}: has the sources' passwords and reads no source"]
+            if secret.get("secretName") in ("waitless", "waitless-autoscaling"):
+                only = [item["key"] for item in secret.get("items", [])]
+                if not only and secret["secretName"] == "waitless":
+                    return [f"{where}: has every secret of the service"]
+                has |= set(only) if only else {"token"}
+        return [f"{where}: has {key} and does not need it" for key in sorted(has - SECRETS[program])]
 
     def selectors(self) -> list[str]:
         faults, templates = [], [template for _, _, template in self.pods]
@@ -87,7 +162,7 @@ class Manifests:
                 selector = spec["podSelector"] if kind == "NetworkPolicy" else spec["selector"]
                 selector = {"matchLabels": selector} if kind == "Service" else selector
                 chosen = [template for template in templates if selects(selector, template["metadata"]["labels"])]
-                if not chosen:
+                if not chosen and not any(selects(selector, labels) for labels in self.others):
                     faults.append(f"{kind} {name}: selects no pod")
                 if kind == "Service":
                     faults += [fault for template in chosen for fault in named_ports(name, spec, template["spec"])]
@@ -103,11 +178,13 @@ class Manifests:
             faults.append(f"{where}: there is no service account {account}")
         for volume in pod.get("volumes", []):
             if config := volume.get("configMap"):
-                mounted[volume["name"]] = ("ConfigMap", config["name"])
+                mounted[volume["name"]] = ("ConfigMap", config["name"], [])
                 if config["name"] not in self.by_kind["ConfigMap"]:
                     faults.append(f"{where}: there is no config map {config['name']}")
             if secret := volume.get("secret"):
-                mounted[volume["name"]] = ("Secret", secret["secretName"])
+                mounted[volume["name"]] = ("Secret", secret["secretName"], [item["path"] for item in secret.get("items", [])])
+                for item in secret.get("items", []):
+                    faults += self.secret_key(where, secret["secretName"], item["key"])
         claims = {volume["name"] for volume in pod.get("volumes", [])}
         claims |= {name for item in self.by_kind["StatefulSet"].values() for name in claim_names(item, pod)}
         for container in pod["containers"]:
@@ -117,15 +194,18 @@ class Manifests:
             for variable in container.get("env", []):
                 if reference := variable.get("valueFrom", {}).get("secretKeyRef"):
                     faults += self.secret_key(where, reference["name"], reference["key"])
-                if str(variable.get("value", "")).startswith("/etc/waitless/"):
-                    faults += self.mounted_file(where, container, mounted, variable["value"])
+            named = [str(variable.get("value", "")) for variable in container.get("env", [])] + container.get("command", [])
+            for path in (name for name in named if name.startswith("/etc/waitless/")):
+                faults += self.mounted_file(where, container, mounted, path)
         return faults
 
     def mounted_file(self, where: str, container: dict, mounted: dict, path: str) -> list[str]:
         folder, _, name = path.rpartition("/")
         for mount in container.get("volumeMounts", []):
             if mount["mountPath"] == folder and mount["name"] in mounted:
-                kind, owner = mounted[mount["name"]]
+                kind, owner, only = mounted[mount["name"]]
+                if only and name not in only:
+                    return [f"{where}: {name} of {owner} is not mounted"]
                 if kind == "Secret":
                     return self.secret_key(where, owner, name)
                 data = self.by_kind[kind].get(owner, {}).get("data", {})
@@ -143,6 +223,8 @@ class Manifests:
         faults, context = [], pod.get("securityContext", {})
         if not context.get("runAsNonRoot") or context.get("seccompProfile", {}).get("type") != "RuntimeDefault":
             faults.append(f"{where}: the pod is not restricted (runAsNonRoot, seccompProfile)")
+        if "fsGroup" in context and context.get("fsGroupChangePolicy") != "OnRootMismatch":
+            faults.append(f"{where}: opens files to its group that programs want closed, at each start")
         if pod.get("automountServiceAccountToken") is not False:
             faults.append(f"{where}: the pod gets a token of the Kubernetes API it does not need")
         for container in pod["containers"]:
@@ -164,11 +246,16 @@ class Manifests:
                 found, wrong = settings.of_file(text, f"{where}, waitless.toml")
                 given |= {key for key, value in found.items() if value != ""}
                 faults += wrong
-        faults += settings.missing(given, where)
-        grace = settings.seconds(environment.get("WAITLESS_SERVICE__SHUTDOWN_GRACE", "0s"))
-        if "terminationGracePeriodSeconds" in pod and not 0 < grace < pod["terminationGracePeriodSeconds"]:
-            faults.append(f"{where}: is killed before it has handed back what it runs")
         container = pod["containers"][0]
+        program = container["command"][0]
+        faults += settings.missing(given, where, program)
+        grace = settings.seconds(environment.get("WAITLESS_SERVICE__SHUTDOWN_GRACE", "0s"))
+        stopping = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
+        serving = settings.seconds(environment.get("WAITLESS_HTTP__CLOSE_AFTER", "0s"))
+        if program == "api" and not (stopping > 0 and serving >= 5):
+            faults.append(f"{where}: refuses requests while balancers still send them")
+        if "terminationGracePeriodSeconds" in pod and not 0 < stopping + serving + grace < pod["terminationGracePeriodSeconds"]:
+            faults.append(f"{where}: is killed before it has handed back what it runs")
         if "ports" in container and not {"livenessProbe", "readinessProbe", "startupProbe"} <= set(container):
             faults.append(f"{where}: probes are missing")
         if container["securityContext"].get("readOnlyRootFilesystem") is not True:

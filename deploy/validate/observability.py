@@ -39,8 +39,25 @@ def queries() -> list[tuple[str, str]]:
     ]
 
 
+def runbooks(page: str) -> list[str]:
+    """Every alert leads to what to do about it, and nothing is left there of one that is gone."""
+    rules = [rule for group in yaml.safe_load((FOLDER / "alerts.yaml").read_text())["groups"] for rule in group["rules"]]
+    text = page.partition("\n## Runbooks\n")[2]
+    written = dict(re.findall(r"^### (\w+)\n(.+)$", text, re.M))
+    names = {rule["alert"] for rule in rules}
+    faults = [f"docs/OPERATIONS.md: there is no runbook of {name}" for name in sorted(names - written.keys())]
+    faults += [f"docs/OPERATIONS.md: there is no alert {name}" for name in sorted(written.keys() - names)]
+    for rule in rules:
+        if rule["annotations"].get("runbook") != f"docs/OPERATIONS.md#{rule['alert'].lower()}":
+            faults.append(f"alert {rule['alert']}: does not lead to its runbook")
+        if not {"summary", "description"} <= set(rule["annotations"]) or "severity" not in rule["labels"]:
+            faults.append(f"alert {rule['alert']}: does not say what is wrong, and how badly")
+    return faults
+
+
 def check(metrics: dict[str, tuple[str, set[str]]] | None = None) -> list[str]:
-    metrics, faults = metrics or emitted(), []
+    metrics = metrics or emitted()
+    faults = runbooks((settings.ROOT / "docs/OPERATIONS.md").read_text())
     for where, query in queries():
         query = query.replace("$__rate_interval", "5m")
         try:
@@ -74,4 +91,6 @@ def breakages() -> list[tuple[str, bool]]:
     gone = {name: what for name, what in metrics.items() if name != "waitless_uncovered_jobs"}
     other = {**metrics, "waitless_outbox_backlog": ("counter", set())}
     bare = {**metrics, "waitless_jobs": ("gauge", set())}
-    return [("a metric that is gone", bool(check(gone))), ("a metric of another kind", bool(check(other))), ("a label that is gone", bool(check(bare)))]
+    page = (settings.ROOT / "docs/OPERATIONS.md").read_text()
+    unwritten = page.replace("### WaitlessJobsWait", "### WaitlessJobsRest")
+    return [("an alert without runbook", len(runbooks(unwritten)) == 2), ("a metric that is gone", bool(check(gone))), ("a metric of another kind", bool(check(other))), ("a label that is gone", bool(check(bare)))]

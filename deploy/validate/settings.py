@@ -10,14 +10,21 @@ DEFAULTS = tomllib.loads((ROOT / "shared/configuration/src/default.toml").read_t
 OTHERS = {"WAITLESS_CONFIG"}
 SOURCE = {"url", "max_connections"}
 # Without these a process in production mode does not start.
-NEEDED = ["service.public_url", "service.link_secret", "database.url", "broker.url", "storage.url", "mail.url"]
+COMMON = ["service.link_secret", "database.url", "broker.url", "storage.url", "http.listen"]
+NEEDED = {
+    "api": [*COMMON, "service.public_url"],
+    "report-worker": COMMON,
+    "notifier": [*COMMON, "service.public_url", "mail.url"],
+    "waitless": ["database.url"],
+}
 
 
 def key_of(variable: str) -> str | None:
     """`section.key` of a variable, `None` if it is not a setting."""
     match = re.fullmatch(r"WAITLESS_([A-Z0-9]+)__([A-Z0-9_]+?)(_FILE)?", variable)
-    if variable == "WAITLESS_DATABASE__CA_FILE":
-        return "database.ca_file"
+    if authority := re.fullmatch(r"WAITLESS_([A-Z]+)__CA_FILE", variable):
+        section = authority[1].lower()
+        return f"{section}.ca_file" if "ca_file" in DEFAULTS.get(section, {}) else None
     if not match:
         source = re.fullmatch(r"WAITLESS_SOURCES__([A-Z0-9_]+?)__(URL|MAX_CONNECTIONS)(_FILE)?", variable)
         return f"sources.{source[1].lower()}.{source[2].lower()}" if source else None
@@ -44,9 +51,9 @@ def of_file(text: str, where: str) -> tuple[dict[str, object], list[str]]:
     return found, faults
 
 
-def missing(found: set[str], where: str) -> list[str]:
+def missing(found: set[str], where: str, program: str) -> list[str]:
     """What a process of production needs and does not get."""
-    return [f"{where}: {key} is not set" for key in NEEDED if key not in found]
+    return [f"{where}: {key} is not set" for key in NEEDED[program] if key not in found]
 
 
 def seconds(duration: str) -> float:

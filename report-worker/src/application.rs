@@ -12,6 +12,7 @@ use crate::attempt::StopReason;
 use crate::broadcast::{broadcast_progress, listen_for_cancels};
 use crate::consume::consume_lane;
 use crate::heartbeat;
+use crate::idle::until_idle;
 use crate::worker::Worker;
 
 /// Part of the grace that is kept for handing jobs back.
@@ -42,7 +43,7 @@ impl Application {
         Ok(Self { worker: Arc::new(Worker::new(config, backends)?), grace: config.service.shutdown_grace })
     }
 
-    /// Takes and runs jobs until told to stop; then lets running ones finish, hands back those that take longer than the grace,
+    /// Takes and runs jobs until told to stop, or until there was nothing to do for `worker.end_when_idle`; then lets running ones finish, hands back those that take longer than the grace,
     /// and returns.
     ///
     /// # Errors
@@ -59,7 +60,10 @@ impl Application {
         for lane in &worker.settings.lanes {
             tasks.spawn(consume_lane(Arc::clone(&worker), *lane, tasks.clone()));
         }
-        stop.cancelled().await;
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = until_idle(&worker) => {}
+        }
         worker.stopping.cancel();
         tasks.close();
         finish_or_hand_back(&worker, &tasks, grace).await;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use model::job::Job;
 use parking_lot::{Mutex, MutexGuard};
@@ -12,9 +13,17 @@ use crate::attempt::{Attempt, StopReason};
 use crate::exclusivity::RunPermit;
 
 /// Every attempt of this process, by job.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct AttemptRegistry {
     attempts: Mutex<HashMap<Uuid, Arc<Attempt>>>,
+    /// When the newest one to end did so; at first when there was none yet.
+    ended: Mutex<Instant>,
+}
+
+impl Default for AttemptRegistry {
+    fn default() -> Self {
+        Self { attempts: Mutex::default(), ended: Mutex::new(Instant::now()) }
+    }
 }
 
 impl AttemptRegistry {
@@ -37,10 +46,16 @@ impl AttemptRegistry {
     /// Forgets an attempt that has ended, and gives its permit back.
     pub(crate) fn remove(&self, attempt: &Attempt) {
         attempt.release();
+        *self.ended.lock() = Instant::now();
         let mut attempts = self.lock();
         if attempts.get(&attempt.job_id).is_some_and(|known| known.attempt == attempt.attempt) {
             attempts.remove(&attempt.job_id);
         }
+    }
+
+    /// Returns since when there is none. `None`: there is one.
+    pub(crate) fn last_ended(&self) -> Option<Instant> {
+        self.lock().is_empty().then(|| *self.ended.lock())
     }
 
     /// Returns every attempt.

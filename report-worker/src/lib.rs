@@ -20,6 +20,7 @@ mod encode;
 mod encoder_task;
 mod exclusivity;
 mod heartbeat;
+mod idle;
 mod limit_rows;
 mod limits;
 mod memory_budget;

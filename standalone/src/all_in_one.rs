@@ -105,7 +105,7 @@ pub(crate) fn add_demo_source(config: &mut Config) -> Option<PathBuf> {
 }
 
 /// Returns an address that works on this machine, also when the gateway listens on all of its addresses.
-fn local_address(config: &Config) -> String {
+pub(crate) fn local_address(config: &Config) -> String {
     let mut listen = config.http.listen;
     if listen.ip().is_unspecified() {
         listen.set_ip(std::net::Ipv4Addr::LOCALHOST.into());

@@ -12,6 +12,7 @@ on_both_stacks!(
     no_report_is_run_again_in_the_name_of_somebody_who_may_not_any_more,
     a_replay_of_many_says_what_is_wrong_with_its_body,
     queues_workers_and_deliveries_are_listed,
+    an_autoscaler_is_told_how_much_there_is_to_do_by_a_key_that_opens_nothing_else,
     failed_deliveries_are_sent_again_one_or_all_since_a_time,
     a_wish_to_send_again_that_makes_no_sense_is_explained,
 );
@@ -104,6 +105,32 @@ async fn queues_workers_and_deliveries_are_listed(stack: Stack) {
     for query in ["state=lost", "limit=0", "limit=1000", "tenant=other", "job=x"] {
         let answer = api.get(&format!("/v1/admin/deliveries?{query}")).send().await.unwrap();
         assert_eq!(problem(answer).await.1, "invalid-query", "{query}");
+    }
+    api.stop().await;
+}
+
+async fn an_autoscaler_is_told_how_much_there_is_to_do_by_a_key_that_opens_nothing_else(stack: Stack) {
+    let api = Api::start(stack).await;
+    let key = api.make_key(&caller("operations", "autoscaler"), &[Scope::Backlog]).await;
+    let asked = json!({"report": "numbers", "notify": [{"channel": "email", "to": "ana@example.com"}]});
+    let id = id_of(&body(api.submit(&asked).await).await);
+    api.submit_job().await;
+    api.finish(id, b"x").await;
+    let ask = |path: &'static str| api.plain(reqwest::Method::GET, path).bearer_auth(&key).send();
+    let told = body(ask("/v1/admin/backlog").await.unwrap()).await;
+    assert_eq!(told["lanes"]["interactive"], json!({"depth": 1, "ready": 1, "running": 0, "handed_off": 0}), "{told}");
+    assert_eq!((&told["lanes"]["bulk"]["depth"], &told["deliveries"]), (&json!(0), &json!(1)));
+    // What KEDA is told to look for is there.
+    for file in ["report-worker-interactive", "report-worker-bulk", "notifier"] {
+        let path = format!("{}/../deploy/k8s/components/autoscaling/{file}.yaml", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).unwrap();
+        let value = |key: &str| text.lines().find_map(|line| line.trim().strip_prefix(key)).unwrap();
+        assert!(value("url: ").ends_with("/v1/admin/backlog"));
+        let place = format!("/{}", value("valueLocation: ").replace('.', "/"));
+        assert!(told.pointer(&place).is_some_and(serde_json::Value::is_u64), "{place} of {told}");
+    }
+    for closed in ["/v1/admin/queues", "/v1/admin/workers", "/v1/jobs", "/v1/reports"] {
+        assert_eq!(problem(ask(closed).await.unwrap()).await.1, "forbidden", "{closed}");
     }
     api.stop().await;
 }

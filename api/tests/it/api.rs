@@ -150,9 +150,15 @@ impl Api {
     }
 
     /// Tells the gateway to stop, and waits until it has.
-    pub(crate) async fn stop_gateway(&mut self) {
+    /// Tells the gateway to stop, and returns what ends with it.
+    pub(crate) fn tell_gateway_to_stop(&mut self) -> JoinHandle<anyhow::Result<()>> {
         let (stop, running) = self.gateway.take().expect("the gateway runs");
         stop.cancel();
+        running
+    }
+
+    pub(crate) async fn stop_gateway(&mut self) {
+        let running = self.tell_gateway_to_stop();
         tokio::time::timeout(Duration::from_secs(10), running).await.expect("stops in time").unwrap().unwrap();
     }
 

@@ -26,6 +26,7 @@ on_both_stacks!(
     a_watcher_that_says_nothing_is_pinged,
     watchers_are_limited_and_give_their_place_back,
     watchers_leave_when_the_gateway_stops,
+    a_gateway_that_is_told_to_stop_is_not_ready_and_serves_on_for_a_while,
     watchers_that_do_not_read_cost_bounded_memory,
 );
 
@@ -274,6 +275,27 @@ async fn watchers_leave_when_the_gateway_stops(stack: Stack) {
     api.stop_gateway().await;
     while one.next().await.is_some() {}
     while all.next().await.is_some() {}
+}
+
+async fn a_gateway_that_is_told_to_stop_is_not_ready_and_serves_on_for_a_while(stack: Stack) {
+    let mut api = Api::start_with(stack, |config| config.http.close_after = Some(Duration::from_secs(4))).await;
+    let id = api.submit_job().await;
+    let mut watched = Stream::open(api.watch_job(id, None)).await;
+    let running = api.tell_gateway_to_stop();
+    let ready = testing::eventually(Duration::from_secs(3), "it is not ready", async || {
+        let answer = api.plain(reqwest::Method::GET, "/readyz").send().await.unwrap();
+        if answer.status() == 503 { Ok(answer) } else { Err(answer.status().to_string()) }
+    })
+    .await;
+    assert_eq!(crate::api::header(&ready, "connection").as_deref(), Some("close"));
+    let told: serde_json::Value = ready.json().await.unwrap();
+    assert_eq!((&told["ready"], &told["stopping"], &told["store"]), (&false.into(), &true.into(), &"ok".into()));
+    let answer = api.submit(&serde_json::json!({"report": "numbers"})).await;
+    assert_eq!(answer.status(), 202);
+    assert_eq!(crate::api::header(&answer, "connection").as_deref(), Some("close"), "the next request goes elsewhere");
+    assert!(watched.next().await.is_some(), "watchers stay meanwhile");
+    tokio::time::timeout(Duration::from_secs(10), running).await.expect("stops in time").unwrap().unwrap();
+    while watched.next().await.is_some() {}
 }
 
 async fn watchers_that_do_not_read_cost_bounded_memory(stack: Stack) {

@@ -73,3 +73,51 @@ async fn services_that_run_reports_refuse_a_source_that_nobody_reads_before_they
         assert!(said(&output).contains(told) && !said(&output).contains("hunter2"), "{service:?}: {}", said(&output));
     }
 }
+
+/// As the Jobs of a release do, which are given one secret and no configuration.
+#[tokio::test(flavor = "multi_thread")]
+async fn migrations_and_keys_need_the_address_of_the_database_and_nothing_else() {
+    let server = testing::postgres::Server::start().await.unwrap();
+    let database = server.create_database("fresh").await.unwrap();
+    let token = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(token.path(), "wl_0123456789abcdef0123456789abcdef\n").unwrap();
+    let token = token.path().display().to_string();
+    let create = ["keys", "create", "--principal", "autoscaler", "--scope", "backlog", "--key-file", &token];
+    let run = async |words: &[&str]| {
+        let process = testing::process::binary("waitless")
+            .env("WAITLESS_SERVICE__MODE", "production")
+            .env("WAITLESS_DATABASE__URL", database.clone())
+            .env("WAITLESS_DATABASE__MIGRATE", "false");
+        let process = words.iter().fold(process, |process, word| process.arg(*word));
+        let mut process = process.start().await.unwrap();
+        let code = process.wait(std::time::Duration::from_secs(60)).await.unwrap().code();
+        (code, process.log())
+    };
+    let (code, said) = run(&create).await;
+    assert!(code == Some(1) && said.contains("run `waitless migrate` first"), "{said}");
+    for words in [&["migrate"][..], &create, &create] {
+        let (code, said) = run(words).await;
+        assert_eq!(code, Some(0), "{words:?}: {said}");
+    }
+    let keys = testing::postgres::sql(&database, "select count(*) from api_keys").await.unwrap();
+    assert_eq!(keys, [[Some("1".to_owned())]]);
+}
+
+/// The image has the C library and what belongs to it.
+#[tokio::test]
+async fn the_programs_need_no_library_but_those_of_the_c_compiler() {
+    for (name, _) in SERVICES {
+        let program = testing::process::built(name).await.unwrap();
+        let said = std::process::Command::new("readelf").arg("--dynamic").arg(&program).output().unwrap();
+        let said = String::from_utf8(said.stdout).unwrap();
+        let needed: Vec<&str> = said
+            .lines()
+            .filter(|line| line.contains("(NEEDED)"))
+            .filter_map(|line| line.split(['[', ']']).nth(1))
+            .collect();
+        assert!(needed.contains(&"libc.so.6"), "{said}");
+        let of_the_image =
+            |name: &&str| name.starts_with("ld-linux") || ["libc.so.6", "libm.so.6", "libgcc_s.so.1"].contains(name);
+        assert!(needed.iter().all(of_the_image), "{name}: {needed:?}");
+    }
+}

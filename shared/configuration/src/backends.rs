@@ -7,7 +7,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::addresses::{endpoint, recipients, sender};
-use super::encoding::{at_least, backoff, duration, duration_or_never, flag, hide_passwords, optional, parsed, word};
+use super::encoding::{at_least, backoff, duration, duration_or_none, flag, hide_passwords, optional, parsed, word};
 use super::paths::certificates;
 use super::{Brand, Secret};
 use model::retry_schedule::RetrySchedule;
@@ -118,7 +118,7 @@ pub struct Mail {
     #[serde(with = "duration")]
     pub timeout: Duration,
     /// `None`: nobody is told that a report is late.
-    #[serde(with = "duration_or_never")]
+    #[serde(with = "duration_or_none")]
     pub late_after: Option<Duration>,
     /// Of tenants that have none of their own.
     #[serde(flatten)]

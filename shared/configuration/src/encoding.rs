@@ -46,8 +46,8 @@ pub(super) mod duration {
     }
 }
 
-/// A time after which something happens, or `0`: never.
-pub(super) mod duration_or_never {
+/// A time, or `0`: there is none.
+pub(super) mod duration_or_none {
     use serde::de::value::StringDeserializer;
     use serde::{Deserialize, Deserializer, Serializer};
 

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::addresses::{endpoint, origins, public_url};
 use super::encoding::{
-    address, at_least, choice, duration, lanes, line, log_filter, long_secret, networks, optional, seal_keys, size,
+    address, at_least, choice, duration, duration_or_none, lanes, line, log_filter, long_secret, networks, optional,
+    seal_keys, size,
 };
 use super::paths::{folder, path, paths};
 use super::{Brand, Broker, ConfigError, Database, Mail, Network, Secret, SettingError, Source, Storage};
@@ -120,6 +121,9 @@ pub struct Http {
     pub max_page: u32,
     #[serde(with = "duration")]
     pub max_wait: Duration,
+    /// `None`: at once.
+    #[serde(with = "duration_or_none")]
+    pub close_after: Option<Duration>,
 }
 
 /// `[worker]`
@@ -143,6 +147,9 @@ pub struct Worker {
     pub fonts: Vec<PathBuf>,
     #[serde(with = "duration")]
     pub progress_every: Duration,
+    /// `None`: never.
+    #[serde(with = "duration_or_none")]
+    pub end_when_idle: Option<Duration>,
 }
 
 /// `[notifier]`

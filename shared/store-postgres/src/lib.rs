@@ -7,6 +7,7 @@
 //! Operations run in tasks of the runtime the store was opened in. A caller that goes away does not stop them half way.
 
 mod access;
+mod backlog;
 mod cancel;
 mod claim;
 mod connect;
@@ -83,8 +84,8 @@ impl PostgresStore {
     /// Connects, and migrates when `database.migrate` says so. `after` is told of everything that is committed.
     ///
     /// # Errors
-    /// [`store::StoreError::Unavailable`] when the server cannot be reached, [`store::StoreError::Unexpected`] when the URL
-    /// cannot be read or the schema is older than this version and may not be migrated.
+    /// [`store::StoreError::Unavailable`] when the server cannot be reached, or the schema is older than this version and may not be
+    /// migrated; [`store::StoreError::Unexpected`] when the URL cannot be read.
     pub async fn open(database: &configuration::Database, after: Arc<dyn AfterCommit>) -> Result<Self> {
         let connector = Connector::new(database)?;
         opening::prepare(connector.connect().await?, database.migrate).await?;
@@ -92,12 +93,12 @@ impl PostgresStore {
     }
 
     /// Opens the store at once, whether or not the server can be reached, and returns it with what brings it to life: that connects,
-    /// however long it takes, and migrates as [`PostgresStore::open`] does. Until then every call answers
+    /// however long it takes, and migrates as [`PostgresStore::open`] does, or waits until somebody has. Until then every call answers
     /// [`store::StoreError::Unavailable`].
     ///
     /// # Errors
     /// When the URL cannot be read. What brings it to life fails where trying again does not help: wrong credentials, no such
-    /// database, a certificate that is not to be trusted, a schema that is too old and may not be migrated.
+    /// database, a certificate that is not to be trusted.
     pub fn open_when_reachable(
         database: &configuration::Database,
         after: Arc<dyn AfterCommit>,

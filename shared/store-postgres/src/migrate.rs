@@ -9,7 +9,7 @@ use tokio_postgres::Client;
 use super::connection::Connection;
 use super::diagnose::rows;
 use super::errors::Failure;
-use store::{MigrationNote, PendingMigration, SchemaState, StoreError};
+use store::{MigrationNote, PendingMigration, SCHEMA_TOO_OLD, SchemaState, StoreError};
 
 /// Version and text, oldest first.
 const MIGRATIONS: [(&str, &str); 12] = [
@@ -63,7 +63,7 @@ pub(super) async fn run(connection: &mut Connection) -> Result<(), StoreError> {
         .map_err(|error| StoreError::from(Failure::from(error)))
 }
 
-/// Says what to do when the schema is older than this version.
+/// Says what to do when the schema is older than this version. It may be migrated at any moment, so that whoever serves waits.
 pub(super) async fn check(connection: &mut Connection) -> Result<(), StoreError> {
     let done = match versions(connection).await.map_err(Failure::from) {
         Ok(done) => done,
@@ -73,8 +73,8 @@ pub(super) async fn check(connection: &mut Connection) -> Result<(), StoreError>
     };
     match MIGRATIONS.iter().find(|(version, _)| !done.iter().any(|known| known == version)) {
         None => Ok(()),
-        Some((version, _)) => Err(StoreError::Unexpected(format!(
-            "the schema lacks migration {version}: run `waitless migrate` first, or set database.migrate = true"
+        Some((version, _)) => Err(StoreError::Unavailable(format!(
+            "{SCHEMA_TOO_OLD} {version}: run `waitless migrate` first, or set database.migrate = true"
         ))),
     }
 }

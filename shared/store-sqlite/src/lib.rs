@@ -5,6 +5,7 @@
 //! still names the state and event number it leaves.
 
 mod access;
+mod backlog;
 mod change;
 mod claim;
 mod clock;

@@ -18,13 +18,15 @@ pub enum Scope {
     Read,
     /// Submit, cancel and replay.
     Write,
-    /// Everything under `/v1/admin`.
+    /// Everything under `/v1/admin`, but for the backlog.
     Admin,
+    /// Ask how much there is to do, and nothing else: for autoscalers.
+    Backlog,
 }
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Admin];
+    pub const ALL: [Self; 4] = [Self::Read, Self::Write, Self::Admin, Self::Backlog];
 
     /// Returns the name used in the database and on the command line.
     #[must_use]
@@ -33,6 +35,7 @@ impl Scope {
             Self::Read => "read",
             Self::Write => "write",
             Self::Admin => "admin",
+            Self::Backlog => "backlog",
         }
     }
 }

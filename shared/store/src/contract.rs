@@ -23,6 +23,7 @@ use model::job::{JobState, Lane};
 use model::message::OutboxMessage;
 use model::retry_schedule::RetryDelay;
 
+use super::backlog::BacklogStore;
 use super::forecast::ForecastStore;
 use super::jobs::JobStore;
 use super::lateness::LatenessStore;
@@ -40,12 +41,23 @@ pub const OUTBOX_LEASE: Duration = Duration::from_secs(5);
 /// Why a call as a whole failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// The database cannot be reached, is shutting down, is read-only, or did not answer in time. May pass.
+    /// The database cannot be reached, is shutting down, is read-only, lacks a migration, or did not answer in time. May pass.
     #[error("the database is not available: {0}")]
     Unavailable(String),
     /// A row or statement that should not exist: a fault of ours or a hand-edited database.
     #[error("the database holds or was sent something unexpected: {0}")]
     Unexpected(String),
+}
+
+/// How the reason begins when a database lacks a migration of this version.
+pub const SCHEMA_TOO_OLD: &str = "the schema lacks migration";
+
+impl StoreError {
+    /// Tells whether the database only lacks a migration that this version needs: somebody runs it, and all is well.
+    #[must_use]
+    pub fn is_schema_too_old(&self) -> bool {
+        matches!(self, Self::Unavailable(why) if why.starts_with(SCHEMA_TOO_OLD))
+    }
 }
 
 /// Result of a store call.
@@ -156,6 +168,7 @@ pub trait Store:
     + WritableStore
     + PreviewStore
     + ForecastStore
+    + BacklogStore
     + LatenessStore
     + std::fmt::Debug
 {

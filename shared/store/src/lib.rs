@@ -1,6 +1,7 @@
 //! The store: the truth. [`contract`] says what it does; the crates `store-postgres` and `store-sqlite` do it.
 
 mod access;
+mod backlog;
 mod contract;
 mod forecast;
 mod group_commit;
@@ -15,6 +16,7 @@ mod state_lists;
 mod workers;
 mod writable;
 
+pub use backlog::{BacklogCounts, BacklogStore, LaneBacklog};
 pub use contract::*;
 pub use forecast::{ForecastStore, QueuePage, QueuePart, QueueStatus, QueuedJob, RunTimes, RunsQuery};
 pub use group_commit::GroupCommit;

@@ -47,6 +47,17 @@ pub(crate) struct Migrate {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Ready {
+    /// Where the process serves its probes [default: what the `waitless up` of the data folder wrote down, else http.listen]
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputOptions,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Doctor {
     /// Send a mail to this address, to see that it arrives
     #[arg(long, value_name = "ADDRESS")]
@@ -104,12 +115,15 @@ pub(crate) struct CreateKey {
     /// Who uses it: jobs belong to the principal that submitted them
     #[arg(long, default_value = "cli", value_parser = parse_name)]
     pub(crate) principal: String,
-    /// What it may do: read, write, admin; may be repeated
+    /// What it may do: read, write, admin, backlog; may be repeated
     #[arg(long = "scope", default_values = ["read", "write"])]
     pub(crate) scopes: Vec<Scope>,
     /// It stops working after this time, for example 90d [default: never]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) expires: Option<Duration>,
+    /// Take the key from this file (`wl_` and 32 letters, digits, - and _ or more), where others read it, too; a key that is there stays
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
 }
 
 /// Tenants and principals stand in routing keys, where dots part the words and stars match them.

@@ -14,7 +14,7 @@ use crate::terminal;
 pub(crate) use gateway::{
     Convert, FetchOptions, GatewayArgs, JobArgs, Jobs, Links, OutageLimit, Reports, Run, SendAgain, Show, Watch,
 };
-pub(crate) use local::{Check, CreateKey, Demo, Doctor, Keys, KeysCommand, Migrate, PrintConfig, UpgradeCheck};
+pub(crate) use local::{Check, CreateKey, Demo, Doctor, Keys, KeysCommand, Migrate, PrintConfig, Ready, UpgradeCheck};
 
 /// Turns slow reports into jobs: submit, go on working, get a mail with a link.
 ///
@@ -77,6 +77,8 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// Before an upgrade: say whether this version can run on what is there, and what it would change
     UpgradeCheck(UpgradeCheck),
+    /// Ask a service of this machine whether it is ready, for container runtimes: 0 if it is, 1 and why if not
+    Ready(Ready),
     /// Print the effective configuration, secrets hidden
     Config(PrintConfig),
     /// Print a script that completes commands and options in a shell

@@ -139,7 +139,7 @@ impl GatewayClient {
 }
 
 /// Begins a client for a URL: this machine is never asked by way of a proxy, which would get to see what only this machine may.
-fn prepare(url: &str) -> ClientBuilder {
+pub(crate) fn prepare(url: &str) -> ClientBuilder {
     let client = reqwest::Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .user_agent(concat!("waitless/", env!("CARGO_PKG_VERSION")));

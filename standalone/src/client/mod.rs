@@ -8,7 +8,7 @@ mod responses;
 mod submit;
 
 pub(crate) use follow::{JobFollower, JobObserver};
-pub(crate) use gateway_client::{ClientError, GatewayClient, fetch_elsewhere};
+pub(crate) use gateway_client::{ClientError, GatewayClient, fetch_elsewhere, prepare};
 pub(crate) use responses::{
     ArtifactResponse, JobResponse, JobsResponse, LinkResponse, LinksResponse, ProgressResponse, ReceiptResponse,
     ReportResponse, ReportsResponse,

@@ -1,7 +1,8 @@
 //! A command is carried out by its file.
 
 use super::{
-    CommandResult, check, completion, config, doctor, jobs, keys, links, migrate, reports, resend, run, show, up, watch,
+    CommandResult, check, completion, config, doctor, jobs, keys, links, migrate, ready, reports, resend, run, show, up,
+    watch,
 };
 use crate::cli::Command;
 use crate::demo;
@@ -25,6 +26,7 @@ pub(crate) async fn execute(command: Command) -> CommandResult {
         Command::Migrate(args) => migrate::migrate(args).await,
         Command::Doctor(args) => doctor::doctor(args).await,
         Command::UpgradeCheck(args) => doctor::upgrade_check(args).await,
+        Command::Ready(args) => ready::ready(args).await,
         Command::Config(args) => config::config(&args),
         Command::Completion { shell } => completion::completion(shell),
     }

@@ -1,5 +1,6 @@
 //! `waitless keys`: straight to the database, so that the first key needs no key.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use model::event::Event;
 use model::job::Caller;
 use model::message::OutboxMessage;
 use serde_json::{Value, json};
-use store::{AfterCommit, ApiKey, NewApiKey, Store};
+use store::{AfterCommit, ApiKey, NewApiKey, Scope, Store};
 use uuid::Uuid;
 
 use super::CommandResult;
@@ -47,9 +48,19 @@ pub(crate) async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>
 }
 
 async fn create(store: &dyn Store, wanted: CreateKey, json: bool) -> CommandResult {
-    let key = make_api_key();
     let mut scopes = wanted.scopes;
     scopes.dedup();
+    let key = match &wanted.key_file {
+        None => make_api_key(),
+        Some(file) => {
+            let key = read_key(file)?;
+            if let Some(known) = store.api_key_by_hash(hash_token(&key)).await? {
+                let caller = Caller { tenant: wanted.tenant, principal: wanted.principal };
+                return keep(&known, &caller, &scopes, file);
+            }
+            key
+        }
+    };
     let made = store
         .create_api_key(NewApiKey {
             id: Uuid::now_v7(),
@@ -62,12 +73,19 @@ async fn create(store: &dyn Store, wanted: CreateKey, json: bool) -> CommandResu
         .await?;
     let told = if json {
         let mut told = key_json(&made);
-        told["key"] = key.into();
+        if wanted.key_file.is_none() {
+            told["key"] = key.into();
+        }
         serde_json::to_string_pretty(&told)?
     } else {
         // The key alone on standard output, so that a script can take it.
         key
     };
+    // Whoever drew the key has it already.
+    if wanted.key_file.is_some() && !json {
+        describe(&made);
+        return Ok(ExitCode::SUCCESS);
+    }
     if let Err(error) = terminal::write(told) {
         // Nobody has seen it, and nobody will: it must not stay.
         let revoked = store.revoke_api_key(made.id).await.is_ok_and(|revoked| revoked);
@@ -78,6 +96,39 @@ async fn create(store: &dyn Store, wanted: CreateKey, json: bool) -> CommandResu
     if !json {
         describe(&made);
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads a key that somebody else drew and keeps, where it stands alone.
+fn read_key(file: &Path) -> anyhow::Result<String> {
+    let text =
+        std::fs::read_to_string(file).with_context(|| format!("read the key in {}", file.display()))?.trim().to_owned();
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let drawn = text.strip_prefix("wl_").is_some_and(|drawn| drawn.len() >= 32 && drawn.chars().all(good));
+    if !drawn || text.len() > 100 {
+        let file = file.display();
+        anyhow::bail!(
+            "{file} holds no key: write `wl_` and 32 to 97 random letters, digits, - or _, for example with \
+             `echo \"wl_$(openssl rand -hex 32)\"`"
+        );
+    }
+    Ok(text)
+}
+
+/// A key of a file that is known already is left as it is: whoever rolls out again finds it.
+fn keep(known: &ApiKey, caller: &Caller, scopes: &[Scope], file: &Path) -> CommandResult {
+    let (file, id) = (file.display(), known.id);
+    if known.revoked_at.is_some() || known.expired {
+        anyhow::bail!("the key in {file} is key {id}, which was revoked or has expired: put another key into the file");
+    }
+    if known.caller != *caller || known.scopes != scopes {
+        let Caller { tenant, principal } = &known.caller;
+        let may = scope_names(known);
+        anyhow::bail!(
+            "the key in {file} is key {id}, of {principal} of tenant {tenant}, which may {may}: put another key into the file"
+        );
+    }
+    terminal::print_error(format!("Key {id} is there already and stays as it is."));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -21,7 +21,7 @@ use crate::terminal;
 pub(crate) async fn up(args: ServiceArgs) -> CommandResult {
     let stop = shutdown::on_signal().context("listen to signals")?;
     let config = args.load_with(Role::AllInOne, check_mail_and_sources)?;
-    shutdown::limit(config.service.shutdown_grace);
+    shutdown::limit(config.http.close_after.unwrap_or_default() + config.service.shutdown_grace);
     let _telemetry = telemetry::start(&config.telemetry, "standalone")?;
     let mut bar = ProgressReporter::new();
     let mut on_progress = |done, total| bar.show("making the demo data", done, Some(total));

@@ -67,3 +67,46 @@ async fn migrating_brings_a_new_database_up_to_date_and_again_changes_nothing() 
     let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(sandbox.path("data")).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o700, "the folder is for its owner only, whichever command made it");
 }
+
+#[tokio::test]
+async fn a_key_that_others_read_from_a_file_is_made_once_and_left_as_it_is() {
+    let sandbox = Sandbox::with_counting();
+    let _service = sandbox.up().await;
+    let file = sandbox.path("token");
+    let file = file.to_str().unwrap();
+    let create = ["keys", "create", "--principal", "autoscaler", "--scope", "backlog", "--key-file", file];
+    std::fs::write(file, "a password\n").unwrap();
+    let refused = sandbox.output(&create).await;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(output_text(&refused).contains("openssl rand -hex 32"), "{}", output_text(&refused));
+
+    let key = format!("wl_{}", "0123456789abcdef".repeat(4));
+    std::fs::write(file, format!("{key}\n")).unwrap();
+    for _ in 0..2 {
+        assert_eq!(sandbox.say(&create).await, "", "whoever drew the key has it, and nobody else is shown it");
+    }
+    let listed = sandbox.json(&["keys", "list"]).await;
+    let made = listed["keys"].as_array().unwrap().iter().filter(|key| key["principal"] == "autoscaler");
+    assert_eq!(made.count(), 1);
+    let refused = sandbox.output(&["jobs", "--key", &key]).await;
+    assert!(output_text(&refused).contains("The API key lacks a scope"), "{}", output_text(&refused));
+
+    let other = sandbox.output(&["keys", "create", "--key-file", file]).await;
+    assert!(output_text(&other).contains("of autoscaler of tenant default"), "{}", output_text(&other));
+    let id =
+        listed["keys"].as_array().unwrap().iter().find(|key| key["principal"] == "autoscaler").unwrap()["id"].clone();
+    sandbox.say(&["keys", "revoke", id.as_str().unwrap()]).await;
+    let revoked = sandbox.output(&create).await;
+    assert!(output_text(&revoked).contains("put another key into the file"), "{}", output_text(&revoked));
+}
+
+#[tokio::test]
+async fn a_container_runtime_is_told_whether_a_service_is_ready() {
+    let sandbox = Sandbox::with_counting();
+    let service = sandbox.up().await;
+    assert_eq!(sandbox.say(&["ready"]).await, "It is ready.\n");
+    assert_eq!(sandbox.json(&["ready", "--url", &service.address]).await["ready"], true);
+    let nobody = sandbox.output(&["ready", "--url", "http://127.0.0.1:9"]).await;
+    assert_eq!(nobody.status.code(), Some(1));
+    assert!(output_text(&nobody).contains("127.0.0.1:9/readyz"), "{}", output_text(&nobody));
+}

@@ -34,6 +34,7 @@ fn commands(done: &str, failed: &str, long: &str) -> Vec<Vec<String>> {
         &["keys", "list"],
         &["keys", "create"],
         &["migrate"],
+        &["ready"],
         &["config"],
         &["completion", "bash"],
         &["--help"],

@@ -8,5 +8,6 @@ mod embedded;
 mod gateways;
 mod notifier;
 mod restores;
+mod rollouts;
 mod starts;
 mod workers;

@@ -142,14 +142,34 @@ async fn what_waiting_does_not_mend_ends_a_process_with_one_line_at_once_or_when
     stack.postgres.start_again().await.unwrap();
     assert_eq!(gateway.wait(SOON).await.unwrap().code(), Some(1));
     assert_eq!(last_words(&gateway).len(), 1, "{}", gateway.log());
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_that_start_on_an_older_schema_wait_for_the_migration_and_say_so() {
+    let mut stack = prepare().await;
     let empty = stack.postgres.create_database("empty").await.unwrap();
     stack.set("WAITLESS_DATABASE__URL", empty);
     stack.set("WAITLESS_DATABASE__MIGRATE", "false".to_owned());
-    let mut gateway = stack.process("api").start().await.unwrap();
-    assert_eq!(gateway.wait(SOON).await.unwrap().code(), Some(1));
-    let said = last_words(&gateway);
-    assert!(said.len() == 1 && said[0].contains("run `waitless migrate` first"), "{said:?}");
+    let mut started = start_all(&stack).await;
+    let readiness = async |process: &Process| {
+        let answer = reqwest::get(format!("{}/readyz", process.url())).await.map_err(|error| error.to_string())?;
+        Ok::<_, String>((answer.status().as_u16(), answer.text().await.map_err(|error| error.to_string())?))
+    };
+    for (process, names_it) in started.iter().zip(["\"outdated\"", "run `waitless migrate` first", "waitless migrate"])
+    {
+        eventually(SOON, "it says what it waits for", async || match readiness(process).await {
+            Ok((503, said)) if said.contains(names_it) => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+        .await;
+        assert_eq!(status(process, "/livez").await, Ok(200));
+        assert!(process.log().contains("run `waitless migrate` first"), "{}", process.log());
+    }
+    let mut migration = stack.process("waitless").arg("migrate").start().await.unwrap();
+    assert_eq!(migration.wait(SOON).await.unwrap().code(), Some(0), "{}", migration.log());
+    for process in &mut started {
+        process.wait_until_ready(SOON).await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -157,3 +157,20 @@ async fn a_job_that_kills_every_worker_fails_with_evidence_and_the_others_are_do
     stack.client.submit_many(10, &quick().with_mail()).await;
     stack.settle().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_ends_when_idle_runs_what_there_is_and_then_ends_with_0() {
+    let mut stack = Stack::start(0).await;
+    let long = stack.client.submit(&slow(4_000).with_mail()).await;
+    let short = stack.client.submit_many(3, &quick()).await;
+    stack.set("WAITLESS_WORKER__END_WHEN_IDLE", "2s".to_owned());
+    stack.set("WAITLESS_WORKER__CONCURRENCY", "1".to_owned());
+    let mut worker = stack.process("report-worker").start().await.unwrap();
+    assert_eq!(worker.wait(SOON).await.unwrap().code(), Some(0), "{}", worker.log());
+    for id in short.into_iter().chain([long]) {
+        let job = stack.job(id).await;
+        assert_eq!((job.state, job.attempt), (JobState::Done, 1), "{}", worker.log());
+    }
+    assert!(stack.store.workers().await.unwrap().is_empty(), "it says goodbye");
+    stack.settle().await;
+}

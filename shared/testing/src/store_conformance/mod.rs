@@ -17,6 +17,7 @@
 mod commit_recorder;
 
 pub mod access;
+pub mod backlogs;
 pub mod cancels;
 pub mod claims;
 pub mod commits;
@@ -73,6 +74,10 @@ macro_rules! test_store {
                 a_run_that_was_put_back_has_no_time_from_its_submit,
                 the_line_holds_who_waits_and_who_runs,
                 a_queue_is_counted_part_by_part,
+            ]
+            backlogs: [
+                a_backlog_counts_each_job_once_by_what_it_needs,
+                a_backlog_counts_no_further_than_it_is_asked_to,
             ]
             previews: [
                 a_preview_is_read_by_the_jobs_caller_and_by_nobody_else,

@@ -1,12 +1,9 @@
-//! Kubernetes manifests name queues, tables and reports; those must be the ones the code has.
+//! Kubernetes manifests name lanes and reports; those must be the ones the code has.
 
 use std::path::{Path, PathBuf};
 
-use configuration::{Config, Secret};
 use model::job::Lane;
-use model::message::Queue;
 use report::parse_definition;
-use store_postgres::PostgresStore;
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/k8s").join(name)
@@ -32,27 +29,13 @@ fn values(name: &str, key: &str) -> Vec<String> {
 
 #[test]
 fn every_queue_with_workers_is_watched_by_an_autoscaler() {
-    let mut watched = values("components/autoscaling", "queueName");
+    let mut watched = values("components/autoscaling", "valueLocation");
     watched.sort_unstable();
-    let mut queues: Vec<String> =
-        Queue::ALL.into_iter().filter(|queue| *queue != Queue::Dead).map(Queue::name).collect();
-    queues.sort_unstable();
-    assert_eq!(watched, queues);
-    assert!(watched.contains(&Queue::Work(Lane::Bulk).name()));
-}
-
-#[tokio::test]
-async fn the_autoscalers_ask_what_the_schema_can_answer() {
-    let database = testing::postgres::fresh_database().await.unwrap();
-    let data = tempfile::tempdir().unwrap();
-    let mut config = Config::embedded(data.path()).unwrap().database;
-    config.url = Secret::new(database.url().to_owned());
-    PostgresStore::migrate(&config).await.unwrap();
-    let queries = values("components/autoscaling", "query");
-    assert_eq!(queries.len(), 3, "one for each lane, and one for mails");
-    for query in queries {
-        assert_eq!(database.sql(&query).await.unwrap(), [[Some("0".to_owned())]], "{query}");
-    }
+    let mut wanted: Vec<String> = Lane::ALL.into_iter().map(|lane| format!("lanes.{lane}.depth")).collect();
+    // One number for all channels: one kind of process serves them.
+    wanted.push("deliveries".to_owned());
+    wanted.sort_unstable();
+    assert_eq!(watched, wanted);
 }
 
 #[test]

@@ -153,6 +153,33 @@ fn the_image_has_the_setting_that_operators_are_told_of() {
     assert!(read("deploy/Dockerfile").contains(setting), "{setting}");
 }
 
+#[test]
+fn the_image_sets_nothing_that_would_win_over_a_file() {
+    let dockerfile = read("deploy/Dockerfile");
+    let set: Vec<&str> =
+        dockerfile.split("WAITLESS_").skip(1).filter_map(|rest| rest.split_once('=')).map(|(name, _)| name).collect();
+    assert_eq!(set, ["CONFIG"]);
+    let image = read("deploy/image.toml");
+    assert!(
+        image.contains("listen = \"0.0.0.0:8080\"")
+            && dockerfile.contains("WAITLESS_CONFIG=/etc/waitless/waitless.toml")
+    );
+    configuration::Config::from_layers(Some(&root().join("deploy/image.toml")), std::iter::empty()).unwrap();
+}
+
+#[test]
+fn every_alert_has_a_runbook_and_every_runbook_an_alert() {
+    let (alerts, page) = (read("deploy/observability/alerts.yaml"), read("docs/OPERATIONS.md"));
+    let raised: BTreeSet<&str> = alerts.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    let runbooks = page.split("\n## Runbooks\n").nth(1).unwrap();
+    let written: BTreeSet<&str> = runbooks.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+    assert!(raised.len() > 10, "{raised:?}");
+    assert_eq!(raised, written);
+    for alert in raised {
+        assert!(alerts.contains(&format!("runbook: docs/OPERATIONS.md#{}", alert.to_lowercase())), "{alert}");
+    }
+}
+
 /// What a crate is built on, without what only its tests use.
 fn dependencies(folder: &str) -> BTreeSet<String> {
     let manifest = read(&format!("{folder}/Cargo.toml"));

@@ -140,7 +140,7 @@ fn is_of_a_name(c: char) -> bool {
     c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'
 }
 
-/// The titles of the tests in JavaScript, quoted as in the table.
+/// The titles of the tests in JavaScript and of the breakages of the deployment, quoted as in the table.
 fn titles() -> BTreeSet<String> {
     let mut titles = BTreeSet::new();
     for folder in ["e2e/browser", "api/web/sdk/test"] {
@@ -151,6 +151,12 @@ fn titles() -> BTreeSet<String> {
             }
         }
     }
+    // What `make deploy-check` breaks on purpose, and must notice.
+    let text = read("deploy/validate/breakages.py");
+    let broken: Vec<&str> =
+        text.lines().filter_map(|line| line.trim().strip_prefix('"')?.split("\": lambda").next()).collect();
+    assert!(broken.len() > 30, "only {} breakages found", broken.len());
+    titles.extend(broken.into_iter().map(|title| format!("\"{title}\"")));
     assert!(titles.len() > 20, "only {} titles found", titles.len());
     titles
 }

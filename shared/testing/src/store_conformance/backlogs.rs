@@ -1,0 +1,61 @@
+//! How much there is to do, as autoscalers are told.
+
+use std::time::Duration;
+
+use model::job::{Lane, NewJob};
+use store::{BacklogCounts, LaneBacklog};
+
+use super::fixture::{SOON, StoreFixture};
+use super::samples::{ana, new_job};
+use crate::eventually;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// `(ready, running, handed off)` of a lane.
+fn of(backlog: &BacklogCounts, lane: Lane) -> (u64, u64, u64) {
+    let LaneBacklog { ready, running, handed_off, .. } =
+        *backlog.lanes.iter().find(|one| one.lane == lane).expect("every lane is told");
+    (ready, running, handed_off)
+}
+
+pub async fn a_backlog_counts_each_job_once_by_what_it_needs(fixture: StoreFixture) {
+    let backlog = async |hand_off_after| fixture.store.backlog(hand_off_after, 100).await.unwrap();
+    let empty = backlog(HOUR).await;
+    assert_eq!(empty.lanes.len(), Lane::ALL.len());
+    assert!(Lane::ALL.into_iter().all(|lane| of(&empty, lane) == (0, 0, 0)));
+    assert_eq!(empty.deliveries, 0);
+
+    let worker = fixture.worker().await;
+    for _ in 0..2 {
+        fixture.pending().await;
+    }
+    fixture.submit(NewJob { lane: Lane::Bulk, ..new_job(&ana()) }).await;
+    let running = fixture.processing(&worker).await;
+    fixture.retrying(&worker, HOUR).await;
+    let due = fixture.retrying(&worker, Duration::ZERO).await;
+    fixture.failed(&worker).await;
+    fixture.done(&worker).await;
+    // What is rung twice is one job all the same.
+    fixture.store.ring_silent(Lane::Interactive, Duration::ZERO, 10).await.unwrap();
+    eventually(SOON, "the retry to be due", async || {
+        let interactive = of(&backlog(HOUR).await, Lane::Interactive);
+        if interactive == (3, 1, 0) { Ok(()) } else { Err(format!("{interactive:?}")) }
+    })
+    .await;
+    eventually(SOON, "a job to be held for more than no time", async || {
+        (of(&backlog(Duration::ZERO).await, Lane::Interactive) == (3, 1, 1)).then_some(())
+    })
+    .await;
+    let told = backlog(HOUR).await;
+    assert_eq!(of(&told, Lane::Bulk), (1, 0, 0));
+    assert_eq!(told.deliveries, 2, "of the job that failed and of the one that is done");
+    assert_eq!((running.lane, due.lane), (Lane::Interactive, Lane::Interactive));
+}
+
+pub async fn a_backlog_counts_no_further_than_it_is_asked_to(fixture: StoreFixture) {
+    for _ in 0..5 {
+        fixture.pending().await;
+    }
+    let of_interactive = async |limit| of(&fixture.store.backlog(HOUR, limit).await.unwrap(), Lane::Interactive).0;
+    assert_eq!((of_interactive(3).await, of_interactive(100).await), (3, 5));
+}
