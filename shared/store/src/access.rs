@@ -20,11 +20,13 @@ pub enum Scope {
     Write,
     /// Everything under `/v1/admin`.
     Admin,
+    /// Mint tokens for people of the tenant, and revoke them.
+    Mint,
 }
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Admin];
+    pub const ALL: [Self; 4] = [Self::Read, Self::Write, Self::Admin, Self::Mint];
 
     /// Returns the name used in the database and on the command line.
     #[must_use]
@@ -33,6 +35,7 @@ impl Scope {
             Self::Read => "read",
             Self::Write => "write",
             Self::Admin => "admin",
+            Self::Mint => "mint",
         }
     }
 }

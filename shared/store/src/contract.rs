@@ -29,6 +29,7 @@ use super::lateness::LatenessStore;
 use super::previews::PreviewStore;
 use super::ring::RingStore;
 use super::sessions::SessionStore;
+use super::tokens::TokenStore;
 use super::workers::WorkerStore;
 use super::writable::WritableStore;
 
@@ -149,6 +150,7 @@ pub trait Store:
     + RingStore
     + AccessStore
     + SessionStore
+    + TokenStore
     + WritableStore
     + PreviewStore
     + ForecastStore

@@ -10,6 +10,7 @@ mod previews;
 mod ring;
 mod sessions;
 mod state_lists;
+mod tokens;
 mod workers;
 mod writable;
 
@@ -21,5 +22,8 @@ pub use lateness::LatenessStore;
 pub use previews::{NewPreview, PREVIEW_BYTES, PreviewStore};
 pub use ring::RingStore;
 pub use sessions::{AccessFacts, AccessLookup, SessionStore};
+pub use tokens::{
+    AccessToken, MAX_TOKEN, TOKEN_PREFIX, TokenBounds, TokenLookup, TokenRevocation, TokenStore, principal_subject, token_subject,
+};
 pub use workers::*;
 pub use writable::WritableStore;
