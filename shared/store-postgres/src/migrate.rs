@@ -9,7 +9,7 @@ use super::errors::Failure;
 use store::StoreError;
 
 /// Version and text, oldest first.
-const MIGRATIONS: [(&str, &str); 10] = [
+const MIGRATIONS: [(&str, &str); 11] = [
     ("20260101000000", include_str!("../migrations/2026-01-01-000000_first/up.sql")),
     ("20260102000000", include_str!("../migrations/2026-01-02-000000_previews/up.sql")),
     ("20260201000000", include_str!("../migrations/2026-02-01-000000_reuse/up.sql")),
@@ -20,6 +20,7 @@ const MIGRATIONS: [(&str, &str); 10] = [
     ("20260206000001", include_str!("../migrations/2026-02-06-000001_lockless_workers/up.sql")),
     ("20260206000002", include_str!("../migrations/2026-02-06-000002_failed_deliveries/up.sql")),
     ("20260207000000", include_str!("../migrations/2026-02-07-000000_access/up.sql")),
+    ("20260209000000", include_str!("../migrations/2026-02-09-000000_revoked_tokens/up.sql")),
 ];
 
 /// Held while migrating ("waitless" in ASCII), so that two processes that start together do not both create the tables.
