@@ -3,6 +3,7 @@
 mod credential;
 mod lifelines;
 mod owner;
+mod token_bounds;
 
 use std::future::{Ready, ready};
 use std::ops::Deref;
@@ -13,7 +14,6 @@ use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use chrono::{DateTime, Utc};
-use model::access::hash_token;
 use model::job::Caller;
 use model::problem::ProblemKind;
 use moka::sync::Cache;
@@ -23,7 +23,7 @@ use crate::cache;
 use crate::error::ApiError;
 use crate::session::Sessions;
 
-pub use credential::{AccessEnd, Credential};
+pub use credential::{AccessEnd, Credential, Means};
 pub use lifelines::{Grant, Lifeline, Lifelines};
 pub use owner::check_owner;
 
@@ -45,8 +45,8 @@ pub struct Identity(Arc<KeyRecord>);
 impl Identity {
     /// Returns what let them in.
     #[must_use]
-    pub fn credential(&self) -> Credential {
-        self.0.credential
+    pub fn credential(&self) -> &Credential {
+        &self.0.credential
     }
 
     /// Returns what the key may do.
@@ -121,7 +121,7 @@ impl Authenticator {
         scope: Scope,
     ) -> Result<Identity, ApiError> {
         let credential = if request.headers().contains_key(AUTHORIZATION) {
-            Credential::of_key(hash_token(bearer(request)?))
+            sessions.credential_sent(request)?
         } else if let Some(credential) = sessions.ticket_of(request) {
             credential
         } else {
@@ -129,7 +129,7 @@ impl Authenticator {
         };
         let identity = self.identify(credential).await?;
         if !identity.0.scopes.contains(&scope) {
-            let detail = format!("This needs an API key with the scope `{}`.", scope.as_str());
+            let detail = format!("This needs an API key or token with the scope `{}`.", scope.as_str());
             return Err(ApiError::new(ProblemKind::Forbidden, detail));
         }
         Ok(identity)
@@ -142,10 +142,10 @@ impl Authenticator {
     pub async fn identify(&self, credential: Credential) -> Result<Identity, ApiError> {
         let Verdict { found, asked_at: (now, since) } = self.look_up(credential).await?;
         let identity = found.map_err(AccessEnd::problem)?;
-        if credential.is_over(now + since.elapsed()) {
-            return Err(AccessEnd::SessionOver.problem().into());
+        match identity.credential().end_at(now + since.elapsed()) {
+            Some(end) => Err(end.problem().into()),
+            None => Ok(identity),
         }
-        Ok(identity)
     }
 
     /// Looks once more at somebody who was let in a while ago.
@@ -153,13 +153,13 @@ impl Authenticator {
     /// # Errors
     /// `unauthorized`, `key-expired`, `forbidden`; `unavailable` when the store cannot say.
     pub async fn identify_again(&self, identity: &Identity) -> Result<(), ApiError> {
-        let now = self.identify(identity.credential()).await?;
+        let now = self.identify(identity.credential().clone()).await?;
         let same = now.0.caller == identity.0.caller && now.0.scopes == identity.0.scopes;
         if same { Ok(()) } else { Err(AccessEnd::KeyChanged.problem().into()) }
     }
 
     /// Forgets how a credential stood.
-    pub fn forget(&self, credential: Credential) {
+    pub fn forget(&self, credential: &Credential) {
         self.remembered.invalidate(&credential.id());
     }
 
@@ -171,24 +171,26 @@ impl Authenticator {
         credential.add_to(&mut asked);
         let facts = self.store.look_up_access(asked).await?;
         let asked_at = (facts.now, Instant::now());
-        let found = credential.judge(&facts).ok_or_else(unauthorized)?.map(|key| {
-            let record = KeyRecord { credential, caller: key.caller.clone(), scopes: key.scopes.clone() };
-            Identity(Arc::new(record))
+        let id = credential.id();
+        let permit = credential.judge(&facts).ok_or_else(unauthorized)?;
+        let found = permit.map(|permit| {
+            let (caller, scopes) = (permit.caller.clone(), permit.scopes.to_vec());
+            Identity(Arc::new(KeyRecord { credential: credential.clone(), caller, scopes }))
         });
         let verdict = Verdict { found, asked_at };
-        self.remembered.insert(credential.id(), verdict.clone());
+        self.remembered.insert(id, verdict.clone());
         Ok(verdict)
     }
 }
 
-/// Returns the key that a request sends.
+/// Returns the key or token that a request sends.
 ///
 /// # Errors
 /// `unauthorized`.
 pub(crate) fn bearer(request: &HttpRequest) -> Result<&str, ApiError> {
     let value = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).ok_or_else(unauthorized)?;
     let (scheme, key) = value.split_once(' ').ok_or_else(unauthorized)?;
-    (scheme.eq_ignore_ascii_case("bearer") && is_key_shaped(key)).then_some(key).ok_or_else(unauthorized)
+    scheme.eq_ignore_ascii_case("bearer").then_some(key).ok_or_else(unauthorized)
 }
 
 /// Whatever is not shaped like a key is not worth a question to the store.
@@ -200,5 +202,5 @@ pub fn is_key_shaped(key: &str) -> bool {
 /// Says that nobody is known to ask.
 #[must_use]
 pub fn unauthorized() -> ApiError {
-    ApiError::new(ProblemKind::Unauthorized, "Send a valid API key: `Authorization: Bearer wl_…`.")
+    ApiError::new(ProblemKind::Unauthorized, "Send a valid API key or token: `Authorization: Bearer …`.")
 }

@@ -103,7 +103,7 @@ impl From<StorageError> for ApiError {
 fn headers_of(kind: ProblemKind) -> Option<(HeaderName, &'static str)> {
     match kind {
         ProblemKind::Unauthorized => Some((header::WWW_AUTHENTICATE, r#"Bearer realm="waitless""#)),
-        ProblemKind::KeyExpired => Some((
+        ProblemKind::KeyExpired | ProblemKind::TokenExpired => Some((
             header::WWW_AUTHENTICATE,
             r#"Bearer realm="waitless", error="invalid_token", error_description="expired""#,
         )),

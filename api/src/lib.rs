@@ -25,6 +25,7 @@ pub mod report_versions;
 pub mod reports;
 pub mod routes;
 pub mod session;
+pub mod tokens;
 pub mod trace;
 pub mod watch;
 

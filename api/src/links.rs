@@ -23,6 +23,7 @@ use crate::auth::{Grant, Identity};
 use crate::download::answer_file;
 use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
+use crate::jobs::find::is_visible;
 
 pub use again::{__path_again, RegenerationLimiter, again};
 pub use pages::LinkPages;
@@ -154,12 +155,12 @@ async fn check_visitor(gateway: &Gateway, found: &ResolvedLink, request: &HttpRe
         return Ok(Visitor { identity, must_be_known: false });
     }
     match asked {
-        Ok(visitor) if visitor.tenant == found.link.tenant => {
+        Ok(visitor) if visitor.tenant == found.link.tenant && is_visible(gateway, &visitor, &found.job).await? => {
             Ok(Visitor { identity: Some(visitor), must_be_known: true })
         }
         Ok(_) => Err(ApiError::new(
             ProblemKind::Forbidden,
-            "This link is for people of the organisation it was made for. You are signed in as somebody of another one.",
+            "This link is for people of the organisation it was made for, and you are not known as one who may see it.",
         )),
         Err(error) if error.kind() == ProblemKind::Unauthorized && !request.headers().contains_key(AUTHORIZATION) => {
             Err(ApiError::new(

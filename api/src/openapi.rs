@@ -6,7 +6,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Content, ContentBuilder, Ref, RefOr};
 use utoipa::{Modify, OpenApi};
 
-use crate::{admin, jobs, links, operations, reports, session, watch};
+use crate::{admin, jobs, links, operations, reports, session, tokens, watch};
 
 /// Every route.
 #[derive(Debug, OpenApi)]
@@ -29,6 +29,8 @@ use crate::{admin, jobs, links, operations, reports, session, watch};
         watch::feed::watch,
         watch::socket::open,
         watch::ticket::make,
+        tokens::mint::mint,
+        tokens::revoke::revoke,
         session::read,
         session::sign_in,
         session::sign_out,

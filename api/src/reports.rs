@@ -49,7 +49,9 @@ pub struct ReportsView {
 }
 
 impl ReportView {
-    fn of(def: &ReportDefinition) -> Self {
+    fn of(def: &ReportDefinition, identity: &Identity) -> Self {
+        let mut params = params_schema(def);
+        identity.hide_fixed(&mut params);
         Self {
             name: def.name.clone(),
             title: def.title.clone(),
@@ -59,7 +61,7 @@ impl ReportView {
             formats: def.formats.clone(),
             timeout: def.timeout.as_secs(),
             retention: def.retention.as_secs(),
-            params: params_schema(def),
+            params,
         }
     }
 }
@@ -68,9 +70,10 @@ impl ReportView {
 #[utoipa::path(get, path = "/v1/reports", tag = "reports", responses(
     (status = 200, description = "The catalogue, by name", body = ReportsView)
 ))]
-pub async fn list(gateway: web::Data<Gateway>, _identity: Identity) -> ApiResult {
+pub async fn list(gateway: web::Data<Gateway>, identity: Identity) -> ApiResult {
     let snapshot = gateway.catalogue.snapshot();
-    let reports = snapshot.reports.values().map(|def| ReportView::of(def)).collect();
+    let reports = snapshot.reports.values().filter(|def| identity.may_run(&def.name));
+    let reports = reports.map(|def| ReportView::of(def, &identity)).collect();
     Ok(HttpResponse::Ok().json(ReportsView { reports }))
 }
 
@@ -82,9 +85,9 @@ pub async fn list(gateway: web::Data<Gateway>, _identity: Identity) -> ApiResult
         (status = 404, description = "report-not-found", body = model::problem::StoredProblem),
     )
 )]
-pub async fn read(gateway: web::Data<Gateway>, _identity: Identity, name: web::Path<String>) -> ApiResult {
-    match gateway.catalogue.report(&name) {
-        Some(def) => Ok(HttpResponse::Ok().json(ReportView::of(&def))),
+pub async fn read(gateway: web::Data<Gateway>, identity: Identity, name: web::Path<String>) -> ApiResult {
+    match gateway.catalogue.report(&name).filter(|def| identity.may_run(&def.name)) {
+        Some(def) => Ok(HttpResponse::Ok().json(ReportView::of(&def, &identity))),
         None => Err(no_such_report()),
     }
 }

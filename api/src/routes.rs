@@ -18,7 +18,7 @@ use crate::auth::Access;
 use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
 use crate::trace::RouteName;
-use crate::{admin, console, jobs, links, operations, reports, session, watch};
+use crate::{admin, console, jobs, links, operations, reports, session, tokens, watch};
 
 /// One route.
 pub struct RouteEntry {
@@ -65,6 +65,7 @@ impl RouteEntry {
 
 const READ: Access = Access::Needs(Scope::Read);
 const WRITE: Access = Access::Needs(Scope::Write);
+const MINT: Access = Access::Needs(Scope::Mint);
 const ADMIN: Access = Access::Needs(Scope::Admin);
 const BACKLOG: Access = Access::Needs(Scope::Backlog);
 
@@ -89,6 +90,8 @@ pub fn table() -> Vec<RouteEntry> {
         stream("/v1/events", READ, || web::to(watch::feed::watch)),
         stream("/v1/ws", READ, || web::to(watch::socket::open)).taking(&["job", "last_event_id"]),
         post("/v1/ws/ticket", READ, || web::to(watch::ticket::make)),
+        post("/v1/tokens", MINT, || web::to(tokens::mint::mint)),
+        post("/v1/tokens/revoke", MINT, || web::to(tokens::revoke::revoke)),
         get("/v1/admin/queues", ADMIN, || web::to(admin::queues::list)),
         get("/v1/admin/backlog", BACKLOG, || web::to(admin::backlog::read)),
         get("/v1/admin/workers", ADMIN, || web::to(admin::workers::list)),

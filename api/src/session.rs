@@ -20,11 +20,11 @@ use model::access::{Session, hash_token, make_once_token, open_session, seal_ses
 use model::problem::{ProblemKind, StoredProblem};
 use moka::sync::Cache;
 use serde::Serialize;
-use store::Scope;
+use store::{AccessToken, Scope, TokenBounds};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::auth::{Credential, Identity, bearer, is_key_shaped};
+use crate::auth::{Credential, Identity, bearer, is_key_shaped, unauthorized};
 use crate::body::read_json;
 use crate::cache;
 use crate::error::{ApiError, ApiResult};
@@ -101,6 +101,18 @@ impl Sessions {
         Ok(session)
     }
 
+    /// Returns the key or token that a request sends. Whatever is shaped like neither is not worth a question to the store.
+    ///
+    /// # Errors
+    /// `unauthorized`.
+    pub fn credential_sent(&self, request: &HttpRequest) -> Result<Credential, ApiError> {
+        let sent = bearer(request)?;
+        if is_key_shaped(sent) {
+            return Ok(Credential::of_key(hash_token(sent)));
+        }
+        AccessToken::read(self.secret.expose(), sent).map(Credential::of_token).ok_or_else(unauthorized)
+    }
+
     /// Returns what the ticket that opens this WebSocket was asked for with. It needs no look at the `Origin`: no browser sends it unless
     /// a page that holds it says so.
     #[must_use]
@@ -150,41 +162,46 @@ pub struct SessionView {
     /// Whose jobs it sees.
     #[serde(skip_serializing_if = "Option::is_none")]
     principal: Option<String>,
-    /// `read`, `write`, `admin`.
+    /// `read`, `write`, `admin`, `mint`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<String>>)]
     scopes: Option<Vec<Scope>>,
+    /// Names what a token binds its holder to: the same for every token with the same reports and fixed parameters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bounds: Option<String>,
     /// When it ends, unless the console is opened again before.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<DateTime<Utc>>,
 }
 
 impl SessionView {
-    const NONE: Self = Self { signed_in: false, tenant: None, principal: None, scopes: None, expires_at: None };
+    const NONE: Self =
+        Self { signed_in: false, tenant: None, principal: None, scopes: None, bounds: None, expires_at: None };
 
     fn of(identity: &Identity, until: i64) -> Self {
-        Self { expires_at: DateTime::from_timestamp(until, 0), ..Self::of_key(identity) }
+        Self { expires_at: DateTime::from_timestamp(until, 0), ..Self::of_bearer(identity) }
     }
 
-    fn of_key(identity: &Identity) -> Self {
+    fn of_bearer(identity: &Identity) -> Self {
         Self {
             signed_in: true,
             tenant: Some(identity.tenant.clone()),
             principal: Some(identity.principal.clone()),
             scopes: Some(identity.scopes().to_vec()),
-            expires_at: None,
+            bounds: identity.bounds().map(TokenBounds::fingerprint),
+            expires_at: identity.credential().token().map(|token| token.until),
         }
     }
 }
 
-/// Says whether this browser is signed in, and keeps it so. With a key, says whose it is.
+/// Says whether this browser is signed in, and keeps it so. With a key or a token, says whose it is.
 #[utoipa::path(get, path = "/v1/session", tag = "session", security(()),
     responses((status = 200, description = "Who this browser is signed in as, if anybody", body = SessionView))
 )]
 pub async fn read(gateway: web::Data<Gateway>, request: HttpRequest) -> ApiResult {
     if request.headers().contains_key(AUTHORIZATION) {
-        let identity = gateway.authenticator.identify(Credential::of_key(hash_token(bearer(&request)?))).await?;
-        return Ok(HttpResponse::Ok().json(SessionView::of_key(&identity)));
+        let identity = gateway.authenticator.identify(gateway.sessions.credential_sent(&request)?).await?;
+        return Ok(HttpResponse::Ok().json(SessionView::of_bearer(&identity)));
     }
     let Some(session) = gateway.sessions.of(&request)? else { return Ok(HttpResponse::Ok().json(SessionView::NONE)) };
     let identity = match gateway.authenticator.identify(Credential::of_session(session)).await {
@@ -250,7 +267,7 @@ pub async fn sign_out(gateway: web::Data<Gateway>, request: HttpRequest) -> ApiR
 /// Ends a session at every gateway: at once at this one, within seconds at the others.
 async fn end_session(gateway: &Gateway, session: Session) -> Result<(), ApiError> {
     gateway.store.end_session(session.id).await?;
-    gateway.authenticator.forget(Credential::of_session(session));
+    gateway.authenticator.forget(&Credential::of_session(session));
     gateway.lifelines.look_now();
     Ok(())
 }

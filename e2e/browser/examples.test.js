@@ -8,12 +8,15 @@ let fixture;
 let browser;
 /** @type {Awaited<ReturnType<typeof serveFolder>>} */
 let files;
+/** @type {ReturnType<Fixture['backend']>} */
+let shop;
 
 before(async () => {
-  files = await serveFolder(new URL('../..', import.meta.url));
+  files = await serveFolder(new URL('../..', import.meta.url), (response) => shop.mint(response));
   fixture = new Fixture({ settings: `[http]\ncors_origins = ["${files.url}"]\n` });
   browser = await openBrowser();
   await fixture.up();
+  shop = fixture.backend({ reports: ['counting'] });
 });
 after(async () => {
   await browser?.close();
@@ -22,7 +25,7 @@ after(async () => {
 });
 
 for (const name of ['plain', 'react']) {
-  const address = () => `${files.url}/examples/${name}.html?${new URLSearchParams({ gateway: fixture.url, key: fixture.key })}`;
+  const address = () => `${files.url}/examples/${name}.html?${new URLSearchParams({ gateway: fixture.url })}`;
 
   test(`the example in ${name} makes a report, and shows it again after a reload`, async () => {
     const { context, faults } = await someone(browser);

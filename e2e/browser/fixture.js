@@ -158,10 +158,29 @@ export class Fixture {
     return this.call(`/v1/jobs/${id}`);
   }
 
-  /** Makes a key for somebody of another tenant. @param {string} tenant */
-  makeKey(tenant) {
+  /**
+   * Makes a key for somebody, of another tenant for example.
+   * @param {string} tenant
+   * @param {string[]} [more] Further arguments of the command.
+   */
+  makeKey(tenant, more = []) {
     const environment = { ...this.#environment(), WAITLESS_CONFIG: join(this.#folder, 'waitless.toml') };
-    return execFileSync(PROGRAM, ['keys', 'create', '--tenant', tenant], { cwd: this.#folder, env: environment, encoding: 'utf8', stdio: 'pipe' }).trim();
+    return execFileSync(PROGRAM, ['keys', 'create', '--tenant', tenant, ...more], { cwd: this.#folder, env: environment, encoding: 'utf8', stdio: 'pipe' }).trim();
+  }
+
+  /**
+   * A backend of another application: knows who is signed in, and has tokens minted for them.
+   * @param {object} bounds What the tokens are bound to.
+   */
+  backend(bounds) {
+    const key = this.makeKey('default', ['--principal', 'shop', '--scope', 'mint', '--scope', 'read', '--scope', 'write']);
+    const minted = /** @type {any[]} */ ([]);
+    /** @param {import('node:http').ServerResponse} response */
+    const mint = async (response) => {
+      minted.push(await this.call('/v1/tokens', { principal: 'customer-7', ...bounds }, key));
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(minted.at(-1)));
+    };
+    return { key, minted, mint };
   }
 
   /** The mails that were sent, as they travel, oldest first. */
@@ -197,7 +216,7 @@ export class Fixture {
       headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
       body: body && JSON.stringify(body),
     });
-    return answer.json();
+    return answer.status === 204 ? null : answer.json();
   }
 
   async close() {
@@ -255,13 +274,19 @@ export async function download(page, link) {
   return { name: file.suggestedFilename(), text: readFileSync(await file.path(), 'utf8') };
 }
 
+/** @typedef {(response: import('node:http').ServerResponse) => unknown} Backend Answers what a page posts to its own origin. */
+
 /**
  * Serves one page from an origin of its own.
  * @param {(url: string) => string} html
  * @param {() => Record<string, string>} [headers]
+ * @param {Backend} [backend]
  */
-export async function serve(html, headers = () => ({})) {
-  const server = createServer((_, response) => response.writeHead(200, { 'content-type': 'text/html', ...headers() }).end(html(url)));
+export async function serve(html, headers = () => ({}), backend = undefined) {
+  const server = createServer(({ method }, response) => {
+    if (method === 'POST' && backend) backend(response);
+    else response.writeHead(200, { 'content-type': 'text/html', ...headers() }).end(html(url));
+  });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(null)));
   const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
   const url = `http://127.0.0.1:${port}`;
@@ -274,9 +299,11 @@ const KINDS = { '.html': 'text/html', '.js': 'text/javascript' };
 /**
  * Serves a folder from an origin of its own.
  * @param {URL} folder
+ * @param {Backend} [backend]
  */
-export async function serveFolder(folder) {
+export async function serveFolder(folder, backend) {
   const server = createServer((request, response) => {
+    if (request.method === 'POST' && backend) return backend(response);
     const { pathname } = new URL(request.url ?? '/', 'http://localhost');
     const kind = KINDS[/** @type {keyof typeof KINDS} */ (extname(pathname))];
     const file = fileURLToPath(new URL(`.${pathname}`, folder));

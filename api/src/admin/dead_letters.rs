@@ -48,7 +48,7 @@ pub async fn list(gateway: web::Data<Gateway>, identity: Identity, request: Http
         limit: page.limit + 1,
     };
     let jobs = gateway.store.jobs(filter).await?;
-    page.answer(&gateway, &request, &query, jobs).await
+    page.answer(&gateway, &identity, (&request, &query), jobs).await
 }
 
 /// Runs one failed job of the tenant's again.

@@ -1,22 +1,43 @@
 //! What lets somebody in, and why it no longer does.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use model::access::Session;
+use model::job::Caller;
 use model::problem::{Problem, ProblemKind};
-use store::{AccessFacts, AccessLookup, ApiKey};
+use store::{AccessFacts, AccessLookup, AccessToken, Scope, TokenLookup};
 use uuid::Uuid;
 
-/// A key, used as it is or through the session of a browser that signed in with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A key, used as it is, through the session of a browser that signed in with it, or through a token that it minted.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credential {
     /// SHA-256 of the API key.
     pub key_hash: [u8; 32],
-    /// The session, if it came by one.
-    pub session: Option<Session>,
+    /// What stands between the key and whoever uses it.
+    pub means: Means,
+}
+
+/// How a key is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Means {
+    /// As it is.
+    Key,
+    /// By a browser that signed in with it.
+    Session(Session),
+    /// By whoever was given a token.
+    Token(Arc<AccessToken>),
 }
 
 /// Names a credential in a cache: all cookies of one session are the same.
 pub(super) type CredentialId = ([u8; 32], Option<Uuid>);
+
+/// Whom a credential lets in as, and what they may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Permit<'f> {
+    pub(super) caller: &'f Caller,
+    pub(super) scopes: &'f [Scope],
+}
 
 /// Why something that was opened has to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +48,10 @@ pub enum AccessEnd {
     KeyExpired,
     /// The key is another tenant's or principal's now, or may do less.
     KeyChanged,
+    /// The token was revoked.
+    TokenRevoked,
+    /// The token's time is over.
+    TokenExpired,
     /// Somebody signed the browser out.
     SignedOut,
     /// The session's time is over.
@@ -39,40 +64,84 @@ impl Credential {
     /// Takes a key that was sent.
     #[must_use]
     pub const fn of_key(key_hash: [u8; 32]) -> Self {
-        Self { key_hash, session: None }
+        Self { key_hash, means: Means::Key }
     }
 
     /// Takes a session that was opened.
     #[must_use]
     pub const fn of_session(session: Session) -> Self {
-        Self { key_hash: session.key_hash, session: Some(session) }
+        Self { key_hash: session.key_hash, means: Means::Session(session) }
+    }
+
+    /// Takes a token that was read.
+    #[must_use]
+    pub fn of_token(token: AccessToken) -> Self {
+        Self { key_hash: token.key_hash, means: Means::Token(Arc::new(token)) }
+    }
+
+    /// Returns the token, where it is one.
+    #[must_use]
+    pub fn token(&self) -> Option<&AccessToken> {
+        match &self.means {
+            Means::Token(token) => Some(token),
+            Means::Key | Means::Session(_) => None,
+        }
     }
 
     pub(super) fn id(&self) -> CredentialId {
-        (self.key_hash, self.session.map(|session| session.id))
+        let id = match &self.means {
+            Means::Key => None,
+            Means::Session(session) => Some(session.id),
+            Means::Token(token) => Some(token.id),
+        };
+        (self.key_hash, id)
     }
 
     /// Asks for what [`Credential::judge`] needs.
     pub(super) fn add_to(&self, asked: &mut AccessLookup) {
         asked.keys.push(self.key_hash);
-        asked.sessions.extend(self.session.map(|session| session.id));
+        match &self.means {
+            Means::Key => {}
+            Means::Session(session) => asked.sessions.push(session.id),
+            Means::Token(token) => {
+                let AccessToken { id, caller, minted_at, .. } = &**token;
+                asked.tokens.push(TokenLookup { id: *id, caller: caller.clone(), minted_at: *minted_at });
+            }
+        }
     }
 
-    /// Finds its key, unless it has ended. `None`: there is no such key.
-    pub(super) fn judge<'f>(&self, facts: &'f AccessFacts) -> Option<Result<&'f ApiKey, AccessEnd>> {
+    /// Finds whom it lets in, unless it has ended. `None`: there is no such key.
+    pub(super) fn judge<'f>(&'f self, facts: &'f AccessFacts) -> Option<Result<Permit<'f>, AccessEnd>> {
         let key = facts.keys.iter().find(|key| key.hash == self.key_hash)?;
-        Some(match self.session {
-            _ if key.revoked_at.is_some() => Err(AccessEnd::KeyRevoked),
-            _ if key.expired => Err(AccessEnd::KeyExpired),
-            Some(session) if facts.ended_sessions.contains(&session.id) => Err(AccessEnd::SignedOut),
-            _ if self.is_over(facts.now) => Err(AccessEnd::SessionOver),
-            _ => Ok(key),
-        })
+        let ended = match &self.means {
+            _ if key.revoked_at.is_some() => Some(AccessEnd::KeyRevoked),
+            _ if key.expired => Some(AccessEnd::KeyExpired),
+            Means::Session(session) if facts.ended_sessions.contains(&session.id) => Some(AccessEnd::SignedOut),
+            Means::Token(token) if facts.revoked_tokens.contains(&token.id) => Some(AccessEnd::TokenRevoked),
+            // A token may never do more than the key that minted it.
+            Means::Token(token)
+                if token.caller.tenant != key.caller.tenant
+                    || !key.scopes.contains(&Scope::Mint)
+                    || token.scopes.iter().any(|scope| !key.scopes.contains(scope)) =>
+            {
+                Some(AccessEnd::KeyChanged)
+            }
+            Means::Key | Means::Session(_) | Means::Token(_) => self.end_at(facts.now),
+        };
+        let permit = match &self.means {
+            Means::Key | Means::Session(_) => Permit { caller: &key.caller, scopes: &key.scopes },
+            Means::Token(token) => Permit { caller: &token.caller, scopes: &token.scopes },
+        };
+        Some(ended.map_or(Ok(permit), Err))
     }
 
-    /// Tells whether its session's time is over.
-    pub(super) fn is_over(&self, now: DateTime<Utc>) -> bool {
-        self.session.is_some_and(|session| session.until <= now.timestamp())
+    /// Tells whether the time of its session or token is over.
+    pub(super) fn end_at(&self, now: DateTime<Utc>) -> Option<AccessEnd> {
+        match &self.means {
+            Means::Session(session) if session.until <= now.timestamp() => Some(AccessEnd::SessionOver),
+            Means::Token(token) if token.until <= now => Some(AccessEnd::TokenExpired),
+            Means::Key | Means::Session(_) | Means::Token(_) => None,
+        }
     }
 }
 
@@ -84,6 +153,8 @@ impl AccessEnd {
             Self::KeyRevoked => "key-revoked",
             Self::KeyExpired => "key-expired",
             Self::KeyChanged => "key-changed",
+            Self::TokenRevoked => "token-revoked",
+            Self::TokenExpired => "token-expired",
             Self::SignedOut => "signed-out",
             Self::SessionOver => "session-over",
             Self::LinkRevoked => "link-revoked",
@@ -99,6 +170,8 @@ impl AccessEnd {
             Self::KeyChanged => {
                 (ProblemKind::Forbidden, "What this API key may do, or for whom, has changed. Ask again.")
             }
+            Self::TokenRevoked => (ProblemKind::Unauthorized, "This token was revoked. Ask for a new one."),
+            Self::TokenExpired => (ProblemKind::TokenExpired, "This token has expired. Ask for a new one."),
             Self::SignedOut => (ProblemKind::Unauthorized, "This browser was signed out. Sign in again."),
             Self::SessionOver => (ProblemKind::Unauthorized, "This session is over. Sign in again."),
             Self::LinkRevoked => {
@@ -112,20 +185,23 @@ impl AccessEnd {
 #[cfg(test)]
 mod tests {
     use model::access::hash_token;
-    use model::job::Caller;
-    use store::Scope;
+    use store::{ApiKey, TokenBounds};
 
     use super::*;
 
     const NOW: i64 = 1_900_000_000;
+
+    fn caller(principal: &str) -> Caller {
+        Caller { tenant: "acme".into(), principal: principal.into() }
+    }
 
     fn key() -> ApiKey {
         ApiKey {
             id: Uuid::now_v7(),
             prefix: "wl_abcdefg".to_owned(),
             hash: hash_token("wl_test"),
-            caller: Caller { tenant: "acme".into(), principal: "ana".into() },
-            scopes: vec![Scope::Read],
+            caller: caller("ana"),
+            scopes: vec![Scope::Mint, Scope::Read],
             created_at: DateTime::UNIX_EPOCH,
             expires_at: None,
             revoked_at: None,
@@ -135,7 +211,20 @@ mod tests {
 
     fn facts(key: ApiKey) -> AccessFacts {
         let now = DateTime::from_timestamp(NOW, 0).unwrap();
-        AccessFacts { now, keys: vec![key], ended_sessions: Vec::new(), revoked_links: Vec::new() }
+        let (ended_sessions, revoked_links, revoked_tokens) = (Vec::new(), Vec::new(), Vec::new());
+        AccessFacts { now, keys: vec![key], ended_sessions, revoked_links, revoked_tokens }
+    }
+
+    fn token() -> AccessToken {
+        AccessToken {
+            id: Uuid::now_v7(),
+            key_hash: hash_token("wl_test"),
+            caller: caller("customer-7"),
+            scopes: vec![Scope::Read],
+            minted_at: DateTime::UNIX_EPOCH,
+            until: DateTime::from_timestamp(NOW + 1, 0).unwrap(),
+            bounds: TokenBounds::default(),
+        }
     }
 
     #[test]
@@ -143,9 +232,10 @@ mod tests {
         let plain = Credential::of_key(hash_token("wl_test"));
         let id = Uuid::now_v7();
         let session = Credential::of_session(Session { id, key_hash: plain.key_hash, until: NOW + 1 });
+        let token = Credential::of_token(token());
         let good = facts(key());
-        for credential in [plain, session] {
-            assert_eq!(credential.judge(&good), Some(Ok(&good.keys[0])));
+        for (credential, who) in [(&plain, "ana"), (&session, "ana"), (&token, "customer-7")] {
+            assert_eq!(*credential.judge(&good).unwrap().unwrap().caller, caller(who));
             let revoked = facts(ApiKey { revoked_at: Some(DateTime::UNIX_EPOCH), ..key() });
             assert_eq!(credential.judge(&revoked), Some(Err(AccessEnd::KeyRevoked)));
             let expired = facts(ApiKey { expired: true, ..key() });
@@ -157,5 +247,21 @@ mod tests {
         assert!(matches!(plain.judge(&ended), Some(Ok(_))), "the key itself goes on");
         let later = AccessFacts { now: DateTime::from_timestamp(NOW + 1, 0).unwrap(), ..facts(key()) };
         assert_eq!(session.judge(&later), Some(Err(AccessEnd::SessionOver)));
+        assert_eq!(token.judge(&later), Some(Err(AccessEnd::TokenExpired)));
+    }
+
+    #[test]
+    fn a_token_does_only_what_the_key_that_minted_it_still_may() {
+        let given = token();
+        let revoked = AccessFacts { revoked_tokens: vec![given.id], ..facts(key()) };
+        let writing = AccessToken { scopes: vec![Scope::Read, Scope::Write], ..token() };
+        let foreign = AccessToken { caller: Caller { tenant: "globex".into(), ..caller("customer-7") }, ..token() };
+        let token = Credential::of_token(given);
+        assert_eq!(token.judge(&revoked), Some(Err(AccessEnd::TokenRevoked)));
+        let minting_no_more = facts(ApiKey { scopes: vec![Scope::Read], ..key() });
+        assert_eq!(token.judge(&minting_no_more), Some(Err(AccessEnd::KeyChanged)));
+        for more in [writing, foreign] {
+            assert_eq!(Credential::of_token(more).judge(&facts(key())), Some(Err(AccessEnd::KeyChanged)));
+        }
     }
 }

@@ -13,8 +13,6 @@ use store::{AccessFacts, AccessLookup, Scope, Store, StoreError};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
-
 use super::Identity;
 use super::credential::{AccessEnd, Credential};
 
@@ -55,7 +53,7 @@ impl Grant {
         Self { identity, ..self }
     }
 
-    fn credential(&self) -> Option<Credential> {
+    fn credential(&self) -> Option<&Credential> {
         self.identity.as_ref().map(|(identity, _)| identity.credential())
     }
 
@@ -68,7 +66,9 @@ impl Grant {
         match identity.credential().judge(facts) {
             None => Some(AccessEnd::KeyRevoked),
             Some(Err(end)) => Some(end),
-            Some(Ok(key)) if key.caller != **identity || !key.scopes.contains(scope) => Some(AccessEnd::KeyChanged),
+            Some(Ok(permit)) if *permit.caller != **identity || !permit.scopes.contains(scope) => {
+                Some(AccessEnd::KeyChanged)
+            }
             Some(Ok(_)) => None,
         }
     }
@@ -158,18 +158,17 @@ impl Lifelines {
 
 /// Asks for each once, however much hangs on it.
 fn question<'g>(grants: impl Iterator<Item = &'g Grant>) -> AccessLookup {
-    let (mut keys, mut sessions, mut links) = (HashSet::new(), HashSet::<Uuid>::new(), HashSet::new());
+    let (mut credentials, mut links, mut asked) = (HashSet::new(), HashSet::new(), AccessLookup::default());
     for grant in grants {
-        let credential = grant.credential();
-        keys.extend(credential.map(|credential| credential.key_hash));
-        sessions.extend(credential.and_then(|credential| credential.session).map(|session| session.id));
         links.extend(grant.links.iter().copied());
+        if let Some(credential) = grant.credential().filter(|credential| credentials.insert(credential.id())) {
+            credential.add_to(&mut asked);
+        }
     }
-    AccessLookup {
-        keys: keys.into_iter().collect(),
-        sessions: sessions.into_iter().collect(),
-        links: links.into_iter().collect(),
-    }
+    asked.keys.sort_unstable();
+    asked.keys.dedup();
+    asked.links.extend(links);
+    asked
 }
 
 impl Lifeline {
@@ -201,6 +200,7 @@ mod tests {
     use chrono::DateTime;
     use model::job::Caller;
     use store::ApiKey;
+    use uuid::Uuid;
 
     use super::super::KeyRecord;
     use super::*;
@@ -226,6 +226,7 @@ mod tests {
             keys: vec![key],
             ended_sessions: Vec::new(),
             revoked_links: Vec::new(),
+            revoked_tokens: Vec::new(),
         }
     }
 

@@ -8,6 +8,7 @@ use model::reuse::Served;
 use store::Submitted;
 
 use super::admission::PreparedJob;
+use super::find::is_visible;
 use super::submit_headers::SubmitHeaders;
 use super::submit_request::SubmitRequest;
 use super::view::{JobPresenter, retry_after};
@@ -51,6 +52,8 @@ pub(super) async fn answer_submit(
     }
     let mut context = ResponseContext::default();
     let mut wait = None;
+    // Held until the job is written, so that the next one of its principal is counted after it.
+    let _turn = gateway.limits.take_turn(identity).await?;
     let submitted = match prepare(gateway, identity, &headers, checked).await {
         Ok(prepared) => {
             (context.rate_limit, context.may_be_reused) = (prepared.rate_limit(), prepared.may_be_reused());
@@ -61,6 +64,9 @@ pub(super) async fn answer_submit(
         Err(error) => answer_before(gateway, identity, headers.idempotency.as_ref()).await.ok_or(error)?,
     };
     let mut job = accept(submitted, &mut context)?;
+    if context.replayed && !is_visible(gateway, identity, &job).await? {
+        return Err(ApiError::no_such_job());
+    }
     if !headers.may_read {
         job.artifacts.clear();
     }

@@ -2,11 +2,12 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use model::artifact::{Artifact, Format, Receipt};
-use model::job::{Caller, Job};
+use model::job::Job;
 use model::problem::{ProblemKind, StoredProblem};
 use serde::{Deserialize, Serialize};
 use store::Scope;
 
+use super::find::find_job;
 use super::parse_id;
 use crate::auth::{Grant, Identity};
 use crate::download::answer_file;
@@ -108,8 +109,8 @@ pub async fn revoke_link(gateway: web::Data<Gateway>, identity: Identity, path: 
     Ok(HttpResponse::Ok().json(Revoked { revoked }))
 }
 
-async fn find(gateway: &Gateway, caller: &Caller, path: &ArtifactPath) -> Result<(Job, Artifact), ApiError> {
-    let mut job = gateway.store.job(caller, parse_id(&path.id)?).await?.ok_or_else(ApiError::no_such_job)?;
+async fn find(gateway: &Gateway, identity: &Identity, path: &ArtifactPath) -> Result<(Job, Artifact), ApiError> {
+    let mut job = find_job(gateway, identity, parse_id(&path.id)?).await?;
     let format = path.format.parse::<Format>().ok();
     match job.artifacts.iter().position(|artifact| Some(artifact.format) == format) {
         Some(index) => {

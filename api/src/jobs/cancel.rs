@@ -6,6 +6,7 @@ use model::job::JobState;
 use model::problem::{ProblemKind, StoredProblem};
 use store::Changed;
 
+use super::find::check_visible;
 use super::parse_id;
 use super::view::{JobPresenter, JobView};
 use crate::auth::Identity;
@@ -27,7 +28,9 @@ pub async fn cancel(
     id: web::Path<String>,
     request: HttpRequest,
 ) -> ApiResult {
-    let job = match gateway.store.cancel(&identity, parse_id(&id)?).await? {
+    let id = parse_id(&id)?;
+    check_visible(&gateway, &identity, id).await?;
+    let job = match gateway.store.cancel(&identity, id).await? {
         Changed::Yes(job) => job,
         // The same call again: the answer to the first one may have been lost.
         Changed::WrongState(job) if job.state == JobState::Cancelled => job,

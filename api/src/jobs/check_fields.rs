@@ -6,16 +6,16 @@ use model::refusal::OnRefusal;
 use report::ReportDefinition;
 use serde_json::{Map, Value};
 
-pub(super) fn wrong(pointer: impl Into<String>, detail: impl Into<String>) -> FieldError {
+pub(crate) fn wrong(pointer: impl Into<String>, detail: impl Into<String>) -> FieldError {
     FieldError { pointer: pointer.into(), detail: detail.into() }
 }
 
 /// Takes a field that may be left out. `null` leaves it out, too.
-pub(super) fn take_given(fields: &mut Map<String, Value>, name: &str) -> Option<Value> {
+pub(crate) fn take_given(fields: &mut Map<String, Value>, name: &str) -> Option<Value> {
     fields.remove(name).filter(|given| !given.is_null())
 }
 
-pub(super) fn check_object(
+pub(crate) fn check_object(
     given: Option<Value>,
     pointer: &str,
     errors: &mut Vec<FieldError>,
@@ -30,7 +30,7 @@ pub(super) fn check_object(
     }
 }
 
-pub(super) fn check_array(given: Option<Value>, pointer: &str, errors: &mut Vec<FieldError>) -> Option<Vec<Value>> {
+pub(crate) fn check_array(given: Option<Value>, pointer: &str, errors: &mut Vec<FieldError>) -> Option<Vec<Value>> {
     match given {
         Some(Value::Array(items)) => Some(items),
         _ => {
@@ -40,7 +40,7 @@ pub(super) fn check_array(given: Option<Value>, pointer: &str, errors: &mut Vec<
     }
 }
 
-pub(super) fn check_formats(
+pub(crate) fn check_formats(
     report: Option<&ReportDefinition>,
     given: Option<Value>,
     errors: &mut Vec<FieldError>,
@@ -85,7 +85,7 @@ fn format_expected(report: Option<&ReportDefinition>) -> String {
     format!("must be one of: {}", names.join(", "))
 }
 
-pub(super) fn refuse_unknown(left: &Map<String, Value>, pointer: &str, known: &str, errors: &mut Vec<FieldError>) {
+pub(crate) fn refuse_unknown(left: &Map<String, Value>, pointer: &str, known: &str, errors: &mut Vec<FieldError>) {
     for name in left.keys() {
         let name: String = name.chars().take(100).collect();
         let escaped = pointer_part(&name);

@@ -34,7 +34,7 @@ pub struct NotifyBody {
 }
 
 pub(super) fn check_notify(
-    allow: &[String],
+    rules: &[&[String]],
     given: Option<Value>,
     errors: &mut Vec<FieldError>,
 ) -> Option<Vec<Notify>> {
@@ -47,7 +47,7 @@ pub(super) fn check_notify(
     let mut notify: Vec<Notify> = Vec::with_capacity(items.len());
     for (index, item) in items.into_iter().enumerate() {
         let pointer = format!("/notify/{index}");
-        let Some(one) = check_one(allow, item, &pointer, errors) else { continue };
+        let Some(one) = check_one(rules, item, &pointer, errors) else { continue };
         if notify.iter().any(|other| other.channel == one.channel && other.to.eq_ignore_ascii_case(&one.to)) {
             errors.push(wrong(format!("{pointer}/to"), "is there twice"));
         } else {
@@ -57,7 +57,7 @@ pub(super) fn check_notify(
     Some(notify)
 }
 
-fn check_one(allow: &[String], item: Value, pointer: &str, errors: &mut Vec<FieldError>) -> Option<Notify> {
+fn check_one(rules: &[&[String]], item: Value, pointer: &str, errors: &mut Vec<FieldError>) -> Option<Notify> {
     let Value::Object(mut fields) = item else {
         errors.push(wrong(pointer, "must be an object with channel and to"));
         return None;
@@ -69,7 +69,7 @@ fn check_one(allow: &[String], item: Value, pointer: &str, errors: &mut Vec<Fiel
     }
     // Of a channel that nobody knows it cannot be told what its recipients look like.
     let to = fields.remove("to");
-    let to = channel.and_then(|channel| check_recipient(channel, allow, to, format!("{pointer}/to"), errors));
+    let to = channel.and_then(|channel| check_recipient(channel, rules, to, format!("{pointer}/to"), errors));
     let language = check_named(fields.remove("language"), format!("{pointer}/language"), errors, |tag| {
         Language::of_tag(tag).map(|language| language.to_string()).ok_or("must be one of: en, de, fr, es, zh")
     });
@@ -84,14 +84,14 @@ fn check_one(allow: &[String], item: Value, pointer: &str, errors: &mut Vec<Fiel
 /// Returns a recipient, also one whom nothing may be sent to.
 fn check_recipient(
     channel: Channel,
-    allow: &[String],
+    rules: &[&[String]],
     given: Option<Value>,
     pointer: String,
     errors: &mut Vec<FieldError>,
 ) -> Option<String> {
     let to = if let Some(Value::String(to)) = given { to } else { String::new() };
     let written = channel.write_recipient(&to);
-    let checked = written.and_then(|to| channel.check_recipient(&to, allow).map(|()| to));
+    let checked = written.and_then(|to| rules.iter().try_for_each(|allow| channel.check_recipient(&to, allow)).map(|()| to));
     match checked {
         Ok(to) => Some(to),
         Err(RecipientError::NotAllowed) => {

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use super::check_fields::{check_formats, check_object, check_on_refusal, refuse_unknown, take_given, wrong};
 use super::check_notify::{NotifyBody, check_notify};
 use super::submit_request::SubmitRequest;
+use crate::auth::Identity;
 use crate::closed_sets::{FormatName, OnRefusalName};
 use crate::error::ApiError;
 use crate::gateway::Gateway;
@@ -61,7 +62,7 @@ pub struct ReuseBody {
 ///
 /// # Errors
 /// `invalid-body` when it is no object, `report-not-found`, `validation-failed`.
-pub fn check_submit(gateway: &Gateway, body: Value) -> Result<SubmitRequest, ApiError> {
+pub fn check_submit(gateway: &Gateway, identity: &Identity, body: Value) -> Result<SubmitRequest, ApiError> {
     let Value::Object(mut fields) = body else {
         return Err(ApiError::new(
             ProblemKind::InvalidBody,
@@ -69,16 +70,19 @@ pub fn check_submit(gateway: &Gateway, body: Value) -> Result<SubmitRequest, Api
         ));
     };
     let mut errors = Vec::new();
-    let report = check_report(gateway, fields.remove("report"), &mut errors);
+    let report = check_report(gateway, fields.remove("report"), &mut errors).filter(|report| identity.may_run(&report.name));
     let unknown_report = errors.is_empty() && report.is_none();
     let given = check_object(take_given(&mut fields, "params"), "/params", &mut errors);
     let params = match (&report, given) {
-        (Some(report), Some(given)) => validate_params(report, &given).map_err(|faults| errors.extend(faults)).ok(),
+        (Some(report), Some(mut given)) => {
+            identity.fix_params(report, &mut given, &mut errors);
+            validate_params(report, &given).map_err(|faults| errors.extend(faults)).ok()
+        }
         _ => None,
     };
     let formats = check_formats(report.as_deref(), take_given(&mut fields, "formats"), &mut errors);
     let on_refusal = check_on_refusal(take_given(&mut fields, "on_refusal"), &mut errors);
-    let notify = check_notify(&gateway.mail_allow, take_given(&mut fields, "notify"), &mut errors);
+    let notify = check_notify(&identity.recipient_rules(&gateway.mail_allow), take_given(&mut fields, "notify"), &mut errors);
     let max_age = check_reuse(report.as_deref(), take_given(&mut fields, "reuse"), &mut errors);
     refuse_unknown(&fields, "", "report, params, formats, on_refusal, notify and reuse", &mut errors);
     if unknown_report {

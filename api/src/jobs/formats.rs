@@ -19,6 +19,7 @@ use super::answer_submit::answer_submit;
 use super::check_fields::{check_formats, check_on_refusal, refuse_unknown, take_given, wrong};
 use super::check_notify::{NotifyBody, check_notify};
 use super::check_submit::MAX_AGE;
+use super::find::find_job;
 use super::parse_id;
 use super::submit_headers::SubmitHeaders;
 use super::submit_request::{KeptParquet, SubmitRequest};
@@ -102,7 +103,7 @@ pub async fn make(
 
 /// Checks that there is a file to make the formats from, then what is asked for.
 async fn check(gateway: &Gateway, identity: &Identity, id: Uuid, body: Value) -> Result<SubmitRequest, ApiError> {
-    let job = gateway.store.job(identity, id).await?.ok_or_else(ApiError::no_such_job)?;
+    let job = find_job(gateway, identity, id).await?;
     let kept = kept_parquet(&job)?;
     // By the database's clock: that of this machine may be wrong.
     if gateway.store.now().await? >= kept.expires_at {
@@ -113,7 +114,7 @@ async fn check(gateway: &Gateway, identity: &Identity, id: Uuid, body: Value) ->
     }
     let made_from = Some(KeptParquet { job_id: job.id, object_key: kept.object_key.clone() });
     let report = gateway.report_versions.definition(&job).await?;
-    Ok(SubmitRequest { made_from, ..check_body(gateway, job, report, body)? })
+    Ok(SubmitRequest { made_from, ..check_body(gateway, identity, job, report, body)? })
 }
 
 /// Returns the complete Parquet file of a finished job.
@@ -146,7 +147,13 @@ fn kept_parquet(job: &Job) -> Result<&Artifact, ApiError> {
 }
 
 /// Checks the body against the definition that the job was submitted with.
-fn check_body(gateway: &Gateway, job: Job, report: ReportDefinition, body: Value) -> Result<SubmitRequest, ApiError> {
+fn check_body(
+    gateway: &Gateway,
+    identity: &Identity,
+    job: Job,
+    report: ReportDefinition,
+    body: Value,
+) -> Result<SubmitRequest, ApiError> {
     let Value::Object(mut fields) = body else {
         let detail = "The body must be a JSON object such as {\"formats\": [\"xlsx\"]}.";
         return Err(ApiError::new(ProblemKind::InvalidBody, detail));
@@ -163,7 +170,7 @@ fn check_body(gateway: &Gateway, job: Job, report: ReportDefinition, body: Value
         );
     }
     let on_refusal = check_on_refusal(take_given(&mut fields, "on_refusal"), &mut errors);
-    let notify = check_notify(&gateway.mail_allow, take_given(&mut fields, "notify"), &mut errors);
+    let notify = check_notify(&identity.recipient_rules(&gateway.mail_allow), take_given(&mut fields, "notify"), &mut errors);
     refuse_unknown(&fields, "", "formats, on_refusal and notify", &mut errors);
     match (formats, notify) {
         (Some(formats), Some(notify)) if errors.is_empty() => {

@@ -9,10 +9,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::find::find_job;
 use super::parse_id;
 use super::view::JobPresenter;
 use crate::auth::Identity;
-use crate::error::{ApiError, ApiResult};
+use crate::error::ApiResult;
 use crate::gateway::Gateway;
 
 /// The links to a job's files.
@@ -85,7 +86,7 @@ pub async fn list(
     request: HttpRequest,
 ) -> ApiResult {
     let id = parse_id(&id)?;
-    gateway.store.job(&identity, id).await?.ok_or_else(ApiError::no_such_job)?;
+    find_job(&gateway, &identity, id).await?;
     let presenter = JobPresenter::new(&gateway, &request);
     let links = gateway.store.links_of_job(&identity, id).await?;
     let links = links.into_iter().map(|link| {

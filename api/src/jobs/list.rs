@@ -10,6 +10,7 @@ use store::JobFilter;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::find::is_visible;
 use super::view::{JobPresenter, JobView};
 use crate::auth::Identity;
 use crate::error::{ApiError, ApiResult};
@@ -80,7 +81,7 @@ pub async fn list(gateway: web::Data<Gateway>, identity: Identity, request: Http
         limit: page.limit + 1,
     };
     let jobs = gateway.store.jobs(filter).await?;
-    page.answer(&gateway, &request, &query, jobs).await
+    page.answer(&gateway, &identity, (&request, &query), jobs).await
 }
 
 /// Reads the query string.
@@ -133,15 +134,16 @@ impl Page {
         Ok(Self { before, limit, purpose })
     }
 
-    /// Answers a page; `jobs` holds one more than the page when there is a next one.
+    /// Answers a page; `jobs` holds one more than the page when there is a next one. Jobs beyond what a token lets its holder see are
+    /// left out of it.
     ///
     /// # Errors
     /// The store's.
     pub async fn answer(
         &self,
         gateway: &Gateway,
-        request: &HttpRequest,
-        query: &ListQuery,
+        identity: &Identity,
+        (request, query): (&HttpRequest, &ListQuery),
         mut jobs: Vec<Job>,
     ) -> ApiResult {
         let more = jobs.len() > self.limit as usize;
@@ -149,6 +151,9 @@ impl Page {
         let presenter = JobPresenter::new(gateway, request);
         let mut views = Vec::with_capacity(jobs.len());
         for job in &jobs {
+            if !is_visible(gateway, identity, job).await? {
+                continue;
+            }
             let sensitive = gateway.report_versions.sensitive_params(job).await?;
             gateway.hub.note(job);
             views.push(presenter.view(job, &sensitive));

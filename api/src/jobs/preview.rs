@@ -6,6 +6,7 @@ use model::job::JobState;
 use model::problem::{ProblemKind, StoredProblem};
 use serde::Serialize;
 
+use super::find::find_job;
 use super::parse_id;
 use crate::auth::Identity;
 use crate::error::{ApiError, ApiResult};
@@ -41,7 +42,7 @@ pub struct PreviewColumn {
 )]
 pub async fn preview(gateway: web::Data<Gateway>, identity: Identity, id: web::Path<String>) -> ApiResult {
     let id = parse_id(&id)?;
-    let job = gateway.store.job(&identity, id).await?.ok_or_else(ApiError::no_such_job)?;
+    let job = find_job(&gateway, &identity, id).await?;
     if let Some(body) = gateway.store.preview(&identity, id).await? {
         let mut answer = HttpResponse::Ok();
         answer.insert_header(ContentType::json()).insert_header((CACHE_CONTROL, "private, no-cache"));

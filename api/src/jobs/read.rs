@@ -5,11 +5,12 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use model::job::Job;
 use model::problem::StoredProblem;
 
+use super::find::find_job;
 use super::parse_id;
 use super::view::{JobPresenter, JobView, retry_after};
 use crate::auth::Identity;
 use crate::entity_tag::has_already;
-use crate::error::{ApiError, ApiResult};
+use crate::error::ApiResult;
 use crate::forecast::JobOutlook;
 use crate::gateway::Gateway;
 
@@ -34,7 +35,7 @@ pub async fn read(
     id: web::Path<String>,
     request: HttpRequest,
 ) -> ApiResult {
-    let job = gateway.store.job(&identity, parse_id(&id)?).await?.ok_or_else(ApiError::no_such_job)?;
+    let job = find_job(&gateway, &identity, parse_id(&id)?).await?;
     gateway.hub.note(&job);
     let outlook = gateway.forecaster.outlook(&job);
     let tag = entity_tag(&job, outlook);

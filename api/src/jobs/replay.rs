@@ -7,6 +7,7 @@ use model::problem::{ProblemKind, StoredProblem};
 use store::Changed;
 use uuid::Uuid;
 
+use super::find::check_visible;
 use super::parse_id;
 use super::view::{JobPresenter, JobView, retry_after};
 use crate::auth::Identity;
@@ -28,7 +29,9 @@ pub async fn replay(
     id: web::Path<String>,
     request: HttpRequest,
 ) -> ApiResult {
-    answer_replay(&gateway, &identity, parse_id(&id)?, &request).await
+    let id = parse_id(&id)?;
+    check_visible(&gateway, &identity, id).await?;
+    answer_replay(&gateway, &identity, id, &request).await
 }
 
 /// Replays one job of `caller` and answers it.

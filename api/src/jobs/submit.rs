@@ -53,6 +53,6 @@ pub async fn submit(
     let mut headers = SubmitHeaders::read(&gateway, &identity, &request)?;
     let body = read_json(&request, payload, gateway.http.max_body.0).await?;
     headers.hash_body(&gateway, &identity, &body);
-    let checked = check_submit(&gateway, body);
+    let checked = check_submit(&gateway, &identity, body);
     answer_submit(&gateway, &identity, &request, headers, checked).await
 }

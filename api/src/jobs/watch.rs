@@ -14,6 +14,7 @@ use model::progress::Progress;
 use store::StoreError;
 use uuid::Uuid;
 
+use super::find::find_job;
 use super::parse_id;
 use crate::auth::{AccessEnd, Identity};
 use crate::error::{ApiError, ApiResult};
@@ -93,7 +94,7 @@ impl JobWatch {
     ) -> Result<Option<Self>, ApiError> {
         // First the subscription, then the store: what happens in between is heard.
         let subscription = Subscription::open(&gateway, identity, Topic::Job(id))?;
-        let job = gateway.store.job(identity, id).await?.ok_or_else(ApiError::no_such_job)?;
+        let job = find_job(&gateway, identity, id).await?;
         gateway.hub.note(&job);
         let last = match given.map(parse_event_id) {
             None => None,

@@ -2,6 +2,7 @@
 
 mod rate;
 mod recipients;
+mod turns;
 mod unfinished;
 
 use std::sync::Arc;
@@ -11,11 +12,14 @@ use configuration::Config;
 use moka::sync::Cache;
 use store::Store;
 
+use crate::auth::Identity;
 use crate::error::ApiError;
 
 pub use rate::RateLimitStatus;
 use rate::{BUCKET_SECONDS, TenantRate};
 use recipients::RecipientLimit;
+pub use turns::Turn;
+use turns::Turns;
 use unfinished::{UnfinishedJobs, UnfinishedLimit};
 
 /// A tenant that submitted nothing for this long is forgotten: its bucket is long full again, and its jobs are counted anew.
@@ -27,6 +31,7 @@ pub struct SubmitLimits {
     unfinished: UnfinishedLimit,
     recipients: RecipientLimit,
     tenants: Tenants,
+    turns: Turns,
 }
 
 /// What all tenants have used that submitted something lately.
@@ -50,7 +55,16 @@ impl SubmitLimits {
     pub fn new(config: &Config, store: Arc<dyn Store>) -> Self {
         let unfinished = UnfinishedLimit { store, most: config.http.max_unfinished_jobs };
         let recipients = RecipientLimit::new(config.mail.recipients_per_day);
-        Self { unfinished, recipients, tenants: Tenants::new(config.http.submits_per_second, IDLE) }
+        let tenants = Tenants::new(config.http.submits_per_second, IDLE);
+        Self { unfinished, recipients, tenants, turns: Turns::default() }
+    }
+
+    /// Waits for the turn of a token's holder, where their token bounds how many jobs they may have under way.
+    ///
+    /// # Errors
+    /// `too-many-requests`; the store's.
+    pub async fn take_turn(&self, identity: &Identity) -> Result<Option<Turn>, ApiError> {
+        self.turns.take(self.unfinished.store.as_ref(), identity).await
     }
 
     /// Takes one submit, with its recipients, out of what a tenant may do.

@@ -17,6 +17,7 @@ use store::FeedCursor;
 use uuid::Uuid;
 
 use super::frame::{Frame, answer_stream, event_frame, progress_frame};
+use super::visible_jobs::VisibleJobs;
 use super::{HubMessage, Signal, Subscription, Topic};
 use crate::auth::{AccessEnd, Identity};
 use crate::error::{ApiError, ApiResult};
@@ -74,6 +75,7 @@ fn seal(gateway: &Gateway, purpose: &str, cursor: FeedCursor) -> String {
 pub struct Feed {
     gateway: web::Data<Gateway>,
     caller: Caller,
+    visible: VisibleJobs,
     /// Whether the last word was said.
     over: bool,
     purpose: String,
@@ -109,7 +111,21 @@ impl Feed {
             }
         };
         let (rang, sent) = (Vec::new(), VecDeque::new());
-        Ok(Self { gateway, caller, over: false, purpose, subscription, cursor, poll: true, rang, tries: 0, sent, out })
+        let visible = VisibleJobs::new(identity.clone());
+        Ok(Self {
+            gateway,
+            caller,
+            visible,
+            over: false,
+            purpose,
+            subscription,
+            cursor,
+            poll: true,
+            rang,
+            tries: 0,
+            sent,
+            out,
+        })
     }
 
     /// Returns what happens, as it happens, until the gateway stops or whoever watches may not any more.
@@ -136,9 +152,9 @@ impl Feed {
             }
             match self.subscription.next().await {
                 Signal::Message(message) => {
-                    self.receive(&message);
+                    self.receive(&message).await;
                     while let Some(message) = self.subscription.try_next() {
-                        self.receive(&message);
+                        self.receive(&message).await;
                     }
                 }
                 Signal::Poll => self.poll = true,
@@ -169,7 +185,9 @@ impl Feed {
         for (cursor, event) in events {
             self.cursor = cursor;
             let id = seal(&self.gateway, &self.purpose, cursor);
-            self.out.push(event_frame(id, &event));
+            if self.visible.has(&self.gateway, event.job_id).await {
+                self.out.push(event_frame(id, &event));
+            }
             self.remember(&event);
         }
         if self.poll {
@@ -193,7 +211,10 @@ impl Feed {
         self.sent.push_back((event.job_id, event.seq, event.kind.is_final()));
     }
 
-    fn receive(&mut self, message: &HubMessage) {
+    async fn receive(&mut self, message: &HubMessage) {
+        if !self.visible.has_subject_of(&self.gateway, message).await {
+            return;
+        }
         match message {
             HubMessage::Broadcast(broadcast) => self.receive_broadcast(broadcast),
             HubMessage::OutlookChanged { job_id, attempt, outlook } => {

@@ -12,6 +12,7 @@ pub mod socket;
 mod subscribers;
 pub mod subscription;
 pub mod ticket;
+mod visible_jobs;
 
 pub use hub::Hub;
 pub use hub_message::HubMessage;

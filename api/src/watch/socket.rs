@@ -273,6 +273,8 @@ const fn say(end: AccessEnd) -> &'static str {
         AccessEnd::KeyRevoked => "the API key was revoked",
         AccessEnd::KeyExpired => "the API key has expired",
         AccessEnd::KeyChanged => "what the API key may do has changed",
+        AccessEnd::TokenRevoked => "the token was revoked",
+        AccessEnd::TokenExpired => "the token has expired",
         AccessEnd::SignedOut => "the browser was signed out",
         AccessEnd::SessionOver => "the session is over",
         AccessEnd::LinkRevoked => "the link was revoked",

@@ -6,11 +6,12 @@
 use actix_web::http::header::SEC_WEBSOCKET_PROTOCOL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
-use model::access::{Ticket, open_ticket, seal_ticket};
+use model::access::{Ticket, TicketHolder, open_ticket, seal_ticket};
 use serde::Serialize;
+use store::AccessToken;
 use utoipa::ToSchema;
 
-use crate::auth::{Credential, Identity};
+use crate::auth::{Credential, Identity, Means};
 use crate::error::ApiResult;
 use crate::gateway::Gateway;
 
@@ -36,15 +37,21 @@ pub struct TicketView {
     expires_at: DateTime<Utc>,
 }
 
-/// Makes a ticket that opens one or more WebSockets within half a minute, as whoever asks. The end of the key, or of
-/// the session, is the ticket's and the connection's too.
+/// Makes a ticket that opens one or more WebSockets within half a minute, as whoever asks. The end of the key, of
+/// the session or of the token is the ticket's and the connection's too.
 #[utoipa::path(post, path = "/v1/ws/ticket", tag = "events",
     responses((status = 200, description = "A ticket", body = TicketView))
 )]
 pub async fn make(gateway: web::Data<Gateway>, identity: Identity) -> ApiResult {
     let until = Utc::now().timestamp() + TTL_SECONDS;
-    let Credential { key_hash, session } = identity.credential();
-    let ticket = seal_ticket(gateway.link_secret.expose(), Ticket { key_hash, session, until });
+    let secret = gateway.link_secret.expose();
+    let Credential { key_hash, means } = identity.credential();
+    let holder = match means {
+        Means::Key => TicketHolder::Key(*key_hash),
+        Means::Session(session) => TicketHolder::Session(*session),
+        Means::Token(token) => TicketHolder::Token(token.write(secret)),
+    };
+    let ticket = seal_ticket(secret, &Ticket { holder, until });
     let protocols = [PROTOCOL.to_owned(), format!("{PREFIX}{ticket}")];
     let expires_at = DateTime::from_timestamp(until, 0).unwrap_or_else(Utc::now);
     Ok(HttpResponse::Ok().json(TicketView { protocols, expires_at }))
@@ -59,6 +66,12 @@ pub fn ticket_of(request: &HttpRequest, secret: &str) -> Option<Credential> {
     let offered = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL).filter_map(|value| value.to_str().ok());
     let mut tickets = offered.flat_map(|line| line.split(',')).filter_map(|name| name.trim().strip_prefix(PREFIX));
     let ticket = open_ticket(secret, tickets.next()?)?;
-    let credential = Credential { key_hash: ticket.key_hash, session: ticket.session };
-    (ticket.until > Utc::now().timestamp()).then_some(credential)
+    if ticket.until <= Utc::now().timestamp() {
+        return None;
+    }
+    Some(match ticket.holder {
+        TicketHolder::Key(key_hash) => Credential::of_key(key_hash),
+        TicketHolder::Session(session) => Credential::of_session(session),
+        TicketHolder::Token(token) => Credential::of_token(AccessToken::read(secret, &token)?),
+    })
 }

@@ -12,13 +12,15 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use uuid::Uuid;
 
-use crate::api::{Api, Stack, ana, body, header, id_of, on_both_stacks, problem};
+use crate::api::{Api, Stack, ana, body, caller, header, id_of, on_both_stacks, problem};
 use crate::sse::Stream;
 use crate::ws::{Neighbour, Socket};
 
 on_both_stacks!(
     everything_that_is_open_ends_when_the_key_is_revoked,
     everything_that_is_open_ends_when_the_key_expires,
+    everything_that_is_open_ends_when_its_token_is_revoked,
+    everything_that_is_open_ends_when_its_token_expires,
     everything_that_is_open_ends_when_somebody_signs_out_at_another_gateway,
     everything_that_is_open_ends_with_the_time_of_its_session,
     a_download_by_a_link_ends_when_the_link_is_revoked,
@@ -222,6 +224,43 @@ async fn everything_that_is_open_ends_when_the_key_expires(stack: Stack) {
     api.stop().await;
 }
 
+/// Has a token minted for Ana, and returns it with its id and the key that minted it.
+async fn mint(api: &Api, seconds: u64) -> (String, Uuid, String) {
+    let backend = api.make_key(&caller("acme", "shop"), &[Scope::Mint, Scope::Read, Scope::Write]).await;
+    let asked = json!({"principal": ana().principal, "reports": ["numbers"], "valid_for": seconds});
+    let answer = api.plain(Method::POST, "/v1/tokens").bearer_auth(&backend).json(&asked).send().await.unwrap();
+    let minted = body(answer).await;
+    (minted["token"].as_str().unwrap().to_owned(), id_of(&minted), backend)
+}
+
+async fn everything_that_is_open_ends_when_its_token_is_revoked(stack: Stack) {
+    let api = Api::start(stack).await;
+    let file = large_file(&api).await;
+    let (token, id, backend) = mint(&api, 900).await;
+    let guest = Guest::with_key(&token, "unauthorized", "the token was revoked");
+    check(&api, &guest, file, async || {
+        let request = api.plain(Method::POST, "/v1/tokens/revoke").bearer_auth(&backend).json(&json!({"id": id}));
+        assert_eq!(request.send().await.unwrap().status(), 204);
+        Instant::now()
+    })
+    .await;
+    api.stop().await;
+}
+
+async fn everything_that_is_open_ends_when_its_token_expires(stack: Stack) {
+    let api = Api::start(stack).await;
+    let file = large_file(&api).await;
+    let (token, ..) = mint(&api, SHORT.as_secs()).await;
+    let expires = Instant::now() + SHORT;
+    let guest = Guest::with_key(&token, "token-expired", "the token has expired");
+    check(&api, &guest, file, async || {
+        tokio::time::sleep_until(expires.into()).await;
+        expires
+    })
+    .await;
+    api.stop().await;
+}
+
 /// Signs a browser in and returns `name=token`.
 async fn sign_in(api: &Api, key: &str, cookie: Option<&str>) -> String {
     let request = api.plain(Method::POST, "/v1/session").header("origin", &api.url).json(&json!({"key": key}));
@@ -313,7 +352,7 @@ async fn a_session_that_was_signed_out_opens_nothing_at_any_gateway(stack: Stack
 
 async fn a_browser_that_signs_in_as_somebody_else_ends_the_session_before(stack: Stack) {
     let api = Api::start(stack).await;
-    let ben = api.make_key(&crate::api::caller("acme", "ben"), &Scope::ALL).await;
+    let ben = api.make_key(&caller("acme", "ben"), &Scope::ALL).await;
     let before = sign_in(&api, &api.key, None).await;
     let after = sign_in(&api, &ben, Some(&before)).await;
     assert_eq!(who(&api, &api.url, &before).await, json!({"signed_in": false}));

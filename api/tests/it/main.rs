@@ -31,4 +31,5 @@ mod reuse;
 mod session;
 mod socket;
 mod submit;
+mod tokens;
 mod watch;

@@ -46,7 +46,7 @@ async fn a_browser_signs_in_with_a_key_and_then_needs_none(stack: Stack) {
     assert!(!cookie.contains(&api.key));
     let said = who(&api, &cookie).await;
     assert_eq!((&said["tenant"], &said["principal"]), (&json!("acme"), &json!("ana")));
-    assert_eq!(said["scopes"], json!(["read", "write", "admin", "backlog"]));
+    assert_eq!(said["scopes"], json!(["read", "write", "admin", "backlog", "mint"]));
 
     let asked = json!({"report": "numbers"});
     let answer = browser(&api, Method::POST, "/v1/jobs", &cookie).json(&asked).send().await.unwrap();

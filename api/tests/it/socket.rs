@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::Utc;
-use model::access::{Ticket, hash_token, seal_ticket};
+use model::access::{Ticket, TicketHolder, hash_token, seal_ticket};
 use model::event::Broadcast;
 use model::progress::{Phase, Progress};
 use serde_json::Value;
@@ -167,7 +167,7 @@ async fn a_ticket_opens_nothing_but_a_socket_and_not_for_long(stack: Stack) {
     let seal = |seconds: i64| {
         let secret = api.config.service.link_secret.expose();
         let until = Utc::now().timestamp() + seconds;
-        let ticket = seal_ticket(secret, Ticket { key_hash: hash_token(&api.key), session: None, until });
+        let ticket = seal_ticket(secret, &Ticket { holder: TicketHolder::Key(hash_token(&api.key)), until });
         format!("waitless.v1, waitless.ticket.{ticket}")
     };
     let (good, over) = (seal(30), seal(0));

@@ -2,8 +2,15 @@ import { Unreachable, isProblem, readProblem, unauthorized } from './problem.js'
 import { backoff, pause } from './wait.js';
 
 /**
- * @typedef {string | (() => string | null | undefined | Promise<string | null | undefined>)} Key
- * An API key, or what returns one. Asked before each request, so that keys may be short-lived.
+ * @typedef {{token: string, expires_in: number}} Token
+ * What `POST /v1/tokens` answered to a backend; it may hold more.
+ *
+ * @typedef {string | Token | null | undefined} Credentials
+ * An API key or a token.
+ *
+ * @typedef {Credentials | (() => Credentials | Promise<Credentials>)} Key
+ * Credentials, or what returns them. A function is asked before each request; where it returns a `Token`, only when that has but a tenth
+ * of its time left, or is refused.
  *
  * @typedef {object} ClientOptions
  * @property {string} [url] The gateway; the page's own origin when left out.
@@ -25,6 +32,9 @@ const owners = /** @type {Map<string, string>} */ (new Map());
 export class Caller {
   #url;
   #key;
+  /** When `#token` is to be asked for anew; for ever while it is being asked for. */
+  #until = 0;
+  #token = /** @type {Promise<string | null | undefined>} */ (Promise.resolve(null));
   #patience;
   #fetch;
 
@@ -37,11 +47,30 @@ export class Caller {
   }
 
   async #ask() {
-    return typeof this.#key === 'function' ? this.#key() : this.#key;
+    const key = this.#key;
+    if (typeof key !== 'function') return typeof key === 'object' ? key?.token : key;
+    if (Date.now() >= this.#until) {
+      this.#until = Infinity;
+      this.#token = this.#renew(key);
+    }
+    return this.#token;
+  }
+
+  /** @param {() => Credentials | Promise<Credentials>} key */
+  async #renew(key) {
+    let until = 0;
+    try {
+      const given = await key();
+      if (typeof given !== 'object') return given;
+      until = Date.now() + (given?.expires_in ?? 0) * 900;
+      return given?.token;
+    } finally {
+      this.#until = until;
+    }
   }
 
   /**
-   * Names whom the gateway takes the caller for, at which gateway: `["…", tenant, principal, scopes]`, and what else only this page
+   * Names whom the gateway takes the caller for, at which gateway: `["…", tenant, principal, scopes, bounds]`, and what else only this page
    * can tell apart. Asked for a cookie each time, since somebody else may sign in by it.
    */
   async identity() {
@@ -49,9 +78,9 @@ export class Caller {
     const place = `${this.#url} ${key}`;
     const known = owners.get(place);
     if (key && known) return known;
-    const { signed_in: told, tenant, principal, scopes } = await this.json('GET', '/v1/session');
+    const { signed_in: told, tenant, principal, scopes, bounds } = await this.json('GET', '/v1/session');
     if (!told && !key) throw unauthorized();
-    const who = told ? JSON.stringify([this.#url, tenant, principal, scopes]) : place;
+    const who = told ? JSON.stringify([this.#url, tenant, principal, scopes, bounds]) : place;
     owners.set(place, who);
     return who;
   }
@@ -73,6 +102,15 @@ export class Caller {
    * @param {CallOptions} [options]
    */
   async send(method, path, { signal, headers = {}, body } = {}) {
+    const answer = await this.#send(method, path, signal, headers, body);
+    if (answer.status !== 401 || !this.#until) return answer;
+    // The token's time may be over although it did not seem so: this machine slept, or the token was revoked.
+    this.#until = 0;
+    return this.#send(method, path, signal, headers, body);
+  }
+
+  /** @param {string} method @param {string} path @param {AbortSignal | undefined} signal @param {Record<string, string>} headers @param {unknown} body */
+  async #send(method, path, signal, headers, body) {
     const key = await this.#ask();
     /** @type {Record<string, string>} */
     const all = { accept: 'application/json', ...headers };

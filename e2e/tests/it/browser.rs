@@ -52,6 +52,11 @@ async fn the_widget_works_on_a_page_of_another_origin() {
 }
 
 #[tokio::test]
+async fn a_shop_on_another_origin_never_holds_a_key_in_its_page() {
+    node(&folder(), &["--test", "tokens.test.js"]).await;
+}
+
+#[tokio::test]
 async fn every_page_is_accessible_in_both_themes_and_widths() {
     node(&folder(), &["--test", "pages.test.js"]).await;
 }

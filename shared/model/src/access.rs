@@ -118,30 +118,46 @@ pub struct Session {
 }
 
 /// What opens a WebSocket where no other credentials can be sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ticket {
-    /// SHA-256 of the API key of whoever asked for it.
-    pub key_hash: [u8; 32],
-    /// The session it was asked for in, if any: what it opens ends with that.
-    pub session: Option<Session>,
+    /// What it was asked for with: what it opens ends with that.
+    pub holder: TicketHolder,
     /// Unix time in seconds.
     pub until: i64,
+}
+
+/// What a ticket was asked for with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TicketHolder {
+    /// An API key: its SHA-256.
+    Key([u8; 32]),
+    /// The session of a browser.
+    Session(Session),
+    /// A token, as it was sent.
+    Token(String),
 }
 
 /// Makes the token of a session. It holds no key, and nobody can make one without the secret.
 #[must_use]
 pub fn seal_session(secret: &str, session: Session) -> String {
-    let mut body = session.key_hash.to_vec();
-    body.extend_from_slice(&session.until.to_be_bytes());
-    body.extend_from_slice(session.id.as_bytes());
-    seal(secret, SESSION, body)
+    seal(secret, SESSION, write_session(session))
 }
 
 /// Reads back what [`seal_session`] made. `None` when it was altered or sealed with another secret; whether it is over is for
 /// the caller to see.
 #[must_use]
 pub fn open_session(secret: &str, token: &str) -> Option<Session> {
-    let body = open(secret, SESSION, token)?;
+    read_session(&open(secret, SESSION, token)?)
+}
+
+fn write_session(session: Session) -> Vec<u8> {
+    let mut body = session.key_hash.to_vec();
+    body.extend_from_slice(&session.until.to_be_bytes());
+    body.extend_from_slice(session.id.as_bytes());
+    body
+}
+
+fn read_session(body: &[u8]) -> Option<Session> {
     let (key_hash, body) = body.split_first_chunk::<32>()?;
     let (until, id) = body.split_first_chunk::<8>()?;
     Some(Session { id: Uuid::from_slice(id).ok()?, key_hash: *key_hash, until: i64::from_be_bytes(*until) })
@@ -149,33 +165,55 @@ pub fn open_session(secret: &str, token: &str) -> Option<Session> {
 
 /// Makes a ticket: like a session, and good for nothing that a session is good for.
 #[must_use]
-pub fn seal_ticket(secret: &str, ticket: Ticket) -> String {
-    let mut body = ticket.key_hash.to_vec();
-    body.extend_from_slice(&ticket.until.to_be_bytes());
-    if let Some(session) = ticket.session {
-        body.extend_from_slice(&session.until.to_be_bytes());
-        body.extend_from_slice(session.id.as_bytes());
+pub fn seal_ticket(secret: &str, ticket: &Ticket) -> String {
+    let mut body = ticket.until.to_be_bytes().to_vec();
+    match &ticket.holder {
+        TicketHolder::Key(hash) => {
+            body.push(b'k');
+            body.extend_from_slice(hash);
+        }
+        TicketHolder::Session(session) => {
+            body.push(b's');
+            body.extend_from_slice(&write_session(*session));
+        }
+        TicketHolder::Token(token) => {
+            body.push(b't');
+            body.extend_from_slice(token.as_bytes());
+        }
     }
     seal(secret, TICKET, body)
 }
 
 /// Reads back what [`seal_ticket`] made, as [`open_session`] does.
 #[must_use]
-pub fn open_ticket(secret: &str, token: &str) -> Option<Ticket> {
-    let body = open(secret, TICKET, token)?;
-    let (key_hash, body) = body.split_first_chunk::<32>()?;
+pub fn open_ticket(secret: &str, ticket: &str) -> Option<Ticket> {
+    let body = open(secret, TICKET, ticket)?;
     let (until, body) = body.split_first_chunk::<8>()?;
-    let session = if body.is_empty() {
-        None
-    } else {
-        let (until, id) = body.split_first_chunk::<8>()?;
-        Some(Session { id: Uuid::from_slice(id).ok()?, key_hash: *key_hash, until: i64::from_be_bytes(*until) })
+    let (kind, body) = body.split_first()?;
+    let holder = match kind {
+        b'k' => TicketHolder::Key(body.try_into().ok()?),
+        b's' => TicketHolder::Session(read_session(body)?),
+        b't' => TicketHolder::Token(std::str::from_utf8(body).ok()?.to_owned()),
+        _ => return None,
     };
-    Some(Ticket { key_hash: *key_hash, session, until: i64::from_be_bytes(*until) })
+    Some(Ticket { holder, until: i64::from_be_bytes(*until) })
 }
 
+/// Signs what a token says. What that is, is for whoever makes tokens to know.
+#[must_use]
+pub fn seal_token(secret: &str, body: Vec<u8>) -> String {
+    seal(secret, TOKEN, body)
+}
+
+/// Reads back what [`seal_token`] signed, as [`open_session`] does.
+#[must_use]
+pub fn open_token(secret: &str, token: &str) -> Option<Vec<u8>> {
+    open(secret, TOKEN, token)
+}
+
+const TOKEN: &[u8] = b"waitless token v1";
 const SESSION: &[u8] = b"waitless session v2";
-const TICKET: &[u8] = b"waitless ticket v2";
+const TICKET: &[u8] = b"waitless ticket v3";
 
 /// Length of the mark that nobody can make without the secret.
 const MARK: usize = 32;
@@ -288,10 +326,13 @@ mod tests {
         let (key_hash, until) = (hash_token("wl_test"), 1_900_000_000);
         let session = Session { id: Uuid::now_v7(), key_hash, until: until + 1 };
         let cookie = seal_session("secret", session);
-        for ticket in [Ticket { key_hash, session: None, until }, Ticket { key_hash, session: Some(session), until }] {
-            let sealed = seal_ticket("secret", ticket);
+        let holders = [TicketHolder::Key(key_hash), TicketHolder::Session(session), TicketHolder::Token("wt_x".to_owned())];
+        for holder in holders {
+            let ticket = Ticket { holder, until };
+            let sealed = seal_ticket("secret", &ticket);
             assert_eq!(open_ticket("secret", &sealed), Some(ticket));
-            assert_eq!((open_session("secret", &sealed), open_ticket("other", &sealed)), (None, None));
+            assert_eq!((open_session("secret", &sealed), open_token("secret", &sealed)), (None, None));
+            assert_eq!(open_ticket("other", &sealed), None);
         }
         assert_eq!(open_ticket("secret", &cookie), None);
     }

@@ -139,6 +139,20 @@ pub struct Caller {
     pub principal: String,
 }
 
+impl Caller {
+    /// Checks the name of a tenant or principal. They stand in routing keys, where dots part the words and stars match them.
+    ///
+    /// # Errors
+    /// What a name may have, for people.
+    pub fn check_name(name: &str) -> Result<(), &'static str> {
+        let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '@' | '.' | '+');
+        if name.is_empty() || name.len() > 100 || !name.chars().all(good) {
+            return Err("use letters, digits and - _ . @ +, at most 100");
+        }
+        Ok(())
+    }
+}
+
 /// A job as the store keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {

@@ -30,6 +30,8 @@ pub enum ProblemKind {
     Unauthorized,
     /// The key has expired.
     KeyExpired,
+    /// The token's time is over.
+    TokenExpired,
     /// The key lacks a scope.
     Forbidden,
     /// No such route.
@@ -113,6 +115,7 @@ impl ProblemKind {
             Self::UpgradeRequired => ("upgrade-required", "This address speaks WebSocket", 426),
             Self::Unauthorized => ("unauthorized", "Credentials are missing or unknown", 401),
             Self::KeyExpired => ("key-expired", "The API key has expired", 401),
+            Self::TokenExpired => ("token-expired", "The token has expired", 401),
             Self::Forbidden => ("forbidden", "The API key lacks a scope", 403),
             Self::NotFound => ("not-found", "There is nothing at this address", 404),
             Self::MethodNotAllowed => ("method-not-allowed", "This address does not take this method", 405),

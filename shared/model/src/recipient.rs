@@ -56,6 +56,15 @@ pub fn check_recipient(text: &str, allow: &[String]) -> Result<(), RecipientErro
     if allowed { Ok(()) } else { Err(RecipientError::NotAllowed) }
 }
 
+/// Tells whether `rule` can let mail go anywhere: an address, or a domain after `@`.
+#[must_use]
+pub fn is_rule(rule: &str) -> bool {
+    match rule.strip_prefix('@') {
+        Some(domain) => write_domain(domain).is_some_and(|domain| is_domain(&domain)),
+        None => write_recipient(rule).is_ok_and(|address| check_recipient(&address, &["*".to_owned()]).is_ok()),
+    }
+}
+
 fn is_local(local: &str) -> bool {
     const SPECIAL: &[u8] = b"!#$%&'*+-/=?^_`{|}~";
     let atom = |atom: &str| !atom.is_empty() && atom.bytes().all(|b| b.is_ascii_alphanumeric() || SPECIAL.contains(&b));

@@ -18,7 +18,7 @@ use super::run::StatementResult;
 use super::sql::sql;
 use model::event::Event;
 use model::job::{Caller, Idempotency, Job, JobState, NewJob};
-use store::{Changed, FeedCursor, JobFilter, JobStore, Result, Submitted};
+use store::{Changed, FeedCursor, JobFilter, JobStore, NEWEST_COUNTED, Result, Submitted};
 
 const JOB: &str = concat!(
     "select ",
@@ -41,6 +41,14 @@ const UNFINISHED: &str = concat!(
     store::unfinished_states!(),
     " limit $2
     ) counted"
+);
+
+const UNFINISHED_OF: &str = concat!(
+    "
+    select count(*) as count from (
+        select state from jobs where tenant = $1 and principal = $2 order by id desc limit $3
+    ) newest where state in ",
+    store::unfinished_states!()
 );
 
 /// From here on the job has a run of its own, which nobody joins.
@@ -87,6 +95,23 @@ impl JobStore for PostgresStore {
                 let row: CountRow = sql(UNFINISHED)
                     .bind::<Text, _>(tenant)
                     .bind::<BigInt, _>(i64::from(limit))
+                    .get_result(connection)
+                    .await?;
+                Ok(u32::try_from(row.count).unwrap_or(u32::MAX))
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    async fn count_unfinished_of(&self, caller: &Caller) -> Result<u32> {
+        let caller = caller.clone();
+        self.read(move |connection| {
+            async move {
+                let row: CountRow = sql(UNFINISHED_OF)
+                    .bind::<Text, _>(caller.tenant)
+                    .bind::<Text, _>(caller.principal)
+                    .bind::<BigInt, _>(i64::from(NEWEST_COUNTED))
                     .get_result(connection)
                     .await?;
                 Ok(u32::try_from(row.count).unwrap_or(u32::MAX))

@@ -46,6 +46,7 @@ mod sql;
 mod strays;
 mod submit;
 mod sweep;
+mod tokens;
 mod workers;
 mod writable;
 

@@ -129,6 +129,22 @@ impl JobStore for SqliteStore {
         Ok(u32::try_from(count).unwrap_or(u32::MAX))
     }
 
+    async fn count_unfinished_of(&self, caller: &Caller) -> Result<u32> {
+        let caller = caller.clone();
+        let text = concat!(
+            "select count(*) from (select state from jobs where tenant = ?1 and principal = ?2 order by id desc limit ?3) \
+                    where state in ",
+            store::unfinished_states!()
+        );
+        let count = self
+            .readers
+            .read(move |connection| {
+                sql!(text, &caller.tenant, &caller.principal, store::NEWEST_COUNTED).number(connection)
+            })
+            .await?;
+        Ok(u32::try_from(count).unwrap_or(u32::MAX))
+    }
+
     async fn events_of_job(&self, caller: &Caller, job_id: Uuid, after: i64, limit: u32) -> Result<Vec<Event>> {
         let caller = caller.clone();
         let text = concat!(

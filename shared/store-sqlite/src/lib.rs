@@ -32,6 +32,7 @@ mod settle;
 mod sql;
 mod submit;
 mod sweep;
+mod tokens;
 mod workers;
 mod writable;
 mod writer;

@@ -10,7 +10,7 @@ use super::SqliteStore;
 use super::access::key_by_hash;
 use super::errors::StatementResult;
 use super::sql::{earlier, now, sql};
-use store::{AccessFacts, AccessLookup, Result, SessionStore};
+use store::{AccessFacts, AccessLookup, Result, SessionStore, principal_subject, token_subject};
 
 fn look_up(connection: &mut SqliteConnection, asked: &AccessLookup) -> StatementResult<AccessFacts> {
     let mut facts = AccessFacts {
@@ -18,6 +18,7 @@ fn look_up(connection: &mut SqliteConnection, asked: &AccessLookup) -> Statement
         keys: Vec::with_capacity(asked.keys.len()),
         ended_sessions: Vec::new(),
         revoked_links: Vec::new(),
+        revoked_tokens: Vec::new(),
     };
     for hash in &asked.keys {
         facts.keys.extend(key_by_hash(connection, hash)?);
@@ -31,6 +32,14 @@ fn look_up(connection: &mut SqliteConnection, asked: &AccessLookup) -> Statement
         let text = "select count(*) from links where token_hash = ?1 and revoked_at is not null";
         if sql!(text, hash).number(connection)? > 0 {
             facts.revoked_links.push(*hash);
+        }
+    }
+    for token in &asked.tokens {
+        let text = "select count(*) from revoked_tokens \
+                    where tenant = ?1 and (subject = ?2 or (subject = ?3 and revoked_at >= ?4))";
+        let (own, all) = (token_subject(token.id), principal_subject(&token.caller.principal));
+        if sql!(text, &token.caller.tenant, &own, &all, token.minted_at).number(connection)? > 0 {
+            facts.revoked_tokens.push(token.id);
         }
     }
     Ok(facts)

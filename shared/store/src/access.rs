@@ -22,11 +22,13 @@ pub enum Scope {
     Admin,
     /// Ask how much there is to do, and nothing else: for autoscalers.
     Backlog,
+    /// Mint tokens for people of the tenant, and revoke them.
+    Mint,
 }
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 4] = [Self::Read, Self::Write, Self::Admin, Self::Backlog];
+    pub const ALL: [Self; 5] = [Self::Read, Self::Write, Self::Admin, Self::Backlog, Self::Mint];
 
     /// Returns the name used in the database and on the command line.
     #[must_use]
@@ -36,6 +38,7 @@ impl Scope {
             Self::Write => "write",
             Self::Admin => "admin",
             Self::Backlog => "backlog",
+            Self::Mint => "mint",
         }
     }
 }

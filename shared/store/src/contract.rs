@@ -30,6 +30,7 @@ use super::lateness::LatenessStore;
 use super::previews::PreviewStore;
 use super::ring::RingStore;
 use super::sessions::SessionStore;
+use super::tokens::TokenStore;
 use super::workers::WorkerStore;
 use super::writable::WritableStore;
 
@@ -165,6 +166,7 @@ pub trait Store:
     + RingStore
     + AccessStore
     + SessionStore
+    + TokenStore
     + WritableStore
     + PreviewStore
     + ForecastStore

@@ -58,6 +58,9 @@ pub struct FeedCursor {
     pub position: i64,
 }
 
+/// How many of a caller's newest jobs are looked at to count those under way.
+pub const NEWEST_COUNTED: u32 = 1_000;
+
 /// Jobs, their events and artifacts, as the gateway sees them.
 #[async_trait]
 pub trait JobStore: Send + Sync {
@@ -76,6 +79,8 @@ pub trait JobStore: Send + Sync {
     async fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>>;
     /// Counts the tenant's jobs that are not final, up to `limit`.
     async fn count_unfinished(&self, tenant: &str, limit: u32) -> Result<u32>;
+    /// Counts the caller's jobs that are not final, among their newest [`NEWEST_COUNTED`].
+    async fn count_unfinished_of(&self, caller: &Caller) -> Result<u32>;
     /// Reads the caller's events of one job with `seq > after`, in order.
     async fn events_of_job(&self, caller: &Caller, job_id: Uuid, after: i64, limit: u32) -> Result<Vec<Event>>;
     /// Reads the caller's events after `after`, in feed order, each with its cursor.

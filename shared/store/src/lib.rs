@@ -13,6 +13,7 @@ mod ring;
 mod schema;
 mod sessions;
 mod state_lists;
+mod tokens;
 mod workers;
 mod writable;
 
@@ -27,5 +28,8 @@ pub use queue_census::QueueCensus;
 pub use ring::RingStore;
 pub use schema::{MigrationNote, MigrationWeight, PendingMigration, SchemaState};
 pub use sessions::{AccessFacts, AccessLookup, SessionStore};
+pub use tokens::{
+    AccessToken, MAX_TOKEN, TOKEN_PREFIX, TokenBounds, TokenLookup, TokenRevocation, TokenStore, principal_subject, token_subject,
+};
 pub use workers::*;
 pub use writable::WritableStore;

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::Result;
 use super::access::ApiKey;
+use super::tokens::TokenLookup;
 
 /// What opened something, to be looked up again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct AccessLookup {
     pub sessions: Vec<Uuid>,
     /// Hashes of link tokens.
     pub links: Vec<[u8; 32]>,
+    /// Tokens that a backend had minted.
+    pub tokens: Vec<TokenLookup>,
 }
 
 /// How it stands now.
@@ -32,6 +35,8 @@ pub struct AccessFacts {
     pub ended_sessions: Vec<Uuid>,
     /// The links that were revoked.
     pub revoked_links: Vec<[u8; 32]>,
+    /// The tokens that were revoked, by themselves or with all of their principal's.
+    pub revoked_tokens: Vec<Uuid>,
 }
 
 /// Sessions are sealed in cookies and are no rows; only their ends are kept, so that no gateway takes a cookie any more whose owner
@@ -40,7 +45,7 @@ pub struct AccessFacts {
 pub trait SessionStore: Send + Sync {
     /// Ends a session for good. Ending it again changes nothing.
     async fn end_session(&self, id: Uuid) -> Result<()>;
-    /// Says how keys, sessions and links stand.
+    /// Says how keys, sessions, links and tokens stand.
     async fn look_up_access(&self, asked: AccessLookup) -> Result<AccessFacts>;
     /// Forgets ends of sessions older than `age`: longer than any cookie is good. Returns how many.
     async fn forget_sessions(&self, age: Duration) -> Result<u64>;

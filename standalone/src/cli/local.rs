@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use model::job::Caller;
 use runtime::service_args::ConfigArgs;
 use store::Scope;
 use uuid::Uuid;
@@ -115,7 +116,7 @@ pub(crate) struct CreateKey {
     /// Who uses it: jobs belong to the principal that submitted them
     #[arg(long, default_value = "cli", value_parser = parse_name)]
     pub(crate) principal: String,
-    /// What it may do: read, write, admin, backlog; may be repeated
+    /// What it may do: read, write, admin, backlog, mint; may be repeated
     #[arg(long = "scope", default_values = ["read", "write"])]
     pub(crate) scopes: Vec<Scope>,
     /// It stops working after this time, for example 90d [default: never]
@@ -126,11 +127,6 @@ pub(crate) struct CreateKey {
     pub(crate) key_file: Option<PathBuf>,
 }
 
-/// Tenants and principals stand in routing keys, where dots part the words and stars match them.
 fn parse_name(text: &str) -> Result<String, String> {
-    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '@' | '.' | '+');
-    if text.is_empty() || text.len() > 100 || !text.chars().all(good) {
-        return Err("use letters, digits and - _ . @ +, at most 100".to_owned());
-    }
-    Ok(text.to_owned())
+    Caller::check_name(text).map(|()| text.to_owned()).map_err(str::to_owned)
 }

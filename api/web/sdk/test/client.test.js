@@ -84,6 +84,35 @@ test('a key that is a function is asked before each request', () =>
     assert.deepEqual(gateway.requests.map((/** @type {any} */ r) => r.headers.authorization), ['Bearer wl_1', 'Bearer wl_2']);
   }));
 
+test('a token is used until a tenth of its time is left, by all that ask at once, and anew when it is refused', () =>
+  against({ 'GET /v1/reports': [json({ reports: [] }), json({ reports: [] }), json({ reports: [] }), problem(401, 'token-expired'), json({ reports: [] })] }, async (gateway) => {
+    const sent = () => gateway.requests.splice(0).map((/** @type {any} */ r) => r.headers.authorization);
+    let count = 0;
+    let life = 60;
+    const waitless = new Waitless({ url: gateway.url, key: async () => ({ token: `wt_${++count}`, expires_in: life }) });
+    await Promise.all([waitless.reports(), waitless.reports()]);
+    await waitless.reports();
+    assert.deepEqual(sent(), ['Bearer wt_1', 'Bearer wt_1', 'Bearer wt_1']);
+    life = 0;
+    await waitless.reports();
+    assert.deepEqual(sent(), ['Bearer wt_1', 'Bearer wt_2']);
+    await waitless.reports();
+    assert.deepEqual(sent(), ['Bearer wt_3']);
+  }));
+
+test('a backend that gives no token is asked again by the next request', () =>
+  against({ 'GET /v1/reports': [json({ reports: [] })] }, async (gateway) => {
+    let count = 0;
+    const key = async () => {
+      if (++count === 1) throw new Error('the backend is away');
+      return { token: 'wt_1', expires_in: 60 };
+    };
+    const waitless = new Waitless({ url: gateway.url, key, patience: 0 });
+    await assert.rejects(waitless.reports());
+    await waitless.reports();
+    assert.equal(gateway.requests.length, 1);
+  }));
+
 test('a page that is not the gateway is an error that says its status', () =>
   against({ 'GET /v1/reports': [(_, response) => response.writeHead(400).end('<h1>Proxy</h1>')] }, async (_, waitless) => {
     await assert.rejects(waitless.reports(), { status: 400, kind: 'unexpected-answer' });

@@ -16,8 +16,8 @@ use super::failure_log::{FailureLog, SweepError};
 const EVERY: Duration = Duration::from_secs(300);
 /// A process that starts has better things to do.
 const FIRST_AFTER: Duration = Duration::from_secs(30);
-/// Ends of sessions are remembered this long: no cookie is good for more than half a day.
-const SESSION_ENDS_KEPT: Duration = Duration::from_secs(2 * 86_400);
+/// Ends of sessions and tokens are remembered this long: no cookie is good for more than half a day, no token for more than an hour.
+const ENDS_KEPT: Duration = Duration::from_secs(2 * 86_400);
 /// Expired artifacts handled at once.
 const BATCH: u32 = 500;
 /// Deletions under way at the same time.
@@ -83,8 +83,10 @@ impl Cleanup {
         self.failures.note("forget previews", outcome);
         let outcome = self.backends.store.forget_clicks(self.click_retention).await;
         self.failures.note("forget clicks", outcome);
-        let outcome = self.backends.store.forget_sessions(SESSION_ENDS_KEPT).await;
+        let outcome = self.backends.store.forget_sessions(ENDS_KEPT).await;
         self.failures.note("forget ends of sessions", outcome);
+        let outcome = self.backends.store.forget_revoked_tokens(ENDS_KEPT).await;
+        self.failures.note("forget revoked tokens", outcome);
     }
 
     /// The object goes first: a crash in between deletes it again, which is no error; the other order would leave it for ever.

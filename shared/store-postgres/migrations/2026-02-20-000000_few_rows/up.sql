@@ -1,3 +1,4 @@
+-- Upgrade: heavy on jobs, deliveries: indexes for which the tables are read while writes wait.
 -- What is asked all the time reads few rows, however many jobs wait, have ended or are gone. Rows that are gone count too: while any
 -- transaction of the cluster stays open none of them can be cleared, and an index of a state that every job passes through holds
 -- an entry for every job since then.

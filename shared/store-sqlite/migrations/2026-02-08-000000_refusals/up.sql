@@ -1,3 +1,4 @@
+-- Upgrade: light: a new column.
 -- A job may be done although one of its formats could not hold the rows, where its submit allows that.
 --
 -- Null: such a job fails.

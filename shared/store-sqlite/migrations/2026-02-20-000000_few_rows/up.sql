@@ -1,3 +1,4 @@
+-- Upgrade: heavy on jobs, deliveries: indexes for which the tables are read while writes wait.
 -- Lists by state, report or both: newest first within each pair of them. Counts of a tenant's unfinished jobs too.
 create index jobs_listed on jobs (tenant, state, report, id);
 drop index jobs_unfinished;

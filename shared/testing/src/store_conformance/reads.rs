@@ -94,6 +94,9 @@ pub async fn unfinished_jobs_are_counted_by_tenant_up_to_the_limit(fixture: Stor
     assert_eq!(fixture.store.count_unfinished("acme", 2).await.unwrap(), 2);
     assert_eq!(fixture.store.count_unfinished("globex", 100).await.unwrap(), 1);
     assert_eq!(fixture.store.count_unfinished("nobody", 100).await.unwrap(), 0);
+    assert_eq!(fixture.store.count_unfinished_of(&caller("acme", "bob")).await.unwrap(), 1);
+    assert_eq!(fixture.store.count_unfinished_of(&ana()).await.unwrap(), 2);
+    assert_eq!(fixture.store.count_unfinished_of(&caller("globex", "bob")).await.unwrap(), 0);
 }
 
 pub async fn nobody_cancels_or_replays_anothers_job(fixture: StoreFixture) {

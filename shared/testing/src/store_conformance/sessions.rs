@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
-use store::AccessLookup;
+use model::job::Caller;
+use store::{AccessLookup, TokenLookup, TokenRevocation};
 use uuid::Uuid;
 
 use super::access::{done_for, new_key};
 use super::fixture::{SOON, StoreFixture};
-use super::samples::{ana, link_hash};
+use super::samples::{ana, caller, link_hash};
 use crate::eventually;
+
+/// The smallest step of a store's clock, and more.
+const TICK: Duration = Duration::from_millis(1);
 
 async fn ended(fixture: &StoreFixture, sessions: &[Uuid]) -> Vec<Uuid> {
     let asked = AccessLookup { sessions: sessions.to_vec(), ..AccessLookup::default() };
@@ -45,6 +49,7 @@ pub async fn it_is_told_how_keys_and_links_stand(fixture: StoreFixture) {
         keys: vec![good.hash, unknown, revoked.hash, short.hash],
         sessions: Vec::new(),
         links: [links.as_slice(), &[unknown]].concat(),
+        tokens: Vec::new(),
     };
     assert!(fixture.store.revoke_api_key(revoked.id).await.unwrap());
     assert!(fixture.store.revoke_links(&dead.caller, dead.artifacts[0].id).await.unwrap());
@@ -68,4 +73,37 @@ pub async fn a_store_that_can_be_written_says_so_to_many_at_once(fixture: StoreF
     for look in futures_util::future::join_all(looks).await {
         look.unwrap();
     }
+}
+
+async fn revoked(fixture: &StoreFixture, tokens: &[&TokenLookup]) -> Vec<Uuid> {
+    let tokens = tokens.iter().map(|token| TokenLookup::clone(token)).collect();
+    let asked = AccessLookup { tokens, ..AccessLookup::default() };
+    let mut revoked = fixture.store.look_up_access(asked).await.unwrap().revoked_tokens;
+    revoked.sort_unstable();
+    revoked
+}
+
+pub async fn tokens_are_revoked_one_by_one_and_all_that_a_principal_was_given_until_then(fixture: StoreFixture) {
+    let now = fixture.store.now().await.unwrap();
+    let token = |caller| TokenLookup { id: Uuid::now_v7(), caller, minted_at: now };
+    let (one, two, other) = (token(ana()), token(ana()), token(caller("acme", "bob")));
+    let foreign = TokenLookup { caller: Caller { tenant: "globex".to_owned(), ..ana() }, ..one.clone() };
+    assert!(revoked(&fixture, &[&one, &two, &other]).await.is_empty());
+    let revoke = async |which| fixture.store.revoke_tokens(which).await.unwrap();
+    for _ in 0..2 {
+        revoke(TokenRevocation::One { tenant: ana().tenant, id: one.id }).await;
+        assert_eq!(revoked(&fixture, &[&one, &two, &other]).await, [one.id]);
+    }
+    assert!(revoked(&fixture, &[&foreign]).await.is_empty(), "another tenant's token is none of its business");
+    revoke(TokenRevocation::AllOf(ana())).await;
+    assert_eq!(revoked(&fixture, &[&two, &other]).await, [two.id]);
+    let anew = TokenLookup { id: Uuid::now_v7(), minted_at: fixture.store.now().await.unwrap() + TICK, caller: ana() };
+    assert!(revoked(&fixture, &[&anew]).await.is_empty(), "what is minted after it is good");
+    revoke(TokenRevocation::AllOf(ana())).await;
+    assert_eq!(fixture.store.forget_revoked_tokens(Duration::from_secs(3600)).await.unwrap(), 0);
+    eventually(SOON, "the revocations to be old enough", async || {
+        fixture.store.forget_revoked_tokens(Duration::from_millis(1)).await.unwrap() == 2
+    })
+    .await;
+    assert!(revoked(&fixture, &[&one, &two]).await.is_empty());
 }
