@@ -5,6 +5,7 @@ use std::path::Path;
 
 use model::access::hash_request;
 use model::artifact::Format;
+use model::refusal::OnRefusal;
 use model::job::Caller;
 use report::{fingerprint, parse_definition};
 use reqwest::header::HeaderMap;
@@ -201,7 +202,7 @@ async fn a_sensitive_value_lies_nowhere_at_rest_and_neither_does_what_it_could_b
     let params = json!({"pin": PIN}).as_object().unwrap().clone();
     let guessed = [
         hash_request(&owner(), &first),
-        fingerprint(&definition, &owner(), &params, &[Format::Csv, Format::Parquet], None),
+        fingerprint(&definition, &owner(), &params, &[Format::Csv, Format::Parquet], OnRefusal::Fail, None),
     ];
     let look = || {
         let all = gate.everything();
