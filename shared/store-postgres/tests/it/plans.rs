@@ -23,7 +23,7 @@ use uuid::Uuid;
 use super::store_postgres::open_at;
 
 /// Pages that one statement of this walk may look at. It answers at most some hundred rows, or counts ten thousand index entries.
-const MOST_PAGES: u64 = 3_500;
+const MOST_PAGES: u64 = 6_000;
 /// Rows that it may read and throw away.
 const MOST_DISCARDED: u64 = 12_000;
 
