@@ -87,16 +87,18 @@ const STEP: &str = with_effects!(
 );
 
 /// Completes a statement with a part `leader` that holds the ids of jobs with followers that are not final: one step of an index each,
-/// however many followers they have, and at most ten thousand of them. Its last id may be null.
+/// however many followers they have. Its last id may be null. The states are
+/// written one by one because so they fit no index but that of followers.
 macro_rules! leaders {
     ($($then:expr),+ $(,)?) => {
         concat!(
             "with recursive leader as (
                 (select leader_id as id from jobs
-                 where leader_id is not null and state in ", store::unfinished_states!(), " order by leader_id limit 1)
+                 where leader_id is not null and (state = 'pending' or state = 'processing' or state = 'retrying')
+                 order by leader_id limit 1)
                 union all
                 select (select j.leader_id from jobs j
-                        where j.leader_id > leader.id and j.leader_id is not null and j.state in ", store::unfinished_states!(), "
+                        where j.leader_id > leader.id and j.leader_id is not null and (j.state = 'pending' or j.state = 'processing' or j.state = 'retrying')
                         order by j.leader_id limit 1)
                 from leader where leader.id is not null
             ) ",

@@ -19,7 +19,7 @@ const OWN: &str = concat!(
     job_columns!(),
     ", ",
     artifacts_column!(),
-    " from jobs j where j.tenant = $1 and j.principal = $2 and ($3::uuid is null or j.id < $3)
+    " from jobs j where j.tenant = $1 and j.principal = $2 and j.id < coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
       order by j.tenant desc, j.principal desc, j.id desc limit $4"
 );
 
@@ -27,13 +27,24 @@ const OWN: &str = concat!(
 const NEAR: &str = "
     with near as materialized (
         select j.id, case when j.withdrawn_at is null then j.state else 'cancelled' end as state, j.report from jobs j
-        where j.tenant = $1 and j.principal = $2 and ($3::uuid is null or j.id < $3)
+        where j.tenant = $1 and j.principal = $2 and j.id < coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
         order by j.tenant desc, j.principal desc, j.id desc limit $7
     ), wanted as (
         select id from near where ($4::text is null or state = $4) and ($5::text is null or report = $5)
         order by id desc limit $6
     )
     select array(select id from wanted) as ids, (select count(*) from near) < $7 as all_seen";
+
+/// The same for a whole tenant's: among the newest jobs of all tenants.
+const NEAR_IN_TENANT: &str = "
+    with near as materialized (
+        select j.id, j.tenant, case when j.withdrawn_at is null then j.state else 'cancelled' end as state, j.report from jobs j
+        where j.id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') order by j.id desc limit $6
+    ), wanted as (
+        select id from near where tenant = $1 and ($3::text is null or state = $3) and ($4::text is null or report = $4)
+        order by id desc limit $5
+    )
+    select array(select id from wanted) as ids, (select count(*) from near) < $6 as all_seen";
 
 /// The newest of each state and report that is wanted, and of these the newest. `$2` are the states, `$3` the report, `$4` the principal,
 /// `$5` where the page before ended. Reports are found one step of the index each. The principal is compared so that no other index
@@ -79,7 +90,7 @@ const JOBS: &str = concat!(
     " from jobs j where j.id = any($1) order by j.id desc"
 );
 
-/// So many of a caller's newest jobs are looked through.
+/// So many of the newest jobs are looked through.
 const LOOKED_THROUGH: i64 = 2_000;
 
 #[derive(QueryableByName)]
@@ -109,20 +120,21 @@ pub(super) async fn list(connection: &mut Connection, filter: JobFilter) -> Stat
 
 async fn find(connection: &mut Connection, filter: &JobFilter) -> StatementResult<Vec<Uuid>> {
     let (state, limit) = (filter.state.map(JobState::as_str), i64::from(filter.limit));
-    if !filter.whole_tenant {
-        let near: FoundJobs = sql(NEAR)
-            .bind::<Text, _>(filter.caller.tenant.as_str())
-            .bind::<Text, _>(filter.caller.principal.as_str())
-            .bind::<Nullable<SqlUuid>, _>(filter.before)
-            .bind::<Nullable<Text>, _>(state)
-            .bind::<Nullable<Text>, _>(filter.report.as_deref())
-            .bind::<BigInt, _>(limit)
-            .bind::<BigInt, _>(LOOKED_THROUGH)
-            .get_result(connection)
-            .await?;
-        if near.all_seen || near.ids.len() >= filter.limit as usize {
-            return Ok(near.ids);
-        }
+    let near = if filter.whole_tenant {
+        sql(NEAR_IN_TENANT).bind::<Text, _>(filter.caller.tenant.as_str())
+    } else {
+        sql(NEAR).bind::<Text, _>(filter.caller.tenant.as_str()).bind::<Text, _>(filter.caller.principal.as_str())
+    };
+    let near: FoundJobs = near
+        .bind::<Nullable<SqlUuid>, _>(filter.before)
+        .bind::<Nullable<Text>, _>(state)
+        .bind::<Nullable<Text>, _>(filter.report.as_deref())
+        .bind::<BigInt, _>(limit)
+        .bind::<BigInt, _>(LOOKED_THROUGH)
+        .get_result(connection)
+        .await?;
+    if near.all_seen || near.ids.len() >= filter.limit as usize {
+        return Ok(near.ids);
     }
     let states = state.map_or_else(|| JobState::ALL.iter().map(|state| state.as_str()).collect(), |state| vec![state]);
     let principal = (!filter.whole_tenant).then_some(filter.caller.principal.as_str());

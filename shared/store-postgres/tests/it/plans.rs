@@ -23,7 +23,7 @@ use uuid::Uuid;
 use super::store_postgres::open_at;
 
 /// Pages that one statement of this walk may look at. It answers at most some hundred rows, or counts ten thousand index entries.
-const MOST_PAGES: u64 = 3_500;
+const MOST_PAGES: u64 = 6_000;
 /// Rows that it may read and throw away.
 const MOST_DISCARDED: u64 = 12_000;
 
@@ -37,7 +37,7 @@ const FILL: &str = "
         from generate_series(0, 214999) n;
     insert into jobs (id, tenant, principal, report, report_version, lane, params, formats, notify, state, attempt, max_attempts,
                       timeout_ms, retention_ms, created_at, rung_at, started_at, finished_at, next_attempt_at, error, fingerprint)
-        select id, 'acme', case when n % 10 = 0 then 'eve' else 'ana' end, 'report-' || n % 20, 'v', case when n % 4 = 0 then 'bulk'
+        select id, 'acme', case when n % 7 = 0 then 'eve' else 'ana' end, 'report-' || n % 20, 'v', case when n % 4 = 0 then 'bulk'
                else 'interactive' end, '{}', '[\"csv\"]', '[]', state, (state <> 'pending')::int, 3, 60000, 86400000, at, at,
                case when state <> 'pending' then at end, case when state in ('done', 'failed', 'cancelled') then at end,
                case when state = 'retrying' then now() + interval '1 hour' end, case when state = 'failed' then
