@@ -228,7 +228,8 @@ impl System {
                 }
                 Some((_, _, true)) => actions.push(Action::SettleDelivery(at)),
                 None => {
-                    let messages = numbers(self.queue.len()).filter(|message| self.is_first_of_equal_messages(*message));
+                    let messages =
+                        numbers(self.queue.len()).filter(|message| self.is_first_of_equal_messages(*message));
                     let is_ours = |m: &u8| matches!(self.queue[usize::from(*m)].doorbell, Doorbell::SendDelivery(_));
                     actions.extend(messages.filter(is_ours).map(|message| Action::ClaimDelivery(at, message)));
                 }
@@ -243,7 +244,8 @@ impl System {
         }
         let leads = |at: &u8| self.jobs.iter().any(|job| job.leader == Some(*at) && !job.state.is_final());
         actions.extend(numbers(self.jobs.len()).filter(leads).map(Action::Lead));
-        let is_silent = |job: &JobRow| matches!(job.state, JobState::Pending | JobState::Retrying) && job.leader.is_none();
+        let is_silent =
+            |job: &JobRow| matches!(job.state, JobState::Pending | JobState::Retrying) && job.leader.is_none();
         for (at, _) in numbers(self.jobs.len()).zip(&self.jobs).filter(|(_, job)| is_silent(job)) {
             if !self.outbox.contains(Doorbell::RunJob(at)) && !self.has_message(Doorbell::RunJob(at)) {
                 actions.push(Action::RingAgain(at));
@@ -285,7 +287,8 @@ impl System {
         }
         for (at, worker) in numbers(self.workers.len()).zip(&self.workers) {
             if worker.life == WorkerLife::Awake {
-                actions.extend([Action::Pause(at), Action::LockLost(at)]);
+                actions.push(Action::Pause(at));
+                actions.extend(worker.locked.then_some(Action::LockLost(at)));
             }
             if worker.life != WorkerLife::Dead {
                 actions.push(Action::Kill(at));

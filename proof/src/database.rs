@@ -136,7 +136,8 @@ impl System {
         let attempt = job.attempt;
         self.take(wish.job, Transition::Claim);
         let job = self.job_mut(wish.job);
-        (job.worker, job.waiting) = (Some(wish.worker), job.must_run_alone() && !bounds.is(Mutation::PoisonRunsBesideOthers));
+        (job.worker, job.waiting) =
+            (Some(wish.worker), job.must_run_alone() && !bounds.is(Mutation::PoisonRunsBesideOthers));
         ClaimReply::Yes(attempt)
     }
 
@@ -149,7 +150,10 @@ impl System {
         let is_let_in = holds
             || (bounds.is(Mutation::FenceRemoved) && is_processing)
             || (bounds.is(Mutation::SettleWithoutAttempt) && is_processing && is_worker)
-            || (bounds.is(Mutation::CancelDoesNotFence) && job.state == JobState::Cancelled && is_attempt && !job.withdrawn);
+            || (bounds.is(Mutation::CancelDoesNotFence)
+                && job.state == JobState::Cancelled
+                && is_attempt
+                && !job.withdrawn);
         if !is_let_in {
             return None;
         }
@@ -285,7 +289,8 @@ impl System {
             loop {
                 let job = self.job(at);
                 let state = if is_early { JobState::Done } else { leading.state };
-                let gap = LeaderGap { follower: job.state, leader: state, behind: leading.attempt > job.attempt, crashed };
+                let gap =
+                    LeaderGap { follower: job.state, leader: state, behind: leading.attempt > job.attempt, crashed };
                 let Some(arrow) = gap.next_step() else { break };
                 let job = self.job_mut(at);
                 (job.errors, job.crashes, job.interruptions) = (leading.errors, leading.crashes, leading.interruptions);

@@ -38,19 +38,26 @@ impl System {
             | Action::MessageDoubled(_)
             | Action::AllMessagesLost => self.happen_to_messages(action, bounds),
             Action::Claim(worker, message) => self.worker_claims(worker, message, Hearing::Heard, bounds),
-            Action::ClaimAndAnswerLost(worker, message) => self.worker_claims(worker, message, Hearing::AnswerLost, bounds),
+            Action::ClaimAndAnswerLost(worker, message) => {
+                self.worker_claims(worker, message, Hearing::AnswerLost, bounds)
+            }
             Action::Begin(worker, run) => self.worker_begins(worker, run),
             Action::StoreFile(worker, run) => self.worker_stores(worker, run, bounds),
             Action::Settle(worker, run, ending) => self.worker_settles((worker, run), ending, Hearing::Heard, bounds),
             Action::SettleAndAnswerLost(worker, run, ending) => {
                 self.worker_settles((worker, run), ending, Hearing::AnswerLost, bounds)
             }
-            Action::Beat(_) | Action::Pause(_) | Action::LeaseEnds(_) | Action::Resume(_) | Action::LockLost(_) | Action::Kill(_) => {
-                self.happen_to_workers(action, bounds)
-            }
-            Action::Sweep | Action::RingAgain(_) | Action::Lead(_) | Action::SweepFile(_) | Action::RingDeliveryAgain(_) => {
-                self.sweepers_work(action, bounds)
-            }
+            Action::Beat(_)
+            | Action::Pause(_)
+            | Action::LeaseEnds(_)
+            | Action::Resume(_)
+            | Action::LockLost(_)
+            | Action::Kill(_) => self.happen_to_workers(action, bounds),
+            Action::Sweep
+            | Action::RingAgain(_)
+            | Action::Lead(_)
+            | Action::SweepFile(_)
+            | Action::RingDeliveryAgain(_) => self.sweepers_work(action, bounds),
             Action::ClaimDelivery(..)
             | Action::SendMail(_)
             | Action::SettleDelivery(_)
@@ -122,7 +129,8 @@ impl System {
     }
 
     fn worker_claims(&mut self, worker: u8, message: u8, hearing: Hearing, bounds: &Bounds) -> Option<()> {
-        let QueuedMessage { doorbell: Doorbell::RunJob(job), redelivered } = self.queue.remove(usize::from(message)) else {
+        let QueuedMessage { doorbell: Doorbell::RunJob(job), redelivered } = self.queue.remove(usize::from(message))
+        else {
             return None;
         };
         let first = self.claim(Wish { job, worker, redelivered, alone: false }, bounds);
@@ -137,7 +145,12 @@ impl System {
             ClaimReply::Yes(attempt) => {
                 let run = Run { job, attempt, begun: !alone, has_file: false, in_doubt: false, message: true };
                 // An older attempt of the same job is told to stop, unless it is past that.
-                let older: Vec<Run> = self.workers[usize::from(worker)].runs.iter().copied().filter(|run| run.job == job && !run.in_doubt).collect();
+                let older: Vec<Run> = self.workers[usize::from(worker)]
+                    .runs
+                    .iter()
+                    .copied()
+                    .filter(|run| run.job == job && !run.in_doubt)
+                    .collect();
                 for run in older {
                     self.worker_forgets(worker, run, bounds);
                 }
@@ -193,7 +206,10 @@ impl System {
             _ => {}
         }
         let settled = self.settle(Token { job: run.job, worker, attempt: run.attempt }, ending, bounds);
-        if settled == Some(JobState::Failed) && bounds.is(Mutation::DeadLetterAfterCommit) && hearing == Hearing::AnswerLost {
+        if settled == Some(JobState::Failed)
+            && bounds.is(Mutation::DeadLetterAfterCommit)
+            && hearing == Hearing::AnswerLost
+        {
             self.outbox.0.retain(|row| *row != Doorbell::DeadJob(run.job));
             self.sightings.letters_owed += 1;
         }
@@ -300,7 +316,8 @@ impl System {
             Action::Lead(leader) => self.lead(leader, bounds),
             Action::SweepFile(file) => {
                 let file = self.files[usize::from(file)];
-                let is_named = |row: &crate::JobRow| row.artifact.is_some_and(|a| (a.job, a.attempt) == (file.job, file.attempt));
+                let is_named =
+                    |row: &crate::JobRow| row.artifact.is_some_and(|a| (a.job, a.attempt) == (file.job, file.attempt));
                 let row = self.job(file.job);
                 let may_come = row.state == JobState::Processing && row.attempt == file.attempt;
                 let is_free = !may_come || bounds.is(Mutation::SweptWhileRunning);
@@ -316,7 +333,9 @@ impl System {
     fn notifiers_work(&mut self, action: Action, bounds: &Bounds) -> Option<()> {
         match action {
             Action::ClaimDelivery(notifier, message) => {
-                let QueuedMessage { doorbell: Doorbell::SendDelivery(at), .. } = self.queue.remove(usize::from(message)) else {
+                let QueuedMessage { doorbell: Doorbell::SendDelivery(at), .. } =
+                    self.queue.remove(usize::from(message))
+                else {
                     return None;
                 };
                 let is_unguarded = bounds.is(Mutation::DeliveryClaimedWithoutGuard);

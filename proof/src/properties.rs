@@ -10,9 +10,7 @@ pub type PropertyCheck = (&'static str, fn(&Bounds, &System) -> bool);
 
 /// What holds always.
 pub const ALWAYS: [PropertyCheck; 13] = [
-    ("every job that is not final is covered", |_, system| {
-        (0..system.jobs.len()).all(|at| is_covered(system, at))
-    }),
+    ("every job that is not final is covered", |_, system| (0..system.jobs.len()).all(|at| is_covered(system, at))),
     ("from everywhere all ends well once nothing more goes wrong", |bounds, system| {
         !bounds.recovery || ends_well(system, bounds)
     }),
@@ -21,9 +19,10 @@ pub const ALWAYS: [PropertyCheck; 13] = [
     }),
     ("only the attempt that holds a job changes it", |_, system| !system.sightings.stale_change),
     ("events are numbered without gap and lead along the arrows", |_, system| {
-        system.jobs.iter().all(|job| {
-            !job.watcher.is_misled && job.watcher.seq == job.seq && job.watcher.state == job.seen_state()
-        })
+        system
+            .jobs
+            .iter()
+            .all(|job| !job.watcher.is_misled && job.watcher.seq == job.seq && job.watcher.state == job.seen_state())
     }),
     ("done means that the file is there and is the right one", |_, system| {
         let is_there = |job: &JobRow| job.artifact.is_some_and(|file| system.files.contains(&file));
@@ -41,7 +40,10 @@ pub const ALWAYS: [PropertyCheck; 13] = [
     }),
     ("no job fails by the loss of a worker that ran others", |_, system| !system.sightings.neighbour_failed),
     ("one mail, and another only where a notifier was lost before it could say so", |_, system| {
-        system.deliveries.iter().all(|delivery| delivery.mails <= 1 + delivery.windows && (!delivery.sent || delivery.mails > 0))
+        system
+            .deliveries
+            .iter()
+            .all(|delivery| delivery.mails <= 1 + delivery.windows && (!delivery.sent || delivery.mails > 0))
     }),
     ("identical jobs have one run", |_, system| {
         system.jobs.iter().filter(|job| job.joinable && !job.state.is_final()).count() <= 1
@@ -50,17 +52,29 @@ pub const ALWAYS: [PropertyCheck; 13] = [
 
 /// What is seen in some state, so that nothing of the above holds only because nothing happens.
 pub const SOMETIMES: [PropertyCheck; 9] = [
-    ("a job is done at its first attempt", |_, system| is_any(system, |job| job.state == JobState::Done && job.attempt == 1)),
-    ("a job is done after its worker was lost", |_, system| is_any(system, |job| job.state == JobState::Done && job.crashes > 0)),
-    ("a loss is forgiven", |_, system| is_any(system, |job| job.losses != 0 && job.crashes == 0 && job.interruptions > 0)),
+    ("a job is done at its first attempt", |_, system| {
+        is_any(system, |job| job.state == JobState::Done && job.attempt == 1)
+    }),
+    ("a job is done after its worker was lost", |_, system| {
+        is_any(system, |job| job.state == JobState::Done && job.crashes > 0)
+    }),
+    ("a loss is forgiven", |_, system| {
+        is_any(system, |job| job.losses != 0 && job.crashes == 0 && job.interruptions > 0)
+    }),
     ("two workers run attempts of one job", |_, system| {
-        let runs = |job: usize| system.workers.iter().flat_map(|worker| &worker.runs).filter(move |run| usize::from(run.job) == job);
+        let runs = |job: usize| {
+            system.workers.iter().flat_map(|worker| &worker.runs).filter(move |run| usize::from(run.job) == job)
+        };
         (0..system.jobs.len()).any(|job| runs(job).count() > 1)
     }),
-    ("a job is cancelled while it runs", |_, system| is_any(system, |job| job.state == JobState::Cancelled && job.attempt > 0)),
+    ("a job is cancelled while it runs", |_, system| {
+        is_any(system, |job| job.state == JobState::Cancelled && job.attempt > 0)
+    }),
     ("a job fails by crashes", |_, system| is_any(system, |job| job.state == JobState::Failed && job.errors == 0)),
     ("a follower is done", |_, system| is_any(system, |job| job.state == JobState::Done && job.leader.is_some())),
-    ("a run goes on that was withdrawn", |_, system| is_any(system, |job| job.withdrawn && job.state == JobState::Done)),
+    ("a run goes on that was withdrawn", |_, system| {
+        is_any(system, |job| job.withdrawn && job.state == JobState::Done)
+    }),
     ("a mail is sent twice", |_, system| system.deliveries.iter().any(|delivery| delivery.mails > 1)),
 ];
 

@@ -27,7 +27,12 @@ pub fn ends_well(system: &System, bounds: &Bounds) -> bool {
 const fn is_healthy(action: Action) -> bool {
     match action {
         Action::Settle(_, _, ending) => matches!(ending, RunEnding::Done),
-        Action::Cancel(_) | Action::ReadCancelNumber(_) | Action::Replay(_) | Action::Submit | Action::LeaseEnds(_) | Action::MailRefused(_) => false,
+        Action::Cancel(_)
+        | Action::ReadCancelNumber(_)
+        | Action::Replay(_)
+        | Action::Submit
+        | Action::LeaseEnds(_)
+        | Action::MailRefused(_) => false,
         action => !action.is_fault(),
     }
 }

@@ -184,7 +184,8 @@ impl WorkerProcess {
     #[must_use]
     pub fn is_exclusive(&self, jobs: &[JobRow]) -> bool {
         self.runs.iter().any(|run| {
-            !run.begun || jobs.get(usize::from(run.job)).is_some_and(|job| job.must_run_alone() && job.attempt == run.attempt)
+            !run.begun
+                || jobs.get(usize::from(run.job)).is_some_and(|job| job.must_run_alone() && job.attempt == run.attempt)
         })
     }
 }
@@ -343,7 +344,8 @@ impl System {
         let mut order: Vec<_> = self.workers.iter().enumerate().map(|(at, worker)| (key(at, worker), at)).collect();
         order.retain(|((worker, held), _)| worker.life != WorkerLife::Dead || worker.registered || *held > 0);
         order.sort_unstable();
-        let place = |old: u8| order.iter().position(|(_, at)| *at == usize::from(old)).and_then(|at| u8::try_from(at).ok());
+        let place =
+            |old: u8| order.iter().position(|(_, at)| *at == usize::from(old)).and_then(|at| u8::try_from(at).ok());
         for job in &mut self.jobs {
             job.worker = job.worker.and_then(place);
         }

@@ -28,9 +28,11 @@ impl Watcher {
 
     /// Hears an event.
     pub fn hear(&mut self, kind: EventKind, seq: u8, attempt: u8) {
-        let arrow = Transition::ALL.into_iter().find(|arrow| arrow.event() == kind && arrow.from().contains(&self.state));
+        let arrow =
+            Transition::ALL.into_iter().find(|arrow| arrow.event() == kind && arrow.from().contains(&self.state));
         self.heard_after_cancel |= self.state == JobState::Cancelled;
-        let is_attempt_right = if kind == EventKind::Started { attempt > self.attempt } else { attempt == self.attempt };
+        let is_attempt_right =
+            if kind == EventKind::Started { attempt > self.attempt } else { attempt == self.attempt };
         self.is_misled |= arrow.is_none() || seq != self.seq + 1 || !is_attempt_right;
         if let Some(arrow) = arrow {
             self.state = arrow.to();

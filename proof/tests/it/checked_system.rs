@@ -124,7 +124,7 @@ pub(crate) fn find_break(bounds: Bounds, name: &'static str) -> Option<Vec<Actio
     let finish = HasDiscoveries::AllOf(BTreeSet::from([name]));
     let checked = CheckedSystem { bounds, wanted: Some((name, AtomicBool::new(false))) };
     let checker = checked.checker().finish_when(finish).spawn_bfs().join();
-    checker.discovery(name).map(|path| path.into_actions())
+    checker.discovery(name).map(stateright::Path::into_actions)
 }
 
 fn tell(path: &stateright::Path<System, Action>) -> String {

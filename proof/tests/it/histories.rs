@@ -45,13 +45,21 @@ fn mails_keep_everything_through_any_two_faults() {
 #[ignore = "minutes: make proof"]
 fn one_job_keeps_everything_through_any_three_faults_and_a_replay() {
     let bounds = Bounds { faults: 3, replays: 1, ..ONE_JOB };
-    assert_all_hold("one job, three faults", bounds, &[DONE, DONE_AFTER_A_LOSS, FORGIVEN, TWO_ATTEMPTS, FAILED_BY_CRASHES]);
+    assert_all_hold(
+        "one job, three faults",
+        bounds,
+        &[DONE, DONE_AFTER_A_LOSS, FORGIVEN, TWO_ATTEMPTS, FAILED_BY_CRASHES],
+    );
 }
 
 #[test]
 #[ignore = "minutes: make proof"]
 fn two_jobs_keep_everything_through_any_two_faults() {
-    assert_all_hold("two jobs, two faults", Bounds { faults: 2, ..TWO_JOBS }, &[DONE, FORGIVEN, TWO_ATTEMPTS, CANCELLED]);
+    assert_all_hold(
+        "two jobs, two faults",
+        Bounds { faults: 2, ..TWO_JOBS },
+        &[DONE, FORGIVEN, TWO_ATTEMPTS, CANCELLED],
+    );
 }
 
 #[test]

@@ -136,7 +136,11 @@ fn a_delivery_that_is_claimed_in_any_state_is_found() {
 
 #[test]
 fn a_delivery_that_is_settled_without_its_token_is_found() {
-    assert_found(Mutation::DeliverySettledWithoutToken, Bounds { workers: 1, bad_ends: 1, faults: 1, ..MAILS }, ONE_MAIL);
+    assert_found(
+        Mutation::DeliverySettledWithoutToken,
+        Bounds { workers: 1, bad_ends: 1, faults: 1, ..MAILS },
+        ONE_MAIL,
+    );
 }
 
 #[test]

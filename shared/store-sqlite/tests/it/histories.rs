@@ -34,9 +34,9 @@ impl HistoryDatabase for DatabaseFile {
 
     async fn age_beats(&self, silent: &[Uuid]) {
         let silent: Vec<String> = silent.iter().map(|id| literal(*id)).collect();
-        let hour = 3_600_000_000_i64;
+        // Microseconds: the beginning of time, or an hour from now.
         self.change(&format!(
-            "update workers set heartbeat_at = heartbeat_at + iif(id in ({}), -{hour}, {hour})",
+            "update workers set heartbeat_at = iif(id in ({}), 0, (unixepoch() + 3600) * 1000000)",
             silent.join(", ")
         ));
     }

@@ -35,7 +35,7 @@ const STEPS: std::ops::Range<usize> = 20..90;
 pub trait HistoryDatabase: Send + Sync {
     /// Workers reach it by connections, which break: locks and answers can be lost.
     fn has_connections(&self) -> bool;
-    /// Makes the last beats of these workers an hour older, and those of all others an hour younger.
+    /// Makes the last beats of these workers old, and puts those of all others an hour from now.
     async fn age_beats(&self, silent: &[Uuid]);
     /// Makes every claim twenty seconds older.
     async fn age_claims(&self);

@@ -87,7 +87,9 @@ impl Replay<'_> {
     async fn call_store_for_notifiers(&mut self, action: Action, before: &System) {
         match action {
             Action::ClaimDelivery(notifier, message) => {
-                let proof::Doorbell::SendDelivery(at) = before.queue[usize::from(message)].doorbell else { unreachable!() };
+                let proof::Doorbell::SendDelivery(at) = before.queue[usize::from(message)].doorbell else {
+                    unreachable!()
+                };
                 let id = self.deliveries[usize::from(at)];
                 let claimed = self.fixture.store.claim_deliveries(vec![id], HOUR).await.unwrap().remove(0);
                 let held = self.system.notifiers[usize::from(notifier)].holds.map(|(_, attempt, _)| i32::from(attempt));
@@ -102,7 +104,8 @@ impl Replay<'_> {
             }
             Action::KillNotifier(notifier) | Action::DeliveryLeaseEnds(notifier) => {
                 let (at, ..) = before.notifiers[usize::from(notifier)].holds.expect("it holds one");
-                if self.system.deliveries[usize::from(at)].lease_over && !before.deliveries[usize::from(at)].lease_over {
+                if self.system.deliveries[usize::from(at)].lease_over && !before.deliveries[usize::from(at)].lease_over
+                {
                     self.database.end_lease(self.deliveries[usize::from(at)]).await;
                 }
             }
