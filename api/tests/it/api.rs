@@ -59,7 +59,7 @@ pub(crate) struct Api {
     pub(crate) backends: Backends,
     pub(crate) client: Client,
     worker: Uuid,
-    gateway: Option<(CancellationToken, JoinHandle<anyhow::Result<()>>)>,
+    pub(crate) gateway: Option<(CancellationToken, JoinHandle<anyhow::Result<()>>)>,
     background: Option<(CancellationToken, JoinHandle<()>)>,
     _folder: tempfile::TempDir,
     _servers: Servers,
@@ -150,15 +150,9 @@ impl Api {
     }
 
     /// Tells the gateway to stop, and waits until it has.
-    /// Tells the gateway to stop, and returns what ends with it.
-    pub(crate) fn tell_gateway_to_stop(&mut self) -> JoinHandle<anyhow::Result<()>> {
+    pub(crate) async fn stop_gateway(&mut self) {
         let (stop, running) = self.gateway.take().expect("the gateway runs");
         stop.cancel();
-        running
-    }
-
-    pub(crate) async fn stop_gateway(&mut self) {
-        let running = self.tell_gateway_to_stop();
         tokio::time::timeout(Duration::from_secs(10), running).await.expect("stops in time").unwrap().unwrap();
     }
 

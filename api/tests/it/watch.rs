@@ -281,7 +281,8 @@ async fn a_gateway_that_is_told_to_stop_is_not_ready_and_serves_on_for_a_while(s
     let mut api = Api::start_with(stack, |config| config.http.close_after = Some(Duration::from_secs(4))).await;
     let id = api.submit_job().await;
     let mut watched = Stream::open(api.watch_job(id, None)).await;
-    let running = api.tell_gateway_to_stop();
+    let (stop, running) = api.gateway.take().expect("the gateway runs");
+    stop.cancel();
     let ready = testing::eventually(Duration::from_secs(3), "it is not ready", async || {
         let answer = api.plain(reqwest::Method::GET, "/readyz").send().await.unwrap();
         if answer.status() == 503 { Ok(answer) } else { Err(answer.status().to_string()) }
