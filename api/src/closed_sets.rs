@@ -5,9 +5,13 @@ use std::borrow::Cow;
 use model::artifact::Format;
 use model::delivery::Channel;
 use model::refusal::OnRefusal;
+use store::Scope;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
+
+/// What a token may do at most.
+pub const TOKEN_SCOPES: [Scope; 2] = [Scope::Read, Scope::Write];
 
 fn one_of(names: impl IntoIterator<Item = &'static str>) -> RefOr<Schema> {
     RefOr::T(Schema::Object(ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).build()))
@@ -40,6 +44,10 @@ closed_set! {
 closed_set! {
     /// The name of a channel.
     ChannelName: Channel::ALL.map(Channel::as_str)
+}
+closed_set! {
+    /// What a token may do.
+    TokenScopeName: TOKEN_SCOPES.map(Scope::as_str)
 }
 closed_set! {
     /// What becomes of a job when a format cannot hold its rows.

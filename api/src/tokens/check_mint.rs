@@ -13,6 +13,7 @@ use store::{Scope, TokenBounds};
 use utoipa::ToSchema;
 
 use crate::auth::Identity;
+use crate::closed_sets::{TOKEN_SCOPES, TokenScopeName};
 use crate::error::ApiError;
 use crate::gateway::Gateway;
 use crate::jobs::check_fields::{check_array, check_object, refuse_unknown, take_given, wrong};
@@ -23,9 +24,6 @@ const USUAL_SECONDS: u64 = 900;
 
 /// Most names in one list.
 const MAX_NAMES: usize = 100;
-
-/// What a token may do at most.
-const SCOPES: [Scope; 2] = [Scope::Read, Scope::Write];
 
 // Written down for the document of the API; `check_mint` reads it, so that every fault is found.
 /// Whom a token is for, and what it is bound to.
@@ -38,7 +36,7 @@ pub struct MintBody {
     #[schema(pattern = "^[A-Za-z0-9_@.+-]{1,100}$")]
     principal: String,
     /// `read`, `write`: both, as far as the key has them, when absent.
-    #[schema(value_type = Option<Vec<String>>, min_items = 1)]
+    #[schema(value_type = Option<Vec<TokenScopeName>>, min_items = 1)]
     scopes: Option<Vec<Scope>>,
     /// The reports it may run, and see jobs of; every one when absent.
     #[schema(min_items = 1, max_items = 100)]
@@ -57,6 +55,9 @@ pub struct MintBody {
     valid_for: Option<u64>,
 }
 
+/// What is said of a report that there is not.
+const UNKNOWN_REPORT: &str = "is not in the catalogue";
+
 /// A token that may be made.
 #[derive(Debug)]
 pub(super) struct MintRequest {
@@ -69,7 +70,7 @@ pub(super) struct MintRequest {
 /// Checks the body of a mint.
 ///
 /// # Errors
-/// `invalid-body` when it is no object, `validation-failed`.
+/// `invalid-body` when it is no object, `report-not-found` when nothing else is wrong, `validation-failed`.
 pub(super) fn check_mint(gateway: &Gateway, identity: &Identity, body: Value) -> Result<MintRequest, ApiError> {
     let Value::Object(mut fields) = body else {
         let detail = "The body must be a JSON object such as {\"principal\": \"customer-7\"}.";
@@ -100,6 +101,10 @@ pub(super) fn check_mint(gateway: &Gateway, identity: &Identity, body: Value) ->
                 max_unfinished: max_unfinished.and_then(|most| u32::try_from(most).ok()),
             },
         }),
+        _ if errors.iter().all(|error| error.detail.starts_with(UNKNOWN_REPORT)) => {
+            let detail = "The catalogue has no such report. GET /v1/reports lists them.";
+            Err(ApiError::with_fields(ProblemKind::ReportNotFound, detail, errors))
+        }
         _ => Err(Problem::invalid(errors).into()),
     }
 }
@@ -116,7 +121,7 @@ fn check_principal(given: Option<Value>, errors: &mut Vec<FieldError>) -> Option
 }
 
 fn check_scopes(identity: &Identity, given: Option<Value>, errors: &mut Vec<FieldError>) -> Vec<Scope> {
-    let own: Vec<Scope> = SCOPES.into_iter().filter(|scope| identity.scopes().contains(scope)).collect();
+    let own: Vec<Scope> = TOKEN_SCOPES.into_iter().filter(|scope| identity.scopes().contains(scope)).collect();
     let names: Vec<&str> = own.iter().map(|scope| scope.as_str()).collect();
     let expected = format!("must be among those of the key that mints: {}", names.join(", "));
     if own.is_empty() {
@@ -146,7 +151,7 @@ fn check_reports(gateway: &Gateway, given: Value, errors: &mut Vec<FieldError>) 
     }
     for (index, name) in names.iter().enumerate().filter(|(_, name)| gateway.catalogue.report(name).is_none()) {
         let name: String = name.chars().take(100).collect();
-        errors.push(wrong(format!("/reports/{index}"), format!("is not in the catalogue: {name}")));
+        errors.push(wrong(format!("/reports/{index}"), format!("{UNKNOWN_REPORT}: {name}")));
     }
     names
 }

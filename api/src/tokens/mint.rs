@@ -41,6 +41,7 @@ pub struct TokenView {
     responses(
         (status = 201, description = "The token", body = TokenView),
         (status = 400, description = "invalid-body", body = StoredProblem),
+        (status = 404, description = "report-not-found", body = StoredProblem),
         (status = 413, description = "body-too-large", body = StoredProblem),
         (status = 415, description = "unsupported-media-type", body = StoredProblem),
         (status = 422, description = "validation-failed", body = StoredProblem),

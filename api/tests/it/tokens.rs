@@ -268,6 +268,8 @@ async fn everything_wrong_with_a_mint_is_told_at_once(stack: Stack) {
     ];
     assert_eq!(told, expected);
     assert_eq!(problem(shop.try_mint(&json!({})).await).await.0, 422);
+    let unknown = problem(shop.try_mint(&json!({"principal": "customer-7", "reports": ["none"]})).await).await;
+    assert_eq!((unknown.1.as_str(), pointers(&unknown.2)), ("report-not-found", vec!["/reports/0"]));
     assert_eq!(problem(shop.try_mint(&json!([])).await).await.1, "invalid-body");
     let huge = json!({"principal": "customer-7", "params": {"amount": "x".repeat(7_000)}});
     assert_eq!(problem(shop.try_mint(&huge).await).await.0, 422, "a token that no header field can hold");

@@ -14,6 +14,7 @@ use model::reuse::{LinkSeed, Reuse};
 use store::{
     AccessLookup, AttemptProgress, DeliveryEnding, Ending, FailedDeliveries, FeedCursor, JobFilter, NewApiKey,
     NewPreview, QueuePart, RunsQuery, Scope, Store,
+    TokenLookup, TokenRevocation,
 };
 use testing::postgres::{Plan, PlanServer};
 use testing::store_conformance::samples::{self, ana};
@@ -192,7 +193,7 @@ async fn walk(fixture: &StoreFixture) {
 }
 
 fn idempotency(key: &str) -> Option<Idempotency> {
-    Some(Idempotency { key: key.to_owned(), body_hash: hash_token("body") })
+    Some(Idempotency::new(key.to_owned(), hash_token("body")))
 }
 
 fn unnotified(caller: &Caller) -> NewJob {
@@ -354,8 +355,13 @@ async fn doors(fixture: &StoreFixture) {
     store.api_keys(Some("acme")).await.unwrap();
     store.revoke_api_key(id).await.unwrap();
     store.end_session(id).await.unwrap();
-    store.look_up_access(AccessLookup { keys: vec![hash], sessions: vec![id], links: vec![hash] }).await.unwrap();
+    let tokens = vec![TokenLookup { id, caller: ana(), minted_at: store.now().await.unwrap() }];
+    store.look_up_access(AccessLookup { keys: vec![hash], sessions: vec![id], links: vec![hash], tokens }).await.unwrap();
     store.forget_sessions(Duration::from_secs(3600)).await.unwrap();
+    store.revoke_tokens(TokenRevocation::One { tenant: ana().tenant, id }).await.unwrap();
+    store.revoke_tokens(TokenRevocation::AllOf(ana())).await.unwrap();
+    store.forget_revoked_tokens(Duration::from_secs(3600)).await.unwrap();
+    store.count_unfinished_of(&ana()).await.unwrap();
     let worker = fixture.worker().await;
     let done = fixture.done(&worker).await;
     let link = samples::link_hash(done.artifacts[0].link_id);
