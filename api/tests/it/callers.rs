@@ -26,13 +26,17 @@ fn write_settings(folder: &Path, job: Uuid, token: &str) {
             "[[operations]]\ninclude-name = \"{name}\"\nchecks.positive_data_acceptance.expected-statuses = [\"2xx\", 400, 401, 403]\n"
         )
     });
-    let submit = "[[operations]]\ninclude-name = \"POST /v1/jobs\"\n\
-        checks.positive_data_acceptance.expected-statuses = [\"2xx\", 401, 403, 404, 409, 422, 429]\n";
+    let params = ["POST /v1/jobs", "POST /v1/tokens"].map(|name| {
+        format!(
+            "[[operations]]\ninclude-name = \"{name}\"\n\
+             checks.positive_data_acceptance.expected-statuses = [\"2xx\", 401, 403, 404, 409, 422, 429]\n"
+        )
+    });
     let settings = format!(
         "[parameters]\n\"path.token\" = \"{token}\"\n\n\
          [[operations]]\ninclude-method = \"GET\"\n\
          parameters = {{ \"path.id\" = \"{job}\", \"path.name\" = \"numbers\", \"path.format\" = \"csv\" }}\n\n{}",
-        lists.join("\n") + "\n" + submit
+        [lists, params].concat().join("\n")
     );
     std::fs::write(folder.join("schemathesis.toml"), settings).unwrap();
 }
