@@ -87,10 +87,10 @@ fn is_covered(system: &System, at: usize) -> bool {
     let job = &system.jobs[at];
     let is_rung = u8::try_from(at).is_ok_and(|at| system.outbox.contains(Doorbell::RunJob(at)));
     match (job.state, job.leader) {
-        (JobState::Done | JobState::Failed | JobState::Cancelled, _) => true,
+        (JobState::Done | JobState::Failed | JobState::Cancelled, _)
+        | (JobState::Pending | JobState::Retrying, None) => true,
         // The sweeper brings it up to its leader while that one is not cancelled.
         (_, Some(leader)) => system.jobs[usize::from(leader)].state != JobState::Cancelled,
-        (JobState::Pending | JobState::Retrying, None) => true,
         (JobState::Processing, None) => {
             is_rung || job.worker.is_some_and(|worker| system.workers[usize::from(worker)].registered)
         }

@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use super::Identity;
+use super::credential::{AccessEnd, Credential};
 use parking_lot::Mutex;
 use store::{AccessFacts, AccessLookup, Scope, Store, StoreError};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use super::Identity;
-use super::credential::{AccessEnd, Credential};
 
 /// How often is looked. With a slow answer and a busy machine an end is noticed within the five seconds that the API promises.
 const EVERY: Duration = Duration::from_secs(2);

@@ -34,7 +34,8 @@ impl Identity {
     pub fn fix_params(&self, report: &ReportDefinition, given: &mut Params, errors: &mut Vec<FieldError>) {
         for (name, fixed) in self.bounds().into_iter().flat_map(|bounds| &bounds.params) {
             let detail = if report.params.iter().all(|spec| spec.name != *name) {
-                let detail = format!("does not take the parameter `{name}`, which your token fixes; ask for another token");
+                let detail =
+                    format!("does not take the parameter `{name}`, which your token fixes; ask for another token");
                 errors.push(FieldError { pointer: "/report".to_owned(), detail });
                 continue;
             } else if given.contains_key(name) {

@@ -91,7 +91,8 @@ fn check_recipient(
 ) -> Option<String> {
     let to = if let Some(Value::String(to)) = given { to } else { String::new() };
     let written = channel.write_recipient(&to);
-    let checked = written.and_then(|to| rules.iter().try_for_each(|allow| channel.check_recipient(&to, allow)).map(|()| to));
+    let checked =
+        written.and_then(|to| rules.iter().try_for_each(|allow| channel.check_recipient(&to, allow)).map(|()| to));
     match checked {
         Ok(to) => Some(to),
         Err(RecipientError::NotAllowed) => {

@@ -70,7 +70,8 @@ pub fn check_submit(gateway: &Gateway, identity: &Identity, body: Value) -> Resu
         ));
     };
     let mut errors = Vec::new();
-    let report = check_report(gateway, fields.remove("report"), &mut errors).filter(|report| identity.may_run(&report.name));
+    let report =
+        check_report(gateway, fields.remove("report"), &mut errors).filter(|report| identity.may_run(&report.name));
     let unknown_report = errors.is_empty() && report.is_none();
     let given = check_object(take_given(&mut fields, "params"), "/params", &mut errors);
     let params = match (&report, given) {
@@ -82,7 +83,8 @@ pub fn check_submit(gateway: &Gateway, identity: &Identity, body: Value) -> Resu
     };
     let formats = check_formats(report.as_deref(), take_given(&mut fields, "formats"), &mut errors);
     let on_refusal = check_on_refusal(take_given(&mut fields, "on_refusal"), &mut errors);
-    let notify = check_notify(&identity.recipient_rules(&gateway.mail_allow), take_given(&mut fields, "notify"), &mut errors);
+    let notify =
+        check_notify(&identity.recipient_rules(&gateway.mail_allow), take_given(&mut fields, "notify"), &mut errors);
     let max_age = check_reuse(report.as_deref(), take_given(&mut fields, "reuse"), &mut errors);
     refuse_unknown(&fields, "", "report, params, formats, on_refusal, notify and reuse", &mut errors);
     if unknown_report {

@@ -77,7 +77,7 @@ pub(super) fn check_mint(gateway: &Gateway, identity: &Identity, body: Value) ->
         return Err(ApiError::new(ProblemKind::InvalidBody, detail));
     };
     let mut errors = Vec::new();
-    let principal = check_principal(fields.remove("principal"), &mut errors);
+    let principal = check_principal(fields.remove("principal").as_ref(), &mut errors);
     let scopes = check_scopes(identity, take_given(&mut fields, "scopes"), &mut errors);
     let reports = take_given(&mut fields, "reports").map(|given| check_reports(gateway, given, &mut errors));
     let params = check_object(take_given(&mut fields, "params"), "/params", &mut errors).unwrap_or_default();
@@ -109,8 +109,8 @@ pub(super) fn check_mint(gateway: &Gateway, identity: &Identity, body: Value) ->
     }
 }
 
-fn check_principal(given: Option<Value>, errors: &mut Vec<FieldError>) -> Option<String> {
-    let name = given.as_ref().and_then(Value::as_str).unwrap_or_default();
+fn check_principal(given: Option<&Value>, errors: &mut Vec<FieldError>) -> Option<String> {
+    let name = given.and_then(Value::as_str).unwrap_or_default();
     match Caller::check_name(name) {
         Ok(()) => Some(name.to_owned()),
         Err(expected) => {

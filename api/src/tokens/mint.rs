@@ -68,7 +68,8 @@ pub async fn mint(
     };
     let written = token.write(gateway.link_secret.expose());
     if written.len() > MAX_TOKEN {
-        let detail = format!("would make a token of {} characters; at most {MAX_TOKEN} fit: name less in it", written.len());
+        let detail =
+            format!("would make a token of {} characters; at most {MAX_TOKEN} fit: name less in it", written.len());
         return Err(Problem::invalid(vec![FieldError { pointer: String::new(), detail }]).into());
     }
     metrics::counter!("waitless_tokens_minted_total").increment(1);

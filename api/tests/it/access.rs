@@ -28,8 +28,7 @@ fn request(api: &Api, row: &RouteEntry, job: Uuid) -> RequestBuilder {
     match row.path {
         "/v1/jobs" if row.method == "POST" => request.json(&json!({"report": "numbers"})),
         "/v1/jobs/{id}/formats" => request.json(&json!({"formats": ["csv"]})),
-        "/v1/tokens" => request.json(&json!({"principal": "customer-7"})),
-        "/v1/tokens/revoke" => request.json(&json!({"principal": "customer-7"})),
+        "/v1/tokens" | "/v1/tokens/revoke" => request.json(&json!({"principal": "customer-7"})),
         "/v1/admin/dead-letters/replay" => request.json(&json!({"jobs": [job]})),
         "/v1/admin/deliveries/send-again" => request.json(&json!({"failed_since": "2020-01-01T00:00:00Z"})),
         _ => request,

@@ -110,7 +110,9 @@ async fn a_token_does_what_it_was_minted_for(stack: Stack) {
     // The backend sees its own jobs, not those of the people it mints for.
     let own = api.plain(Method::GET, "/v1/jobs").bearer_auth(&shop.key).send().await.unwrap();
     assert!(body(own).await["jobs"].as_array().unwrap().is_empty());
-    for (method, path) in [(Method::GET, "/v1/admin/queues"), (Method::POST, "/v1/tokens"), (Method::POST, "/v1/tokens/revoke")] {
+    for (method, path) in
+        [(Method::GET, "/v1/admin/queues"), (Method::POST, "/v1/tokens"), (Method::POST, "/v1/tokens/revoke")]
+    {
         assert_eq!(problem(guest.ask(method, path).send().await.unwrap()).await.1, "forbidden", "{path}");
     }
     let reader = shop.mint(json!({"principal": "customer-7", "scopes": ["read"]})).await;
@@ -156,7 +158,9 @@ async fn jobs_beyond_a_token_are_not_there_for_its_holder(stack: Stack) {
     let shop = Shop::open(&api).await;
     let wide = shop.mint(json!({"principal": "customer-7"})).await;
     let mut hidden = Vec::new();
-    for asked in [json!({"report": "kept"}), json!({"report": "numbers", "params": {"amount": 8}}), json!({"report": "numbers"})] {
+    for asked in
+        [json!({"report": "kept"}), json!({"report": "numbers", "params": {"amount": 8}}), json!({"report": "numbers"})]
+    {
         hidden.push(id_of(&body(wide.submit(asked).await).await));
     }
     api.finish(hidden[2], b"secret").await;
@@ -203,7 +207,8 @@ async fn jobs_beyond_a_token_are_not_there_for_its_holder(stack: Stack) {
 }
 
 async fn a_token_tells_only_the_recipients_it_may_name(stack: Stack) {
-    let api = Api::start_with(stack, |config| config.mail.allow = vec!["@acme.example".into(), "@shop.example".into()]).await;
+    let api =
+        Api::start_with(stack, |config| config.mail.allow = vec!["@acme.example".into(), "@shop.example".into()]).await;
     let shop = Shop::open(&api).await;
     let submit = async |guest: &Guest<'_>, to: &str| {
         let notify = json!([{"channel": "email", "to": to}]);

@@ -326,7 +326,8 @@ mod tests {
         let (key_hash, until) = (hash_token("wl_test"), 1_900_000_000);
         let session = Session { id: Uuid::now_v7(), key_hash, until: until + 1 };
         let cookie = seal_session("secret", session);
-        let holders = [TicketHolder::Key(key_hash), TicketHolder::Session(session), TicketHolder::Token("wt_x".to_owned())];
+        let holders =
+            [TicketHolder::Key(key_hash), TicketHolder::Session(session), TicketHolder::Token("wt_x".to_owned())];
         for holder in holders {
             let ticket = Ticket { holder, until };
             let sealed = seal_ticket("secret", &ticket);

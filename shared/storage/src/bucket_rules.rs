@@ -39,7 +39,7 @@ pub(super) async fn look(bucket: &Bucket, kept_for: Duration, findings: &mut Fin
         }
         SettingAnswer::None => findings.ok("has no lifecycle rules"),
         SettingAnswer::Unseen => {
-            findings.ok("its lifecycle rules cannot be seen with these keys, or it has no such thing")
+            findings.ok("its lifecycle rules cannot be seen with these keys, or it has no such thing");
         }
     }
     if let SettingAnswer::Given(status) = ask(bucket, "policyStatus").await

@@ -1,8 +1,8 @@
 //! A command is carried out by its file.
 
 use super::{
-    CommandResult, check, completion, config, doctor, jobs, keys, links, migrate, ready, reports, resend, run, show, up,
-    watch,
+    CommandResult, check, completion, config, doctor, jobs, keys, links, migrate, ready, reports, resend, run, show,
+    up, watch,
 };
 use crate::cli::Command;
 use crate::demo;

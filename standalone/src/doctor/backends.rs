@@ -79,7 +79,7 @@ pub(super) fn address<'a>(subject: &'a Subject, findings: &'a mut Findings) -> B
         }
         match ask(&format!("{url}/livez")).await {
             Ok((StatusCode::OK, body)) if body.trim() == "alive" => {
-                findings.ok(format!("{url} is answered by a gateway"))
+                findings.ok(format!("{url} is answered by a gateway"));
             }
             Ok((status, _)) => findings.fail(
                 format!("{url}/livez is answered with {status}, and not by a gateway"),

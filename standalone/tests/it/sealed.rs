@@ -5,8 +5,8 @@ use std::path::Path;
 
 use model::access::hash_request;
 use model::artifact::Format;
-use model::refusal::OnRefusal;
 use model::job::Caller;
+use model::refusal::OnRefusal;
 use report::{fingerprint, parse_definition};
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};

@@ -221,5 +221,5 @@ fn what_is_said_of_columns_and_zones_for_people_changes_nothing_in_files_for_pro
     }
     // For people the same is another file, so that something was said.
     let xlsx = |about: &Arc<About>| write_about(about, Format::Xlsx, &schema, std::slice::from_ref(&batch)).unwrap();
-    assert!(xlsx(&Arc::new(shown.clone())) != xlsx(&about()));
+    assert!(xlsx(&Arc::new(shown)) != xlsx(&about()));
 }

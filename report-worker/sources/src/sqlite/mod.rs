@@ -79,10 +79,10 @@ impl Source for SqliteSource {
         });
         match looking.await {
             Ok(Ok(said)) => {
-                findings.ok(format!("the file can be read (SQLite {said}), and is opened for reading only"))
+                findings.ok(format!("the file can be read (SQLite {said}), and is opened for reading only"));
             }
             Ok(Err(problem)) => {
-                findings.fail(problem.detail, "correct the path in its url, and let the worker's user read the file")
+                findings.fail(problem.detail, "correct the path in its url, and let the worker's user read the file");
             }
             Err(lost) => findings.fail(format!("the look at it crashed: {lost}"), "report this"),
         }

@@ -1,9 +1,9 @@
 //! Tests of the store on PostgreSQL.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod restored;
-mod plans;
 mod histories;
+mod plans;
+mod restored;
 mod store_follow;
 mod store_postgres;
 mod store_postgres_pooled;

@@ -13,8 +13,7 @@ use model::job::{Caller, Idempotency, Job, JobState, Lane, NewJob};
 use model::reuse::{LinkSeed, Reuse};
 use store::{
     AccessLookup, AttemptProgress, DeliveryEnding, Ending, FailedDeliveries, FeedCursor, JobFilter, NewApiKey,
-    NewPreview, QueuePart, RunsQuery, Scope, Store,
-    TokenLookup, TokenRevocation,
+    NewPreview, QueuePart, RunsQuery, Scope, Store, TokenLookup, TokenRevocation,
 };
 use testing::postgres::{Plan, PlanServer};
 use testing::store_conformance::samples::{self, ana};
@@ -356,7 +355,10 @@ async fn doors(fixture: &StoreFixture) {
     store.revoke_api_key(id).await.unwrap();
     store.end_session(id).await.unwrap();
     let tokens = vec![TokenLookup { id, caller: ana(), minted_at: store.now().await.unwrap() }];
-    store.look_up_access(AccessLookup { keys: vec![hash], sessions: vec![id], links: vec![hash], tokens }).await.unwrap();
+    store
+        .look_up_access(AccessLookup { keys: vec![hash], sessions: vec![id], links: vec![hash], tokens })
+        .await
+        .unwrap();
     store.forget_sessions(Duration::from_secs(3600)).await.unwrap();
     store.revoke_tokens(TokenRevocation::One { tenant: ana().tenant, id }).await.unwrap();
     store.revoke_tokens(TokenRevocation::AllOf(ana())).await.unwrap();

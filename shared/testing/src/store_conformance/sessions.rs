@@ -76,7 +76,7 @@ pub async fn a_store_that_can_be_written_says_so_to_many_at_once(fixture: StoreF
 }
 
 async fn revoked(fixture: &StoreFixture, tokens: &[&TokenLookup]) -> Vec<Uuid> {
-    let tokens = tokens.iter().map(|token| TokenLookup::clone(token)).collect();
+    let tokens = tokens.iter().copied().cloned().collect();
     let asked = AccessLookup { tokens, ..AccessLookup::default() };
     let mut revoked = fixture.store.look_up_access(asked).await.unwrap().revoked_tokens;
     revoked.sort_unstable();
