@@ -86,14 +86,13 @@ fn is_any(system: &System, is_so: impl Fn(&JobRow) -> bool) -> bool {
 fn is_covered(system: &System, at: usize) -> bool {
     let job = &system.jobs[at];
     let is_rung = u8::try_from(at).is_ok_and(|at| system.outbox.contains(Doorbell::RunJob(at)));
+    let is_held = job.worker.is_some_and(|worker| system.workers[usize::from(worker)].registered);
     match (job.state, job.leader) {
-        (JobState::Done | JobState::Failed | JobState::Cancelled, _)
-        | (JobState::Pending | JobState::Retrying, None) => true,
         // The sweeper brings it up to its leader while that one is not cancelled.
-        (_, Some(leader)) => system.jobs[usize::from(leader)].state != JobState::Cancelled,
-        (JobState::Processing, None) => {
-            is_rung || job.worker.is_some_and(|worker| system.workers[usize::from(worker)].registered)
-        }
+        (state, Some(leader)) => state.is_final() || system.jobs[usize::from(leader)].state != JobState::Cancelled,
+        (JobState::Processing, None) => is_rung || is_held,
+        // The sweeper rings for it, it has a due time, or it is final.
+        (_, None) => true,
     }
 }
 

@@ -151,7 +151,7 @@ impl PostgresStore {
     }
 }
 
-async fn lead_all(connection: &mut Connection, leaders: Vec<Uuid>) -> StatementResult<Effects> {
+pub(super) async fn lead_all(connection: &mut Connection, leaders: Vec<Uuid>) -> StatementResult<Effects> {
     connection
         .transaction::<_, Failure, _>(async move |connection| {
             let _locked: Vec<IdRow> = sql(LOCK).bind::<Array<SqlUuid>, _>(leaders.as_slice()).load(connection).await?;

@@ -13,6 +13,7 @@ use super::connect::Connector;
 use super::connection::{Connection, PeerKind};
 use super::effects::Effects;
 use super::errors::Failure;
+use super::follow::lead_all;
 use super::lose::{Lost, forgive, lose};
 use super::run::StatementResult;
 use super::sql::sql;
@@ -118,6 +119,16 @@ impl PostgresHeartbeat {
         Ok(())
     }
 
+    /// Brings followers up to jobs that were taken from this worker or handed back. What cannot be done now is left to the sweeper.
+    async fn lead(&mut self, leaders: Vec<Uuid>) {
+        let Some(connection) = &mut self.connection else { return };
+        match lead_all(connection, leaders).await {
+            Ok(effects) if effects.is_empty() => {}
+            Ok(effects) => self.after.committed(effects.outbox, effects.events),
+            Err(error) => tracing::warn!(?error, "jobs could not follow their leaders yet; the sweeper goes on"),
+        }
+    }
+
     async fn try_beat(&mut self, progress: &[AttemptProgress]) -> Result<Vec<(Uuid, i32)>> {
         if self.connection.is_none() {
             self.connect().await?;
@@ -130,7 +141,7 @@ impl PostgresHeartbeat {
         let since = self.holding.claimed_since();
         let held = self.holding.with(&reported);
         let mut found = beat(connection, (self.worker.id, self.locked), progress, (&held, since)).await?;
-        let effects = if found.unregistered {
+        let mut effects = if found.unregistered {
             tracing::warn!(worker = %self.worker.id, "this worker was taken for dead; it stops its jobs and registers again");
             found.lost = column(progress, |attempt| (attempt.job_id, attempt.attempt));
             lose_and_register(connection, &self.worker, self.locked, &found.lost).await?
@@ -142,8 +153,12 @@ impl PostgresHeartbeat {
                 Effects::default()
             })
         };
+        let leaders = std::mem::take(&mut effects.led);
         if !effects.is_empty() {
             self.after.committed(effects.outbox, effects.events);
+        }
+        if !leaders.is_empty() {
+            self.lead(leaders).await;
         }
         Ok(found.lost)
     }

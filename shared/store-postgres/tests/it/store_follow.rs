@@ -80,3 +80,21 @@ async fn a_follower_whose_leader_ended_long_ago_is_uncovered() {
     database.sql(&long_ago).await.unwrap();
     assert_eq!(fixture.store.uncovered_jobs().await.unwrap(), [follower.id]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn followers_of_a_job_that_a_heartbeat_hands_back_go_back_with_it() {
+    let (fixture, database) = set().await;
+    let mut worker = fixture.worker().await;
+    let leader = fixture.submit(reusing()).await;
+    let follower = fixture.submit(reusing()).await;
+    fixture.claim(&worker, leader.id).await;
+    assert_eq!(fixture.job(follower.id).await.state, JobState::Processing);
+    // The answer to the claim was lost: the worker knows of no job.
+    database.sql("update jobs set started_at = started_at - interval '20 seconds'").await.unwrap();
+    assert!(worker.heartbeat.beat(Vec::new()).await.unwrap().is_empty());
+    for job in [&leader, &follower] {
+        assert_eq!(fixture.job(job.id).await.state, JobState::Pending);
+        let story = [EventKind::Submitted, EventKind::Started, EventKind::HandedBack];
+        assert_eq!(kinds(&fixture, job).await, story);
+    }
+}

@@ -156,6 +156,8 @@ impl Replay<'_> {
             Claimed::Yes(claimed) => assert_eq!(Some(claimed.attempt), expected),
             Claimed::Held => assert!(expected.is_none() && !is.state.is_final(), "held"),
             Claimed::Gone => assert!(expected.is_none() && is.state.is_final(), "gone"),
+            // Only of a claim whose answer is lost: the worker goes on to beat.
+            Claimed::Unregistered => assert!(!before.workers[usize::from(worker)].registered, "unregistered"),
             other => panic!("{other:?}"),
         }
     }

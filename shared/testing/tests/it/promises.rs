@@ -8,10 +8,11 @@ use crate::sources::{Source, root, sources};
 const TABLE: &str = "docs/PROMISES.md";
 
 /// Sections that promise nothing that a test could hold, and why. A section without heading is what stands before the first one.
-const WITHOUT_PROMISES: [(&str, &str, &str); 4] = [
+const WITHOUT_PROMISES: [(&str, &str, &str); 5] = [
     ("README.md", "Map", "it says what is where"),
     ("README.md", "Contributing, security, licence", "it says where to read on"),
     ("docs/ARCHITECTURE.md", "Decisions", "it says where to read on"),
+    ("docs/PROOF.md", "What is not proven", "it says what nothing holds"),
     ("docs/TESTS.md", "Screenshots", "it says how to make pictures for being looked at"),
 ];
 
