@@ -13,6 +13,7 @@ pub mod client;
 pub mod coverage;
 pub mod history;
 pub mod rabbitmq;
+pub mod scaling;
 pub mod soak;
 pub mod stack;
 pub mod watcher;
