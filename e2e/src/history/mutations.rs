@@ -139,8 +139,11 @@ fn a_mail_that_was_tried_twice_may_come_twice_as_one() {
     assert!(verdict.is_clean() && verdict.repeated == 1, "{verdict:#}");
 }
 
+/// A change, and under what it is found.
+type Mutation = (&'static str, Found, fn(&mut History));
+
 /// What a system must never do, as a change to a sound history, and under what it is found.
-const MUTATIONS: &[(&str, Found, fn(&mut History))] = &[
+const MUTATIONS: &[Mutation] = &[
     ("a job is gone", Found::Lost, |h| drop(h.jobs.remove(0))),
     ("a job never ends", Found::Lost, |h| h.jobs[0].job.state = JobState::Processing),
     ("a file is gone", Found::Lost, |h| h.jobs[0].files[1].stored = None),

@@ -10,8 +10,8 @@ use crate::client::{Client, slow};
 
 /// When jobs come, as a share of the busiest moment, by the hour.
 const HOURS: [f64; 24] = [
-    0.0, 0.0, 0.0, 0.0, 0.0, 0.05, 0.1, 0.3, 0.7, 1.0, 0.9, 0.7, 0.4, 0.6, 0.8, 0.7, 0.5, 0.3, 0.15, 0.1, 0.05, 0.05, 0.0,
-    0.0,
+    0.0, 0.0, 0.0, 0.0, 0.0, 0.05, 0.1, 0.3, 0.7, 1.0, 0.9, 0.7, 0.4, 0.6, 0.8, 0.7, 0.5, 0.3, 0.15, 0.1, 0.05, 0.05,
+    0.0, 0.0,
 ];
 
 /// Jobs with the moment each is submitted at, and the time it takes in milliseconds.

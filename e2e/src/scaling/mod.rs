@@ -43,7 +43,12 @@ pub async fn run(plan: Plan) -> anyhow::Result<Report> {
     let fixed = scaled.average_workers().ceil();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a handful of workers")]
     let fixed = try_pool("fixed", plan, &day, Some(fixed as usize)).await?;
-    Ok(Report { seed: plan.seed, minutes: plan.duration.as_secs_f64() / 60.0, jobs: day.jobs(), pools: vec![scaled, fixed] })
+    Ok(Report {
+        seed: plan.seed,
+        minutes: plan.duration.as_secs_f64() / 60.0,
+        jobs: day.jobs(),
+        pools: vec![scaled, fixed],
+    })
 }
 
 async fn try_pool(name: &'static str, plan: Plan, day: &Day, fixed: Option<usize>) -> anyhow::Result<PoolOutcome> {
@@ -68,7 +73,9 @@ async fn try_pool(name: &'static str, plan: Plan, day: &Day, fixed: Option<usize
     while start.elapsed() < plan.duration || !submitting.is_finished() {
         polls.tick().await;
         let metrics = pool::metrics(&stack).await;
-        if fixed.is_none() && let Some(metrics) = &metrics {
+        if fixed.is_none()
+            && let Some(metrics) = &metrics
+        {
             let wanted = autoscaler.decide(start.elapsed(), metrics, pool.size());
             pool.scale_to(wanted, &stack).await?;
         }

@@ -13,6 +13,8 @@ use super::pause;
 use super::plan::{Dice, Plan};
 use super::tally::Tally;
 
+/// How often a server that does not come up is tried.
+const STARTS: usize = 4;
 /// More than any disk has: publishers are blocked as on a disk that is full.
 const NO_DISK: &str = "900000GB";
 /// What the server starts with.
@@ -34,13 +36,13 @@ pub(super) async fn blow(
                 let _now = tally.begin("broker stopped");
                 server.stop().await?;
                 pause(tally, dice.millis(0..8_000)).await;
-                start(server).await?;
+                start(server, tally).await?;
             }
             14..28 => {
                 let _now = tally.begin("broker killed");
                 server.kill();
                 pause(tally, dice.millis(0..5_000)).await;
-                start(server).await?;
+                start(server, tally).await?;
             }
             28..40 => {
                 let _now = tally.begin("broker frozen");
@@ -50,40 +52,47 @@ pub(super) async fn blow(
             }
             40..47 => {
                 let _now = tally.begin("broker wiped");
-                server.wipe().await?;
+                if server.wipe().await.is_err() {
+                    start(server, tally).await?;
+                }
             }
             47..60 => ctl(tally, "queue purged", server, &["purge_queue", &any_queue(&mut dice)]).await,
             60..70 => ctl(tally, "queue deleted", server, &["delete_queue", &any_queue(&mut dice)]).await,
             70..76 => {
                 let _now = tally.begin("queue without a leader");
-                attempt(tally, "queue without a leader", server.silence_queue(&any_queue(&mut dice)).await);
+                attempt(tally, "queue without a leader", &server.silence_queue(&any_queue(&mut dice)).await);
             }
             76..82 => {
                 let _now = tally.begin("queue without a member");
-                attempt(tally, "queue without a member", server.break_queue(&any_queue(&mut dice)).await);
+                attempt(tally, "queue without a member", &server.break_queue(&any_queue(&mut dice)).await);
             }
             82..88 => {
                 let _now = tally.begin("broker's disk full");
-                attempt(tally, "broker's disk full", server.ctl(&["set_disk_free_limit", NO_DISK]).await);
+                attempt(tally, "broker's disk full", &server.ctl(&["set_disk_free_limit", NO_DISK]).await);
                 pause(tally, dice.millis(3_000..10_000)).await;
-                attempt(tally, "broker's disk full", server.ctl(&["set_disk_free_limit", SOME_DISK]).await);
+                attempt(tally, "broker's disk full", &server.ctl(&["set_disk_free_limit", SOME_DISK]).await);
             }
             88..94 => ctl(tally, "broker's connections closed", server, &["close_all_connections", "a storm"]).await,
             _ => {
                 let _now = tally.begin("doorbells doubled");
-                attempt(tally, "doorbells doubled", ring_again(settings, &jobs()).await);
+                attempt(tally, "doorbells doubled", &ring_again(settings, &jobs()).await);
             }
         }
     }
     Ok(())
 }
 
-/// Starts it again; one that has lost its disk's content to a kill is started empty.
-async fn start(server: &mut Server) -> anyhow::Result<()> {
-    match server.start_again().await {
-        Ok(()) => Ok(()),
-        Err(_) => server.wipe().await,
+/// Starts it again. A server that does not come up, as now and then after a kill, is started empty: that is one more loss of its disk.
+async fn start(server: &mut Server, tally: &Tally) -> anyhow::Result<()> {
+    let Err(mut why) = server.start_again().await else { return Ok(()) };
+    for _ in 0..STARTS {
+        let _now = tally.begin("broker that did not start wiped");
+        match server.wipe().await {
+            Ok(()) => return Ok(()),
+            Err(error) => why = error,
+        }
     }
+    Err(why)
 }
 
 fn any_queue(dice: &mut Dice) -> String {
@@ -92,11 +101,11 @@ fn any_queue(dice: &mut Dice) -> String {
 
 async fn ctl(tally: &Tally, fault: &'static str, server: &Server, arguments: &[&str]) {
     let _now = tally.begin(fault);
-    attempt(tally, fault, server.ctl(arguments).await);
+    attempt(tally, fault, &server.ctl(arguments).await);
 }
 
 /// A queue that another fault has taken cannot be taken again.
-fn attempt<T>(tally: &Tally, fault: &'static str, outcome: anyhow::Result<T>) {
+fn attempt<T>(tally: &Tally, fault: &'static str, outcome: &anyhow::Result<T>) {
     if outcome.is_err() {
         tally.could_not(fault);
     }

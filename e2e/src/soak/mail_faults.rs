@@ -18,9 +18,9 @@ pub(super) async fn blow(plan: &Plan, server: &Smtp, proxy: &Proxy, tally: &Tall
         if dice.percent(25) {
             let _now = tally.begin("mail server away");
             if dice.percent(50) {
-                proxy.refuse()
+                proxy.refuse();
             } else {
-                proxy.hold()
+                proxy.hold();
             }
             pause(tally, time).await;
             proxy.reset();

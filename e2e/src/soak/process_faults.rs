@@ -47,7 +47,6 @@ impl Group<'_> {
             self.look_for_the_dead().await?;
             let tally = self.tally;
             match dice.number(0..100) {
-                0..40 => self.kill(&mut dice).await?,
                 40..65 => self.freeze(&mut dice).await?,
                 65..80 => self.roll().await?,
                 80..90 if self.binary == "report-worker" => {
