@@ -7,13 +7,10 @@
     reason = "a helper that cannot go on fails its test, and the checker prints what it counted"
 )]
 
+use e2e::{client, coverage, history, rabbitmq, stack, watcher};
+
 mod browser;
-mod client;
-mod coverage;
 mod embedded;
-mod history;
-mod rabbitmq;
-mod stack;
 
 mod command_line;
 mod faults;

@@ -203,6 +203,11 @@ impl Process {
         self.tree.ended().context("read how the process ended")
     }
 
+    /// Says how it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.tree.ended()
+    }
+
     /// Its resident memory in bytes, read from `/proc`.
     ///
     /// # Errors

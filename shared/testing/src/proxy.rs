@@ -38,6 +38,7 @@ pub struct Proxy {
     address: SocketAddr,
     conditions: watch::Sender<LinkConditions>,
     connections: Arc<AtomicUsize>,
+    open: Arc<()>,
     accepting: tokio::task::JoinHandle<()>,
 }
 
@@ -50,8 +51,9 @@ pub async fn start(target: impl Into<String>) -> anyhow::Result<Proxy> {
     let address = listener.local_addr()?;
     let conditions = watch::Sender::new(LinkConditions::default());
     let connections = Arc::new(AtomicUsize::new(0));
-    let accepting = tokio::spawn(accept(listener, target, conditions.subscribe(), connections.clone()));
-    Ok(Proxy { address, conditions, connections, accepting })
+    let open = Arc::new(());
+    let accepting = tokio::spawn(accept(listener, target, conditions.subscribe(), (connections.clone(), open.clone())));
+    Ok(Proxy { address, conditions, connections, open, accepting })
 }
 
 impl Proxy {
@@ -74,6 +76,13 @@ impl Proxy {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
+    }
+
+    /// How many connections it carries at present.
+    #[must_use]
+    pub fn open_connections(&self) -> usize {
+        // One is its own, another that of its listener.
+        Arc::strong_count(&self.open).saturating_sub(2)
     }
 
     /// Closes every connection; new ones are welcome.
@@ -132,14 +141,18 @@ async fn accept(
     listener: TcpListener,
     target: String,
     conditions: watch::Receiver<LinkConditions>,
-    connections: Arc<AtomicUsize>,
+    (connections, open): (Arc<AtomicUsize>, Arc<()>),
 ) {
     while let Ok((client, _)) = listener.accept().await {
         if conditions.borrow().refusing {
             continue;
         }
         connections.fetch_add(1, Ordering::SeqCst);
-        tokio::spawn(forward(client, target.clone(), conditions.clone()));
+        let (target, conditions, open) = (target.clone(), conditions.clone(), open.clone());
+        tokio::spawn(async move {
+            forward(client, target, conditions).await;
+            drop(open);
+        });
     }
 }
 
@@ -245,6 +258,8 @@ mod tests {
         proxy.heal();
         assert!(say(&mut connect(&proxy).await).await.is_ok());
         assert_eq!(proxy.connections(), 3);
+        drop(stream);
+        crate::eventually(LIMIT, "every connection is over", async || proxy.open_connections() == 0).await;
     }
 
     #[tokio::test]

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt as _;
 use model::job::JobState;
 use testing::eventually;
 
 use crate::client::{Answer, quick, slow};
 use crate::rabbitmq::ServerChoice;
 use crate::stack::{Options, SOON, Stack};
+use crate::watcher::Seen;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_was_never_answered_asks_again_and_has_one_job() {
@@ -89,37 +89,4 @@ async fn a_watcher_that_comes_back_with_the_last_id_sees_every_event_once() {
         seen.events.iter().filter(|(_, name)| matches!(name.as_str(), "done" | "failed" | "cancelled")).count();
     assert_eq!(finals, 1, "{:?}", seen.events);
     stack.settle().await;
-}
-
-/// What a watcher saw over all its connections.
-#[derive(Debug, Default)]
-struct Seen {
-    last: Option<String>,
-    events: Vec<(i64, String)>,
-}
-
-impl Seen {
-    /// Reads numbered events until there are `enough` or the stream ends.
-    async fn read(&mut self, response: reqwest::Response, enough: usize) {
-        let (mut stream, mut buffer) = (response.bytes_stream(), String::new());
-        while self.events.len() < enough {
-            let next = tokio::time::timeout(SOON, stream.next()).await.expect("something in time");
-            let Some(chunk) = next else { return };
-            let Ok(chunk) = chunk else { return };
-            buffer.push_str(std::str::from_utf8(&chunk).unwrap());
-            while let Some((frame, rest)) = buffer.split_once("\n\n") {
-                self.note(frame);
-                buffer = rest.to_owned();
-            }
-        }
-    }
-
-    fn note(&mut self, frame: &str) {
-        let field =
-            |name: &str| frame.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned());
-        if let (Some(id), Some(name)) = (field("id:"), field("event:")) {
-            self.events.push((id.parse().unwrap(), name));
-            self.last = Some(id);
-        }
-    }
 }

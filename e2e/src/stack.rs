@@ -17,55 +17,61 @@ use testing::eventually;
 use testing::process::{Builder, Process};
 use uuid::Uuid;
 
-use crate::client::{Answer, Client};
+use crate::client::Client;
 use crate::coverage::Coverage;
 use crate::history;
 use crate::rabbitmq::{self, Rabbitmq};
 
 /// Longer than anything should take; tests end well before.
-pub(crate) const SOON: Duration = Duration::from_secs(100);
+pub const SOON: Duration = Duration::from_secs(100);
 
 /// What is special about a system.
 #[derive(Debug, Default)]
-pub(crate) struct Options {
-    pub(crate) gateways: usize,
-    pub(crate) workers: usize,
-    pub(crate) notifiers: usize,
-    pub(crate) rabbitmq: rabbitmq::ServerChoice,
-    pub(crate) settings: Vec<(&'static str, String)>,
+pub struct Options {
+    pub gateways: usize,
+    pub workers: usize,
+    pub notifiers: usize,
+    pub rabbitmq: rabbitmq::ServerChoice,
+    pub settings: Vec<(&'static str, String)>,
 }
 
 /// A running system. Gone with this value.
-pub(crate) struct Stack {
+pub struct Stack {
     // Processes end before the servers they use.
-    pub(crate) gateways: Vec<Process>,
-    pub(crate) workers: Vec<Process>,
-    pub(crate) notifiers: Vec<Process>,
-    coverage: Coverage,
-    pub(crate) client: Client,
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) smtp: testing::smtp::Smtp,
-    pub(crate) postgres: testing::postgres::Server,
-    pub(crate) rabbitmq: Rabbitmq,
-    settings: Vec<(String, String)>,
-    config: Config,
+    pub gateways: Vec<Process>,
+    pub workers: Vec<Process>,
+    pub notifiers: Vec<Process>,
+    pub(crate) coverage: Coverage,
+    pub client: Client,
+    pub store: Arc<dyn Store>,
+    pub smtp: testing::smtp::Smtp,
+    pub postgres: testing::postgres::Server,
+    pub rabbitmq: Rabbitmq,
+    pub(crate) settings: Vec<(String, String)>,
+    pub(crate) config: Config,
     folder: tempfile::TempDir,
+}
+
+impl std::fmt::Debug for Stack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stack").field("settings", &self.settings).finish_non_exhaustive()
+    }
 }
 
 impl Stack {
     /// Starts servers, a gateway, a notifier and workers.
-    pub(crate) async fn start(workers: usize) -> Self {
+    pub async fn start(workers: usize) -> Self {
         Self::start_with(Options { gateways: 1, workers, notifiers: 1, ..Options::default() }).await
     }
 
     /// Starts the same with a RabbitMQ of its own, to be mistreated.
-    pub(crate) async fn start_with_own_rabbitmq(workers: usize) -> Self {
+    pub async fn start_with_own_rabbitmq(workers: usize) -> Self {
         let rabbitmq = rabbitmq::ServerChoice::OwnServer(testing::rabbitmq::Options::default());
         Self::start_with(Options { gateways: 1, workers, notifiers: 1, rabbitmq, ..Options::default() }).await
     }
 
     /// Starts a system as `options` want it.
-    pub(crate) async fn start_with(options: Options) -> Self {
+    pub async fn start_with(options: Options) -> Self {
         let mut stack = Self::prepare(options.rabbitmq, options.settings).await;
         for _ in 0..options.gateways {
             stack.add_gateway().await;
@@ -80,7 +86,7 @@ impl Stack {
     }
 
     /// Starts the servers only, with the schema and an API key in the database.
-    pub(crate) async fn prepare(choice: rabbitmq::ServerChoice, more: Vec<(&'static str, String)>) -> Self {
+    pub async fn prepare(choice: rabbitmq::ServerChoice, more: Vec<(&'static str, String)>) -> Self {
         let servers = tokio::join!(testing::postgres::Server::start(), Rabbitmq::start(choice), testing::smtp::start());
         let (postgres, rabbitmq, smtp) = (servers.0.unwrap(), servers.1.unwrap(), servers.2.unwrap());
         let folder = tempfile::tempdir().unwrap();
@@ -121,7 +127,7 @@ impl Stack {
     }
 
     /// Changes a setting for processes that are started from here on.
-    pub(crate) fn set(&mut self, name: &str, value: String) {
+    pub fn set(&mut self, name: &str, value: String) {
         set(&mut self.settings, name, value);
     }
 
@@ -137,41 +143,41 @@ impl Stack {
     }
 
     /// Prepares a process of this system.
-    pub(crate) fn process(&self, name: &str) -> Builder {
+    pub fn process(&self, name: &str) -> Builder {
         let builder = testing::process::binary(name);
         self.settings.iter().fold(builder, |builder, (name, value)| builder.env(name, value))
     }
 
-    pub(crate) async fn add_gateway(&mut self) {
+    pub async fn add_gateway(&mut self) {
         let gateway = self.process("api").start_ready().await.unwrap();
         self.push_gateway(gateway);
     }
 
     /// Adds a gateway that runs already, and tells the client.
-    pub(crate) fn push_gateway(&mut self, gateway: Process) {
+    pub fn push_gateway(&mut self, gateway: Process) {
         self.gateways.push(gateway);
         self.tell_client();
     }
 
     /// Gives a gateway away, and tells the client which are left.
-    pub(crate) fn remove_gateway(&mut self, index: usize) -> Process {
+    pub fn remove_gateway(&mut self, index: usize) -> Process {
         let gateway = self.gateways.remove(index);
         self.tell_client();
         gateway
     }
 
-    pub(crate) async fn add_worker(&mut self) {
+    pub async fn add_worker(&mut self) {
         let worker = self.process("report-worker").start_ready().await.unwrap();
         self.workers.push(worker);
     }
 
-    pub(crate) async fn add_notifier(&mut self) {
+    pub async fn add_notifier(&mut self) {
         let notifier = self.process("notifier").start_ready().await.unwrap();
         self.notifiers.push(notifier);
     }
 
     /// Kills a gateway and tells the client which are left.
-    pub(crate) fn kill_gateway(&mut self, index: usize) {
+    pub fn kill_gateway(&mut self, index: usize) {
         self.remove_gateway(index).kill();
     }
 
@@ -180,12 +186,12 @@ impl Stack {
     }
 
     /// Reads a job.
-    pub(crate) async fn job(&self, id: Uuid) -> Job {
+    pub async fn job(&self, id: Uuid) -> Job {
         self.store.job_by_id(id).await.unwrap().unwrap()
     }
 
     /// Waits until a job is in a state, and returns it.
-    pub(crate) async fn wait_for(&self, id: Uuid, state: JobState) -> Job {
+    pub async fn wait_for(&self, id: Uuid, state: JobState) -> Job {
         eventually(SOON, &format!("job {id} is {state}"), async || {
             let job = self.store.job_by_id(id).await.map_err(|error| error.to_string())?.ok_or("no such job")?;
             if job.state == state { Ok(job) } else { Err(format!("{} in attempt {}", job.state, job.attempt)) }
@@ -194,7 +200,7 @@ impl Stack {
     }
 
     /// Waits until at least `count` jobs are in a state.
-    pub(crate) async fn wait_until_some_are(&self, state: JobState, count: u64) {
+    pub async fn wait_until_some_are(&self, state: JobState, count: u64) {
         eventually(SOON, &format!("{count} jobs are {state}"), async || {
             let counts = self.store.job_counts().await.map_err(|error| error.to_string())?;
             let found: u64 = counts.iter().filter(|(_, found, _)| *found == state).map(|(_, _, count)| count).sum();
@@ -204,7 +210,7 @@ impl Stack {
     }
 
     /// The worker that runs a job, as an index into `workers`.
-    pub(crate) async fn holder(&self, id: Uuid) -> usize {
+    pub async fn holder(&self, id: Uuid) -> usize {
         eventually(SOON, "a worker of ours runs the job", async || {
             let question = format!("select pid from jobs j join workers w on w.id = worker_id where j.id = '{id}'");
             let rows = self.postgres.sql(&question).await.map_err(|error| error.to_string())?;
@@ -215,13 +221,13 @@ impl Stack {
     }
 
     /// Cancels a job, and expects that it ends so.
-    pub(crate) async fn cancel(&self, id: Uuid) {
+    pub async fn cancel(&self, id: Uuid) {
         self.client.cancel(id).await;
         assert_eq!(self.job(id).await.state, JobState::Cancelled);
     }
 
     /// Waits until every job and every mail has come to its end, then judges the whole history.
-    pub(crate) async fn settle(&self) {
+    pub async fn settle(&self) {
         let start = Instant::now();
         wait_until_all_ended(self.store.as_ref(), &self.client).await;
         let evidence = history::Evidence {
@@ -238,17 +244,17 @@ impl Stack {
     }
 
     /// Every file in the storage, as a key.
-    pub(crate) fn stored_keys(&self) -> Vec<String> {
+    pub fn stored_keys(&self) -> Vec<String> {
         history::stored_keys(&self.artifacts())
     }
 
     /// Where files are stored.
-    pub(crate) fn artifacts(&self) -> PathBuf {
+    pub fn artifacts(&self) -> PathBuf {
         artifacts(self.folder.path())
     }
 
     /// Rings for jobs, `times` for each, in random order, as a broker that duplicates and shuffles would.
-    pub(crate) async fn ring_again(&self, jobs: &[Uuid], times: usize) {
+    pub async fn ring_again(&self, jobs: &[Uuid], times: usize) {
         let broker: Arc<dyn Broker> = broker::open(&self.config.broker).await.unwrap();
         eventually(SOON, "the broker can be rung at", async || broker.check().await).await;
         let ring = |job_id: &Uuid| OutboxMessage {
@@ -266,7 +272,7 @@ impl Stack {
     }
 
     /// Sends every work queue's messages into nothing.
-    pub(crate) async fn purge_every_queue(&self) {
+    pub async fn purge_every_queue(&self) {
         for queue in Queue::ALL {
             self.rabbitmq.vhost().purge(&queue.name()).await.unwrap();
         }
@@ -274,7 +280,7 @@ impl Stack {
 }
 
 /// Waits until every job that was accepted is final and so is every delivery.
-pub(crate) async fn wait_until_all_ended(store: &dyn Store, client: &Client) {
+pub async fn wait_until_all_ended(store: &dyn Store, client: &Client) {
     let accepted: Vec<Uuid> = client.operations().iter().flat_map(|operation| operation.accepted()).collect();
     eventually(SOON, "every job has ended", async || {
         let counts = store.job_counts().await.map_err(|error| error.to_string())?;
@@ -291,19 +297,8 @@ pub(crate) async fn wait_until_all_ended(store: &dyn Store, client: &Client) {
     }
 }
 
-impl crate::client::Operation {
-    /// The jobs this submit was promised; more than one is a fault.
-    pub(crate) fn accepted(&self) -> std::collections::BTreeSet<Uuid> {
-        let jobs = self.answers.iter().filter_map(|(answer, _)| match answer {
-            Answer::Accepted(id) => Some(*id),
-            _ => None,
-        });
-        jobs.collect()
-    }
-}
-
 /// Settings of every system: a catalogue that reads from a file, and delays that a test can wait for.
-pub(crate) fn common_settings(folder: &Path) -> Vec<(String, String)> {
+pub fn common_settings(folder: &Path) -> Vec<(String, String)> {
     let source = make_source(folder);
     let catalogue = concat!(env!("CARGO_MANIFEST_DIR"), "/catalogue");
     let settings = [
@@ -336,12 +331,12 @@ fn artifacts(folder: &Path) -> PathBuf {
     folder.join("artifacts")
 }
 
-fn caller() -> Caller {
+pub(crate) fn caller() -> Caller {
     Caller { tenant: "acme".to_owned(), principal: "ana".to_owned() }
 }
 
 /// Reads the metrics of a process.
-pub(crate) async fn metrics_of(process: &Process) -> String {
+pub async fn metrics_of(process: &Process) -> String {
     let answer = reqwest::get(process.metrics_url()).await.unwrap();
     let metrics = answer.error_for_status().unwrap().text().await.unwrap();
     assert!(metrics.contains("waitless_"), "{metrics}");
@@ -349,7 +344,7 @@ pub(crate) async fn metrics_of(process: &Process) -> String {
 }
 
 /// Makes a key as `waitless keys create` does.
-pub(crate) async fn make_key(store: &dyn Store, caller: Caller) -> String {
+pub async fn make_key(store: &dyn Store, caller: Caller) -> String {
     let key = make_api_key();
     let new = NewApiKey {
         id: Uuid::now_v7(),

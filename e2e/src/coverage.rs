@@ -14,7 +14,7 @@ const EVERY: Duration = Duration::from_millis(100);
 
 /// A look-out. Ends with this value.
 #[derive(Debug)]
-pub(crate) struct Coverage {
+pub struct Coverage {
     seen: Arc<Seen>,
     looking: JoinHandle<()>,
 }
@@ -27,7 +27,7 @@ struct Seen {
 
 impl Coverage {
     /// Starts to look.
-    pub(crate) fn start(store: Arc<dyn Store>) -> Self {
+    pub fn start(store: Arc<dyn Store>) -> Self {
         let seen = Arc::new(Seen::default());
         let noted = Arc::clone(&seen);
         let looking = tokio::spawn(async move {
@@ -44,8 +44,14 @@ impl Coverage {
         Self { seen, looking }
     }
 
+    /// The jobs that any look so far found with nothing that covers them.
+    #[must_use]
+    pub fn uncovered(&self) -> Vec<Uuid> {
+        self.seen.uncovered.lock().unwrap().iter().copied().collect()
+    }
+
     /// Fails when any look so far found a job that nothing covered.
-    pub(crate) fn judge(&self) -> usize {
+    pub fn judge(&self) -> usize {
         let uncovered = self.seen.uncovered.lock().unwrap().clone();
         assert!(uncovered.is_empty(), "jobs that nothing covered for a while: {uncovered:?}");
         let looks = self.seen.looks.load(Ordering::Relaxed);

@@ -5,7 +5,7 @@ use testing::rabbitmq::{Options, Server, VirtualHost};
 
 /// Which RabbitMQ a system is given. A server of its own costs five seconds of a processor.
 #[derive(Debug, Default)]
-pub(crate) enum ServerChoice {
+pub enum ServerChoice {
     /// A fresh virtual host.
     #[default]
     SharedServer,
@@ -15,13 +15,13 @@ pub(crate) enum ServerChoice {
 
 /// A running RabbitMQ.
 #[derive(Debug)]
-pub(crate) enum Rabbitmq {
+pub enum Rabbitmq {
     Shared(VirtualHost),
     Own(Server),
 }
 
 impl Rabbitmq {
-    pub(crate) async fn start(choice: ServerChoice) -> anyhow::Result<Self> {
+    pub async fn start(choice: ServerChoice) -> anyhow::Result<Self> {
         Ok(match choice {
             ServerChoice::SharedServer => Self::Shared(testing::rabbitmq::fresh_vhost().await?),
             ServerChoice::OwnServer(options) => Self::Own(Server::start_with(options).await?),
@@ -29,7 +29,7 @@ impl Rabbitmq {
     }
 
     /// `amqp://user:password@host:port/vhost`
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         match self {
             Self::Shared(vhost) => vhost.url().to_owned(),
             Self::Own(server) => server.url(),
@@ -37,7 +37,7 @@ impl Rabbitmq {
     }
 
     /// The virtual host that the system has for itself, with the management plugin.
-    pub(crate) fn vhost(&self) -> &VirtualHost {
+    pub fn vhost(&self) -> &VirtualHost {
         match self {
             Self::Shared(vhost) => vhost,
             Self::Own(_) => unreachable!("this system has a server of its own"),
@@ -45,7 +45,7 @@ impl Rabbitmq {
     }
 
     /// The server that the system has for itself.
-    pub(crate) fn server(&self) -> &Server {
+    pub fn server(&self) -> &Server {
         match self {
             Self::Own(server) => server,
             Self::Shared(_) => unreachable!("this system shares its server with other tests"),
@@ -53,7 +53,7 @@ impl Rabbitmq {
     }
 
     /// The same, to be stopped and started.
-    pub(crate) fn server_mut(&mut self) -> &mut Server {
+    pub fn server_mut(&mut self) -> &mut Server {
         match self {
             Self::Own(server) => server,
             Self::Shared(_) => unreachable!("this system shares its server with other tests"),
@@ -61,7 +61,7 @@ impl Rabbitmq {
     }
 
     /// Calls the management API about this virtual host.
-    pub(crate) async fn manage(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
+    pub async fn manage(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
         self.vhost().manage(method, path, body).await
     }
 }
