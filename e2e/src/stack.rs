@@ -132,13 +132,13 @@ impl Stack {
     }
 
     /// Works with another database from here on, as do processes that are started from here on.
-    pub(crate) async fn use_database(&mut self, url: &str, after: Arc<dyn store::AfterCommit>) {
+    pub async fn use_database(&mut self, url: &str, after: Arc<dyn store::AfterCommit>) {
         self.set("WAITLESS_DATABASE__URL", url.to_owned());
         self.config = Config::from_layers(None, self.settings.clone().into_iter()).unwrap();
         self.store = runtime::open_store(&self.config.database, after).await.unwrap();
     }
 
-    pub(crate) fn config(&self) -> &Config {
+    pub fn config(&self) -> &Config {
         &self.config
     }
 
