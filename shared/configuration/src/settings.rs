@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::addresses::{endpoint, origins, public_url};
 use super::encoding::{
-    address, at_least, choice, duration, lanes, line, log_filter, long_secret, networks, optional, size,
+    address, at_least, choice, duration, lanes, line, log_filter, long_secret, networks, optional, size, word,
 };
 use super::paths::{folder, path, paths};
 use super::{Brand, Broker, Database, Mail, Network, Secret, SettingError, Source, Storage};
@@ -126,6 +126,15 @@ pub struct Worker {
     pub fonts: Vec<PathBuf>,
     #[serde(with = "duration")]
     pub progress_every: Duration,
+    /// `None`: nobody is told what this worker's pod costs.
+    #[serde(serialize_with = "optional::serialize", deserialize_with = "word")]
+    pub pod: Option<String>,
+    #[serde(with = "duration")]
+    pub pod_cost_every: Duration,
+    #[serde(serialize_with = "optional::serialize", deserialize_with = "endpoint")]
+    pub kubernetes_url: Option<String>,
+    #[serde(deserialize_with = "path")]
+    pub kubernetes_account: PathBuf,
 }
 
 /// `[notifier]`
