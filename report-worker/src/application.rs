@@ -13,6 +13,7 @@ use crate::broadcast::{broadcast_progress, listen_for_cancels};
 use crate::consume::consume_lane;
 use crate::heartbeat;
 use crate::idle::until_idle;
+use crate::pod_cost::keep_pod_cost_current;
 use crate::worker::Worker;
 
 /// Part of the grace that is kept for handing jobs back.
@@ -55,6 +56,7 @@ impl Application {
         let side_tasks = [
             tokio::spawn(broadcast_progress(Arc::clone(&worker))),
             tokio::spawn(listen_for_cancels(Arc::clone(&worker))),
+            tokio::spawn(keep_pod_cost_current(Arc::clone(&worker))),
         ];
         let tasks = TaskTracker::new();
         for lane in &worker.settings.lanes {

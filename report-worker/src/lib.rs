@@ -26,6 +26,7 @@ mod limits;
 mod memory_budget;
 mod open_rows;
 mod plan_files;
+mod pod_cost;
 mod preview;
 mod run_job;
 mod settle;

@@ -17,6 +17,7 @@ mod faults;
 mod front_door;
 mod isolation;
 mod memory;
+mod pod_cost;
 mod rights;
 mod secrets;
 mod sharing;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::addresses::{endpoint, origins, public_url};
 use super::encoding::{
     address, at_least, choice, duration, duration_or_none, lanes, line, log_filter, long_secret, networks, optional,
-    seal_keys, size,
+    seal_keys, size, word,
 };
 use super::paths::{folder, path, paths};
 use super::{Brand, Broker, ConfigError, Database, Mail, Network, Secret, SettingError, Source, Storage};
@@ -150,6 +150,15 @@ pub struct Worker {
     /// `None`: never.
     #[serde(with = "duration_or_none")]
     pub end_when_idle: Option<Duration>,
+    /// `None`: nobody is told what this worker's pod costs.
+    #[serde(serialize_with = "optional::serialize", deserialize_with = "word")]
+    pub pod: Option<String>,
+    #[serde(with = "duration")]
+    pub pod_cost_every: Duration,
+    #[serde(serialize_with = "optional::serialize", deserialize_with = "endpoint")]
+    pub kubernetes_url: Option<String>,
+    #[serde(deserialize_with = "path")]
+    pub kubernetes_account: PathBuf,
 }
 
 /// `[notifier]`
