@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo run quick test check lint deploy-check bench bench-build bench-core bench-formats bench-experience fuzz e2e upgrade screenshots
+.PHONY: help demo run quick test check lint deploy-check bench bench-build bench-core bench-formats bench-experience fuzz e2e soak scale-test upgrade screenshots
 
 CARGO ?= cargo
 SECONDS ?= 60
@@ -61,6 +61,18 @@ bench-experience: bench-build ## Run the benchmarks of what whoever waits sees
 
 e2e: ## Run the tests of whole systems: real processes, real faults
 	@scripts/test e2e
+
+# Both are built as the tests are.
+soak: ## Let everything happen at random to a whole system, and judge the history (MINUTES=10 SEED=<number> STORAGE=s3|folder KEEP=<folder>)
+	@scripts/install-test-services
+	@$(CARGO) build --workspace --bins --features $(FEATURES)
+	@WAITLESS_TEST_BUILT=1 "$${CARGO_TARGET_DIR:-target}/debug/soak" --minutes $(or $(MINUTES),10) --storage $(or $(STORAGE),s3) \
+	    --report "$${CARGO_TARGET_DIR:-target}/soak.json" $(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep "$(KEEP)")
+
+scale-test: ## Start and stop workers as KEDA would through a day's load squeezed into ten minutes, beside a fixed pool (MINUTES=10)
+	@scripts/install-test-services
+	@$(CARGO) build --workspace --bins --features $(FEATURES)
+	@WAITLESS_TEST_BUILT=1 "$${CARGO_TARGET_DIR:-target}/debug/scale-test" --minutes $(or $(MINUTES),10)
 
 upgrade: ## Run processes of another version and of this one together, on one database and broker (FROM=<revision>)
 	@scripts/install-test-services
