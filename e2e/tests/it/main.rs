@@ -21,5 +21,4 @@ mod pod_cost;
 mod rights;
 mod secrets;
 mod sharing;
-mod storm;
 mod upgrade;
