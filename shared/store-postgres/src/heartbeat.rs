@@ -75,7 +75,9 @@ const GIVE_BACK: &str = with_effects!(
     )"
 );
 
-const RETIRE: &str = "delete from workers where id = $1";
+/// What could not be handed back is covered by the row, until the sweeper takes both.
+const RETIRE: &str = "delete from workers where id = $1
+    and not exists (select from jobs where worker_id = $1 and state = 'processing')";
 
 #[derive(QueryableByName)]
 struct LockRow {
