@@ -25,6 +25,8 @@ pub enum Answer {
     Accepted(Uuid),
     /// 503, with the seconds of `Retry-After` if it was there.
     Unavailable(Option<u64>),
+    /// 408: the request did not arrive in time, as at a gateway that was frozen in the middle of it. Nothing was accepted.
+    TimedOut,
     /// Anything else; it should not happen.
     Other(u16, String),
     /// No answer: nobody knows whether the job was accepted.
@@ -315,6 +317,7 @@ async fn read(response: reqwest::Response) -> Answer {
     match (status, job()) {
         (202, Some(id)) => Answer::Accepted(id),
         (503, _) => Answer::Unavailable(header),
+        (408, _) => Answer::TimedOut,
         _ => Answer::Other(status, body),
     }
 }

@@ -101,8 +101,8 @@ fn judge_job(verdict: &mut Verdict, operation: &Operation, one: &JobHistory, mai
     if !state.is_final() {
         verdict.lost.push(format!("job {id} is {state} for ever"));
     }
-    let lost = job.error.as_ref().is_some_and(|error| error.kind == ProblemKind::WorkersLost);
-    let by_crashes = state == JobState::Failed && job.crashes == MAX_CRASHES && lost;
+    let lost_too_often = job.error.as_ref().is_some_and(|error| error.kind == ProblemKind::WorkersLost);
+    let by_crashes = state == JobState::Failed && job.crashes == MAX_CRASHES && lost_too_often;
     verdict.killed_too_often += usize::from(by_crashes);
     let cancelled = state == JobState::Cancelled && operation.may_be_cancelled;
     let expected = state == operation.expected || cancelled || (operation.in_a_storm && by_crashes);

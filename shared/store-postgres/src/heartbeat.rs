@@ -65,7 +65,9 @@ const BEAT: &str = "
     union all
     select null, null where not exists (select from worker)";
 
-const RETIRE: &str = "delete from workers where id = $1";
+/// What could not be handed back is covered by the row, until the sweeper takes both.
+const RETIRE: &str = "delete from workers where id = $1
+    and not exists (select from jobs where worker_id = $1 and state = 'processing' and leader_id is null)";
 
 #[derive(QueryableByName)]
 struct LockRow {

@@ -97,7 +97,13 @@ impl Heartbeat for SqliteHeartbeat {
         let id = self.worker.id;
         self.writer
             .write(move |transaction| {
-                sql!("delete from workers where id = ?1", id).run(transaction.connection)?;
+                // What could not be handed back is covered by the row, until the sweeper takes both.
+                sql!(
+                    "delete from workers where id = ?1
+                     and not exists (select 1 from jobs where worker_id = ?1 and state = 'processing' and leader_id is null)",
+                    id
+                )
+                .run(transaction.connection)?;
                 Ok(())
             })
             .await

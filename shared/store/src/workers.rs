@@ -151,6 +151,7 @@ pub trait Heartbeat: Send {
     /// Waits until this worker may be taken for dead although it lives, because the session that holds its lock has ended. The
     /// next beat opens another: call it at once. Never returns where there is no such session.
     async fn cut_off(&mut self);
-    /// Removes the worker's row, at a clean end.
+    /// Removes the worker's row, at a clean end. While a job is still processing under it the row stays: it covers that job until the
+    /// sweeper releases it, as after a crash.
     async fn retire(&mut self) -> Result<()>;
 }

@@ -90,6 +90,22 @@ pub async fn a_worker_whose_row_vanished_has_lost_everything_and_is_registered_a
     assert_eq!(fixture.try_claim(&other, again.id, true).await, Claimed::Held);
 }
 
+pub async fn a_worker_that_retires_with_a_job_in_hand_leaves_it_covered(fixture: StoreFixture) {
+    let (mut busy, mut idle) = (fixture.worker().await, fixture.worker().await);
+    let job = fixture.processing(&busy).await;
+    idle.heartbeat.retire().await.unwrap();
+    busy.heartbeat.retire().await.unwrap();
+    assert!(fixture.store.uncovered_jobs().await.unwrap().is_empty());
+    let left: Vec<_> = fixture.store.workers().await.unwrap().into_iter().map(|worker| worker.info.id).collect();
+    assert_eq!(left, [busy.id]);
+    eventually(SOON, "the release", async || {
+        let released = fixture.store.release_lost_jobs(Duration::from_millis(20)).await.unwrap();
+        (released == [job.id]).then_some(())
+    })
+    .await;
+    assert!(fixture.store.workers().await.unwrap().is_empty());
+}
+
 pub async fn workers_are_listed_with_what_they_hold(fixture: StoreFixture) {
     let (mut busy, idle) = (fixture.worker().await, fixture.worker().await);
     fixture.processing(&busy).await;

@@ -150,6 +150,7 @@ macro_rules! test_store {
                 a_beat_tells_that_a_job_was_cancelled,
                 a_beat_tells_that_a_job_was_taken_over,
                 a_worker_whose_row_vanished_has_lost_everything_and_is_registered_anew,
+                a_worker_that_retires_with_a_job_in_hand_leaves_it_covered,
                 workers_are_listed_with_what_they_hold,
                 what_a_worker_holds_is_known_whether_it_named_it_or_not,
             ]
