@@ -4,6 +4,7 @@ mod action;
 mod bounds;
 mod database;
 mod mutation;
+mod notifiers;
 mod processes;
 mod properties;
 mod recovery;
