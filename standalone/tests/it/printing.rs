@@ -14,7 +14,7 @@ async fn to_full_disk(sandbox: &Sandbox, arguments: &[&str]) -> Output {
 
 /// Every command, as it prints for people; most print otherwise with `--json`.
 fn commands(done: &str, failed: &str, long: &str) -> Vec<Vec<String>> {
-    let table: [&[&str]; 23] = [
+    let table: [&[&str]; 25] = [
         &["up", "--listen", "127.0.0.1:0", "--data", "other"],
         &["demo"],
         &["run", "counting", "--out", "a.csv"],
@@ -34,6 +34,8 @@ fn commands(done: &str, failed: &str, long: &str) -> Vec<Vec<String>> {
         &["keys", "list"],
         &["keys", "create"],
         &["migrate"],
+        &["doctor"],
+        &["upgrade-check"],
         &["ready"],
         &["config"],
         &["completion", "bash"],
