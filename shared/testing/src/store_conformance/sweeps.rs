@@ -184,9 +184,9 @@ pub async fn no_job_is_uncovered_at_any_step(fixture: StoreFixture) {
     held = fixture.claim(&worker, job.id).await;
     fixture.empty_outbox().await;
     none("claimed again").await;
-    // The query must be able to find one: a worker that leaves without settling what it holds.
+    // A worker that leaves without settling what it holds leaves its row, too.
     worker.heartbeat.retire().await.unwrap();
-    assert_eq!(fixture.store.uncovered_jobs().await.unwrap(), [job.id]);
+    none("left alone").await;
     worker.heartbeat.beat(Vec::new()).await.unwrap();
     fixture.settle(&held, Ending::Done(vec![artifact(&held)])).await;
     none("ended").await;
