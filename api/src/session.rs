@@ -162,7 +162,7 @@ pub struct SessionView {
     /// Whose jobs it sees.
     #[serde(skip_serializing_if = "Option::is_none")]
     principal: Option<String>,
-    /// `read`, `write`, `admin`, `mint`.
+    /// `read`, `write`, `admin`, `backlog`, `mint`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<String>>)]
     scopes: Option<Vec<Scope>>,

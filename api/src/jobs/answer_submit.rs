@@ -16,7 +16,7 @@ use super::wait::{EndWait, Preference};
 use crate::auth::Identity;
 use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
-use crate::limits::RateLimitStatus;
+use crate::limits::{RateLimitStatus, Turn};
 use crate::report_versions::SensitiveParams;
 use crate::trace::LoggedJob;
 
@@ -52,10 +52,9 @@ pub(super) async fn answer_submit(
     }
     let mut context = ResponseContext::default();
     let mut wait = None;
-    // Held until the job is written, so that the next one of its principal is counted after it.
-    let _turn = gateway.limits.take_turn(identity).await?;
     let submitted = match prepare(gateway, identity, &headers, checked).await {
-        Ok(prepared) => {
+        // The turn is held until the job is written, so that the next one of its principal is counted after it.
+        Ok((prepared, _turn)) => {
             (context.rate_limit, context.may_be_reused) = (prepared.rate_limit(), prepared.may_be_reused());
             // First the subscription, then the store: what happens in between is heard.
             wait = headers.prefer.listen(gateway, identity, prepared.id());
@@ -96,10 +95,11 @@ async fn prepare(
     identity: &Identity,
     headers: &SubmitHeaders,
     checked: Result<SubmitRequest, ApiError>,
-) -> Result<PreparedJob, ApiError> {
+) -> Result<(PreparedJob, Option<Turn>), ApiError> {
     let mut request = checked?;
     request.prefer_language(headers.accept_language());
-    PreparedJob::prepare(gateway, request, headers.origin(identity)).await
+    let turn = gateway.limits.take_turn(identity).await?;
+    Ok((PreparedJob::prepare(gateway, request, headers.origin(identity)).await?, turn))
 }
 
 /// Takes the job out of what the store answered.

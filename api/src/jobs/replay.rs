@@ -21,6 +21,7 @@ use crate::gateway::Gateway;
         (status = 202, description = "The job, pending again", body = JobView),
         (status = 404, description = "job-not-found", body = StoredProblem),
         (status = 409, description = "wrong-state: it has not failed", body = StoredProblem),
+        (status = 429, description = "too-many-requests: as many jobs are under way as the token allows", body = StoredProblem),
     )
 )]
 pub async fn replay(
@@ -31,6 +32,8 @@ pub async fn replay(
 ) -> ApiResult {
     let id = parse_id(&id)?;
     check_visible(&gateway, &identity, id).await?;
+    // A job that runs again is under way as a new one is.
+    let _turn = gateway.limits.take_turn(&identity).await?;
     answer_replay(&gateway, &identity, id, &request).await
 }
 

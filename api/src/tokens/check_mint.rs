@@ -17,6 +17,7 @@ use crate::closed_sets::{TOKEN_SCOPES, TokenScopeName};
 use crate::error::ApiError;
 use crate::gateway::Gateway;
 use crate::jobs::check_fields::{check_array, check_object, refuse_unknown, take_given, wrong};
+use crate::reports::no_such_report;
 
 /// Longest and usual life of a token, in seconds.
 const MAX_SECONDS: u64 = 3_600;
@@ -55,9 +56,6 @@ pub struct MintBody {
     valid_for: Option<u64>,
 }
 
-/// What is said of a report that there is not.
-const UNKNOWN_REPORT: &str = "is not in the catalogue";
-
 /// A token that may be made.
 #[derive(Debug)]
 pub(super) struct MintRequest {
@@ -76,10 +74,11 @@ pub(super) fn check_mint(gateway: &Gateway, identity: &Identity, body: Value) ->
         let detail = "The body must be a JSON object such as {\"principal\": \"customer-7\"}.";
         return Err(ApiError::new(ProblemKind::InvalidBody, detail));
     };
-    let mut errors = Vec::new();
+    let (mut errors, mut unknown) = (Vec::new(), Vec::new());
     let principal = check_principal(fields.remove("principal").as_ref(), &mut errors);
     let scopes = check_scopes(identity, take_given(&mut fields, "scopes"), &mut errors);
-    let reports = take_given(&mut fields, "reports").map(|given| check_reports(gateway, given, &mut errors));
+    let reports =
+        take_given(&mut fields, "reports").map(|given| check_reports(gateway, given, &mut errors, &mut unknown));
     let params = check_object(take_given(&mut fields, "params"), "/params", &mut errors).unwrap_or_default();
     check_fixed(gateway, reports.as_deref(), &params, &mut errors);
     let recipients = check_recipients(take_given(&mut fields, "recipients"), &mut errors);
@@ -90,7 +89,7 @@ pub(super) fn check_mint(gateway: &Gateway, identity: &Identity, body: Value) ->
     let known = "principal, scopes, reports, params, recipients, max_unfinished and valid_for";
     refuse_unknown(&fields, "", known, &mut errors);
     match principal {
-        Some(principal) if errors.is_empty() => Ok(MintRequest {
+        Some(principal) if errors.is_empty() && unknown.is_empty() => Ok(MintRequest {
             principal,
             scopes,
             valid_for: Duration::from_secs(seconds.unwrap_or(USUAL_SECONDS)),
@@ -101,11 +100,13 @@ pub(super) fn check_mint(gateway: &Gateway, identity: &Identity, body: Value) ->
                 max_unfinished: max_unfinished.and_then(|most| u32::try_from(most).ok()),
             },
         }),
-        _ if errors.iter().all(|error| error.detail.starts_with(UNKNOWN_REPORT)) => {
-            let detail = "The catalogue has no such report. GET /v1/reports lists them.";
-            Err(ApiError::with_fields(ProblemKind::ReportNotFound, detail, errors))
+        _ if errors.is_empty() => {
+            Err(ApiError::with_fields(ProblemKind::ReportNotFound, no_such_report().detail(), unknown))
         }
-        _ => Err(Problem::invalid(errors).into()),
+        _ => {
+            errors.append(&mut unknown);
+            Err(Problem::invalid(errors).into())
+        }
     }
 }
 
@@ -144,14 +145,20 @@ fn check_scopes(identity: &Identity, given: Option<Value>, errors: &mut Vec<Fiel
     scopes
 }
 
-fn check_reports(gateway: &Gateway, given: Value, errors: &mut Vec<FieldError>) -> Vec<String> {
+/// Returns the names, also those of no report, which are told in `unknown`.
+fn check_reports(
+    gateway: &Gateway,
+    given: Value,
+    errors: &mut Vec<FieldError>,
+    unknown: &mut Vec<FieldError>,
+) -> Vec<String> {
     let names = check_names(given, "/reports", errors);
     if names.is_empty() {
         errors.push(wrong("/reports", "must name at least one report, or be left out"));
     }
-    for (index, name) in names.iter().enumerate().filter(|(_, name)| gateway.catalogue.report(name).is_none()) {
-        let name: String = name.chars().take(100).collect();
-        errors.push(wrong(format!("/reports/{index}"), format!("{UNKNOWN_REPORT}: {name}")));
+    let is_unknown = |name: &String| gateway.catalogue.report(name).is_none();
+    for (index, _) in names.iter().enumerate().filter(|(_, name)| is_unknown(name)) {
+        unknown.push(wrong(format!("/reports/{index}"), "is not in the catalogue"));
     }
     names
 }

@@ -229,8 +229,11 @@ async fn a_token_bounds_what_is_under_way_at_once(stack: Stack) {
     let api = Api::start(stack).await;
     let shop = Shop::open(&api).await;
     let guest = shop.mint(json!({"principal": "customer-7", "max_unfinished": 3})).await;
+    let keyed =
+        || guest.ask(Method::POST, "/v1/jobs").header("idempotency-key", "one").json(&json!({"report": "numbers"}));
+    let first = id_of(&body(keyed().send().await.unwrap()).await);
     let many = (0..12).map(|_| guest.submit(json!({"report": "numbers"})));
-    let (mut made, mut refused) = (Vec::new(), 0);
+    let (mut made, mut refused) = (vec![first], 0);
     for answer in futures_util::future::join_all(many).await {
         if answer.status() == 202 {
             made.push(id_of(&body(answer).await));
@@ -240,11 +243,18 @@ async fn a_token_bounds_what_is_under_way_at_once(stack: Stack) {
             refused += 1;
         }
     }
-    assert_eq!((made.len(), refused), (3, 9));
+    assert_eq!((made.len(), refused), (3, 10));
+    let repeat = keyed().send().await.unwrap();
+    assert_eq!((repeat.status().as_u16(), id_of(&body(repeat).await)), (202, first), "a repeat is no further job");
     let other = shop.mint(json!({"principal": "customer-8", "max_unfinished": 3})).await;
     assert_eq!(other.submit(json!({"report": "numbers"})).await.status(), 202, "another's jobs are not counted");
-    api.finish(made[0], b"1").await;
+    api.fail(made[0]).await;
     assert_eq!(guest.submit(json!({"report": "numbers"})).await.status(), 202);
+    // A job that runs again is under way as well.
+    let replay = || guest.ask(Method::POST, &format!("/v1/jobs/{}/replay", made[0]));
+    assert_eq!(problem(replay().send().await.unwrap()).await.1, "too-many-requests");
+    api.finish(made[1], b"1").await;
+    assert_eq!(replay().send().await.unwrap().status(), 202);
     api.stop().await;
 }
 

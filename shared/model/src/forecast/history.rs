@@ -34,8 +34,7 @@ pub struct RunKey {
 }
 
 impl RunKey {
-    /// Takes the version and the JSON of parameters and formats, as the store keeps them. Runs that differ in nothing but sensitive
-    /// values are alike.
+    /// Takes the version and the JSON of parameters and formats, as the store keeps them. Sensitive values make no difference.
     #[must_use]
     pub fn of(version: &str, params: &str, formats: &str) -> Self {
         let hash = |text: &str| {

@@ -82,6 +82,17 @@ async fn a_follower_whose_leader_ended_long_ago_is_uncovered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_runs_and_whose_workers_row_is_gone_is_uncovered() {
+    let (fixture, database) = set().await;
+    let worker = fixture.worker().await;
+    let job = fixture.processing(&worker).await;
+    fixture.empty_outbox().await;
+    assert!(fixture.store.uncovered_jobs().await.unwrap().is_empty());
+    database.sql("delete from workers").await.unwrap();
+    assert_eq!(fixture.store.uncovered_jobs().await.unwrap(), [job.id]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn followers_of_a_job_that_a_heartbeat_hands_back_go_back_with_it() {
     let (fixture, database) = set().await;
     let mut worker = fixture.worker().await;

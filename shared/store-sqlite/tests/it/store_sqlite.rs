@@ -17,8 +17,8 @@ use store::{
 };
 use store_sqlite::SqliteStore;
 use tempfile::TempDir;
-use testing::store_conformance::CommitRecorder;
 use testing::store_conformance::samples::{ana, new_job, worker_info};
+use testing::store_conformance::{CommitRecorder, StoreFixture};
 use uuid::Uuid;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -45,6 +45,23 @@ pub(crate) async fn open(after: Arc<dyn AfterCommit>) -> (Arc<dyn Store>, TempDi
 }
 
 testing::test_store!(open);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_runs_and_whose_workers_row_is_gone_is_uncovered() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixture = StoreFixture::open(async |after| {
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&settings(&folder), after).await.unwrap());
+        (store, ())
+    })
+    .await;
+    let worker = fixture.worker().await;
+    let job = fixture.processing(&worker).await;
+    fixture.empty_outbox().await;
+    assert!(fixture.store.uncovered_jobs().await.unwrap().is_empty());
+    let mut hand = SqliteConnection::establish(&path(&folder)).unwrap();
+    hand.batch_execute("pragma busy_timeout = 10000; delete from workers").unwrap();
+    assert_eq!(fixture.store.uncovered_jobs().await.unwrap(), [job.id]);
+}
 
 async fn open_in(folder: &TempDir) -> SqliteStore {
     SqliteStore::open(&settings(folder), Arc::new(CommitRecorder::default())).await.unwrap()
