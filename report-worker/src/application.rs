@@ -44,8 +44,8 @@ impl Application {
         Ok(Self { worker: Arc::new(Worker::new(config, backends)?), grace: config.service.shutdown_grace })
     }
 
-    /// Takes and runs jobs until told to stop, or until there was nothing to do for `worker.end_when_idle`; then lets running ones finish, hands back those that take longer than the grace,
-    /// and returns.
+    /// Takes and runs jobs until told to stop, or until there was nothing to do for `worker.end_when_idle`; then lets running ones
+    /// finish, hands back those that take longer than the grace, and returns.
     ///
     /// # Errors
     /// When the heartbeat's thread cannot be started.
