@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -36,14 +36,27 @@ pub(super) struct Floors {
     known: Arc<Mutex<KnownFloors>>,
     /// How long after it began a transaction of ours may commit.
     longest: TimeDelta,
+    /// How long a floor is believed.
+    believed: Duration,
 }
 
 #[derive(Debug, Default)]
 struct KnownFloors {
-    floors: HashMap<TimedLine, DateTime<Utc>>,
+    floors: HashMap<TimedLine, Floor>,
     /// Newest database time that was heard.
     heard: Option<DateTime<Utc>>,
 }
+
+/// Below it nothing was left when all was last looked at.
+#[derive(Debug, Clone, Copy)]
+struct Floor {
+    time: DateTime<Utc>,
+    /// When all was looked at.
+    looked: Instant,
+}
+
+/// A server that was frozen as a whole commits later than any time-out allows. What it did is found this much later at the latest.
+const BELIEVED: Duration = Duration::from_secs(600);
 
 /// Longer than this behind what was heard before: the database's clock was set.
 const SET_BACK: TimeDelta = TimeDelta::milliseconds(500);
@@ -52,13 +65,14 @@ impl Floors {
     /// Knows nothing yet, so that the first look is at everything.
     pub(super) fn new(statement_timeout: Duration) -> Self {
         let longest = TimeDelta::from_std(longest_write(statement_timeout)).unwrap_or(TimeDelta::MAX);
-        Self { known: Arc::default(), longest }
+        Self { known: Arc::default(), longest, believed: BELIEVED }
     }
 
     /// Returns the time below which nothing is left.
     pub(super) fn of(&self, line: TimedLine) -> DateTime<Utc> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.floors.get(&line).copied().unwrap_or(DateTime::UNIX_EPOCH)
+        let floor = known.floors.get(&line).filter(|floor| floor.looked.elapsed() < self.believed);
+        floor.map_or(DateTime::UNIX_EPOCH, |floor| floor.time)
     }
 
     /// Takes in what a look at everything above the floor has found: the oldest there is, and database time.
@@ -72,7 +86,10 @@ impl Floors {
         }
         known.heard = Some(known.heard.map_or(now, |heard| heard.max(now)));
         let settled = now.checked_sub_signed(self.longest).unwrap_or(DateTime::UNIX_EPOCH);
-        known.floors.insert(line, oldest.map_or(settled, |oldest| oldest.min(settled)));
+        let time = oldest.map_or(settled, |oldest| oldest.min(settled));
+        let before = known.floors.get(&line).map(|floor| floor.looked);
+        let looked = before.filter(|looked| looked.elapsed() < self.believed).unwrap_or_else(Instant::now);
+        known.floors.insert(line, Floor { time, looked });
     }
 }
 
@@ -102,6 +119,13 @@ mod tests {
         assert_eq!(floors.of(LINE), at(78), "a transaction lasts at most 22 seconds");
         floors.raise(LINE, Some(at(90)), at(101));
         assert_eq!((floors.of(LINE), floors.of(TimedLine::Outbox)), (at(79), DateTime::UNIX_EPOCH));
+    }
+
+    #[test]
+    fn all_is_looked_at_once_in_a_while_whatever_was_raised() {
+        let floors = Floors { believed: Duration::ZERO, ..Floors::new(Duration::from_secs(10)) };
+        floors.raise(LINE, Some(at(7)), at(100));
+        assert_eq!(floors.of(LINE), DateTime::UNIX_EPOCH);
     }
 
     #[test]
