@@ -18,7 +18,7 @@ use super::sql::sql;
 use super::{PostgresStore, column, millis};
 use model::artifact::{Link, LinkStatus, NewClick};
 use model::job::Caller;
-use store::{AccessStore, ApiKey, NewApiKey, Result};
+use store::{AccessStore, ApiKey, NewApiKey, Result, Scope};
 
 macro_rules! key_columns {
     () => {
@@ -76,13 +76,12 @@ struct KeyRow {
 
 impl KeyRow {
     fn read(self) -> StatementResult<ApiKey> {
-        let scopes = self.scopes.iter().map(|scope| scope.parse()).collect::<std::result::Result<_, _>>();
         Ok(ApiKey {
             id: self.id,
             prefix: self.prefix,
             hash: self.hash.try_into().map_err(|_| unreadable("a key's hash has another length"))?,
             caller: Caller { tenant: self.tenant, principal: self.principal },
-            scopes: scopes.map_err(unreadable)?,
+            scopes: Scope::read_known(self.scopes.iter().map(String::as_str)),
             created_at: self.created_at,
             expires_at: self.expires_at,
             revoked_at: self.revoked_at,

@@ -25,7 +25,8 @@ macro_rules! key_columns {
 
 fn read_key(cells: &mut Cells) -> StatementResult<ApiKey> {
     let (id, prefix, hash, caller) = (cells.id()?, cells.text()?, cells.hash()?, read_caller(cells)?);
-    let scopes: Vec<Scope> = cells.json()?;
+    let scopes: Vec<String> = cells.json()?;
+    let scopes = Scope::read_known(scopes.iter().map(String::as_str));
     let (created_at, expires_at, revoked_at) = (cells.time()?, cells.maybe_time()?, cells.maybe_time()?);
     Ok(ApiKey { id, prefix, hash, caller, scopes, created_at, expires_at, revoked_at, expired: false })
 }

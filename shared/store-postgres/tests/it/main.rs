@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod histories;
+mod later_version;
 mod plans;
 mod restored;
 mod store_follow;

@@ -47,6 +47,18 @@ pub(crate) async fn open(after: Arc<dyn AfterCommit>) -> (Arc<dyn Store>, TempDi
 testing::test_store!(open);
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_with_a_scope_of_a_later_version_opens_what_is_known_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open_in(&folder).await;
+    let key = store.create_api_key(new_key("wl_test")).await.unwrap();
+    let mut hand = SqliteConnection::establish(&path(&folder)).unwrap();
+    let later = "pragma busy_timeout = 10000; update api_keys set scopes = '[\"later\", \"read\"]'";
+    hand.batch_execute(later).unwrap();
+    let found = store.api_key_by_hash(key.hash).await.unwrap().unwrap();
+    assert_eq!(found.scopes, [Scope::Read]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_runs_and_whose_workers_row_is_gone_is_uncovered() {
     let folder = tempfile::tempdir().unwrap();
     let fixture = StoreFixture::open(async |after| {
