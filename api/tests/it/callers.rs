@@ -18,15 +18,16 @@ const STREAMS: &str = "/(events|ws)$";
 /// Seconds that one kind of caller takes at most.
 const BUDGET: &str = "20";
 
-/// Writes what the tool cannot know: there is one job to look at, a cursor is good only for the query it came from, and which
-/// parameters a report takes stands in its own schema.
+/// Writes what the tool cannot know: there is one job to look at, a cursor is good only for the query it came from, which parameters
+/// a report takes stands in its own schema, and an `Idempotency-Key` that came with another body is refused, for which short ones that
+/// are made up are now and then the same.
 fn write_settings(folder: &Path, job: Uuid, token: &str) {
     let lists = ["GET /v1/jobs", "GET /v1/admin/dead-letters"].map(|name| {
         format!(
             "[[operations]]\ninclude-name = \"{name}\"\nchecks.positive_data_acceptance.expected-statuses = [\"2xx\", 400, 401, 403]\n"
         )
     });
-    let params = ["POST /v1/jobs", "POST /v1/tokens"].map(|name| {
+    let params = ["POST /v1/jobs", "POST /v1/jobs/{id}/formats", "POST /v1/tokens"].map(|name| {
         format!(
             "[[operations]]\ninclude-name = \"{name}\"\n\
              checks.positive_data_acceptance.expected-statuses = [\"2xx\", 401, 403, 404, 409, 422, 429]\n"
@@ -36,7 +37,7 @@ fn write_settings(folder: &Path, job: Uuid, token: &str) {
         "[parameters]\n\"path.token\" = \"{token}\"\n\n\
          [[operations]]\ninclude-method = \"GET\"\n\
          parameters = {{ \"path.id\" = \"{job}\", \"path.name\" = \"numbers\", \"path.format\" = \"csv\" }}\n\n{}",
-        [lists, params].concat().join("\n")
+        [&lists[..], &params[..]].concat().join("\n")
     );
     std::fs::write(folder.join("schemathesis.toml"), settings).unwrap();
 }
