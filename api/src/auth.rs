@@ -14,6 +14,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use chrono::{DateTime, Utc};
+use model::attributes::Attributes;
 use model::job::Caller;
 use model::problem::ProblemKind;
 use moka::sync::Cache;
@@ -27,7 +28,7 @@ pub use credential::{AccessEnd, Credential, Means};
 pub use lifelines::{Grant, Lifeline, Lifelines};
 pub use owner::check_owner;
 
-use credential::CredentialId;
+use credential::{CredentialId, Permit};
 
 /// What a route asks of its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +55,18 @@ impl Identity {
     pub fn scopes(&self) -> &[Scope] {
         &self.0.scopes
     }
+
+    /// Returns the roles that they have, by their names in the configuration.
+    #[must_use]
+    pub fn roles(&self) -> &[String] {
+        &self.0.roles
+    }
+
+    /// Returns what their credential says of them, for queries.
+    #[must_use]
+    pub fn attributes(&self) -> &Attributes {
+        &self.0.attributes
+    }
 }
 
 #[derive(Debug)]
@@ -61,6 +74,28 @@ struct KeyRecord {
     credential: Credential,
     caller: Caller,
     scopes: Vec<Scope>,
+    roles: Vec<String>,
+    attributes: Attributes,
+}
+
+impl KeyRecord {
+    fn new(credential: Credential, permit: Permit<'_>) -> Self {
+        Self {
+            credential,
+            caller: permit.caller.clone(),
+            scopes: permit.scopes.to_vec(),
+            roles: permit.roles.to_vec(),
+            attributes: permit.attributes.clone(),
+        }
+    }
+
+    /// Tells whether somebody else's record lets in the same person for the same.
+    fn grants_as(&self, other: &Self) -> bool {
+        self.caller == other.caller
+            && self.scopes == other.scopes
+            && self.roles == other.roles
+            && self.attributes == other.attributes
+    }
 }
 
 impl Deref for Identity {
@@ -154,8 +189,7 @@ impl Authenticator {
     /// `unauthorized`, `key-expired`, `forbidden`; `unavailable` when the store cannot say.
     pub async fn identify_again(&self, identity: &Identity) -> Result<(), ApiError> {
         let now = self.identify(identity.credential().clone()).await?;
-        let same = now.0.caller == identity.0.caller && now.0.scopes == identity.0.scopes;
-        if same { Ok(()) } else { Err(AccessEnd::KeyChanged.problem().into()) }
+        if now.0.grants_as(&identity.0) { Ok(()) } else { Err(AccessEnd::KeyChanged.problem().into()) }
     }
 
     /// Forgets how a credential stood.
@@ -173,10 +207,7 @@ impl Authenticator {
         let asked_at = (facts.now, Instant::now());
         let id = credential.id();
         let permit = credential.judge(&facts).ok_or_else(unauthorized)?;
-        let found = permit.map(|permit| {
-            let (caller, scopes) = (permit.caller.clone(), permit.scopes.to_vec());
-            Identity(Arc::new(KeyRecord { credential: credential.clone(), caller, scopes }))
-        });
+        let found = permit.map(|permit| Identity(Arc::new(KeyRecord::new(credential.clone(), permit))));
         let verdict = Verdict { found, asked_at };
         self.remembered.insert(id, verdict.clone());
         Ok(verdict)

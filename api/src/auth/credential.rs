@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use model::access::Session;
+use model::attributes::{Attributes, NO_ATTRIBUTES};
 use model::job::Caller;
 use model::problem::{Problem, ProblemKind};
 use store::{AccessFacts, AccessLookup, AccessToken, Scope, TokenLookup};
@@ -37,6 +38,9 @@ pub(super) type CredentialId = ([u8; 32], Option<Uuid>);
 pub(super) struct Permit<'f> {
     pub(super) caller: &'f Caller,
     pub(super) scopes: &'f [Scope],
+    /// Names of roles in the configuration.
+    pub(super) roles: &'f [String],
+    pub(super) attributes: &'f Attributes,
 }
 
 /// Why something that was opened has to end.
@@ -129,8 +133,12 @@ impl Credential {
             Means::Key | Means::Session(_) | Means::Token(_) => self.end_at(facts.now),
         };
         let permit = match &self.means {
-            Means::Key | Means::Session(_) => Permit { caller: &key.caller, scopes: &key.scopes },
-            Means::Token(token) => Permit { caller: &token.caller, scopes: &token.scopes },
+            Means::Key | Means::Session(_) => {
+                Permit { caller: &key.caller, scopes: &key.scopes, roles: &[], attributes: &NO_ATTRIBUTES }
+            }
+            Means::Token(token) => {
+                Permit { caller: &token.caller, scopes: &token.scopes, roles: &[], attributes: &NO_ATTRIBUTES }
+            }
         };
         Some(ended.map_or(Ok(permit), Err))
     }

@@ -198,6 +198,7 @@ impl Drop for Lifeline {
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
+    use model::attributes::Attributes;
     use model::job::Caller;
     use store::ApiKey;
     use uuid::Uuid;
@@ -233,7 +234,9 @@ mod tests {
     #[test]
     fn a_grant_ends_when_its_key_is_anothers_or_may_less_or_is_gone_and_with_its_link() {
         let credential = Credential::of_key([1; 32]);
-        let record = KeyRecord { credential, caller: caller("acme"), scopes: vec![Scope::Read] };
+        let (caller, scopes) = (caller("acme"), vec![Scope::Read]);
+        let (roles, attributes) = (Vec::new(), Attributes::default());
+        let record = KeyRecord { credential, caller, scopes, roles, attributes };
         let identity = Identity(Arc::new(record));
         let grant = Grant::of(&identity, Scope::Read);
         assert_eq!(grant.judge(&facts("acme", vec![Scope::Write, Scope::Read])), None);

@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod artifact;
+pub mod attributes;
 pub mod backoff;
 pub mod delivery;
 pub mod event;
