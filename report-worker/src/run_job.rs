@@ -17,7 +17,7 @@ use model::retry_schedule::RetryDelay;
 use report::ReportDefinition;
 use runtime::telemetry;
 use sources::{BatchStream, RowCount};
-use store::{ClaimRequest, Ending};
+use store::{Ending, TurnRequest};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
@@ -76,8 +76,8 @@ impl AttemptOutcome {
     }
 }
 
-/// Runs the job a doorbell rang for, if it is there to be run.
-pub(crate) async fn run_job(worker: &Worker, request: ClaimRequest, traceparent: Option<&str>) -> MessageOutcome {
+/// Runs the job whose turn it is when a doorbell rings, if there is one.
+pub(crate) async fn run_job(worker: &Worker, request: TurnRequest, traceparent: Option<&str>) -> MessageOutcome {
     let (job, attempt) = match claim(worker, request).await {
         ClaimOutcome::Claimed(job, attempt) => (job, attempt),
         ClaimOutcome::NothingToDo => return MessageOutcome::Handled,

@@ -119,6 +119,7 @@ fn job() -> Job {
         forecast: None,
         artifacts: Vec::new(),
         refused: Vec::new(),
+        set_aside: None,
         sharing: model::reuse::Sharing::default(),
     }
 }

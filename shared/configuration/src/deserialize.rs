@@ -3,7 +3,7 @@
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::fields::fields;
+use super::fields::{WEIGHT, fields, tenant_fields};
 use super::load::DEFAULTS;
 use super::{Brand, Config, SettingError, Source};
 
@@ -74,15 +74,21 @@ fn spell_scalars(value: &mut Value) {
     }
 }
 
-/// Gives each tenant what it leaves to everybody's brand in `[mail]`.
+/// Gives each tenant what it leaves to everybody's brand in `[mail]`, and takes the weights apart from the brands.
 fn complete_tenants(settings: &mut Value) {
+    let mut weights = serde_json::Map::new();
     let everybody = settings["mail"].clone();
     let Some(tenants) = settings["tenants"].as_object_mut() else { return };
-    for tenant in tenants.values_mut().filter_map(Value::as_object_mut) {
+    for (name, tenant) in tenants.iter_mut() {
+        let Some(tenant) = tenant.as_object_mut() else { continue };
         for setting in fields::<Brand>() {
             tenant.entry(*setting).or_insert_with(|| everybody[*setting].clone());
         }
+        if let Some(weight) = tenant.get(WEIGHT) {
+            weights.insert(name.clone(), weight.clone());
+        }
     }
+    settings["weights"] = Value::Object(weights);
 }
 
 /// Lists the settings that are given and known, in the order of the defaults. Unknown ones were told where the layers were laid.
@@ -95,7 +101,7 @@ fn known_paths<'a>(settings: &'a Value, defaults: &'a Value) -> Vec<SettingPath<
         .filter(|path| settings[path[0]].get(path[1]).is_some())
         .collect();
     paths.sort_by_key(|path| place_in_defaults(path[0], path[1]));
-    for (family, keys) in [("sources", fields::<Source>()), ("tenants", fields::<Brand>())] {
+    for (family, keys) in [("sources", fields::<Source>().to_vec()), ("tenants", tenant_fields())] {
         for (name, member) in settings[family].as_object().into_iter().flatten() {
             paths.extend(keys.iter().filter(|key| member.get(key).is_some()).map(|key| vec![family, name, *key]));
         }

@@ -6,9 +6,9 @@ use std::path::Path;
 use config::{File, FileFormat, Map};
 use serde_json::Value;
 
-use super::fields::fields;
+use super::fields::{fields, tenant_fields};
 use super::load::DEFAULTS;
-use super::{Brand, SettingError, Source};
+use super::{SettingError, Source};
 
 /// Lays file and variables over the defaults. `None` when they do not even parse.
 pub(super) fn merge(
@@ -79,7 +79,7 @@ fn unknown(key: &str, known: &BTreeSet<String>, place: &str) -> Option<SettingEr
     if known.contains(key) {
         return None;
     }
-    let families = [("sources.", fields::<Source>(), "a source"), ("tenants.", fields::<Brand>(), "a tenant")];
+    let families = [("sources.", fields::<Source>().to_vec(), "a source"), ("tenants.", tenant_fields(), "a tenant")];
     for (prefix, settings, member) in families {
         let Some(rest) = key.strip_prefix(prefix) else { continue };
         let setting = rest.rsplit_once('.').map_or("", |(_, setting)| setting);

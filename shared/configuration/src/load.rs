@@ -274,6 +274,21 @@ mod tests {
     }
 
     #[test]
+    fn a_tenants_weight_is_read_beside_its_brand() {
+        let config =
+            load("[tenants.acme]\nbrand = \"Acme\"\nweight = 3\n[tenants.bolt]\nbrand = \"Bolt\"", &[]).unwrap();
+        assert_eq!(config.tenants["acme"].name, "Acme");
+        assert_eq!(
+            config.weights.iter().map(|(tenant, weight)| (tenant.as_str(), weight.0)).collect::<Vec<_>>(),
+            [("acme", 3)]
+        );
+        assert_eq!(
+            mistakes("[tenants.acme]\nweight = 0", &[]),
+            "tenants.acme.weight: `0` is too small; at least 1 is needed"
+        );
+    }
+
+    #[test]
     fn what_is_wrong_with_a_brand_is_said() {
         let said = mistakes(
             "[mail]\ncolor = \"#ffcc00\"\nlogo = \"http://x/y.png\"\nlanguage = \"it\"\ntime_zone = \"Berlin\"\n\
@@ -281,7 +296,7 @@ mod tests {
             &[],
         );
         insta::assert_snapshot!(said, @r##"
-        tenants.acme.colour: unknown setting in waitless.toml; a tenant has brand, color, logo, language and time_zone
+        tenants.acme.colour: unknown setting in waitless.toml; a tenant has brand, color, logo, language, time_zone and weight
         mail.color: `#ffcc00` is too light: white text on it has a contrast of 1.5 to 1 and needs 4.5 to 1; "#907200" would do
         mail.logo: `http://x/y.png` is not an https:// address; mail programs fetch no other, or not safely
         mail.language: `it` is not one of en, de, fr, es, zh

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::artifact::{Artifact, Format};
 use crate::delivery::Notify;
 use crate::forecast::Forecast;
+use crate::pause::PauseTarget;
 use crate::problem::Problem;
 use crate::progress::Progress;
 use crate::refusal::{OnRefusal, Refusal};
@@ -218,6 +219,9 @@ pub struct Job {
     /// Formats that could not hold the rows; empty until `done`, and never all of its formats.
     #[serde(default)]
     pub refused: Vec<Refusal>,
+    /// The pause that keeps it waiting, while it is `pending` and nobody looks at it.
+    #[serde(default)]
+    pub set_aside: Option<PauseTarget>,
     /// Whose run it is, and who else waits for it.
     pub sharing: Sharing,
 }
@@ -277,6 +281,7 @@ impl Job {
         self.next_attempt_at = None;
         self.error = None;
         self.artifacts = Vec::new();
+        self.set_aside = None;
         self
     }
 }

@@ -19,7 +19,7 @@ use store::{BacklogCounts, BacklogStore, LaneBacklog, Result};
 /// By the partial indexes of jobs that wait, that are put off, that run, and of deliveries that are not final.
 const BACKLOG: &str = "
     select 'ready' as what, l.lane, (select count(*) from (
-        select from jobs where state = 'pending' and lane = l.lane and leader_id is null limit $2
+        select from jobs where state = 'pending' and lane = l.lane and leader_id is null and rung_at < '9000-01-01' limit $2
     ) j) as count, 0::bigint as long
     from unnest($1::text[]) as l(lane)
     union all

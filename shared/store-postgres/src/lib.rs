@@ -26,10 +26,12 @@ mod jobs;
 mod lateness;
 mod links;
 mod lists;
+mod look_turns;
 mod lose;
 mod migrate;
 mod opening;
 mod outbox;
+mod pauses;
 mod pooler;
 mod previews;
 mod reports;
@@ -46,7 +48,12 @@ mod sql;
 mod strays;
 mod submit;
 mod sweep;
+mod take_turns;
 mod tokens;
+mod turn_memory;
+mod turn_rows;
+mod turn_view;
+mod turns;
 mod workers;
 mod writable;
 
@@ -62,6 +69,7 @@ use floors::Floors;
 use futures_util::future::BoxFuture;
 use opening::Gate;
 use store::{AfterCommit, Result, Store};
+use turn_memory::TurnMemory;
 
 /// The store on PostgreSQL. Cheap to clone; clones share the pool.
 #[derive(Clone)]
@@ -73,6 +81,7 @@ pub struct PostgresStore {
     after: Arc<dyn AfterCommit>,
     gate: Gate,
     floors: Floors,
+    turns: TurnMemory,
 }
 
 impl std::fmt::Debug for PostgresStore {
@@ -123,6 +132,7 @@ impl PostgresStore {
             after,
             gate,
             floors: Floors::new(database.statement_timeout),
+            turns: TurnMemory::new(floors::longest_write(database.statement_timeout)),
         })
     }
 

@@ -10,8 +10,9 @@ use super::reuse::ReusingJob;
 use super::rows::{NowRow, to_json};
 use super::run::StatementResult;
 use super::sql::sql;
+use super::turn_rows::list_turns;
 
-const INSERT: &str = "
+const INSERT: &str = concat!("
     with input as (
         select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                              $9::text[], $10::int[], $11::bigint[], $12::bigint[], $13::text[], $14::uuid[], $15::bytea[],
@@ -34,8 +35,11 @@ const INSERT: &str = "
     ), rung as (
         insert into outbox (id, kind, subject, queue, traceparent, leased_until)
         select outbox_id, 'run-job', id, lane, traceparent, now() + interval '5 seconds' from input where leader_id is null
+    ), waiting as (
+        select lane, tenant, principal from input where leader_id is null
+    ), listed as (", list_turns!("waiting"), "
     )
-    select now() as now";
+    select now() as now");
 
 /// Writes the jobs, their events, and doorbells for those that have no leader. Returns database time.
 pub(super) async fn insert(connection: &mut Connection, entries: &[ReusingJob<'_>]) -> StatementResult<DateTime<Utc>> {

@@ -30,7 +30,7 @@ macro_rules! job_columns {
          j.max_attempts, j.timeout_ms, j.retention_ms, j.worker_id, j.phase, j.rows_read, j.total_rows, \
          j.total_is_estimate, j.bytes_written, j.seq, j.created_at, j.started_at, j.finished_at, j.next_attempt_at, \
          j.error::text as error, j.traceparent, j.forecast::text as forecast, j.served, j.leader_id, j.joined, j.withdrawn_at, \
-         j.made_from, j.on_refusal, j.refused::text as refused"
+         j.made_from, j.on_refusal, j.refused::text as refused, j.set_aside"
     };
 }
 pub(super) use job_columns;
@@ -126,6 +126,8 @@ pub(super) struct JobRow {
     #[diesel(sql_type = Nullable<Text>)]
     refused: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
+    set_aside: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
     artifacts: Option<String>,
 }
 
@@ -168,6 +170,7 @@ impl JobRow {
             forecast: self.forecast.as_deref().map(from_json).transpose()?,
             artifacts: self.artifacts.as_deref().map_or_else(|| Ok(Vec::new()), from_json)?,
             refused: read_refusals(self.refused.as_deref())?,
+            set_aside: self.set_aside.map(|target| target.parse().map_err(unreadable)).transpose()?,
             sharing: Sharing {
                 served: self.served.as_deref().map_or(Ok(Served::Cold), str::parse).map_err(unreadable)?,
                 leader: self.leader_id,

@@ -80,7 +80,10 @@ fn token(settlement: &Settlement) -> Token {
 
 impl PostgresStore {
     pub(super) async fn settle_batch(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>> {
-        self.change(|connection| settle_all(connection, settlements).boxed()).await
+        let ended = column(&settlements, |settlement| settlement.job_id);
+        let settled = self.change(|connection| settle_all(connection, settlements).boxed()).await?;
+        ended.into_iter().for_each(|job| self.turns.ended(job));
+        Ok(settled)
     }
 }
 

@@ -16,6 +16,7 @@ use super::reuse::submit_reusing;
 use super::rows::{JobRow, artifacts_column, job_columns, to_json};
 use super::run::StatementResult;
 use super::sql::sql;
+use super::turn_rows::list_turns;
 use super::{PostgresStore, column};
 use model::event::{Event, EventKind};
 use model::job::{Caller, Idempotency, JobState, NewJob};
@@ -25,7 +26,7 @@ use store::{Result, Submitted};
 
 /// Keys are taken in their order, so that two batches with the same keys never wait for each other in a circle. Who waits for
 /// a key of a transaction that then commits, gets nothing back for it and reads it with [`KNOWN`].
-const SUBMIT: &str = "
+const SUBMIT: &str = concat!("
     with input as (
         select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                              $9::text[], $10::int[], $11::bigint[], $12::bigint[], $13::text[], $14::uuid[], $15::text[],
@@ -52,8 +53,9 @@ const SUBMIT: &str = "
     ), rung as (
         insert into outbox (id, kind, subject, queue, traceparent, leased_until)
         select outbox_id, 'run-job', id, lane, traceparent, now() + interval '5 seconds' from accepted
+    ), listed as (", list_turns!("accepted"), "
     )
-    select id, now() as now from accepted";
+    select id, now() as now from accepted");
 
 /// The jobs that were submitted under keys before.
 const KNOWN: &str = concat!(

@@ -19,7 +19,7 @@ fn of_lane(
     limit: u32,
 ) -> StatementResult<LaneBacklog> {
     let now = sql::now(connection)?;
-    let text = "select count(*) from (select 1 from jobs where state = 'pending' and lane = ?1 and leader_id is null limit ?2)";
+    let text = "select count(*) from (select 1 from jobs where state = 'pending' and lane = ?1 and leader_id is null and set_aside is null limit ?2)";
     let pending = sql!(text, lane.as_str(), limit).number(connection)?.unsigned_abs();
     let text = "select count(*) from (select lane from jobs where state = 'retrying' and next_attempt_at <= ?1 \
                 and leader_id is null order by next_attempt_at limit ?2) where lane = ?3";

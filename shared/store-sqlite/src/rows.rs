@@ -19,7 +19,7 @@ macro_rules! job_columns {
         "id, tenant, principal, report, report_version, lane, params, formats, notify, state, attempt, errors, crashes, \
          interruptions, max_attempts, timeout_ms, retention_ms, worker_id, phase, rows_read, total_rows, \
          total_is_estimate, bytes_written, seq, created_at, started_at, finished_at, next_attempt_at, error, traceparent, \
-         forecast, coalesce(served, 'cold'), leader_id, joined, withdrawn_at, made_from, coalesce(on_refusal, 'fail'), refused"
+         forecast, coalesce(served, 'cold'), leader_id, joined, withdrawn_at, made_from, coalesce(on_refusal, 'fail'), refused, set_aside"
     };
 }
 pub(super) use job_columns;
@@ -69,9 +69,11 @@ pub(super) fn read_job(cells: &mut Cells) -> StatementResult<Job> {
             made_from: cells.maybe_id()?,
         },
         refused: Vec::new(),
+        set_aside: None,
     };
     job.on_refusal = cells.name()?;
     job.refused = cells.maybe_json()?.unwrap_or_default();
+    job.set_aside = cells.maybe_text()?.map(|target| target.parse().map_err(unreadable)).transpose()?;
     Ok(job)
 }
 

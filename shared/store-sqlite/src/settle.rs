@@ -7,6 +7,7 @@ use super::errors::{Failure, StatementResult};
 use super::follow::lead;
 use super::rows::bare_job;
 use super::sql::{Cells, later, sql};
+use super::turns::charge;
 use super::writer::Transaction;
 use model::artifact::NewArtifact;
 use model::job::{Job, JobState};
@@ -40,6 +41,7 @@ fn end(transaction: &mut Transaction<'_>, settlement: &Settlement, ending: Endin
         return Ok(Settled::TooLate);
     }
     job.progress = settlement.progress;
+    charge(transaction, &job)?;
     match ending {
         Ending::Done(artifacts) => finish(transaction, &mut job, &artifacts)?,
         Ending::DoneInPart(artifacts, refused) => {

@@ -125,6 +125,7 @@ value_from! {
     u32 => |value| Self::Integer(value.into());
     u64 => |value| Self::Integer(i64::try_from(value).unwrap_or(i64::MAX));
     bool => |value| Self::Integer(value.into());
+    f64 => |value| Self::Real(value);
     Duration => |value| Self::Integer(i64::try_from(value.as_millis()).unwrap_or(i64::MAX));
     DateTime<Utc> => |value| Self::Integer(value.timestamp_micros());
     &'a str => |value| Self::Text(Cow::Borrowed(value));
@@ -184,6 +185,14 @@ impl Cells {
         match self.next()? {
             Value::Null => Ok(None),
             Value::Integer(value) => Ok(Some(value)),
+            other => strange("a number", &other),
+        }
+    }
+
+    pub(super) fn real(&mut self) -> StatementResult<f64> {
+        match self.next()? {
+            Value::Real(value) => Ok(value),
+            Value::Integer(value) => Ok(value as f64),
             other => strange("a number", &other),
         }
     }

@@ -9,6 +9,7 @@ use super::follow::follow;
 use super::outbox::put;
 use super::rows::{job_columns, read_job, whole_job, with_artifacts};
 use super::sql::{Cells, earlier, sql, to_json};
+use super::turns::list_turn;
 use super::writer::Transaction;
 use model::event::EventKind;
 use model::job::{Caller, Idempotency, Job, NewJob};
@@ -137,6 +138,22 @@ fn insert(transaction: &mut Transaction<'_>, new: NewJob) -> StatementResult<Job
         new.on_refusal.kept(),
     )
     .run(transaction.connection)?;
+    keep_key(transaction, &new)?;
+    let mut job = new.into_job(now, sharing);
+    tell(transaction, &job, EventKind::Submitted)?;
+    match answer {
+        RunOrFiles::Own { .. } => {
+            list_turn(transaction.connection, &job)?;
+            put(transaction, job_doorbell(&job, None), job.traceparent.as_deref())?;
+        }
+        RunOrFiles::Of(leader, _) => follow(transaction, &leader, &mut job)?,
+    }
+    with_artifacts(transaction.connection, job)
+}
+
+/// Keeps what the job's key was answered.
+fn keep_key(transaction: &mut Transaction<'_>, new: &NewJob) -> StatementResult<()> {
+    let now = transaction.now;
     if let Some(given) = &new.idempotency {
         sql!(
             "insert into idempotency (tenant, principal, key, body_hash, job_id, created_at) \
@@ -150,13 +167,7 @@ fn insert(transaction: &mut Transaction<'_>, new: NewJob) -> StatementResult<Job
         )
         .run(transaction.connection)?;
     }
-    let mut job = new.into_job(now, sharing);
-    tell(transaction, &job, EventKind::Submitted)?;
-    match answer {
-        RunOrFiles::Own { .. } => put(transaction, job_doorbell(&job, None), job.traceparent.as_deref())?,
-        RunOrFiles::Of(leader, _) => follow(transaction, &leader, &mut job)?,
-    }
-    with_artifacts(transaction.connection, job)
+    Ok(())
 }
 
 fn late_at(new: &NewJob, now: DateTime<Utc>) -> Option<i64> {

@@ -31,6 +31,7 @@ use super::previews::PreviewStore;
 use super::ring::RingStore;
 use super::sessions::SessionStore;
 use super::tokens::TokenStore;
+use super::turns::{PauseStore, TurnStore};
 use super::workers::WorkerStore;
 use super::writable::WritableStore;
 
@@ -172,6 +173,8 @@ pub trait Store:
     + ForecastStore
     + BacklogStore
     + LatenessStore
+    + TurnStore
+    + PauseStore
     + std::fmt::Debug
 {
     /// Answers when the database does.

@@ -82,6 +82,7 @@ impl NewJob {
             forecast: self.forecast,
             artifacts: Vec::new(),
             refused: Vec::new(),
+            set_aside: None,
             sharing,
         }
     }

@@ -92,6 +92,7 @@ impl Sweeper {
         let Self { backends, settings, failures, ringer, late_jobs, meter, looked, .. } = self;
         failures.note("release jobs of lost workers", rescue::release_lost_jobs(backends, settings.silence).await);
         failures.note("bring followers up to their leaders", rescue::lead_followers(backends).await);
+        failures.note("ring jobs of what is no longer paused", rescue::release_set_aside(backends).await);
         failures.note("ring jobs and due deliveries", ringer.ring(backends, settings.grace).await);
         failures.note("tell of late jobs", late_jobs.tell(backends).await);
         if looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY) {

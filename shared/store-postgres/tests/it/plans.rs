@@ -10,10 +10,11 @@ use model::artifact::{Agent, ClickKind, NewClick};
 use model::delivery::{Channel, DeliveryState, Lateness};
 use model::forecast::{Eta, Forecast};
 use model::job::{Caller, Idempotency, Job, JobState, Lane, NewJob};
+use model::pause::{PauseKind, PauseTarget};
 use model::reuse::{LinkSeed, Reuse};
 use store::{
     AccessLookup, AttemptProgress, DeliveryEnding, Ending, FailedDeliveries, FeedCursor, JobFilter, NewApiKey,
-    NewPreview, QueuePart, RunsQuery, Scope, Store, TokenLookup, TokenRevocation,
+    NewPreview, QueuePart, RunsQuery, Scope, Store, TokenLookup, TokenRevocation, TurnRequest, TurnRules,
 };
 use testing::postgres::{Plan, PlanServer};
 use testing::store_conformance::samples::{self, ana};
@@ -152,8 +153,9 @@ async fn rows_that_are_gone_are_not_read_again_while_a_transaction_is_held_open(
     drop(holder);
 }
 
-/// Tables with a row a process, a report, or a key that somebody made.
-const SMALL: [&str; 6] = ["workers", "gone_workers", "report_versions", "api_keys", "ended_sessions", "write_checks"];
+/// Tables with a row a process, a report, or a key that somebody made; a principal that had a job wait within the last hour; a pause.
+const SMALL: [&str; 8] =
+    ["workers", "gone_workers", "report_versions", "api_keys", "ended_sessions", "write_checks", "turns", "pauses"];
 
 fn complaint(plan: &Plan) -> Option<String> {
     let scanned: Vec<_> = plan.scanned.iter().filter(|table| !SMALL.contains(&table.as_str())).collect();
@@ -183,6 +185,7 @@ async fn walk(fixture: &StoreFixture) {
     jobs(fixture).await;
     lists(store).await;
     attempts(fixture).await;
+    turns(fixture).await;
     sharing(fixture).await;
     deliveries(fixture).await;
     sweeps(store).await;
@@ -265,6 +268,25 @@ async fn attempts(fixture: &StoreFixture) {
     store.release_lost_jobs(Duration::ZERO).await.unwrap();
     worker.heartbeat.beat(vec![of(&running)]).await.unwrap();
     store.release_lost_jobs(Duration::from_secs(60)).await.unwrap();
+}
+
+async fn turns(fixture: &StoreFixture) {
+    let store = fixture.store.as_ref();
+    let worker = fixture.worker().await;
+    let job = fixture.submit(unnotified(&ana())).await;
+    let doorbell = TurnRequest { lane: job.lane, hint: job.id, redelivered: false, in_doubt: false };
+    for request in [doorbell, TurnRequest { redelivered: true, in_doubt: true, ..doorbell }] {
+        store.claim_turns(worker.id, vec![request], &TurnRules::default()).await.unwrap();
+    }
+    store.note_source(samples::VERSION, "erp").await.unwrap();
+    let target = PauseTarget::new(None, PauseKind::Source, "erp");
+    store.pause(&target, "operator").await.unwrap();
+    store.pauses().await.unwrap();
+    let paused = fixture.submit(unnotified(&ana())).await;
+    let doorbell = TurnRequest { hint: paused.id, ..doorbell };
+    store.claim_turns(worker.id, vec![doorbell], &TurnRules::default()).await.unwrap();
+    store.resume(&target).await.unwrap();
+    assert_eq!(store.release(100).await.unwrap(), 1);
 }
 
 async fn sharing(fixture: &StoreFixture) {

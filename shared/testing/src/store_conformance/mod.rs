@@ -30,6 +30,7 @@ pub mod lateness;
 pub mod losses;
 pub mod made_from;
 pub mod outbox;
+pub mod pauses;
 pub mod previews;
 pub mod reads;
 pub mod refusals;
@@ -40,6 +41,7 @@ pub mod settlements;
 pub mod submits;
 pub mod sweeps;
 pub mod transitions;
+pub mod turns;
 pub mod walk;
 
 pub use commit_recorder::CommitRecorder;
@@ -248,6 +250,26 @@ macro_rules! test_store {
                 a_job_that_is_done_in_part_says_what_is_missing_wherever_it_is_told,
                 whoever_shares_a_run_is_told_what_is_missing,
                 less_than_all_is_no_result_of_a_job_that_wants_all,
+            ]
+            turns: [
+                a_job_behind_many_of_another_tenant_is_next_but_one,
+                each_doorbell_starts_one_job_and_none_is_left,
+                principals_take_turns_within_their_tenant,
+                the_oldest_of_a_principal_comes_first,
+                twice_the_weight_gets_twice_the_jobs,
+                a_lane_gives_none_of_anothers_jobs,
+                a_retry_is_found_by_its_own_doorbell_only,
+                a_job_that_must_run_alone_is_nobodys_turn,
+                a_message_that_comes_again_finds_the_run_it_has_started,
+                a_claim_whose_answer_was_lost_is_answered_again,
+                a_worker_without_a_row_is_given_no_turn,
+                turns_taken_by_many_at_once_start_each_job_once,
+            ]
+            pauses: [
+                whatever_is_paused_waits_until_it_is_resumed,
+                a_pause_stops_nothing_else,
+                a_retry_of_what_is_paused_waits_for_its_doorbell,
+                a_job_that_was_set_aside_is_cancelled_like_any_other,
             ]
             transitions: [
                 every_arrow_leaves_and_reaches_the_states_of_the_table,
