@@ -74,6 +74,7 @@ impl ReportVersions {
             return Ok(sensitive);
         }
         self.store.save_report_version(&def.version, &def.name, &def.text).await?;
+        self.store.note_source(&def.version, &def.source).await?;
         Ok(self.remember(&def.version, SensitiveParams::of(def)))
     }
 

@@ -23,6 +23,8 @@ pub(crate) struct Stack {
     rabbitmq: testing::rabbitmq::Server,
     folder: tempfile::TempDir,
     key: String,
+    /// Of another tenant.
+    other_key: String,
     gateway: Option<Process>,
     /// For reading what the service wrote.
     pub(crate) database: Client,
@@ -34,9 +36,10 @@ impl Stack {
         let postgres = testing::postgres::Server::start_with(&POSTGRES).await?;
         let rabbitmq = testing::rabbitmq::Server::start().await?;
         let folder = tempfile::tempdir()?;
-        let key = make_key(&postgres.url()).await?;
+        let key = make_key(&postgres.url(), "bench").await?;
+        let other_key = make_key(&postgres.url(), "another").await?;
         let database = connect(&postgres.url()).await?;
-        let mut stack = Self { postgres, rabbitmq, folder, key, gateway: None, database };
+        let mut stack = Self { postgres, rabbitmq, folder, key, other_key, gateway: None, database };
         stack.gateway = Some(stack.process("api").start_ready().await?);
         Ok(stack)
     }
@@ -55,6 +58,12 @@ impl Stack {
     pub(crate) fn submit(&self, report: &str) -> anyhow::Result<Request> {
         let url = self.gateway()?.url();
         Ok(Request::submit(url.trim_start_matches("http://"), &self.key, report))
+    }
+
+    /// Prepares a submit of a report by another tenant.
+    pub(crate) fn submit_by_another(&self, report: &str) -> anyhow::Result<Request> {
+        let url = self.gateway()?.url();
+        Ok(Request::submit(url.trim_start_matches("http://"), &self.other_key, report))
     }
 
     /// Prepares a submit of a report with its parameters, as JSON, in a format.
@@ -95,7 +104,7 @@ impl Stack {
     pub(crate) async fn clear(&self) -> anyhow::Result<()> {
         self.database
             .batch_execute(
-                "truncate jobs, previews, events, outbox, artifacts, links, clicks, deliveries, idempotency; checkpoint",
+                "truncate jobs, previews, events, outbox, artifacts, links, clicks, deliveries, idempotency, turns; checkpoint",
             )
             .await?;
         self.rabbitmq.ctl(&["purge_queue", "waitless.work.interactive.v1"]).await?;
@@ -135,7 +144,7 @@ async fn connect(url: &str) -> anyhow::Result<Client> {
 }
 
 /// Makes a key as `waitless keys create` does. Opening the store runs the migrations.
-async fn make_key(database: &str) -> anyhow::Result<String> {
+async fn make_key(database: &str, tenant: &str) -> anyhow::Result<String> {
     let settings = [("WAITLESS_DATABASE__URL".to_owned(), database.to_owned())];
     let config = Config::from_layers(None, settings.into_iter())?;
     let (outbox, _receiver) = Outbox::new();
@@ -145,7 +154,7 @@ async fn make_key(database: &str) -> anyhow::Result<String> {
         id: uuid::Uuid::now_v7(),
         prefix: key_prefix(&key),
         hash: hash_token(&key),
-        caller: Caller { tenant: "bench".to_owned(), principal: "bench".to_owned() },
+        caller: Caller { tenant: tenant.to_owned(), principal: "bench".to_owned() },
         scopes: Scope::ALL.to_vec(),
         valid_for: Some(Duration::from_secs(86_400)),
     };

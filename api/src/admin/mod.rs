@@ -5,6 +5,7 @@ pub mod backlog;
 pub mod calibration;
 pub mod dead_letters;
 pub mod deliveries;
+pub mod pauses;
 pub mod queues;
 pub mod send_again;
 pub mod workers;

@@ -19,6 +19,7 @@ mod submit_headers;
 pub mod submit_request;
 pub mod view;
 pub mod wait;
+pub mod waiting_for;
 pub mod watch;
 
 use model::problem::ProblemKind;

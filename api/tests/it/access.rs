@@ -31,6 +31,7 @@ fn request(api: &Api, row: &RouteEntry, job: Uuid) -> RequestBuilder {
         "/v1/tokens" | "/v1/tokens/revoke" => request.json(&json!({"principal": "customer-7"})),
         "/v1/admin/dead-letters/replay" => request.json(&json!({"jobs": [job]})),
         "/v1/admin/deliveries/send-again" => request.json(&json!({"failed_since": "2020-01-01T00:00:00Z"})),
+        "/v1/admin/pauses" if row.method == "POST" => request.json(&json!({"kind": "report", "name": "numbers"})),
         _ => request,
     }
 }

@@ -55,6 +55,7 @@
  * @property {JobState} state
  * @property {number} attempt
  * @property {Progress} progress
+ * @property {{reason: 'turn' | 'run' | 'retry' | 'pause', paused: string | null} | null} [waiting_for] What it waits for, while it does.
  * @property {QueuePosition | null} queue Where it stands in line, while it waits.
  * @property {Eta | null} eta When it will be ready, where that can be told.
  * @property {string} created_at
@@ -65,6 +66,13 @@
  * @property {Refusal[]} [refused] Formats without a file; only where `on_refusal` is `keep_others`. Older gateways have none.
  * @property {ProblemBody | null} error
  * @property {{self: string, events: string, cancel: string}} links
+ *
+ * @typedef {object} Pause
+ * @property {'lane' | 'report' | 'source' | 'tenant'} kind
+ * @property {string} name
+ * @property {boolean} everybody Whether it holds for every tenant, and is resumed by the service's operator only.
+ * @property {string | null} paused_by
+ * @property {string} since
  *
  * @typedef {object} JobPage
  * @property {Job[]} jobs Newest first.

@@ -1,5 +1,6 @@
-//! The path of a job: submit, throughput, backlog, latency, reuse, memory, rescue, million, held, start.
+//! The path of a job: submit, throughput, backlog, latency, fairness, reuse, memory, rescue, million, held, start.
 
+mod fairness;
 mod held;
 mod memory;
 mod million;
@@ -15,11 +16,12 @@ use crate::figures::say;
 use crate::stack::Stack;
 
 /// What can be measured on its own.
-pub(crate) const PARTS: [&str; 11] = [
+pub(crate) const PARTS: [&str; 12] = [
     "submit",
     "throughput",
     "backlog",
     "latency",
+    "fairness",
     "reuse",
     "memory",
     "rescue",
@@ -69,6 +71,7 @@ async fn measure_part(part: &str, kept: &mut Option<Stack>) -> anyhow::Result<()
         "throughput" => throughput::measure(stack).await,
         "backlog" => throughput::measure_backlog(stack).await,
         "latency" => throughput::measure_latency(stack).await,
+        "fairness" => fairness::measure(stack).await,
         "reuse" => reuse::measure(stack).await,
         "memory" => memory::measure(stack).await,
         "million" => million::measure(stack).await,

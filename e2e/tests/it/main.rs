@@ -21,4 +21,5 @@ mod pod_cost;
 mod rights;
 mod secrets;
 mod sharing;
+mod turns;
 mod upgrade;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use model::job::Caller;
+use model::pause::PauseKind;
 use runtime::service_args::ConfigArgs;
 use store::Scope;
 use uuid::Uuid;
@@ -74,6 +75,29 @@ pub(crate) struct Doctor {
 
 #[derive(Debug, Args)]
 pub(crate) struct UpgradeCheck {
+    #[command(flatten)]
+    pub(crate) output: OutputOptions,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PauseArgs {
+    /// lane, report, source or tenant
+    pub(crate) kind: PauseKind,
+    /// Its name
+    pub(crate) name: String,
+    /// Only for jobs of this tenant [default: everybody's]
+    #[arg(long, value_parser = parse_name)]
+    pub(crate) tenant: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputOptions,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Pauses {
     #[command(flatten)]
     pub(crate) output: OutputOptions,
     #[command(flatten)]

@@ -14,7 +14,9 @@ use crate::terminal;
 pub(crate) use gateway::{
     Convert, FetchOptions, GatewayArgs, JobArgs, Jobs, Links, OutageLimit, Reports, Run, SendAgain, Show, Watch,
 };
-pub(crate) use local::{Check, CreateKey, Demo, Doctor, Keys, KeysCommand, Migrate, PrintConfig, Ready, UpgradeCheck};
+pub(crate) use local::{
+    Check, CreateKey, Demo, Doctor, Keys, KeysCommand, Migrate, PauseArgs, Pauses, PrintConfig, Ready, UpgradeCheck,
+};
 
 /// Turns slow reports into jobs: submit, go on working, get a mail with a link.
 ///
@@ -71,6 +73,12 @@ pub(crate) enum Command {
     Check(Check),
     /// Make, list and revoke API keys, directly on the configured database
     Keys(Keys),
+    /// Pause a lane, a report, a source or a tenant, directly on the configured database: its jobs are accepted and wait
+    Pause(PauseArgs),
+    /// Resume what was paused: its jobs are in line again
+    Resume(PauseArgs),
+    /// List what is paused, of everybody and of each tenant
+    Pauses(Pauses),
     /// Bring the configured database to this version and end
     Migrate(Migrate),
     /// Look at everything the configuration names and say what is well, what is not, and what to do

@@ -1,8 +1,8 @@
 //! A command is carried out by its file.
 
 use super::{
-    CommandResult, check, completion, config, doctor, jobs, keys, links, migrate, ready, reports, resend, run, show,
-    up, watch,
+    CommandResult, check, completion, config, doctor, jobs, keys, links, migrate, pauses, ready, reports, resend, run,
+    show, up, watch,
 };
 use crate::cli::Command;
 use crate::demo;
@@ -23,6 +23,9 @@ pub(crate) async fn execute(command: Command) -> CommandResult {
         Command::Reports(args) => reports::reports(args).await,
         Command::Check(args) => check::check(args).await,
         Command::Keys(args) => keys::keys(args).await,
+        Command::Pause(args) => pauses::pause(args).await,
+        Command::Resume(args) => pauses::resume(args).await,
+        Command::Pauses(args) => pauses::pauses(args).await,
         Command::Migrate(args) => migrate::migrate(args).await,
         Command::Doctor(args) => doctor::doctor(args).await,
         Command::UpgradeCheck(args) => doctor::upgrade_check(args).await,

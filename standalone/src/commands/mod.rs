@@ -9,6 +9,7 @@ mod jobs;
 mod keys;
 mod links;
 mod migrate;
+mod pauses;
 mod ready;
 mod reports;
 mod resend;

@@ -7,6 +7,7 @@ mod doctor;
 mod errors;
 mod keys;
 mod mails;
+mod pauses;
 mod printing;
 mod proxies;
 mod restores;
