@@ -41,14 +41,14 @@ enum ClaimReply {
 
 /// What is asked of the store.
 #[derive(Debug, Clone, Copy)]
-enum Wish {
+enum ClaimWish {
     /// The job whose turn it is, for a doorbell.
     Turn(TurnRequest),
     /// This job.
     Named(ClaimRequest),
 }
 
-impl Wish {
+impl ClaimWish {
     /// The job it is about, as far as is known.
     const fn job_id(self) -> Uuid {
         match self {
@@ -70,7 +70,7 @@ impl Wish {
 /// run alone is ours once nothing else runs here.
 pub(crate) async fn claim(worker: &Worker, request: TurnRequest) -> ClaimOutcome {
     let Some(permit) = worker.exclusivity.try_share() else { return ClaimOutcome::LeftToOthers };
-    match request_claim(worker, Wish::Turn(request)).await {
+    match request_claim(worker, ClaimWish::Turn(request)).await {
         // Only of a claim in doubt: any other one of such a job is answered with the next arm.
         ClaimReply::Claimed(job) if job.must_run_alone() => {
             drop(permit);
@@ -87,7 +87,7 @@ pub(crate) async fn claim(worker: &Worker, request: TurnRequest) -> ClaimOutcome
 }
 
 /// Asks the store until it answers.
-async fn request_claim(worker: &Worker, wish: Wish) -> ClaimReply {
+async fn request_claim(worker: &Worker, wish: ClaimWish) -> ClaimReply {
     let mut backoff = OUTAGE_BACKOFF;
     let mut unreadable = 0;
     let mut in_doubt = false;
@@ -100,7 +100,7 @@ async fn request_claim(worker: &Worker, wish: Wish) -> ClaimReply {
             Ok(Claimed::MustRunAlone) => return ClaimReply::MustRunAlone,
             Ok(Claimed::NotDue(left)) if left <= DUE_SOON => left,
             Ok(Claimed::Unregistered) => backoff.pause(),
-            Ok(Claimed::Held) if in_doubt && matches!(wish, Wish::Named(_)) => {
+            Ok(Claimed::Held) if in_doubt && matches!(wish, ClaimWish::Named(_)) => {
                 return confirm_claim(worker, wish.job_id()).await;
             }
             Ok(Claimed::NotDue(_) | Claimed::Held | Claimed::Paused | Claimed::Gone) => {
@@ -159,7 +159,7 @@ async fn claim_alone(worker: &Worker, request: ClaimRequest) -> ClaimOutcome {
             () = worker.stopping.cancelled() => return ClaimOutcome::LeftToOthers,
         }
     }
-    match request_claim(worker, Wish::Named(request)).await {
+    match request_claim(worker, ClaimWish::Named(request)).await {
         ClaimReply::Claimed(job) => begin_alone(worker, job).await,
         ClaimReply::MustRunAlone => ClaimOutcome::NothingToDo,
         ClaimReply::Over(outcome) => outcome,

@@ -32,6 +32,8 @@ pub use error::{ConfigError, SettingError};
 pub use load::DEFAULTS;
 pub use networks::Network;
 pub use role::Role;
-pub use settings::{Catalogue, Config, Http, LogFormat, Mode, Notifier, Service, Sweeper, Telemetry, Weight, Worker};
+pub use settings::{
+    Catalogue, Config, Http, LogFormat, Mode, Notifier, Service, Sweeper, Telemetry, TenantWeight, Worker,
+};
 pub use urls::{UrlCheck, UrlSchemes, check_place, check_urls, is_loopback, wrong_urls};
 pub use values::Secret;

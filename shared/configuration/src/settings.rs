@@ -49,7 +49,7 @@ pub struct Config {
     pub tenants: BTreeMap<String, Brand>,
     /// `weight` of `[tenants.<name>]`, where it has one.
     #[serde(default)]
-    pub weights: BTreeMap<String, Weight>,
+    pub weights: BTreeMap<String, TenantWeight>,
     /// What is allowed and may not be meant; told in the log when a process starts.
     #[serde(skip)]
     pub warnings: Vec<SettingError>,
@@ -58,7 +58,7 @@ pub struct Config {
 /// A tenant's share of a lane, beside others that have 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Weight(#[serde(deserialize_with = "at_least::<1, _, _>")] pub u16);
+pub struct TenantWeight(#[serde(deserialize_with = "at_least::<1, _, _>")] pub u16);
 
 /// Whether embedded backends are welcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

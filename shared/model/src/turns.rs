@@ -53,7 +53,7 @@ pub struct TenantTurn {
 
 /// So many of somebody's jobs are next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Turn {
+pub struct TurnCount {
     /// Whose.
     pub tenant: String,
     /// Whose.
@@ -64,37 +64,37 @@ pub struct Turn {
 
 /// Somebody in the heap: the least pass on top, and of equal ones the first of the list.
 #[derive(Debug)]
-struct Place {
+struct HeapEntry {
     pass: f64,
     index: usize,
 }
 
-impl Ord for Place {
+impl Ord for HeapEntry {
     fn cmp(&self, other: &Self) -> Ordering {
         other.pass.total_cmp(&self.pass).then_with(|| other.index.cmp(&self.index))
     }
 }
 
-impl PartialOrd for Place {
+impl PartialOrd for HeapEntry {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Place {
+impl PartialEq for HeapEntry {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other) == Ordering::Equal
     }
 }
 
-impl Eq for Place {}
+impl Eq for HeapEntry {}
 
 /// Who is next, again and again: each turn is taken as if its job ran for a second.
 #[derive(Debug)]
 pub struct TurnOrder {
-    tenants: BinaryHeap<Place>,
+    tenants: BinaryHeap<HeapEntry>,
     /// Step of each tenant's pass, and its principals.
-    members: Vec<(f64, BinaryHeap<Place>)>,
+    members: Vec<(f64, BinaryHeap<HeapEntry>)>,
 }
 
 impl TurnOrder {
@@ -102,12 +102,12 @@ impl TurnOrder {
     #[must_use]
     pub fn new(lane: &[TenantTurn]) -> Self {
         let weight = |tenant: &TenantTurn| tenant.weight.max(f64::MIN_POSITIVE);
-        let place = |(index, tenant): (usize, &TenantTurn)| Place {
+        let place = |(index, tenant): (usize, &TenantTurn)| HeapEntry {
             pass: tenant.pass + tenant.running.cost() / weight(tenant),
             index,
         };
         let members = lane.iter().map(|tenant| {
-            let of = |(index, one): (usize, &PrincipalTurn)| Place { pass: one.pass + one.running.cost(), index };
+            let of = |(index, one): (usize, &PrincipalTurn)| HeapEntry { pass: one.pass + one.running.cost(), index };
             (PRESUMED_MS / weight(tenant), tenant.principals.iter().enumerate().map(of).collect())
         });
         Self { tenants: lane.iter().enumerate().map(place).collect(), members: members.collect() }
@@ -130,8 +130,8 @@ impl Iterator for TurnOrder {
             let tenant = self.tenants.pop()?;
             let Some((step, members)) = self.members.get_mut(tenant.index) else { continue };
             let Some(member) = members.pop() else { continue };
-            members.push(Place { pass: member.pass + PRESUMED_MS, index: member.index });
-            self.tenants.push(Place { pass: tenant.pass + *step, index: tenant.index });
+            members.push(HeapEntry { pass: member.pass + PRESUMED_MS, index: member.index });
+            self.tenants.push(HeapEntry { pass: tenant.pass + *step, index: tenant.index });
             return Some((tenant.index, member.index));
         }
     }
@@ -140,7 +140,7 @@ impl Iterator for TurnOrder {
 /// Says whose the next `count` jobs are: those first that are next, each named once, then everybody else in their order with one
 /// each, at most `spare` of them, for where the first have fewer than that.
 #[must_use]
-pub fn next_turns(lane: &[TenantTurn], count: u32, spare: usize) -> Vec<Turn> {
+pub fn next_turns(lane: &[TenantTurn], count: u32, spare: usize) -> Vec<TurnCount> {
     let mut turns: Vec<((usize, usize), u32)> = Vec::new();
     for next in TurnOrder::new(lane).take(count as usize) {
         match turns.iter_mut().find(|(known, _)| *known == next) {
@@ -161,7 +161,7 @@ pub fn next_turns(lane: &[TenantTurn], count: u32, spare: usize) -> Vec<Turn> {
     let named = |((tenant, principal), count): ((usize, usize), u32)| {
         let of = lane.get(tenant)?;
         let principal = of.principals.get(principal)?.principal.clone();
-        Some(Turn { tenant: of.tenant.clone(), principal, count })
+        Some(TurnCount { tenant: of.tenant.clone(), principal, count })
     };
     turns.into_iter().filter_map(named).collect()
 }

@@ -36,7 +36,7 @@ const SET_ASIDE: &str = "
     update jobs j set set_aside = w.set_aside_for, rung_at = '9999-01-01' from waiting w where j.id = any(array[w.id])";
 
 #[derive(QueryableByName)]
-struct RunRow {
+struct RungRunRow {
     #[diesel(sql_type = SqlUuid)]
     id: Uuid,
     #[diesel(sql_type = SqlUuid)]
@@ -156,7 +156,7 @@ impl PostgresStore {
         if again.is_empty() {
             return Ok(Vec::new());
         }
-        let runs: Vec<RunRow> = self
+        let runs: Vec<RungRunRow> = self
             .read(move |connection| {
                 async move { Ok(sql(RUNS).bind::<Array<SqlUuid>, _>(again).load(connection).await?) }.boxed()
             })

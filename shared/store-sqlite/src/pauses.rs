@@ -1,4 +1,4 @@
-//! Pauses, and the jobs that were set aside for them.
+//! KnownPauses, and the jobs that were set aside for them.
 
 use std::collections::HashMap;
 
@@ -22,13 +22,13 @@ const NEVER_RUNG: i64 = 253_370_764_800_000_000;
 
 /// What is paused.
 #[derive(Debug)]
-pub(super) struct Pauses {
+pub(super) struct KnownPauses {
     targets: Vec<PauseTarget>,
     /// Report versions whose source is paused, and that.
     versions: HashMap<String, String>,
 }
 
-impl Pauses {
+impl KnownPauses {
     pub(super) fn read(connection: &mut SqliteConnection) -> StatementResult<Self> {
         let targets =
             sql!("select tenant, kind, name from pauses order by kind, name").rows(connection, read_target)?;

@@ -9,7 +9,7 @@ use super::SqliteStore;
 use super::claim::{claim_one, claiming_worker};
 use super::errors::StatementResult;
 use super::owner::Owner;
-use super::pauses::{Pauses, set_aside};
+use super::pauses::{KnownPauses, set_aside};
 use super::rows::bare_job;
 use super::sql::{Cells, sql};
 use super::writer::Transaction;
@@ -63,7 +63,7 @@ fn claim_turn(
             _ => {}
         }
     }
-    let pauses = Pauses::read(transaction.connection)?;
+    let pauses = KnownPauses::read(transaction.connection)?;
     let hint = bare_job(transaction.connection, request.hint)?;
     if let Some(hint) = &hint
         && hint.sharing.follows().is_none()
@@ -108,7 +108,7 @@ fn next_job(
     transaction: &mut Transaction<'_>,
     lane: Lane,
     rules: &TurnRules,
-    pauses: &Pauses,
+    pauses: &KnownPauses,
 ) -> StatementResult<Option<Uuid>> {
     let tenants = tenants_of(transaction, lane, rules, pauses)?;
     for turn in next_turns(&tenants, 1, SPARE) {
@@ -138,7 +138,7 @@ fn tenants_of(
     transaction: &mut Transaction<'_>,
     lane: Lane,
     rules: &TurnRules,
-    pauses: &Pauses,
+    pauses: &KnownPauses,
 ) -> StatementResult<Vec<TenantTurn>> {
     let read = |cells: &mut Cells| Ok((cells.text()?, cells.text()?, cells.real()?));
     let text = "select tenant, principal, pass from turns where lane = ?1 and waiting order by tenant, principal";
