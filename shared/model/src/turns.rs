@@ -150,7 +150,7 @@ pub fn next_turns(lane: &[TenantTurn], count: u32, spare: usize) -> Vec<TurnCoun
     }
     let mut order = TurnOrder::new(lane);
     let all: usize = lane.iter().map(|tenant| tenant.principals.len()).sum();
-    let wanted = (turns.len() + spare).min(all);
+    let wanted = turns.len().saturating_add(spare).min(all);
     while turns.len() < wanted {
         let Some(next) = order.next() else { break };
         if !turns.iter().any(|(known, _)| *known == next) {
@@ -222,7 +222,7 @@ mod tests {
         let lane = [tenant("acme", 9_000.0, 1.0), tenant("bolt", 0.0, 1.0), tenant("coil", 3_000.0, 1.0)];
         let turns: Vec<_> = next_turns(&lane, 2, 9).into_iter().map(|turn| (turn.tenant, turn.count)).collect();
         assert_eq!(turns, named(&[("bolt", 2), ("coil", 1), ("acme", 1)]));
-        assert_eq!(next_turns(&lane, 2, 1).len(), 2);
+        assert_eq!((next_turns(&lane, 2, 1).len(), next_turns(&lane, 2, usize::MAX).len()), (2, 3));
         assert!(next_turns(&[], 4, 4).is_empty());
     }
 }
