@@ -33,8 +33,9 @@ const RELEASE: &str = ring!(
           and not exists (select from pauses p where p.tenant || '/' || p.kind || ':' || p.name = kept.set_aside)
     ), free as materialized (
         select j.id from over cross join lateral (
-            select id from jobs where state = 'pending' and set_aside is not null and set_aside = over.set_aside
-            limit $1 for no key update skip locked
+            select id from jobs
+            where state = 'pending' and set_aside is not null and set_aside >= over.set_aside and set_aside <= over.set_aside
+            order by set_aside limit $1 for no key update skip locked
         ) j limit $1
     ), due as (
         update jobs j set set_aside = null, rung_at = now() from free where j.id = any(array[free.id])

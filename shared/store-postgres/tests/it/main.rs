@@ -4,6 +4,7 @@
 mod histories;
 mod later_version;
 mod plans;
+mod plans_of_turns;
 mod restored;
 mod store_follow;
 mod store_postgres;

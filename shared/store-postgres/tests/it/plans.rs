@@ -10,11 +10,10 @@ use model::artifact::{Agent, ClickKind, NewClick};
 use model::delivery::{Channel, DeliveryState, Lateness};
 use model::forecast::{Eta, Forecast};
 use model::job::{Caller, Idempotency, Job, JobState, Lane, NewJob};
-use model::pause::{PauseKind, PauseTarget};
 use model::reuse::{LinkSeed, Reuse};
 use store::{
     AccessLookup, AttemptProgress, DeliveryEnding, Ending, FailedDeliveries, FeedCursor, JobFilter, NewApiKey,
-    NewPreview, QueuePart, RunsQuery, Scope, Store, TokenLookup, TokenRevocation, TurnRequest, TurnRules,
+    NewPreview, QueuePart, RunsQuery, Scope, Store, TokenLookup, TokenRevocation,
 };
 use testing::postgres::{Plan, PlanServer};
 use testing::store_conformance::samples::{self, ana};
@@ -185,7 +184,7 @@ async fn walk(fixture: &StoreFixture) {
     jobs(fixture).await;
     lists(store).await;
     attempts(fixture).await;
-    turns(fixture).await;
+    super::plans_of_turns::walk(fixture).await;
     sharing(fixture).await;
     deliveries(fixture).await;
     sweeps(store).await;
@@ -198,7 +197,7 @@ fn idempotency(key: &str) -> Option<Idempotency> {
     Some(Idempotency::new(key.to_owned(), hash_token("body")))
 }
 
-fn unnotified(caller: &Caller) -> NewJob {
+pub(super) fn unnotified(caller: &Caller) -> NewJob {
     NewJob { notify: Vec::new(), report: "report-3".to_owned(), ..samples::new_job(caller) }
 }
 
@@ -268,25 +267,6 @@ async fn attempts(fixture: &StoreFixture) {
     store.release_lost_jobs(Duration::ZERO).await.unwrap();
     worker.heartbeat.beat(vec![of(&running)]).await.unwrap();
     store.release_lost_jobs(Duration::from_secs(60)).await.unwrap();
-}
-
-async fn turns(fixture: &StoreFixture) {
-    let store = fixture.store.as_ref();
-    let worker = fixture.worker().await;
-    let job = fixture.submit(unnotified(&ana())).await;
-    let doorbell = TurnRequest { lane: job.lane, hint: job.id, redelivered: false, in_doubt: false };
-    for request in [doorbell, TurnRequest { redelivered: true, in_doubt: true, ..doorbell }] {
-        store.claim_turns(worker.id, vec![request], &TurnRules::default()).await.unwrap();
-    }
-    store.note_source(samples::VERSION, "erp").await.unwrap();
-    let target = PauseTarget::new(None, PauseKind::Source, "erp");
-    store.pause(&target, "operator").await.unwrap();
-    store.pauses().await.unwrap();
-    let paused = fixture.submit(unnotified(&ana())).await;
-    let doorbell = TurnRequest { hint: paused.id, ..doorbell };
-    store.claim_turns(worker.id, vec![doorbell], &TurnRules::default()).await.unwrap();
-    store.resume(&target).await.unwrap();
-    assert_eq!(store.release(100).await.unwrap(), 1);
 }
 
 async fn sharing(fixture: &StoreFixture) {
