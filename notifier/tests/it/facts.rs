@@ -96,6 +96,7 @@ fn job() -> Job {
         report_version: "sha256:abc".to_owned(),
         lane: Lane::Interactive,
         params: params.as_object().cloned().unwrap(),
+        attributes: model::attributes::SealedAttributes::default(),
         formats: vec![Format::Csv],
         on_refusal: model::refusal::OnRefusal::Fail,
         notify: Vec::new(),

@@ -147,6 +147,7 @@ impl Fixture {
             report_version: VERSION.to_owned(),
             lane: Lane::Interactive,
             params: params.as_object().cloned().unwrap(),
+            attributes: model::attributes::SealedAttributes::default(),
             formats: vec![Format::Csv],
             on_refusal: model::refusal::OnRefusal::Fail,
             notify: recipients.iter().map(|to| Notify::by_email(*to)).collect(),

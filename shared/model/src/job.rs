@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::artifact::{Artifact, Format};
+use crate::attributes::SealedAttributes;
 use crate::delivery::Notify;
 use crate::forecast::Forecast;
 use crate::problem::Problem;
@@ -169,6 +170,9 @@ pub struct Job {
     pub lane: Lane,
     /// Validated parameters.
     pub params: Params,
+    /// What the credentials of its submitter said of them; its run has these, whoever asks for it again.
+    #[serde(default, skip_serializing_if = "SealedAttributes::is_empty")]
+    pub attributes: SealedAttributes,
     /// At least one; each becomes an artifact, unless it is among `refused` in the end.
     pub formats: Vec<Format>,
     /// What becomes of it when one of them cannot hold the rows.

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::connection::Connection;
 use super::errors::unreadable;
 use super::links;
+use super::rows::{from_json, to_json};
 use super::run::StatementResult;
 use super::sql::sql;
 use super::{PostgresStore, column, millis};
@@ -22,14 +23,14 @@ use store::{AccessStore, ApiKey, NewApiKey, Result, Scope};
 
 macro_rules! key_columns {
     () => {
-        "id, prefix, hash, tenant, principal, scopes, created_at, expires_at, revoked_at, \
+        "id, prefix, hash, tenant, principal, scopes, attributes::text as attributes, created_at, expires_at, revoked_at, \
          coalesce(expires_at <= now(), false) as expired"
     };
 }
 
 const CREATE: &str = concat!(
-    "insert into api_keys (id, prefix, hash, tenant, principal, scopes, expires_at)
-     values ($1, $2, $3, $4, $5, $6, now() + $7 * interval '1 millisecond') returning ",
+    "insert into api_keys (id, prefix, hash, tenant, principal, scopes, expires_at, attributes)
+     values ($1, $2, $3, $4, $5, $6, now() + $7 * interval '1 millisecond', $8::json) returning ",
     key_columns!()
 );
 
@@ -64,6 +65,8 @@ struct KeyRow {
     principal: String,
     #[diesel(sql_type = Array<Text>)]
     scopes: Vec<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    attributes: Option<String>,
     #[diesel(sql_type = Timestamptz)]
     created_at: DateTime<Utc>,
     #[diesel(sql_type = Nullable<Timestamptz>)]
@@ -82,6 +85,7 @@ impl KeyRow {
             hash: self.hash.try_into().map_err(|_| unreadable("a key's hash has another length"))?,
             caller: Caller { tenant: self.tenant, principal: self.principal },
             scopes: Scope::read_known(self.scopes.iter().map(String::as_str)),
+            attributes: self.attributes.as_deref().map(from_json).transpose()?.unwrap_or_default(),
             created_at: self.created_at,
             expires_at: self.expires_at,
             revoked_at: self.revoked_at,
@@ -174,6 +178,7 @@ pub(super) async fn keys_by_hash(connection: &mut Connection, hashes: &[[u8; 32]
 }
 
 async fn create(connection: &mut Connection, key: NewApiKey) -> StatementResult<ApiKey> {
+    let attributes = (!key.attributes.is_empty()).then(|| to_json(&key.attributes)).transpose()?;
     let row: KeyRow = sql(CREATE)
         .bind::<SqlUuid, _>(key.id)
         .bind::<Text, _>(key.prefix)
@@ -182,6 +187,7 @@ async fn create(connection: &mut Connection, key: NewApiKey) -> StatementResult<
         .bind::<Text, _>(key.caller.principal)
         .bind::<Array<Text>, _>(column(&key.scopes, |scope| scope.as_str()))
         .bind::<Nullable<BigInt>, _>(key.valid_for.map(millis))
+        .bind::<Nullable<Text>, _>(attributes)
         .get_result(connection)
         .await?;
     row.read()

@@ -30,7 +30,6 @@ mod lose;
 mod migrate;
 mod opening;
 mod outbox;
-mod pooler;
 mod previews;
 mod reports;
 mod reuse;

@@ -15,7 +15,7 @@ use super::connection::Connection;
 use super::errors::{Failure, unreadable};
 use super::run::StatementResult;
 use super::sql::sql;
-use model::job::{Caller, Job};
+use model::job::{Caller, Job, NewJob};
 use model::message::{Message, Queue, Route};
 use model::problem::Problem;
 use model::progress::Progress;
@@ -30,7 +30,7 @@ macro_rules! job_columns {
          j.max_attempts, j.timeout_ms, j.retention_ms, j.worker_id, j.phase, j.rows_read, j.total_rows, \
          j.total_is_estimate, j.bytes_written, j.seq, j.created_at, j.started_at, j.finished_at, j.next_attempt_at, \
          j.error::text as error, j.traceparent, j.forecast::text as forecast, j.served, j.leader_id, j.joined, j.withdrawn_at, \
-         j.made_from, j.on_refusal, j.refused::text as refused"
+         j.made_from, j.on_refusal, j.refused::text as refused, j.attributes::text as attributes"
     };
 }
 pub(super) use job_columns;
@@ -126,6 +126,8 @@ pub(super) struct JobRow {
     #[diesel(sql_type = Nullable<Text>)]
     refused: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
+    attributes: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
     artifacts: Option<String>,
 }
 
@@ -145,6 +147,7 @@ impl JobRow {
             report_version: self.report_version,
             lane: self.lane.parse().map_err(unreadable)?,
             params: from_json(&self.params)?,
+            attributes: self.attributes.as_deref().map(from_json).transpose()?.unwrap_or_default(),
             formats: from_json(&self.formats)?,
             on_refusal: self.on_refusal.as_deref().map_or(Ok(OnRefusal::Fail), str::parse).map_err(unreadable)?,
             notify: from_json(&self.notify)?,
@@ -177,6 +180,11 @@ impl JobRow {
             },
         })
     }
+}
+
+/// Writes what credentials say of the submitter of each job, where they say anything.
+pub(super) fn attributes_of<'j>(jobs: impl Iterator<Item = &'j NewJob>) -> StatementResult<Vec<Option<String>>> {
+    jobs.map(|job| (!job.attributes.is_empty()).then(|| to_json(&job.attributes)).transpose()).collect()
 }
 
 /// Reads JSON that we wrote.

@@ -13,7 +13,7 @@ use super::connection::Connection;
 use super::effects::Effects;
 use super::errors::Failure;
 use super::reuse::submit_reusing;
-use super::rows::{JobRow, artifacts_column, job_columns, to_json};
+use super::rows::{JobRow, artifacts_column, attributes_of, job_columns, to_json};
 use super::run::StatementResult;
 use super::sql::sql;
 use super::{PostgresStore, column};
@@ -29,9 +29,9 @@ const SUBMIT: &str = "
     with input as (
         select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                              $9::text[], $10::int[], $11::bigint[], $12::bigint[], $13::text[], $14::uuid[], $15::text[],
-                             $16::bytea[], $17::text[], $18::bigint[], $19::text[]) with ordinality
+                             $16::bytea[], $17::text[], $18::bigint[], $19::text[], $20::text[]) with ordinality
         as i(id, tenant, principal, report, report_version, lane, params, formats, notify, max_attempts, timeout_ms,
-             retention_ms, traceparent, outbox_id, key, body_hash, forecast, late_ms, on_refusal, place)
+             retention_ms, traceparent, outbox_id, key, body_hash, forecast, late_ms, on_refusal, attributes, place)
     ), keyed as (
         insert into idempotency (tenant, principal, key, body_hash, job_id)
         select tenant, principal, key, body_hash, id from input where key is not null
@@ -42,9 +42,10 @@ const SUBMIT: &str = "
         select * from input where key is null or id in (select job_id from keyed)
     ), job as (
         insert into jobs (id, tenant, principal, report, report_version, lane, params, formats, notify, max_attempts,
-                          timeout_ms, retention_ms, traceparent, forecast, late_at, on_refusal)
+                          timeout_ms, retention_ms, traceparent, forecast, late_at, on_refusal, attributes)
         select id, tenant, principal, report, report_version, lane, params::json, formats::json, notify::json, max_attempts,
-               timeout_ms, retention_ms, traceparent, forecast::json, now() + late_ms * interval '1 millisecond', on_refusal
+               timeout_ms, retention_ms, traceparent, forecast::json, now() + late_ms * interval '1 millisecond', on_refusal,
+               attributes::json
         from accepted
     ), event as (
         insert into events (job_id, seq, tenant, principal, kind, state, attempt)
@@ -237,6 +238,7 @@ async fn insert(
         .bind::<Array<Nullable<Text>>, _>(forecasts)
         .bind::<Array<Nullable<BigInt>>, _>(column(batch, |job| job.late_after_ms()))
         .bind::<Array<Nullable<Text>>, _>(column(batch, |job| job.on_refusal.kept()))
+        .bind::<Array<Nullable<Text>>, _>(attributes_of(batch.iter().copied())?)
         .load(connection)
         .await?;
     Ok(rows.into_iter().map(|row| (row.id, row.now)).collect())

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::errors::{StatementResult, unreadable};
 use super::sql::{Cells, sql};
 use model::artifact::Artifact;
+use model::attributes::SealedAttributes;
 use model::delivery::Delivery;
 use model::event::Event;
 use model::job::{Caller, Job, JobState};
@@ -19,7 +20,8 @@ macro_rules! job_columns {
         "id, tenant, principal, report, report_version, lane, params, formats, notify, state, attempt, errors, crashes, \
          interruptions, max_attempts, timeout_ms, retention_ms, worker_id, phase, rows_read, total_rows, \
          total_is_estimate, bytes_written, seq, created_at, started_at, finished_at, next_attempt_at, error, traceparent, \
-         forecast, coalesce(served, 'cold'), leader_id, joined, withdrawn_at, made_from, coalesce(on_refusal, 'fail'), refused"
+         forecast, coalesce(served, 'cold'), leader_id, joined, withdrawn_at, made_from, coalesce(on_refusal, 'fail'), refused, \
+         attributes"
     };
 }
 pub(super) use job_columns;
@@ -33,6 +35,7 @@ pub(super) fn read_job(cells: &mut Cells) -> StatementResult<Job> {
         report_version: cells.text()?,
         lane: cells.name()?,
         params: cells.json()?,
+        attributes: SealedAttributes::default(),
         formats: cells.json()?,
         on_refusal: OnRefusal::Fail,
         notify: cells.json()?,
@@ -72,6 +75,7 @@ pub(super) fn read_job(cells: &mut Cells) -> StatementResult<Job> {
     };
     job.on_refusal = cells.name()?;
     job.refused = cells.maybe_json()?.unwrap_or_default();
+    job.attributes = cells.maybe_json()?.unwrap_or_default();
     Ok(job)
 }
 

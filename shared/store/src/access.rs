@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::Result;
 use model::artifact::{Link, LinkStatus, NewClick};
+use model::attributes::Attributes;
 use model::job::Caller;
 
 /// What an API key may do.
@@ -71,6 +72,8 @@ pub struct ApiKey {
     pub caller: Caller,
     /// What it may do.
     pub scopes: Vec<Scope>,
+    /// What is known of whoever uses it.
+    pub attributes: Attributes,
     /// Database time.
     pub created_at: DateTime<Utc>,
     /// When it stops working.
@@ -94,6 +97,8 @@ pub struct NewApiKey {
     pub caller: Caller,
     /// What it may do.
     pub scopes: Vec<Scope>,
+    /// What is known of whoever uses it.
+    pub attributes: Attributes,
     /// From now; for ever when absent.
     pub valid_for: Option<Duration>,
 }

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use model::access::{hash_run, open_token, seal_token};
+use model::attributes::Attributes;
 use model::job::{Caller, Params};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -41,8 +42,12 @@ pub struct AccessToken {
     #[serde(with = "chrono::serde::ts_microseconds")]
     pub until: DateTime<Utc>,
     /// What it is bound to.
+    #[serde(alias = "bounds_with_attributes")]
     pub bounds: TokenBounds,
 }
+
+/// What [`AccessToken::bounds`] is called in a token that holds attributes.
+const BOUNDS_WITH_ATTRIBUTES: &str = "bounds_with_attributes";
 
 /// What a token is bound to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,16 +64,21 @@ pub struct TokenBounds {
     /// Jobs its principal may have under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_unfinished: Option<u32>,
+    /// What is known of its principal.
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    pub attributes: Attributes,
 }
 
 impl TokenBounds {
-    /// Names what may be seen with it: the same for all that have the same reports and parameters.
+    /// Names what may be seen with it: the same for all that have the same reports, parameters and attributes.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let mut reports: Vec<&str> = self.reports.iter().flatten().map(String::as_str).collect();
         reports.sort_unstable();
         let all = if self.reports.is_none() { "all" } else { "named" };
-        URL_SAFE_NO_PAD.encode(&hash_run(std::iter::once(all).chain(reports), &self.params)[..12])
+        let mut values = self.params.clone();
+        values.extend(self.attributes.among_params());
+        URL_SAFE_NO_PAD.encode(&hash_run(std::iter::once(all).chain(reports), &values)[..12])
     }
 }
 
@@ -77,7 +87,15 @@ impl AccessToken {
     #[must_use]
     pub fn write(&self, secret: &str) -> String {
         // Made of strings, numbers and lists, so that writing it cannot fail.
-        let body = serde_json::to_vec(self).unwrap_or_default();
+        let mut body = serde_json::to_value(self).unwrap_or_default();
+        // A version that knows no attributes must not let anybody in without them: it does not find the bounds.
+        if !self.bounds.attributes.is_empty()
+            && let Some(fields) = body.as_object_mut()
+            && let Some(bounds) = fields.remove("bounds")
+        {
+            fields.insert(BOUNDS_WITH_ATTRIBUTES.to_owned(), bounds);
+        }
+        let body = body.to_string().into_bytes();
         format!("{TOKEN_PREFIX}{}", seal_token(secret, body))
     }
 
@@ -184,14 +202,30 @@ mod tests {
                 params: Params::from_iter([("customer".to_owned(), 7.into())]),
                 recipients: vec!["@acme.example".into()],
                 max_unfinished: Some(3),
+                attributes: Attributes::default(),
             },
         }
     }
 
     #[test]
+    fn a_version_that_knows_no_attributes_takes_no_token_that_has_some() {
+        let plain = serde_json::to_value(token()).unwrap();
+        assert!(plain.get("bounds").is_some(), "one without is read by every version");
+        let mut known = token();
+        known.bounds.attributes = Attributes::new([("region".to_owned(), "EU".into())]).unwrap();
+        let text = known.write("secret");
+        let body = open_token("secret", text.strip_prefix(TOKEN_PREFIX).unwrap()).unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert!(body.get("bounds").is_none() && body.get(BOUNDS_WITH_ATTRIBUTES).is_some());
+        assert_ne!(known.bounds.fingerprint(), token().bounds.fingerprint());
+    }
+
+    #[test]
     fn a_token_comes_back_whole_and_an_altered_one_not_at_all() {
         let free = AccessToken { bounds: TokenBounds::default(), ..token() };
-        for token in [token(), free] {
+        let mut known = token();
+        known.bounds.attributes = Attributes::new([("region".to_owned(), "EU".into())]).unwrap();
+        for token in [token(), free, known] {
             let text = token.write("secret");
             assert_eq!(AccessToken::read("secret", &text), Some(token));
             assert_eq!(AccessToken::read("other", &text), None);

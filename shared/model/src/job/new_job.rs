@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::{Caller, Job, JobState, Lane, Params};
 use crate::artifact::Format;
+use crate::attributes::SealedAttributes;
 use crate::delivery::Notify;
 use crate::forecast::Forecast;
 use crate::progress::Progress;
@@ -26,6 +27,8 @@ pub struct NewJob {
     pub lane: Lane,
     /// Canonical parameters.
     pub params: Params,
+    /// What the credentials of whoever submits it say of them.
+    pub attributes: SealedAttributes,
     /// At least one.
     pub formats: Vec<Format>,
     /// What becomes of it when one of them cannot hold the rows.
@@ -59,6 +62,7 @@ impl NewJob {
             report_version: self.report_version,
             lane: self.lane,
             params: self.params,
+            attributes: self.attributes,
             formats: self.formats,
             on_refusal: self.on_refusal,
             notify: self.notify,

@@ -347,8 +347,15 @@ async fn sweeps(store: &dyn Store) {
 async fn doors(fixture: &StoreFixture) {
     let store = fixture.store.as_ref();
     let (id, hash) = (Uuid::now_v7(), hash_token(&Uuid::new_v4().to_string()));
-    let key =
-        NewApiKey { id, prefix: "wl".to_owned(), hash, caller: ana(), scopes: vec![Scope::Read], valid_for: None };
+    let key = NewApiKey {
+        id,
+        prefix: "wl".to_owned(),
+        hash,
+        caller: ana(),
+        scopes: vec![Scope::Read],
+        attributes: model::attributes::Attributes::default(),
+        valid_for: None,
+    };
     store.create_api_key(key).await.unwrap();
     store.api_key_by_hash(hash).await.unwrap();
     store.api_keys(Some("acme")).await.unwrap();

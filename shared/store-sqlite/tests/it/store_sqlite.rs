@@ -86,6 +86,7 @@ fn new_key(name: &str) -> NewApiKey {
         hash: hash_token(name),
         caller: ana(),
         scopes: vec![Scope::Read],
+        attributes: model::attributes::Attributes::default(),
         valid_for: None,
     }
 }

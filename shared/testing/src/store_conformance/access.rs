@@ -20,6 +20,7 @@ pub(super) fn new_key(caller: Caller, valid_for: Option<Duration>) -> NewApiKey 
         hash: hash_token(&key),
         caller,
         scopes: vec![Scope::Read, Scope::Write],
+        attributes: model::attributes::Attributes::default(),
         valid_for,
     }
 }

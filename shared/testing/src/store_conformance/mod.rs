@@ -17,6 +17,7 @@
 mod commit_recorder;
 
 pub mod access;
+pub mod attributes;
 pub mod backlogs;
 pub mod cancels;
 pub mod claims;
@@ -206,6 +207,11 @@ macro_rules! test_store {
                 a_link_expires,
                 a_link_is_revoked_by_its_owner_only,
                 an_unknown_hash_opens_nothing,
+            ]
+            attributes: [
+                attributes_stay_with_a_job_as_they_were_sealed,
+                whoever_shares_a_run_keeps_their_own_attributes,
+                attributes_are_kept_with_an_api_key,
             ]
             sessions: [
                 a_session_that_was_ended_stays_so_until_it_is_forgotten,
