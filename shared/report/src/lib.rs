@@ -1,12 +1,14 @@
 //! Report definitions: parsing, parameters, placeholders. Pure: no input or output.
 
 mod canonical;
+mod check_attributes;
 mod column;
 mod definition;
 mod demo;
 mod fingerprint;
 mod output;
 mod parse;
+mod parse_attribute;
 mod parse_column;
 mod parse_faults;
 mod parse_param;
@@ -18,6 +20,7 @@ mod table_reader;
 mod unique_names;
 mod validate;
 
+pub use check_attributes::{UnreadAttribute, attributes_read, check_attributes};
 pub use column::{ColumnAlign, ColumnFormat, ColumnSpec, ColumnTotal, ColumnType, DecimalDigits};
 pub use definition::*;
 pub use demo::DEMO_CATALOGUE;

@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 use toml::de::DeTable;
 
 use super::output;
+use super::parse_attribute::parse_attributes;
 use super::parse_column::parse_columns;
 use super::parse_faults::ParseFaults;
 use super::parse_param::parse_params;
@@ -41,7 +42,9 @@ const KEYS: TableKeys = TableKeys {
         "links",
         "unique_names",
         "time_zone",
+        "row_level_security",
         "params",
+        "attributes",
         "columns",
         "csv",
         "jsonl",
@@ -105,11 +108,14 @@ fn read_definition(name: &str, text: &str, query_for: &QueryFor<'_>, table: &mut
     let source = table.text("source", |text| line_of_text("source", text)).unwrap_or_default();
     let formats = table.texts("formats", None, format).unwrap_or_else(|| vec![Format::Csv]);
     let params = parse_params(table);
+    let attributes = parse_attributes(table);
+    let row_level_security = table.truth("row_level_security").unwrap_or_default();
     let dialects = match query_for {
         QueryFor::Any => Dialect::ALL.to_vec(),
         QueryFor::Source(dialect_of) => dialect_of(&source).map_or_else(|| Dialect::ALL.to_vec(), |one| vec![one]),
     };
-    let reads_principal = parse_query(table, &params, &dialects, text);
+    let placeholders: Vec<_> = params.iter().chain(&attributes).cloned().collect();
+    let reads_principal = parse_query(table, &placeholders, &dialects, text) || row_level_security;
     let attempts = table.whole("max_attempts", 1..=MAX_ATTEMPTS).unwrap_or(DEFAULT_ATTEMPTS);
     ReportDefinition {
         name: name.to_owned(),
@@ -131,8 +137,10 @@ fn read_definition(name: &str, text: &str, query_for: &QueryFor<'_>, table: &mut
         unique_names: table.truth("unique_names").unwrap_or_default(),
         time_zone: table.text("time_zone", zone),
         sql: table.text("sql", |sql| Ok(sql.to_owned())).unwrap_or_default(),
+        row_level_security,
         reads_principal,
         params: params.into_iter().map(|(_, spec)| spec).collect(),
+        attributes: attributes.into_iter().map(|(_, spec)| spec).collect(),
         columns: parse_columns(table),
         csv: output::csv(table, &formats),
         jsonl: output::jsonl(table, &formats),

@@ -271,6 +271,7 @@ fn every_key_of_a_definition_is_in_the_documentation() {
         "[params.p]\ntype = \"date\"\nunknown = 1\n",
         "[[columns]]\nunknown = 1\n",
         "[chart]\nunknown = 1\n",
+        "[attributes.a]\ntype = \"text\"\nunknown = 1\n",
     ] {
         let text = format!("formats = [\"csv\", \"jsonl\"]\n{SMALL}{extra}");
         let faults = report::check_definition("small", &text).unwrap_err();

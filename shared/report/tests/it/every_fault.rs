@@ -231,6 +231,46 @@ fn a_mistake_is_told_once_and_nothing_that_only_follows_from_it() {
 }
 
 #[test]
+fn what_a_report_reads_of_whoever_asks_is_held_against_its_query() {
+    let start = "title = \"T\"\nsource = \"s\"\n";
+    let small = format!("{start}sql = \"select 1\"\n");
+    let cases: &[(&str, String, &[&str])] = &[
+        (
+            "a misspelt attribute",
+            format!("{start}sql = \"select |>:attribute.regoin\"\n[attributes.region]\ntype = \"text\"\n"),
+            &[":attribute.regoin"],
+        ),
+        (
+            "an attribute that nobody uses, with a name and a type that are none",
+            format!("{small}[attributes.|>unused]\ntype = \"text\"\n[attributes.|>Region]\ntype = |>\"choice\"\n"),
+            &["unused", "Region", "type"],
+        ),
+        (
+            "what credentials say has no default and is not left out",
+            format!(
+                "{start}sql = \"select :attribute.a\"\n[attributes.a]\ntype = \"text\"\n|>optional = true\n|>default = \"x\"\n"
+            ),
+            &["optional", "default"],
+        ),
+        (
+            "a list that may be empty beside others",
+            format!(
+                "{start}sql = \"select 1 in (:attribute.a, 0)\"\n[attributes.|>a]\ntype = \"integer\"\nlist = true\n"
+            ),
+            &[":attribute.a"],
+        ),
+        (
+            "[attributes] decides on the query",
+            format!("{start}sql = \"select :attribute.a\"\n[|>atributes.a]\ntype = \"date\"\n"),
+            &["atributes"],
+        ),
+    ];
+    for (name, marked, words) in cases {
+        expect(name, marked, words);
+    }
+}
+
+#[test]
 fn the_kind_of_database_decides_when_it_is_known_and_the_one_that_understands_most_when_not() {
     let text = "title = \"\"\nsource = \"shop\"\nsql = '''\nselect a ? b # it's :x\n'''\n";
     let of = |dialect: Option<Dialect>| -> Vec<usize> {
