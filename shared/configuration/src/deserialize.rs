@@ -5,9 +5,9 @@ use serde_json::Value;
 
 use super::fields::fields;
 use super::load::DEFAULTS;
-use super::{Brand, Config, SettingError, Source};
+use super::{Brand, Config, SettingError, Source, TenantSource};
 
-/// `[section, key]`, or `[family, name, key]` of a source or a tenant.
+/// `[section, key]`, or `[family, name, key]` of a source or a tenant, or that of a tenant of a source.
 type SettingPath<'a> = Vec<&'a str>;
 
 /// Reads every setting. Those that are wrong are noted and keep their default, so that what depends on others can be checked all
@@ -97,7 +97,15 @@ fn known_paths<'a>(settings: &'a Value, defaults: &'a Value) -> Vec<SettingPath<
     paths.sort_by_key(|path| place_in_defaults(path[0], path[1]));
     for (family, keys) in [("sources", fields::<Source>()), ("tenants", fields::<Brand>())] {
         for (name, member) in settings[family].as_object().into_iter().flatten() {
-            paths.extend(keys.iter().filter(|key| member.get(key).is_some()).map(|key| vec![family, name, *key]));
+            let has_own = |key: &str| family == "sources" && key == "tenants" && member[key].is_object();
+            let plain = keys.iter().filter(|key| member.get(key).is_some() && !has_own(key));
+            paths.extend(plain.map(|key| vec![family, name, *key]));
+            if has_own("tenants") {
+                for (tenant, own) in member["tenants"].as_object().into_iter().flatten() {
+                    let own = fields::<TenantSource>().iter().filter(|key| own.get(key).is_some());
+                    paths.extend(own.map(|key| vec![family, name.as_str(), "tenants", tenant.as_str(), *key]));
+                }
+            }
         }
     }
     paths

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::fields::fields;
 use super::load::DEFAULTS;
-use super::{Brand, SettingError, Source};
+use super::{Brand, SettingError, Source, TenantSource};
 
 /// Lays file and variables over the defaults. `None` when they do not even parse.
 pub(super) fn merge(
@@ -82,10 +82,14 @@ fn unknown(key: &str, known: &BTreeSet<String>, place: &str) -> Option<SettingEr
     let families = [("sources.", fields::<Source>(), "a source"), ("tenants.", fields::<Brand>(), "a tenant")];
     for (prefix, settings, member) in families {
         let Some(rest) = key.strip_prefix(prefix) else { continue };
+        let of_tenant = prefix == "sources." && rest.contains(".tenants.");
+        let (settings, member) =
+            if of_tenant { (fields::<TenantSource>(), "a tenant of a source") } else { (settings, member) };
         let setting = rest.rsplit_once('.').map_or("", |(_, setting)| setting);
         let (last, first) = settings.split_last()?;
         return (!settings.contains(&setting)).then(|| {
-            SettingError::new(key, format!("unknown setting in {place}; {member} has {} and {last}", first.join(", ")))
+            let all = if first.is_empty() { (*last).to_owned() } else { format!("{} and {last}", first.join(", ")) };
+            SettingError::new(key, format!("unknown setting in {place}; {member} has {all}"))
         });
     }
     let near = known.iter().map(|candidate| (strsim::levenshtein(key, candidate), candidate));

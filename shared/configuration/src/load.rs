@@ -59,9 +59,7 @@ impl Config {
         // Of what is wrong already, its default is judged, which is good.
         errors.extend(check(&config));
         config.warnings = config.find_warnings(file, &text);
-        errors.extend(config.sources.iter().filter(|(_, source)| source.url.expose().is_empty()).map(|(name, _)| {
-            SettingError::new(format!("sources.{name}.url"), "is needed: the database that reports read from")
-        }));
+        errors.extend(config.sources.iter().flat_map(|(name, source)| source.check_together(name)));
         if config.service.mode == Mode::Production {
             errors.extend(role.check_production(&config));
         }
@@ -249,7 +247,7 @@ mod tests {
         WAITLESS_DATABASE_URL: is not a setting; sections and keys are parted by two underscores: did you mean WAITLESS_DATABASE__URL?
         WAITLESS_STORAGE__URL_FILE: the file `/does/not/exist` cannot be read: No such file or directory (os error 2)
         http.lisen: unknown setting in waitless.toml; did you mean `http.listen`?
-        sources.erp.user: unknown setting in waitless.toml; a source has url and max_connections
+        sources.erp.user: unknown setting in waitless.toml; a source has url, max_connections, row_level_security, role, role_attribute, roles and tenants
         http.max_body: `big` is not a size; write for example "16MiB"
         mail.timeout: `soon` is not a duration; write for example "250ms", "30s", "5m" or "30d"
         worker.lanes: `fast` is not a known lane; lanes are interactive and bulk
