@@ -85,9 +85,7 @@ impl Stack {
 
     /// Names a source.
     pub(crate) fn add_source(&mut self, name: &str, url: &str) {
-        self.config
-            .sources
-            .insert(name.to_owned(), configuration::Source { url: Secret::new(url), max_connections: 0 });
+        self.config.sources.insert(name.to_owned(), configuration::Source::at(url));
     }
 
     /// Starts a worker.
@@ -122,6 +120,7 @@ impl Stack {
             report_version: definition.version.clone(),
             lane: definition.lane,
             params: validate_params(&definition, &report.params).unwrap(),
+            attributes: model::attributes::SealedAttributes::default(),
             formats: report.formats.clone(),
             on_refusal: report.on_refusal,
             notify: Vec::new(),
@@ -216,7 +215,7 @@ fn settings(folder: &std::path::Path) -> Config {
     config.service.link_secret = Secret::new("0123456789abcdef0123456789abcdef");
     config.worker.progress_every = Duration::from_millis(50);
     config.sources = BTreeMap::new();
-    let nowhere = Secret::new("sqlite:/nonexistent/waitless-test.db");
-    config.sources.insert("down".to_owned(), configuration::Source { url: nowhere, max_connections: 0 });
+    let nowhere = configuration::Source::at("sqlite:/nonexistent/waitless-test.db");
+    config.sources.insert("down".to_owned(), nowhere);
     config
 }
