@@ -1,6 +1,7 @@
 //! Who asks, and what they may do. Deny by default: a route without [`Access`] cannot be registered.
 
 mod credential;
+mod known_attributes;
 mod lifelines;
 mod owner;
 mod token_bounds;

@@ -51,18 +51,22 @@ impl SensitiveParams {
 /// Versions that are remembered at most.
 const MAX_VERSIONS: u64 = 4096;
 
+/// Definitions that are remembered whole at most.
+const MAX_READ: u64 = 256;
+
 /// Report versions known to be kept by the store.
 #[derive(Debug)]
 pub struct ReportVersions {
     store: Arc<dyn Store>,
     known: Cache<String, Arc<SensitiveParams>>,
+    read: Cache<String, Arc<ReportDefinition>>,
 }
 
 impl ReportVersions {
     /// Knows none yet.
     #[must_use]
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, known: cache::bounded(MAX_VERSIONS).build() }
+        Self { store, known: cache::bounded(MAX_VERSIONS).build(), read: cache::bounded(MAX_READ).build() }
     }
 
     /// Makes sure that the store keeps this version, so that a worker can run a job of it whatever becomes of the catalogue.
@@ -95,7 +99,7 @@ impl ReportVersions {
     ///
     /// # Errors
     /// The store's; `report-version-missing`.
-    pub async fn definition(&self, job: &Job) -> Result<ReportDefinition, ApiError> {
+    pub async fn definition(&self, job: &Job) -> Result<Arc<ReportDefinition>, ApiError> {
         self.find(&job.report_version).await?.ok_or_else(|| {
             let detail = "The definition this job was made with cannot be read any more. Submit the report again.";
             ApiError::new(ProblemKind::ReportVersionMissing, detail)
@@ -106,9 +110,16 @@ impl ReportVersions {
     ///
     /// # Errors
     /// The store's.
-    pub async fn find(&self, version: &str) -> Result<Option<ReportDefinition>, StoreError> {
+    pub async fn find(&self, version: &str) -> Result<Option<Arc<ReportDefinition>>, StoreError> {
+        if let Some(read) = self.read.get(version) {
+            return Ok(Some(read));
+        }
         let kept = self.store.report_version(version).await?;
-        Ok(kept.and_then(|(name, text)| parse_definition(&name, &text).ok()))
+        let read = kept.and_then(|(name, text)| parse_definition(&name, &text).ok()).map(Arc::new);
+        if let Some(read) = &read {
+            self.read.insert(version.to_owned(), Arc::clone(read));
+        }
+        Ok(read)
     }
 
     fn remember(&self, version: &str, sensitive: SensitiveParams) -> Arc<SensitiveParams> {

@@ -2,9 +2,10 @@
 
 use actix_web::{HttpResponse, web};
 use model::artifact::Format;
+use model::attributes::ATTRIBUTE_PREFIX;
 use model::job::Lane;
 use model::problem::ProblemKind;
-use report::{ReportDefinition, params_schema};
+use report::{ParamSpec, ReportDefinition, params_schema};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -38,6 +39,23 @@ pub struct ReportView {
     /// JSON Schema (2020-12) of its parameters.
     #[schema(value_type = Object)]
     params: Value,
+    /// Attributes that it reads, by name. Credentials say them, and nobody is asked for them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attributes: Vec<AttributeView>,
+}
+
+/// What a report wants to know of whoever asks.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ReportAttribute)]
+pub struct AttributeView {
+    /// As a token is minted with it.
+    name: String,
+    /// `text`, `integer`, `decimal`, `boolean`, `date` or `timestamp`.
+    r#type: &'static str,
+    /// Whether it is a list of these.
+    list: bool,
+    /// For people; may be empty.
+    description: String,
 }
 
 /// The catalogue.
@@ -62,7 +80,15 @@ impl ReportView {
             timeout: def.timeout.as_secs(),
             retention: def.retention.as_secs(),
             params,
+            attributes: def.attributes.iter().map(AttributeView::of).collect(),
         }
+    }
+}
+
+impl AttributeView {
+    fn of(spec: &ParamSpec) -> Self {
+        let name = spec.name.strip_prefix(ATTRIBUTE_PREFIX).unwrap_or(&spec.name).to_owned();
+        Self { name, r#type: spec.kind.as_str(), list: spec.list, description: spec.description.clone() }
     }
 }
 

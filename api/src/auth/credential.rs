@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use model::access::Session;
-use model::attributes::{Attributes, NO_ATTRIBUTES};
+use model::attributes::Attributes;
 use model::job::Caller;
 use model::problem::{Problem, ProblemKind};
 use store::{AccessFacts, AccessLookup, AccessToken, Scope, TokenLookup};
@@ -126,7 +126,8 @@ impl Credential {
             Means::Token(token)
                 if token.caller.tenant != key.caller.tenant
                     || !key.scopes.contains(&Scope::Mint)
-                    || token.scopes.iter().any(|scope| !key.scopes.contains(scope)) =>
+                    || token.scopes.iter().any(|scope| !key.scopes.contains(scope))
+                    || !token.bounds.attributes.hold(&key.attributes) =>
             {
                 Some(AccessEnd::KeyChanged)
             }
@@ -134,10 +135,11 @@ impl Credential {
         };
         let permit = match &self.means {
             Means::Key | Means::Session(_) => {
-                Permit { caller: &key.caller, scopes: &key.scopes, roles: &[], attributes: &NO_ATTRIBUTES }
+                Permit { caller: &key.caller, scopes: &key.scopes, roles: &[], attributes: &key.attributes }
             }
             Means::Token(token) => {
-                Permit { caller: &token.caller, scopes: &token.scopes, roles: &[], attributes: &NO_ATTRIBUTES }
+                let attributes = &token.bounds.attributes;
+                Permit { caller: &token.caller, scopes: &token.scopes, roles: &[], attributes }
             }
         };
         Some(ended.map_or(Ok(permit), Err))
@@ -210,11 +212,16 @@ mod tests {
             hash: hash_token("wl_test"),
             caller: caller("ana"),
             scopes: vec![Scope::Mint, Scope::Read],
+            attributes: Attributes::default(),
             created_at: DateTime::UNIX_EPOCH,
             expires_at: None,
             revoked_at: None,
             expired: false,
         }
+    }
+
+    fn region(name: &str) -> Attributes {
+        Attributes::new([("region".to_owned(), name.into())]).unwrap()
     }
 
     fn facts(key: ApiKey) -> AccessFacts {
@@ -268,6 +275,18 @@ mod tests {
         assert_eq!(token.judge(&revoked), Some(Err(AccessEnd::TokenRevoked)));
         let minting_no_more = facts(ApiKey { scopes: vec![Scope::Read], ..key() });
         assert_eq!(token.judge(&minting_no_more), Some(Err(AccessEnd::KeyChanged)));
+        let known = facts(ApiKey { attributes: region("EU"), ..key() });
+        let bound = |attributes| AccessToken {
+            bounds: TokenBounds { attributes, ..TokenBounds::default() },
+            ..AccessToken::clone(token.token().unwrap())
+        };
+        for (said, good) in [(region("EU"), true), (region("US"), false), (Attributes::default(), false)] {
+            let token = Credential::of_token(bound(said.clone()));
+            let expected = if good { None } else { Some(AccessEnd::KeyChanged) };
+            assert_eq!(token.judge(&known).unwrap().err(), expected);
+            // What the key says nothing of, a token may say.
+            assert_eq!(*token.judge(&facts(key())).unwrap().unwrap().attributes, said);
+        }
         for more in [writing, foreign] {
             assert_eq!(Credential::of_token(more).judge(&facts(key())), Some(Err(AccessEnd::KeyChanged)));
         }

@@ -66,7 +66,11 @@ impl Grant {
         match identity.credential().judge(facts) {
             None => Some(AccessEnd::KeyRevoked),
             Some(Err(end)) => Some(end),
-            Some(Ok(permit)) if *permit.caller != **identity || !permit.scopes.contains(scope) => {
+            Some(Ok(permit))
+                if *permit.caller != **identity
+                    || !permit.scopes.contains(scope)
+                    || permit.attributes != identity.attributes() =>
+            {
                 Some(AccessEnd::KeyChanged)
             }
             Some(Ok(_)) => None,
@@ -217,6 +221,7 @@ mod tests {
             hash: [1; 32],
             caller: caller(tenant),
             scopes,
+            attributes: Attributes::default(),
             created_at: DateTime::UNIX_EPOCH,
             expires_at: None,
             revoked_at: None,

@@ -47,7 +47,8 @@ pub(super) async fn answer_submit(
     mut headers: SubmitHeaders,
     checked: Result<SubmitRequest, ApiError>,
 ) -> ApiResult {
-    if checked.as_ref().is_ok_and(|request| request.report.has_sensitive_params()) {
+    let hides = |request: &SubmitRequest| request.report.has_sensitive_params() || !identity.attributes().is_empty();
+    if checked.as_ref().is_ok_and(hides) {
         headers.hide_body();
     }
     let mut context = ResponseContext::default();

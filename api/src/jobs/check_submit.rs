@@ -77,6 +77,7 @@ pub fn check_submit(gateway: &Gateway, identity: &Identity, body: Value) -> Resu
     let params = match (&report, given) {
         (Some(report), Some(mut given)) => {
             identity.fix_params(report, &mut given, &mut errors);
+            identity.check_known(report, &mut errors);
             validate_params(report, &given).map_err(|faults| errors.extend(faults)).ok()
         }
         _ => None,
@@ -93,7 +94,8 @@ pub fn check_submit(gateway: &Gateway, identity: &Identity, body: Value) -> Resu
     }
     match (report, params, formats, notify) {
         (Some(report), Some(params), Some(formats), Some(notify)) if errors.is_empty() => {
-            Ok(SubmitRequest { report, params, formats, on_refusal, notify, max_age, made_from: None })
+            let attributes = identity.attributes().clone();
+            Ok(SubmitRequest { report, params, attributes, formats, on_refusal, notify, max_age, made_from: None })
         }
         _ => Err(Problem::invalid(errors).into()),
     }

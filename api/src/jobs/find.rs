@@ -25,13 +25,20 @@ pub(crate) async fn is_visible(gateway: &Gateway, identity: &Identity, job: &Job
     if !identity.may_run(&job.report) {
         return Ok(false);
     }
-    if identity.bounds().is_none_or(|bounds| bounds.params.is_empty()) {
+    let is_fixed = identity.bounds().is_some_and(|bounds| !bounds.params.is_empty());
+    let is_known = identity.is_confined() && !(job.attributes.is_empty() && identity.attributes().is_empty());
+    if !is_fixed && !is_known {
         return Ok(true);
     }
-    // A fixed parameter may be sensitive. Where its key is gone, nobody can say what it was.
-    let Ok(params) = gateway.seal_keys.open(SealedJob::from(job), &job.params) else { return Ok(false) };
-    let definition = gateway.report_versions.find(&job.report_version).await?;
-    Ok(definition.is_some_and(|definition| identity.has_fixed(&params, &definition)))
+    let Some(definition) = gateway.report_versions.find(&job.report_version).await? else { return Ok(false) };
+    // What is sealed may be what was fixed. Where its key is gone, nobody can say what it was.
+    let sealed = SealedJob::from(job);
+    let has_fixed = || gateway.seal_keys.open(sealed, &job.params).is_ok_and(|it| identity.has_fixed(&it, &definition));
+    let reads_alike = || {
+        let attributes = job.attributes.open(&gateway.seal_keys, sealed);
+        attributes.is_ok_and(|attributes| identity.would_read_as(&definition, &attributes))
+    };
+    Ok((!is_fixed || has_fixed()) && (!is_known || !definition.reads_attributes() || reads_alike()))
 }
 
 /// Makes sure that a job is there before something is done to it, where not every job of the caller's is for them.
@@ -39,8 +46,5 @@ pub(crate) async fn is_visible(gateway: &Gateway, identity: &Identity, job: &Job
 /// # Errors
 /// As [`find_job`].
 pub(crate) async fn check_visible(gateway: &Gateway, identity: &Identity, id: Uuid) -> Result<(), ApiError> {
-    match identity.bounds() {
-        Some(_) => find_job(gateway, identity, id).await.map(drop),
-        None => Ok(()),
-    }
+    if identity.is_confined() { find_job(gateway, identity, id).await.map(drop) } else { Ok(()) }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix_web::{HttpRequest, web};
 use model::artifact::{Artifact, Format};
+use model::attributes::Attributes;
 use model::job::{Job, JobState};
 use model::problem::{FieldError, Problem, ProblemKind, StoredProblem};
 use model::refusal::OnRefusal;
@@ -112,7 +113,8 @@ async fn check(gateway: &Gateway, identity: &Identity, id: Uuid, body: Value) ->
             "The job's Parquet file is no longer kept, so nothing can be made from it. Run the report again, and ask for parquet too.",
         ));
     }
-    let made_from = Some(KeptParquet { job_id: job.id, object_key: kept.object_key.clone() });
+    let (object_key, attributes) = (kept.object_key.clone(), job.attributes.clone());
+    let made_from = Some(KeptParquet { job_id: job.id, object_key, attributes });
     let report = gateway.report_versions.definition(&job).await?;
     Ok(SubmitRequest { made_from, ..check_body(gateway, identity, job, report, body)? })
 }
@@ -151,7 +153,7 @@ fn check_body(
     gateway: &Gateway,
     identity: &Identity,
     job: Job,
-    report: ReportDefinition,
+    report: Arc<ReportDefinition>,
     body: Value,
 ) -> Result<SubmitRequest, ApiError> {
     let Value::Object(mut fields) = body else {
@@ -177,8 +179,9 @@ fn check_body(
         (Some(formats), Some(notify)) if errors.is_empty() => {
             let max_age = Some(Duration::from_secs(MAX_AGE));
             Ok(SubmitRequest {
-                report: Arc::new(report),
+                report,
                 params: job.params,
+                attributes: Attributes::default(),
                 formats,
                 on_refusal,
                 notify,

@@ -1,4 +1,4 @@
-//! Which jobs of a feed are within what a token lets its holder see. Whoever came by a key or a session sees all of theirs.
+//! Which jobs of a feed are within what a token lets its holder see, or what is known of whoever asks.
 
 use std::collections::HashMap;
 
@@ -28,7 +28,7 @@ impl VisibleJobs {
 
     /// Tells whether a job of the caller's is to be told of. Where the store cannot say, it is not.
     pub(super) async fn has(&mut self, gateway: &Gateway, job_id: Uuid) -> bool {
-        if self.identity.bounds().is_none() {
+        if !self.identity.is_confined() {
             return true;
         }
         if let Some(visible) = self.known.get(&job_id) {

@@ -15,6 +15,7 @@ mod access;
 mod admin;
 mod artifact;
 mod asyncapi;
+mod attributes;
 mod bodies;
 mod callers;
 mod console;

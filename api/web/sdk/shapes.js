@@ -124,6 +124,7 @@
  * @property {string[]} formats
  * @property {number} timeout Seconds.
  * @property {number} retention Seconds.
+ * @property {{name: string, type: string, list: boolean, description: string}[]} [attributes] What it reads of whoever asks; from credentials only.
  * @property {{properties: Record<string, ParamSchema>, required: string[], 'x-order'?: string[]}} params
  *
  * @typedef {object} Receipt
