@@ -99,7 +99,7 @@ pub(crate) fn add_demo_source(config: &mut Config) -> Option<PathBuf> {
         return None;
     }
     let path = demo::path_in(&config.service.data_dir);
-    let source = Source { url: Secret::new(format!("sqlite:{}", path.display())), max_connections: 0 };
+    let source = Source::at(format!("sqlite:{}", path.display()));
     config.sources.insert("demo".to_owned(), source);
     Some(path)
 }
@@ -138,6 +138,7 @@ async fn ensure_key(store: &dyn Store, folder: &DataFolder) -> anyhow::Result<St
             hash: hash_token(&key),
             caller: Caller { tenant: "default".to_owned(), principal: "owner".to_owned() },
             scopes: Scope::ALL.to_vec(),
+            attributes: model::attributes::Attributes::default(),
             valid_for: None,
         })
         .await

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use model::attributes::Attributes;
 use model::job::Caller;
 use runtime::service_args::ConfigArgs;
+use serde_json::Value;
 use store::Scope;
 use uuid::Uuid;
 
@@ -119,12 +121,24 @@ pub(crate) struct CreateKey {
     /// What it may do: read, write, admin, backlog, mint; may be repeated
     #[arg(long = "scope", default_values = ["read", "write"])]
     pub(crate) scopes: Vec<Scope>,
+    /// What is known of whoever uses it, for reports that read it; may be repeated. The value is JSON, or else a text:
+    /// `region=EU`, `level=3`, `customers=[4711, 4712]`, `zip="01234"`
+    #[arg(long = "attribute", value_name = "NAME=VALUE", value_parser = parse_attribute)]
+    pub(crate) attributes: Vec<(String, Value)>,
     /// It stops working after this time, for example 90d [default: never]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) expires: Option<Duration>,
     /// Take the key from this file (`wl_` and 32 letters, digits, - and _ or more), where others read it, too; a key that is there stays
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
+}
+
+fn parse_attribute(text: &str) -> Result<(String, Value), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE, for example region=EU")?;
+    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
+    let said = (name.to_owned(), value);
+    let checked = Attributes::new([said.clone()]);
+    checked.map(|_| said).map_err(|faults| faults.into_iter().map(|fault| fault.detail).collect::<Vec<_>>().join("; "))
 }
 
 fn parse_name(text: &str) -> Result<String, String> {

@@ -45,7 +45,7 @@ pub(crate) type CommandResult = anyhow::Result<ExitCode>;
 pub(crate) fn check_mail_and_sources(config: &Config) -> Vec<SettingError> {
     let url = config.mail.url.expose();
     let mail = UrlCheck { key: "mail.url".to_owned(), url, check: notifier::email::check_url };
-    wrong_urls(std::iter::once(mail).chain(config.source_urls(sources::check_url)))
+    wrong_urls(std::iter::once(mail).chain(config.source_urls(sources::check_url, sources::check_secured_url)))
 }
 
 /// Prepares calls to the gateway that `--url`, `--key` and the data folder lead to.

@@ -30,6 +30,8 @@ pub(crate) struct Subject {
     kept_for: Duration,
     /// The source, in its own check.
     source: String,
+    /// The tenant whose database of it is looked at, where each has one.
+    tenant: Option<String>,
 }
 
 type Look = for<'a> fn(&'a Subject, &'a mut Findings) -> BoxFuture<'a, ()>;
@@ -59,12 +61,21 @@ pub(crate) struct Examination {
 /// Starts every check of an installation.
 pub(crate) fn examine(mut config: Config, mail_to: Option<String>) -> Vec<Examination> {
     settings::add_demo_source(&mut config);
-    let sources: Vec<String> = config.sources.keys().cloned().collect();
+    let known = || config.tenants.keys().map(String::as_str);
+    let databases = config.sources.iter().flat_map(|(name, source)| {
+        let mut tenants: Vec<_> = sources::databases(name, source, known()).into_iter().map(|one| one.tenant).collect();
+        if tenants.is_empty() {
+            tenants.push(None);
+        }
+        tenants.into_iter().map(|tenant| (name.clone(), tenant)).collect::<Vec<_>>()
+    });
+    let databases: Vec<(String, Option<String>)> = databases.collect();
     let subject = Subject::new(config, mail_to);
     let mut all = start(&subject, &CHECKS);
-    for source in sources {
-        let about = format!("source {source}");
-        all.push(run(Subject { source, ..subject.clone() }, about, backends::source));
+    for (source, tenant) in databases {
+        let of_tenant = tenant.as_ref().map_or_else(String::new, |tenant| format!(" of {tenant}"));
+        let about = format!("source {source}{of_tenant}");
+        all.push(run(Subject { source, tenant, ..subject.clone() }, about, backends::source));
     }
     all
 }
@@ -82,7 +93,7 @@ impl Subject {
         config.storage.timeout = config.storage.timeout.min(QUESTION_WITHIN);
         // Signing in and a mail are two conversations.
         config.mail.timeout = config.mail.timeout.min(QUESTION_WITHIN);
-        Self { config: Arc::new(config), mail_to, kept_for, source: String::new() }
+        Self { config: Arc::new(config), mail_to, kept_for, source: String::new(), tenant: None }
     }
 }
 
@@ -163,8 +174,7 @@ mod tests {
         }
         for prefix in sources::SOURCE_KINDS.iter().flat_map(|kind| kind.url_prefixes) {
             case("source it", prefix, &|config, url| {
-                let url = configuration::Secret::new(url);
-                config.sources.insert("it".to_owned(), configuration::Source { url, max_connections: 0 });
+                config.sources.insert("it".to_owned(), configuration::Source::at(url));
             });
         }
         for (about, scheme, config) in cases {

@@ -67,7 +67,11 @@ fn look_at_passwords(config: &Config, findings: &mut Findings) {
     if config.service.mode != Mode::Production {
         return;
     }
-    let sources = config.sources.iter().map(|(name, source)| (format!("sources.{name}.url"), source.url.expose()));
+    let sources = config.sources.iter().flat_map(|(name, source)| {
+        let own = source.tenants.iter();
+        let own = own.map(move |(tenant, own)| (format!("sources.{name}.tenants.{tenant}.url"), own.url.expose()));
+        std::iter::once((format!("sources.{name}.url"), source.url.expose())).chain(own)
+    });
     let own = [
         ("database.url", config.database.url.expose()),
         ("broker.url", config.broker.url.expose()),
