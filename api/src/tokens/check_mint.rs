@@ -48,7 +48,7 @@ pub struct MintBody {
     params: Option<Params>,
     /// What is known of this person, for the queries of reports: at most 32, each a text of at most 500 characters, a whole number, true
     /// or false, or a list of at most 200 texts or whole numbers. Those of the key that mints are there already, and stay as they are.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     attributes: Option<Params>,
     /// Who may be told when a job ends: addresses and `@domains`; nobody when absent.
     #[schema(max_items = 100)]
