@@ -91,7 +91,8 @@ impl Shop {
     async fn waitless(&self, arguments: &[&str]) -> (bool, String) {
         let program = testing::process::built("waitless").await.unwrap();
         let mut command = tokio::process::Command::new(program);
-        let output = command.args(arguments).arg("--config").arg(self.file()).output().await.unwrap();
+        let output =
+            command.arg(arguments[0]).arg("--config").arg(self.file()).args(&arguments[1..]).output().await.unwrap();
         let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         let first = String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned();
         (output.status.success(), if arguments[0] == "keys" { first } else { said })
