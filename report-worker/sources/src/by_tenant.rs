@@ -54,7 +54,7 @@ impl TenantDatabases {
 
 /// One database of a source.
 #[derive(Debug)]
-pub struct Database {
+pub struct SourcePlace {
     /// Whose it is; everybody's where absent.
     pub tenant: Option<String>,
     /// The source's settings with the URL of this database alone, or why there is none.
@@ -62,15 +62,16 @@ pub struct Database {
 }
 
 /// Lists the databases of a source: one, or one for each tenant that its settings name and each of `known`.
-pub fn databases<'a>(name: &str, source: &'a Settings, known: impl IntoIterator<Item = &'a str>) -> Vec<Database> {
+pub fn databases<'a>(name: &str, source: &'a Settings, known: impl IntoIterator<Item = &'a str>) -> Vec<SourcePlace> {
     if !source.is_by_tenant() {
-        return vec![Database { tenant: None, settings: Ok(source.clone()) }];
+        return vec![SourcePlace { tenant: None, settings: Ok(source.clone()) }];
     }
     let known = known.into_iter().filter(|_| !source.url.expose().is_empty());
     let mut tenants: Vec<&str> = source.tenants.keys().map(String::as_str).chain(known).collect();
     tenants.sort_unstable();
     tenants.dedup();
-    let of = |tenant: &str| Database { tenant: Some(tenant.to_owned()), settings: database_of(name, source, tenant) };
+    let of =
+        |tenant: &str| SourcePlace { tenant: Some(tenant.to_owned()), settings: database_of(name, source, tenant) };
     tenants.into_iter().map(of).collect()
 }
 

@@ -48,7 +48,7 @@ pub struct SourceKind {
     /// Whether it can limit rows by who asks.
     knows_policies: bool,
     /// Reads a URL, and files that it names, and connects to nothing.
-    open: fn(url: &str, about: &About) -> OpenedSource,
+    open: fn(url: &str, about: &SourceTerms) -> OpenedSource,
 }
 
 /// A source that can be asked, or what is wrong with its URL.
@@ -56,7 +56,7 @@ type OpenedSource = Result<Arc<dyn Source>, Problem>;
 
 /// What a source is told beside its URL.
 #[derive(Debug)]
-pub(crate) struct About {
+pub(crate) struct SourceTerms {
     /// Whether it is one tenant's: that there is no such database, or file, is then an answer, and no outage.
     pub(crate) is_of_tenant: bool,
     /// What its database is to be told of whoever asks.
@@ -120,7 +120,7 @@ fn open_as(source: &configuration::Source, is_of_tenant: bool) -> Result<Arc<dyn
     if row_security.is_some() {
         check_secured_url(url).map_err(unknown)?;
     }
-    (kind.open)(url, &About { is_of_tenant, row_security })
+    (kind.open)(url, &SourceTerms { is_of_tenant, row_security })
 }
 
 fn kind_of(url: &str) -> Result<&'static SourceKind, String> {

@@ -22,7 +22,7 @@ mod text_builder;
 mod withhold;
 
 pub use batch_stream::{BatchStream, RowCount};
-pub use by_tenant::{Database, databases};
+pub use by_tenant::{SourcePlace, databases};
 pub use configured::Sources;
 pub use kept::read_kept;
 pub use kinds::{SOURCE_KINDS, SourceKind, check_secured_url, check_url, dialect_of, open};

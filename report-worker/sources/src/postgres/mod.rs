@@ -34,7 +34,7 @@ use report::{Dialect, ReportDefinition};
 
 use self::connect::Pool;
 use crate::batch_stream::BatchStream;
-use crate::kinds::About;
+use crate::kinds::SourceTerms;
 use crate::report::{PreparedReport, PreparedRequest};
 use crate::row_security::RowSecurity;
 use crate::source::{ReadRequest, Source, UNREACHABLE_ADVICE, note_rights};
@@ -57,7 +57,7 @@ struct PostgresSource {
 }
 
 /// Reads the URL. Connects to nothing.
-pub(super) fn open(url: &str, about: &About) -> Result<Arc<dyn Source>, Problem> {
+pub(super) fn open(url: &str, about: &SourceTerms) -> Result<Arc<dyn Source>, Problem> {
     let pool = Arc::new(Pool::new(url, about.is_of_tenant)?);
     Ok(Arc::new(PostgresSource { pool, row_security: about.row_security.clone() }))
 }
