@@ -61,7 +61,7 @@ impl Composer {
             let conventions = Conventions::of(language).with_context(|| format!("locales/{language}.toml"))?;
             Ok((language, (messages::read(language)?, conventions)))
         });
-        let tenants = config.tenants.iter().map(|(name, brand)| Ok((name.clone(), Brand::open(brand)?)));
+        let tenants = config.tenants.iter().map(|(name, tenant)| Ok((name.clone(), Brand::open(&tenant.brand)?)));
         Ok(Self {
             catalogues: catalogues.collect::<anyhow::Result<_>>()?,
             brand: Brand::open(&config.mail.brand)?,

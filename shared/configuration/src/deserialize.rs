@@ -5,9 +5,9 @@ use serde_json::Value;
 
 use super::fields::fields;
 use super::load::DEFAULTS;
-use super::{Brand, Config, SettingError, Source};
+use super::{AccessRole, Brand, Config, Quotas, SettingError, Source};
 
-/// `[section, key]`, or `[family, name, key]` of a source or a tenant.
+/// `[section, key]`, or `[family, name, key]` of a source, a role or a tenant, whose quotas have a name more.
 type SettingPath<'a> = Vec<&'a str>;
 
 /// Reads every setting. Those that are wrong are noted and keep their default, so that what depends on others can be checked all
@@ -30,7 +30,10 @@ pub(super) fn deserialize(
     };
     let mut good = defaults.clone();
     for path in known_paths(&settings, &defaults) {
-        if let Some(message) = wrong_shape(value_at(&settings, &path), value_at(&defaults, &path)) {
+        // Everything that a role has is a list, and there is no role by default.
+        let list = Value::Array(Vec::new());
+        let default = if path[0] == "roles" { &list } else { value_at(&defaults, &path) };
+        if let Some(message) = wrong_shape(value_at(&settings, &path), default) {
             errors.push(SettingError::new(path.join("."), message));
             continue;
         }
@@ -74,13 +77,18 @@ fn spell_scalars(value: &mut Value) {
     }
 }
 
-/// Gives each tenant what it leaves to everybody's brand in `[mail]`.
+/// Gives each tenant what it leaves to everybody's brand in `[mail]`, and to everybody's `[quotas]`.
 fn complete_tenants(settings: &mut Value) {
-    let everybody = settings["mail"].clone();
+    let (everybody, quotas) = (settings["mail"].clone(), settings["quotas"].clone());
     let Some(tenants) = settings["tenants"].as_object_mut() else { return };
     for tenant in tenants.values_mut().filter_map(Value::as_object_mut) {
         for setting in fields::<Brand>() {
             tenant.entry(*setting).or_insert_with(|| everybody[*setting].clone());
+        }
+        let own = tenant.entry("quotas").or_insert_with(|| Value::Object(serde_json::Map::new()));
+        let Some(own) = own.as_object_mut() else { continue };
+        for setting in fields::<Quotas>() {
+            own.entry(*setting).or_insert_with(|| quotas[*setting].clone());
         }
     }
 }
@@ -95,10 +103,15 @@ fn known_paths<'a>(settings: &'a Value, defaults: &'a Value) -> Vec<SettingPath<
         .filter(|path| settings[path[0]].get(path[1]).is_some())
         .collect();
     paths.sort_by_key(|path| place_in_defaults(path[0], path[1]));
-    for (family, keys) in [("sources", fields::<Source>()), ("tenants", fields::<Brand>())] {
+    let families = [("sources", fields::<Source>()), ("roles", fields::<AccessRole>()), ("tenants", fields::<Brand>())];
+    for (family, keys) in families {
         for (name, member) in settings[family].as_object().into_iter().flatten() {
             paths.extend(keys.iter().filter(|key| member.get(key).is_some()).map(|key| vec![family, name, *key]));
         }
+    }
+    for (name, member) in settings["tenants"].as_object().into_iter().flatten() {
+        let given = fields::<Quotas>().iter().filter(|key| member["quotas"].get(key).is_some());
+        paths.extend(given.map(|key| vec!["tenants", name, "quotas", *key]));
     }
     paths
 }

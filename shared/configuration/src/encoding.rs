@@ -127,6 +127,15 @@ where
     }
 }
 
+/// Reads a whole number that is not above `MOST`.
+pub(super) fn at_most<'de, const MOST: u32, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    let number = at_least::<0, _, u32>(from)?;
+    if number > MOST {
+        return Err(D::Error::custom(format!("`{number}` is too large; at most {MOST} can be counted")));
+    }
+    Ok(number)
+}
+
 /// Reads `true` or `false`, also as people write them in variables.
 pub(super) fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
     let text = String::deserialize(from)?;

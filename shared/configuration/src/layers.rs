@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::fields::fields;
 use super::load::DEFAULTS;
-use super::{Brand, SettingError, Source};
+use super::{AccessRole, Brand, Quotas, SettingError, Source};
 
 /// Lays file and variables over the defaults. `None` when they do not even parse.
 pub(super) fn merge(
@@ -79,10 +79,20 @@ fn unknown(key: &str, known: &BTreeSet<String>, place: &str) -> Option<SettingEr
     if known.contains(key) {
         return None;
     }
-    let families = [("sources.", fields::<Source>(), "a source"), ("tenants.", fields::<Brand>(), "a tenant")];
+    let families = [
+        ("sources.", fields::<Source>(), "a source"),
+        ("tenants.", fields::<Brand>(), "a tenant"),
+        ("roles.", fields::<AccessRole>(), "a role"),
+    ];
     for (prefix, settings, member) in families {
         let Some(rest) = key.strip_prefix(prefix) else { continue };
-        let setting = rest.rsplit_once('.').map_or("", |(_, setting)| setting);
+        let (name, setting) = rest.rsplit_once('.').unwrap_or_default();
+        let of_quotas = prefix == "tenants." && name.ends_with(".quotas");
+        let (settings, member) = if of_quotas && !settings.contains(&setting) {
+            (fields::<Quotas>(), "[tenants.<name>.quotas]")
+        } else {
+            (settings, member)
+        };
         let (last, first) = settings.split_last()?;
         return (!settings.contains(&setting)).then(|| {
             SettingError::new(key, format!("unknown setting in {place}; {member} has {} and {last}", first.join(", ")))

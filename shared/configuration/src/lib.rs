@@ -6,6 +6,7 @@
 //! A setting is a field of a struct here and its commented line in `default.toml`. Which URLs there are is not known here: the
 //! backend that opens a URL judges it.
 
+mod access_role;
 mod addresses;
 mod backends;
 mod brand;
@@ -20,17 +21,20 @@ mod load;
 mod networks;
 mod paths;
 mod private;
+mod quotas;
 mod role;
 mod settings;
 mod urls;
 mod values;
 
+pub use access_role::AccessRole;
 pub use backends::{Broker, Database, Mail, Source, Storage};
 pub use brand::{Brand, Logo};
 pub use color::Color;
 pub use error::{ConfigError, SettingError};
 pub use load::DEFAULTS;
 pub use networks::Network;
+pub use quotas::{Quotas, Tenant};
 pub use role::Role;
 pub use settings::{Catalogue, Config, Http, LogFormat, Mode, Notifier, Service, Sweeper, Telemetry, Worker};
 pub use urls::{UrlCheck, UrlSchemes, check_place, check_urls, is_loopback, wrong_urls};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::access_role::check_name;
 use super::deserialize::deserialize;
 use super::layers::merge;
 use super::private::warn_of_readers;
@@ -97,6 +98,14 @@ impl Config {
 
     /// Says what is wrong with settings that are good each for itself.
     fn check_together(&self) -> Vec<SettingError> {
+        let named = self.roles.keys().filter_map(|name| Some((name, check_name(name)?)));
+        let mut errors: Vec<_> =
+            named.map(|(name, message)| SettingError::new(format!("roles.{name}"), message)).collect();
+        errors.extend(self.check_storage());
+        errors
+    }
+
+    fn check_storage(&self) -> Vec<SettingError> {
         let Storage { url, access_key_id, secret_access_key, .. } = &self.storage;
         let missing = match (url.split_once(':').map(|(scheme, _)| scheme), access_key_id, secret_access_key) {
             (Some("s3" | "az"), Some(_), None) => "secret_access_key",
@@ -149,6 +158,9 @@ fn read_file(path: &Path, errors: &mut Vec<SettingError>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use model::scope::Scope;
+
+    use super::super::{AccessRole, Quotas};
     use super::*;
 
     fn load(file: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
@@ -271,6 +283,57 @@ mod tests {
         let other = &config.tenants["b@c.example"];
         assert_eq!((other.name.as_str(), other.language.as_str()), ("Waitless", "de"));
         assert_eq!(other.time_zone.name(), "Asia/Shanghai");
+    }
+
+    #[test]
+    fn a_tenant_has_the_quotas_it_is_given_and_the_rest_of_everybody() {
+        let config = load(
+            "[quotas]\njobs_per_day = 100\nbytes_per_day = \"1GiB\"\n[tenants.acme.quotas]\njobs_per_day = 7\n[tenants.globex]\nbrand = \"G\"",
+            &[("WAITLESS_TENANTS__ACME__QUOTAS__PRINCIPAL_JOBS_PER_DAY", "3")],
+        )
+        .unwrap();
+        let Quotas { jobs_per_day, bytes_per_day, principal_jobs_per_day, .. } = config.tenants["acme"].quotas;
+        assert_eq!((jobs_per_day, bytes_per_day.0, principal_jobs_per_day), (7, 1 << 30, 3));
+        assert_eq!(config.tenants["globex"].quotas, config.quotas);
+        assert_eq!(config.quotas.rows_per_day, 0);
+    }
+
+    #[test]
+    fn a_role_has_scopes_and_reports_and_may_leave_out_either() {
+        let config = load(
+            "[roles.analyst]\nscopes = [\"read\", \"write\"]\nreports = [\"sales-*\", \"orders\"]\n[roles.operator]\nscopes = [\"admin\"]",
+            &[],
+        )
+        .unwrap();
+        let analyst = &config.roles["analyst"];
+        assert_eq!(analyst.scopes, [Scope::Read, Scope::Write]);
+        assert!(analyst.reports.as_ref().unwrap().iter().any(|pattern| pattern.matches("sales-by-day")));
+        assert_eq!(config.roles["operator"], AccessRole { scopes: vec![Scope::Admin], reports: None });
+    }
+
+    #[test]
+    fn what_is_wrong_with_roles_and_quotas_is_said() {
+        let said = mistakes(
+            "[service]\ntime_zone = \"Berlin\"\n[quotas]\njobs_per_day = -1\nprincipal_unfinished_jobs = 1001\njobs_a_day = 7\n\
+             [roles.analyst]\nscopes = [\"raed\"]\nreports = []\nadmin = true\n[roles.clerk]\nreports = [\"Orders\"]\nscopes = 7\n[roles.\"A b\"]\nscopes = []\n\
+             [tenants.acme.quotas]\nbytes_per_day = \"much\"\nrows = 7\n[tenants.globex]\nquotas = 7",
+            &[],
+        );
+        insta::assert_snapshot!(said, @r#"
+        quotas.jobs_a_day: unknown setting in waitless.toml; did you mean `quotas.jobs_per_day`?
+        roles.analyst.admin: unknown setting in waitless.toml; a role has scopes and reports
+        tenants.acme.quotas.rows: unknown setting in waitless.toml; [tenants.<name>.quotas] has unfinished_jobs, jobs_per_day, rows_per_day, bytes_per_day, recipients_per_job, recipients_per_day, links_per_day, principal_unfinished_jobs, principal_jobs_per_day, principal_rows_per_day, principal_bytes_per_day, principal_recipients_per_day and principal_links_per_day
+        tenants.globex.quotas: unknown setting in waitless.toml; a tenant has brand, color, logo, language and time_zone
+        service.time_zone: `Berlin` is not an IANA time zone; write for example "Europe/Berlin"
+        quotas.jobs_per_day: `-1` is not a whole number, or too large; write one from 0 on
+        quotas.principal_unfinished_jobs: `1001` is too large; at most 1000 can be counted
+        roles.analyst.scopes: `raed` is not a known scope; scopes are read, write, admin, backlog, mint
+        roles.analyst.reports: names no report; leave it out for a role that says nothing about reports
+        roles.clerk.scopes: `7` is not a known scope; scopes are read, write, admin, backlog, mint
+        roles.clerk.reports: `Orders` is no name of reports; write lower-case letters, digits and hyphens, and * for any characters
+        tenants.acme.quotas.bytes_per_day: `much` is not a size; write for example "16MiB"
+        roles.A b: is no name of a role; write 1 to 60 lower-case letters, digits, - and _
+        "#);
     }
 
     #[test]

@@ -8,13 +8,17 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::addresses::{endpoint, origins, public_url};
+use super::brand::zone;
 use super::encoding::{
     address, at_least, choice, duration, duration_or_none, lanes, line, log_filter, long_secret, networks, optional,
     seal_keys, size, word,
 };
 use super::paths::{folder, path, paths};
-use super::{Brand, Broker, ConfigError, Database, Mail, Network, Secret, SettingError, Source, Storage};
+use super::{
+    AccessRole, Broker, ConfigError, Database, Mail, Network, Quotas, Secret, SettingError, Source, Storage, Tenant,
+};
 use model::job::Lane;
+use model::locale::Tz;
 use model::seal::SealKeys;
 use model::units::ByteSize;
 
@@ -45,8 +49,12 @@ pub struct Config {
     pub telemetry: Telemetry,
     /// `[sources.<name>]`
     pub sources: BTreeMap<String, Source>,
-    /// `[tenants.<name>]`, completed from `[mail]`.
-    pub tenants: BTreeMap<String, Brand>,
+    /// `[quotas]`
+    pub quotas: Quotas,
+    /// `[roles.<name>]`
+    pub roles: BTreeMap<String, AccessRole>,
+    /// `[tenants.<name>]`, completed from `[mail]` and `[quotas]`.
+    pub tenants: BTreeMap<String, Tenant>,
     /// What is allowed and may not be meant; told in the log when a process starts.
     #[serde(skip)]
     pub warnings: Vec<SettingError>,
@@ -78,6 +86,9 @@ pub struct Service {
     pub seal_keys: Vec<Secret>,
     #[serde(with = "duration")]
     pub shutdown_grace: Duration,
+    /// Whose days usage is counted by.
+    #[serde(with = "zone")]
+    pub time_zone: Tz,
 }
 
 impl Service {
@@ -185,6 +196,8 @@ pub struct Sweeper {
     pub idempotency_retention: Duration,
     #[serde(with = "duration")]
     pub click_retention: Duration,
+    #[serde(with = "duration")]
+    pub usage_retention: Duration,
 }
 
 /// `[catalogue]`
@@ -244,6 +257,9 @@ mod tests {
             ("WAITLESS_SOURCES__ERP__URL", "sqlite:erp.db"),
             ("WAITLESS_SOURCES__ERP__MAX_CONNECTIONS", "3"),
             ("WAITLESS_TENANTS__ACME__COLOR", "#7a1fa2"),
+            ("WAITLESS_TENANTS__ACME__QUOTAS__JOBS_PER_DAY", "7"),
+            ("WAITLESS_ROLES__ANALYST__SCOPES", "read,write"),
+            ("WAITLESS_ROLES__ANALYST__REPORTS", "sales-*,orders"),
         ];
         for variables in [&[][..], &others] {
             let config = load(variables);
