@@ -9,7 +9,7 @@ use model::job::Lane;
 use model::locale::Tz;
 
 use super::query::read_query;
-use super::{CsvOptions, Dialect, JsonlOptions, OnLimit, Query};
+use super::{CsvOptions, Dialect, JsonlOptions, OnLimit, Query, Viewer};
 
 /// A report as the catalogue describes it, parsed and checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +48,8 @@ pub struct ReportDefinition {
     pub total: TotalRows,
     /// Who may open links to its files.
     pub links: LinkAccess,
+    /// Who may see it; everybody where absent.
+    pub visible_to: Option<Vec<Viewer>>,
     /// Columns of one name are numbered, so that each has a name of its own.
     pub unique_names: bool,
     /// Zone in which spreadsheets and print show points in time; UTC where absent.

@@ -17,6 +17,7 @@ mod schema;
 mod table_reader;
 mod unique_names;
 mod validate;
+mod viewer;
 
 pub use column::{ColumnAlign, ColumnFormat, ColumnSpec, ColumnTotal, ColumnType, DecimalDigits};
 pub use definition::*;
@@ -28,6 +29,7 @@ pub use query::{Dialect, ListPlace, Placeholder, Query};
 pub use schema::params_schema;
 pub use unique_names::unique_names;
 pub use validate::validate_params;
+pub use viewer::{Viewer, viewers_of};
 
 /// Placeholders whose values come from the caller's credentials and from nowhere else.
 pub const RESERVED: [&str; 2] = ["tenant", "principal"];

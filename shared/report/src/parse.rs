@@ -13,7 +13,7 @@ use super::parse_param::parse_params;
 use super::parse_print::{parse_chart, parse_page};
 use super::parse_query::parse_query;
 use super::table_reader::{TableKeys, TableReader, quoted};
-use super::{DefinitionFault, Dialect, LinkAccess, OnLimit, ReportDefinition, TotalRows};
+use super::{DefinitionFault, Dialect, LinkAccess, OnLimit, ReportDefinition, TotalRows, Viewer};
 use model::artifact::Format;
 use model::job::Lane;
 use model::locale::{Tz, time_zone};
@@ -39,6 +39,7 @@ const KEYS: TableKeys = TableKeys {
         "on_limit",
         "total",
         "links",
+        "visible_to",
         "unique_names",
         "time_zone",
         "params",
@@ -128,6 +129,7 @@ fn read_definition(name: &str, text: &str, query_for: &QueryFor<'_>, table: &mut
         on_limit: table.word("on_limit", &OnLimit::ALL).unwrap_or_default(),
         total: table.word("total", &TotalRows::ALL).unwrap_or_default(),
         links: table.word("links", &LinkAccess::ALL).unwrap_or_default(),
+        visible_to: table.texts("visible_to", None, viewer),
         unique_names: table.truth("unique_names").unwrap_or_default(),
         time_zone: table.text("time_zone", zone),
         sql: table.text("sql", |sql| Ok(sql.to_owned())).unwrap_or_default(),
@@ -166,6 +168,11 @@ fn lane(text: &str) -> Result<Lane, String> {
 /// Finds a time zone by its name.
 pub(super) fn zone(name: &str) -> Result<Tz, String> {
     time_zone(name).ok_or_else(|| format!("`{name}` is not an IANA time zone; write for example \"Europe/Berlin\""))
+}
+
+fn viewer(before: &[Viewer], text: &str) -> Result<Viewer, String> {
+    let viewer = Viewer::read(text)?;
+    if before.contains(&viewer) { Err(format!("`{text}` is named twice in `visible_to`")) } else { Ok(viewer) }
 }
 
 fn format(before: &[Format], text: &str) -> Result<Format, String> {

@@ -162,6 +162,11 @@ fn each_fault_of_a_files_options_names_its_line() {
         after("[csv]\nquote = \"'\"\n"),
         after("[csv]\ncompression = \"rar\"\n"),
         after("[jsonl]\ncompression = \"gzip\"\n"),
+        after("visible_to = [\"role:analyst\",\n  \"analyst\"]\n"),
+        after("visible_to = [\"principal:ana\"]\n"),
+        after("visible_to = [\"tenant:acme\", \"tenant:acme\"]\n"),
+        after("visible_to = []\n"),
+        after("visible_to = \"role:analyst\"\n"),
     ];
     insta::assert_snapshot!(faults.join("\n"));
 }

@@ -20,6 +20,7 @@ max_rows = 1000
 max_bytes = "2MiB"
 total = "exact"
 links = "tenant"
+visible_to = ["role:analyst", "principal:acme/ana"]
 unique_names = true
 time_zone = "Europe/Berlin"
 sql = "select * from t where d <= :until and s in (:segments) and n = :count and c = :clerk and :tenant <> ''"
