@@ -147,6 +147,7 @@ async fn make_key(database: &str) -> anyhow::Result<String> {
         hash: hash_token(&key),
         caller: Caller { tenant: "bench".to_owned(), principal: "bench".to_owned() },
         scopes: Scope::ALL.to_vec(),
+        roles: Vec::new(),
         valid_for: Some(Duration::from_secs(86_400)),
     };
     store.create_api_key(new).await?;

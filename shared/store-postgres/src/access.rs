@@ -22,14 +22,14 @@ use store::{AccessStore, ApiKey, NewApiKey, Result, Scope};
 
 macro_rules! key_columns {
     () => {
-        "id, prefix, hash, tenant, principal, scopes, created_at, expires_at, revoked_at, \
+        "id, prefix, hash, tenant, principal, scopes, roles, created_at, expires_at, revoked_at, \
          coalesce(expires_at <= now(), false) as expired"
     };
 }
 
 const CREATE: &str = concat!(
-    "insert into api_keys (id, prefix, hash, tenant, principal, scopes, expires_at)
-     values ($1, $2, $3, $4, $5, $6, now() + $7 * interval '1 millisecond') returning ",
+    "insert into api_keys (id, prefix, hash, tenant, principal, scopes, roles, expires_at)
+     values ($1, $2, $3, $4, $5, $6, $7, now() + $8 * interval '1 millisecond') returning ",
     key_columns!()
 );
 
@@ -64,6 +64,8 @@ struct KeyRow {
     principal: String,
     #[diesel(sql_type = Array<Text>)]
     scopes: Vec<String>,
+    #[diesel(sql_type = Array<Text>)]
+    roles: Vec<String>,
     #[diesel(sql_type = Timestamptz)]
     created_at: DateTime<Utc>,
     #[diesel(sql_type = Nullable<Timestamptz>)]
@@ -82,6 +84,7 @@ impl KeyRow {
             hash: self.hash.try_into().map_err(|_| unreadable("a key's hash has another length"))?,
             caller: Caller { tenant: self.tenant, principal: self.principal },
             scopes: Scope::read_known(self.scopes.iter().map(String::as_str)),
+            roles: self.roles,
             created_at: self.created_at,
             expires_at: self.expires_at,
             revoked_at: self.revoked_at,
@@ -181,6 +184,7 @@ async fn create(connection: &mut Connection, key: NewApiKey) -> StatementResult<
         .bind::<Text, _>(key.caller.tenant)
         .bind::<Text, _>(key.caller.principal)
         .bind::<Array<Text>, _>(column(&key.scopes, |scope| scope.as_str()))
+        .bind::<Array<Text>, _>(key.roles)
         .bind::<Nullable<BigInt>, _>(key.valid_for.map(millis))
         .get_result(connection)
         .await?;

@@ -6,7 +6,7 @@ use diesel_async::RunQueryDsl as _;
 
 use super::column;
 use super::connection::Connection;
-use super::reuse::ReusingJob;
+use super::reusing_job::ReusingJob;
 use super::rows::{NowRow, to_json};
 use super::run::StatementResult;
 use super::sql::sql;

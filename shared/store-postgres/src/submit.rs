@@ -12,20 +12,21 @@ use uuid::Uuid;
 use super::connection::Connection;
 use super::effects::Effects;
 use super::errors::Failure;
+use super::first_event::{rung, submitted};
 use super::reuse::submit_reusing;
 use super::rows::{JobRow, artifacts_column, job_columns, to_json};
 use super::run::StatementResult;
 use super::sql::sql;
+use super::usage::count_submits;
 use super::{PostgresStore, column};
-use model::event::{Event, EventKind};
-use model::job::{Caller, Idempotency, JobState, NewJob};
-use model::message::{Message, OutboxMessage, Queue, Route};
+use model::job::{Caller, Idempotency, NewJob};
 use model::reuse::Sharing;
 use store::{Result, Submitted};
 
 /// Keys are taken in their order, so that two batches with the same keys never wait for each other in a circle. Who waits for
 /// a key of a transaction that then commits, gets nothing back for it and reads it with [`KNOWN`].
-const SUBMIT: &str = "
+const SUBMIT: &str = concat!(
+    "
     with input as (
         select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                              $9::text[], $10::int[], $11::bigint[], $12::bigint[], $13::text[], $14::uuid[], $15::text[],
@@ -52,8 +53,11 @@ const SUBMIT: &str = "
     ), rung as (
         insert into outbox (id, kind, subject, queue, traceparent, leased_until)
         select outbox_id, 'run-job', id, lane, traceparent, now() + interval '5 seconds' from accepted
-    )
-    select id, now() as now from accepted";
+    ), counted as (",
+    count_submits!("accepted"),
+    ")
+    select id, now() as now from accepted"
+);
 
 /// The jobs that were submitted under keys before.
 const KNOWN: &str = concat!(
@@ -270,29 +274,4 @@ pub(super) async fn recognise(
         }
     }
     Ok(rest.into_iter().filter(|index| !answered.contains(index)).collect())
-}
-
-pub(super) fn submitted(job: &NewJob, now: DateTime<Utc>) -> Event {
-    Event {
-        job_id: job.id,
-        seq: 1,
-        caller: job.caller.clone(),
-        kind: EventKind::Submitted,
-        state: JobState::Pending,
-        attempt: 0,
-        error: None,
-        refused: Vec::new(),
-        next_attempt_at: None,
-        at: now,
-        leader: None,
-    }
-}
-
-pub(super) fn rung(job: &NewJob, id: Uuid) -> OutboxMessage {
-    OutboxMessage {
-        id,
-        route: Route::now(Queue::Work(job.lane)),
-        message: Message::RunJob { job_id: job.id },
-        traceparent: job.traceparent.clone(),
-    }
 }

@@ -19,7 +19,7 @@ use store::{AccessStore, ApiKey, NewApiKey, Result, Scope};
 
 macro_rules! key_columns {
     () => {
-        "id, prefix, hash, tenant, principal, scopes, created_at, expires_at, revoked_at"
+        "id, prefix, hash, tenant, principal, scopes, roles, created_at, expires_at, revoked_at"
     };
 }
 
@@ -27,8 +27,9 @@ fn read_key(cells: &mut Cells) -> StatementResult<ApiKey> {
     let (id, prefix, hash, caller) = (cells.id()?, cells.text()?, cells.hash()?, read_caller(cells)?);
     let scopes: Vec<String> = cells.json()?;
     let scopes = Scope::read_known(scopes.iter().map(String::as_str));
+    let roles = cells.json()?;
     let (created_at, expires_at, revoked_at) = (cells.time()?, cells.maybe_time()?, cells.maybe_time()?);
-    Ok(ApiKey { id, prefix, hash, caller, scopes, created_at, expires_at, revoked_at, expired: false })
+    Ok(ApiKey { id, prefix, hash, caller, scopes, roles, created_at, expires_at, revoked_at, expired: false })
 }
 
 /// Says of a key just read whether it has expired.
@@ -46,14 +47,15 @@ pub(super) fn key_by_hash(connection: &mut SqliteConnection, hash: &[u8; 32]) ->
 
 fn create_key(transaction: &mut Transaction<'_>, key: &NewApiKey) -> StatementResult<ApiKey> {
     sql!(
-        "insert into api_keys (id, prefix, hash, tenant, principal, scopes, created_at, expires_at) \
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "insert into api_keys (id, prefix, hash, tenant, principal, scopes, roles, created_at, expires_at) \
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         key.id,
         &key.prefix,
         &key.hash,
         &key.caller.tenant,
         &key.caller.principal,
         to_json(&key.scopes)?,
+        to_json(&key.roles)?,
         transaction.now,
         key.valid_for.map(|valid_for| later(transaction.now, valid_for)),
     )

@@ -33,6 +33,7 @@ mod sql;
 mod submit;
 mod sweep;
 mod tokens;
+mod usage;
 mod workers;
 mod writable;
 mod writer;

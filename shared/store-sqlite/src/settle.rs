@@ -7,6 +7,7 @@ use super::errors::{Failure, StatementResult};
 use super::follow::lead;
 use super::rows::bare_job;
 use super::sql::{Cells, later, sql};
+use super::usage::count_done;
 use super::writer::Transaction;
 use model::artifact::NewArtifact;
 use model::job::{Job, JobState};
@@ -73,6 +74,7 @@ fn end(transaction: &mut Transaction<'_>, settlement: &Settlement, ending: Endin
 fn finish(transaction: &mut Transaction<'_>, job: &mut Job, artifacts: &[NewArtifact]) -> StatementResult<()> {
     job.error = None;
     take(transaction, job, Transition::Finish, Ring::No)?;
+    count_done(transaction, job, artifacts)?;
     artifacts.iter().try_for_each(|artifact| keep(transaction, job, artifact))
 }
 

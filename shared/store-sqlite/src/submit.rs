@@ -9,6 +9,7 @@ use super::follow::follow;
 use super::outbox::put;
 use super::rows::{job_columns, read_job, whole_job, with_artifacts};
 use super::sql::{Cells, earlier, sql, to_json};
+use super::usage::count_submit;
 use super::writer::Transaction;
 use model::event::EventKind;
 use model::job::{Caller, Idempotency, Job, NewJob};
@@ -152,6 +153,7 @@ fn insert(transaction: &mut Transaction<'_>, new: NewJob) -> StatementResult<Job
     }
     let mut job = new.into_job(now, sharing);
     tell(transaction, &job, EventKind::Submitted)?;
+    count_submit(transaction, &job)?;
     match answer {
         RunOrFiles::Own { .. } => put(transaction, job_doorbell(&job, None), job.traceparent.as_deref())?,
         RunOrFiles::Of(leader, _) => follow(transaction, &leader, &mut job)?,

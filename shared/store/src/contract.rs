@@ -31,10 +31,12 @@ use super::previews::PreviewStore;
 use super::ring::RingStore;
 use super::sessions::SessionStore;
 use super::tokens::TokenStore;
+use super::usage::UsageStore;
 use super::workers::WorkerStore;
 use super::writable::WritableStore;
 
-pub use super::access::{AccessStore, ApiKey, CLICKS_AN_HOUR, CLICKS_SHOWN, NewApiKey, Scope};
+pub use super::access::{AccessStore, ApiKey, CLICKS_AN_HOUR, CLICKS_SHOWN, NewApiKey};
+pub use model::scope::Scope;
 
 /// How long a committed outbox row belongs to its writer before any relay may publish it.
 pub const OUTBOX_LEASE: Duration = Duration::from_secs(5);
@@ -167,6 +169,7 @@ pub trait Store:
     + AccessStore
     + SessionStore
     + TokenStore
+    + UsageStore
     + WritableStore
     + PreviewStore
     + ForecastStore

@@ -14,6 +14,7 @@ mod schema;
 mod sessions;
 mod state_lists;
 mod tokens;
+mod usage;
 mod workers;
 mod writable;
 
@@ -32,5 +33,6 @@ pub use tokens::{
     AccessToken, MAX_TOKEN, TOKEN_PREFIX, TokenBounds, TokenLookup, TokenRevocation, TokenStore, principal_subject,
     token_subject,
 };
+pub use usage::{MAX_USERS, USAGE_SLOTS, UsageStore};
 pub use workers::*;
 pub use writable::WritableStore;

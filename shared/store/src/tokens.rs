@@ -9,11 +9,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use model::access::{hash_run, open_token, seal_token};
 use model::job::{Caller, Params};
+use model::scope::Scope;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Result;
-use super::access::Scope;
 
 /// What every token begins with.
 pub const TOKEN_PREFIX: &str = "wt_";

@@ -7,7 +7,10 @@ use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
 
 use crate::Backends;
+use configuration::Config;
 use model::artifact::{Artifact, attempt_of_key};
+use model::locale::Tz;
+use model::usage::UsageDay;
 use storage::UnfinishedUpload;
 
 use super::failure_log::{FailureLog, SweepError};
@@ -24,6 +27,8 @@ const BATCH: u32 = 500;
 const DELETE_AT_ONCE: usize = 8;
 /// Objects looked at once.
 const PAGE: usize = 1_000;
+/// Days before today whose usage is made one row each, so that none is left out when no process ran for a week.
+const FOLDED_DAYS: std::ops::RangeInclusive<u64> = 2..=8;
 /// Pages of objects looked at in one go; the next go continues behind them. A full bucket is gone through in hours, not at once.
 const PAGES: usize = 10;
 
@@ -34,6 +39,9 @@ pub struct Cleanup {
     orphan_grace: Duration,
     idempotency_retention: Duration,
     click_retention: Duration,
+    usage_retention: Duration,
+    /// Whose days usage is folded by.
+    zone: Tz,
     failures: FailureLog,
     /// Where the walk over the objects goes on.
     looked_up_to: String,
@@ -42,12 +50,15 @@ pub struct Cleanup {
 impl Cleanup {
     /// Takes what it works on.
     #[must_use]
-    pub fn new(backends: Backends, config: &configuration::Sweeper) -> Self {
+    pub fn new(backends: Backends, config: &Config) -> Self {
+        let (zone, config) = (config.service.time_zone, &config.sweeper);
         Self {
             backends,
             orphan_grace: config.orphan_grace,
             idempotency_retention: config.idempotency_retention,
             click_retention: config.click_retention,
+            usage_retention: config.usage_retention,
+            zone,
             failures: FailureLog::default(),
             looked_up_to: String::new(),
         }
@@ -87,6 +98,20 @@ impl Cleanup {
         self.failures.note("forget ends of sessions", outcome);
         let outcome = self.backends.store.forget_revoked_tokens(ENDS_KEPT).await;
         self.failures.note("forget revoked tokens", outcome);
+        let outcome = self.fold_usage().await;
+        self.failures.note("fold usage", outcome);
+        let outcome = self.backends.store.forget_usage(self.usage_retention).await;
+        self.failures.note("forget usage", outcome);
+    }
+
+    /// Makes one row of each subject's quarters of an hour. Yesterday's may still be written to, by a transaction that is about to end.
+    async fn fold_usage(&self) -> Result<(), SweepError> {
+        let today = UsageDay::at(self.backends.store.now().await?, self.zone);
+        for days in FOLDED_DAYS {
+            let day = today.before(days, self.zone);
+            self.backends.store.fold_usage(day.starts, day.ends).await?;
+        }
+        Ok(())
     }
 
     /// The object goes first: a crash in between deletes it again, which is no error; the other order would leave it for ever.

@@ -54,7 +54,7 @@ impl Sweeper {
     pub fn new(backends: Backends, config: &Config) -> Self {
         let settings =
             Settings { every: config.sweeper.every, grace: config.sweeper.grace, silence: config.worker.heartbeat * 2 };
-        let clean_up = Cleanup::new(backends.clone(), &config.sweeper);
+        let clean_up = Cleanup::new(backends.clone(), config);
         let ringer = Ringer::new(config.sweeper.ring_rate, config.notifier.concurrency);
         let late_jobs = LateJobs::new(config);
         Self {

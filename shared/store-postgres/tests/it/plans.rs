@@ -11,6 +11,7 @@ use model::delivery::{Channel, DeliveryState, Lateness};
 use model::forecast::{Eta, Forecast};
 use model::job::{Caller, Idempotency, Job, JobState, Lane, NewJob};
 use model::reuse::{LinkSeed, Reuse};
+use model::usage::UsageSubject;
 use store::{
     AccessLookup, AttemptProgress, DeliveryEnding, Ending, FailedDeliveries, FeedCursor, JobFilter, NewApiKey,
     NewPreview, QueuePart, RunsQuery, Scope, Store, TokenLookup, TokenRevocation,
@@ -341,14 +342,27 @@ async fn sweeps(store: &dyn Store) {
     store.mark_deleted(vec![Uuid::nil()]).await.unwrap();
     store.unreferenced_keys(vec!["nobody's".to_owned()]).await.unwrap();
     store.forget_idempotency(Duration::from_secs(3600)).await.unwrap();
+    let since = store.now().await.unwrap() - chrono::TimeDelta::days(30);
+    store.usage_of("acme", &UsageSubject::Tenant, since).await.unwrap();
+    store.usage_by_principal("acme", since).await.unwrap();
+    store.usage_by_report("acme", since).await.unwrap();
+    store.fold_usage(since, since + chrono::TimeDelta::days(1)).await.unwrap();
+    store.forget_usage(Duration::from_secs(3600)).await.unwrap();
     store.forget_previews().await.unwrap();
 }
 
 async fn doors(fixture: &StoreFixture) {
     let store = fixture.store.as_ref();
     let (id, hash) = (Uuid::now_v7(), hash_token(&Uuid::new_v4().to_string()));
-    let key =
-        NewApiKey { id, prefix: "wl".to_owned(), hash, caller: ana(), scopes: vec![Scope::Read], valid_for: None };
+    let key = NewApiKey {
+        id,
+        prefix: "wl".to_owned(),
+        hash,
+        caller: ana(),
+        scopes: vec![Scope::Read],
+        roles: Vec::new(),
+        valid_for: None,
+    };
     store.create_api_key(key).await.unwrap();
     store.api_key_by_hash(hash).await.unwrap();
     store.api_keys(Some("acme")).await.unwrap();

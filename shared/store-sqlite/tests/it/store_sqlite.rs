@@ -86,6 +86,7 @@ fn new_key(name: &str) -> NewApiKey {
         hash: hash_token(name),
         caller: ana(),
         scopes: vec![Scope::Read],
+        roles: Vec::new(),
         valid_for: None,
     }
 }

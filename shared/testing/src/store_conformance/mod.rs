@@ -40,6 +40,7 @@ pub mod settlements;
 pub mod submits;
 pub mod sweeps;
 pub mod transitions;
+pub mod usages;
 pub mod walk;
 
 pub use commit_recorder::CommitRecorder;
@@ -212,6 +213,16 @@ macro_rules! test_store {
                 it_is_told_how_keys_and_links_stand,
                 tokens_are_revoked_one_by_one_and_all_that_a_principal_was_given_until_then,
                 a_store_that_can_be_written_says_so_to_many_at_once,
+            ]
+            usages: [
+                submits_are_counted_for_their_tenant_principal_and_report,
+                what_is_not_written_is_not_counted,
+                rows_and_bytes_are_counted_once_when_a_job_is_done,
+                an_answer_of_an_identical_job_is_counted_as_a_submit_and_its_rows_are_not,
+                a_hundred_writers_at_once_lose_no_count,
+                usage_is_listed_by_principal_and_by_report_the_most_jobs_first,
+                a_day_is_folded_into_one_row_without_a_loss,
+                usage_is_forgotten_when_it_is_old,
             ]
             sweeps: [
                 overdue_retries_are_rung,
