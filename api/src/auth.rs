@@ -3,6 +3,7 @@
 mod credential;
 mod lifelines;
 mod owner;
+mod roles;
 mod token_bounds;
 
 use std::future::{Ready, ready};
@@ -17,6 +18,7 @@ use chrono::{DateTime, Utc};
 use model::attributes::Attributes;
 use model::job::Caller;
 use model::problem::ProblemKind;
+use model::report_pattern::ReportPattern;
 use moka::sync::Cache;
 use store::{AccessLookup, Scope, Store};
 
@@ -27,6 +29,7 @@ use crate::session::Sessions;
 pub use credential::{AccessEnd, Credential, Means};
 pub use lifelines::{Grant, Lifeline, Lifelines};
 pub use owner::check_owner;
+pub use roles::Roles;
 
 use credential::{CredentialId, Permit};
 
@@ -50,7 +53,7 @@ impl Identity {
         &self.0.credential
     }
 
-    /// Returns what the key may do.
+    /// Returns what they may do, by themselves and by their roles.
     #[must_use]
     pub fn scopes(&self) -> &[Scope] {
         &self.0.scopes
@@ -74,17 +77,21 @@ struct KeyRecord {
     credential: Credential,
     caller: Caller,
     scopes: Vec<Scope>,
+    /// Those that there are.
     roles: Vec<String>,
+    /// The reports that their roles let them see. `None`: whichever.
+    reports: Option<Vec<ReportPattern>>,
     attributes: Attributes,
 }
 
 impl KeyRecord {
-    fn new(credential: Credential, permit: Permit<'_>) -> Self {
+    fn new(credential: Credential, permit: Permit<'_>, roles: &Roles) -> Self {
         Self {
             credential,
             caller: permit.caller.clone(),
-            scopes: permit.scopes.to_vec(),
-            roles: permit.roles.to_vec(),
+            scopes: permit.scopes,
+            roles: roles.known(permit.roles),
+            reports: roles.reports(permit.roles),
             attributes: permit.attributes.clone(),
         }
     }
@@ -94,6 +101,7 @@ impl KeyRecord {
         self.caller == other.caller
             && self.scopes == other.scopes
             && self.roles == other.roles
+            && self.reports == other.reports
             && self.attributes == other.attributes
     }
 }
@@ -134,14 +142,15 @@ struct Verdict {
 #[derive(Debug)]
 pub struct Authenticator {
     store: Arc<dyn Store>,
+    roles: Roles,
     remembered: Cache<CredentialId, Verdict>,
 }
 
 impl Authenticator {
     /// Remembers nothing yet.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, remembered: cache::bounded(MAX_REMEMBERED).time_to_live(REMEMBERED).build() }
+    pub fn new(store: Arc<dyn Store>, roles: Roles) -> Self {
+        Self { store, roles, remembered: cache::bounded(MAX_REMEMBERED).time_to_live(REMEMBERED).build() }
     }
 
     /// Finds out who asks and whether they may: by the key they send, else by the ticket of a WebSocket, else by the session of
@@ -192,6 +201,12 @@ impl Authenticator {
         if now.0.grants_as(&identity.0) { Ok(()) } else { Err(AccessEnd::KeyChanged.problem().into()) }
     }
 
+    /// Returns the roles that there are.
+    #[must_use]
+    pub fn roles(&self) -> &Roles {
+        &self.roles
+    }
+
     /// Forgets how a credential stood.
     pub fn forget(&self, credential: &Credential) {
         self.remembered.invalidate(&credential.id());
@@ -206,8 +221,8 @@ impl Authenticator {
         let facts = self.store.look_up_access(asked).await?;
         let asked_at = (facts.now, Instant::now());
         let id = credential.id();
-        let permit = credential.judge(&facts).ok_or_else(unauthorized)?;
-        let found = permit.map(|permit| Identity(Arc::new(KeyRecord::new(credential.clone(), permit))));
+        let permit = credential.judge(&facts, &self.roles).ok_or_else(unauthorized)?;
+        let found = permit.map(|permit| Identity(Arc::new(KeyRecord::new(credential.clone(), permit, &self.roles))));
         let verdict = Verdict { found, asked_at };
         self.remembered.insert(id, verdict.clone());
         Ok(verdict)

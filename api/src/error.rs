@@ -14,6 +14,9 @@ pub struct ApiError {
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
+/// What is said of a job that is not there, or not for whoever asks.
+pub(crate) const NO_SUCH_JOB: &str = "No job of yours has this id. Check the id, and whose key you are using.";
+
 /// What a handler answers.
 pub type ApiResult = Result<HttpResponse, ApiError>;
 
@@ -33,7 +36,7 @@ impl ApiError {
     /// Says that there is no such job: also of a job that is somebody else's.
     #[must_use]
     pub fn no_such_job() -> Self {
-        Self::new(ProblemKind::JobNotFound, "No job of yours has this id. Check the id, and whose key you are using.")
+        Self::new(ProblemKind::JobNotFound, NO_SUCH_JOB)
     }
 
     /// Hides an error of ours from the caller and tells the operator.
@@ -110,7 +113,7 @@ fn headers_of(kind: ProblemKind) -> Option<(HeaderName, &'static str)> {
         ProblemKind::Forbidden => {
             Some((header::WWW_AUTHENTICATE, r#"Bearer realm="waitless", error="insufficient_scope""#))
         }
-        ProblemKind::TooManyRequests => Some((header::RETRY_AFTER, "1")),
+        ProblemKind::TooManyRequests | ProblemKind::QuotaExhausted => Some((header::RETRY_AFTER, "1")),
         ProblemKind::Unavailable | ProblemKind::SourceUnavailable | ProblemKind::StorageUnavailable => {
             Some((header::RETRY_AFTER, "2"))
         }
@@ -137,6 +140,7 @@ fn headers_of(kind: ProblemKind) -> Option<(HeaderName, &'static str)> {
         | ProblemKind::LinkExpired
         | ProblemKind::LinkRevoked
         | ProblemKind::WrongState
+        | ProblemKind::QuotaExceeded
         | ProblemKind::RangeNotSatisfiable
         | ProblemKind::Internal
         | ProblemKind::QueryFailed

@@ -12,7 +12,7 @@ use store::{GroupCommit, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::backlog::BacklogReader;
-use crate::auth::{Authenticator, Lifelines};
+use crate::auth::{Authenticator, Lifelines, Roles};
 use crate::forecast::Forecaster;
 use crate::in_flight::InFlight;
 use crate::limits::SubmitLimits;
@@ -95,10 +95,11 @@ impl Gateway {
         );
         let seal_keys = config.service.derive_seal_keys()?;
         tracing::info!(keys = ?seal_keys.ids(), "sensitive values are sealed with the first of these keys");
+        let roles = Roles::new(&config.roles);
         let forecaster = Arc::new(Forecaster::new(Arc::clone(&backends.store)));
         Ok(Self {
-            authenticator: Authenticator::new(Arc::clone(&backends.store)),
-            lifelines: Arc::new(Lifelines::new(Arc::clone(&backends.store))),
+            authenticator: Authenticator::new(Arc::clone(&backends.store), roles.clone()),
+            lifelines: Arc::new(Lifelines::new(Arc::clone(&backends.store), roles)),
             sessions: Sessions::new(&config.service, Arc::clone(&own_address)),
             report_versions: ReportVersions::new(Arc::clone(&backends.store)),
             store: backends.store,

@@ -27,6 +27,7 @@ pub mod routes;
 pub mod session;
 pub mod tokens;
 pub mod trace;
+pub mod usage;
 pub mod watch;
 
 pub use application::Application;

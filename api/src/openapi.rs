@@ -6,7 +6,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Content, ContentBuilder, Ref, RefOr};
 use utoipa::{Modify, OpenApi};
 
-use crate::{admin, jobs, links, operations, reports, session, tokens, watch};
+use crate::{admin, jobs, links, operations, reports, session, tokens, usage, watch};
 
 /// Every route.
 #[derive(Debug, OpenApi)]
@@ -29,6 +29,7 @@ use crate::{admin, jobs, links, operations, reports, session, tokens, watch};
         watch::feed::watch,
         watch::socket::open,
         watch::ticket::make,
+        usage::read,
         tokens::mint::mint,
         tokens::revoke::revoke,
         session::read,

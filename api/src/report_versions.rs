@@ -6,7 +6,7 @@ use std::sync::Arc;
 use model::job::{Job, Params};
 use model::problem::ProblemKind;
 use moka::sync::Cache;
-use report::{ReportDefinition, parse_definition};
+use report::{ReportDefinition, Viewer, parse_definition, viewers_of};
 use serde_json::Value;
 use store::{Store, StoreError};
 
@@ -56,13 +56,14 @@ const MAX_VERSIONS: u64 = 4096;
 pub struct ReportVersions {
     store: Arc<dyn Store>,
     known: Cache<String, Arc<SensitiveParams>>,
+    viewers: Cache<String, Option<Vec<Viewer>>>,
 }
 
 impl ReportVersions {
     /// Knows none yet.
     #[must_use]
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, known: cache::bounded(MAX_VERSIONS).build() }
+        Self { store, known: cache::bounded(MAX_VERSIONS).build(), viewers: cache::bounded(MAX_VERSIONS).build() }
     }
 
     /// Makes sure that the store keeps this version, so that a worker can run a job of it whatever becomes of the catalogue.
@@ -109,6 +110,20 @@ impl ReportVersions {
     pub async fn find(&self, version: &str) -> Result<Option<ReportDefinition>, StoreError> {
         let kept = self.store.report_version(version).await?;
         Ok(kept.and_then(|(name, text)| parse_definition(&name, &text).ok()))
+    }
+
+    /// Says who might see the report in this version of it; `None`: everybody. Where nobody can say, nobody.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn viewers(&self, version: &str) -> Result<Option<Vec<Viewer>>, StoreError> {
+        if let Some(viewers) = self.viewers.get(version) {
+            return Ok(viewers);
+        }
+        let Some((_, text)) = self.store.report_version(version).await? else { return Ok(Some(Vec::new())) };
+        let viewers = viewers_of(&text);
+        self.viewers.insert(version.to_owned(), viewers.clone());
+        Ok(viewers)
     }
 
     fn remember(&self, version: &str, sensitive: SensitiveParams) -> Arc<SensitiveParams> {

@@ -72,7 +72,7 @@ impl ReportView {
 ))]
 pub async fn list(gateway: web::Data<Gateway>, identity: Identity) -> ApiResult {
     let snapshot = gateway.catalogue.snapshot();
-    let reports = snapshot.reports.values().filter(|def| identity.may_run(&def.name));
+    let reports = snapshot.reports.values().filter(|def| identity.may_run(def));
     let reports = reports.map(|def| ReportView::of(def, &identity)).collect();
     Ok(HttpResponse::Ok().json(ReportsView { reports }))
 }
@@ -86,7 +86,7 @@ pub async fn list(gateway: web::Data<Gateway>, identity: Identity) -> ApiResult 
     )
 )]
 pub async fn read(gateway: web::Data<Gateway>, identity: Identity, name: web::Path<String>) -> ApiResult {
-    match gateway.catalogue.report(&name).filter(|def| identity.may_run(&def.name)) {
+    match gateway.catalogue.report(&name).filter(|def| identity.may_run(def)) {
         Some(def) => Ok(HttpResponse::Ok().json(ReportView::of(&def, &identity))),
         None => Err(no_such_report()),
     }

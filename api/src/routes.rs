@@ -18,7 +18,7 @@ use crate::auth::Access;
 use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
 use crate::trace::RouteName;
-use crate::{admin, console, jobs, links, operations, reports, session, tokens, watch};
+use crate::{admin, console, jobs, links, operations, reports, session, tokens, usage, watch};
 
 /// One route.
 pub struct RouteEntry {
@@ -90,6 +90,7 @@ pub fn table() -> Vec<RouteEntry> {
         stream("/v1/events", READ, || web::to(watch::feed::watch)),
         stream("/v1/ws", READ, || web::to(watch::socket::open)).taking(&["job", "last_event_id"]),
         post("/v1/ws/ticket", READ, || web::to(watch::ticket::make)),
+        get("/v1/usage", READ, || web::to(usage::read)),
         post("/v1/tokens", MINT, || web::to(tokens::mint::mint)),
         post("/v1/tokens/revoke", MINT, || web::to(tokens::revoke::revoke)),
         get("/v1/admin/queues", ADMIN, || web::to(admin::queues::list)),
@@ -119,7 +120,8 @@ pub fn table() -> Vec<RouteEntry> {
 #[must_use]
 pub fn pages() -> Vec<RouteEntry> {
     let page = |path| get(path, Access::Public, || web::to(console::page));
-    let paths = ["/", "/login", "/reports/{name}", "/jobs", "/jobs/{id}", "/operations", "/operations/{part}"];
+    let paths =
+        ["/", "/login", "/reports/{name}", "/jobs", "/jobs/{id}", "/usage", "/operations", "/operations/{part}"];
     let mut rows: Vec<RouteEntry> = paths.into_iter().map(page).collect();
     rows.push(get("/assets/{version}/{path:.*}", Access::Public, || web::to(console::asset)));
     rows.push(get("/widget.js", Access::Public, || web::to(console::widget)));

@@ -20,7 +20,7 @@ use model::access::{Session, hash_token, make_once_token, open_session, seal_ses
 use model::problem::{ProblemKind, StoredProblem};
 use moka::sync::Cache;
 use serde::Serialize;
-use store::{AccessToken, Scope, TokenBounds};
+use store::{AccessToken, Scope};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -166,7 +166,7 @@ pub struct SessionView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<String>>)]
     scopes: Option<Vec<Scope>>,
-    /// Names what a token binds its holder to: the same for every token with the same reports and fixed parameters.
+    /// Names what a token and roles bind them to: the same for all with the same reports, fixed parameters and roles.
     #[serde(skip_serializing_if = "Option::is_none")]
     bounds: Option<String>,
     /// When it ends, unless the console is opened again before.
@@ -188,7 +188,7 @@ impl SessionView {
             tenant: Some(identity.tenant.clone()),
             principal: Some(identity.principal.clone()),
             scopes: Some(identity.scopes().to_vec()),
-            bounds: identity.bounds().map(TokenBounds::fingerprint),
+            bounds: identity.view_fingerprint(),
             expires_at: identity.credential().token().map(|token| token.until),
         }
     }

@@ -10,6 +10,9 @@ use model::problem::{Problem, ProblemKind};
 use store::{AccessFacts, AccessLookup, AccessToken, Scope, TokenLookup};
 use uuid::Uuid;
 
+use super::Roles;
+use crate::error::NO_SUCH_JOB;
+
 /// A key, used as it is, through the session of a browser that signed in with it, or through a token that it minted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credential {
@@ -34,11 +37,12 @@ pub enum Means {
 pub(super) type CredentialId = ([u8; 32], Option<Uuid>);
 
 /// Whom a credential lets in as, and what they may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Permit<'f> {
     pub(super) caller: &'f Caller,
-    pub(super) scopes: &'f [Scope],
-    /// Names of roles in the configuration.
+    /// With those of the roles. A token has its own and no more.
+    pub(super) scopes: Vec<Scope>,
+    /// Names of roles, also such that the configuration does not have.
     pub(super) roles: &'f [String],
     pub(super) attributes: &'f Attributes,
 }
@@ -62,6 +66,8 @@ pub enum AccessEnd {
     SessionOver,
     /// The link was revoked.
     LinkRevoked,
+    /// What is watched is of a report that they may not see any more.
+    ReportHidden,
 }
 
 impl Credential {
@@ -115,8 +121,9 @@ impl Credential {
     }
 
     /// Finds whom it lets in, unless it has ended. `None`: there is no such key.
-    pub(super) fn judge<'f>(&'f self, facts: &'f AccessFacts) -> Option<Result<Permit<'f>, AccessEnd>> {
+    pub(super) fn judge<'f>(&'f self, facts: &'f AccessFacts, roles: &Roles) -> Option<Result<Permit<'f>, AccessEnd>> {
         let key = facts.keys.iter().find(|key| key.hash == self.key_hash)?;
+        let scopes = roles.scopes(&key.scopes, &key.roles);
         let ended = match &self.means {
             _ if key.revoked_at.is_some() => Some(AccessEnd::KeyRevoked),
             _ if key.expired => Some(AccessEnd::KeyExpired),
@@ -125,8 +132,8 @@ impl Credential {
             // A token may never do more than the key that minted it.
             Means::Token(token)
                 if token.caller.tenant != key.caller.tenant
-                    || !key.scopes.contains(&Scope::Mint)
-                    || token.scopes.iter().any(|scope| !key.scopes.contains(scope)) =>
+                    || !scopes.contains(&Scope::Mint)
+                    || token.scopes.iter().any(|scope| !scopes.contains(scope)) =>
             {
                 Some(AccessEnd::KeyChanged)
             }
@@ -134,11 +141,15 @@ impl Credential {
         };
         let permit = match &self.means {
             Means::Key | Means::Session(_) => {
-                Permit { caller: &key.caller, scopes: &key.scopes, roles: &[], attributes: &NO_ATTRIBUTES }
+                Permit { caller: &key.caller, scopes, roles: &key.roles, attributes: &NO_ATTRIBUTES }
             }
-            Means::Token(token) => {
-                Permit { caller: &token.caller, scopes: &token.scopes, roles: &[], attributes: &NO_ATTRIBUTES }
-            }
+            // The key's roles, as they are now.
+            Means::Token(token) => Permit {
+                caller: &token.caller,
+                scopes: token.scopes.clone(),
+                roles: &key.roles,
+                attributes: &NO_ATTRIBUTES,
+            },
         };
         Some(ended.map_or(Ok(permit), Err))
     }
@@ -166,6 +177,7 @@ impl AccessEnd {
             Self::SignedOut => "signed-out",
             Self::SessionOver => "session-over",
             Self::LinkRevoked => "link-revoked",
+            Self::ReportHidden => "report-hidden",
         }
     }
 
@@ -185,6 +197,7 @@ impl AccessEnd {
             Self::LinkRevoked => {
                 (ProblemKind::LinkRevoked, "The sender has revoked this link. Ask them for the report.")
             }
+            Self::ReportHidden => (ProblemKind::JobNotFound, NO_SUCH_JOB),
         };
         Problem::new(kind, detail)
     }
@@ -210,6 +223,7 @@ mod tests {
             hash: hash_token("wl_test"),
             caller: caller("ana"),
             scopes: vec![Scope::Mint, Scope::Read],
+            roles: Vec::new(),
             created_at: DateTime::UNIX_EPOCH,
             expires_at: None,
             revoked_at: None,
@@ -243,19 +257,19 @@ mod tests {
         let token = Credential::of_token(token());
         let good = facts(key());
         for (credential, who) in [(&plain, "ana"), (&session, "ana"), (&token, "customer-7")] {
-            assert_eq!(*credential.judge(&good).unwrap().unwrap().caller, caller(who));
+            assert_eq!(*credential.judge(&good, &Roles::default()).unwrap().unwrap().caller, caller(who));
             let revoked = facts(ApiKey { revoked_at: Some(DateTime::UNIX_EPOCH), ..key() });
-            assert_eq!(credential.judge(&revoked), Some(Err(AccessEnd::KeyRevoked)));
+            assert_eq!(credential.judge(&revoked, &Roles::default()), Some(Err(AccessEnd::KeyRevoked)));
             let expired = facts(ApiKey { expired: true, ..key() });
-            assert_eq!(credential.judge(&expired), Some(Err(AccessEnd::KeyExpired)));
-            assert_eq!(credential.judge(&AccessFacts { keys: Vec::new(), ..facts(key()) }), None);
+            assert_eq!(credential.judge(&expired, &Roles::default()), Some(Err(AccessEnd::KeyExpired)));
+            assert_eq!(credential.judge(&AccessFacts { keys: Vec::new(), ..facts(key()) }, &Roles::default()), None);
         }
         let ended = AccessFacts { ended_sessions: vec![id], ..facts(key()) };
-        assert_eq!(session.judge(&ended), Some(Err(AccessEnd::SignedOut)));
-        assert!(matches!(plain.judge(&ended), Some(Ok(_))), "the key itself goes on");
+        assert_eq!(session.judge(&ended, &Roles::default()), Some(Err(AccessEnd::SignedOut)));
+        assert!(matches!(plain.judge(&ended, &Roles::default()), Some(Ok(_))), "the key itself goes on");
         let later = AccessFacts { now: DateTime::from_timestamp(NOW + 1, 0).unwrap(), ..facts(key()) };
-        assert_eq!(session.judge(&later), Some(Err(AccessEnd::SessionOver)));
-        assert_eq!(token.judge(&later), Some(Err(AccessEnd::TokenExpired)));
+        assert_eq!(session.judge(&later, &Roles::default()), Some(Err(AccessEnd::SessionOver)));
+        assert_eq!(token.judge(&later, &Roles::default()), Some(Err(AccessEnd::TokenExpired)));
     }
 
     #[test]
@@ -265,11 +279,14 @@ mod tests {
         let writing = AccessToken { scopes: vec![Scope::Read, Scope::Write], ..token() };
         let foreign = AccessToken { caller: Caller { tenant: "globex".into(), ..caller("customer-7") }, ..token() };
         let token = Credential::of_token(given);
-        assert_eq!(token.judge(&revoked), Some(Err(AccessEnd::TokenRevoked)));
+        assert_eq!(token.judge(&revoked, &Roles::default()), Some(Err(AccessEnd::TokenRevoked)));
         let minting_no_more = facts(ApiKey { scopes: vec![Scope::Read], ..key() });
-        assert_eq!(token.judge(&minting_no_more), Some(Err(AccessEnd::KeyChanged)));
+        assert_eq!(token.judge(&minting_no_more, &Roles::default()), Some(Err(AccessEnd::KeyChanged)));
         for more in [writing, foreign] {
-            assert_eq!(Credential::of_token(more).judge(&facts(key())), Some(Err(AccessEnd::KeyChanged)));
+            assert_eq!(
+                Credential::of_token(more).judge(&facts(key()), &Roles::default()),
+                Some(Err(AccessEnd::KeyChanged))
+            );
         }
     }
 }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::submit_request::{KeptParquet, SubmitRequest};
 use crate::error::ApiError;
 use crate::gateway::Gateway;
-use crate::limits::RateLimitStatus;
+use crate::limits::{QuotaShare, RateLimitStatus};
 
 /// Where a job comes from.
 #[derive(Debug)]
@@ -31,21 +31,24 @@ pub(crate) struct JobOrigin {
 pub(crate) struct PreparedJob {
     job: NewJob,
     rate_limit: Option<RateLimitStatus>,
+    /// Held until it is written.
+    _quota: Vec<QuotaShare>,
 }
 
 impl PreparedJob {
     /// Sees to it that the store has the report's definition, takes the job out of what the tenant may do, makes it and seals it.
     ///
     /// # Errors
-    /// `too-many-requests`; the store's.
+    /// `too-many-requests`, `quota-exhausted`, `quota-exceeded`; the store's.
     pub(crate) async fn prepare(
         gateway: &Gateway,
         request: SubmitRequest,
         origin: JobOrigin,
     ) -> Result<Self, ApiError> {
         gateway.report_versions.ensure_saved(&request.report).await?;
-        let rate_limit = gateway.limits.acquire(&origin.caller.tenant, request.notify.len()).await?;
-        Ok(Self { job: new_job(gateway, request, origin)?, rate_limit })
+        let asked = (request.notify.len(), request.formats.len());
+        let (rate_limit, quota) = gateway.limits.acquire(&origin.caller, asked).await?;
+        Ok(Self { job: new_job(gateway, request, origin)?, rate_limit, _quota: quota })
     }
 
     /// Returns its id.

@@ -70,8 +70,7 @@ pub fn check_submit(gateway: &Gateway, identity: &Identity, body: Value) -> Resu
         ));
     };
     let mut errors = Vec::new();
-    let report =
-        check_report(gateway, fields.remove("report"), &mut errors).filter(|report| identity.may_run(&report.name));
+    let report = check_report(gateway, fields.remove("report"), &mut errors).filter(|report| identity.may_run(report));
     let unknown_report = errors.is_empty() && report.is_none();
     let given = check_object(take_given(&mut fields, "params"), "/params", &mut errors);
     let params = match (&report, given) {

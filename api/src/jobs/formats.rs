@@ -82,7 +82,8 @@ pub struct FormatsBody {
         (status = 413, description = "body-too-large", body = StoredProblem),
         (status = 415, description = "unsupported-media-type", body = StoredProblem),
         (status = 422, description = "validation-failed, idempotency-key-reused", body = StoredProblem),
-        (status = 429, description = "too-many-requests", body = StoredProblem),
+        (status = 403, description = "forbidden: the key lacks the scope; quota-exceeded: more than a quota ever allows", body = StoredProblem),
+        (status = 429, description = "too-many-requests, quota-exhausted", body = StoredProblem),
     )
 )]
 pub async fn make(

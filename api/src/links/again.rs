@@ -118,8 +118,9 @@ async fn submit(gateway: &Gateway, found: &ResolvedLink, trace: &str) -> Result<
         )
     })?;
     let params = same_params(gateway, &report, found)?;
-    check_owner(gateway, &found.job.caller).await?;
+    check_owner(gateway, &found.job).await?;
     gateway.regenerations.acquire(found.link.artifact.id)?;
+    let _turn = gateway.limits.take_turn_of(&found.job.caller, None).await?;
     let formats = vec![found.link.artifact.format];
     // No age: the data of today are what the button promises.
     let (on_refusal, notify) = (OnRefusal::Fail, Vec::new());

@@ -61,7 +61,7 @@ impl LinkPages {
             english: Localization::read(Language::En)?,
             others: others.collect::<anyhow::Result<_>>()?,
             brand: config.mail.brand.clone(),
-            tenants: config.tenants.clone().into_iter().collect(),
+            tenants: config.tenants.iter().map(|(name, tenant)| (name.clone(), tenant.brand.clone())).collect(),
         })
     }
 

@@ -1,12 +1,13 @@
 //! The body of a mint is checked: everything that is wrong is told at once, each with its JSON pointer.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::job::{Caller, Params};
 use model::problem::{FieldError, Problem, ProblemKind, pointer_part};
 use model::recipient::is_rule;
-use report::validate_params;
+use report::{ReportDefinition, validate_params};
 use serde::Deserialize;
 use serde_json::Value;
 use store::{Scope, TokenBounds};
@@ -77,10 +78,12 @@ pub(super) fn check_mint(gateway: &Gateway, identity: &Identity, body: Value) ->
     let (mut errors, mut unknown) = (Vec::new(), Vec::new());
     let principal = check_principal(fields.remove("principal").as_ref(), &mut errors);
     let scopes = check_scopes(identity, take_given(&mut fields, "scopes"), &mut errors);
+    let holder = Caller { tenant: identity.tenant.clone(), principal: principal.clone().unwrap_or_default() };
+    let is_report = |name: &str| gateway.catalogue.report(name).filter(|report| identity.may_let_see(&holder, report));
     let reports =
-        take_given(&mut fields, "reports").map(|given| check_reports(gateway, given, &mut errors, &mut unknown));
+        take_given(&mut fields, "reports").map(|given| check_reports(&is_report, given, &mut errors, &mut unknown));
     let params = check_object(take_given(&mut fields, "params"), "/params", &mut errors).unwrap_or_default();
-    check_fixed(gateway, reports.as_deref(), &params, &mut errors);
+    check_fixed(&is_report, reports.as_deref(), &params, &mut errors);
     let recipients = check_recipients(take_given(&mut fields, "recipients"), &mut errors);
     let unfinished = take_given(&mut fields, "max_unfinished");
     let max_unfinished = unfinished.and_then(|given| check_number(&given, "/max_unfinished", 1_000, &mut errors));
@@ -147,7 +150,7 @@ fn check_scopes(identity: &Identity, given: Option<Value>, errors: &mut Vec<Fiel
 
 /// Returns the names, also those of no report, which are told in `unknown`.
 fn check_reports(
-    gateway: &Gateway,
+    find: &dyn Fn(&str) -> Option<Arc<ReportDefinition>>,
     given: Value,
     errors: &mut Vec<FieldError>,
     unknown: &mut Vec<FieldError>,
@@ -156,7 +159,7 @@ fn check_reports(
     if names.is_empty() {
         errors.push(wrong("/reports", "must name at least one report, or be left out"));
     }
-    let is_unknown = |name: &String| gateway.catalogue.report(name).is_none();
+    let is_unknown = |name: &String| find(name).is_none();
     for (index, _) in names.iter().enumerate().filter(|(_, name)| is_unknown(name)) {
         unknown.push(wrong(format!("/reports/{index}"), "is not in the catalogue"));
     }
@@ -165,8 +168,13 @@ fn check_reports(
 
 /// Fixed values are good for each report that the token may run. Which ones it may run without naming them is only known when
 /// it does.
-fn check_fixed(gateway: &Gateway, reports: Option<&[String]>, params: &Params, errors: &mut Vec<FieldError>) {
-    let definitions = reports.unwrap_or_default().iter().filter_map(|name| gateway.catalogue.report(name));
+fn check_fixed(
+    find: &dyn Fn(&str) -> Option<Arc<ReportDefinition>>,
+    reports: Option<&[String]>,
+    params: &Params,
+    errors: &mut Vec<FieldError>,
+) {
+    let definitions = reports.unwrap_or_default().iter().filter_map(|name| find(name));
     let mut told = HashSet::new();
     for definition in definitions {
         let faults = validate_params(&definition, params).err().unwrap_or_default();

@@ -278,5 +278,6 @@ const fn say(end: AccessEnd) -> &'static str {
         AccessEnd::SignedOut => "the browser was signed out",
         AccessEnd::SessionOver => "the session is over",
         AccessEnd::LinkRevoked => "the link was revoked",
+        AccessEnd::ReportHidden => "a job that was watched is there no more",
     }
 }

@@ -187,10 +187,10 @@ impl Api {
             hash: hash_token(&key),
             caller: caller.clone(),
             scopes: scopes.to_vec(),
+            roles: Vec::new(),
             valid_for: valid,
         };
-        let kept = self.backends.store.create_api_key(new).await.unwrap();
-        (key, kept.id)
+        (key, self.backends.store.create_api_key(new).await.unwrap().id)
     }
 
     /// Prepares a request without a key.

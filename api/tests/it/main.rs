@@ -25,9 +25,13 @@ mod formats;
 mod heads;
 mod jobs;
 mod lifetimes;
+
 mod links;
+mod matrix;
+mod quotas;
 mod refusals;
 mod reuse;
+mod roles;
 mod session;
 mod socket;
 mod submit;
