@@ -138,6 +138,7 @@ async fn ensure_key(store: &dyn Store, folder: &DataFolder) -> anyhow::Result<St
             hash: hash_token(&key),
             caller: Caller { tenant: "default".to_owned(), principal: "owner".to_owned() },
             scopes: Scope::ALL.to_vec(),
+            roles: Vec::new(),
             valid_for: None,
         })
         .await

@@ -116,9 +116,12 @@ pub(crate) struct CreateKey {
     /// Who uses it: jobs belong to the principal that submitted them
     #[arg(long, default_value = "cli", value_parser = parse_name)]
     pub(crate) principal: String,
-    /// What it may do: read, write, admin, backlog, mint; may be repeated
-    #[arg(long = "scope", default_values = ["read", "write"])]
+    /// What it may do: read, write, admin, backlog, mint; may be repeated [default: read and write, or what its roles allow]
+    #[arg(long = "scope")]
     pub(crate) scopes: Vec<Scope>,
+    /// A role of the configuration: what it may do besides, and which reports it sees; may be repeated
+    #[arg(long = "role", value_name = "NAME")]
+    pub(crate) roles: Vec<String>,
     /// It stops working after this time, for example 90d [default: never]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) expires: Option<Duration>,

@@ -23,7 +23,10 @@ pub(crate) async fn keys(args: Keys) -> CommandResult {
     let config = args.config.load(Role::DatabaseOnly)?;
     let store = open_store(&config).await?;
     match args.command {
-        KeysCommand::Create(wanted) => create(store.as_ref(), wanted, args.json).await,
+        KeysCommand::Create(wanted) => {
+            check_roles(&config, &wanted.roles)?;
+            create(store.as_ref(), wanted, args.json).await
+        }
         KeysCommand::List { tenant } => list(store.as_ref(), tenant.as_deref(), args.json).await,
         KeysCommand::Revoke { id } => revoke(store.as_ref(), id, args.json).await,
     }
@@ -47,16 +50,33 @@ pub(crate) async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>
         .context("open the database of the configuration")
 }
 
+/// A name that is no role would be no power at all, and let its key see no report.
+fn check_roles(config: &Config, roles: &[String]) -> anyhow::Result<()> {
+    let unknown: Vec<&str> =
+        roles.iter().filter(|role| !config.roles.contains_key(*role)).map(String::as_str).collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let known: Vec<&str> = config.roles.keys().map(String::as_str).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    anyhow::bail!("the configuration has no role {}; it has: {known}", unknown.join(", "));
+}
+
 async fn create(store: &dyn Store, wanted: CreateKey, json: bool) -> CommandResult {
-    let mut scopes = wanted.scopes;
+    let (mut scopes, mut roles) = (wanted.scopes, wanted.roles);
+    if scopes.is_empty() && roles.is_empty() {
+        scopes = vec![Scope::Read, Scope::Write];
+    }
     scopes.dedup();
+    roles.sort_unstable();
+    roles.dedup();
     let key = match &wanted.key_file {
         None => make_api_key(),
         Some(file) => {
             let key = read_key(file)?;
             if let Some(known) = store.api_key_by_hash(hash_token(&key)).await? {
                 let caller = Caller { tenant: wanted.tenant, principal: wanted.principal };
-                return keep(&known, &caller, &scopes, file);
+                return keep(&known, &caller, (&scopes, &roles), file);
             }
             key
         }
@@ -68,6 +88,7 @@ async fn create(store: &dyn Store, wanted: CreateKey, json: bool) -> CommandResu
             hash: hash_token(&key),
             caller: Caller { tenant: wanted.tenant, principal: wanted.principal },
             scopes,
+            roles,
             valid_for: wanted.expires,
         })
         .await?;
@@ -116,12 +137,12 @@ fn read_key(file: &Path) -> anyhow::Result<String> {
 }
 
 /// A key of a file that is known already is left as it is: whoever rolls out again finds it.
-fn keep(known: &ApiKey, caller: &Caller, scopes: &[Scope], file: &Path) -> CommandResult {
+fn keep(known: &ApiKey, caller: &Caller, (scopes, roles): (&[Scope], &[String]), file: &Path) -> CommandResult {
     let (file, id) = (file.display(), known.id);
     if known.revoked_at.is_some() || known.expired {
         anyhow::bail!("the key in {file} is key {id}, which was revoked or has expired: put another key into the file");
     }
-    if known.caller != *caller || known.scopes != scopes {
+    if known.caller != *caller || known.scopes != scopes || known.roles != roles {
         let Caller { tenant, principal } = &known.caller;
         let may = scope_names(known);
         anyhow::bail!(
@@ -149,6 +170,7 @@ fn describe(made: &ApiKey) {
 fn key_json(key: &ApiKey) -> Value {
     json!({
         "id": key.id, "prefix": key.prefix, "tenant": key.caller.tenant, "principal": key.caller.principal, "scopes": key.scopes,
+        "roles": key.roles,
         "created_at": key.created_at, "expires_at": key.expires_at, "revoked_at": key.revoked_at, "expired": key.expired,
     })
 }
@@ -188,7 +210,8 @@ fn key_state(key: &ApiKey) -> String {
 }
 
 fn scope_names(key: &ApiKey) -> String {
-    key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(",")
+    let roles = key.roles.iter().map(|role| format!("role:{role}"));
+    key.scopes.iter().map(|scope| scope.as_str().to_owned()).chain(roles).collect::<Vec<_>>().join(",")
 }
 
 async fn revoke(store: &dyn Store, id: Uuid, json: bool) -> CommandResult {

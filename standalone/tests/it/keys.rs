@@ -58,6 +58,29 @@ async fn a_key_may_do_what_its_scopes_say_and_sees_its_own_tenant_only() {
 }
 
 #[tokio::test]
+async fn a_key_has_roles_of_the_configuration_and_is_listed_with_them() {
+    let sandbox = Sandbox::with_counting();
+    let settings = std::fs::read_to_string(sandbox.path("waitless.toml")).unwrap();
+    let roles = "[roles.analyst]\nscopes = [\"read\", \"write\"]\nreports = [\"count*\"]\n[roles.clerk]\nreports = [\"orders\"]\n";
+    sandbox.write("waitless.toml", &format!("{settings}\n{roles}"));
+    let _service = sandbox.up().await;
+    let unknown = sandbox.output(&["keys", "create", "--role", "boss", "--role", "analyst"]).await;
+    assert!(output_text(&unknown).contains("no role boss; it has: analyst, clerk"), "{}", output_text(&unknown));
+
+    let analyst = sandbox.say(&["keys", "create", "--principal", "ana", "--role", "analyst"]).await;
+    assert!(sandbox.say(&["reports", "--key", analyst.trim()]).await.contains("counting"));
+    sandbox.say(&["run", "counting", "--out", "a.csv", "--key", analyst.trim()]).await;
+    let listed = sandbox.json(&["keys", "list"]).await;
+    let ana = listed["keys"].as_array().unwrap().iter().find(|key| key["principal"] == "ana").unwrap();
+    assert_eq!((&ana["scopes"], &ana["roles"]), (&serde_json::json!([]), &serde_json::json!(["analyst"])));
+    assert!(sandbox.say(&["keys", "list"]).await.contains("role:analyst"));
+
+    let clerk = sandbox.say(&["keys", "create", "--role", "clerk", "--scope", "read", "--scope", "write"]).await;
+    let hidden = sandbox.output(&["run", "counting", "--key", clerk.trim()]).await;
+    assert!(output_text(&hidden).contains("There is no such report"), "{}", output_text(&hidden));
+}
+
+#[tokio::test]
 async fn migrating_brings_a_new_database_up_to_date_and_again_changes_nothing() {
     let sandbox = Sandbox::with_counting();
     for _ in 0..2 {
