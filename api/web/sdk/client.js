@@ -1,5 +1,5 @@
 /**
- * @import { Delivery, Job, JobPage, JobRequest, JobState, Link, Preview, Queue, Receipt, Report, Worker } from './shapes.js'
+ * @import { Delivery, Job, JobPage, JobRequest, JobState, Link, Preview, Queue, Receipt, Report, UsageReport, Worker } from './shapes.js'
  * @import { FollowOptions, SubmitOptions } from './jobs.js'
  * @import { Caller, ClientOptions } from './request.js'
  * @import { Listener } from './share.js'
@@ -50,6 +50,11 @@ export class Waitless extends Jobs {
    */
   jobs(filter = {}) {
     return this.caller.json('GET', `/v1/jobs${query(filter)}`);
+  }
+
+  /** What was used of each quota, today and in the last thirty days. @returns {Promise<UsageReport>} */
+  usage() {
+    return this.caller.json('GET', '/v1/usage');
   }
 
   /**

@@ -166,6 +166,18 @@
  * @property {('read' | 'write' | 'admin')[]} [scopes]
  * @property {string} [expires_at]
  *
+ * @typedef {{jobs: number, rows: number, bytes: number, recipients: number, links: number}} Usage
+ * @typedef {Usage & {day: string}} UsageOfDay
+ * @typedef {{name: string, of: 'tenant' | 'principal', most: number | null, used: number}} UsageLimit
+ * @typedef {{name: string, today: Usage, total: Usage}} NamedUsage
+ *
+ * @typedef {object} UsageReport
+ * @property {string} time_zone
+ * @property {string} day
+ * @property {string} ends_at
+ * @property {{limits: UsageLimit[], days: UsageOfDay[]}} own
+ * @property {{limits: UsageLimit[], days: UsageOfDay[], principals: NamedUsage[], reports: NamedUsage[]}} [tenant] With the scope `admin`.
+ *
  * @typedef {{name: string, ready: number | null, consumers: number | null}} Queue
  *
  * @typedef {object} Worker

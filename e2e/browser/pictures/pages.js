@@ -46,6 +46,7 @@ export const NEWCOMER = [
   } },
   { name: 'newcomer', path: '/' },
   { name: 'newcomer-jobs', path: '/jobs' },
+  { name: 'newcomer-usage', path: '/usage' },
   { name: 'newcomer-dead-letters', path: '/operations/dead-letters' },
   { name: 'newcomer-deliveries', path: '/operations/deliveries' },
 ];
@@ -109,6 +110,7 @@ export function pagesOf(fixture, jobs) {
       await page.context().setOffline(true);
       await page.getByText('You are offline').waitFor();
     }, after: (page) => page.context().setOffline(false) },
+    { name: 'usage', path: '/usage', act: (page) => page.locator('.bars').first().waitFor() },
     { name: 'queues', path: '/operations' },
     { name: 'workers', path: '/operations/workers' },
     { name: 'dead-letters', path: '/operations/dead-letters', act: (page) => page.locator('summary').first().click() },

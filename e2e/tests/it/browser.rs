@@ -47,6 +47,11 @@ async fn mails_that_failed_are_sent_again_by_a_button() {
 }
 
 #[tokio::test]
+async fn the_page_about_usage_speaks_the_readers_language() {
+    node(&folder(), &["--test", "usage.test.js"]).await;
+}
+
+#[tokio::test]
 async fn the_widget_works_on_a_page_of_another_origin() {
     node(&folder(), &["--test", "widget.test.js"]).await;
 }
