@@ -196,7 +196,7 @@ pub struct Problem {
     /// Per field, for `ValidationFailed`.
     pub errors: Vec<FieldError>,
     /// Which limit was reached, where one was.
-    pub limit: Option<ReachedLimit>,
+    pub limit: Option<Box<ReachedLimit>>,
 }
 
 /// The wire form: `type`, `title`, `status`, `detail`, `errors`, `limit`.
@@ -247,7 +247,7 @@ impl Problem {
     /// Says which limit was reached.
     #[must_use]
     pub fn of_limit(self, limit: ReachedLimit) -> Self {
-        Self { limit: Some(limit), ..self }
+        Self { limit: Some(Box::new(limit)), ..self }
     }
 
     /// Puts another kind and detail in place of its own.
@@ -274,7 +274,7 @@ impl From<Problem> for StoredProblem {
             status,
             detail: problem.detail,
             errors: problem.errors,
-            limit: problem.limit,
+            limit: problem.limit.map(|limit| *limit),
         }
     }
 }
@@ -284,6 +284,6 @@ impl From<StoredProblem> for Problem {
     fn from(stored: StoredProblem) -> Self {
         let slug = stored.type_uri.strip_prefix(TYPE_PREFIX).unwrap_or_default();
         let kind = serde_json::from_value(serde_json::Value::from(slug)).unwrap_or(ProblemKind::Internal);
-        Self { kind, detail: stored.detail, errors: stored.errors, limit: stored.limit }
+        Self { kind, detail: stored.detail, errors: stored.errors, limit: stored.limit.map(Box::new) }
     }
 }

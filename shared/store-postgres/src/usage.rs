@@ -115,8 +115,8 @@ const USAGE_BY: &str = concat!(
 );
 
 /// A row of a day that has been folded stays as it is.
-const FOLD: &str = concat!(
-    "with gone as (
+const FOLD: &str = "
+    with gone as (
         delete from usage_parts where part >= $1 and part < $2 and (part > $1 or slot > 0)
         returning tenant, subject, jobs, rows, bytes, recipients, links
     ), folded as (
@@ -129,8 +129,7 @@ const FOLD: &str = concat!(
             links = usage_parts.links + excluded.links
         returning 1
     )
-    select (select count(*) from gone) - (select count(*) from folded) as count"
-);
+    select (select count(*) from gone) - (select count(*) from folded) as count";
 
 const FORGET: &str = "delete from usage_parts where part < now() - $1 * interval '1 millisecond'";
 

@@ -27,7 +27,12 @@ fn submit_one(transaction: &mut Transaction<'_>, job: NewJob) -> StatementResult
     {
         return Ok(answer);
     }
-    match transaction.alone(|transaction| insert(transaction, job)) {
+    let written = transaction.alone(|transaction| {
+        let job = insert(transaction, job)?;
+        count_submit(transaction, &job)?;
+        Ok(job)
+    });
+    match written {
         Ok(job) => Ok(Submitted::Created(Box::new(job.as_submitted()))),
         Err(Failure::Refused(why)) => Ok(Submitted::Refused(why)),
         Err(broken) => Err(broken),
@@ -153,7 +158,6 @@ fn insert(transaction: &mut Transaction<'_>, new: NewJob) -> StatementResult<Job
     }
     let mut job = new.into_job(now, sharing);
     tell(transaction, &job, EventKind::Submitted)?;
-    count_submit(transaction, &job)?;
     match answer {
         RunOrFiles::Own { .. } => put(transaction, job_doorbell(&job, None), job.traceparent.as_deref())?,
         RunOrFiles::Of(leader, _) => follow(transaction, &leader, &mut job)?,
