@@ -30,7 +30,7 @@ const LANGUAGES = [
   ['pt-PT', 'Usage', 'Your tenant', '3 of 3'],
 ];
 
-test('usage is shown in the reader\'s language, and to operators all of the tenant\'s', async () => {
+test('usage is shown in the language of whoever reads it, and to operators that of the whole tenant', async () => {
   for (const [locale, title, tenant, used] of LANGUAGES) {
     const { context, faults } = await someone(browser, { locale });
     await signIn(context, fixture);

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::api::{Api, Stack, ana, body, caller, header, id_of, on_both_stacks};
 
-on_both_stacks!(every_route_answers_everybody_as_the_rule_says,);
+on_both_stacks!(every_route_answers_everybody_as_the_rule_says);
 
 /// The report that the table is about: for whoever has the role `insider`, and for one other tenant.
 const GUARDED: &str = "title = \"Guarded\"\nsource = \"demo\"\nformats = [\"csv\"]\n\
