@@ -360,6 +360,7 @@ fn settings(config: &mut Config) {
     config.tenants.insert("full".to_owned(), Tenant { brand: config.mail.brand.clone(), quotas });
 }
 
+#[expect(clippy::print_stdout, reason = "how many cells there are is for whoever reads the log")]
 async fn every_route_answers_everybody_as_the_rule_says(stack: Stack) {
     let mut api = Api::start_with(stack, settings).await;
     let stage = Stage { api: &api, jobs: [Uuid::nil(); 2], link: String::new() };
