@@ -96,6 +96,7 @@ impl Application {
         tokio::spawn(forecaster.run_until_stopped(gateway.broker.clone(), hub.clone(), ended.clone()));
         tokio::spawn(hub.run_until_stopped(gateway.broker.clone(), ended.clone()));
         tokio::spawn(gateway.lifelines.clone().run_until_stopped(ended.clone()));
+        tokio::spawn(gateway.issuers.clone().run_until_stopped(ended.clone()));
         tokio::spawn(catalogue.keep_fresh(ended.clone()));
         if let Some(metrics) = self.metrics.take() {
             tokio::spawn(metrics.run_until_stopped(ended));

@@ -2,6 +2,7 @@
 
 mod credential;
 mod lifelines;
+pub mod oidc;
 mod owner;
 mod token_bounds;
 
@@ -119,6 +120,9 @@ impl FromRequest for Identity {
 /// than five seconds.
 const REMEMBERED: Duration = Duration::from_secs(2);
 
+/// A provider's person is remembered as an owner once for each token or session, and again after this time.
+const OWNER_REMEMBERED: Duration = Duration::from_secs(60 * 60);
+
 /// Credentials that are remembered at most.
 const MAX_REMEMBERED: u64 = 10_000;
 
@@ -135,13 +139,19 @@ struct Verdict {
 pub struct Authenticator {
     store: Arc<dyn Store>,
     remembered: Cache<CredentialId, Verdict>,
+    /// Whose owners the store was told of.
+    owners: Cache<CredentialId, ()>,
 }
 
 impl Authenticator {
     /// Remembers nothing yet.
     #[must_use]
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, remembered: cache::bounded(MAX_REMEMBERED).time_to_live(REMEMBERED).build() }
+        Self {
+            store,
+            remembered: cache::bounded(MAX_REMEMBERED).time_to_live(REMEMBERED).build(),
+            owners: cache::bounded(MAX_REMEMBERED).time_to_live(OWNER_REMEMBERED).build(),
+        }
     }
 
     /// Finds out who asks and whether they may: by the key they send, else by the ticket of a WebSocket, else by the session of
@@ -156,11 +166,11 @@ impl Authenticator {
         scope: Scope,
     ) -> Result<Identity, ApiError> {
         let credential = if request.headers().contains_key(AUTHORIZATION) {
-            sessions.credential_sent(request)?
+            sessions.credential_sent(request).await?
         } else if let Some(credential) = sessions.ticket_of(request) {
             credential
         } else {
-            Credential::of_session(sessions.of(request)?.ok_or_else(unauthorized)?)
+            sessions.of(request)?.ok_or_else(unauthorized)?
         };
         let identity = self.identify(credential).await?;
         if !identity.0.scopes.contains(&scope) {
@@ -208,9 +218,22 @@ impl Authenticator {
         let id = credential.id();
         let permit = credential.judge(&facts).ok_or_else(unauthorized)?;
         let found = permit.map(|permit| Identity(Arc::new(KeyRecord::new(credential.clone(), permit))));
+        if found.is_ok() {
+            self.remember_owner(&credential).await?;
+        }
         let verdict = Verdict { found, asked_at };
         self.remembered.insert(id, verdict.clone());
         Ok(verdict)
+    }
+
+    /// Whoever may write by a provider's leave has no key that would say so later, when others are to run again what is theirs.
+    async fn remember_owner(&self, credential: &Credential) -> Result<(), ApiError> {
+        let Means::Issued(access) = &credential.means else { return Ok(()) };
+        if access.scopes.contains(&Scope::Write) && !self.owners.contains_key(&credential.id()) {
+            self.store.remember_owner(access.caller.clone(), access.issuer.clone(), access.issued_at).await?;
+            self.owners.insert(credential.id(), ());
+        }
+        Ok(())
     }
 }
 

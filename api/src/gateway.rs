@@ -12,6 +12,7 @@ use store::{GroupCommit, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::backlog::BacklogReader;
+use crate::auth::oidc::Issuers;
 use crate::auth::{Authenticator, Lifelines};
 use crate::forecast::Forecaster;
 use crate::in_flight::InFlight;
@@ -42,6 +43,8 @@ pub struct Gateway {
     pub authenticator: Authenticator,
     /// What goes on by whose leave, and ends with it.
     pub lifelines: Arc<Lifelines>,
+    /// The identity providers whose tokens are taken.
+    pub issuers: Arc<Issuers>,
     /// Browsers that signed in.
     pub sessions: Sessions,
     /// How much each tenant may do.
@@ -95,11 +98,13 @@ impl Gateway {
         );
         let seal_keys = config.service.derive_seal_keys()?;
         tracing::info!(keys = ?seal_keys.ids(), "sensitive values are sealed with the first of these keys");
+        let issuers = Arc::new(Issuers::new(config)?);
         let forecaster = Arc::new(Forecaster::new(Arc::clone(&backends.store)));
         Ok(Self {
             authenticator: Authenticator::new(Arc::clone(&backends.store)),
             lifelines: Arc::new(Lifelines::new(Arc::clone(&backends.store))),
-            sessions: Sessions::new(&config.service, Arc::clone(&own_address)),
+            sessions: Sessions::new(&config.service, Arc::clone(&own_address), Arc::clone(&issuers)),
+            issuers,
             report_versions: ReportVersions::new(Arc::clone(&backends.store)),
             store: backends.store,
             group_commit: backends.group_commit,

@@ -121,6 +121,9 @@ pub fn pages() -> Vec<RouteEntry> {
     let page = |path| get(path, Access::Public, || web::to(console::page));
     let paths = ["/", "/login", "/reports/{name}", "/jobs", "/jobs/{id}", "/operations", "/operations/{part}"];
     let mut rows: Vec<RouteEntry> = paths.into_iter().map(page).collect();
+    rows.push(get("/login/{issuer}", Access::Public, || web::to(session::begin_sign_in::begin)));
+    // A code is good once: what looks at an address before its reader does must not use it up.
+    rows.push(stream("/login/{issuer}/callback", Access::Public, || web::to(session::finish_sign_in::finish)));
     rows.push(get("/assets/{version}/{path:.*}", Access::Public, || web::to(console::asset)));
     rows.push(get("/widget.js", Access::Public, || web::to(console::widget)));
     rows

@@ -8,7 +8,9 @@ use configuration::Config;
 use model::access::{hash_token, key_prefix, make_api_key};
 use model::job::Caller;
 use runtime::outbox::Outbox;
+use serde_json::{Value, json};
 use store::{NewApiKey, Scope};
+use testing::identity_provider::{MadeUpProvider, SigningKey};
 use testing::process::Process;
 use tokio_postgres::{Client, NoTls};
 
@@ -23,6 +25,8 @@ pub(crate) struct Stack {
     rabbitmq: testing::rabbitmq::Server,
     folder: tempfile::TempDir,
     key: String,
+    signs: SigningKey,
+    provider: MadeUpProvider,
     gateway: Option<Process>,
     /// For reading what the service wrote.
     pub(crate) database: Client,
@@ -36,7 +40,9 @@ impl Stack {
         let folder = tempfile::tempdir()?;
         let key = make_key(&postgres.url()).await?;
         let database = connect(&postgres.url()).await?;
-        let mut stack = Self { postgres, rabbitmq, folder, key, gateway: None, database };
+        let signs = SigningKey::make("bench");
+        let provider = MadeUpProvider::start(&signs).await?;
+        let mut stack = Self { postgres, rabbitmq, folder, key, signs, provider, gateway: None, database };
         stack.gateway = Some(stack.process("api").start_ready().await?);
         Ok(stack)
     }
@@ -55,6 +61,26 @@ impl Stack {
     pub(crate) fn submit(&self, report: &str) -> anyhow::Result<Request> {
         let url = self.gateway()?.url();
         Ok(Request::submit(url.trim_start_matches("http://"), &self.key, report))
+    }
+
+    /// Prepares a submit with a token of an identity provider.
+    pub(crate) fn submit_with_token(&self, report: &str) -> anyhow::Result<Request> {
+        let url = self.gateway()?.url();
+        Ok(Request::submit(url.trim_start_matches("http://"), &self.token("bench"), report))
+    }
+
+    /// Makes a token that is good for an hour.
+    pub(crate) fn token(&self, subject: &str) -> String {
+        let now = chrono::Utc::now().timestamp();
+        self.signs.sign(&json!({
+            "iss": self.provider.issuer(), "aud": "waitless", "sub": subject, "iat": now, "exp": now + 3600,
+            "jti": uuid::Uuid::new_v4(), "scope": "openid profile email", "groups": ["/staff", "/staff/finance"],
+        }))
+    }
+
+    /// The section of the provider whose tokens these are.
+    pub(crate) fn issuer(&self) -> Value {
+        json!({"issuer": self.provider.issuer(), "audience": "waitless", "tenant": "bench", "scopes": "read,write"})
     }
 
     /// Prepares a submit of a report with its parameters, as JSON, in a format.
@@ -116,6 +142,10 @@ impl Stack {
             .env("WAITLESS_CATALOGUE__FOLDER", catalogue().display().to_string())
             .env("WAITLESS_SERVICE__LINK_SECRET", "0123456789abcdef0123456789abcdef")
             .env("WAITLESS_SOURCES__BENCH__URL", source)
+            .env("WAITLESS_OIDC__BENCH__ISSUER", self.provider.issuer())
+            .env("WAITLESS_OIDC__BENCH__AUDIENCE", "waitless")
+            .env("WAITLESS_OIDC__BENCH__TENANT", "bench")
+            .env("WAITLESS_OIDC__BENCH__SCOPES", "read,write")
             .env("WAITLESS_TELEMETRY__LOG", "warn")
             // As deploy/Dockerfile sets it.
             .env("MALLOC_ARENA_MAX", "2")

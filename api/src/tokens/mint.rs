@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::check_mint::{MintBody, check_mint};
-use crate::auth::Identity;
+use crate::auth::{Identity, unauthorized};
 use crate::body::read_json;
 use crate::error::ApiResult;
 use crate::gateway::Gateway;
@@ -55,11 +55,13 @@ pub async fn mint(
 ) -> ApiResult {
     let body = read_json(&request, payload, gateway.http.max_body.0).await?;
     let asked = check_mint(&gateway, &identity, body)?;
+    // What is minted ends with its key.
+    let key_hash = identity.credential().key_hash().ok_or_else(unauthorized)?;
     // By the database's clock, which says when it is over and what was revoked before.
     let minted_at = gateway.store.now().await?;
     let token = AccessToken {
         id: Uuid::now_v7(),
-        key_hash: identity.credential().key_hash,
+        key_hash,
         caller: Caller { tenant: identity.tenant.clone(), principal: asked.principal },
         scopes: asked.scopes,
         minted_at,

@@ -11,7 +11,10 @@ use serde::Serialize;
 use store::AccessToken;
 use utoipa::ToSchema;
 
-use crate::auth::{Credential, Identity, Means};
+use std::sync::Arc;
+
+use crate::auth::oidc::IssuedAccess;
+use crate::auth::{Credential, Identity, Means, unauthorized};
 use crate::error::ApiResult;
 use crate::gateway::Gateway;
 
@@ -45,11 +48,12 @@ pub struct TicketView {
 pub async fn make(gateway: web::Data<Gateway>, identity: Identity) -> ApiResult {
     let until = Utc::now().timestamp() + TTL_SECONDS;
     let secret = gateway.link_secret.expose();
-    let Credential { key_hash, means } = identity.credential();
-    let holder = match means {
-        Means::Key => TicketHolder::Key(*key_hash),
+    let credential = identity.credential();
+    let holder = match &credential.means {
+        Means::Key => TicketHolder::Key(credential.key_hash().ok_or_else(unauthorized)?),
         Means::Session(session) => TicketHolder::Session(*session),
         Means::Token(token) => TicketHolder::Token(token.write(secret)),
+        Means::Issued(access) => TicketHolder::Token(access.write(secret)),
     };
     let ticket = seal_ticket(secret, &Ticket { holder, until });
     let protocols = [PROTOCOL.to_owned(), format!("{PREFIX}{ticket}")];
@@ -72,6 +76,9 @@ pub fn ticket_of(request: &HttpRequest, secret: &str) -> Option<Credential> {
     Some(match ticket.holder {
         TicketHolder::Key(key_hash) => Credential::of_key(key_hash),
         TicketHolder::Session(session) => Credential::of_session(session),
-        TicketHolder::Token(token) => Credential::of_token(AccessToken::read(secret, &token)?),
+        TicketHolder::Token(token) => match IssuedAccess::read(secret, &token) {
+            Some(access) => Credential::of_issued(Arc::new(access)),
+            None => Credential::of_token(AccessToken::read(secret, &token)?),
+        },
     })
 }

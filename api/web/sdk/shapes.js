@@ -165,6 +165,7 @@
  * @property {string} [principal]
  * @property {('read' | 'write' | 'admin')[]} [scopes]
  * @property {string} [expires_at]
+ * @property {{name: string, title: string}[]} [providers] Where somebody who is not signed in may sign in.
  *
  * @typedef {{name: string, ready: number | null, consumers: number | null}} Queue
  *

@@ -1,8 +1,9 @@
-//! The path of a job: submit, throughput, backlog, latency, reuse, memory, rescue, million, held, start.
+//! The path of a job: submit, oidc, throughput, backlog, latency, reuse, memory, rescue, million, held, start.
 
 mod held;
 mod memory;
 mod million;
+mod oidc;
 mod rescue;
 mod reuse;
 mod start;
@@ -15,8 +16,9 @@ use crate::figures::say;
 use crate::stack::Stack;
 
 /// What can be measured on its own.
-pub(crate) const PARTS: [&str; 11] = [
+pub(crate) const PARTS: [&str; 12] = [
     "submit",
+    "oidc",
     "throughput",
     "backlog",
     "latency",
@@ -66,6 +68,7 @@ async fn measure_part(part: &str, kept: &mut Option<Stack>) -> anyhow::Result<()
     };
     match part {
         "submit" => submit::measure(stack).await,
+        "oidc" => oidc::measure(stack).await,
         "throughput" => throughput::measure(stack).await,
         "backlog" => throughput::measure_backlog(stack).await,
         "latency" => throughput::measure_latency(stack).await,

@@ -57,6 +57,11 @@ async fn a_shop_on_another_origin_never_holds_a_key_in_its_page() {
 }
 
 #[tokio::test]
+async fn somebody_signs_in_at_an_identity_provider_sees_their_jobs_and_signs_out() {
+    node(&folder(), &["--test", "oidc.test.js"]).await;
+}
+
+#[tokio::test]
 async fn every_page_is_accessible_in_both_themes_and_widths() {
     node(&folder(), &["--test", "pages.test.js"]).await;
 }

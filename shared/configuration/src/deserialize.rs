@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::fields::fields;
 use super::load::DEFAULTS;
-use super::{Brand, Config, SettingError, Source};
+use super::{Brand, Config, Issuer, SettingError, Source};
 
 /// `[section, key]`, or `[family, name, key]` of a source or a tenant.
 type SettingPath<'a> = Vec<&'a str>;
@@ -30,7 +30,7 @@ pub(super) fn deserialize(
     };
     let mut good = defaults.clone();
     for path in known_paths(&settings, &defaults) {
-        if let Some(message) = wrong_shape(value_at(&settings, &path), value_at(&defaults, &path)) {
+        if let Some(message) = wrong_shape(value_at(&settings, &path), usual(&defaults, &path)) {
             errors.push(SettingError::new(path.join("."), message));
             continue;
         }
@@ -49,6 +49,15 @@ pub(super) fn deserialize(
 
 fn value_at<'a>(settings: &'a Value, path: &[&str]) -> &'a Value {
     path.iter().fold(settings, |value, name| &value[*name])
+}
+
+/// Returns a value of the kind that a setting has. Members of families have no defaults of their own.
+fn usual<'a>(defaults: &'a Value, path: &[&str]) -> &'a Value {
+    static LIST: Value = Value::Array(Vec::new());
+    match path {
+        ["oidc", _, setting] if Issuer::is_list(setting) => &LIST,
+        _ => value_at(defaults, path),
+    }
 }
 
 /// Says that a setting has one value and not several, or that it is a list.
@@ -95,7 +104,9 @@ fn known_paths<'a>(settings: &'a Value, defaults: &'a Value) -> Vec<SettingPath<
         .filter(|path| settings[path[0]].get(path[1]).is_some())
         .collect();
     paths.sort_by_key(|path| place_in_defaults(path[0], path[1]));
-    for (family, keys) in [("sources", fields::<Source>()), ("tenants", fields::<Brand>())] {
+    let families =
+        [("sources", fields::<Source>()), ("tenants", fields::<Brand>()), ("oidc", fields::<Issuer>())];
+    for (family, keys) in families {
         for (name, member) in settings[family].as_object().into_iter().flatten() {
             paths.extend(keys.iter().filter(|key| member.get(key).is_some()).map(|key| vec![family, name, *key]));
         }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::fields::fields;
 use super::load::DEFAULTS;
-use super::{Brand, SettingError, Source};
+use super::{Brand, Issuer, SettingError, Source};
 
 /// Lays file and variables over the defaults. `None` when they do not even parse.
 pub(super) fn merge(
@@ -79,7 +79,7 @@ fn unknown(key: &str, known: &BTreeSet<String>, place: &str) -> Option<SettingEr
     if known.contains(key) {
         return None;
     }
-    let families = [("sources.", fields::<Source>(), "a source"), ("tenants.", fields::<Brand>(), "a tenant")];
+    let families = [("sources.", fields::<Source>(), "a source"), ("tenants.", fields::<Brand>(), "a tenant"), ("oidc.", fields::<Issuer>(), "a provider")];
     for (prefix, settings, member) in families {
         let Some(rest) = key.strip_prefix(prefix) else { continue };
         let setting = rest.rsplit_once('.').map_or("", |(_, setting)| setting);

@@ -9,12 +9,14 @@
 mod addresses;
 mod backends;
 mod brand;
+mod check_issuers;
 mod color;
 mod deserialize;
 mod encoding;
 mod environment;
 mod error;
 mod fields;
+mod issuer;
 mod layers;
 mod load;
 mod networks;
@@ -27,8 +29,10 @@ mod values;
 
 pub use backends::{Broker, Database, Mail, Source, Storage};
 pub use brand::{Brand, Logo};
+pub use check_issuers::LONGEST_ACCESS;
 pub use color::Color;
 pub use error::{ConfigError, SettingError};
+pub use issuer::{Assignment, Issuer, SignInToken, SignatureAlgorithm};
 pub use load::DEFAULTS;
 pub use networks::Network;
 pub use role::Role;

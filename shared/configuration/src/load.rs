@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::deserialize::deserialize;
 use super::layers::merge;
 use super::private::warn_of_readers;
-use super::{Config, ConfigError, Mode, Role, Secret, SettingError, Storage, environment};
+use super::{Config, ConfigError, check_issuers, Mode, Role, Secret, SettingError, Storage, environment};
 
 /// The commented defaults, as a file to start from.
 pub const DEFAULTS: &str = include_str!("default.toml");
@@ -55,7 +55,9 @@ impl Config {
         let (Some(settings), Some(defaults)) = (settings, defaults) else { return Err(ConfigError(errors)) };
         let mut config = deserialize(settings, defaults, &mut errors).map_err(|error| ConfigError(vec![error]))?;
         config.complete();
+        check_issuers::complete(&mut config.oidc);
         errors.extend(config.check_together());
+        errors.extend(check_issuers::check(&config.oidc));
         // Of what is wrong already, its default is judged, which is good.
         errors.extend(check(&config));
         config.warnings = config.find_warnings(file, &text);
@@ -116,6 +118,7 @@ impl Config {
     /// Says what is allowed and may not be meant.
     fn find_warnings(&self, file: Option<&Path>, text: &str) -> Vec<SettingError> {
         let mut warnings: Vec<SettingError> = file.and_then(|file| warn_of_readers(file, text)).into_iter().collect();
+        warnings.extend(check_issuers::warn(&self.oidc));
         if !self.mails_stay_here() {
             let message = match self.mail.allow.as_slice() {
                 [] => "is empty: nobody gets mail; list domains such as \"@example.com\"",

@@ -13,7 +13,7 @@ use super::encoding::{
     seal_keys, size, word,
 };
 use super::paths::{folder, path, paths};
-use super::{Brand, Broker, ConfigError, Database, Mail, Network, Secret, SettingError, Source, Storage};
+use super::{Brand, Broker, ConfigError, Database, Issuer, Mail, Network, Secret, SettingError, Source, Storage};
 use model::job::Lane;
 use model::seal::SealKeys;
 use model::units::ByteSize;
@@ -47,6 +47,8 @@ pub struct Config {
     pub sources: BTreeMap<String, Source>,
     /// `[tenants.<name>]`, completed from `[mail]`.
     pub tenants: BTreeMap<String, Brand>,
+    /// `[oidc.<name>]`
+    pub oidc: BTreeMap<String, Issuer>,
     /// What is allowed and may not be meant; told in the log when a process starts.
     #[serde(skip)]
     pub warnings: Vec<SettingError>,
@@ -244,6 +246,12 @@ mod tests {
             ("WAITLESS_SOURCES__ERP__URL", "sqlite:erp.db"),
             ("WAITLESS_SOURCES__ERP__MAX_CONNECTIONS", "3"),
             ("WAITLESS_TENANTS__ACME__COLOR", "#7a1fa2"),
+            ("WAITLESS_OIDC__STAFF__ISSUER", "https://login.example.com"),
+            ("WAITLESS_OIDC__STAFF__AUDIENCE", "reports"),
+            ("WAITLESS_OIDC__STAFF__TENANT", "acme"),
+            ("WAITLESS_OIDC__STAFF__GROUPS_CLAIM", "groups"),
+            ("WAITLESS_OIDC__STAFF__GROUP_SCOPES", "cn=staff = read write, boss = admin"),
+            ("WAITLESS_OIDC__STAFF__ATTRIBUTES", "region = /address/region"),
         ];
         for variables in [&[][..], &others] {
             let config = load(variables);
@@ -275,6 +283,12 @@ mod tests {
             ("WAITLESS_SERVICE__LINK_SECRET", "hunter2hunter2hunter2hunter2hunter2"),
             ("WAITLESS_SERVICE__SEAL_KEYS", "hunter2hunter2hunter2hunter2hunter2"),
             ("WAITLESS_MAIL__URL", "smtp://user:hunter2@mail"),
+            ("WAITLESS_OIDC__STAFF__ISSUER", "https://login.example.com"),
+            ("WAITLESS_OIDC__STAFF__AUDIENCE", "reports"),
+            ("WAITLESS_OIDC__STAFF__TENANT", "acme"),
+            ("WAITLESS_OIDC__STAFF__SCOPES", "read"),
+            ("WAITLESS_OIDC__STAFF__CLIENT_ID", "waitless"),
+            ("WAITLESS_OIDC__STAFF__CLIENT_SECRET", "hunter2"),
             ("WAITLESS_SOURCES__ERP__URL", "mysql://user:hunter2@erp/shop"),
             ("WAITLESS_SOURCES__CRM__URL", "postgres://crm/shop?user=user&password=hunter2"),
         ]);

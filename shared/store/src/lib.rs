@@ -29,7 +29,7 @@ pub use ring::RingStore;
 pub use schema::{MigrationNote, MigrationWeight, PendingMigration, SchemaState};
 pub use sessions::{AccessFacts, AccessLookup, SessionStore};
 pub use tokens::{
-    AccessToken, MAX_TOKEN, TOKEN_PREFIX, TokenBounds, TokenLookup, TokenRevocation, TokenStore, principal_subject,
+    AccessToken, KnownOwner, MAX_TOKEN, TOKEN_PREFIX, TokenBounds, TokenLookup, TokenRevocation, TokenStore, principal_subject,
     token_subject,
 };
 pub use workers::*;

@@ -158,13 +158,29 @@ pub fn principal_subject(principal: &str) -> String {
     format!("principal:{principal}")
 }
 
-/// The ends of tokens.
+/// Somebody whom an identity provider lets in, and who may write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownOwner {
+    /// The provider, by its section in the configuration.
+    pub issuer: String,
+    /// How long ago the newest was issued of what they were let in with.
+    pub let_in_ago: Duration,
+}
+
+/// The ends of tokens, and those who have nothing else.
 #[async_trait]
 pub trait TokenStore: Send + Sync {
     /// Revokes tokens for good. How they stand is told by [`look_up_access`](super::SessionStore::look_up_access).
     async fn revoke_tokens(&self, which: TokenRevocation) -> Result<()>;
     /// Forgets revocations older than `age`: longer than any token is good. Returns how many.
     async fn forget_revoked_tokens(&self, age: Duration) -> Result<u64>;
+    /// Remembers that an identity provider let somebody in who may write, with what was issued at `let_in_at`. What was issued before
+    /// what is known changes nothing.
+    async fn remember_owner(&self, owner: Caller, issuer: String, let_in_at: DateTime<Utc>) -> Result<()>;
+    /// Says which provider let somebody in, and when; nothing when all that they were given until then was revoked.
+    async fn known_owner(&self, owner: &Caller) -> Result<Option<KnownOwner>>;
+    /// Forgets who was not let in for `age`. Returns how many.
+    async fn forget_owners(&self, age: Duration) -> Result<u64>;
 }
 
 #[cfg(test)]

@@ -25,6 +25,15 @@ pub(super) fn mail<'a>(subject: &'a Subject, findings: &'a mut Findings) -> BoxF
     notifier::registry::diagnose_all(&subject.config, subject.mail_to.as_deref(), findings).boxed()
 }
 
+pub(super) fn issuer<'a>(subject: &'a Subject, findings: &'a mut Findings) -> BoxFuture<'a, ()> {
+    async move {
+        if let Some(issuer) = subject.config.oidc.get(&subject.issuer) {
+            api::auth::oidc::diagnose(issuer, findings).await;
+        }
+    }
+    .boxed()
+}
+
 pub(super) fn source<'a>(subject: &'a Subject, findings: &'a mut Findings) -> BoxFuture<'a, ()> {
     async move {
         if let Some(source) = subject.config.sources.get(&subject.source) {

@@ -30,11 +30,13 @@ pub(crate) struct Subject {
     kept_for: Duration,
     /// The source, in its own check.
     source: String,
+    /// The identity provider, in its own check.
+    issuer: String,
 }
 
 type Look = for<'a> fn(&'a Subject, &'a mut Findings) -> BoxFuture<'a, ()>;
 
-/// Every check of an installation, in the order in which they are told. Sources come behind, one check each.
+/// Every check of an installation, in the order in which they are told. Sources and identity providers come behind, one check each.
 const CHECKS: [(&str, Look); 9] = [
     ("settings", settings::settings),
     ("secrets", secrets::secrets),
@@ -66,6 +68,10 @@ pub(crate) fn examine(mut config: Config, mail_to: Option<String>) -> Vec<Examin
         let about = format!("source {source}");
         all.push(run(Subject { source, ..subject.clone() }, about, backends::source));
     }
+    for issuer in subject.config.oidc.keys().cloned().collect::<Vec<_>>() {
+        let about = format!("oidc {issuer}");
+        all.push(run(Subject { issuer, ..subject.clone() }, about, backends::issuer));
+    }
     all
 }
 
@@ -82,7 +88,7 @@ impl Subject {
         config.storage.timeout = config.storage.timeout.min(QUESTION_WITHIN);
         // Signing in and a mail are two conversations.
         config.mail.timeout = config.mail.timeout.min(QUESTION_WITHIN);
-        Self { config: Arc::new(config), mail_to, kept_for, source: String::new() }
+        Self { config: Arc::new(config), mail_to, kept_for, source: String::new(), issuer: String::new() }
     }
 }
 

@@ -289,3 +289,19 @@ async fn settings_that_there_are_not_are_told_before_an_upgrade() {
         assert!(said.contains("did you mean `http.listen`?") && said.contains("2 to mend"), "{said}");
     }
 }
+
+#[tokio::test]
+async fn every_identity_provider_is_reached_and_one_that_is_not_is_told_apart() {
+    let key = testing::identity_provider::SigningKey::make("one");
+    let provider = testing::identity_provider::MadeUpProvider::start(&key).await.unwrap();
+    let sandbox = Sandbox::empty();
+    let section = |name: &str, issuer: &str| {
+        format!("[oidc.{name}]\nissuer = \"{issuer}\"\naudience = \"reports\"\ntenant = \"acme\"\nscopes = [\"read\"]\n")
+    };
+    sandbox.write("waitless.toml", &format!("{}{}", section("staff", provider.issuer()), section("gone", "http://127.0.0.1:1")));
+    let (code, told) = told(&sandbox.output(&["doctor", "--json"]).await);
+    assert_eq!(code, Some(1));
+    let said = format!("{} answers, with 1 keys that sign tokens", provider.issuer());
+    assert_eq!(lines(&told, "oidc staff", "ok"), [said]);
+    assert_fails(&told, "oidc gone", "does not answer", "see whether this machine reaches the provider");
+}

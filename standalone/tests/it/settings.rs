@@ -120,6 +120,37 @@ const WRONG: &[(&str, &[&str])] = &[
     ("tenants.acme.logo", &["logo.svg"]),
     ("tenants.acme.language", &["it"]),
     ("tenants.acme.time_zone", &["Berlin"]),
+    (
+        "oidc.staff.issuer",
+        &["", "login.example.com", "http://login.example.com", "https://h?a=1", "https://ana:hunter2@login.example.com"],
+    ),
+    ("oidc.staff.title", &["a\nb"]),
+    ("oidc.staff.audience", &[""]),
+    ("oidc.staff.algorithms", &["HS256", "none", "", "ES256,RS257"]),
+    ("oidc.staff.leeway", &["soon", "6m"]),
+    ("oidc.staff.allow_http", &["perhaps"]),
+    ("oidc.staff.ca_file", &["/does/not/exist.pem", "/dev/null"]),
+    ("oidc.staff.tenant", &["a b", ""]),
+    ("oidc.staff.tenant_claim", &["a\nb", "org"]),
+    ("oidc.staff.tenant_prefix", &["a\nb"]),
+    ("oidc.staff.tenants", &["a b", "acme"]),
+    ("oidc.staff.principal_claim", &[""]),
+    ("oidc.staff.principal_prefix", &["a b", "a\nb"]),
+    ("oidc.staff.scopes", &["mint", "everything"]),
+    ("oidc.staff.scopes_claim", &["a\nb"]),
+    ("oidc.staff.scopes_prefix", &["a\nb"]),
+    ("oidc.staff.groups_claim", &["a\nb"]),
+    ("oidc.staff.group_scopes", &["staff", "staff = mint"]),
+    ("oidc.staff.roles", &["a b"]),
+    ("oidc.staff.roles_claim", &["a\nb"]),
+    ("oidc.staff.roles_prefix", &["a\nb"]),
+    ("oidc.staff.group_roles", &["staff", "staff = a/b"]),
+    ("oidc.staff.attributes", &["region", "Region = region", "region = a b", "region = a,region = b"]),
+    ("oidc.staff.client_id", &["two words"]),
+    ("oidc.staff.sign_in_scopes", &["profile"]),
+    ("oidc.staff.sign_in_token", &["refresh_token", ""]),
+    ("oidc.staff.session_ttl", &["0s", "8d"]),
+    ("oidc.staff.owner_for", &["0s", "400d"]),
 ];
 
 /// Words of the library that reads settings, which mean nothing to who writes them.
@@ -130,8 +161,16 @@ const NOT_OUR_WORDS: [&str; 6] =
 async fn refuse(settings: &[(&str, &str)]) -> Vec<String> {
     let sandbox = Sandbox::empty();
     let mut command = sandbox.command(&["config"]);
-    let needed =
-        [("sources.shop.url", "sqlite:shop.db"), ("tenants.acme.brand", "Acme"), ("storage.url", "s3://bucket")];
+    let needed = [
+        ("sources.shop.url", "sqlite:shop.db"),
+        ("tenants.acme.brand", "Acme"),
+        ("storage.url", "s3://bucket"),
+        ("oidc.staff.issuer", "https://login.example.com"),
+        ("oidc.staff.audience", "reports"),
+        ("oidc.staff.tenant", "acme"),
+        ("oidc.staff.scopes", "read"),
+        ("oidc.staff.client_id", "waitless"),
+    ];
     for (key, value) in needed.iter().chain(settings) {
         command.env(format!("WAITLESS_{}", key.to_uppercase().replace('.', "__")), value);
     }

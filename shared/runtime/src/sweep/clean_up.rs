@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use configuration::LONGEST_ACCESS;
 use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
 
@@ -16,8 +17,10 @@ use super::failure_log::{FailureLog, SweepError};
 const EVERY: Duration = Duration::from_secs(300);
 /// A process that starts has better things to do.
 const FIRST_AFTER: Duration = Duration::from_secs(30);
-/// Ends of sessions and tokens are remembered this long: no cookie is good for more than half a day, no token for more than an hour.
-const ENDS_KEPT: Duration = Duration::from_secs(2 * 86_400);
+/// Ends of sessions and tokens are remembered this long, which is longer than any of them is good.
+const ENDS_KEPT: Duration = LONGEST_ACCESS.saturating_add(Duration::from_secs(86_400));
+/// Longer than anybody counts as an owner who was not let in meanwhile.
+const OWNERS_KEPT: Duration = Duration::from_secs(400 * 86_400);
 /// Expired artifacts handled at once.
 const BATCH: u32 = 500;
 /// Deletions under way at the same time.
@@ -87,6 +90,8 @@ impl Cleanup {
         self.failures.note("forget ends of sessions", outcome);
         let outcome = self.backends.store.forget_revoked_tokens(ENDS_KEPT).await;
         self.failures.note("forget revoked tokens", outcome);
+        let outcome = self.backends.store.forget_owners(OWNERS_KEPT).await;
+        self.failures.note("forget owners", outcome);
     }
 
     /// The object goes first: a crash in between deletes it again, which is no error; the other order would leave it for ever.

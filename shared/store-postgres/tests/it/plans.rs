@@ -363,6 +363,10 @@ async fn doors(fixture: &StoreFixture) {
     store.revoke_tokens(TokenRevocation::One { tenant: ana().tenant, id }).await.unwrap();
     store.revoke_tokens(TokenRevocation::AllOf(ana())).await.unwrap();
     store.forget_revoked_tokens(Duration::from_secs(3600)).await.unwrap();
+    let let_in_at = store.now().await.unwrap();
+    store.remember_owner(ana(), "staff".to_owned(), let_in_at).await.unwrap();
+    store.known_owner(&ana()).await.unwrap();
+    store.forget_owners(Duration::from_secs(3600)).await.unwrap();
     store.count_unfinished_of(&ana()).await.unwrap();
     let worker = fixture.worker().await;
     let done = fixture.done(&worker).await;

@@ -211,6 +211,7 @@ macro_rules! test_store {
                 a_session_that_was_ended_stays_so_until_it_is_forgotten,
                 it_is_told_how_keys_and_links_stand,
                 tokens_are_revoked_one_by_one_and_all_that_a_principal_was_given_until_then,
+                an_owner_is_known_as_long_as_what_let_them_in_was_not_revoked,
                 a_store_that_can_be_written_says_so_to_many_at_once,
             ]
             sweeps: [

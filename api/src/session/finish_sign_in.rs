@@ -1,0 +1,166 @@
+//! `GET /login/{issuer}/callback`: a browser comes back from an identity provider, with a code that becomes a session.
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::begin_sign_in::{back, lead};
+use super::exchange_code::exchange;
+use super::under_way::UnderWay;
+use crate::auth::Credential;
+use crate::auth::oidc::{IssuedAccess, Provider, TokenFault, plain};
+use crate::console;
+use crate::error::ApiResult;
+use crate::gateway::Gateway;
+
+/// What the provider sends along. Some send more.
+#[derive(Debug, Deserialize)]
+pub struct Answer {
+    code: Option<String>,
+    state: Option<String>,
+    error: Option<String>,
+    /// Which provider it comes from.
+    iss: Option<String>,
+}
+
+/// Why nobody is signed in: as the sign-in page knows it.
+#[derive(Debug)]
+enum Failure {
+    /// They said no, or the provider did.
+    Denied,
+    /// It was not begun by this browser, or too long ago.
+    Expired,
+    /// They are known there and may do nothing here.
+    Refused,
+    /// The provider cannot be reached.
+    Unavailable,
+    /// Anything else; the log says what.
+    Failed(String),
+}
+
+impl Failure {
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::Denied => "denied",
+            Self::Expired => "expired",
+            Self::Refused => "refused",
+            Self::Unavailable => "unavailable",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
+/// Signs a browser in.
+///
+/// # Errors
+/// None: people are told by the sign-in page.
+pub async fn finish(
+    gateway: web::Data<Gateway>,
+    issuer: web::Path<String>,
+    answer: web::Query<Answer>,
+    request: HttpRequest,
+) -> ApiResult {
+    let Some(provider) = gateway.issuers.find(&issuer) else { return Ok(console::not_found(&request)) };
+    let state = answer.state.as_deref().unwrap_or_default();
+    let sessions = &gateway.sessions;
+    let under_way = sessions
+        .find_sign_in(&request, state)
+        .and_then(|cookie| UnderWay::read(sessions.secret(), &cookie, provider.name(), state));
+    let next = under_way.as_ref().map(|under_way| format!("/{}", under_way.next)).unwrap_or_default();
+    let outcome = match under_way {
+        Some(under_way) => sign_in(&gateway, provider, &under_way, &answer).await,
+        None => Err(Failure::Expired),
+    };
+    let word = outcome.as_ref().map_or_else(Failure::word, |_| "signed-in");
+    metrics::counter!("waitless_oidc_sign_ins_total", "issuer" => provider.name().to_owned(), "outcome" => word).increment(1);
+    let mut answered = match outcome {
+        Ok((cookie, seconds)) => {
+            let mut answered = lead(&place(&request, &next));
+            let cookie = sessions.make_cookie(&request, &cookie, seconds);
+            answered.add_cookie(&cookie).map_err(|error| crate::error::ApiError::internal("set a cookie", &error))?;
+            answered
+        }
+        Err(failure) => {
+            if let Failure::Failed(why) = &failure {
+                tracing::warn!(issuer = provider.name(), why, "somebody could not be signed in");
+            }
+            back(&request, failure.word(), &next)
+        }
+    };
+    forget(&gateway, &request, state, &mut answered);
+    Ok(answered)
+}
+
+/// The page behind a link asks for the cookie, which no browser sends on the way from another site: the sign-in page leads there.
+fn place(request: &HttpRequest, next: &str) -> String {
+    let root = console::root_of(request);
+    if next.starts_with("/d/") {
+        let asked = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
+        return format!("{root}login?{asked}");
+    }
+    format!("{root}{}", next.trim_start_matches('/'))
+}
+
+/// A code is good for one sign-in; so is what the browser kept.
+fn forget(gateway: &Gateway, request: &HttpRequest, state: &str, answered: &mut HttpResponse) {
+    let gone = gateway.sessions.make_sign_in_cookie(request, state, String::new(), 0);
+    if answered.add_cookie(&gone).is_err() {
+        tracing::debug!("the cookie of a sign-in stays until it is too old");
+    }
+}
+
+/// Returns the session's cookie, and how many seconds it is good.
+async fn sign_in(
+    gateway: &Gateway,
+    provider: &Provider,
+    under_way: &UnderWay,
+    answer: &Answer,
+) -> Result<(String, i64), Failure> {
+    let discovery = provider.discovery().await.ok_or(Failure::Unavailable)?;
+    let says_so = discovery.authorization_response_iss_parameter_supported;
+    if answer.iss.as_ref().map_or(says_so, |iss| *iss != provider.settings().issuer) {
+        return Err(Failure::Failed("the answer comes from another provider than the one that was asked".to_owned()));
+    }
+    if let Some(error) = &answer.error {
+        return Err(match error.as_str() {
+            "access_denied" => Failure::Denied,
+            "temporarily_unavailable" | "server_error" => Failure::Unavailable,
+            other => Failure::Failed(format!("the provider says {}", plain(other))),
+        });
+    }
+    let code = answer.code.as_deref().ok_or_else(|| Failure::Failed("there is neither code nor error".to_owned()))?;
+    let secret = gateway.sessions.secret();
+    let tokens = exchange(provider, &discovery, under_way, code, secret)
+        .await
+        .map_err(|error| Failure::Failed(format!("the code did not become tokens: {error:#}")))?;
+    let now = gateway.store.now().await.map_err(|_| Failure::Unavailable)?;
+    let said = gateway.issuers.read_sign_in(provider, &tokens, &under_way.nonce(secret), now).await;
+    let said = said.map_err(|fault| match fault {
+        TokenFault::Unmapped(why) => {
+            tracing::info!(issuer = provider.name(), why, "somebody may not sign in");
+            Failure::Refused
+        }
+        TokenFault::Unavailable => Failure::Unavailable,
+        other => Failure::Failed(format!("what the provider sent is not good: {}", other.problem().detail)),
+    })?;
+    let lasts = provider.settings().session_ttl;
+    let (id, until) = (Uuid::new_v4(), now + lasts);
+    let access = IssuedAccess { id, session: true, issued_at: now, not_before: now, until, ..said };
+    let credential = Credential::of_issued(Arc::new(access));
+    let identity = gateway.authenticator.identify(credential).await.map_err(|_| Failure::Unavailable)?;
+    let cookie = gateway.sessions.write(&identity.credential().means);
+    let cookie = cookie.ok_or_else(|| Failure::Failed("so much is said of somebody that no cookie holds it".to_owned()))?;
+    tracing::info!(
+        tenant = identity.tenant,
+        principal = identity.principal,
+        issuer = provider.name(),
+        "a browser signed in"
+    );
+    if let Some(before) = under_way.before {
+        gateway.store.end_session(before).await.map_err(|_| Failure::Unavailable)?;
+        gateway.lifelines.look_now();
+    }
+    Ok((cookie, lasts.as_secs().try_into().unwrap_or(i64::MAX)))
+}
