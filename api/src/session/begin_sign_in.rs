@@ -2,8 +2,8 @@
 
 use actix_web::http::header::{CACHE_CONTROL, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Deserialize;
 use url::Url;
+use url::form_urlencoded::{Serializer, parse};
 
 use super::under_way::{TTL_SECONDS, UnderWay};
 use crate::auth::Means;
@@ -12,32 +12,21 @@ use crate::console;
 use crate::error::ApiResult;
 use crate::gateway::Gateway;
 
-/// What the button says.
-#[derive(Debug, Deserialize)]
-pub struct Begin {
-    /// Where they want to go afterwards.
-    #[serde(default)]
-    next: String,
-}
-
-/// Sends a browser to the provider.
+/// Sends a browser to the provider. `next` says where they want to go afterwards.
 ///
 /// # Errors
 /// None: people are told by the sign-in page.
-pub async fn begin(
-    gateway: web::Data<Gateway>,
-    issuer: web::Path<String>,
-    asked: web::Query<Begin>,
-    request: HttpRequest,
-) -> ApiResult {
+pub async fn begin(gateway: web::Data<Gateway>, issuer: web::Path<String>, request: HttpRequest) -> ApiResult {
+    let next = parameter(&request, "next").unwrap_or_default();
     let provider = gateway.issuers.find(&issuer);
     let Some((provider, client_id)) =
         provider.and_then(|provider| Some((provider, provider.settings().client_id.as_ref()?)))
     else {
         return Ok(console::not_found(&request));
     };
-    let endpoint = provider.discovery().await.and_then(|found| found.authorization_endpoint.clone()?.parse::<Url>().ok());
-    let Some(mut url) = endpoint else { return Ok(back(&request, "unavailable", &asked.next)) };
+    let endpoint =
+        provider.discovery().await.and_then(|found| found.authorization_endpoint.clone()?.parse::<Url>().ok());
+    let Some(mut url) = endpoint else { return Ok(back(&request, "unavailable", &next)) };
     // The answer comes from another site, without the session: which one ends is kept from now.
     let before = gateway.sessions.of(&request).ok().flatten().and_then(|session| match &session.means {
         Means::Session(session) => Some(session.id),
@@ -45,7 +34,7 @@ pub async fn begin(
         Means::Key | Means::Token(_) => None,
     });
     let redirect_uri = format!("{}/login/{}/callback", gateway.own_address.base(&request), provider.name());
-    let under_way = UnderWay::begin(provider.name(), redirect_uri, &asked.next, before);
+    let under_way = UnderWay::begin(provider.name(), redirect_uri, &next, before);
     add_question(&mut url, provider, client_id, &under_way, gateway.sessions.secret());
     let cookie = under_way.write(gateway.sessions.secret());
     let cookie = gateway.sessions.make_sign_in_cookie(&request, &under_way.state, cookie, TTL_SECONDS);
@@ -68,9 +57,14 @@ fn add_question(url: &mut Url, provider: &Provider, client_id: &str, under_way: 
         .append_pair("code_challenge_method", "S256");
 }
 
+/// Returns a parameter of the address: the first one of its name, whatever else others add to it.
+pub(super) fn parameter(request: &HttpRequest, name: &str) -> Option<String> {
+    parse(request.query_string().as_bytes()).find(|(is, _)| is == name).map(|(_, value)| value.into_owned())
+}
+
 /// Leads back to the sign-in page, which says what went wrong. `next` is a path or what is left of one.
 pub(super) fn back(request: &HttpRequest, why: &str, next: &str) -> HttpResponse {
-    let asked = url::form_urlencoded::Serializer::new(String::new()).append_pair("failed", why).append_pair("next", next).finish();
+    let asked = Serializer::new(String::new()).append_pair("failed", why).append_pair("next", next).finish();
     lead(&format!("{}login?{asked}", console::root_of(request)))
 }
 

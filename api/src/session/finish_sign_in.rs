@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Deserialize;
 use uuid::Uuid;
 
-use super::begin_sign_in::{back, lead};
+use super::begin_sign_in::{back, lead, parameter};
 use super::exchange_code::exchange;
 use super::under_way::UnderWay;
 use crate::auth::Credential;
@@ -16,8 +15,8 @@ use crate::error::ApiResult;
 use crate::gateway::Gateway;
 
 /// What the provider sends along. Some send more.
-#[derive(Debug, Deserialize)]
-pub struct Answer {
+#[derive(Debug)]
+struct CodeAnswer {
     code: Option<String>,
     state: Option<String>,
     error: Option<String>,
@@ -25,9 +24,16 @@ pub struct Answer {
     iss: Option<String>,
 }
 
+impl CodeAnswer {
+    fn read(request: &HttpRequest) -> Self {
+        let said = |name| parameter(request, name);
+        Self { code: said("code"), state: said("state"), error: said("error"), iss: said("iss") }
+    }
+}
+
 /// Why nobody is signed in: as the sign-in page knows it.
 #[derive(Debug)]
-enum Failure {
+enum SignInFailure {
     /// They said no, or the provider did.
     Denied,
     /// It was not begun by this browser, or too long ago.
@@ -40,7 +46,7 @@ enum Failure {
     Failed(String),
 }
 
-impl Failure {
+impl SignInFailure {
     const fn word(&self) -> &'static str {
         match self {
             Self::Denied => "denied",
@@ -56,12 +62,8 @@ impl Failure {
 ///
 /// # Errors
 /// None: people are told by the sign-in page.
-pub async fn finish(
-    gateway: web::Data<Gateway>,
-    issuer: web::Path<String>,
-    answer: web::Query<Answer>,
-    request: HttpRequest,
-) -> ApiResult {
+pub async fn finish(gateway: web::Data<Gateway>, issuer: web::Path<String>, request: HttpRequest) -> ApiResult {
+    let answer = CodeAnswer::read(&request);
     let Some(provider) = gateway.issuers.find(&issuer) else { return Ok(console::not_found(&request)) };
     let state = answer.state.as_deref().unwrap_or_default();
     let sessions = &gateway.sessions;
@@ -71,10 +73,11 @@ pub async fn finish(
     let next = under_way.as_ref().map(|under_way| format!("/{}", under_way.next)).unwrap_or_default();
     let outcome = match under_way {
         Some(under_way) => sign_in(&gateway, provider, &under_way, &answer).await,
-        None => Err(Failure::Expired),
+        None => Err(SignInFailure::Expired),
     };
-    let word = outcome.as_ref().map_or_else(Failure::word, |_| "signed-in");
-    metrics::counter!("waitless_oidc_sign_ins_total", "issuer" => provider.name().to_owned(), "outcome" => word).increment(1);
+    let word = outcome.as_ref().map_or_else(SignInFailure::word, |_| "signed-in");
+    metrics::counter!("waitless_oidc_sign_ins_total", "issuer" => provider.name().to_owned(), "outcome" => word)
+        .increment(1);
     let mut answered = match outcome {
         Ok((cookie, seconds)) => {
             let mut answered = lead(&place(&request, &next));
@@ -83,7 +86,7 @@ pub async fn finish(
             answered
         }
         Err(failure) => {
-            if let Failure::Failed(why) = &failure {
+            if let SignInFailure::Failed(why) = &failure {
                 tracing::warn!(issuer = provider.name(), why, "somebody could not be signed in");
             }
             back(&request, failure.word(), &next)
@@ -116,42 +119,46 @@ async fn sign_in(
     gateway: &Gateway,
     provider: &Provider,
     under_way: &UnderWay,
-    answer: &Answer,
-) -> Result<(String, i64), Failure> {
-    let discovery = provider.discovery().await.ok_or(Failure::Unavailable)?;
+    answer: &CodeAnswer,
+) -> Result<(String, i64), SignInFailure> {
+    let discovery = provider.discovery().await.ok_or(SignInFailure::Unavailable)?;
     let says_so = discovery.authorization_response_iss_parameter_supported;
     if answer.iss.as_ref().map_or(says_so, |iss| *iss != provider.settings().issuer) {
-        return Err(Failure::Failed("the answer comes from another provider than the one that was asked".to_owned()));
+        return Err(SignInFailure::Failed(
+            "the answer comes from another provider than the one that was asked".to_owned(),
+        ));
     }
     if let Some(error) = &answer.error {
         return Err(match error.as_str() {
-            "access_denied" => Failure::Denied,
-            "temporarily_unavailable" | "server_error" => Failure::Unavailable,
-            other => Failure::Failed(format!("the provider says {}", plain(other))),
+            "access_denied" => SignInFailure::Denied,
+            "temporarily_unavailable" | "server_error" => SignInFailure::Unavailable,
+            other => SignInFailure::Failed(format!("the provider says {}", plain(other))),
         });
     }
-    let code = answer.code.as_deref().ok_or_else(|| Failure::Failed("there is neither code nor error".to_owned()))?;
+    let code =
+        answer.code.as_deref().ok_or_else(|| SignInFailure::Failed("there is neither code nor error".to_owned()))?;
     let secret = gateway.sessions.secret();
     let tokens = exchange(provider, &discovery, under_way, code, secret)
         .await
-        .map_err(|error| Failure::Failed(format!("the code did not become tokens: {error:#}")))?;
-    let now = gateway.store.now().await.map_err(|_| Failure::Unavailable)?;
+        .map_err(|error| SignInFailure::Failed(format!("the code did not become tokens: {error:#}")))?;
+    let now = gateway.store.now().await.map_err(|_| SignInFailure::Unavailable)?;
     let said = gateway.issuers.read_sign_in(provider, &tokens, &under_way.nonce(secret), now).await;
     let said = said.map_err(|fault| match fault {
         TokenFault::Unmapped(why) => {
             tracing::info!(issuer = provider.name(), why, "somebody may not sign in");
-            Failure::Refused
+            SignInFailure::Refused
         }
-        TokenFault::Unavailable => Failure::Unavailable,
-        other => Failure::Failed(format!("what the provider sent is not good: {}", other.problem().detail)),
+        TokenFault::Unavailable => SignInFailure::Unavailable,
+        other => SignInFailure::Failed(format!("what the provider sent is not good: {}", other.problem().detail)),
     })?;
     let lasts = provider.settings().session_ttl;
     let (id, until) = (Uuid::new_v4(), now + lasts);
     let access = IssuedAccess { id, session: true, issued_at: now, not_before: now, until, ..said };
     let credential = Credential::of_issued(Arc::new(access));
-    let identity = gateway.authenticator.identify(credential).await.map_err(|_| Failure::Unavailable)?;
+    let identity = gateway.authenticator.identify(credential).await.map_err(|_| SignInFailure::Unavailable)?;
     let cookie = gateway.sessions.write(&identity.credential().means);
-    let cookie = cookie.ok_or_else(|| Failure::Failed("so much is said of somebody that no cookie holds it".to_owned()))?;
+    let cookie = cookie
+        .ok_or_else(|| SignInFailure::Failed("so much is said of somebody that no cookie holds it".to_owned()))?;
     tracing::info!(
         tenant = identity.tenant,
         principal = identity.principal,
@@ -159,7 +166,7 @@ async fn sign_in(
         "a browser signed in"
     );
     if let Some(before) = under_way.before {
-        gateway.store.end_session(before).await.map_err(|_| Failure::Unavailable)?;
+        gateway.store.end_session(before).await.map_err(|_| SignInFailure::Unavailable)?;
         gateway.lifelines.look_now();
     }
     Ok((cookie, lasts.as_secs().try_into().unwrap_or(i64::MAX)))

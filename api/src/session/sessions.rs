@@ -158,7 +158,13 @@ impl Sessions {
 
     /// Makes the cookie of a sign-in that is under way at a provider. The provider sends the browser back from its own site, so that it
     /// has to come along from there.
-    pub(super) fn make_sign_in_cookie(&self, request: &HttpRequest, state: &str, value: String, seconds: i64) -> Cookie<'static> {
+    pub(super) fn make_sign_in_cookie(
+        &self,
+        request: &HttpRequest,
+        state: &str,
+        value: String,
+        seconds: i64,
+    ) -> Cookie<'static> {
         let path = format!("{}/login", self.own_address.path(request).trim_end_matches('/'));
         Cookie::build(self.sign_in_cookie(state), value)
             .path(path)

@@ -88,7 +88,8 @@ mod tests {
 
     #[test]
     fn a_sign_in_is_finished_by_whom_it_was_begun_for_and_by_nobody_else() {
-        let begun = UnderWay::begin("staff", "https://r.example/login/staff/callback".to_owned(), "/jobs?state=done", None);
+        let begun =
+            UnderWay::begin("staff", "https://r.example/login/staff/callback".to_owned(), "/jobs?state=done", None);
         let text = begun.write("secret");
         assert_eq!(begun.next, "jobs?state=done");
         assert_eq!(UnderWay::read("secret", &text, "staff", &begun.state), Some(begun.clone()));

@@ -20,6 +20,7 @@ on_both_stacks!(
     revoked_in_mid_stream_a_person_is_out_within_five_seconds,
     what_is_a_persons_is_run_again_by_others_as_long_as_they_are_let_in,
     a_ticket_opens_a_socket_as_whom_the_token_names,
+    what_is_a_persons_is_seen_with_a_key_of_the_same_principal,
 );
 
 /// Shorter than a provider's keys are waited for.
@@ -209,6 +210,16 @@ async fn a_ticket_opens_a_socket_as_whom_the_token_names(stack: Stack) {
     api.stop().await;
 }
 
+async fn what_is_a_persons_is_seen_with_a_key_of_the_same_principal(stack: Stack) {
+    let provider = Provider::start().await;
+    let api = start(stack, &[("staff", &provider, json!({}))]).await;
+    let job = api.submit_as(&provider.token("7", now(&api).await)).await;
+    let key = api.make_key(&caller("acme", "staff.7"), &[Scope::Read]).await;
+    assert_eq!(get(&api, &format!("/v1/jobs/{job}"), &key).await.status(), 200);
+    assert_eq!(get(&api, &format!("/v1/jobs/{job}"), &api.key).await.status(), 404);
+    api.stop().await;
+}
+
 /// A token as it should be, and one thing changed about it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_bad_token_is_refused_and_told_what_to_do() {
@@ -238,21 +249,54 @@ async fn every_bad_token_is_refused_and_told_what_to_do() {
     let whole = key.sign(&good);
     assert_eq!(get(&api, "/v1/jobs", &whole).await.status(), 200);
     assert_eq!(get(&api, "/v1/jobs", &with("aud", json!(["other", "reports"]))).await.status(), 200);
-    assert_eq!(get(&api, "/v1/jobs", &with("exp", json!(f64::from(i32::try_from(now).unwrap()) + 9.5))).await.status(), 200);
+    assert_eq!(
+        get(&api, "/v1/jobs", &with("exp", json!(f64::from(i32::try_from(now).unwrap()) + 9.5))).await.status(),
+        200
+    );
     let (body_and_head, signature) = whole.rsplit_once('.').unwrap();
     let none = assemble(&json!({"alg": "none"}), &good, |_| String::new());
     for (what, token, status, says) in [
         ("alg none", none, 401, "signed by this algorithm"),
         ("HS256 with the public key", symmetric(&key.point()), 401, "signed by this algorithm"),
-        ("HS256 with what is published", symmetric(key.published().to_string().as_bytes()), 401, "signed by this algorithm"),
-        ("an algorithm that is not configured", under(json!({"alg": "RS256", "kid": "one"})), 401, "signed by this algorithm"),
-        ("an algorithm of another kind of key", under(json!({"alg": "EdDSA", "kid": "one"})), 401, "signed by a key of its issuer"),
+        (
+            "HS256 with what is published",
+            symmetric(key.published().to_string().as_bytes()),
+            401,
+            "signed by this algorithm",
+        ),
+        (
+            "an algorithm that is not configured",
+            under(json!({"alg": "RS256", "kid": "one"})),
+            401,
+            "signed by this algorithm",
+        ),
+        (
+            "an algorithm of another kind of key",
+            under(json!({"alg": "EdDSA", "kid": "one"})),
+            401,
+            "signed by a key of its issuer",
+        ),
         ("an unknown kid", under(json!({"alg": "ES256", "kid": "two"})), 401, "signed by a key of its issuer"),
         ("a stranger's key", stranger.sign(&good), 401, "signed by a key of its issuer"),
-        ("another signature", format!("{body_and_head}.{}", signature.chars().rev().collect::<String>()), 401, "signed by a key"),
+        (
+            "another signature",
+            format!("{body_and_head}.{}", signature.chars().rev().collect::<String>()),
+            401,
+            "signed by a key",
+        ),
         ("no signature", format!("{body_and_head}."), 401, "key of its issuer"),
-        ("an extension that must be understood", under(json!({"alg": "ES256", "kid": "one", "crit": ["b64"]})), 401, "not a signed JWT"),
-        ("a logout token", under(json!({"alg": "ES256", "kid": "one", "typ": "logout+jwt"})), 401, "not an access token"),
+        (
+            "an extension that must be understood",
+            under(json!({"alg": "ES256", "kid": "one", "crit": ["b64"]})),
+            401,
+            "not a signed JWT",
+        ),
+        (
+            "a logout token",
+            under(json!({"alg": "ES256", "kid": "one", "typ": "logout+jwt"})),
+            401,
+            "not an access token",
+        ),
         ("expired by a second", with("exp", json!(now - 1)), 401, "has expired"),
         ("issued in the future", with("iat", json!(now + 60)), 401, "from the future"),
         ("good from later on", with("nbf", json!(now + 60)), 401, "from the future"),
@@ -260,7 +304,12 @@ async fn every_bad_token_is_refused_and_told_what_to_do() {
         ("other audiences", with("aud", json!(["payroll", "reports2"])), 401, "made for another service"),
         ("an audience of another type", with("aud", json!(7)), 401, ""),
         ("another issuer", with("iss", json!("https://evil.example")), 401, "issuer are not taken"),
-        ("an issuer that begins alike", with("iss", json!(format!("{}/", provider.made_up.issuer()))), 401, "not taken"),
+        (
+            "an issuer that begins alike",
+            with("iss", json!(format!("{}/", provider.made_up.issuer()))),
+            401,
+            "not taken",
+        ),
         ("an issuer of another type", with("iss", json!(["x"])), 401, "not a signed JWT"),
         ("no iss", without("iss"), 401, "not a signed JWT"),
         ("no aud", without("aud"), 401, "`aud`"),
@@ -273,8 +322,18 @@ async fn every_bad_token_is_refused_and_told_what_to_do() {
         ("an exp that is no time", with("exp", json!(1e300)), 401, "`exp`"),
         ("an iat of another type", with("iat", json!({})), 401, "`iat`"),
         ("an nbf of another type", with("nbf", json!(true)), 401, "`nbf`"),
-        ("an attribute of another type", with("region", json!({"is": "EMEA"})), 403, "claim `region` cannot be an attribute"),
-        ("an attribute that is too long", with("region", json!("x".repeat(501))), 403, "claim `region` cannot be an attribute"),
+        (
+            "an attribute of another type",
+            with("region", json!({"is": "EMEA"})),
+            403,
+            "claim `region` cannot be an attribute",
+        ),
+        (
+            "an attribute that is too long",
+            with("region", json!("x".repeat(501))),
+            403,
+            "claim `region` cannot be an attribute",
+        ),
         ("a sub that is too long", with("sub", json!("7".repeat(100))), 403, "`sub` is too long"),
         ("100 kB", with("more", json!("x".repeat(75_000))), 401, "too long"),
         ("no JSON", "eyJ.eyJ.x".to_owned(), 401, "not a signed JWT"),
@@ -325,7 +384,8 @@ async fn keys_that_cannot_be_taken_are_refused_within_bounds() {
     assert_eq!(elsewhere.made_up.asked("/keys"), 0);
     provider.made_up.publish(&[&provider.key]);
     let place = "/.well-known/openid-configuration";
-    let others_name = json!({"issuer": "https://evil.example", "jwks_uri": format!("{}/keys", provider.made_up.issuer())});
+    let others_name =
+        json!({"issuer": "https://evil.example", "jwks_uri": format!("{}/keys", provider.made_up.issuer())});
     let plain_http = json!({"issuer": provider.made_up.issuer(), "jwks_uri": "http://keys.example/keys"});
     for (answer, says) in [(others_name, "the same to the letter"), (plain_http, "is not an https:// address")] {
         provider.made_up.answer(place, MadeUpAnswer::Json(answer));
@@ -355,9 +415,14 @@ async fn the_last_good_keys_stay_while_a_provider_is_bad_and_new_ones_are_found(
     })
     .await;
     let unknown = provider.token("8", now);
-    assert_eq!(get(&api, "/v1/jobs", &unknown).await.status(), 200, "one that was never seen is checked with the last good keys");
+    assert_eq!(
+        get(&api, "/v1/jobs", &unknown).await.status(),
+        200,
+        "one that was never seen is checked with the last good keys"
+    );
     provider.made_up.publish(&[&next]);
-    testing::eventually(SOON, "the new key to be known", async || get(&api, "/v1/jobs", &anew).await.status() == 200).await;
+    testing::eventually(SOON, "the new key to be known", async || get(&api, "/v1/jobs", &anew).await.status() == 200)
+        .await;
     let gone = get(&api, "/v1/jobs", &token).await;
     assert_eq!(problem(gone).await.0, 401, "a key that was withdrawn opens nothing, though the token was seen before");
     assert!(provider.made_up.asked("/keys") < asked + 6, "{}", provider.made_up.asked("/keys"));
@@ -388,7 +453,10 @@ async fn a_stream_ends_when_its_token_does() {
     let mut claims = provider.claims("7", now);
     claims["exp"] = (now + 3).into();
     let token = provider.key.sign(&claims);
-    let job = id_of(&body(ask(&api, Method::POST, "/v1/jobs", &token).json(&json!({"report": "numbers"})).send().await.unwrap()).await);
+    let job = id_of(
+        &body(ask(&api, Method::POST, "/v1/jobs", &token).json(&json!({"report": "numbers"})).send().await.unwrap())
+            .await,
+    );
     let mut stream = Stream::open(ask(&api, Method::GET, &format!("/v1/jobs/{job}/events"), &token)).await;
     let began = std::time::Instant::now();
     while stream.next().await.is_some() {}

@@ -14,7 +14,15 @@ const SOON: Duration = Duration::from_secs(60);
 async fn fetch_token(api: &Api, provider: &IdentityProvider, program: &str) -> String {
     let request = api.plain(Method::POST, &format!("{}/token", provider.issuer()));
     let request = request.basic_auth(program, Some(format!("{program}-secret")));
-    let said = body(request.header("content-type", "application/x-www-form-urlencoded").body("grant_type=client_credentials").send().await.unwrap()).await;
+    let said = body(
+        request
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body("grant_type=client_credentials")
+            .send()
+            .await
+            .unwrap(),
+    )
+    .await;
     said["access_token"].as_str().unwrap_or_else(|| panic!("{said}")).to_owned()
 }
 
@@ -62,7 +70,8 @@ async fn tokens_of_a_real_provider_open_while_its_keys_are_rotated_and_while_it_
     assert_eq!(status(&api, &first).await, 401);
     provider.start_again().await.unwrap();
     let anew = fetch_token(&api, &provider, "loader").await;
-    testing::eventually(SOON, "the keys of the provider that came back", async || status(&api, &anew).await == 200).await;
+    testing::eventually(SOON, "the keys of the provider that came back", async || status(&api, &anew).await == 200)
+        .await;
     assert_eq!(status(&api, &second).await, 401, "it has other keys now");
     api.stop().await;
 }

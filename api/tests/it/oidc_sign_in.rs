@@ -102,7 +102,10 @@ async fn a_browser_signs_in_at_a_provider_and_out_here(stack: Stack) {
     // Any gateway finishes what another one began.
     api.restart_gateway().await;
     let answer = come_back(&api, &begun.cookie, &[("code", "the code"), ("state", &begun.asked("state"))]).await;
-    assert_eq!((answer.status().as_u16(), header(&answer, "location").unwrap().as_str()), (303, "../../jobs?state=done"));
+    assert_eq!(
+        (answer.status().as_u16(), header(&answer, "location").unwrap().as_str()),
+        (303, "../../jobs?state=done")
+    );
     let sent = provider.made_up.body();
     assert!(sent.starts_with("grant_type=authorization_code&code=the+code&redirect_uri=http"), "{sent}");
     assert!(sent.contains("&code_verifier=") && !sent.contains("client_id"), "{sent}");
@@ -114,7 +117,8 @@ async fn a_browser_signs_in_at_a_provider_and_out_here(stack: Stack) {
     assert_eq!(job.status(), 202);
     let ticket = ours(Method::POST, "/v1/ws/ticket").send().await.unwrap();
     assert_eq!(ticket.status(), 200);
-    let foreign = api.plain(Method::POST, "/v1/jobs").header("cookie", &cookie).header("origin", "https://evil.example");
+    let foreign =
+        api.plain(Method::POST, "/v1/jobs").header("cookie", &cookie).header("origin", "https://evil.example");
     assert_eq!(problem(foreign.json(&json!({"report": "numbers"})).send().await.unwrap()).await.0, 403);
     // It is no token.
     let (_, value) = cookie.split_once('=').unwrap();
@@ -147,7 +151,12 @@ async fn a_session_ends_when_its_person_is_revoked_and_when_the_mapping_changes(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_is_signed_in_by_what_was_not_begun_here_or_says_something_else() {
     let provider = Provider::start().await;
-    let api = start(Stack::Embedded, &provider, json!({"groups_claim": "groups", "group_scopes": ["staff = read"], "scopes": []})).await;
+    let api = start(
+        Stack::Embedded,
+        &provider,
+        json!({"groups_claim": "groups", "group_scopes": ["staff = read"], "scopes": []}),
+    )
+    .await;
     let good = json!({"groups": ["staff"]});
     let changed = |name: &str, value: Value| {
         let mut claims = good.clone();
@@ -180,7 +189,12 @@ async fn nobody_is_signed_in_by_what_was_not_begun_here_or_says_something_else()
         ("another browser's cookie", other.cookie.as_str(), vec![("code", "c"), ("state", &state)], "expired"),
         ("no state", &begun.cookie, vec![("code", "c")], "expired"),
         ("no code", &begun.cookie, vec![("state", &state)], "failed"),
-        ("another provider", &begun.cookie, vec![("code", "c"), ("state", &state), ("iss", "https://evil.example")], "failed"),
+        (
+            "another provider",
+            &begun.cookie,
+            vec![("code", "c"), ("state", &state), ("iss", "https://evil.example")],
+            "failed",
+        ),
         ("they said no", &begun.cookie, vec![("error", "access_denied"), ("state", &state)], "denied"),
         ("something is wrong", &begun.cookie, vec![("error", "invalid_scope"), ("state", &state)], "failed"),
         ("it is tired", &begun.cookie, vec![("error", "temporarily_unavailable"), ("state", &state)], "unavailable"),

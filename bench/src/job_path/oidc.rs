@@ -59,7 +59,8 @@ async fn measure_checks(stack: &Stack) -> anyhow::Result<()> {
             check(&token).await?;
         }
         warm.push(micros(began, CHECKS / ROUNDS));
-        let unseen: Vec<String> = (0..FIRST_CHECKS / ROUNDS).map(|one| stack.token(&format!("{round}-{one}"))).collect();
+        let unseen: Vec<String> =
+            (0..FIRST_CHECKS / ROUNDS).map(|one| stack.token(&format!("{round}-{one}"))).collect();
         let began = Instant::now();
         for token in &unseen {
             check(token).await?;

@@ -34,7 +34,8 @@ pub(super) fn complete(issuers: &mut BTreeMap<String, Issuer>) {
 pub(super) fn check(issuers: &BTreeMap<String, Issuer>) -> Vec<SettingError> {
     let mut errors = Vec::new();
     for (name, issuer) in issuers {
-        let mut said = |key: &str, message: String| errors.push(SettingError::new(format!("oidc.{name}.{key}"), message));
+        let mut said =
+            |key: &str, message: String| errors.push(SettingError::new(format!("oidc.{name}.{key}"), message));
         check_name(name, &mut said);
         check_address(issuer, &mut said);
         check_people(issuer, &mut said);
@@ -98,7 +99,10 @@ fn share_tenant(one: &Issuer, other: &Issuer) -> bool {
 fn check_name(name: &str, said: &mut impl FnMut(&str, String)) {
     let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
     if name.is_empty() || name.len() > 30 || !name.chars().all(good) {
-        said("issuer", "stands under a name that cannot be one: use lower-case letters, digits, - and _, at most 30".to_owned());
+        said(
+            "issuer",
+            "stands under a name that cannot be one: use lower-case letters, digits, - and _, at most 30".to_owned(),
+        );
     }
 }
 
@@ -109,14 +113,21 @@ fn check_address(issuer: &Issuer, said: &mut impl FnMut(&str, String)) {
     }
     match Url::parse(&issuer.issuer) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => {
-            if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+            if !url.username().is_empty()
+                || url.password().is_some()
+                || url.query().is_some()
+                || url.fragment().is_some()
+            {
                 said("issuer", "has a user, a password, a `?` or a `#` in it, which no issuer has".to_owned());
             } else if url.scheme() == "http" && !issuer.allow_http && !is_loopback(&issuer.issuer) {
-                let message = "begins with http://: whoever sits in between could sign anybody in; use https, or set allow_http";
+                let message =
+                    "begins with http://: whoever sits in between could sign anybody in; use https, or set allow_http";
                 said("issuer", message.to_owned());
             }
         }
-        _ => said("issuer", "is not an address; write for example \"https://login.example.com/realms/acme\"".to_owned()),
+        _ => {
+            said("issuer", "is not an address; write for example \"https://login.example.com/realms/acme\"".to_owned())
+        }
     }
     if issuer.leeway.is_some_and(|leeway| leeway > MOST_LEEWAY) {
         said("leeway", "is too long; at most 5m, or every token is good for longer than it says".to_owned());
@@ -128,9 +139,12 @@ fn check_people(issuer: &Issuer, said: &mut impl FnMut(&str, String)) {
     match (&issuer.tenant, &issuer.tenant_claim) {
         (Some(_), Some(_)) => said("tenant_claim", "cannot stand beside tenant: it is the one or the other".to_owned()),
         (None, None) => said("tenant", "is needed, or tenant_claim: whose data people see".to_owned()),
-        (Some(tenant), None) if Caller::check_name(tenant).is_err() => said("tenant", format!("cannot be a tenant: {expected}")),
+        (Some(tenant), None) if Caller::check_name(tenant).is_err() => {
+            said("tenant", format!("cannot be a tenant: {expected}"))
+        }
         (None, Some(_)) if issuer.tenants.is_empty() && issuer.tenant_prefix.is_empty() => {
-            let message = "needs tenants (what it may say) or tenant_prefix: otherwise the provider opens every tenant there is";
+            let message =
+                "needs tenants (what it may say) or tenant_prefix: otherwise the provider opens every tenant there is";
             said("tenant_claim", message.to_owned());
         }
         (Some(_), None) | (None, Some(_)) => {}
@@ -182,7 +196,10 @@ fn check_rights(issuer: &Issuer, said: &mut impl FnMut(&str, String)) {
         let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         let begins = assigned.name.starts_with(|c: char| c.is_ascii_lowercase());
         if !begins || assigned.name.len() > 40 || !assigned.name.chars().all(good) {
-            said("attributes", format!("`{}` cannot be an attribute: use lower-case letters, digits and _, at most 40", assigned.name));
+            said(
+                "attributes",
+                format!("`{}` cannot be an attribute: use lower-case letters, digits and _, at most 40", assigned.name),
+            );
         }
         if names.contains(&&assigned.name) {
             said("attributes", format!("`{}` is there twice", assigned.name));
@@ -203,5 +220,95 @@ fn check_sign_in(issuer: &Issuer, said: &mut impl FnMut(&str, String)) {
     }
     if issuer.session_ttl > LONGEST_ACCESS {
         said("session_ttl", "is too long; at most 7d".to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fields::fields;
+    use super::super::{Config, ConfigError};
+    use super::*;
+
+    const PAGE: &str = include_str!("../../../docs/SIGN-IN.md");
+
+    fn load(text: &str) -> Result<Config, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("waitless.toml");
+        std::fs::write(&file, text).unwrap();
+        Config::from_layers(Some(&file), std::iter::empty())
+    }
+
+    fn section(name: &str, more: &str) -> String {
+        let usual = "audience = [\"reports\"]\nscopes = [\"read\"]";
+        format!("[oidc.{name}]\nissuer = \"https://{name}.example.com\"\n{usual}\n{more}\n")
+    }
+
+    #[test]
+    fn the_page_on_providers_lists_every_setting() {
+        let rows = PAGE.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(key, _)| key));
+        assert_eq!(rows.collect::<Vec<_>>(), fields::<Issuer>());
+    }
+
+    #[test]
+    fn every_configuration_of_the_page_is_good() {
+        let blocks: Vec<&str> = PAGE.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        assert_eq!(blocks.len(), 4);
+        for block in blocks {
+            let config = load(block).unwrap();
+            let (name, issuer) = config.oidc.iter().next().unwrap();
+            assert!(issuer.client_id.is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn everything_wrong_with_a_provider_is_told_at_once() {
+        let said = load(
+            "[oidc.Staff]\nissuer = \"http://login.example.com\"\nalgorithms = [\"HS256\"]\ntenant_claim = \"org\"\n\
+             group_scopes = [\"cn=staff,dc=x = mint\"]\nattributes = [\"Region = region\"]\nleeway = \"1h\"\nsecret = \"x\"\n\
+             [oidc.other]\nclient_secret = \"hunter2\"\nsign_in_scopes = [\"email\"]",
+        );
+        let errors = said.unwrap_err().0;
+        let mut keys: Vec<&str> = errors.iter().map(|error| error.key.as_str()).collect();
+        keys.sort_unstable();
+        let expected = [
+            "oidc.Staff.algorithms",
+            "oidc.Staff.attributes",
+            "oidc.Staff.audience",
+            "oidc.Staff.group_scopes",
+            "oidc.Staff.groups_claim",
+            "oidc.Staff.issuer",
+            "oidc.Staff.issuer",
+            "oidc.Staff.leeway",
+            "oidc.Staff.secret",
+            "oidc.Staff.tenant_claim",
+            "oidc.other.audience",
+            "oidc.other.client_id",
+            "oidc.other.issuer",
+            "oidc.other.scopes",
+            "oidc.other.sign_in_scopes",
+            "oidc.other.tenant",
+        ];
+        assert_eq!(keys, expected, "{errors:#?}");
+        assert!(errors.iter().all(|error| !error.message.contains("hunter2")));
+    }
+
+    #[test]
+    fn providers_that_may_take_one_person_for_another_are_warned_of() {
+        let warned = |one: &str, other: &str| {
+            let config = load(&format!("{}{}", section("one", one), section("two", other))).unwrap();
+            warn(&config.oidc).iter().any(|warning| warning.key == "oidc.two.principal_prefix")
+        };
+        let acme = "tenant = \"acme\"\n";
+        assert!(!warned(acme, acme), "the names of the sections keep them apart");
+        let bare = format!("{acme}principal_prefix = \"\"");
+        assert!(warned(&bare, &bare) && warned(acme, &bare));
+        let listed = "tenant_claim = \"org\"\ntenants = [\"acme\", \"globex\"]\nprincipal_prefix = \"\"";
+        assert!(warned(&bare, listed));
+        assert!(!warned("tenant = \"initech\"\nprincipal_prefix = \"\"", listed), "not in the same tenant");
+        let prefixed = "tenant_claim = \"org\"\ntenant_prefix = \"x-\"\nprincipal_prefix = \"\"";
+        assert!(!warned(&bare, prefixed) && warned(prefixed, prefixed));
+        let twice =
+            load(&format!("{}{}", section("one", acme), section("two", acme).replace("two.example", "one.example")));
+        assert!(twice.unwrap_err().0[0].message.contains("is the one of oidc.one"));
     }
 }

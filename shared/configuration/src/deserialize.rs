@@ -104,8 +104,7 @@ fn known_paths<'a>(settings: &'a Value, defaults: &'a Value) -> Vec<SettingPath<
         .filter(|path| settings[path[0]].get(path[1]).is_some())
         .collect();
     paths.sort_by_key(|path| place_in_defaults(path[0], path[1]));
-    let families =
-        [("sources", fields::<Source>()), ("tenants", fields::<Brand>()), ("oidc", fields::<Issuer>())];
+    let families = [("sources", fields::<Source>()), ("tenants", fields::<Brand>()), ("oidc", fields::<Issuer>())];
     for (family, keys) in families {
         for (name, member) in settings[family].as_object().into_iter().flatten() {
             paths.extend(keys.iter().filter(|key| member.get(key).is_some()).map(|key| vec![family, name, *key]));

@@ -79,7 +79,11 @@ fn unknown(key: &str, known: &BTreeSet<String>, place: &str) -> Option<SettingEr
     if known.contains(key) {
         return None;
     }
-    let families = [("sources.", fields::<Source>(), "a source"), ("tenants.", fields::<Brand>(), "a tenant"), ("oidc.", fields::<Issuer>(), "a provider")];
+    let families = [
+        ("sources.", fields::<Source>(), "a source"),
+        ("tenants.", fields::<Brand>(), "a tenant"),
+        ("oidc.", fields::<Issuer>(), "a provider"),
+    ];
     for (prefix, settings, member) in families {
         let Some(rest) = key.strip_prefix(prefix) else { continue };
         let setting = rest.rsplit_once('.').map_or("", |(_, setting)| setting);

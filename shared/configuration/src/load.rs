@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::deserialize::deserialize;
 use super::layers::merge;
 use super::private::warn_of_readers;
-use super::{Config, ConfigError, check_issuers, Mode, Role, Secret, SettingError, Storage, environment};
+use super::{Config, ConfigError, Mode, Role, Secret, SettingError, Storage, check_issuers, environment};
 
 /// The commented defaults, as a file to start from.
 pub const DEFAULTS: &str = include_str!("default.toml");

@@ -88,8 +88,9 @@ impl TokenStore for PostgresStore {
                     .get_result(connection)
                     .await
                     .optional()?;
-                Ok(found.map(|OwnerRow { issuer, ago }| {
-                    KnownOwner { issuer, let_in_ago: Duration::from_millis(ago.try_into().unwrap_or_default()) }
+                Ok(found.map(|OwnerRow { issuer, ago }| KnownOwner {
+                    issuer,
+                    let_in_ago: Duration::from_millis(ago.try_into().unwrap_or_default()),
                 }))
             }
             .boxed()
@@ -99,7 +100,8 @@ impl TokenStore for PostgresStore {
 
     async fn forget_owners(&self, age: Duration) -> Result<u64> {
         self.read(move |connection| {
-            async move { Ok(sql(FORGET_OWNERS).bind::<BigInt, _>(millis(age)).execute(connection).await? as u64) }.boxed()
+            async move { Ok(sql(FORGET_OWNERS).bind::<BigInt, _>(millis(age)).execute(connection).await? as u64) }
+                .boxed()
         })
         .await
     }

@@ -29,8 +29,8 @@ pub use ring::RingStore;
 pub use schema::{MigrationNote, MigrationWeight, PendingMigration, SchemaState};
 pub use sessions::{AccessFacts, AccessLookup, SessionStore};
 pub use tokens::{
-    AccessToken, KnownOwner, MAX_TOKEN, TOKEN_PREFIX, TokenBounds, TokenLookup, TokenRevocation, TokenStore, principal_subject,
-    token_subject,
+    AccessToken, KnownOwner, MAX_TOKEN, TOKEN_PREFIX, TokenBounds, TokenLookup, TokenRevocation, TokenStore,
+    principal_subject, token_subject,
 };
 pub use workers::*;
 pub use writable::WritableStore;

@@ -296,9 +296,14 @@ async fn every_identity_provider_is_reached_and_one_that_is_not_is_told_apart() 
     let provider = testing::identity_provider::MadeUpProvider::start(&key).await.unwrap();
     let sandbox = Sandbox::empty();
     let section = |name: &str, issuer: &str| {
-        format!("[oidc.{name}]\nissuer = \"{issuer}\"\naudience = \"reports\"\ntenant = \"acme\"\nscopes = [\"read\"]\n")
+        format!(
+            "[oidc.{name}]\nissuer = \"{issuer}\"\naudience = \"reports\"\ntenant = \"acme\"\nscopes = [\"read\"]\n"
+        )
     };
-    sandbox.write("waitless.toml", &format!("{}{}", section("staff", provider.issuer()), section("gone", "http://127.0.0.1:1")));
+    sandbox.write(
+        "waitless.toml",
+        &format!("{}{}", section("staff", provider.issuer()), section("gone", "http://127.0.0.1:1")),
+    );
     let (code, told) = told(&sandbox.output(&["doctor", "--json"]).await);
     assert_eq!(code, Some(1));
     let said = format!("{} answers, with 1 keys that sign tokens", provider.issuer());

@@ -122,7 +122,13 @@ const WRONG: &[(&str, &[&str])] = &[
     ("tenants.acme.time_zone", &["Berlin"]),
     (
         "oidc.staff.issuer",
-        &["", "login.example.com", "http://login.example.com", "https://h?a=1", "https://ana:hunter2@login.example.com"],
+        &[
+            "",
+            "login.example.com",
+            "http://login.example.com",
+            "https://h?a=1",
+            "https://ana:hunter2@login.example.com",
+        ],
     ),
     ("oidc.staff.title", &["a\nb"]),
     ("oidc.staff.audience", &[""]),

@@ -21,7 +21,9 @@ pub async fn diagnose(settings: &Issuer, findings: &mut Findings) {
         }
     };
     findings.ok(format!("{} answers, with {} keys that sign tokens", settings.issuer, keys.len()));
-    if settings.client_id.is_some() && (discovery.authorization_endpoint.is_none() || discovery.token_endpoint.is_none()) {
+    if settings.client_id.is_some()
+        && (discovery.authorization_endpoint.is_none() || discovery.token_endpoint.is_none())
+    {
         let what = "nobody can sign in to the console there: it has no authorization_endpoint or token_endpoint";
         findings.fail(what, "leave client_id out, or use a provider that people sign in at");
     }

@@ -56,16 +56,16 @@ impl TokenFault {
     pub fn problem(&self) -> Problem {
         let anew = "Ask your identity provider for a new one";
         let (kind, detail) = match self {
-            Self::TooLong => {
-                (ProblemKind::Unauthorized, format!("This token is too long. {anew}, with fewer claims."))
-            }
-            Self::Shape => {
-                (ProblemKind::Unauthorized, format!("This token is not a signed JWT with a header, claims and `iss`. {anew}."))
-            }
+            Self::TooLong => (ProblemKind::Unauthorized, format!("This token is too long. {anew}, with fewer claims.")),
+            Self::Shape => (
+                ProblemKind::Unauthorized,
+                format!("This token is not a signed JWT with a header, claims and `iss`. {anew}."),
+            ),
             Self::Issuer => (ProblemKind::Unauthorized, "Tokens of this issuer are not taken here.".to_owned()),
-            Self::Kind => {
-                (ProblemKind::Unauthorized, "This is not an access token. Send the access token of your sign-in.".to_owned())
-            }
+            Self::Kind => (
+                ProblemKind::Unauthorized,
+                "This is not an access token. Send the access token of your sign-in.".to_owned(),
+            ),
             Self::Algorithm => {
                 (ProblemKind::Unauthorized, "Tokens that are signed by this algorithm are not taken here.".to_owned())
             }

@@ -22,11 +22,11 @@ pub(super) struct PublishedKeys {
 /// What can be checked with.
 #[derive(Debug, Clone)]
 pub(super) struct KeySet {
-    keys: Vec<SigningKey>,
+    keys: Vec<VerifyingKey>,
 }
 
 #[derive(Debug, Clone)]
-struct SigningKey {
+struct VerifyingKey {
     jwk: Jwk,
     algorithms: Vec<SignatureAlgorithm>,
     key: DecodingKey,
@@ -46,7 +46,7 @@ impl KeySet {
     pub(super) fn new(published: PublishedKeys) -> anyhow::Result<Self> {
         let all = published.keys.len();
         ensure!(all <= MAX_KEYS, "it publishes {all} keys, and at most {MAX_KEYS} are taken");
-        let keys: Vec<SigningKey> = published.keys.into_iter().filter_map(SigningKey::read).collect();
+        let keys: Vec<VerifyingKey> = published.keys.into_iter().filter_map(VerifyingKey::read).collect();
         ensure!(!keys.is_empty(), "it publishes no key that signs tokens");
         Ok(Self { keys })
     }
@@ -70,7 +70,7 @@ impl KeySet {
     }
 }
 
-impl SigningKey {
+impl VerifyingKey {
     fn read(published: Value) -> Option<Self> {
         let jwk: Jwk = serde_json::from_value(published).ok()?;
         let algorithms = algorithms(&jwk)?;
@@ -96,8 +96,8 @@ fn algorithms(jwk: &Jwk) -> Option<Vec<SignatureAlgorithm>> {
         _ => return None,
     };
     let said = common.key_algorithm.map(|algorithm| algorithm.to_string());
-    let good = by_kind.iter().filter(|algorithm| said.as_deref().is_none_or(|said| said.parse().as_ref() == Ok(algorithm)));
-    let good: Vec<_> = good.copied().collect();
+    let is_said = |algorithm: SignatureAlgorithm| said.as_deref().is_none_or(|said| said.parse() == Ok(algorithm));
+    let good: Vec<_> = by_kind.iter().copied().filter(|algorithm| is_said(*algorithm)).collect();
     (signs && !good.is_empty()).then_some(good)
 }
 

@@ -100,7 +100,9 @@ fn find<'c>(claims: &'c Value, claim: &str) -> Option<&'c Value> {
 
 /// Reads the words of a claim: a text with spaces between, or a list. None where there is no such claim.
 fn words<'c>(claims: &'c Value, claim: Option<&str>) -> Result<Vec<&'c str>, String> {
-    let Some((claim, value)) = claim.and_then(|claim| Some((claim, find(claims, claim)?))) else { return Ok(Vec::new()) };
+    let Some((claim, value)) = claim.and_then(|claim| Some((claim, find(claims, claim)?))) else {
+        return Ok(Vec::new());
+    };
     let words: Option<Vec<&str>> = match value {
         Value::String(text) => Some(text.split_whitespace().collect()),
         Value::Array(list) => list.iter().map(Value::as_str).collect(),
@@ -174,6 +176,8 @@ fn attributes(settings: &Issuer, claims: &Value) -> Result<Attributes, String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -187,5 +191,108 @@ mod tests {
         ] {
             assert_eq!(spell(said), spelled);
         }
+    }
+
+    const PAGE: &str = include_str!("../../../../docs/SIGN-IN.md");
+
+    /// Reads the section of this name from the page.
+    fn section(name: &str) -> Issuer {
+        let text = PAGE.split("```toml\n").find(|block| block.starts_with(&format!("[oidc.{name}]"))).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("waitless.toml");
+        std::fs::write(&file, text.split("```").next().unwrap()).unwrap();
+        let config = configuration::Config::from_layers(Some(&file), std::iter::empty()).unwrap();
+        config.oidc[name].clone()
+    }
+
+    fn access(name: &str, settings: &Issuer, said: Value) -> Result<IssuedAccess, TokenFault> {
+        let provider = Provider::new(name, settings).unwrap();
+        let issued_at = chrono::DateTime::from_timestamp(1_900_000_000, 0).unwrap();
+        let expires_at = issued_at + chrono::Duration::days(30);
+        let claims = Claims { all: said, subject: "7".to_owned(), issued_at, not_before: None, expires_at };
+        map(&provider, &claims, [7; 32])
+    }
+
+    fn refusal(name: &str, settings: &Issuer, said: Value) -> String {
+        match access(name, settings, said) {
+            Err(TokenFault::Unmapped(why)) => why,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn claims_say_who_somebody_is_and_what_they_may() {
+        let settings: Issuer = serde_json::from_value(json!({
+            "issuer": "https://login.example.com", "audience": "x", "tenant_claim": "org", "tenant_prefix": "org-", "scopes": "read",
+            "scopes_claim": "scope", "groups_claim": "/more/groups", "group_scopes": "boss = admin write", "principal_claim": "email",
+            "roles": "everybody", "roles_claim": "roles", "roles_prefix": "r-", "group_roles": "boss = chief", "leeway": "5s",
+            "attributes": "region = region, customers = /more/customers, missing = missing",
+        }))
+        .unwrap();
+        let said = json!({
+            "org": "acme", "email": "ana@example.com", "email_verified": true, "scope": "openid waitless:backlog waitless:mint write",
+            "more": {"groups": ["boss"], "customers": [7, 8]}, "roles": ["r-clerk", "other", "r-a/b"], "region": "EMEA",
+        });
+        let found = access("staff", &settings, said.clone()).unwrap();
+        assert_eq!(found.caller, Caller { tenant: "org-acme".into(), principal: "staff.ana@example.com".into() });
+        assert_eq!(found.scopes, [Scope::Read, Scope::Write, Scope::Admin, Scope::Backlog], "and never to mint");
+        assert_eq!(found.roles, ["chief", "clerk", "everybody"]);
+        assert_eq!(found.attributes.iter().count(), 2);
+        assert_eq!(found.attributes.get("customers"), Some(&json!([7, 8])));
+        let issued_at = found.issued_at + chrono::Duration::seconds(5);
+        assert_eq!(found.until, issued_at + LONGEST_ACCESS, "whatever its exp says");
+        for (name, value, says) in [
+            ("org", json!(7), "names no organisation"),
+            ("org", json!(""), "names no organisation"),
+            ("org", json!("a b"), "names no organisation"),
+            ("email", json!(null), "is missing or no text"),
+            ("email_verified", json!(false), "was not verified"),
+            ("email_verified", json!("true"), "was not verified"),
+            ("scope", json!([7]), "claim `scope` is neither a text nor a list"),
+            ("more", json!({"groups": 7}), "claim `/more/groups` is neither"),
+            ("more", json!({"customers": [1.5]}), "claim `/more/customers` cannot be an attribute"),
+            ("roles", json!((0..200).map(|n| format!("r-{n}")).collect::<Vec<_>>()), "202 roles"),
+        ] {
+            let mut claims = said.clone();
+            claims[name] = value;
+            let why = refusal("staff", &settings, claims);
+            assert!(why.contains(says), "{name}: {why}");
+        }
+    }
+
+    /// Claims as the providers' own documents describe them.
+    #[tokio::test]
+    async fn the_worked_configurations_let_in_whom_their_providers_describe() {
+        let person = |name: &str, said| access(name, &section(name), said).unwrap();
+        let keycloak = person(
+            "keycloak",
+            json!({
+                "sub": "f1c8a5b0-5d2e-4d35-9a4f-7a3c0c3c1c11", "typ": "Bearer", "azp": "reports-console", "aud": ["reports", "account"],
+                "realm_access": {"roles": ["offline_access", "reports-clerk", "uma_authorization"]},
+                "resource_access": {"reports": {"roles": ["writer"]}, "account": {"roles": ["view-profile"]}},
+                "scope": "openid profile email", "preferred_username": "ana", "region": "EMEA",
+            }),
+        );
+        assert_eq!(keycloak.caller.principal, "keycloak.f1c8a5b0-5d2e-4d35-9a4f-7a3c0c3c1c11");
+        assert_eq!((keycloak.scopes, keycloak.roles), (vec![Scope::Read, Scope::Write], vec!["clerk".to_owned()]));
+        assert_eq!(keycloak.attributes.get("region"), Some(&json!("EMEA")));
+        let entra = person(
+            "entra",
+            json!({
+                "sub": "AAAAAAAAAAAAAAAAAAAAAIkzqFVrSaSaFHy782bbtaQ", "oid": "00000000-0000-0000-66f3-3332eca7ea81", "ver": "2.0",
+                "tid": "11111111-2222-3333-4444-555555555555", "roles": ["waitless.read", "waitless.admin"], "name": "Ana",
+            }),
+        );
+        assert_eq!(entra.caller.principal, "entra.00000000-0000-0000-66f3-3332eca7ea81");
+        assert_eq!(entra.scopes, [Scope::Read, Scope::Admin]);
+        let google = json!({
+            "sub": "110169484474386276334", "email": "ana@example.com", "email_verified": true, "hd": "example.com",
+            "azp": "1234567890-abc.apps.googleusercontent.com", "aud": "1234567890-abc.apps.googleusercontent.com",
+        });
+        let found = person("google", google.clone());
+        assert_eq!(found.caller, Caller { tenant: "example.com".into(), principal: "ana@example.com".into() });
+        let mut private = google;
+        private.as_object_mut().unwrap().remove("hd");
+        assert!(refusal("google", &section("google"), private).contains("names no organisation"));
     }
 }

@@ -29,10 +29,10 @@ use crate::error::ApiError;
 
 pub use diagnose::diagnose;
 pub use fault::TokenFault;
+pub(crate) use fetch::{fetch, plain};
 pub use issued_access::IssuedAccess;
 pub use provider::{Discovery, Provider};
 use verify::SignInCheck;
-pub(crate) use fetch::{fetch, plain};
 
 /// Tokens that are remembered at most.
 const MAX_REMEMBERED: u64 = 10_000;

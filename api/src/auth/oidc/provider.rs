@@ -118,7 +118,7 @@ impl Provider {
 
     /// Returns the keys of which one may have signed a token, and their generation. The provider is asked where it is none that is known.
     pub(super) async fn keys_for(
-        self: &Provider,
+        &self,
         kid: Option<&str>,
         algorithm: SignatureAlgorithm,
     ) -> Result<(Arc<KeySet>, u64), TokenFault> {

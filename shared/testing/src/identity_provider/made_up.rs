@@ -120,7 +120,8 @@ async fn serve(mut connection: TcpStream, script: Arc<Mutex<Script>>) {
         }
         let text = String::from_utf8_lossy(&request);
         let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+        let length =
+            head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
         if body.len() < length.unwrap_or(0) {
             continue;
         }
@@ -142,7 +143,9 @@ async fn write(connection: &mut TcpStream, answer: Option<MadeUpAnswer>) -> std:
     let json = |status: u16, value: &Value| {
         let body = value.to_string();
         let length = body.len();
-        format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}")
+        format!(
+            "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+        )
     };
     match answer {
         Some(MadeUpAnswer::Json(value)) => connection.write_all(json(200, &value).as_bytes()).await,
@@ -152,7 +155,11 @@ async fn write(connection: &mut TcpStream, answer: Option<MadeUpAnswer>) -> std:
             connection.write_all(head.as_bytes()).await
         }
         Some(MadeUpAnswer::Endless(bytes)) => {
-            connection.write_all(b"HTTP/1.1 200 X\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n{\"keys\": [\"").await?;
+            connection
+                .write_all(
+                    b"HTTP/1.1 200 X\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n{\"keys\": [\"",
+                )
+                .await?;
             let part = [b'a'; 8192];
             for _ in 0..bytes.div_ceil(part.len()) {
                 connection.write_all(&part).await?;
