@@ -241,7 +241,7 @@ async fn every_bad_token_is_refused_and_told_what_to_do() {
     };
     let under = |header: Value| key.sign_under(&header, &good);
     let symmetric = |secret: &[u8]| {
-        let secret = EncodingKey::from_secret(secret);
+        let secret = EncodingKey::from_secret(secret).unwrap();
         assemble(&json!({"alg": "HS256", "kid": "one"}), &good, |message| {
             jsonwebtoken::crypto::sign(message, &secret, Algorithm::HS256).unwrap()
         })

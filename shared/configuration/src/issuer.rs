@@ -40,12 +40,12 @@ pub struct Issuer {
     /// Where a token says the tenant.
     #[serde(default, serialize_with = "optional::serialize", deserialize_with = "claim")]
     pub tenant_claim: Option<String>,
-    /// Stands before what the claim says.
-    #[serde(default, deserialize_with = "plain")]
-    pub tenant_prefix: String,
     /// What the claim may say; anything when empty.
     #[serde(default, deserialize_with = "texts")]
     pub tenants: Vec<String>,
+    /// Stands before what the claim says.
+    #[serde(default, deserialize_with = "plain")]
+    pub tenant_prefix: String,
     #[serde(default = "usual_principal", deserialize_with = "plain")]
     pub principal_claim: String,
     /// Stands before what the claim says. Always there once loaded.

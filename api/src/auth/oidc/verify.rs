@@ -72,7 +72,8 @@ pub(super) async fn verify(
 
 fn fault_of(kind: &ErrorKind) -> TokenFault {
     match kind {
-        ErrorKind::InvalidSignature => TokenFault::Signature,
+        // Header and claims were read before.
+        ErrorKind::InvalidSignature | ErrorKind::Base64(_) => TokenFault::Signature,
         ErrorKind::InvalidAudience => TokenFault::Audience,
         ErrorKind::InvalidIssuer => TokenFault::Issuer,
         ErrorKind::MissingRequiredClaim(name) => match name.as_str() {
