@@ -78,6 +78,8 @@ class Console {
         if (answer.ok) {
           const session = await answer.json();
           if (session.signed_in) await this.signedIn(session);
+          // It says where somebody may sign in.
+          else this.session = session;
           return showConnection(true);
         }
       } catch {
@@ -127,7 +129,7 @@ class Console {
     const now = await fetch(`${BASE}/v1/session`, { cache: 'no-store' }).then((answer) => answer.json(), () => null);
     // Everything on this page is somebody else's.
     if (now?.signed_in && now.principal + now.tenant !== `${this.session.principal}${this.session.tenant}`) return location.reload();
-    this.session = { signed_in: false };
+    this.session = now && !now.signed_in ? now : { signed_in: false };
     this.#signedIn.abort();
     this.account();
     this.show();

@@ -217,7 +217,6 @@ fn usual_algorithms() -> Vec<SignatureAlgorithm> {
     vec![RS256, PS256, ES256, EdDsa]
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "serde takes what the field is")]
 fn usual_leeway() -> Option<Duration> {
     Some(Duration::from_secs(5))
 }
