@@ -43,7 +43,7 @@ const RENEWAL_AGE: i64 = 60 * 60;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Session)]
 pub struct SessionView {
-    /// When false, nothing else is told.
+    /// When false, nothing else is told but `providers`.
     signed_in: bool,
     /// Whose data it sees.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -126,7 +126,7 @@ fn check_address(issuer: &Issuer, said: &mut impl FnMut(&str, String)) {
             }
         }
         _ => {
-            said("issuer", "is not an address; write for example \"https://login.example.com/realms/acme\"".to_owned())
+            said("issuer", "is not an address; write for example \"https://login.example.com/realms/acme\"".to_owned());
         }
     }
     if issuer.leeway.is_some_and(|leeway| leeway > MOST_LEEWAY) {
@@ -140,7 +140,7 @@ fn check_people(issuer: &Issuer, said: &mut impl FnMut(&str, String)) {
         (Some(_), Some(_)) => said("tenant_claim", "cannot stand beside tenant: it is the one or the other".to_owned()),
         (None, None) => said("tenant", "is needed, or tenant_claim: whose data people see".to_owned()),
         (Some(tenant), None) if Caller::check_name(tenant).is_err() => {
-            said("tenant", format!("cannot be a tenant: {expected}"))
+            said("tenant", format!("cannot be a tenant: {expected}"));
         }
         (None, Some(_)) if issuer.tenants.is_empty() && issuer.tenant_prefix.is_empty() => {
             let message =
