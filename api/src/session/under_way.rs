@@ -7,7 +7,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::Utc;
-use model::access::{make_once_token, open_sign_in, seal_sign_in, sign_in_word};
+use model::access::make_once_token;
+use model::sign_in::{open_sign_in, seal_sign_in, sign_in_word};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;

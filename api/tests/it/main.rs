@@ -28,6 +28,7 @@ mod lifetimes;
 mod links;
 mod oidc;
 mod oidc_real;
+mod oidc_refusals;
 mod oidc_sign_in;
 mod refusals;
 mod reuse;

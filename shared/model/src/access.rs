@@ -211,58 +211,20 @@ pub fn open_token(secret: &str, token: &str) -> Option<Vec<u8>> {
     open(secret, TOKEN, token)
 }
 
-/// Signs what an identity provider's token says, for a cookie or a ticket.
-#[must_use]
-pub fn seal_issued(secret: &str, body: Vec<u8>) -> String {
-    seal(secret, ISSUED, body)
-}
-
-/// Reads back what [`seal_issued`] signed, as [`open_session`] does.
-#[must_use]
-pub fn open_issued(secret: &str, text: &str) -> Option<Vec<u8>> {
-    open(secret, ISSUED, text)
-}
-
-/// Signs what is known of a sign-in that is under way at an identity provider.
-#[must_use]
-pub fn seal_sign_in(secret: &str, body: Vec<u8>) -> String {
-    seal(secret, SIGN_IN, body)
-}
-
-/// Reads back what [`seal_sign_in`] signed, as [`open_session`] does.
-#[must_use]
-pub fn open_sign_in(secret: &str, text: &str) -> Option<Vec<u8>> {
-    open(secret, SIGN_IN, text)
-}
-
-/// Derives a word that belongs to a sign-in and cannot be guessed: 43 characters, another one for each `purpose`.
-#[must_use]
-pub fn sign_in_word(secret: &str, purpose: &str, state: &str) -> String {
-    // HMAC takes keys of any length, so this cannot fail.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return String::new() };
-    mac.update(b"waitless sign-in word v1");
-    mac.update(&(purpose.len() as u64).to_be_bytes());
-    mac.update(purpose.as_bytes());
-    mac.update(state.as_bytes());
-    URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
-}
-
 const TOKEN: &[u8] = b"waitless token v1";
-const ISSUED: &[u8] = b"waitless issued access v1";
-const SIGN_IN: &[u8] = b"waitless sign-in v1";
 const SESSION: &[u8] = b"waitless session v2";
 const TICKET: &[u8] = b"waitless ticket v3";
 
 /// Length of the mark that nobody can make without the secret.
 const MARK: usize = 32;
 
-fn seal(secret: &str, purpose: &[u8], mut body: Vec<u8>) -> String {
+pub(crate) fn seal(secret: &str, purpose: &[u8], mut body: Vec<u8>) -> String {
     let Some(mac) = session_mac(secret, purpose, &body) else { return String::new() };
     body.extend_from_slice(&mac.finalize().into_bytes());
     URL_SAFE_NO_PAD.encode(body)
 }
 
-fn open(secret: &str, purpose: &[u8], token: &str) -> Option<Vec<u8>> {
+pub(crate) fn open(secret: &str, purpose: &[u8], token: &str) -> Option<Vec<u8>> {
     let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
     let (body, mark) = bytes.split_at_checked(bytes.len().checked_sub(MARK)?)?;
     session_mac(secret, purpose, body)?.verify_slice(mark).ok()?;
@@ -371,7 +333,6 @@ mod tests {
             let sealed = seal_ticket("secret", &ticket);
             assert_eq!(open_ticket("secret", &sealed), Some(ticket));
             assert_eq!((open_session("secret", &sealed), open_token("secret", &sealed)), (None, None));
-            assert_eq!((open_issued("secret", &sealed), open_sign_in("secret", &sealed)), (None, None));
             assert_eq!(open_ticket("other", &sealed), None);
         }
         assert_eq!(open_ticket("secret", &cookie), None);

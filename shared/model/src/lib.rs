@@ -19,6 +19,7 @@ pub mod refusal;
 pub mod retry_schedule;
 pub mod reuse;
 pub mod seal;
+pub mod sign_in;
 pub mod trace;
 pub mod transitions;
 pub mod units;

@@ -1,9 +1,9 @@
 //! What somebody may do by a provider's leave: as a token says it, or as it was said when they signed in.
 
 use chrono::{DateTime, Utc};
-use model::access::{open_issued, seal_issued};
 use model::attributes::Attributes;
 use model::job::Caller;
+use model::sign_in::{open_issued, seal_issued};
 use serde::{Deserialize, Serialize};
 use store::{Scope, TokenLookup};
 use uuid::Uuid;
