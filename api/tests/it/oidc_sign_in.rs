@@ -15,7 +15,8 @@ on_both_stacks!(
 
 async fn start(stack: Stack, provider: &Provider, more: Value) -> Api {
     let mut settings = json!({"client_id": "console", "title": "Staff", "session_ttl": "1h"});
-    settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let Value::Object(more) = more else { panic!("settings are an object") };
+    settings.as_object_mut().unwrap().extend(more);
     let section = provider.section(&settings);
     Api::start_with(stack, |config| {
         config.oidc.insert("staff".to_owned(), section);
@@ -51,7 +52,8 @@ async fn answer_code(api: &Api, provider: &Provider, begun: &Begun, more: Value)
     let now = api.backends.store.now().await.unwrap().timestamp();
     let mut claims = provider.claims("7", now);
     (claims["aud"], claims["nonce"]) = (json!("console"), json!(begun.asked("nonce")));
-    claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let Value::Object(more) = more else { panic!("claims are an object") };
+    claims.as_object_mut().unwrap().extend(more);
     let tokens = json!({"id_token": provider.key.sign_under(&json!({"alg": "ES256", "kid": "one"}), &claims)});
     provider.made_up.answer("/token", MadeUpAnswer::Json(tokens));
 }

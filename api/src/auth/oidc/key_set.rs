@@ -110,7 +110,7 @@ mod tests {
     const X: &str = "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU";
     const Y: &str = "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0";
 
-    fn set(keys: Value) -> anyhow::Result<KeySet> {
+    fn set(keys: &Value) -> anyhow::Result<KeySet> {
         KeySet::new(serde_json::from_value(json!({ "keys": keys })).unwrap())
     }
 
@@ -118,7 +118,7 @@ mod tests {
     fn only_keys_that_sign_tokens_are_taken() {
         use SignatureAlgorithm::{ES256, RS256};
         let good = json!({"kty": "EC", "crv": "P-256", "x": X, "y": Y, "kid": "a", "use": "sig", "alg": "ES256"});
-        let keys = set(json!([
+        let keys = set(&json!([
             good,
             {"kty": "EC", "crv": "P-256", "x": X, "y": Y, "kid": "encrypts", "use": "enc"},
             {"kty": "EC", "crv": "P-256", "x": X, "y": Y, "kid": "other", "alg": "ES384"},
@@ -132,12 +132,12 @@ mod tests {
         assert_eq!((keys.len(), keys.find(Some("a"), ES256).len()), (1, 1));
         assert!(keys.find(Some("a"), RS256).is_empty() && keys.find(Some("b"), ES256).is_empty());
         assert_eq!(keys.find(None, ES256).len(), 1, "there is but one that may be meant");
-        let twice = set(json!([good, {"kty": "EC", "crv": "P-256", "x": X, "y": Y, "kid": "b"}])).unwrap();
+        let twice = set(&json!([good, {"kty": "EC", "crv": "P-256", "x": X, "y": Y, "kid": "b"}])).unwrap();
         assert!(twice.find(None, ES256).is_empty());
         assert_eq!(twice.find(Some("b"), ES256).len(), 1);
-        let none = set(json!([{"kty": "oct", "k": "c2VjcmV0"}])).unwrap_err();
+        let none = set(&json!([{"kty": "oct", "k": "c2VjcmV0"}])).unwrap_err();
         assert_eq!(none.to_string(), "it publishes no key that signs tokens");
-        let many = set(vec![good; 101].into()).unwrap_err();
+        let many = set(&vec![good; 101].into()).unwrap_err();
         assert_eq!(many.to_string(), "it publishes 101 keys, and at most 100 are taken");
     }
 }
