@@ -101,7 +101,7 @@ mod tests {
         }
         let old = UnderWay { until: Utc::now().timestamp(), ..begun.clone() }.write("secret");
         assert_eq!(UnderWay::read("secret", &old, "staff", &begun.state), None);
-        let words = [begun.nonce("secret"), begun.verifier("secret"), begun.challenge("secret"), begun.state.clone()];
+        let words = [begun.nonce("secret"), begun.verifier("secret"), begun.challenge("secret"), begun.state];
         for (place, word) in words.iter().enumerate() {
             assert_eq!(word.len(), 43);
             assert!(!words[..place].contains(word) && (place == 3 || !text.contains(word.as_str())));
