@@ -10,125 +10,127 @@ use testing::identity_provider::{MadeUpAnswer, SigningKey, assemble};
 use crate::api::{Stack, header, problem};
 use crate::oidc::{Provider, get, now, start};
 
+/// Makes tokens that are good but for one thing.
+struct Forger<'a> {
+    provider: &'a Provider,
+    good: Value,
+    now: i64,
+}
+
+/// What is wrong, the token, the status of its answer, and words of it.
+type BadToken = (&'static str, String, u16, &'static str);
+
+impl Forger<'_> {
+    fn key(&self) -> &SigningKey {
+        &self.provider.key
+    }
+
+    fn with(&self, name: &str, value: impl Into<Value>) -> String {
+        let mut claims = self.good.clone();
+        claims[name] = value.into();
+        self.key().sign(&claims)
+    }
+
+    fn without(&self, name: &str) -> String {
+        let mut claims = self.good.clone();
+        claims.as_object_mut().unwrap().remove(name);
+        self.key().sign(&claims)
+    }
+
+    fn under(&self, header: impl Into<Value>) -> String {
+        self.key().sign_under(&header.into(), &self.good)
+    }
+
+    fn symmetric(&self, secret: &[u8]) -> String {
+        let secret = EncodingKey::from_secret(secret).unwrap();
+        assemble(&json!({"alg": "HS256", "kid": "one"}), &self.good, |message| {
+            jsonwebtoken::crypto::sign(message, &secret, Algorithm::HS256).unwrap()
+        })
+    }
+
+    fn signatures(&self) -> Vec<BadToken> {
+        let (by_algorithm, by_key) = ("signed by this algorithm", "signed by a key of its issuer");
+        let none = assemble(&json!({"alg": "none"}), &self.good, |_| String::new());
+        let published = self.key().published().to_string();
+        let stranger = SigningKey::make("one").sign(&self.good);
+        let whole = self.key().sign(&self.good);
+        let (unsigned, signature) = whole.rsplit_once('.').unwrap();
+        let reversed: String = signature.chars().rev().collect();
+        let extended = json!({"alg": "ES256", "kid": "one", "crit": ["b64"]});
+        vec![
+            ("alg none", none, 401, by_algorithm),
+            ("HS256 with the public key", self.symmetric(&self.key().point()), 401, by_algorithm),
+            ("HS256 with what is published", self.symmetric(published.as_bytes()), 401, by_algorithm),
+            ("one that is not configured", self.under(json!({"alg": "RS256", "kid": "one"})), 401, by_algorithm),
+            ("one of another kind of key", self.under(json!({"alg": "EdDSA", "kid": "one"})), 401, by_key),
+            ("an unknown kid", self.under(json!({"alg": "ES256", "kid": "two"})), 401, by_key),
+            ("a stranger's key", stranger, 401, by_key),
+            ("another signature", format!("{unsigned}.{reversed}"), 401, by_key),
+            ("no signature", format!("{unsigned}."), 401, by_key),
+            ("an extension that must be understood", self.under(extended), 401, "not a signed JWT"),
+            (
+                "a logout token",
+                self.under(json!({"alg": "ES256", "kid": "one", "typ": "logout+jwt"})),
+                401,
+                "not an access token",
+            ),
+            ("two parts", unsigned.to_owned(), 401, "valid API key or token"),
+            ("no JSON", "eyJ.eyJ.x".to_owned(), 401, "not a signed JWT"),
+            ("100 kB", self.with("more", "x".repeat(75_000)), 401, "too long"),
+        ]
+    }
+
+    fn claims(&self) -> Vec<BadToken> {
+        let slashed = format!("{}/", self.provider.made_up.issuer());
+        vec![
+            ("expired by a second", self.with("exp", self.now - 1), 401, "has expired"),
+            ("issued in the future", self.with("iat", self.now + 60), 401, "from the future"),
+            ("good from later on", self.with("nbf", self.now + 60), 401, "from the future"),
+            ("another audience", self.with("aud", "payroll"), 401, "made for another service"),
+            ("other audiences", self.with("aud", json!(["payroll", "reports2"])), 401, "made for another service"),
+            ("another issuer", self.with("iss", "https://evil.example"), 401, "issuer are not taken"),
+            ("an issuer that begins alike", self.with("iss", slashed), 401, "issuer are not taken"),
+            ("no iss", self.without("iss"), 401, "not a signed JWT"),
+            ("no aud", self.without("aud"), 401, "`aud`"),
+            ("no exp", self.without("exp"), 401, "`exp`"),
+            ("no sub", self.without("sub"), 401, "`sub`"),
+            ("no iat", self.without("iat"), 401, "`iat`"),
+            ("an empty sub", self.with("sub", ""), 401, "`sub`"),
+            ("a sub that is too long", self.with("sub", "7".repeat(100)), 403, "`sub` is too long"),
+        ]
+    }
+
+    fn types(&self) -> Vec<BadToken> {
+        let attribute = "claim `region` cannot be an attribute";
+        vec![
+            ("an audience", self.with("aud", 7), 401, ""),
+            ("an issuer", self.with("iss", json!(["x"])), 401, "not a signed JWT"),
+            ("a sub", self.with("sub", json!(["7"])), 401, "`sub`"),
+            ("an exp", self.with("exp", "tomorrow"), 401, "`exp`"),
+            ("an exp that is no time", self.with("exp", 1e300), 401, "`exp`"),
+            ("an iat", self.with("iat", json!({})), 401, "`iat`"),
+            ("an nbf", self.with("nbf", true), 401, "`nbf`"),
+            ("an attribute", self.with("region", json!({"is": "EMEA"})), 403, attribute),
+            ("an attribute that is too long", self.with("region", "x".repeat(501)), 403, attribute),
+        ]
+    }
+}
+
 /// A token as it should be, and one thing changed about it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_bad_token_is_refused_and_told_what_to_do() {
     let provider = Provider::start().await;
-    let stranger = SigningKey::make("one");
     let section = json!({"attributes": ["region = region"], "algorithms": ["ES256", "EdDSA"]});
     let api = start(Stack::Embedded, &[("staff", &provider, section)]).await;
     let now = now(&api).await;
-    let (key, good) = (&provider.key, provider.claims("7", now));
-    let with = |name: &str, value: Value| {
-        let mut claims = good.clone();
-        claims[name] = value;
-        key.sign(&claims)
-    };
-    let without = |name: &str| {
-        let mut claims = good.clone();
-        claims.as_object_mut().unwrap().remove(name);
-        key.sign(&claims)
-    };
-    let under = |header: Value| key.sign_under(&header, &good);
-    let symmetric = |secret: &[u8]| {
-        let secret = EncodingKey::from_secret(secret).unwrap();
-        assemble(&json!({"alg": "HS256", "kid": "one"}), &good, |message| {
-            jsonwebtoken::crypto::sign(message, &secret, Algorithm::HS256).unwrap()
-        })
-    };
-    let whole = key.sign(&good);
-    assert_eq!(get(&api, "/v1/jobs", &whole).await.status(), 200);
-    assert_eq!(get(&api, "/v1/jobs", &with("aud", json!(["other", "reports"]))).await.status(), 200);
-    assert_eq!(
-        get(&api, "/v1/jobs", &with("exp", json!(f64::from(i32::try_from(now).unwrap()) + 9.5))).await.status(),
-        200
-    );
-    let (body_and_head, signature) = whole.rsplit_once('.').unwrap();
-    let none = assemble(&json!({"alg": "none"}), &good, |_| String::new());
-    for (what, token, status, says) in [
-        ("alg none", none, 401, "signed by this algorithm"),
-        ("HS256 with the public key", symmetric(&key.point()), 401, "signed by this algorithm"),
-        (
-            "HS256 with what is published",
-            symmetric(key.published().to_string().as_bytes()),
-            401,
-            "signed by this algorithm",
-        ),
-        (
-            "an algorithm that is not configured",
-            under(json!({"alg": "RS256", "kid": "one"})),
-            401,
-            "signed by this algorithm",
-        ),
-        (
-            "an algorithm of another kind of key",
-            under(json!({"alg": "EdDSA", "kid": "one"})),
-            401,
-            "signed by a key of its issuer",
-        ),
-        ("an unknown kid", under(json!({"alg": "ES256", "kid": "two"})), 401, "signed by a key of its issuer"),
-        ("a stranger's key", stranger.sign(&good), 401, "signed by a key of its issuer"),
-        (
-            "another signature",
-            format!("{body_and_head}.{}", signature.chars().rev().collect::<String>()),
-            401,
-            "signed by a key",
-        ),
-        ("no signature", format!("{body_and_head}."), 401, "key of its issuer"),
-        (
-            "an extension that must be understood",
-            under(json!({"alg": "ES256", "kid": "one", "crit": ["b64"]})),
-            401,
-            "not a signed JWT",
-        ),
-        (
-            "a logout token",
-            under(json!({"alg": "ES256", "kid": "one", "typ": "logout+jwt"})),
-            401,
-            "not an access token",
-        ),
-        ("expired by a second", with("exp", json!(now - 1)), 401, "has expired"),
-        ("issued in the future", with("iat", json!(now + 60)), 401, "from the future"),
-        ("good from later on", with("nbf", json!(now + 60)), 401, "from the future"),
-        ("another audience", with("aud", json!("payroll")), 401, "made for another service"),
-        ("other audiences", with("aud", json!(["payroll", "reports2"])), 401, "made for another service"),
-        ("an audience of another type", with("aud", json!(7)), 401, ""),
-        ("another issuer", with("iss", json!("https://evil.example")), 401, "issuer are not taken"),
-        (
-            "an issuer that begins alike",
-            with("iss", json!(format!("{}/", provider.made_up.issuer()))),
-            401,
-            "not taken",
-        ),
-        ("an issuer of another type", with("iss", json!(["x"])), 401, "not a signed JWT"),
-        ("no iss", without("iss"), 401, "not a signed JWT"),
-        ("no aud", without("aud"), 401, "`aud`"),
-        ("no exp", without("exp"), 401, "`exp`"),
-        ("no sub", without("sub"), 401, "`sub`"),
-        ("no iat", without("iat"), 401, "`iat`"),
-        ("an empty sub", with("sub", json!("")), 401, "`sub`"),
-        ("a sub of another type", with("sub", json!(["7"])), 401, "`sub`"),
-        ("an exp of another type", with("exp", json!("tomorrow")), 401, "`exp`"),
-        ("an exp that is no time", with("exp", json!(1e300)), 401, "`exp`"),
-        ("an iat of another type", with("iat", json!({})), 401, "`iat`"),
-        ("an nbf of another type", with("nbf", json!(true)), 401, "`nbf`"),
-        (
-            "an attribute of another type",
-            with("region", json!({"is": "EMEA"})),
-            403,
-            "claim `region` cannot be an attribute",
-        ),
-        (
-            "an attribute that is too long",
-            with("region", json!("x".repeat(501))),
-            403,
-            "claim `region` cannot be an attribute",
-        ),
-        ("a sub that is too long", with("sub", json!("7".repeat(100))), 403, "`sub` is too long"),
-        ("100 kB", with("more", json!("x".repeat(75_000))), 401, "too long"),
-        ("no JSON", "eyJ.eyJ.x".to_owned(), 401, "not a signed JWT"),
-        ("two parts", body_and_head.to_owned(), 401, "valid API key or token"),
-    ] {
+    let forger = Forger { provider: &provider, good: provider.claims("7", now), now };
+    let fraction = f64::from(i32::try_from(now).unwrap()) + 9.5;
+    for good in
+        [provider.token("7", now), forger.with("aud", json!(["other", "reports"])), forger.with("exp", fraction)]
+    {
+        assert_eq!(get(&api, "/v1/jobs", &good).await.status(), 200);
+    }
+    for (what, token, status, says) in [forger.signatures(), forger.claims(), forger.types()].concat() {
         let answer = get(&api, "/v1/jobs", &token).await;
         if status == 401 {
             assert!(header(&answer, "www-authenticate").is_some(), "{what}");
@@ -139,7 +141,7 @@ async fn every_bad_token_is_refused_and_told_what_to_do() {
         assert!(!detail.contains("acme") && !detail.contains("127.0.0.1"), "{what}: {detail}");
     }
     // Nobody makes the provider be asked all the time.
-    assert!(provider.made_up.asked("/keys") <= 3, "{}", provider.made_up.asked("/keys"));
+    assert!(provider.made_up.asked("/keys") <= 4, "{}", provider.made_up.asked("/keys"));
     api.stop().await;
 }
 

@@ -182,9 +182,16 @@ async fn nobody_is_signed_in_by_what_was_not_begun_here_or_says_something_else()
         assert!(session_of(&answer).is_none(), "{what}");
         assert_eq!(header(&answer, "location").unwrap(), format!("../../login?failed={failed}&next=%2Fjobs"), "{what}");
     }
+    api.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_signed_in_by_an_answer_that_is_not_for_them() {
+    let provider = Provider::start().await;
+    let api = start(Stack::Embedded, &provider, json!({})).await;
     let begun = begin(&api, "/d/abc").await;
     let state = begun.asked("state");
-    answer_code(&api, &provider, &begun, good.clone()).await;
+    answer_code(&api, &provider, &begun, json!({})).await;
     let other = begin(&api, "/").await;
     for (what, cookie, query, failed) in [
         ("no cookie", "x=1", vec![("code", "c"), ("state", state.as_str())], "expired"),
