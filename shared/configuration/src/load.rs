@@ -97,6 +97,15 @@ impl Config {
 
     /// Says what is wrong with settings that are good each for itself.
     fn check_together(&self) -> Vec<SettingError> {
+        let mut errors = self.check_storage_keys();
+        if self.telemetry.profiling && self.telemetry.listen.is_none() {
+            let message = "needs telemetry.listen, the port that profiles are asked for on; gateways are reached by others on http.listen";
+            errors.push(SettingError::new("telemetry.profiling", message));
+        }
+        errors
+    }
+
+    fn check_storage_keys(&self) -> Vec<SettingError> {
         let Storage { url, access_key_id, secret_access_key, .. } = &self.storage;
         let missing = match (url.split_once(':').map(|(scheme, _)| scheme), access_key_id, secret_access_key) {
             (Some("s3" | "az"), Some(_), None) => "secret_access_key",

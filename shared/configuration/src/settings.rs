@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::addresses::{endpoint, origins, public_url};
 use super::encoding::{
-    address, at_least, choice, duration, duration_or_none, lanes, line, log_filter, long_secret, networks, optional,
-    seal_keys, size, word,
+    address, at_least, choice, duration, duration_or_none, flag, lanes, line, log_filter, long_secret, networks,
+    optional, seal_keys, size, word,
 };
 use super::paths::{folder, path, paths};
 use super::{Brand, Broker, ConfigError, Database, Mail, Network, Secret, SettingError, Source, Storage};
@@ -124,6 +124,8 @@ pub struct Http {
     /// `None`: at once.
     #[serde(with = "duration_or_none")]
     pub close_after: Option<Duration>,
+    #[serde(deserialize_with = "flag")]
+    pub status_page: bool,
 }
 
 /// `[worker]`
@@ -207,6 +209,11 @@ pub struct Telemetry {
     pub log: String,
     #[serde(deserialize_with = "choice")]
     pub log_format: LogFormat,
+    /// `None`: every line is written.
+    #[serde(with = "duration_or_none")]
+    pub log_repeats: Option<Duration>,
+    #[serde(deserialize_with = "flag")]
+    pub profiling: bool,
     #[serde(serialize_with = "optional::serialize", deserialize_with = "endpoint")]
     pub otlp_endpoint: Option<String>,
     #[serde(deserialize_with = "line")]

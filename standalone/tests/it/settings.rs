@@ -44,6 +44,7 @@ const WRONG: &[(&str, &[&str])] = &[
     ("http.max_watchers", &["0", "x"]),
     ("http.ping_every", &["0s", "x"]),
     ("http.close_after", &["x", "-1s"]),
+    ("http.status_page", &["perhaps", ""]),
     ("http.max_page", &["0", "x"]),
     ("http.max_wait", &["0s", "x"]),
     ("database.url", &["oracle://u:hunter2@h/d", "postgres://u:hunter2@h:99999/d", "sqlite:", "data.db"]),
@@ -111,6 +112,9 @@ const WRONG: &[(&str, &[&str])] = &[
     ("telemetry.listen", &["9090", "localhost:9090", "127.0.0.1:99999"]),
     ("telemetry.log", &["loud=very=much"]),
     ("telemetry.log_format", &["xml", ""]),
+    ("telemetry.log_repeats", &["x", "-1s"]),
+    // Without telemetry.listen.
+    ("telemetry.profiling", &["perhaps", "true"]),
     ("telemetry.otlp_endpoint", &["collector:4318", "grpc://collector", "http://collector:99999", "http://c#x"]),
     ("telemetry.service_name", &["", "a\nb"]),
     ("sources.shop.url", &["", "oracle://u:hunter2@h/d", "mysql://u:hunter2@h:99999/d", "sqlite:"]),
