@@ -20,6 +20,7 @@ use crate::links::{LinkPages, RegenerationLimiter};
 use crate::operations::LastReadiness;
 use crate::own_address::OwnAddress;
 use crate::report_versions::ReportVersions;
+use crate::service_status::StatusBoard;
 use crate::session::Sessions;
 use crate::watch::Hub;
 
@@ -70,6 +71,8 @@ pub struct Gateway {
     pub runtime: tokio::runtime::Handle,
     /// What `/readyz` said last.
     pub readiness: LastReadiness,
+    /// What the page of the status shows.
+    pub status_board: StatusBoard,
     /// How much there is to do.
     pub backlog: BacklogReader,
     /// Requests whose answer is not complete.
@@ -119,6 +122,7 @@ impl Gateway {
             exports_spans: config.telemetry.otlp_endpoint.is_some(),
             runtime: tokio::runtime::Handle::current(),
             readiness: LastReadiness::default(),
+            status_board: StatusBoard::default(),
             backlog: BacklogReader::new(config.broker.hand_off_after),
             in_flight: InFlight::default(),
             stopping: CancellationToken::new(),

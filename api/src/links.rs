@@ -200,7 +200,7 @@ fn resumes(request: &HttpRequest) -> bool {
 }
 
 /// Browsers ask for HTML by name; programs do not.
-fn wants_page(request: &HttpRequest) -> bool {
+pub(crate) fn wants_page(request: &HttpRequest) -> bool {
     request
         .headers()
         .get(ACCEPT)

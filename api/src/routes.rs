@@ -18,7 +18,7 @@ use crate::auth::Access;
 use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
 use crate::trace::RouteName;
-use crate::{admin, console, jobs, links, operations, reports, session, tokens, watch};
+use crate::{admin, console, jobs, links, operations, reports, service_status, session, tokens, watch};
 
 /// One route.
 pub struct RouteEntry {
@@ -121,6 +121,7 @@ pub fn pages() -> Vec<RouteEntry> {
     let page = |path| get(path, Access::Public, || web::to(console::page));
     let paths = ["/", "/login", "/reports/{name}", "/jobs", "/jobs/{id}", "/operations", "/operations/{part}"];
     let mut rows: Vec<RouteEntry> = paths.into_iter().map(page).collect();
+    rows.push(get("/status", Access::Public, || web::to(service_status::page)));
     rows.push(get("/assets/{version}/{path:.*}", Access::Public, || web::to(console::asset)));
     rows.push(get("/widget.js", Access::Public, || web::to(console::widget)));
     rows

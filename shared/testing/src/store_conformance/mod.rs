@@ -78,6 +78,7 @@ macro_rules! test_store {
             backlogs: [
                 a_backlog_counts_each_job_once_by_what_it_needs,
                 a_backlog_counts_no_further_than_it_is_asked_to,
+                the_newest_deliveries_are_told_with_their_age,
             ]
             previews: [
                 a_preview_is_read_by_the_jobs_caller_and_by_nobody_else,
