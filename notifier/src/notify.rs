@@ -87,6 +87,13 @@ impl Notifier {
         composer: Arc<Composer>,
         channel: Arc<dyn DeliveryChannel>,
     ) -> Self {
+        // What alerts rest on is there from the start: a counter that is first seen at one was, to Prometheus, never raised.
+        let name = channel.channel().as_str();
+        metrics::counter!("waitless_sender_refused_total", "channel" => name).increment(0);
+        for outcome in [DeliveryOutcome::Sent, DeliveryOutcome::RetryLater, DeliveryOutcome::Failed] {
+            metrics::counter!("waitless_deliveries_total", "channel" => name, "outcome" => outcome.as_str())
+                .increment(0);
+        }
         Self {
             backends,
             composer,

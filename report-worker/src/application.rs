@@ -41,6 +41,7 @@ impl Application {
         );
         #[cfg(feature = "failpoints")]
         crate::failpoint::set_up();
+        crate::attempt_metrics::declare_metrics(&config.worker.lanes);
         Ok(Self { worker: Arc::new(Worker::new(config, backends)?), grace: config.service.shutdown_grace })
     }
 

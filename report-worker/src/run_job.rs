@@ -22,7 +22,7 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::attempt::{Attempt, StopReason};
-use crate::attempt_metrics::{RunningGauge, record_attempt, record_forecast};
+use crate::attempt_metrics::{RunningGauge, record_attempt, record_forecast, record_start};
 use crate::claim::{ClaimOutcome, claim};
 use crate::definition_cache::DefinitionError;
 use crate::discard::discard_files;
@@ -92,6 +92,7 @@ pub(crate) async fn run_job(worker: &Worker, request: ClaimRequest, traceparent:
 async fn run_attempt(worker: &Worker, job: &Job, attempt: &Arc<Attempt>) -> MessageOutcome {
     let _listed = RegisteredAttempt { worker, attempt };
     let _counted = RunningGauge::start(job.lane);
+    record_start(job);
     fail_here!("after_claim");
     let files: Vec<PlannedFile> = job.formats.iter().map(|format| PlannedFile::plan(attempt, *format)).collect();
     let outcome = make_files_or_stop(worker, job, attempt, &files).await;
