@@ -46,6 +46,7 @@ export const NEWCOMER = [
   } },
   { name: 'newcomer', path: '/' },
   { name: 'newcomer-jobs', path: '/jobs' },
+  { name: 'status', path: '/status' },
   { name: 'newcomer-dead-letters', path: '/operations/dead-letters' },
   { name: 'newcomer-deliveries', path: '/operations/deliveries' },
 ];
