@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::compose::Composer;
-use crate::notify::Notifier;
+use crate::notify::{DeliveryOutcome, Notifier};
 use crate::{consume, registry};
 
 /// A notifier that is ready to run.
@@ -37,6 +37,7 @@ impl Application {
         let composer = Arc::new(Composer::new(config).context("prepare notifications")?);
         let notifiers = channels.into_iter().map(|channel| {
             tracing::info!(channel = channel.channel().as_str(), backend = channel.backend(), "notifier is ready");
+            declare_metrics(channel.channel().as_str());
             Arc::new(Notifier::new(config, backends.clone(), composer.clone(), channel))
         });
         Ok(Self {
@@ -66,5 +67,13 @@ impl Application {
             ended = ended.and(consumer.context("consume deliveries"));
         }
         ended
+    }
+}
+
+/// Makes what alerts rest on be there from the start: a counter that is first seen at one was, to Prometheus, never raised.
+fn declare_metrics(channel: &'static str) {
+    metrics::counter!("waitless_sender_refused_total", "channel" => channel).increment(0);
+    for outcome in [DeliveryOutcome::Sent, DeliveryOutcome::RetryLater, DeliveryOutcome::Failed] {
+        metrics::counter!("waitless_deliveries_total", "channel" => channel, "outcome" => outcome.as_str()).increment(0);
     }
 }

@@ -52,7 +52,7 @@ pub enum DeliveryOutcome {
 }
 
 impl DeliveryOutcome {
-    const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Sent => "sent",
             Self::RetryLater => "retry_later",
@@ -87,13 +87,6 @@ impl Notifier {
         composer: Arc<Composer>,
         channel: Arc<dyn DeliveryChannel>,
     ) -> Self {
-        // What alerts rest on is there from the start: a counter that is first seen at one was, to Prometheus, never raised.
-        let name = channel.channel().as_str();
-        metrics::counter!("waitless_sender_refused_total", "channel" => name).increment(0);
-        for outcome in [DeliveryOutcome::Sent, DeliveryOutcome::RetryLater, DeliveryOutcome::Failed] {
-            metrics::counter!("waitless_deliveries_total", "channel" => name, "outcome" => outcome.as_str())
-                .increment(0);
-        }
         Self {
             backends,
             composer,

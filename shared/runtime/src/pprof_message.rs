@@ -8,7 +8,7 @@ use prost::Message as _;
 
 /// A place in the code, by its address, and the functions there: name, file and line, the innermost first.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Frame {
+pub(crate) struct StackFrame {
     pub(crate) address: u64,
     pub(crate) functions: Vec<(String, String, u32)>,
 }
@@ -17,7 +17,7 @@ pub(crate) struct Frame {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Stack {
     pub(crate) thread: String,
-    pub(crate) frames: Vec<Frame>,
+    pub(crate) frames: Vec<StackFrame>,
 }
 
 /// Stacks, and how often each was met.
@@ -268,8 +268,8 @@ mod tests {
                     7f0000000000-7f0000100000 r-xp 00000000 fe:00 12 /usr/lib/libc.so.6\n";
         let program = MappedProgram::find(maps, "/usr/local/bin/api").unwrap();
         assert_eq!((program.start, program.offset), (0x55d0_c010_0000, 0x10_0000));
-        let named = |name: &str, address| Frame { address, functions: vec![(name.to_owned(), "a.rs".to_owned(), 7)] };
-        let bare = Frame { address: 0x55d0_c020_0000, functions: Vec::new() };
+        let named = |name: &str, address| StackFrame { address, functions: vec![(name.to_owned(), "a.rs".to_owned(), 7)] };
+        let bare = StackFrame { address: 0x55d0_c020_0000, functions: Vec::new() };
         let mut stacks = StackTable::default();
         let thread = "worker".to_owned();
         stacks.add(Stack { thread: thread.clone(), frames: vec![named("inner", 1), named("outer", 2)] }, 3);

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use pprof::ProfilerGuardBuilder;
 
-use crate::pprof_message::{Frame, MappedProgram, Stack, StackTable};
+use crate::pprof_message::{StackFrame, MappedProgram, Stack, StackTable};
 
 /// Interruptions a second of processor time; a prime, so that what happens at round intervals is not always met, or never.
 const FREQUENCY: i32 = 199;
@@ -76,15 +76,15 @@ pub(crate) enum ProfileError {
 static TAKING: AtomicBool = AtomicBool::new(false);
 
 /// The one profile that is being taken; another may be once this is gone, also when whoever asked has left.
-struct Turn;
+struct ProfileTurn;
 
-impl Turn {
+impl ProfileTurn {
     fn take() -> Result<Self, ProfileError> {
         if TAKING.swap(true, Ordering::AcqRel) { Err(ProfileError::Busy) } else { Ok(Self) }
     }
 }
 
-impl Drop for Turn {
+impl Drop for ProfileTurn {
     fn drop(&mut self) {
         TAKING.store(false, Ordering::Release);
     }
@@ -92,7 +92,7 @@ impl Drop for Turn {
 
 /// Watches this process for the time that was asked for, and says where it was.
 pub(crate) async fn take_profile(request: ProfileRequest) -> Result<Vec<u8>, ProfileError> {
-    let turn = Turn::take()?;
+    let turn = ProfileTurn::take()?;
     let failed = |error: &dyn std::fmt::Display| ProfileError::Failed(error.to_string());
     let began = SystemTime::now();
     let watching = ProfilerGuardBuilder::default().frequency(FREQUENCY).blocklist(&LEFT_ALONE).build();
@@ -122,7 +122,7 @@ pub(crate) async fn take_profile(request: ProfileRequest) -> Result<Vec<u8>, Pro
 
 /// Names a place in the code: several functions where some were put into others. Programs without symbols give its address alone, which
 /// those with symbols name.
-fn name_frame(frame: &backtrace::Frame) -> Frame {
+fn name_frame(frame: &backtrace::Frame) -> StackFrame {
     let mut functions = Vec::new();
     backtrace::resolve_frame(frame, |symbol| {
         let name = symbol.name().map(|name| format!("{name:#}")).unwrap_or_default();
@@ -131,7 +131,7 @@ fn name_frame(frame: &backtrace::Frame) -> Frame {
             functions.push((name, file, symbol.lineno().unwrap_or_default()));
         }
     });
-    Frame { address: frame.ip().addr() as u64, functions }
+    StackFrame { address: frame.ip().addr() as u64, functions }
 }
 
 /// Writes a line a stack, outermost first, with how often it was met.
