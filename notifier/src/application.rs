@@ -74,6 +74,7 @@ impl Application {
 fn declare_metrics(channel: &'static str) {
     metrics::counter!("waitless_sender_refused_total", "channel" => channel).increment(0);
     for outcome in [DeliveryOutcome::Sent, DeliveryOutcome::RetryLater, DeliveryOutcome::Failed] {
-        metrics::counter!("waitless_deliveries_total", "channel" => channel, "outcome" => outcome.as_str()).increment(0);
+        metrics::counter!("waitless_deliveries_total", "channel" => channel, "outcome" => outcome.as_str())
+            .increment(0);
     }
 }

@@ -80,7 +80,7 @@ fn head(page: &mut String, title: &str, cells: &[&str]) {
 
 fn table_of_a_million(page: &mut String, costs: &Costs, jobs: &MeasuredJobs) {
     head(page, "A million jobs", &["what", "cost", "from"]);
-    let cpu = |micros: f64| format!("{:.0} s of a core", micros);
+    let cpu = |micros: f64| format!("{micros:.0} s of a core");
     let measured = "`bench/README.md`, processor time a job";
     for (what, micros) in [
         ("gateway", costs.gateway),
@@ -125,7 +125,7 @@ fn table_of_rates(page: &mut String, costs: &Costs, jobs: &MeasuredJobs) {
 fn table_of_limits(page: &mut String, costs: &Costs) {
     head(page, "What ends first", &["what", "jobs a second", "because"]);
     let most = |micros: f64, cores: f64| WELL_USED * cores * 1e6 / micros;
-    let per_core = |count: f64| format!("{:.0}", count);
+    let per_core = |count: f64| format!("{count:.0}");
     let eight = format!("{CORES:.0} cores of it at 70 %");
     for (what, rate, because) in [
         ("RabbitMQ, one lane", most(costs.rabbitmq, 1.0), "a queue is one process, on one core, at 70 %".to_owned()),

@@ -56,17 +56,15 @@ async fn every_series_that_an_alert_or_a_panel_asks_for_is_shown_by_a_process() 
     ];
     let stack =
         Stack::start_with(Options { gateways: 1, workers: 1, notifiers: 1, settings, ..Options::default() }).await;
-    // The first few teach how long it takes; the next one is told when it will be ready.
-    for _ in 0..6 {
-        let job = stack.client.submit(&quick()).await;
-        stack.wait_for(job, JobState::Done).await;
-    }
     let wanted: BTreeSet<String> = ["deploy/observability/alerts.yaml", "deploy/observability/dashboard.json"]
         .into_iter()
         .flat_map(|path| series(&read(path)))
         .collect();
-    assert!(wanted.len() > 30, "{wanted:?}");
+    assert!(wanted.len() > 25, "{wanted:?}");
     eventually(SOON, "every series is shown", async || {
+        // The first few teach how long it takes; a later one is told when it will be ready.
+        let job = stack.client.submit(&quick()).await;
+        stack.wait_for(job, JobState::Done).await;
         let mut shown = String::new();
         for process in stack.gateways.iter().chain(&stack.workers).chain(&stack.notifiers) {
             shown += &metrics(process).await;
@@ -100,11 +98,12 @@ async fn a_profile_names_the_functions_that_worked_and_is_asked_for_on_the_port_
     assert_eq!((status, String::from_utf8(why).unwrap().lines().count()), (400, 2), "both faults");
     let folded = format!("{operations}?seconds=6&format=folded");
     let looking = tokio::spawn(async move { get(&folded).await });
-    eventually(SOON, "a second one is refused", async || {
-        let (status, _) = get(&format!("{operations}?seconds=1")).await;
-        if status == 409 { Ok(()) } else { Err(status.to_string()) }
+    eventually(SOON, "it has begun", async || {
+        let begun = stack.gateways[0].log().contains("a profile of this process is being taken");
+        begun.then_some(())
     })
     .await;
+    assert_eq!(get(&format!("{operations}?seconds=1")).await.0, 409, "one at a time");
     let client = stack.client.clone();
     let working = tokio::spawn(async move { client.submit_many(1_500, &quick()).await });
     let (status, profile) = looking.await.unwrap();

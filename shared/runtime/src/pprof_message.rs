@@ -268,7 +268,8 @@ mod tests {
                     7f0000000000-7f0000100000 r-xp 00000000 fe:00 12 /usr/lib/libc.so.6\n";
         let program = MappedProgram::find(maps, "/usr/local/bin/api").unwrap();
         assert_eq!((program.start, program.offset), (0x55d0_c010_0000, 0x10_0000));
-        let named = |name: &str, address| StackFrame { address, functions: vec![(name.to_owned(), "a.rs".to_owned(), 7)] };
+        let named =
+            |name: &str, address| StackFrame { address, functions: vec![(name.to_owned(), "a.rs".to_owned(), 7)] };
         let bare = StackFrame { address: 0x55d0_c020_0000, functions: Vec::new() };
         let mut stacks = StackTable::default();
         let thread = "worker".to_owned();

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use pprof::ProfilerGuardBuilder;
 
-use crate::pprof_message::{StackFrame, MappedProgram, Stack, StackTable};
+use crate::pprof_message::{MappedProgram, Stack, StackFrame, StackTable};
 
 /// Interruptions a second of processor time; a prime, so that what happens at round intervals is not always met, or never.
 const FREQUENCY: i32 = 199;
