@@ -129,7 +129,7 @@ fn table_of_limits(page: &mut String, costs: &Costs) {
     let eight = format!("{CORES:.0} cores of it at 70 %");
     for (what, rate, because) in [
         ("RabbitMQ, one lane", most(costs.rabbitmq, 1.0), "a queue is one process, on one core, at 70 %".to_owned()),
-        ("PostgreSQL", most(costs.postgres, CORES), eight.clone()),
+        ("PostgreSQL", most(costs.postgres, CORES), eight),
         ("one worker", most(costs.worker, 1.0), "one core at 70 %; workers are many".to_owned()),
         ("one gateway", most(costs.gateway, 1.0), "one core at 70 %; gateways are many".to_owned()),
     ] {
