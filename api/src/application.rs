@@ -96,6 +96,8 @@ impl Application {
         tokio::spawn(forecaster.run_until_stopped(gateway.broker.clone(), hub.clone(), ended.clone()));
         tokio::spawn(hub.run_until_stopped(gateway.broker.clone(), ended.clone()));
         tokio::spawn(gateway.lifelines.clone().run_until_stopped(ended.clone()));
+        let (counting, until) = (gateway.clone(), ended.clone());
+        tokio::spawn(async move { counting.refusals.run_until_stopped(counting.store.as_ref(), until).await });
         tokio::spawn(catalogue.keep_fresh(ended.clone()));
         if let Some(metrics) = self.metrics.take() {
             tokio::spawn(metrics.run_until_stopped(ended));
@@ -120,6 +122,7 @@ impl Application {
             tracing::warn!("some requests did not finish within service.shutdown_grace and are cut off");
         }
         handle.stop(true).await;
+        gateway.refusals.write(gateway.store.as_ref()).await;
         serving.await.context("stop the HTTP server")?.context("serve HTTP")
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use broker::Broker;
-use configuration::{Config, Secret};
+use configuration::{Config, Secrets};
 use model::seal::SealKeys;
 use runtime::Backends;
 use runtime::Catalogue;
@@ -12,6 +12,7 @@ use store::{GroupCommit, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::backlog::BacklogReader;
+use crate::audit::Refusals;
 use crate::auth::{Authenticator, Lifelines};
 use crate::forecast::Forecaster;
 use crate::in_flight::InFlight;
@@ -42,6 +43,8 @@ pub struct Gateway {
     pub authenticator: Authenticator,
     /// What goes on by whose leave, and ends with it.
     pub lifelines: Arc<Lifelines>,
+    /// Credentials that opened nothing, to be written down.
+    pub refusals: Refusals,
     /// Browsers that signed in.
     pub sessions: Sessions,
     /// How much each tenant may do.
@@ -58,8 +61,8 @@ pub struct Gateway {
     pub http: configuration::Http,
     /// Base of every link.
     pub own_address: Arc<OwnAddress>,
-    /// Link tokens and cursors are derived from it.
-    pub link_secret: Secret,
+    /// Link tokens and cursors are derived from the first, and open with all.
+    pub link_secret: Secrets,
     /// Seals sensitive values.
     pub seal_keys: SealKeys,
     /// Addresses mail may go to.
@@ -90,7 +93,7 @@ impl Gateway {
         let hub = Hub::new(config.http.max_watchers, config.http.max_watchers_per_principal);
         let own_address = Arc::new(OwnAddress::new(config));
         anyhow::ensure!(
-            !config.service.link_secret.expose().is_empty(),
+            !config.service.link_secret.is_empty(),
             "service.link_secret is empty: sessions and links could be guessed"
         );
         let seal_keys = config.service.derive_seal_keys()?;
@@ -99,6 +102,7 @@ impl Gateway {
         Ok(Self {
             authenticator: Authenticator::new(Arc::clone(&backends.store)),
             lifelines: Arc::new(Lifelines::new(Arc::clone(&backends.store))),
+            refusals: Refusals::default(),
             sessions: Sessions::new(&config.service, Arc::clone(&own_address)),
             report_versions: ReportVersions::new(Arc::clone(&backends.store)),
             store: backends.store,

@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod application;
 pub mod asyncapi;
+pub mod audit;
 pub mod auth;
 pub mod body;
 mod cache;

@@ -38,6 +38,7 @@ use crate::{admin, jobs, links, operations, reports, session, tokens, watch};
         links::again,
         links::status,
         jobs::links::list,
+        admin::audit::list,
         admin::queues::list,
         admin::backlog::read,
         admin::workers::list,

@@ -18,7 +18,7 @@ use crate::auth::Access;
 use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
 use crate::trace::RouteName;
-use crate::{admin, console, jobs, links, operations, reports, session, tokens, watch};
+use crate::{admin, audit, console, jobs, links, operations, reports, session, tokens, watch};
 
 /// One route.
 pub struct RouteEntry {
@@ -102,6 +102,7 @@ pub fn table() -> Vec<RouteEntry> {
             .taking(&["state", "report", "limit", "cursor"]),
         post("/v1/admin/dead-letters/replay", ADMIN, || web::to(admin::dead_letters::replay_many)),
         post("/v1/admin/dead-letters/{id}/replay", ADMIN, || web::to(admin::dead_letters::replay_one)),
+        get("/v1/admin/audit", ADMIN, || web::to(admin::audit::list)).taking(&["from", "limit", "cursor"]),
         get("/v1/session", Access::Public, || web::to(session::read)),
         post("/v1/session", Access::Public, || web::to(session::sign_in)),
         delete("/v1/session", Access::Public, || web::to(session::sign_out)),
@@ -180,17 +181,26 @@ async fn guard_route(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     request.extensions_mut().insert(RouteName(path));
+    let mut who = audit::who_sends(request.request());
     if let Access::Needs(scope) = access {
         match authenticate(&request, scope).await {
-            Ok(identity) => drop(request.extensions_mut().insert(identity)),
-            Err(error) => return Ok(respond_with_error(request.request().clone(), &error)),
+            Ok(identity) => {
+                who.principal = Some(identity.principal.clone());
+                request.extensions_mut().insert(identity);
+            }
+            Err(error) => {
+                audit::note_refusal(request.request(), error.kind(), &who);
+                return Ok(respond_with_error(request.request().clone(), &error));
+            }
         }
     }
     if let Err(error) = RouteEntry::check_query(path, query, &request) {
         return Ok(respond_with_error(request.request().clone(), &error));
     }
     let spare = request.request().clone();
-    match AssertUnwindSafe(async move { next.call(request).await }).catch_unwind().await {
+    // Whatever this request changes in the store is written down for whoever sent it.
+    let answering = store::audit::acting(who, async move { next.call(request).await });
+    match AssertUnwindSafe(answering).catch_unwind().await {
         Ok(answered) => Ok(answered?.map_into_boxed_body()),
         Err(_panic) => Ok(respond_with_error(spare, &ApiError::internal("answer a request", &"its handler panicked"))),
     }

@@ -1,3 +1,4 @@
+// Over 300 lines: how cookies are given, opened and taken back is one subject, and what a session answers belongs to it.
 //! `/v1/session`: a browser signs in with a key, or once with a link, and from then on sends a cookie that no script can read.
 //!
 //! The cookie holds no key: it is sealed, names the key by its hash, may do what the key may, and ends with it, or when somebody
@@ -15,8 +16,9 @@ use actix_web::http::Method;
 use actix_web::http::header::{AUTHORIZATION, COOKIE, HeaderName, ORIGIN, UPGRADE};
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
-use configuration::{Secret, Service};
+use configuration::{Secrets, Service};
 use model::access::{Session, hash_token, make_once_token, open_session, seal_session};
+use model::audit::AuditAct;
 use model::problem::{ProblemKind, StoredProblem};
 use moka::sync::Cache;
 use serde::Serialize;
@@ -24,6 +26,7 @@ use store::{AccessToken, Scope, TokenBounds};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::audit::{note, sender};
 use crate::auth::{Credential, Identity, bearer, is_key_shaped, unauthorized};
 use crate::body::read_json;
 use crate::cache;
@@ -53,23 +56,23 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Opens and makes sessions.
 #[derive(Debug)]
 pub struct Sessions {
-    secret: Secret,
-    cookie: String,
+    secrets: Secrets,
+    /// The name of the cookie that is given, then those that it had under the other secrets.
+    cookies: Vec<String>,
     own_address: Arc<OwnAddress>,
     /// Hashes of keys, by the hash of the token that signs in with them once.
     one_time: Cache<[u8; 32], [u8; 32]>,
 }
 
 impl Sessions {
-    /// Takes the secret that seals.
+    /// Takes the secrets that seal.
     #[must_use]
     pub fn new(service: &Service, own_address: Arc<OwnAddress>) -> Self {
         // Cookies do not know ports: two gateways on one machine must not overwrite each other's.
-        let mark: String =
-            hash_token(service.link_secret.expose()).iter().take(4).map(|b| format!("{b:02x}")).collect();
+        let mark = |secret| hash_token(secret).iter().take(4).map(|b| format!("{b:02x}")).collect::<String>();
         Self {
-            secret: service.link_secret.clone(),
-            cookie: format!("waitless_{mark}"),
+            cookies: service.link_secret.all().map(|secret| format!("waitless_{}", mark(secret))).collect(),
+            secrets: service.link_secret.clone(),
             own_address,
             one_time: cache::bounded(MAX_ONE_TIME_TOKENS).time_to_live(ONE_TIME_TTL).build(),
         }
@@ -90,9 +93,12 @@ impl Sessions {
     pub fn of(&self, request: &HttpRequest) -> Result<Option<Session>, ApiError> {
         let lines = request.headers().get_all(COOKIE).filter_map(|value| value.to_str().ok());
         // One by one: of cookies that are read together, a malformed one of another service on this host would spoil all.
-        let mut cookies = lines.flat_map(|line| line.split(';')).filter_map(|pair| Cookie::parse(pair).ok());
-        let cookie = cookies.find(|cookie| cookie.name() == self.cookie);
-        let session = cookie.and_then(|cookie| open_session(self.secret.expose(), cookie.value()));
+        let cookies = lines.flat_map(|line| line.split(';')).filter_map(|pair| Cookie::parse(pair).ok());
+        // Those of a name that only another gateway gives too: which secret comes first may differ while one takes another's place.
+        let ours = cookies.filter(|cookie| self.cookies.iter().any(|name| name == cookie.name()));
+        let sessions = ours.filter_map(|cookie| open_session(self.secrets.all(), cookie.value()));
+        // Of two, the one that was given last: whoever signs in elsewhere means that.
+        let session = sessions.max_by_key(|session| session.until);
         // What a WebSocket says is not kept from other origins by the browser.
         let reads = matches!(*request.method(), Method::GET | Method::HEAD) && !request.headers().contains_key(UPGRADE);
         if session.is_some() && !reads {
@@ -110,14 +116,14 @@ impl Sessions {
         if is_key_shaped(sent) {
             return Ok(Credential::of_key(hash_token(sent)));
         }
-        AccessToken::read(self.secret.expose(), sent).map(Credential::of_token).ok_or_else(unauthorized)
+        AccessToken::read(self.secrets.all(), sent).map(Credential::of_token).ok_or_else(unauthorized)
     }
 
     /// Returns what the ticket that opens this WebSocket was asked for with. It needs no look at the `Origin`: no browser sends it unless
     /// a page that holds it says so.
     #[must_use]
     pub fn ticket_of(&self, request: &HttpRequest) -> Option<Credential> {
-        ticket_of(request, self.secret.expose())
+        ticket_of(request, &self.secrets)
     }
 
     /// Browsers say where a request comes from; programs do not have to, unless a cookie speaks for them.
@@ -137,10 +143,21 @@ impl Sessions {
         Err(ApiError::new(ProblemKind::Forbidden, detail))
     }
 
+    /// Takes the cookies back that other secrets gave names to.
+    fn take_back<'t>(&'t self, request: &'t HttpRequest) -> impl Iterator<Item = Cookie<'t>> {
+        let others = self.cookies.iter().skip(1).filter(|name| request.cookie(name).is_some());
+        others.map(|name| {
+            let mut cookie = self.make_cookie(request, "", 0);
+            cookie.set_name(name.as_str());
+            cookie
+        })
+    }
+
     fn make_cookie<'t>(&'t self, request: &HttpRequest, token: &'t str, seconds: i64) -> Cookie<'t> {
         // Other services on the host have no business with it. Whoever comes another way than by the public address, comes without
         // what that begins with.
-        Cookie::build(self.cookie.as_str(), token)
+        let name = self.cookies.first().map_or("waitless", String::as_str);
+        Cookie::build(name, token)
             .path(self.own_address.path(request))
             .max_age(time::Duration::seconds(seconds))
             .http_only(true)
@@ -230,22 +247,26 @@ pub async fn sign_in(gateway: web::Data<Gateway>, request: HttpRequest, payload:
     let body = read_json(&request, payload, gateway.http.max_body.0).await?;
     let key_hash = match check(&body)? {
         Credentials::Key(key) if is_key_shaped(key) => hash_token(key),
-        Credentials::Key(_) => return Err(refused("This is not an API key; keys begin with `wl_`.")),
+        Credentials::Key(_) => {
+            return Err(refused(&gateway, "This is not an API key; keys begin with `wl_`."));
+        }
         Credentials::Once(token) => gateway.sessions.one_time.remove(&hash_token(token)).ok_or_else(|| {
-            refused("This link was used before, or is more than an hour old. Sign in with the API key.")
+            refused(&gateway, "This link was used before, or is more than an hour old. Sign in with the API key.")
         })?,
     };
     let identity = match gateway.authenticator.identify(Credential::of_key(key_hash)).await {
         Err(error) if error.kind() == ProblemKind::Unauthorized => {
-            return Err(refused("This API key does not open anything. Check it, or ask for a new one."));
+            return Err(refused(&gateway, "This API key does not open anything. Check it, or ask for a new one."));
         }
         found => found?,
     };
     tracing::info!(tenant = identity.tenant, principal = identity.principal, "a browser signed in");
+    let id = Uuid::new_v4();
+    note(&gateway, &identity, AuditAct::SignIn, (format!("session:{id}"), String::new())).await?;
     if let Some(before) = gateway.sessions.of(&request)? {
         end_session(&gateway, before).await?;
     }
-    Ok(answer_session(&gateway, &request, &identity, Uuid::new_v4()))
+    Ok(answer_session(&gateway, &request, &identity, id))
 }
 
 /// Signs this browser out: its session ends at every gateway, with all that was opened in it.
@@ -259,9 +280,19 @@ pub async fn sign_in(gateway: web::Data<Gateway>, request: HttpRequest, payload:
 pub async fn sign_out(gateway: web::Data<Gateway>, request: HttpRequest) -> ApiResult {
     gateway.sessions.refuse_cross_site(&request, true)?;
     if let Some(session) = gateway.sessions.of(&request)? {
+        let subject = format!("session:{}", session.id);
+        // Whose session is over already is not written down once more.
+        if let Ok(identity) = gateway.authenticator.identify(Credential::of_session(session)).await {
+            note(&gateway, &identity, AuditAct::SignOut, (subject, String::new())).await?;
+        }
         end_session(&gateway, session).await?;
     }
-    Ok(HttpResponse::NoContent().cookie(gateway.sessions.make_cookie(&request, "", 0)).finish())
+    let mut answer = HttpResponse::NoContent();
+    answer.cookie(gateway.sessions.make_cookie(&request, "", 0));
+    for cookie in gateway.sessions.take_back(&request) {
+        answer.cookie(cookie);
+    }
+    Ok(answer.finish())
 }
 
 /// Ends a session at every gateway: at once at this one, within seconds at the others.
@@ -276,10 +307,16 @@ fn answer_session(gateway: &Gateway, request: &HttpRequest, identity: &Identity,
     let sessions = &gateway.sessions;
     let until = Utc::now().timestamp() + TTL_SECONDS;
     let session = Session { id, key_hash: identity.credential().key_hash, until };
-    let token = seal_session(sessions.secret.expose(), session);
-    HttpResponse::Ok().cookie(sessions.make_cookie(request, &token, TTL_SECONDS)).json(SessionView::of(identity, until))
+    let token = seal_session(sessions.secrets.expose(), session);
+    let mut answer = HttpResponse::Ok();
+    answer.cookie(sessions.make_cookie(request, &token, TTL_SECONDS));
+    for cookie in sessions.take_back(request) {
+        answer.cookie(cookie);
+    }
+    answer.json(SessionView::of(identity, until))
 }
 
-fn refused(detail: &str) -> ApiError {
+fn refused(gateway: &Gateway, detail: &str) -> ApiError {
+    gateway.refusals.count(ProblemKind::Unauthorized, sender().address.as_deref());
     ApiError::new(ProblemKind::Unauthorized, detail)
 }

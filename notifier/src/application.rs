@@ -30,7 +30,7 @@ impl Application {
     #[expect(clippy::unused_async, reason = "every service is built in the same way, and others connect here")]
     pub async fn build(config: &Config, backends: Backends) -> anyhow::Result<Self> {
         ensure!(
-            !config.service.link_secret.expose().is_empty(),
+            !config.service.link_secret.is_empty(),
             "service.link_secret is empty: the links in mails could be guessed"
         );
         let channels = registry::open_all(config)?;

@@ -36,7 +36,7 @@ impl Application {
     #[expect(clippy::unused_async, reason = "every service is built the same way")]
     pub async fn build(config: &Config, backends: Backends) -> anyhow::Result<Self> {
         anyhow::ensure!(
-            !config.service.link_secret.expose().is_empty(),
+            !config.service.link_secret.is_empty(),
             "service.link_secret is empty: the links to files could be guessed"
         );
         #[cfg(feature = "failpoints")]

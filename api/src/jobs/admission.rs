@@ -116,6 +116,7 @@ fn new_job(gateway: &Gateway, request: SubmitRequest, origin: JobOrigin) -> Resu
         forecast: None,
         idempotency: origin.idempotency,
         reuse,
+        by: None,
     })
 }
 

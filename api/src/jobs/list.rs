@@ -122,7 +122,7 @@ impl Page {
         let report = query.report.as_deref().unwrap_or_default();
         let purpose = format!("{list}\n{}\n{}\n{state}\n{report}", identity.tenant, identity.principal);
         let open = |cursor: &String| {
-            let position = open_cursor(gateway.link_secret.expose(), &purpose, cursor);
+            let position = open_cursor(gateway.link_secret.all(), &purpose, cursor);
             position.and_then(|bytes| Uuid::from_slice(&bytes).ok()).ok_or_else(|| {
                 ApiError::new(
                     ProblemKind::InvalidQuery,

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use actix_web::HttpRequest;
 use chrono::{DateTime, Utc};
-use model::access::link_token;
 use model::artifact::{Artifact, Format};
 use model::job::{Job, JobState, Lane, Params};
 use model::problem::{Problem, StoredProblem};
@@ -255,7 +254,7 @@ impl<'a> JobPresenter<'a> {
 
     fn artifact<'j>(&self, job_url: &str, artifact: &'j Artifact) -> ArtifactView<'j> {
         let file = format!("{job_url}/artifacts/{}", artifact.format);
-        let token = link_token(self.gateway.link_secret.expose(), artifact.link_id);
+        let token = artifact.link_token(self.gateway.link_secret.all());
         ArtifactView {
             format: artifact.format,
             filename: &artifact.filename,

@@ -186,6 +186,7 @@ mod tests {
             created_at: DateTime::UNIX_EPOCH,
             expires_at: DateTime::UNIX_EPOCH,
             link_id: Uuid::nil(),
+            link_hash: None,
         }
     }
 

@@ -3,6 +3,7 @@
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
+use model::audit::{AuditAct, NewAuditEntry};
 use model::job::Caller;
 use model::problem::{FieldError, Problem, StoredProblem};
 use serde::Serialize;
@@ -11,6 +12,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::check_mint::{MintBody, check_mint};
+use crate::audit::sender;
 use crate::auth::Identity;
 use crate::body::read_json;
 use crate::error::ApiResult;
@@ -72,6 +74,9 @@ pub async fn mint(
             format!("would make a token of {} characters; at most {MAX_TOKEN} fit: name less in it", written.len());
         return Err(Problem::invalid(vec![FieldError { pointer: String::new(), detail }]).into());
     }
+    let by = NewAuditEntry::new(&identity.tenant, AuditAct::TokenMinted, format!("token:{}", token.id), &sender());
+    let scopes: Vec<&str> = token.scopes.iter().map(|scope| scope.as_str()).collect();
+    gateway.store.note(vec![by.with(scopes.join(" ")).about(&token.caller.principal)]).await?;
     metrics::counter!("waitless_tokens_minted_total").increment(1);
     Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(TokenView {
         token: written,

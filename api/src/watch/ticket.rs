@@ -6,6 +6,7 @@
 use actix_web::http::header::SEC_WEBSOCKET_PROTOCOL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
+use configuration::Secrets;
 use model::access::{Ticket, TicketHolder, open_ticket, seal_ticket};
 use serde::Serialize;
 use store::AccessToken;
@@ -59,19 +60,19 @@ pub async fn make(gateway: web::Data<Gateway>, identity: Identity) -> ApiResult 
 
 /// Returns what the ticket that a handshake offers was asked for with.
 #[must_use]
-pub fn ticket_of(request: &HttpRequest, secret: &str) -> Option<Credential> {
+pub fn ticket_of(request: &HttpRequest, secrets: &Secrets) -> Option<Credential> {
     if request.match_pattern().as_deref() != Some(ROUTE) {
         return None;
     }
     let offered = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL).filter_map(|value| value.to_str().ok());
     let mut tickets = offered.flat_map(|line| line.split(',')).filter_map(|name| name.trim().strip_prefix(PREFIX));
-    let ticket = open_ticket(secret, tickets.next()?)?;
+    let ticket = open_ticket(secrets.all(), tickets.next()?)?;
     if ticket.until <= Utc::now().timestamp() {
         return None;
     }
     Some(match ticket.holder {
         TicketHolder::Key(key_hash) => Credential::of_key(key_hash),
         TicketHolder::Session(session) => Credential::of_session(session),
-        TicketHolder::Token(token) => Credential::of_token(AccessToken::read(secret, &token)?),
+        TicketHolder::Token(token) => Credential::of_token(AccessToken::read(secrets.all(), &token)?),
     })
 }

@@ -111,7 +111,7 @@ impl Api {
         config.catalogue.folder = Some(folder.path().join("catalogue"));
         config.http.listen = "127.0.0.1:0".parse().unwrap();
         config.http.threads = 2;
-        config.service.link_secret = Secret::new("a link secret of more than 32 bytes!");
+        config.service.link_secret = "a link secret of more than 32 bytes!".into();
         config.service.shutdown_grace = Duration::from_secs(5);
         config.telemetry.log = "warn".to_owned();
         change(&mut config);

@@ -22,7 +22,7 @@ const BUDGET: &str = "20";
 /// a report takes stands in its own schema, and an `Idempotency-Key` that came with another body is refused, for which short ones that
 /// are made up are now and then the same.
 fn write_settings(folder: &Path, job: Uuid, token: &str) {
-    let lists = ["GET /v1/jobs", "GET /v1/admin/dead-letters"].map(|name| {
+    let lists = ["GET /v1/jobs", "GET /v1/admin/dead-letters", "GET /v1/admin/audit"].map(|name| {
         format!(
             "[[operations]]\ninclude-name = \"{name}\"\nchecks.positive_data_acceptance.expected-statuses = [\"2xx\", 400, 401, 403]\n"
         )

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::access::link_token;
+use configuration::Secrets;
 use model::artifact::Artifact;
 use model::problem::Problem;
 use model::refusal::Refusal;
@@ -91,7 +91,7 @@ pub struct FailureText {
 /// Where links lead, and what they are made from.
 pub(super) struct LinkBase<'a> {
     pub(super) public_url: &'a str,
-    pub(super) secret: &'a str,
+    pub(super) secrets: &'a Secrets,
 }
 
 impl<'a> Content<'a> {
@@ -160,7 +160,7 @@ fn file(artifact: &Artifact, locale: RecipientLocale<'_>, links: &LinkBase<'_>) 
         size: locale.bytes(artifact.bytes),
         rows: locale.rows(artifact.rows),
         complete: artifact.complete,
-        link: format!("{}/d/{}", links.public_url, link_token(links.secret, artifact.link_id)),
+        link: format!("{}/d/{}", links.public_url, artifact.link_token(links.secrets.all())),
     }
 }
 

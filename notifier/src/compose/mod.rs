@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use configuration::{Config, Secret};
+use configuration::{Config, Secrets};
 use model::delivery::Delivery;
 use model::locale::{Conventions, Language, Localizer, time_zone};
 use url::Url;
@@ -46,7 +46,7 @@ pub struct Composer {
     brand: Brand,
     tenants: HashMap<String, Brand>,
     public_url: String,
-    link_secret: Secret,
+    link_secret: Secrets,
     late_after: Option<Duration>,
 }
 
@@ -86,7 +86,7 @@ impl Composer {
             return Err(ComposeError::NoFiles);
         }
         let locale = self.locale_of(delivery, facts)?;
-        let links = LinkBase { public_url: &self.public_url, secret: self.link_secret.expose() };
+        let links = LinkBase { public_url: &self.public_url, secrets: &self.link_secret };
         Ok(Content::of(facts, locale, &links, self.late_after))
     }
 

@@ -61,7 +61,7 @@ impl Fixture {
         let smtp = smtp::start().await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::embedded(folder.path()).unwrap();
-        config.service.link_secret = Secret::new("a secret of the tests, long enough");
+        config.service.link_secret = "a secret of the tests, long enough".into();
         config.service.public_url = facts::config().service.public_url;
         config.mail.url = Secret::new(smtp.url());
         config.mail.from = facts::config().mail.from;
@@ -157,6 +157,7 @@ impl Fixture {
             forecast: eta.map(|eta| Forecast { position: 1, eta: Some(eta), ..Forecast::default() }),
             idempotency: None,
             reuse: None,
+            by: None,
         };
         match self.backends.store.submit(vec![job]).await.unwrap().remove(0) {
             Submitted::Created(job) => *job,

@@ -132,6 +132,7 @@ impl Stack {
             forecast: None,
             idempotency: None,
             reuse,
+            by: None,
         };
         assert!(matches!(self.backends.group_commit.submit(new).await.unwrap(), Submitted::Created(_)));
         id
@@ -213,7 +214,7 @@ fn settings(folder: &std::path::Path) -> Config {
     let mut config = Config::embedded(folder).unwrap();
     config.broker.retry_delays = RetrySchedule::new(vec![Duration::from_millis(300), Duration::from_secs(1)]).unwrap();
     config.service.shutdown_grace = Duration::from_secs(2);
-    config.service.link_secret = Secret::new("0123456789abcdef0123456789abcdef");
+    config.service.link_secret = "0123456789abcdef0123456789abcdef".into();
     config.worker.progress_every = Duration::from_millis(50);
     config.sources = BTreeMap::new();
     let nowhere = Secret::new("sqlite:/nonexistent/waitless-test.db");

@@ -34,4 +34,4 @@ pub use networks::Network;
 pub use role::Role;
 pub use settings::{Catalogue, Config, Http, LogFormat, Mode, Notifier, Service, Sweeper, Telemetry, Worker};
 pub use urls::{UrlCheck, UrlSchemes, check_place, check_urls, is_loopback, wrong_urls};
-pub use values::Secret;
+pub use values::{Secret, Secrets};

@@ -216,6 +216,39 @@ mod tests {
     }
 
     #[test]
+    fn link_secrets_may_be_one_or_several_and_wrong_ones_are_told_by_their_place() {
+        let (one, other) = ("1".repeat(32), "2".repeat(40));
+        let read = |setting: &str| {
+            let config = load(&format!("[service]\nlink_secret = {setting}"), &[])?;
+            Ok::<_, ConfigError>(config.service.link_secret.all().map(str::to_owned).collect::<Vec<_>>())
+        };
+        let with_commas = format!("{one},and,commas");
+        assert_eq!(read(&format!("{with_commas:?}")).unwrap(), [with_commas], "what was one secret stays one");
+        assert_eq!(read("\"\"").unwrap(), [""; 0]);
+        for list in [
+            format!("[{one:?}, {other:?}]"),
+            format!("{:?}", format!("{one}, {other}")),
+            format!("{:?}", format!("{one}\n{other}\n")),
+        ] {
+            assert_eq!(read(&list).unwrap(), [one.clone(), other.clone()], "{list}");
+        }
+        for (list, said) in [
+            (
+                format!("[{one:?}, \"short\"]"),
+                "secret 2 is too short; at least 32 random bytes are needed, without commas",
+            ),
+            (format!("[{one:?}, {other:?}, {one:?}]"), "secret 3 is the same as secret 1"),
+            ("\"short\"".to_owned(), "is too short; at least 32 random bytes are needed"),
+        ] {
+            assert_eq!(read(&list).unwrap_err().0, [SettingError::new("service.link_secret", said)]);
+        }
+        let config = load(&format!("[service]\nlink_secret = [{one:?}, {other:?}]"), &[]).unwrap();
+        assert_eq!(config.service.link_secret.expose(), one, "the first signs");
+        let shown = format!("{config:?}{}", toml::to_string(&config).unwrap());
+        assert!(shown.contains("(hidden)") && !shown.contains(&one) && !shown.contains(&other), "{shown}");
+    }
+
+    #[test]
     fn keys_that_seal_may_stand_on_lines_of_a_file_and_wrong_ones_are_told_by_their_place() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys");

@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::addresses::{endpoint, origins, public_url};
 use super::encoding::{
-    address, at_least, choice, duration, duration_or_none, lanes, line, log_filter, long_secret, networks, optional,
+    address, at_least, choice, duration, duration_or_none, lanes, line, link_secrets, log_filter, networks, optional,
     seal_keys, size, word,
 };
 use super::paths::{folder, path, paths};
-use super::{Brand, Broker, ConfigError, Database, Mail, Network, Secret, SettingError, Source, Storage};
+use super::{Brand, Broker, ConfigError, Database, Mail, Network, Secret, Secrets, SettingError, Source, Storage};
 use model::job::Lane;
 use model::seal::SealKeys;
 use model::units::ByteSize;
@@ -72,8 +72,8 @@ pub struct Service {
     /// Without trailing slash; `None`: taken from the request.
     #[serde(serialize_with = "optional::serialize", deserialize_with = "public_url")]
     pub public_url: Option<String>,
-    #[serde(deserialize_with = "long_secret")]
-    pub link_secret: Secret,
+    #[serde(deserialize_with = "link_secrets")]
+    pub link_secret: Secrets,
     #[serde(deserialize_with = "seal_keys")]
     pub seal_keys: Vec<Secret>,
     #[serde(with = "duration")]
@@ -81,12 +81,12 @@ pub struct Service {
 }
 
 impl Service {
-    /// Returns what seals sensitive values and opens them: `seal_keys`, then the link secret, which seals where there are none.
+    /// Returns what seals sensitive values and opens them: `seal_keys`, then the link secrets, whose first one seals where there are none.
     ///
     /// # Errors
     /// When there is no secret at all.
     pub fn derive_seal_keys(&self) -> Result<SealKeys, ConfigError> {
-        let secrets = self.seal_keys.iter().chain([&self.link_secret]).map(Secret::expose);
+        let secrets = self.seal_keys.iter().map(Secret::expose).chain(self.link_secret.all());
         SealKeys::new(secrets).ok_or_else(|| {
             let message = "is empty, and so is service.link_secret: sensitive values would not be sealed";
             ConfigError(vec![SettingError::new("service.seal_keys", message)])
@@ -185,6 +185,12 @@ pub struct Sweeper {
     pub idempotency_retention: Duration,
     #[serde(with = "duration")]
     pub click_retention: Duration,
+    /// `None`: for ever.
+    #[serde(with = "duration_or_none")]
+    pub job_retention: Option<Duration>,
+    /// `None`: for ever.
+    #[serde(with = "duration_or_none")]
+    pub audit_retention: Option<Duration>,
 }
 
 /// `[catalogue]`

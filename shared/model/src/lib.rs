@@ -4,6 +4,7 @@
 pub mod access;
 pub mod artifact;
 pub mod attributes;
+pub mod audit;
 pub mod backoff;
 pub mod delivery;
 pub mod event;

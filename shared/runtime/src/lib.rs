@@ -4,6 +4,7 @@
 mod await_storage;
 mod backends;
 mod catalogue;
+pub mod erase;
 mod open_store;
 pub mod outbox;
 pub mod probes;

@@ -5,12 +5,14 @@ use diesel::sql_types::{Bool, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use uuid::Uuid;
 
+use super::audit::note_change;
 use super::connection::Connection;
 use super::effects::{EffectRow, Effects, with_effects};
 use super::errors::Failure;
 use super::jobs::{change_one, changed};
 use super::run::StatementResult;
 use super::sql::sql;
+use model::audit::{Actor, AuditAct};
 use model::job::Caller;
 use store::Changed;
 
@@ -69,6 +71,7 @@ pub(super) async fn cancel(
     connection: &mut Connection,
     id: Uuid,
     caller: Caller,
+    by: Option<Actor>,
 ) -> StatementResult<(Changed, Effects)> {
     connection
         .transaction::<_, Failure, _>(async move |connection| {
@@ -86,6 +89,7 @@ pub(super) async fn cancel(
             }
             let mut effects = change_one(connection, CANCEL, id, &caller).await?;
             let outcome = changed(connection, id, &caller, &effects).await?;
+            note_change(connection, AuditAct::JobCancelled, &outcome, by.as_ref()).await?;
             if let Some(leader) = leader {
                 let rows: Vec<EffectRow> = sql(ABANDON).bind::<SqlUuid, _>(leader).load(connection).await?;
                 effects.append(Effects::read(rows)?);

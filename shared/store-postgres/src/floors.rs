@@ -28,6 +28,8 @@ pub(super) enum TimedLine {
     Deliveries(Channel),
     /// Outbox rows, by `leased_until`.
     Outbox,
+    /// Entries of the audit log that wait to be linked, by `at`.
+    Audit,
 }
 
 /// The floors that this process knows. Clones share them.

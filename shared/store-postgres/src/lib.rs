@@ -7,6 +7,8 @@
 //! Operations run in tasks of the runtime the store was opened in. A caller that goes away does not stop them half way.
 
 mod access;
+mod audit;
+mod audit_rows;
 mod backlog;
 mod cancel;
 mod claim;
@@ -32,6 +34,7 @@ mod opening;
 mod outbox;
 mod pooler;
 mod previews;
+mod removal;
 mod reports;
 mod reuse;
 mod reuse_insert;

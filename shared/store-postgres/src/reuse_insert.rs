@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl as _;
 
+use super::audit::audit_notes;
 use super::column;
 use super::connection::Connection;
 use super::reuse::ReusingJob;
@@ -34,6 +35,8 @@ const INSERT: &str = "
     ), rung as (
         insert into outbox (id, kind, subject, queue, traceparent, leased_until)
         select outbox_id, 'run-job', id, lane, traceparent, now() + interval '5 seconds' from input where leader_id is null
+    ), noted as (
+        insert into audit_queue (body) select unnest($24::text[])
     )
     select now() as now";
 
@@ -71,6 +74,7 @@ pub(super) async fn insert(connection: &mut Connection, entries: &[ReusingJob<'_
         .bind::<Array<Nullable<BigInt>>, _>(column(entries, |entry| entry.job.late_after_ms()))
         .bind::<Array<Nullable<SqlUuid>>, _>(column(entries, |entry| entry.reuse.made_from))
         .bind::<Array<Nullable<Text>>, _>(column(entries, |entry| entry.job.on_refusal.kept()))
+        .bind::<Array<Text>, _>(audit_notes(entries.iter().map(|entry| entry.job))?.1)
         .get_result(connection)
         .await?;
     Ok(row.now)

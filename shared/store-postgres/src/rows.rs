@@ -41,7 +41,8 @@ macro_rules! artifacts_column {
         "(select json_agg(json_build_object('id', a.id, 'job_id', a.job_id, 'attempt', a.attempt, 'format', a.format, \
          'object_key', a.object_key, 'filename', a.filename, 'bytes', a.bytes, 'rows', a.rows, 'sha256', a.sha256, \
          'complete', a.complete, 'snapshot_at', a.snapshot_at, 'created_at', a.created_at, 'expires_at', a.expires_at, \
-         'link_id', a.link_id) order by a.format)::text from artifacts a where a.job_id = j.id) as artifacts"
+         'link_id', a.link_id, 'link_hash', (select encode(l.token_hash, 'hex') from links l where l.artifact_id = a.id limit 1)) \
+         order by a.format)::text from artifacts a where a.job_id = j.id) as artifacts"
     };
 }
 pub(super) use artifacts_column;

@@ -1,3 +1,4 @@
+// Over 300 lines: one statement, what is bound to it, and what it answers.
 //! Submitting: job, event, idempotency row and outbox row of a whole batch, in one statement that is its own transaction.
 
 use std::collections::{HashMap, HashSet};
@@ -9,6 +10,7 @@ use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
 use uuid::Uuid;
 
+use super::audit::audit_notes;
 use super::connection::Connection;
 use super::effects::Effects;
 use super::errors::Failure;
@@ -52,6 +54,9 @@ const SUBMIT: &str = "
     ), rung as (
         insert into outbox (id, kind, subject, queue, traceparent, leased_until)
         select outbox_id, 'run-job', id, lane, traceparent, now() + interval '5 seconds' from accepted
+    ), noted as (
+        insert into audit_queue (body)
+        select n.body from unnest($20::uuid[], $21::text[]) as n(id, body) join accepted a on a.id = n.id
     )
     select id, now() as now from accepted";
 
@@ -215,6 +220,7 @@ async fn insert(
         .iter()
         .map(|job| job.forecast.as_ref().map(to_json).transpose())
         .collect::<StatementResult<Vec<Option<String>>>>()?;
+    let (noted, notes) = audit_notes(batch.iter().copied())?;
     let rows: Vec<AcceptedRow> = sql(SUBMIT)
         .bind::<Array<SqlUuid>, _>(column(batch, |job| job.id))
         .bind::<Array<Text>, _>(column(batch, |job| job.caller.tenant.as_str()))
@@ -237,6 +243,8 @@ async fn insert(
         .bind::<Array<Nullable<Text>>, _>(forecasts)
         .bind::<Array<Nullable<BigInt>>, _>(column(batch, |job| job.late_after_ms()))
         .bind::<Array<Nullable<Text>>, _>(column(batch, |job| job.on_refusal.kept()))
+        .bind::<Array<SqlUuid>, _>(noted)
+        .bind::<Array<Text>, _>(notes)
         .load(connection)
         .await?;
     Ok(rows.into_iter().map(|row| (row.id, row.now)).collect())

@@ -4,11 +4,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use diesel::sql_types::{BigInt, Text};
-use diesel_async::RunQueryDsl as _;
+use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use futures_util::FutureExt as _;
 
+use super::audit::put;
+use super::connection::Connection;
+use super::errors::Failure;
+use super::run::StatementResult;
 use super::sql::sql;
 use super::{PostgresStore, millis};
+use model::audit::Actor;
+use store::audit::{actor, of_tokens};
 use store::{Result, TokenRevocation, TokenStore};
 
 const REVOKE: &str = "
@@ -20,15 +26,8 @@ const FORGET: &str = "delete from revoked_tokens where revoked_at < now() - $1 *
 #[async_trait]
 impl TokenStore for PostgresStore {
     async fn revoke_tokens(&self, which: TokenRevocation) -> Result<()> {
-        self.read(move |connection| {
-            async move {
-                let (tenant, subject) = which.subject();
-                sql(REVOKE).bind::<Text, _>(tenant).bind::<Text, _>(subject).execute(connection).await?;
-                Ok(())
-            }
-            .boxed()
-        })
-        .await
+        let by = actor();
+        self.read(move |connection| revoke(connection, which, by).boxed()).await
     }
 
     async fn forget_revoked_tokens(&self, age: Duration) -> Result<u64> {
@@ -37,4 +36,17 @@ impl TokenStore for PostgresStore {
         })
         .await
     }
+}
+
+async fn revoke(connection: &mut Connection, which: TokenRevocation, by: Option<Actor>) -> StatementResult<()> {
+    connection
+        .transaction::<_, Failure, _>(async move |connection| {
+            let (tenant, subject) = which.subject();
+            sql(REVOKE).bind::<Text, _>(tenant).bind::<Text, _>(subject).execute(connection).await?;
+            match by {
+                Some(by) => put(connection, &[of_tokens(&which, &by)]).await,
+                None => Ok(()),
+            }
+        })
+        .await
 }

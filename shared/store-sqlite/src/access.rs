@@ -7,14 +7,16 @@ use chrono::{DateTime, Utc};
 use diesel::SqliteConnection;
 use uuid::Uuid;
 
-use super::SqliteStore;
 use super::errors::{StatementResult, unreadable};
 use super::links;
 use super::rows::read_caller;
 use super::sql::{Cells, earlier, later, now, sql, to_json};
 use super::writer::Transaction;
+use super::{SqliteStore, audit};
 use model::artifact::{Link, LinkStatus, NewClick};
+use model::audit::AuditAct;
 use model::job::Caller;
+use store::audit::{actor, of_key, of_links};
 use store::{AccessStore, ApiKey, NewApiKey, Result, Scope};
 
 macro_rules! key_columns {
@@ -64,7 +66,13 @@ fn create_key(transaction: &mut Transaction<'_>, key: &NewApiKey) -> StatementRe
 #[async_trait]
 impl AccessStore for SqliteStore {
     async fn create_api_key(&self, key: NewApiKey) -> Result<ApiKey> {
-        self.writer.write(move |transaction| create_key(transaction, &key)).await
+        let by = actor();
+        let create = move |transaction: &mut Transaction<'_>| {
+            let key = create_key(transaction, &key)?;
+            by.map(|by| audit::put(transaction, &of_key(AuditAct::KeyCreated, &key, &by))).transpose()?;
+            Ok(key)
+        };
+        self.writer.write(create).await
     }
 
     async fn api_key_by_hash(&self, hash: [u8; 32]) -> Result<Option<ApiKey>> {
@@ -86,8 +94,20 @@ impl AccessStore for SqliteStore {
 
     async fn revoke_api_key(&self, id: Uuid) -> Result<bool> {
         let text = "update api_keys set revoked_at = ?1 where id = ?2 and revoked_at is null";
+        let by = actor();
         self.writer
-            .write(move |transaction| Ok(sql!(text, transaction.now, id).run(transaction.connection)? == 1))
+            .write(move |transaction| {
+                if sql!(text, transaction.now, id).run(transaction.connection)? != 1 {
+                    return Ok(false);
+                }
+                let kept = concat!("select ", key_columns!(), " from api_keys where id = ?1");
+                if let Some(by) = by
+                    && let Some(key) = sql!(kept, id).row(transaction.connection, read_key)?
+                {
+                    audit::put(transaction, &of_key(AuditAct::KeyRevoked, &key, &by))?;
+                }
+                Ok(true)
+            })
             .await
     }
 
@@ -117,7 +137,7 @@ impl AccessStore for SqliteStore {
     }
 
     async fn revoke_links(&self, caller: &Caller, artifact_id: Uuid) -> Result<bool> {
-        let caller = caller.clone();
+        let (caller, by) = (caller.clone(), actor());
         let text = "update links set revoked_at = ?1 where artifact_id = ?2 and revoked_at is null and exists \
                     (select 1 from artifacts a join jobs j on j.id = a.job_id \
                      where a.id = ?2 and j.tenant = ?3 and j.principal = ?4)";
@@ -126,6 +146,9 @@ impl AccessStore for SqliteStore {
                 let Caller { tenant, principal } = &caller;
                 let revoked =
                     sql!(text, transaction.now, artifact_id, tenant, principal).run(transaction.connection)?;
+                if let Some(by) = by.filter(|_| revoked > 0) {
+                    audit::put(transaction, &of_links(&caller, artifact_id, &by))?;
+                }
                 Ok(revoked > 0)
             })
             .await

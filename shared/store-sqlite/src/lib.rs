@@ -5,6 +5,7 @@
 //! still names the state and event number it leaves.
 
 mod access;
+mod audit;
 mod backlog;
 mod change;
 mod claim;
@@ -25,6 +26,7 @@ mod outbox;
 mod owner;
 mod previews;
 mod readers;
+mod removal;
 mod ring;
 mod rows;
 mod sessions;

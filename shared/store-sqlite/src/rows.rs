@@ -102,7 +102,8 @@ pub(super) fn with_artifacts(connection: &mut SqliteConnection, mut job: Job) ->
 macro_rules! artifact_columns {
     () => {
         "a.id, a.job_id, a.attempt, a.format, a.object_key, a.filename, a.bytes, a.rows, a.sha256, a.complete, \
-         a.snapshot_at, a.created_at, a.expires_at, a.link_id"
+         a.snapshot_at, a.created_at, a.expires_at, a.link_id, \
+         (select l.token_hash from links l where l.artifact_id = a.id limit 1)"
     };
 }
 pub(super) use artifact_columns;
@@ -123,6 +124,7 @@ pub(super) fn read_artifact(cells: &mut Cells) -> StatementResult<Artifact> {
         created_at: cells.time()?,
         expires_at: cells.time()?,
         link_id: cells.id()?,
+        link_hash: cells.maybe_hash()?,
     })
 }
 

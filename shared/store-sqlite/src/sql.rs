@@ -240,8 +240,13 @@ impl Cells {
     }
 
     pub(super) fn hash(&mut self) -> StatementResult<[u8; 32]> {
+        self.maybe_hash()?.ok_or_else(|| unreadable("a column should hold a hash and is empty"))
+    }
+
+    pub(super) fn maybe_hash(&mut self) -> StatementResult<Option<[u8; 32]>> {
         match self.next()? {
-            Value::Blob(value) => <[u8; 32]>::try_from(value.as_ref()).map_err(unreadable),
+            Value::Null => Ok(None),
+            Value::Blob(value) => <[u8; 32]>::try_from(value.as_ref()).map(Some).map_err(unreadable),
             other => strange("a hash", &other),
         }
     }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::SqliteConnection;
 
+use super::audit;
 use super::change::{job_doorbell, tell};
 use super::errors::{Failure, StatementResult, unreadable};
 use super::follow::follow;
@@ -26,7 +27,13 @@ fn submit_one(transaction: &mut Transaction<'_>, job: NewJob) -> StatementResult
     {
         return Ok(answer);
     }
-    match transaction.alone(|transaction| insert(transaction, job)) {
+    let audited = job.audit_entry();
+    let write = |transaction: &mut Transaction<'_>| {
+        let job = insert(transaction, job)?;
+        audited.map(|entry| audit::put(transaction, &entry)).transpose()?;
+        Ok(job)
+    };
+    match transaction.alone(write) {
         Ok(job) => Ok(Submitted::Created(Box::new(job.as_submitted()))),
         Err(Failure::Refused(why)) => Ok(Submitted::Refused(why)),
         Err(broken) => Err(broken),

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::SqliteStore;
 use super::sql::{earlier, sql};
+use super::{SqliteStore, audit};
+use store::audit::{actor, of_tokens};
 use store::{Result, TokenRevocation, TokenStore};
 
 #[async_trait]
@@ -13,10 +14,12 @@ impl TokenStore for SqliteStore {
     async fn revoke_tokens(&self, which: TokenRevocation) -> Result<()> {
         let text = "insert into revoked_tokens (tenant, subject, revoked_at) values (?1, ?2, ?3) \
                     on conflict (tenant, subject) do update set revoked_at = ?3";
+        let by = actor();
         self.writer
             .write(move |transaction| {
                 let (tenant, subject) = which.subject();
-                sql!(text, tenant, &subject, transaction.now).run(transaction.connection).map(drop)
+                sql!(text, tenant, &subject, transaction.now).run(transaction.connection)?;
+                by.map_or(Ok(()), |by| audit::put(transaction, &of_tokens(&which, &by)))
             })
             .await
     }

@@ -23,11 +23,13 @@ use model::job::{JobState, Lane};
 use model::message::OutboxMessage;
 use model::retry_schedule::RetryDelay;
 
+use super::audit::AuditStore;
 use super::backlog::BacklogStore;
 use super::forecast::ForecastStore;
 use super::jobs::JobStore;
 use super::lateness::LatenessStore;
 use super::previews::PreviewStore;
+use super::removal::RemovalStore;
 use super::ring::RingStore;
 use super::sessions::SessionStore;
 use super::tokens::TokenStore;
@@ -165,6 +167,8 @@ pub trait Store:
     + SweepStore
     + RingStore
     + AccessStore
+    + AuditStore
+    + RemovalStore
     + SessionStore
     + TokenStore
     + WritableStore

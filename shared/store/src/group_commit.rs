@@ -89,7 +89,9 @@ impl GroupCommit {
     /// # Errors
     /// The whole batch's.
     pub async fn submit(&self, job: NewJob) -> Result<Submitted> {
-        self.submits.ask(job).await
+        // The batch is written in another task, which does not know for whom.
+        let by = job.by.clone().or_else(super::audit::actor);
+        self.submits.ask(NewJob { by, ..job }).await
     }
 
     /// Claims one job for a worker.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
-use model::access::{hash_run, open_token, seal_token};
+use model::access::{hash_run, hash_token, open_token, seal_token};
 use model::job::{Caller, Params};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -81,14 +81,14 @@ impl AccessToken {
         format!("{TOKEN_PREFIX}{}", seal_token(secret, body))
     }
 
-    /// Reads back what [`AccessToken::write`] made. `None` when it was altered, signed with another secret, or is not shaped like one;
+    /// Reads back what [`AccessToken::write`] made. `None` when it was altered, signed with none of these secrets, or is not shaped like one;
     /// whether it is over is for the caller to see.
     #[must_use]
-    pub fn read(secret: &str, text: &str) -> Option<Self> {
+    pub fn read<'s>(secrets: impl IntoIterator<Item = &'s str>, text: &str) -> Option<Self> {
         if text.len() > MAX_TOKEN {
             return None;
         }
-        serde_json::from_slice(&open_token(secret, text.strip_prefix(TOKEN_PREFIX)?)?).ok()
+        serde_json::from_slice(&open_token(secrets, text.strip_prefix(TOKEN_PREFIX)?)?).ok()
     }
 }
 
@@ -133,6 +133,8 @@ pub enum TokenRevocation {
     },
     /// All that this principal was given until now.
     AllOf(Caller),
+    /// All that a principal was given until now who is erased: their name is kept nowhere.
+    Erased(Caller),
 }
 
 impl TokenRevocation {
@@ -142,6 +144,7 @@ impl TokenRevocation {
         match self {
             Self::One { tenant, id } => (tenant, token_subject(*id)),
             Self::AllOf(caller) => (&caller.tenant, principal_subject(&caller.principal)),
+            Self::Erased(caller) => (&caller.tenant, erased_subject(caller)),
         }
     }
 }
@@ -156,6 +159,13 @@ pub fn token_subject(id: Uuid) -> String {
 #[must_use]
 pub fn principal_subject(principal: &str) -> String {
     format!("principal:{principal}")
+}
+
+/// Returns what a row about all tokens of a principal who is erased is called: nothing that says who that was.
+#[must_use]
+pub fn erased_subject(caller: &Caller) -> String {
+    let hash = hash_token(&format!("waitless erased v1\n{}\n{}", caller.tenant, caller.principal));
+    format!("erased:{}", URL_SAFE_NO_PAD.encode(hash))
 }
 
 /// The ends of tokens.
@@ -193,17 +203,17 @@ mod tests {
         let free = AccessToken { bounds: TokenBounds::default(), ..token() };
         for token in [token(), free] {
             let text = token.write("secret");
-            assert_eq!(AccessToken::read("secret", &text), Some(token));
-            assert_eq!(AccessToken::read("other", &text), None);
+            assert_eq!(AccessToken::read(["secret"], &text), Some(token));
+            assert_eq!(AccessToken::read(["other"], &text), None);
             for index in 0..text.len() {
                 let mut altered = text.clone().into_bytes();
                 altered[index] = if altered[index] == b'A' { b'B' } else { b'A' };
-                assert_eq!(AccessToken::read("secret", &String::from_utf8(altered).unwrap()), None);
+                assert_eq!(AccessToken::read(["secret"], &String::from_utf8(altered).unwrap()), None);
             }
             for none in ["", "wt_", "wt_A", &text[..60], &format!("{text}AAAA"), &text[3..]] {
-                assert_eq!(AccessToken::read("secret", none), None, "{none}");
+                assert_eq!(AccessToken::read(["secret"], none), None, "{none}");
             }
         }
-        assert_eq!(AccessToken::read("secret", &format!("wt_{}", "A".repeat(100_000))), None);
+        assert_eq!(AccessToken::read(["secret"], &format!("wt_{}", "A".repeat(100_000))), None);
     }
 }

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
+use model::audit::ChainEnd;
 use model::job::Caller;
 use runtime::service_args::ConfigArgs;
 use store::Scope;
@@ -125,6 +127,71 @@ pub(crate) struct CreateKey {
     /// Take the key from this file (`wl_` and 32 letters, digits, - and _ or more), where others read it, too; a key that is there stays
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Audit {
+    #[command(subcommand)]
+    pub(crate) command: AuditCommand,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Print the log as JSON Lines, one chain after the other, and on standard error how far each goes
+    Export {
+        /// Only this tenant's; "" for what belongs to none [default: all]
+        #[arg(long)]
+        tenant: Option<String>,
+        /// Only from this time on, for example 2026-01-31T12:00:00Z
+        #[arg(long, value_name = "TIME")]
+        from: Option<DateTime<Utc>>,
+    },
+    /// Find out whether the log is whole: 0 if it is, 1 and the first row that does not fit if not
+    Verify {
+        /// Only this tenant's chain [default: all]
+        #[arg(long)]
+        tenant: Option<String>,
+        /// Look at a file that was exported, in place of the database
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// A head that was told earlier, as `tenant=number:hash`: its row must still be there; may be repeated
+        #[arg(long = "head", value_name = "HEAD", value_parser = parse_head)]
+        heads: Vec<KnownHead>,
+        /// Print JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Erase {
+    /// Of which tenant
+    #[arg(long, value_parser = parse_name)]
+    pub(crate) tenant: String,
+    /// Who is erased
+    #[arg(long, value_parser = parse_name)]
+    pub(crate) principal: String,
+    /// Only say what there is
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputOptions,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+/// How far a chain went, as somebody kept it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KnownHead {
+    pub(crate) tenant: String,
+    pub(crate) head: ChainEnd,
+}
+
+fn parse_head(text: &str) -> Result<KnownHead, String> {
+    let (tenant, head) = text.rsplit_once('=').ok_or("write a head as it was told: tenant=number:hash")?;
+    Ok(KnownHead { tenant: tenant.to_owned(), head: head.parse().map_err(str::to_owned)? })
 }
 
 fn parse_name(text: &str) -> Result<String, String> {

@@ -14,7 +14,10 @@ use crate::terminal;
 pub(crate) use gateway::{
     Convert, FetchOptions, GatewayArgs, JobArgs, Jobs, Links, OutageLimit, Reports, Run, SendAgain, Show, Watch,
 };
-pub(crate) use local::{Check, CreateKey, Demo, Doctor, Keys, KeysCommand, Migrate, PrintConfig, Ready, UpgradeCheck};
+pub(crate) use local::{
+    Audit, AuditCommand, Check, CreateKey, Demo, Doctor, Erase, Keys, KeysCommand, KnownHead, Migrate, PrintConfig,
+    Ready, UpgradeCheck,
+};
 
 /// Turns slow reports into jobs: submit, go on working, get a mail with a link.
 ///
@@ -71,6 +74,10 @@ pub(crate) enum Command {
     Check(Check),
     /// Make, list and revoke API keys, directly on the configured database
     Keys(Keys),
+    /// Read the audit log, directly on the configured database, and find out whether it is whole
+    Audit(Audit),
+    /// Remove whatever is known of a principal, directly on the configured database and storage
+    Erase(Erase),
     /// Bring the configured database to this version and end
     Migrate(Migrate),
     /// Look at everything the configuration names and say what is well, what is not, and what to do

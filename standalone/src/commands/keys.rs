@@ -15,6 +15,7 @@ use store::{AfterCommit, ApiKey, NewApiKey, Scope, Store};
 use uuid::Uuid;
 
 use super::CommandResult;
+use super::audit::command_line;
 use crate::cli::{CreateKey, Keys, KeysCommand};
 use crate::data_folder::DataFolder;
 use crate::terminal;
@@ -22,11 +23,16 @@ use crate::terminal;
 pub(crate) async fn keys(args: Keys) -> CommandResult {
     let config = args.config.load(Role::DatabaseOnly)?;
     let store = open_store(&config).await?;
-    match args.command {
-        KeysCommand::Create(wanted) => create(store.as_ref(), wanted, args.json).await,
-        KeysCommand::List { tenant } => list(store.as_ref(), tenant.as_deref(), args.json).await,
-        KeysCommand::Revoke { id } => revoke(store.as_ref(), id, args.json).await,
-    }
+    let store = store.as_ref();
+    // What it does is written down in the audit log.
+    store::audit::acting(command_line(), async move {
+        match args.command {
+            KeysCommand::Create(wanted) => create(store, wanted, args.json).await,
+            KeysCommand::List { tenant } => list(store, tenant.as_deref(), args.json).await,
+            KeysCommand::Revoke { id } => revoke(store, id, args.json).await,
+        }
+    })
+    .await
 }
 
 #[derive(Debug)]

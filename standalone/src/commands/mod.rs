@@ -1,9 +1,11 @@
 //! One file a command.
 
+mod audit;
 mod check;
 mod completion;
 mod config;
 mod doctor;
+mod erase;
 mod execute;
 mod jobs;
 mod keys;

@@ -38,18 +38,18 @@ pub(super) fn secrets<'a>(subject: &'a Subject, findings: &'a mut Findings) -> B
 }
 
 fn look_at_link_secret(config: &Config, findings: &mut Findings) {
-    let secret = config.service.link_secret.expose();
+    let secrets = &config.service.link_secret;
     let advice = "set service.link_secret to 32 random bytes (`openssl rand -hex 32`), the same for every process";
-    if secret.is_empty() {
+    if secrets.is_empty() {
         let made = DataFolder::new(&config.service.data_dir).has_link_secret();
         findings.ok(if made {
             "the secret of links is in the data folder"
         } else {
             "the first start makes the secret of links, in the data folder"
         });
-    } else if secret.len() < 32 {
+    } else if secrets.all().any(|secret| secret.len() < 32) {
         findings.warn("service.link_secret is shorter than 32 bytes", advice);
-    } else if is_guessable(secret) {
+    } else if secrets.all().any(is_guessable) {
         findings.fail("service.link_secret can be guessed", advice);
     } else {
         findings.ok("service.link_secret is long and not of words that are tried first");

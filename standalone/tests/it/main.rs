@@ -1,6 +1,7 @@
 //! Tests of the binary `waitless`, as people use it.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod audit;
 mod check;
 mod demo;
 mod doctor;

@@ -106,6 +106,8 @@ const WRONG: &[(&str, &[&str])] = &[
     ("sweeper.orphan_grace", &["0s", "x"]),
     ("sweeper.idempotency_retention", &["0s", "x"]),
     ("sweeper.click_retention", &["0s", "x"]),
+    ("sweeper.job_retention", &["x", "-1s"]),
+    ("sweeper.audit_retention", &["x", "-1s"]),
     ("catalogue.folder", &["/does/not/exist", "/dev/null"]),
     ("catalogue.reload_every", &["0s", "x"]),
     ("telemetry.listen", &["9090", "localhost:9090", "127.0.0.1:99999"]),

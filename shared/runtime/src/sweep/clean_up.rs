@@ -1,12 +1,14 @@
 //! Removes what has had its time: expired artifacts, objects nobody refers to, abandoned uploads, old idempotency keys.
 
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::Backends;
+use crate::erase::remove_with_files;
 use model::artifact::{Artifact, attempt_of_key};
 use storage::UnfinishedUpload;
 
@@ -18,6 +20,10 @@ const EVERY: Duration = Duration::from_secs(300);
 const FIRST_AFTER: Duration = Duration::from_secs(30);
 /// Ends of sessions and tokens are remembered this long: no cookie is good for more than half a day, no token for more than an hour.
 const ENDS_KEPT: Duration = Duration::from_secs(2 * 86_400);
+/// Jobs removed in one transaction.
+const JOBS_REMOVED: u32 = 100;
+/// How often the heads of the audit log are told.
+const HEADS_EVERY: Duration = Duration::from_secs(86_400);
 /// Expired artifacts handled at once.
 const BATCH: u32 = 500;
 /// Deletions under way at the same time.
@@ -34,9 +40,13 @@ pub struct Cleanup {
     orphan_grace: Duration,
     idempotency_retention: Duration,
     click_retention: Duration,
+    job_retention: Option<Duration>,
+    audit_retention: Option<Duration>,
     failures: FailureLog,
     /// Where the walk over the objects goes on.
     looked_up_to: String,
+    /// When the heads of the audit log were told.
+    heads_told: Option<Instant>,
 }
 
 impl Cleanup {
@@ -48,8 +58,11 @@ impl Cleanup {
             orphan_grace: config.orphan_grace,
             idempotency_retention: config.idempotency_retention,
             click_retention: config.click_retention,
+            job_retention: config.job_retention,
+            audit_retention: config.audit_retention,
             failures: FailureLog::default(),
             looked_up_to: String::new(),
+            heads_told: None,
         }
     }
 
@@ -87,6 +100,51 @@ impl Cleanup {
         self.failures.note("forget ends of sessions", outcome);
         let outcome = self.backends.store.forget_revoked_tokens(ENDS_KEPT).await;
         self.failures.note("forget revoked tokens", outcome);
+        let outcome = self.remove_outdated().await;
+        self.failures.note("remove jobs whose time is over", outcome);
+        let outcome = self.forget_audit().await;
+        self.failures.note("forget rows of the audit log", outcome);
+        let outcome = self.tell_heads().await;
+        self.failures.note("tell how far the audit log goes", outcome);
+    }
+
+    /// Batch by batch, files before rows. What cannot be removed yet is met again in the next round.
+    async fn remove_outdated(&self) -> Result<(), SweepError> {
+        let Some(age) = self.job_retention else { return Ok(()) };
+        let Backends { store, storage, .. } = &self.backends;
+        let mut after = Uuid::nil();
+        loop {
+            let jobs = store.outdated_jobs(age, after, JOBS_REMOVED).await?;
+            let Some(last) = jobs.last().copied() else { break };
+            let all = jobs.len();
+            let removed = remove_with_files(store.as_ref(), storage, jobs).await?;
+            metrics::counter!("waitless_jobs_removed_total").increment(removed.jobs);
+            after = last;
+            if all < JOBS_REMOVED as usize {
+                break;
+            }
+        }
+        // Whoever has a link may still open it as long after its job has gone as the job was kept.
+        while store.forget_gone_links(age).await? > 0 {}
+        Ok(())
+    }
+
+    async fn forget_audit(&self) -> Result<(), SweepError> {
+        let Some(age) = self.audit_retention else { return Ok(()) };
+        while self.backends.store.forget_audit(age, BATCH).await? > 0 {}
+        Ok(())
+    }
+
+    /// Once a day, so that a log that is kept elsewhere shows what the chains were.
+    async fn tell_heads(&mut self) -> Result<(), SweepError> {
+        if self.heads_told.is_some_and(|told| told.elapsed() < HEADS_EVERY) {
+            return Ok(());
+        }
+        for chain in self.backends.store.audit_chains().await? {
+            tracing::info!(tenant = chain.tenant, head = %chain.head, "the audit log goes up to here");
+        }
+        self.heads_told = Some(Instant::now());
+        Ok(())
     }
 
     /// The object goes first: a crash in between deletes it again, which is no error; the other order would leave it for ever.

@@ -1,6 +1,7 @@
 //! What crashes, lost messages and time leave behind is found and set going again, and nothing else is touched.
 
 mod doorbells;
+mod removals;
 
 use std::collections::HashSet;
 use std::time::Duration;

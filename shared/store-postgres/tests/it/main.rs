@@ -7,5 +7,6 @@ mod plans;
 mod restored;
 mod store_follow;
 mod store_postgres;
+mod store_postgres_audit;
 mod store_postgres_pooled;
 mod tls;

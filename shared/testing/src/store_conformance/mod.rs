@@ -17,6 +17,7 @@
 mod commit_recorder;
 
 pub mod access;
+pub mod audit;
 pub mod backlogs;
 pub mod cancels;
 pub mod claims;
@@ -33,6 +34,7 @@ pub mod outbox;
 pub mod previews;
 pub mod reads;
 pub mod refusals;
+pub mod removals;
 pub mod reuse;
 pub mod samples;
 pub mod sessions;
@@ -67,6 +69,20 @@ macro_rules! test_store {
                 a_batch_is_answered_in_order,
                 an_empty_batch_is_no_error,
                 report_versions_are_kept_once,
+            ]
+            audit: [
+                entries_are_linked_to_a_chain_of_their_tenant_in_their_order,
+                many_processes_link_each_entry_once,
+                a_submit_is_written_down_with_its_job_and_a_repeat_is_not,
+                what_somebody_changes_is_written_down_and_what_changes_nothing_is_not,
+                old_rows_are_removed_from_the_beginning_and_the_rest_still_fits,
+            ]
+            removals: [
+                jobs_that_have_ended_are_removed_with_all_that_is_theirs,
+                a_job_whose_run_others_wait_for_and_a_file_that_others_have_stay,
+                jobs_are_outdated_by_the_time_that_they_ended,
+                a_principal_is_erased_and_nobody_else,
+                tokens_of_a_principal_who_is_erased_end_without_their_name,
             ]
             forecasts: [
                 a_forecast_is_kept_with_its_job_and_told_again_to_a_repeat,

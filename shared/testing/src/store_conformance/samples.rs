@@ -47,6 +47,7 @@ pub fn new_job(caller: &Caller) -> NewJob {
         forecast: None,
         idempotency: None,
         reuse: None,
+        by: None,
     }
 }
 
