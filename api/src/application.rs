@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::gateway::Gateway;
 use crate::own_address::AcceptedAt;
+use crate::schedules::scheduler;
 use crate::{cors, routes, trace};
 
 /// After the last answer, connections have this long to take it in, in seconds.
@@ -97,6 +98,7 @@ impl Application {
         tokio::spawn(hub.run_until_stopped(gateway.broker.clone(), ended.clone()));
         tokio::spawn(gateway.lifelines.clone().run_until_stopped(ended.clone()));
         tokio::spawn(catalogue.keep_fresh(ended.clone()));
+        let _scheduling = gateway.runtime.spawn(scheduler::run_until_stopped(gateway.clone().into_inner(), ended.clone()));
         if let Some(metrics) = self.metrics.take() {
             tokio::spawn(metrics.run_until_stopped(ended));
         }

@@ -26,7 +26,7 @@ use crate::session::Sessions;
 
 pub use credential::{AccessEnd, Credential, Means};
 pub use lifelines::{Grant, Lifeline, Lifelines};
-pub use owner::check_owner;
+pub use owner::{check_owner, identify_owner};
 
 use credential::{CredentialId, Permit};
 

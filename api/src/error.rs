@@ -54,6 +54,27 @@ impl ApiError {
         self
     }
 
+    /// Adds what else is wrong with the same body.
+    #[must_use]
+    pub fn with_more(self, errors: Vec<FieldError>) -> Self {
+        if errors.is_empty() {
+            return self;
+        }
+        let Self { problem: Problem { kind, detail, errors: mut all }, headers } = self;
+        all.extend(errors);
+        let problem = match kind {
+            ProblemKind::ValidationFailed => Problem::invalid(all),
+            other => Problem::invalid(all).with(other, detail),
+        };
+        Self { problem, headers }
+    }
+
+    /// Returns what is wrong with each field.
+    #[must_use]
+    pub fn errors(&self) -> &[FieldError] {
+        &self.problem.errors
+    }
+
     /// Returns the problem's kind.
     #[must_use]
     pub fn kind(&self) -> ProblemKind {
@@ -136,6 +157,8 @@ fn headers_of(kind: ProblemKind) -> Option<(HeaderName, &'static str)> {
         | ProblemKind::LinkNotFound
         | ProblemKind::LinkExpired
         | ProblemKind::LinkRevoked
+        | ProblemKind::ScheduleNotFound
+        | ProblemKind::ScheduleChanged
         | ProblemKind::WrongState
         | ProblemKind::RangeNotSatisfiable
         | ProblemKind::Internal

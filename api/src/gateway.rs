@@ -1,9 +1,11 @@
 //! What every handler shares.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use broker::Broker;
 use configuration::{Config, Secret};
+use model::locale::Tz;
 use model::seal::SealKeys;
 use runtime::Backends;
 use runtime::Catalogue;
@@ -64,6 +66,8 @@ pub struct Gateway {
     pub seal_keys: SealKeys,
     /// Addresses mail may go to.
     pub mail_allow: Vec<String>,
+    /// The zones in which tenants tell the time.
+    zones: Zones,
     /// Whether spans are exported, and so must know their parents.
     pub exports_spans: bool,
     /// The multi-threaded runtime, for work that must not hang on one HTTP thread.
@@ -80,7 +84,27 @@ pub struct Gateway {
     pub draining: CancellationToken,
 }
 
+/// The zones in which tenants tell the time.
+#[derive(Debug)]
+struct Zones {
+    usual: Tz,
+    of_tenants: HashMap<String, Tz>,
+}
+
+impl Zones {
+    fn new(config: &Config) -> Self {
+        let of_tenants = config.tenants.iter().map(|(name, brand)| (name.clone(), brand.time_zone));
+        Self { usual: config.mail.brand.time_zone, of_tenants: of_tenants.collect() }
+    }
+}
+
 impl Gateway {
+    /// Returns the zone in which a tenant tells the time.
+    #[must_use]
+    pub fn zone_of(&self, tenant: &str) -> Tz {
+        self.zones.of_tenants.get(tenant).copied().unwrap_or(self.zones.usual)
+    }
+
     /// Puts the parts together. Must be called inside the multi-threaded runtime.
     ///
     /// # Errors
@@ -116,6 +140,7 @@ impl Gateway {
             link_secret: config.service.link_secret.clone(),
             seal_keys,
             mail_allow: config.mail.allow.clone(),
+            zones: Zones::new(config),
             exports_spans: config.telemetry.otlp_endpoint.is_some(),
             runtime: tokio::runtime::Handle::current(),
             readiness: LastReadiness::default(),

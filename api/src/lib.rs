@@ -24,6 +24,7 @@ pub mod own_address;
 pub mod report_versions;
 pub mod reports;
 pub mod routes;
+pub mod schedules;
 pub mod session;
 pub mod tokens;
 pub mod trace;

@@ -6,7 +6,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Content, ContentBuilder, Ref, RefOr};
 use utoipa::{Modify, OpenApi};
 
-use crate::{admin, jobs, links, operations, reports, session, tokens, watch};
+use crate::{admin, jobs, links, operations, reports, schedules, session, tokens, watch};
 
 /// Every route.
 #[derive(Debug, OpenApi)]
@@ -26,6 +26,13 @@ use crate::{admin, jobs, links, operations, reports, session, tokens, watch};
         jobs::artifact::file,
         jobs::artifact::receipt,
         jobs::artifact::revoke_link,
+        schedules::create::create,
+        schedules::read::list,
+        schedules::preview::preview,
+        schedules::read::read,
+        schedules::change::change,
+        schedules::delete::delete,
+        schedules::fire::fire,
         watch::feed::watch,
         watch::socket::open,
         watch::ticket::make,
@@ -73,7 +80,7 @@ struct CommonAnswers;
 impl Modify for CommonAnswers {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         for (path, item) in &mut document.paths.paths {
-            let methods = [&mut item.get, &mut item.post, &mut item.delete];
+            let methods = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
             for operation in methods.into_iter().flatten() {
                 add_common(path, operation);
                 for response in operation.responses.responses.values_mut() {

@@ -18,7 +18,7 @@ use crate::auth::Access;
 use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
 use crate::trace::RouteName;
-use crate::{admin, console, jobs, links, operations, reports, session, tokens, watch};
+use crate::{admin, console, jobs, links, operations, reports, schedules, session, tokens, watch};
 
 /// One route.
 pub struct RouteEntry {
@@ -87,6 +87,13 @@ pub fn table() -> Vec<RouteEntry> {
         get("/v1/jobs/{id}/artifacts/{format}", READ, || web::to(jobs::artifact::file)),
         get("/v1/jobs/{id}/artifacts/{format}/receipt", READ, || web::to(jobs::artifact::receipt)),
         post("/v1/jobs/{id}/artifacts/{format}/revoke-link", WRITE, || web::to(jobs::artifact::revoke_link)),
+        post("/v1/schedules", WRITE, || web::to(schedules::create::create)),
+        get("/v1/schedules", READ, || web::to(schedules::read::list)).taking(&["of", "limit", "cursor"]),
+        post("/v1/schedules/preview", READ, || web::to(schedules::preview::preview)),
+        get("/v1/schedules/{id}", READ, || web::to(schedules::read::read)),
+        patch("/v1/schedules/{id}", WRITE, || web::to(schedules::change::change)),
+        delete("/v1/schedules/{id}", WRITE, || web::to(schedules::delete::delete)),
+        post("/v1/schedules/{id}/fire", WRITE, || web::to(schedules::fire::fire)),
         stream("/v1/events", READ, || web::to(watch::feed::watch)),
         stream("/v1/ws", READ, || web::to(watch::socket::open)).taking(&["job", "last_event_id"]),
         post("/v1/ws/ticket", READ, || web::to(watch::ticket::make)),
@@ -160,6 +167,11 @@ fn stream(path: &'static str, access: Access, handler: fn() -> Route) -> RouteEn
 
 fn post(path: &'static str, access: Access, handler: fn() -> Route) -> RouteEntry {
     RouteEntry { method: Method::POST, allow: "POST", path, access, query: &[], route: handler().guard(guard::Post()) }
+}
+
+fn patch(path: &'static str, access: Access, handler: fn() -> Route) -> RouteEntry {
+    let route = handler().guard(guard::Patch());
+    RouteEntry { method: Method::PATCH, allow: "PATCH", path, access, query: &[], route }
 }
 
 fn delete(path: &'static str, access: Access, handler: fn() -> Route) -> RouteEntry {

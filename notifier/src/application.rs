@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::compose::Composer;
+use crate::notices::NoticeSender;
 use crate::notify::Notifier;
 use crate::{consume, registry};
 
@@ -18,6 +19,7 @@ use crate::{consume, registry};
 pub struct Application {
     /// One a channel, so that a channel that is slow holds up no other.
     notifiers: Vec<Arc<Notifier>>,
+    notices: NoticeSender,
     concurrency: u16,
     grace: Duration,
 }
@@ -35,12 +37,14 @@ impl Application {
         );
         let channels = registry::open_all(config)?;
         let composer = Arc::new(Composer::new(config).context("prepare notifications")?);
+        let notices = NoticeSender::new(config, backends.clone(), composer.clone(), channels.clone());
         let notifiers = channels.into_iter().map(|channel| {
             tracing::info!(channel = channel.channel().as_str(), backend = channel.backend(), "notifier is ready");
             Arc::new(Notifier::new(config, backends.clone(), composer.clone(), channel))
         });
         Ok(Self {
             notifiers: notifiers.collect(),
+            notices,
             concurrency: config.notifier.concurrency,
             grace: config.service.shutdown_grace,
         })
@@ -54,6 +58,7 @@ impl Application {
         let stop = stop.child_token();
         let mut checks = JoinSet::new();
         let mut consumers = JoinSet::new();
+        let notices = tokio::spawn(self.notices.run_until_stopped(stop.clone()));
         for notifier in self.notifiers {
             let checked = Arc::clone(&notifier);
             checks.spawn(async move { checked.check_channel().await });
@@ -65,6 +70,7 @@ impl Application {
             stop.cancel();
             ended = ended.and(consumer.context("consume deliveries"));
         }
-        ended
+        stop.cancel();
+        ended.and(notices.await.context("send notices of schedules"))
     }
 }

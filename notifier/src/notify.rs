@@ -13,6 +13,7 @@ use configuration::Config;
 use model::backoff::Backoff;
 use model::delivery::{Channel, Delivery, DeliveryEvent};
 use model::job::Job;
+use model::schedule::OnEmpty;
 use model::retry_schedule::{RetryDelay, RetrySchedule};
 use parking_lot::Mutex;
 use runtime::Backends;
@@ -22,7 +23,7 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::channel::{DeliveryAttempt, DeliveryChannel, SendError};
-use crate::compose::{ComposeError, Composer, facts};
+use crate::compose::{ComposeError, Composer, facts, wish_of};
 
 /// Time beyond the bound on sending that a claim lasts: for composing before it and settling after it.
 const LEASE_MARGIN: Duration = Duration::from_secs(30);
@@ -41,7 +42,7 @@ pub enum DeliveryOutcome {
     RetryLater,
     /// It will not work, or was tried too often.
     Failed,
-    /// Its job ended first: there is nothing left to tell.
+    /// Its job ended first, or has no rows and its schedule is not to tell of that: there is nothing to tell.
     Overtaken,
     /// Already sent, being sent, not due, or unknown.
     NothingToDo,
@@ -178,6 +179,10 @@ impl Notifier {
             return Err(AttemptError::Overtaken);
         }
         let facts = facts::gather(self.backends.store.as_ref(), delivery, job).await?;
+        let skips = wish_of(delivery, &facts.job.notify).is_some_and(|wish| wish.on_empty == Some(OnEmpty::Skip));
+        if skips && facts.is_empty_report() {
+            return Err(AttemptError::Overtaken);
+        }
         let content = self.composer.compose(delivery, &facts)?;
         let brand = self.composer.brand(&delivery.tenant);
         self.channel.send(DeliveryAttempt { delivery, facts: &facts, content: &content, brand }).await?;
@@ -270,14 +275,14 @@ fn log_ending(ending: &DeliveryEnding) {
         DeliveryEnding::Sent => tracing::info!("delivered"),
         DeliveryEnding::RetryLater(why, delay) => tracing::warn!(%why, after = ?delay.due_after, "not delivered yet"),
         DeliveryEnding::Failed(why) => tracing::error!(%why, "not delivered"),
-        DeliveryEnding::Overtaken => tracing::info!("the job ended before anybody was told that it is late"),
+        DeliveryEnding::Overtaken => tracing::info!("there is nothing to tell"),
     }
 }
 
 /// Why one try did not work.
 enum AttemptError {
     NotSent(SendError),
-    /// Its job ended first.
+    /// There is nothing to tell.
     Overtaken,
 }
 

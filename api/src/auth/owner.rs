@@ -4,6 +4,8 @@ use model::job::Caller;
 use model::problem::ProblemKind;
 use store::Scope;
 
+use super::credential::Credential;
+use super::Identity;
 use crate::error::ApiError;
 use crate::gateway::Gateway;
 
@@ -21,4 +23,23 @@ pub async fn check_owner(gateway: &Gateway, owner: &Caller) -> Result<(), ApiErr
     }
     let detail = "Whoever asked for this report may not run reports any more. Ask for it anew, in your own name.";
     Err(ApiError::new(ProblemKind::Forbidden, detail))
+}
+
+/// Finds who the owner of something that runs by itself is: as the key of theirs that lets them in, may write and, where there is one,
+/// may run the report. `None`: they may not run reports any more.
+///
+/// # Errors
+/// The store's.
+pub async fn identify_owner(gateway: &Gateway, owner: &Caller, report: &str) -> Result<Option<Identity>, ApiError> {
+    let keys = gateway.store.api_keys(Some(&owner.tenant)).await?;
+    let mut found = None;
+    for key in keys.into_iter().filter(|key| key.caller == *owner && key.scopes.contains(&Scope::Write)) {
+        match gateway.authenticator.identify(Credential::of_key(key.hash)).await {
+            Ok(identity) if identity.may_run(report) => return Ok(Some(identity)),
+            Ok(identity) => found = Some(identity),
+            Err(error) if matches!(error.kind(), ProblemKind::Unauthorized | ProblemKind::KeyExpired) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
 }

@@ -63,6 +63,13 @@ impl PreparedJob {
         self.rate_limit
     }
 
+    /// Foretells when it will be ready, puts it in line and hands it to whoever writes it together with something else.
+    pub(crate) fn into_job(mut self, gateway: &Gateway) -> NewJob {
+        self.job.forecast = gateway.forecaster.forecast(&self.job);
+        gateway.forecaster.enter_queue(&self.job);
+        self.job
+    }
+
     /// Foretells when it will be ready, puts it in line and writes it.
     ///
     /// # Errors

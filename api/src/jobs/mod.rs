@@ -15,7 +15,7 @@ pub mod preview;
 pub mod read;
 pub mod replay;
 pub mod submit;
-mod submit_headers;
+pub(crate) mod submit_headers;
 pub mod submit_request;
 pub mod view;
 pub mod wait;

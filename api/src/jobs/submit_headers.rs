@@ -77,7 +77,11 @@ impl SubmitHeaders {
     }
 }
 
-fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, ApiError> {
+/// Reads the `Idempotency-Key`.
+///
+/// # Errors
+/// `invalid-idempotency-key`.
+pub(crate) fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, ApiError> {
     let mut given = request.headers().get_all(&IDEMPOTENCY_KEY);
     let Some(value) = given.next() else { return Ok(None) };
     let visible = |value: &str| (1..=255).contains(&value.len()) && value.bytes().all(|b| (0x21..=0x7e).contains(&b));

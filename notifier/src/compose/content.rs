@@ -101,6 +101,15 @@ impl<'a> Content<'a> {
         &self.t.lang
     }
 
+    /// Says that the report has no rows.
+    pub(super) fn say_that_it_is_empty(&mut self) {
+        let texts = &self.t.empty;
+        self.subject = fill(&texts.subject, &[("title", &self.title)]);
+        self.status = &texts.status;
+        self.preview.clone_from(&texts.text);
+        self.description.clone_from(&texts.text);
+    }
+
     /// Puts the facts in words.
     pub(super) fn of(
         facts: &Facts,

@@ -18,6 +18,7 @@ pub mod recipient;
 pub mod refusal;
 pub mod retry_schedule;
 pub mod reuse;
+pub mod schedule;
 pub mod seal;
 pub mod trace;
 pub mod transitions;

@@ -58,6 +58,10 @@ pub enum ProblemKind {
     LinkExpired,
     /// Somebody revoked the link.
     LinkRevoked,
+    /// No such schedule, or somebody else's.
+    ScheduleNotFound,
+    /// The schedule was changed since the client read it.
+    ScheduleChanged,
     /// The job's state does not allow this.
     WrongState,
     /// Too many unfinished jobs, requests or watchers of one tenant.
@@ -129,6 +133,8 @@ impl ProblemKind {
             Self::LinkNotFound => ("link-not-found", "There is no such link", 404),
             Self::LinkExpired => ("link-expired", "The link has expired", 410),
             Self::LinkRevoked => ("link-revoked", "The link was revoked", 410),
+            Self::ScheduleNotFound => ("schedule-not-found", "There is no such schedule", 404),
+            Self::ScheduleChanged => ("schedule-changed", "The schedule has changed", 412),
             Self::WrongState => ("wrong-state", "The job's state does not allow this", 409),
             Self::TooManyRequests => ("too-many-requests", "Too much at once", 429),
             Self::RangeNotSatisfiable => ("range-not-satisfiable", "The file is shorter than the requested range", 416),

@@ -51,6 +51,12 @@ impl<'de> Deserialize<'de> for ByteSize {
     }
 }
 
+/// Writes a duration as [`parse_duration`] reads it.
+#[must_use]
+pub fn write_duration(duration: Duration) -> String {
+    humantime::format_duration(duration).to_string().replace(' ', "")
+}
+
 /// Reads a duration such as `250ms`, `30s`, `5m`, `2h` or `30d`.
 ///
 /// # Errors

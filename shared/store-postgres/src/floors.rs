@@ -28,6 +28,10 @@ pub(super) enum TimedLine {
     Deliveries(Channel),
     /// Outbox rows, by `leased_until`.
     Outbox,
+    /// Schedules, by `look_at`.
+    Schedules,
+    /// Firings whose job has not ended, by `look_at`.
+    Firings,
 }
 
 /// The floors that this process knows. Clones share them.

@@ -129,7 +129,10 @@ enum SubmitPath {
 }
 
 /// Submits jobs with and without a wish to reuse apart: the others do not pay for it.
-async fn submit_batch(connection: &mut Connection, jobs: Vec<NewJob>) -> StatementResult<(Vec<Submitted>, Effects)> {
+pub(super) async fn submit_batch(
+    connection: &mut Connection,
+    jobs: Vec<NewJob>,
+) -> StatementResult<(Vec<Submitted>, Effects)> {
     if jobs.iter().all(|job| job.reuse.is_none()) {
         return submit_all(connection, jobs, SubmitPath::Plain).await;
     }

@@ -3,7 +3,7 @@
 use store::MigrationNote;
 
 /// Number and text, oldest first.
-const TEXTS: [(&str, &str); 12] = [
+const TEXTS: [(&str, &str); 13] = [
     ("20260101000000", include_str!("../migrations/2026-01-01-000000_first/up.sql")),
     ("20260102000000", include_str!("../migrations/2026-01-02-000000_previews/up.sql")),
     ("20260201000000", include_str!("../migrations/2026-02-01-000000_reuse/up.sql")),
@@ -16,6 +16,7 @@ const TEXTS: [(&str, &str); 12] = [
     ("20260208000000", include_str!("../migrations/2026-02-08-000000_refusals/up.sql")),
     ("20260209000000", include_str!("../migrations/2026-02-09-000000_revoked_tokens/up.sql")),
     ("20260220000000", include_str!("../migrations/2026-02-20-000000_few_rows/up.sql")),
+    ("20260308000000", include_str!("../migrations/2026-03-08-000000_schedules/up.sql")),
 ];
 
 /// Returns the note of every migration.

@@ -29,6 +29,7 @@ use super::jobs::JobStore;
 use super::lateness::LatenessStore;
 use super::previews::PreviewStore;
 use super::ring::RingStore;
+use super::schedules::ScheduleStore;
 use super::sessions::SessionStore;
 use super::tokens::TokenStore;
 use super::workers::WorkerStore;
@@ -172,6 +173,7 @@ pub trait Store:
     + ForecastStore
     + BacklogStore
     + LatenessStore
+    + ScheduleStore
     + std::fmt::Debug
 {
     /// Answers when the database does.

@@ -10,6 +10,7 @@ mod lateness;
 mod previews;
 mod queue_census;
 mod ring;
+mod schedules;
 mod schema;
 mod sessions;
 mod state_lists;
@@ -26,6 +27,7 @@ pub use lateness::LatenessStore;
 pub use previews::{NewPreview, PREVIEW_BYTES, PreviewStore};
 pub use queue_census::QueueCensus;
 pub use ring::RingStore;
+pub use schedules::*;
 pub use schema::{MigrationNote, MigrationWeight, PendingMigration, SchemaState};
 pub use sessions::{AccessFacts, AccessLookup, SessionStore};
 pub use tokens::{

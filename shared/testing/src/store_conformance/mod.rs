@@ -35,6 +35,7 @@ pub mod reads;
 pub mod refusals;
 pub mod reuse;
 pub mod samples;
+pub mod schedules;
 pub mod sessions;
 pub mod settlements;
 pub mod submits;
@@ -248,6 +249,25 @@ macro_rules! test_store {
                 a_job_that_is_done_in_part_says_what_is_missing_wherever_it_is_told,
                 whoever_shares_a_run_is_told_what_is_missing,
                 less_than_all_is_no_result_of_a_job_that_wants_all,
+            ]
+            schedules: [
+                a_schedule_is_read_back_as_it_was_written,
+                schedules_are_listed_by_owner_and_by_tenant_page_by_page,
+                a_change_to_a_schedule_is_guarded_by_its_version,
+                what_is_due_is_claimed_once_by_many_schedulers_at_once,
+                a_claim_that_is_over_is_anothers,
+                a_turn_writes_firing_job_event_and_outbox_row_together,
+                a_turn_that_comes_too_late_writes_nothing,
+                a_nominal_time_fires_once_however_many_try_at_once,
+                a_job_that_cannot_be_written_costs_its_neighbours_no_firing,
+                what_gets_no_job_is_recorded_once_and_told,
+                a_paused_schedule_is_not_due_and_begins_anew,
+                a_firing_that_waits_is_looked_at_again,
+                a_firing_that_is_asked_for_is_the_same_for_its_key_and_its_data,
+                failures_in_a_row_pause_a_schedule_and_a_good_end_forgives_them,
+                a_silent_schedule_is_told_of_once_until_it_sends_again,
+                a_notice_is_claimed_once_and_tried_again_when_it_is_due,
+                firings_go_with_their_schedule_and_with_time,
             ]
             transitions: [
                 every_arrow_leaves_and_reaches_the_states_of_the_table,
