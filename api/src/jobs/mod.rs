@@ -13,6 +13,7 @@ pub mod links;
 pub mod list;
 pub mod preview;
 pub mod read;
+pub(crate) mod relative;
 pub mod replay;
 pub mod submit;
 pub(crate) mod submit_headers;

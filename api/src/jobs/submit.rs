@@ -1,15 +1,18 @@
 //! `POST /v1/jobs`: parsed, checked, written with its idempotency key, and only then answered.
 
 use actix_web::{HttpRequest, web};
+use chrono::DateTime;
 use model::problem::StoredProblem;
+use serde_json::Value;
 
 use super::answer_submit::answer_submit;
 use super::check_submit::{SubmitBody, check_submit};
+use super::relative::{WallClock, is_relative};
 use super::submit_headers::SubmitHeaders;
 use super::view::JobView;
 use crate::auth::Identity;
 use crate::body::read_json;
-use crate::error::ApiResult;
+use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
 
 /// Accepts a job. `202` is sent after the job is committed, never before. `200`: it is done already, from the files of an identical
@@ -53,6 +56,14 @@ pub async fn submit(
     let mut headers = SubmitHeaders::read(&gateway, &identity, &request)?;
     let body = read_json(&request, payload, gateway.http.max_body.0).await?;
     headers.hash_body(&gateway, &identity, &body);
-    let checked = check_submit(&gateway, &identity, body);
+    let clock = read_clock(&gateway, &identity, &body).await?;
+    let checked = check_submit(&gateway, &identity, body, clock);
     answer_submit(&gateway, &identity, &request, headers, checked).await
+}
+
+/// Asks the database what time it is, where a parameter is told from it; in the tenant's zone.
+async fn read_clock(gateway: &Gateway, identity: &Identity, body: &Value) -> Result<WallClock, ApiError> {
+    let asks = body["params"].as_object().is_some_and(|params| params.values().any(is_relative));
+    let now = if asks { gateway.store.now().await? } else { DateTime::UNIX_EPOCH };
+    Ok(WallClock::at(now, gateway.zone_of(&identity.tenant)))
 }

@@ -137,24 +137,25 @@ async fn lay_over(
     let mut body = write_body(&schedule.settings, &params);
     body.extend(fields);
     let report = body.get("report").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let now = gateway.store.now().await?;
     let identity = identify_owner(gateway, &owner, &report).await?.ok_or_else(owner_gone)?;
-    let (mut settings, submit) = check_schedule(gateway, &identity, Value::Object(body))?;
+    let (mut settings, submit) = check_schedule(gateway, &identity, Value::Object(body), now)?;
     let paused_why = match paused {
         Some(true) => Some(schedule.paused_why.unwrap_or(PauseReason::Asked)),
         Some(false) => None,
         None => schedule.paused_why,
     };
-    let next = next_of(gateway, schedule, &settings, paused_why.is_none()).await?;
+    let next = next_of(schedule, &settings, paused_why.is_none(), now)?;
     seal(gateway, &mut settings, &submit.report, SealedJob::new(&owner.tenant, schedule.id))?;
     Ok(ScheduleChange { id: schedule.id, version: schedule.version, owner, settings, paused_why, next })
 }
 
 /// The times stay as long as nothing changes them; what was paused, and what has other times, goes on from now.
-async fn next_of(
-    gateway: &Gateway,
+fn next_of(
     schedule: &Schedule,
     settings: &ScheduleSettings,
     active: bool,
+    now: DateTime<Utc>,
 ) -> Result<Option<NextFiring>, ApiError> {
     let before = &schedule.settings;
     let same = before.when == settings.when
@@ -165,10 +166,7 @@ async fn next_of(
     if same && active && schedule.paused_why.is_none() {
         return Ok(schedule.next);
     }
-    match plan(schedule.id, settings)? {
-        Some(plan) => Ok(plan.first(gateway.store.now().await?, false)),
-        None => Ok(None),
-    }
+    Ok(plan(schedule.id, settings)?.and_then(|plan| plan.first(now, false)))
 }
 
 fn check_paused(fields: &mut Map<String, Value>) -> Result<Option<bool>, ApiError> {

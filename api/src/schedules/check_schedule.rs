@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use model::artifact::Format;
 use model::delivery::Notify;
-use model::locale::time_zone;
+use model::locale::{Tz, time_zone};
 use model::problem::{FieldError, Problem, ProblemKind};
 use model::schedule::{OnEmpty, Overlap, ScheduleSettings};
 use model::units::parse_duration;
@@ -19,6 +19,7 @@ use crate::gateway::Gateway;
 use crate::jobs::check_fields::{refuse_unknown, take_given, wrong};
 use crate::jobs::check_notify::check_recipients;
 use crate::jobs::check_submit::check_submit;
+use crate::jobs::relative::WallClock;
 use crate::jobs::submit_request::SubmitRequest;
 
 /// Longest title, in characters.
@@ -40,6 +41,7 @@ pub(super) fn check_schedule(
     gateway: &Gateway,
     owner: &Identity,
     body: Value,
+    now: DateTime<Utc>,
 ) -> Result<(ScheduleSettings, SubmitRequest), ApiError> {
     let Value::Object(mut fields) = body else {
         let detail = "The body must be a JSON object such as {\"report\": \"…\", \"when\": \"every weekday at 07:30\"}.";
@@ -55,7 +57,9 @@ pub(super) fn check_schedule(
     let alert = check_alert(gateway, owner, &mut fields, &mut errors);
     let title = check_title(&mut fields, &mut errors);
     refuse_unknown(&fields, "", FIELDS, &mut errors);
-    let checked = check_submit(gateway, owner, Value::Object(submitted));
+    // A zone that is wrong is told of already.
+    let clock = WallClock::at(now, time_zone(&times.zone).unwrap_or(Tz::UTC));
+    let checked = check_submit(gateway, owner, Value::Object(submitted), clock);
     let request = match checked {
         Ok(request) if errors.is_empty() => request,
         Ok(_) => return Err(Problem::invalid(errors).into()),

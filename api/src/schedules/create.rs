@@ -42,14 +42,11 @@ pub async fn create(
 ) -> ApiResult {
     refuse_token(&identity)?;
     let body = read_json(&request, payload, gateway.http.max_body.0).await?;
-    let (mut settings, submit) = check_schedule(&gateway, &identity, body)?;
+    let now = gateway.store.now().await?;
+    let (mut settings, submit) = check_schedule(&gateway, &identity, body, now)?;
     let (id, owner) = (Uuid::now_v7(), Caller::clone(&identity));
     seal(&gateway, &mut settings, &submit.report, SealedJob::new(&owner.tenant, id))?;
-    let plan = plan(id, &settings)?;
-    let next = match plan {
-        Some(plan) => plan.first(gateway.store.now().await?, true),
-        None => None,
-    };
+    let next = plan(id, &settings)?.and_then(|plan| plan.first(now, true));
     let schedule = gateway.store.create_schedule(NewSchedule { id, owner, settings, next }).await?;
     let url = JobPresenter::new(&gateway, &request).url(&format!("/v1/schedules/{id}"));
     Ok(HttpResponse::Created()

@@ -2,6 +2,7 @@
 
 use actix_web::http::header::{HeaderName, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, web};
+use model::locale::{Tz, time_zone};
 use model::problem::{Problem, ProblemKind, StoredProblem};
 use model::schedule::Firing;
 use serde::Deserialize;
@@ -69,7 +70,9 @@ pub async fn fire(
     if let Some(known) = known {
         return answer_known(&gateway, &request, known, data_version.as_deref());
     }
-    let job = prepare(&gateway, &schedule, &mut Owners::new()).await.map_err(no_job)?;
+    let zone = time_zone(&schedule.settings.zone).unwrap_or(Tz::UTC);
+    let nominal = gateway.store.now().await?.with_timezone(&zone).naive_local();
+    let job = prepare(&gateway, &schedule, nominal, &mut Owners::new()).await.map_err(no_job)?;
     let job_id = job.id;
     let asked = AskedFiring { schedule_id: schedule.id, key, data_version: data_version.clone(), job };
     let answer = gateway.store.fire(asked).await;

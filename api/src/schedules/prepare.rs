@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
+use chrono::NaiveDateTime;
 use model::job::{Caller, NewJob, Params};
+use model::locale::time_zone;
 use model::problem::ProblemKind;
 use model::schedule::{OnEmpty, Schedule};
 use model::seal::SealedJob;
@@ -15,6 +17,7 @@ use crate::error::ApiError;
 use crate::gateway::Gateway;
 use crate::jobs::admission::{JobOrigin, PreparedJob};
 use crate::jobs::check_submit::check_submit;
+use crate::jobs::relative::{WallClock, is_relative, resolve};
 
 /// Why a firing has no job.
 #[derive(Debug)]
@@ -30,8 +33,13 @@ pub(super) enum NoJob {
 /// Owners that were looked up for one batch, by report.
 pub(super) type Owners = HashMap<(Caller, String), Option<Identity>>;
 
-/// Makes the job of a firing. It stands in line: whoever cannot write it takes it out again.
-pub(super) async fn prepare(gateway: &Gateway, schedule: &Schedule, owners: &mut Owners) -> Result<NewJob, NoJob> {
+/// Makes the job of a firing; relative parameters are told from its nominal time. It stands in line: whoever cannot write it takes it out again.
+pub(super) async fn prepare(
+    gateway: &Gateway,
+    schedule: &Schedule,
+    nominal: NaiveDateTime,
+    owners: &mut Owners,
+) -> Result<NewJob, NoJob> {
     let settings = &schedule.settings;
     let key = (schedule.owner.clone(), settings.report.clone());
     let owner = match owners.get(&key) {
@@ -43,7 +51,9 @@ pub(super) async fn prepare(gateway: &Gateway, schedule: &Schedule, owners: &mut
     };
     let owner = owner.ok_or(NoJob::OwnerGone)?;
     let params = open_params(gateway, schedule).map_err(NoJob::Refused)?;
-    let mut request = check_submit(gateway, &owner, submit_body(settings, params)).map_err(|error| refusal(&error))?;
+    let zone = time_zone(&settings.zone).ok_or_else(|| NoJob::Refused(format!("there is no zone {}", settings.zone)))?;
+    let clock = WallClock { nominal, zone };
+    let mut request = check_submit(gateway, &owner, submit_body(settings, params), clock).map_err(|error| refusal(&error))?;
     for notify in &mut request.notify {
         notify.on_empty = Some(settings.on_empty).filter(|on_empty| *on_empty != OnEmpty::Send);
     }
@@ -81,4 +91,16 @@ pub(super) fn shown_params(gateway: &Gateway, schedule: &Schedule) -> Params {
         (name.clone(), if hidden { Value::from("(hidden)") } else { value.clone() })
     };
     schedule.settings.params.iter().map(hide).collect()
+}
+
+/// Returns what is relative of the parameters, as it would be at a nominal time. Sensitive values are never shown.
+pub(super) fn relative_params(gateway: &Gateway, schedule: &Schedule, nominal: NaiveDateTime) -> Params {
+    let settings = &schedule.settings;
+    let (Some(report), Some(zone)) = (gateway.catalogue.report(&settings.report), time_zone(&settings.zone)) else {
+        return Params::new();
+    };
+    let relative = settings.params.iter().filter(|(name, value)| is_relative(value) && !report.is_sensitive(name));
+    let mut params: Params = relative.map(|(name, value)| (name.clone(), value.clone())).collect();
+    resolve(&report, &mut params, WallClock { nominal, zone }, &mut Vec::new());
+    params
 }

@@ -76,18 +76,19 @@ pub(crate) async fn run_until_stopped(gateway: Arc<Gateway>, stop: CancellationT
 async fn fire_what_is_due(gateway: &Gateway) -> Result<(), StoreError> {
     loop {
         let due = gateway.store.claim_due_schedules(BATCH, LEASE).await?;
-        let full = due.len() >= BATCH as usize;
         if due.is_empty() {
             return Ok(());
         }
-        fire(gateway, &due).await?;
-        if !full {
+        let full = due.len() >= BATCH as usize;
+        let is_behind = fire(gateway, &due).await?;
+        if !full && !is_behind {
             return Ok(());
         }
     }
 }
 
-async fn fire(gateway: &Gateway, due: &[DueSchedule]) -> Result<(), StoreError> {
+/// Has these fire. True: some are still due, for a later time.
+async fn fire(gateway: &Gateway, due: &[DueSchedule]) -> Result<bool, StoreError> {
     let mut owners = Owners::new();
     let mut turns = Vec::with_capacity(due.len());
     let mut of = Vec::with_capacity(due.len());
@@ -104,7 +105,10 @@ async fn fire(gateway: &Gateway, due: &[DueSchedule]) -> Result<(), StoreError> 
             return Err(error);
         }
     };
+    let mut is_behind = false;
     for ((due, turn), outcome) in of.into_iter().zip(turns).zip(outcomes) {
+        let goes_on = turn.again.is_none() && turn.pause.is_none();
+        is_behind |= goes_on && turn.next.is_some_and(|next| next.due <= due.now) && outcome != TurnOutcome::TooLate;
         let in_line = matches!(&outcome, TurnOutcome::Written(Some(job))
             if job.state == JobState::Pending && job.sharing.leader.is_none());
         if let Some(firing) = turn.job.as_ref().filter(|_| !in_line) {
@@ -116,7 +120,7 @@ async fn fire(gateway: &Gateway, due: &[DueSchedule]) -> Result<(), StoreError> 
             TurnOutcome::Refused(why) => refuse(gateway, due, turn, why).await?,
         }
     }
-    Ok(())
+    Ok(is_behind)
 }
 
 fn leave_queue(gateway: &Gateway, id: uuid::Uuid) {

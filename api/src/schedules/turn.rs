@@ -47,7 +47,7 @@ pub(super) async fn plan_turn(gateway: &Gateway, due: &DueSchedule, owners: &mut
     (turn.records, turn.next, turn.waiting) = (decision.records, decision.next, decision.waits);
     turn.again = decision.waits.then_some(AGAIN);
     let Some(fire) = decision.fire else { return Some(turn) };
-    match prepare(gateway, schedule, owners).await {
+    match prepare(gateway, schedule, fire.nominal, owners).await {
         Ok(job) => turn.job = Some(FiringJob { nominal: fire.nominal, due: fire.due, job }),
         Err(NoJob::Later(error)) => {
             tracing::debug!(schedule = %schedule.id, %error, "a firing waits");

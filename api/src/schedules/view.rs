@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::plan::Plan;
-use super::prepare::shown_params;
+use super::prepare::{relative_params, shown_params};
 use super::settings_body::{configuration_text, recipients};
 use crate::closed_sets::{
     FiringOutcomeName, FormatName, OnEmptyName, OnRefusalName, OverlapName, PauseReasonName, ScheduleStateName,
@@ -29,11 +29,15 @@ pub struct OccurrenceView {
     nominal: String,
     /// The moment, with the schedule's spread.
     at: DateTime<Utc>,
+    /// What is relative of the parameters, as it is then; absent where nothing is.
+    #[serde(skip_serializing_if = "Params::is_empty")]
+    #[schema(value_type = Option<Object>)]
+    params: Params,
 }
 
 impl From<NextFiring> for OccurrenceView {
     fn from(next: NextFiring) -> Self {
-        Self { nominal: write_nominal(next.nominal), at: next.due }
+        Self { nominal: write_nominal(next.nominal), at: next.due, params: Params::new() }
     }
 }
 
@@ -215,9 +219,13 @@ impl ScheduleDetailsView {
     pub(super) fn of(gateway: &Gateway, schedule: &Schedule, firings: Vec<Firing>) -> Self {
         let plan = Plan::of(schedule.id, &schedule.settings).ok().flatten();
         let first = schedule.next.filter(|_| schedule.paused_why.is_none());
+        let shown = |one: NextFiring| OccurrenceView {
+            params: relative_params(gateway, schedule, one.nominal),
+            ..OccurrenceView::from(one)
+        };
         Self {
             schedule: ScheduleView::of(gateway, schedule),
-            upcoming: plan.map(|plan| plan.upcoming(first, NEXT)).unwrap_or_default().into_iter().map(Into::into).collect(),
+            upcoming: plan.map(|plan| plan.upcoming(first, NEXT)).unwrap_or_default().into_iter().map(shown).collect(),
             firings: firings.into_iter().map(Into::into).collect(),
         }
     }

@@ -162,6 +162,11 @@ impl Api {
         self.start_gateway().await;
     }
 
+    /// Starts a gateway where one was stopped.
+    pub(crate) async fn restart_after_stop(&mut self) {
+        self.start_gateway().await;
+    }
+
     pub(crate) async fn stop(mut self) {
         self.stop_gateway().await;
         if let Some((stop, running)) = self.background.take() {

@@ -28,6 +28,7 @@ mod lifetimes;
 mod links;
 mod refusals;
 mod reuse;
+mod schedules;
 mod session;
 mod socket;
 mod submit;

@@ -138,6 +138,11 @@ impl Fixture {
 
     /// Submits a job whose submitter is told that it is ready after these many milliseconds at the latest.
     pub(crate) async fn submit_told(&self, recipients: &[&str], p90: Option<u64>) -> Job {
+        self.submit_notifying(recipients.iter().map(|to| Notify::by_email(*to)).collect(), p90).await
+    }
+
+    /// Submits a job with these recipients.
+    pub(crate) async fn submit_notifying(&self, notify: Vec<Notify>, p90: Option<u64>) -> Job {
         let eta = p90.map(|p90| Eta { p10: 0, p50: 0, p90, runs: 9 });
         let params = serde_json::json!({"since": "1997-01-01", "segments": ["BUILDING"], "account": "canary-4711"});
         let job = NewJob {
@@ -149,7 +154,7 @@ impl Fixture {
             params: params.as_object().cloned().unwrap(),
             formats: vec![Format::Csv],
             on_refusal: model::refusal::OnRefusal::Fail,
-            notify: recipients.iter().map(|to| Notify::by_email(*to)).collect(),
+            notify,
             max_attempts: 3,
             timeout_ms: 60_000,
             retention_ms: 86_400_000,
@@ -191,6 +196,12 @@ impl Fixture {
     pub(crate) async fn finish(&self, job: &Job) -> Job {
         let secret = self.config.service.link_secret.expose().to_owned();
         self.end(job, |job| Ending::Done(vec![new_artifact(job, &secret)])).await
+    }
+
+    /// Plays the worker that finds no rows.
+    pub(crate) async fn finish_empty(&self, job: &Job) -> Job {
+        let secret = self.config.service.link_secret.expose().to_owned();
+        self.end(job, |job| Ending::Done(vec![NewArtifact { rows: 0, ..new_artifact(job, &secret) }])).await
     }
 
     /// Plays the worker that cannot.

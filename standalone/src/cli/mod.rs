@@ -2,6 +2,7 @@
 
 mod gateway;
 mod local;
+mod schedules;
 
 use std::io::ErrorKind;
 use std::process::ExitCode;
@@ -14,6 +15,8 @@ use crate::terminal;
 pub(crate) use gateway::{
     Convert, FetchOptions, GatewayArgs, JobArgs, Jobs, Links, OutageLimit, Reports, Run, SendAgain, Show, Watch,
 };
+pub(crate) use schedules::{CreateSchedule, ScheduleArgs, Schedules, SchedulesCommand};
+
 pub(crate) use local::{Check, CreateKey, Demo, Doctor, Keys, KeysCommand, Migrate, PrintConfig, Ready, UpgradeCheck};
 
 /// Turns slow reports into jobs: submit, go on working, get a mail with a link.
@@ -67,6 +70,8 @@ pub(crate) enum Command {
     SendAgain(SendAgain),
     /// List the reports, or show one with its parameters
     Reports(Reports),
+    /// Reports that come by themselves: list, show, create, pause, resume, run now, delete
+    Schedules(Schedules),
     /// Check a folder of report definitions and say what is wrong, file and line
     Check(Check),
     /// Make, list and revoke API keys, directly on the configured database

@@ -13,6 +13,7 @@ mod ready;
 mod reports;
 mod resend;
 mod run;
+mod schedules;
 pub(crate) mod show;
 mod up;
 mod watch;

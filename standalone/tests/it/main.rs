@@ -11,6 +11,7 @@ mod printing;
 mod proxies;
 mod restores;
 mod run;
+mod schedules;
 mod scripts;
 mod sealed;
 mod service;

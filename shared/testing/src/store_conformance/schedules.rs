@@ -13,7 +13,8 @@ use model::schedule::{
     ScheduleSettings, ScheduleState,
 };
 use store::{
-    Asked, AskedFiring, Ending, FiringJob, NewSchedule, NoticeEnding, ScheduleChange, ScheduleFilter, Turn, TurnOutcome,
+    Asked, AskedFiring, Ending, FiringJob, NewSchedule, NoticeEnding, ScheduleChange, ScheduleFilter, Store, Turn,
+    TurnOutcome,
 };
 use uuid::Uuid;
 
@@ -91,6 +92,20 @@ fn turn(schedule: &Schedule, job: Option<FiringJob>, next: Option<NextFiring>) -
         failures: 0,
         notices: Vec::new(),
     }
+}
+
+/// Makes one that is due, and will be silent in a moment.
+pub async fn silent_soon(store: &dyn Store) -> Schedule {
+    let due = store.now().await.unwrap();
+    let next = Some(NextFiring { nominal: nominal(1), due });
+    let settings = ScheduleSettings { alarm_after: Some(Duration::from_millis(1)), ..settings() };
+    store.create_schedule(NewSchedule { id: Uuid::now_v7(), owner: ana(), settings, next }).await.unwrap()
+}
+
+/// A turn in which it fires and has no further time.
+pub fn fires(schedule: &Schedule) -> Turn {
+    let now = schedule.next.unwrap();
+    turn(schedule, Some(FiringJob { nominal: now.nominal, due: now.due, job: new_job(&schedule.owner) }), None)
 }
 
 fn change(schedule: &Schedule) -> ScheduleChange {
