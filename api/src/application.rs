@@ -98,7 +98,8 @@ impl Application {
         tokio::spawn(hub.run_until_stopped(gateway.broker.clone(), ended.clone()));
         tokio::spawn(gateway.lifelines.clone().run_until_stopped(ended.clone()));
         tokio::spawn(catalogue.keep_fresh(ended.clone()));
-        let _scheduling = gateway.runtime.spawn(scheduler::run_until_stopped(gateway.clone().into_inner(), ended.clone()));
+        let _scheduling =
+            gateway.runtime.spawn(scheduler::run_until_stopped(gateway.clone().into_inner(), ended.clone()));
         if let Some(metrics) = self.metrics.take() {
             tokio::spawn(metrics.run_until_stopped(ended));
         }

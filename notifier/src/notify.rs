@@ -1,3 +1,4 @@
+// Over 300 lines: one path of a delivery, from its claim to its settlement.
 //! The event becomes a mail, once: claim the delivery, compose, send, settle. The same for every channel.
 //!
 //! **The unknown window.** SMTP has no transactions, and HTTP has none either. When a connection is lost after a notification was
@@ -13,8 +14,8 @@ use configuration::Config;
 use model::backoff::Backoff;
 use model::delivery::{Channel, Delivery, DeliveryEvent};
 use model::job::Job;
-use model::schedule::OnEmpty;
 use model::retry_schedule::{RetryDelay, RetrySchedule};
+use model::schedule::OnEmpty;
 use parking_lot::Mutex;
 use runtime::Backends;
 use store::{DeliveryEnding, StoreError};

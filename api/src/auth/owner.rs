@@ -4,8 +4,8 @@ use model::job::Caller;
 use model::problem::ProblemKind;
 use store::Scope;
 
-use super::credential::Credential;
 use super::Identity;
+use super::credential::Credential;
 use crate::error::ApiError;
 use crate::gateway::Gateway;
 

@@ -13,7 +13,6 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use store::{ScheduleChange, Scope};
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::check_schedule::check_schedule;
 use super::create::{plan, seal};
@@ -96,7 +95,10 @@ pub async fn change(
     check_match(&request, &schedule)?;
     let body = read_json(&request, payload, gateway.http.max_body.0).await?;
     let Value::Object(mut fields) = body else {
-        return Err(ApiError::new(ProblemKind::InvalidBody, "The body must be a JSON object such as {\"paused\": true}."));
+        return Err(ApiError::new(
+            ProblemKind::InvalidBody,
+            "The body must be a JSON object such as {\"paused\": true}.",
+        ));
     };
     let paused = check_paused(&mut fields)?;
     let owner = check_new_owner(&identity, &schedule, &mut fields)?;

@@ -44,7 +44,8 @@ pub(super) fn check_schedule(
     now: DateTime<Utc>,
 ) -> Result<(ScheduleSettings, SubmitRequest), ApiError> {
     let Value::Object(mut fields) = body else {
-        let detail = "The body must be a JSON object such as {\"report\": \"…\", \"when\": \"every weekday at 07:30\"}.";
+        let detail =
+            "The body must be a JSON object such as {\"report\": \"…\", \"when\": \"every weekday at 07:30\"}.";
         return Err(ApiError::new(ProblemKind::InvalidBody, detail));
     };
     let submitted: Map<String, Value> =
@@ -242,7 +243,9 @@ fn check_alert(
 fn check_title(fields: &mut Map<String, Value>, errors: &mut Vec<FieldError>) -> Option<String> {
     let given = take_given(fields, "title")?;
     let is_line = |text: &str| {
-        (1..=MAX_TITLE).contains(&text.chars().count()) && !text.chars().any(char::is_control) && !text.trim().is_empty()
+        (1..=MAX_TITLE).contains(&text.chars().count())
+            && !text.chars().any(char::is_control)
+            && !text.trim().is_empty()
     };
     match given {
         Value::String(text) if is_line(&text) => Some(text),

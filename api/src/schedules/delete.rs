@@ -2,7 +2,6 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use model::problem::StoredProblem;
-use uuid::Uuid;
 
 use super::{check_match, find_schedule, no_such_schedule};
 use crate::auth::Identity;

@@ -9,7 +9,6 @@ use serde::Deserialize;
 use serde_json::Value;
 use store::{Asked, AskedFiring};
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::prepare::{NoJob, Owners, prepare};
 use super::view::FiringView;
@@ -112,7 +111,8 @@ fn answer_firing(gateway: &Gateway, request: &HttpRequest, firing: Firing, repla
 fn no_job(why: NoJob) -> ApiError {
     match why {
         NoJob::OwnerGone => {
-            let detail = "The schedule's owner may not run reports any more. An admin may hand it over to somebody else.";
+            let detail =
+                "The schedule's owner may not run reports any more. An admin may hand it over to somebody else.";
             ApiError::new(ProblemKind::Forbidden, detail)
         }
         NoJob::Refused(why) => {

@@ -10,7 +10,7 @@ mod prepare;
 pub mod preview;
 pub mod read;
 pub(crate) mod scheduler;
-mod settings_body;
+pub mod settings_body;
 mod turn;
 pub mod view;
 

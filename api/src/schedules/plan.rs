@@ -116,7 +116,9 @@ impl Plan {
                         decision.waits = true;
                         return decision;
                     }
-                    Answer::Skip => decision.record(one, FiringOutcome::Skipped, "the job of the one before has not ended"),
+                    Answer::Skip => {
+                        decision.record(one, FiringOutcome::Skipped, "the job of the one before has not ended")
+                    }
                 }
             }
             decision.next = self.following(one);
@@ -136,16 +138,6 @@ impl Plan {
     /// Says when it fires, for people.
     pub(super) fn sentence(&self) -> String {
         self.when.sentence()
-    }
-
-    /// Returns its zone.
-    pub(super) const fn zone(&self) -> Tz {
-        self.zone
-    }
-
-    /// Returns how long after its nominal time it is due.
-    pub(super) const fn offset(&self) -> TimeDelta {
-        self.offset
     }
 }
 

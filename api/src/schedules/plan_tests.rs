@@ -138,14 +138,14 @@ fn after_its_end_it_has_no_times() {
 #[test]
 fn a_spread_is_the_same_each_time_and_another_for_others() {
     let within = ScheduleSettings { within: Duration::from_secs(900), ..settings("every day at 07:30") };
-    let offset = |id: u128| Plan::of(Uuid::from_u128(id), &within).unwrap().unwrap().offset();
+    let offset = |id: u128| Plan::of(Uuid::from_u128(id), &within).unwrap().unwrap().offset;
     let offsets: std::collections::BTreeSet<_> = (1..200).map(|n| offset(n * 0x1234_5678_9abc)).collect();
     assert!(offsets.len() > 100, "{}", offsets.len());
     assert!(offsets.iter().all(|offset| (0..900).contains(&offset.num_seconds())));
     let plan = Plan::of(Uuid::from_u128(0x1234_5678_9abc), &within).unwrap().unwrap();
     let two = plan.upcoming(plan.first(at(2, 0, 0), true), 2);
     assert_eq!(two[1].due - two[0].due, TimeDelta::days(1));
-    assert_eq!(two[0].due - at(2, 6, 30), plan.offset());
+    assert_eq!(two[0].due - at(2, 6, 30), plan.offset);
 }
 
 #[test]

@@ -51,9 +51,11 @@ pub(super) async fn prepare(
     };
     let owner = owner.ok_or(NoJob::OwnerGone)?;
     let params = open_params(gateway, schedule).map_err(NoJob::Refused)?;
-    let zone = time_zone(&settings.zone).ok_or_else(|| NoJob::Refused(format!("there is no zone {}", settings.zone)))?;
+    let zone =
+        time_zone(&settings.zone).ok_or_else(|| NoJob::Refused(format!("there is no zone {}", settings.zone)))?;
     let clock = WallClock { nominal, zone };
-    let mut request = check_submit(gateway, &owner, submit_body(settings, params), clock).map_err(|error| refusal(&error))?;
+    let mut request =
+        check_submit(gateway, &owner, submit_body(settings, params), clock).map_err(|error| refusal(&error))?;
     for notify in &mut request.notify {
         notify.on_empty = Some(settings.on_empty).filter(|on_empty| *on_empty != OnEmpty::Send);
     }

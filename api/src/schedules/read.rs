@@ -71,7 +71,8 @@ pub async fn list(gateway: web::Data<Gateway>, identity: Identity, request: Http
     let purpose = format!("schedules\n{}\n{whose}", identity.tenant);
     let open = |cursor: &String| {
         let position = open_cursor(secret, &purpose, cursor).and_then(|bytes| Uuid::from_slice(&bytes).ok());
-        let detail = "`cursor` is not one of this list's. Start without a cursor, and do not change the query on the way.";
+        let detail =
+            "`cursor` is not one of this list's. Start without a cursor, and do not change the query on the way.";
         position.ok_or_else(|| ApiError::new(ProblemKind::InvalidQuery, detail))
     };
     let filter = ScheduleFilter {

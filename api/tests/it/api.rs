@@ -140,7 +140,7 @@ impl Api {
         api
     }
 
-    async fn start_gateway(&mut self) {
+    pub(crate) async fn start_gateway(&mut self) {
         let application = ::api::Application::build(&self.config, self.backends.clone()).await.unwrap();
         self.url = format!("http://127.0.0.1:{}", application.port());
         self.metrics_url =
@@ -159,11 +159,6 @@ impl Api {
     /// Starts a new gateway on the same places, with nothing remembered, at another port.
     pub(crate) async fn restart_gateway(&mut self) {
         self.stop_gateway().await;
-        self.start_gateway().await;
-    }
-
-    /// Starts a gateway where one was stopped.
-    pub(crate) async fn restart_after_stop(&mut self) {
         self.start_gateway().await;
     }
 

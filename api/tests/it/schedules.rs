@@ -109,9 +109,16 @@ async fn a_schedule_is_made_shown_changed_and_removed(stack: Stack) {
     assert_eq!(problem(stale.json(&json!({"paused": true})).send().await.unwrap()).await.1, "schedule-changed");
     let paused = api.call(Method::PATCH, &format!("/v1/schedules/{id}")).header("If-Match", &tag);
     let paused = body(paused.json(&json!({"paused": true})).send().await.unwrap()).await;
-    assert_eq!((&paused["state"], &paused["paused_why"], &paused["next"]), (&json!("paused"), &json!("asked"), &Value::Null));
-    let changed = body(api.patch(id, json!({"paused": false, "when": "every monday at 9:00", "title": null})).await).await;
-    assert_eq!((&changed["state"], &changed["title"], &changed["params"]), (&json!("active"), &Value::Null, &asked["params"]));
+    assert_eq!(
+        (&paused["state"], &paused["paused_why"], &paused["next"]),
+        (&json!("paused"), &json!("asked"), &Value::Null)
+    );
+    let changed =
+        body(api.patch(id, json!({"paused": false, "when": "every monday at 9:00", "title": null})).await).await;
+    assert_eq!(
+        (&changed["state"], &changed["title"], &changed["params"]),
+        (&json!("active"), &Value::Null, &asked["params"])
+    );
     assert!(changed["next"]["nominal"].as_str().unwrap().ends_with("T09:00:00"), "{changed}");
     let gone = api.call(Method::DELETE, &format!("/v1/schedules/{id}")).send().await.unwrap();
     assert_eq!(gone.status(), StatusCode::NO_CONTENT);
@@ -133,11 +140,21 @@ async fn everything_that_is_wrong_with_a_schedule_is_told_at_once(stack: Stack) 
     let pointers: BTreeSet<&str> =
         told["errors"].as_array().unwrap().iter().map(|error| error["pointer"].as_str().unwrap()).collect();
     let expected = [
-        "/alert/0/to", "/catch_up", "/colour", "/ends_at", "/on_empty", "/params/amount", "/params/day", "/pause_after",
-        "/title", "/when", "/zone",
+        "/alert/0/to",
+        "/catch_up",
+        "/colour",
+        "/ends_at",
+        "/on_empty",
+        "/params/amount",
+        "/params/day",
+        "/pause_after",
+        "/title",
+        "/when",
+        "/zone",
     ];
     assert_eq!(pointers, BTreeSet::from(expected), "{told}");
-    let unknown = api.post("/v1/schedules").json(&json!({"report": "no-such", "when": "at noon!"})).send().await.unwrap();
+    let unknown =
+        api.post("/v1/schedules").json(&json!({"report": "no-such", "when": "at noon!"})).send().await.unwrap();
     let (_, kind, told) = problem(unknown).await;
     assert_eq!((kind.as_str(), told["errors"].as_array().unwrap().len()), ("report-not-found", 2));
     api.stop().await;
@@ -191,7 +208,7 @@ async fn after_a_day_without_us_each_nominal_time_fired_or_is_told_as_missed(sta
     let id = id_of(&made);
     api.stop_gateway().await;
     let first = put_back(&api, id, TimeDelta::days(1)).await;
-    api.restart_after_stop().await;
+    api.start_gateway().await;
     let caught_up = eventually(SOON, "the schedule to have caught up", async || {
         let schedule = api.backends.store.schedule("acme", id).await.unwrap().unwrap();
         schedule.next.filter(|next| next.due > Utc::now())
@@ -199,8 +216,9 @@ async fn after_a_day_without_us_each_nominal_time_fired_or_is_told_as_missed(sta
     .await;
     let firings = api.backends.store.firings(id, 200).await.unwrap();
     let told: BTreeSet<_> = firings.iter().map(|firing| firing.nominal.unwrap()).collect();
-    let expected: BTreeSet<_> =
-        std::iter::successors(Some(first), |one| Some(*one + TimeDelta::minutes(30))).take_while(|one| *one < caught_up.nominal).collect();
+    let expected: BTreeSet<_> = std::iter::successors(Some(first), |one| Some(*one + TimeDelta::minutes(30)))
+        .take_while(|one| *one < caught_up.nominal)
+        .collect();
     assert_eq!((told, firings.len()), (expected.clone(), expected.len()));
     let fired = firings.iter().filter(|firing| firing.job_id.is_some()).count();
     assert!((2..=3).contains(&fired), "{fired} of the last hour fired");
@@ -266,10 +284,8 @@ async fn nobody_sees_or_touches_the_schedule_of_another(stack: Stack) {
     let api = Api::start(stack).await;
     let id = id_of(&api.schedule(json!({"report": "numbers", "title": "canary", "when": "every day at 07:30"})).await);
     let users = [Scope::Read, Scope::Write];
-    let keys = [
-        api.make_key(&caller("acme", "ben"), &users).await,
-        api.make_key(&caller("other", "ana"), &Scope::ALL).await,
-    ];
+    let keys =
+        [api.make_key(&caller("acme", "ben"), &users).await, api.make_key(&caller("other", "ana"), &Scope::ALL).await];
     for key in &keys {
         let path = format!("/v1/schedules/{id}");
         let calls = [

@@ -17,8 +17,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use configuration::{Config, Secret};
 use model::delivery::{Delivery, Notify};
-use model::schedule::{Notice, OnEmpty};
 use model::locale::{Conventions, Language, Localizer, time_zone};
+use model::schedule::{Notice, OnEmpty};
 use url::Url;
 
 use content::LinkBase;
@@ -90,7 +90,8 @@ impl Composer {
         }
         let locale = self.locale_of(delivery, facts)?;
         let links = LinkBase { public_url: &self.public_url, secret: self.link_secret.expose() };
-        let tells_of_none = wish_of(delivery, &facts.job.notify).is_some_and(|wish| wish.on_empty == Some(OnEmpty::Tell));
+        let tells_of_none =
+            wish_of(delivery, &facts.job.notify).is_some_and(|wish| wish.on_empty == Some(OnEmpty::Tell));
         let mut content = Content::of(facts, locale, &links, self.late_after);
         if tells_of_none && facts.is_empty_report() {
             content.say_that_it_is_empty();

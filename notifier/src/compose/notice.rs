@@ -50,7 +50,8 @@ impl<'a> NoticeContent<'a> {
         };
         let time = |nominal: Option<&String>| match nominal {
             // The clock that the schedule goes by, whatever the reader's shows: it is how the firing is called.
-            Some(text) => read_nominal(text).map_or_else(|_| single_line(text, 40), |time| time.format("%Y-%m-%d %H:%M").to_string()),
+            Some(text) => read_nominal(text)
+                .map_or_else(|_| single_line(text, 40), |time| time.format("%Y-%m-%d %H:%M").to_string()),
             None => texts.by_request.clone(),
         };
         let title = single_line(&text.title, 120);

@@ -1,9 +1,9 @@
 //! Puts a mail's headers and its two forms together.
 
+use chrono::{DateTime, Utc};
 use lettre::Address;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Attachment, Mailbox, Message, MultiPart, SinglePart};
-use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::RenderError;

@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::message::MessageParts;
 use super::{OutgoingMail, recipient};
 use crate::channel::{DeliveryAttempt, NoticeAttempt, SendError};
-use crate::compose::facts::NotificationKind;
 use crate::compose::Brand;
+use crate::compose::facts::NotificationKind;
 
 /// The address of a logo that travels with the mail.
 pub(super) const LOGO_ID: &str = "logo@waitless";

@@ -116,6 +116,9 @@ async fn a_report_without_rows_is_sent_skipped_or_told_of_as_its_schedule_says()
     assert_eq!(fixture.smtp.attempts("skip@example.com"), 0);
     let full = fixture.finish(&fixture.submit_notifying(wishes(), None).await).await;
     assert_eq!(fixture.ended(&full).await.len(), 3);
-    assert_eq!(fixture.smtp.mails_to("tell@example.com")[1].subject(), "Your report is ready: Revenue by nation and year");
+    assert_eq!(
+        fixture.smtp.mails_to("tell@example.com")[1].subject(),
+        "Your report is ready: Revenue by nation and year"
+    );
     fixture.stop().await;
 }

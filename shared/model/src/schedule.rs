@@ -138,7 +138,10 @@ mod tests {
 
     #[test]
     fn names_are_the_same_in_json_and_in_the_database() {
-        fn check<T: Serialize + Copy + std::fmt::Debug + PartialEq + std::str::FromStr>(all: &[T], text: fn(T) -> &'static str) {
+        fn check<T: Serialize + Copy + std::fmt::Debug + PartialEq + std::str::FromStr>(
+            all: &[T],
+            text: fn(T) -> &'static str,
+        ) {
             for one in all {
                 assert_eq!(serde_json::to_value(one).unwrap(), text(*one));
                 assert_eq!(text(*one).parse().ok(), Some(*one));

@@ -1,10 +1,9 @@
-//! Firings: one for each nominal time, written with its job in one transaction.
+//! Firings: those that somebody asks for, and how the jobs of all of them end. [`super::turns`] writes those of nominal times.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use uuid::Uuid;
@@ -17,30 +16,9 @@ use super::schedule_rows::{FiringRow, OpenFiringRow, ScheduleRow, firing_columns
 use super::sql::sql;
 use super::submit::submit_batch;
 use super::{column, millis, notices};
-use model::job::{Caller, Job, JobState, NewJob};
-use model::schedule::{Firing, FiringOutcome, NewNotice, Schedule, ScheduleState, write_nominal};
-use store::{Asked, AskedFiring, EndedFiring, Submitted, Turn, TurnOutcome, after_end};
-
-/// An open firing is looked at a second later, and less and less often then.
-const RECORD: &str = "
-    insert into firings (id, schedule_id, nominal, due_at, outcome, job_id, detail, look_at)
-    select id, schedule_id, nominal, due_at, outcome, job_id, detail, case when job_id is not null then now() + interval '1 second' end
-    from unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[], $5::text[], $6::uuid[], $7::text[])
-        as f(id, schedule_id, nominal, due_at, outcome, job_id, detail)
-    on conflict do nothing
-    returning id";
-
-const ADVANCE: &str = "
-    update schedules s set next_nominal = t.nominal, next_due = t.due,
-        look_at = case when t.pause is not null or t.due is null then null
-                       when t.again_ms is not null then now() + t.again_ms * interval '1 millisecond'
-                       else greatest(t.due, now()) end,
-        waiting = t.waiting, state = case when t.pause is null then s.state else 'paused' end, paused_why = t.pause,
-        failures = s.failures + t.failures, last_job_id = coalesce(t.job_id, s.last_job_id),
-        alarm_at = case when t.pause is null then s.alarm_at end
-    from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::bigint[], $5::bool[], $6::text[], $7::int[], $8::uuid[])
-        as t(id, nominal, due, again_ms, waiting, pause, failures, job_id)
-    where s.id = any(array[t.id])";
+use model::job::{Job, JobState};
+use model::schedule::{Firing, Schedule, ScheduleState};
+use store::{Asked, AskedFiring, EndedFiring, Submitted, after_end};
 
 const FIND: &str = concat!(
     "select * from (
@@ -91,6 +69,13 @@ const LOOKED: &str = "
 const LOCK: &str =
     concat!("select ", schedule_columns!(), " from schedules s where s.id = any($1) order by s.id for update");
 
+/// Whoever holds a firing never waits for its schedule: it is removed in the other order.
+const LOCK_FREE: &str = concat!(
+    "select ",
+    schedule_columns!(),
+    " from schedules s where s.id = any($1) order by s.id for update skip locked"
+);
+
 const ENDED: &str = "
     update schedules s set failures = t.failures, silent = t.silent, last_sent_at = t.sent_at, state = t.state,
         paused_why = t.paused_why, look_at = case when t.state = 'active' then s.look_at end,
@@ -112,99 +97,8 @@ const FORGET_NOTICES: &str = "
     )
     delete from schedule_notices n using old where n.id = any(array[old.id])";
 
-#[derive(QueryableByName)]
-struct InsertedRow {
-    #[diesel(sql_type = SqlUuid)]
-    id: Uuid,
-}
-
-/// Takes all turns in one transaction; where a value of one cannot be written, halves them until it stands alone.
-pub(super) async fn take_turns(
-    connection: &mut Connection,
-    turns: Vec<Turn>,
-) -> StatementResult<(Vec<TurnOutcome>, Effects)> {
-    let mut effects = Effects::default();
-    let mut outcomes = Vec::with_capacity(turns.len());
-    let mut parts = vec![turns.as_slice()];
-    while let Some(part) = parts.pop() {
-        let taken = connection
-            .transaction::<_, Failure, _>(async move |connection| take_part(connection, part).await)
-            .await;
-        match taken {
-            Ok((mut done, told)) => {
-                outcomes.append(&mut done);
-                effects.append(told);
-            }
-            Err(Failure::BadData(why)) if part.len() == 1 => outcomes.push(TurnOutcome::Refused(why)),
-            Err(Failure::BadData(_)) => {
-                let (left, right) = part.split_at(part.len() / 2);
-                parts.push(right);
-                parts.push(left);
-            }
-            Err(failure) => return Err(failure),
-        }
-    }
-    Ok((outcomes, effects))
-}
-
-/// One row of `firings` about to be written.
-struct NewRow<'a> {
-    id: Uuid,
-    schedule_id: Uuid,
-    nominal: String,
-    due: DateTime<Utc>,
-    outcome: FiringOutcome,
-    job_id: Option<Uuid>,
-    detail: Option<&'a str>,
-}
-
-async fn take_part(connection: &mut Connection, part: &[Turn]) -> StatementResult<(Vec<TurnOutcome>, Effects)> {
-    let locked = lock(connection, column(part, |turn| turn.schedule_id)).await?;
-    let is_still_so = |turn: &Turn| {
-        locked.get(&turn.schedule_id).is_some_and(|schedule| {
-            schedule.version == turn.version
-                && schedule.state == ScheduleState::Active
-                && schedule.next.is_some_and(|next| next.nominal == turn.nominal)
-        })
-    };
-    let mut seen = HashSet::new();
-    let taken: Vec<bool> = part.iter().map(|turn| is_still_so(turn) && seen.insert(turn.schedule_id)).collect();
-    let turns: Vec<&Turn> = part.iter().zip(&taken).filter(|(_, taken)| **taken).map(|(turn, _)| turn).collect();
-    if turns.is_empty() {
-        return Ok((vec![TurnOutcome::TooLate; part.len()], Effects::default()));
-    }
-    let written = record(connection, &turns).await?;
-    let is_written = |turn: &Turn| turn.job.as_ref().is_some_and(|job| written.contains(&job.job.id));
-    let jobs: Vec<NewJob> = turns
-        .iter()
-        .filter(|turn| is_written(turn))
-        .filter_map(|turn| turn.job.as_ref().map(|firing| firing.job.clone()))
-        .collect();
-    let (submitted, effects) = submit_batch(connection, jobs).await?;
-    let mut jobs: HashMap<Uuid, Box<Job>> = HashMap::new();
-    for outcome in submitted {
-        let job = created(outcome)?;
-        jobs.insert(job.id, job);
-    }
-    advance(connection, &turns, &jobs).await?;
-    let notices: Vec<(Uuid, &Caller, &NewNotice)> = turns
-        .iter()
-        .filter_map(|turn| Some((turn, &locked.get(&turn.schedule_id)?.owner)))
-        .flat_map(|(turn, owner)| turn.notices.iter().map(move |notice| (turn.schedule_id, owner, notice)))
-        .collect();
-    notices::write(connection, &notices).await?;
-    let outcome = |(turn, taken): (&Turn, &bool)| {
-        if *taken {
-            TurnOutcome::Written(turn.job.as_ref().and_then(|firing| jobs.remove(&firing.job.id)))
-        } else {
-            TurnOutcome::TooLate
-        }
-    };
-    Ok((part.iter().zip(&taken).map(outcome).collect(), effects))
-}
-
 /// A job that a constraint refuses takes its transaction with it.
-fn created(outcome: Submitted) -> StatementResult<Box<Job>> {
+pub(super) fn created(outcome: Submitted) -> StatementResult<Box<Job>> {
     match outcome {
         Submitted::Created(job) | Submitted::Replayed(job) => Ok(job),
         Submitted::KeyReused => Err(Failure::BadData("its key came with another job before".to_owned())),
@@ -212,70 +106,17 @@ fn created(outcome: Submitted) -> StatementResult<Box<Job>> {
     }
 }
 
-async fn lock(connection: &mut Connection, ids: Vec<Uuid>) -> StatementResult<HashMap<Uuid, Schedule>> {
-    let rows: Vec<ScheduleRow> = sql(LOCK).bind::<Array<SqlUuid>, _>(ids).load(connection).await?;
-    rows.into_iter().map(|row| Ok((row.id, row.read()?))).collect()
+pub(super) async fn lock(connection: &mut Connection, ids: Vec<Uuid>) -> StatementResult<HashMap<Uuid, Schedule>> {
+    lock_with(connection, LOCK, ids).await
 }
 
-/// Writes the firings of turns and returns the jobs of those that were not there before.
-async fn record(connection: &mut Connection, turns: &[&Turn]) -> StatementResult<HashSet<Uuid>> {
-    let mut rows = Vec::new();
-    for turn in turns {
-        let schedule_id = turn.schedule_id;
-        rows.extend(turn.records.iter().map(|record| NewRow {
-            id: Uuid::now_v7(),
-            schedule_id,
-            nominal: write_nominal(record.nominal),
-            due: record.due,
-            outcome: record.outcome,
-            job_id: None,
-            detail: record.detail.as_deref(),
-        }));
-        rows.extend(turn.job.iter().map(|firing| NewRow {
-            id: Uuid::now_v7(),
-            schedule_id,
-            nominal: write_nominal(firing.nominal),
-            due: firing.due,
-            outcome: FiringOutcome::Fired,
-            job_id: Some(firing.job.id),
-            detail: None,
-        }));
-    }
-    if rows.is_empty() {
-        return Ok(HashSet::new());
-    }
-    let inserted: Vec<InsertedRow> = sql(RECORD)
-        .bind::<Array<SqlUuid>, _>(column(&rows, |row| row.id))
-        .bind::<Array<SqlUuid>, _>(column(&rows, |row| row.schedule_id))
-        .bind::<Array<Text>, _>(column(&rows, |row| row.nominal.as_str()))
-        .bind::<Array<Timestamptz>, _>(column(&rows, |row| row.due))
-        .bind::<Array<Text>, _>(column(&rows, |row| row.outcome.as_str()))
-        .bind::<Array<Nullable<SqlUuid>>, _>(column(&rows, |row| row.job_id))
-        .bind::<Array<Nullable<Text>>, _>(column(&rows, |row| row.detail))
-        .load(connection)
-        .await?;
-    let inserted: HashSet<Uuid> = inserted.into_iter().map(|row| row.id).collect();
-    Ok(rows.iter().filter(|row| inserted.contains(&row.id)).filter_map(|row| row.job_id).collect())
-}
-
-async fn advance(
+async fn lock_with(
     connection: &mut Connection,
-    turns: &[&Turn],
-    jobs: &HashMap<Uuid, Box<Job>>,
-) -> StatementResult<()> {
-    let job_of = |turn: &Turn| turn.job.as_ref().map(|firing| firing.job.id).filter(|id| jobs.contains_key(id));
-    sql(ADVANCE)
-        .bind::<Array<SqlUuid>, _>(column(turns, |turn| turn.schedule_id))
-        .bind::<Array<Nullable<Text>>, _>(column(turns, |turn| turn.next.map(|next| write_nominal(next.nominal))))
-        .bind::<Array<Nullable<Timestamptz>>, _>(column(turns, |turn| turn.next.map(|next| next.due)))
-        .bind::<Array<Nullable<BigInt>>, _>(column(turns, |turn| turn.again.map(millis)))
-        .bind::<Array<Bool>, _>(column(turns, |turn| turn.waiting))
-        .bind::<Array<Nullable<Text>>, _>(column(turns, |turn| turn.pause.map(|why| why.as_str())))
-        .bind::<Array<Integer>, _>(column(turns, |turn| turn.failures))
-        .bind::<Array<Nullable<SqlUuid>>, _>(column(turns, |turn| job_of(turn)))
-        .execute(connection)
-        .await?;
-    Ok(())
+    statement: &'static str,
+    ids: Vec<Uuid>,
+) -> StatementResult<HashMap<Uuid, Schedule>> {
+    let rows: Vec<ScheduleRow> = sql(statement).bind::<Array<SqlUuid>, _>(ids).load(connection).await?;
+    rows.into_iter().map(|row| Ok((row.id, row.read()?))).collect()
 }
 
 pub(super) async fn find(
@@ -334,9 +175,7 @@ pub(super) async fn settle(
     floor: DateTime<Utc>,
     limit: u32,
 ) -> StatementResult<Vec<EndedFiring>> {
-    connection
-        .transaction::<_, Failure, _>(async move |connection| settle_part(connection, floor, limit).await)
-        .await
+    connection.transaction::<_, Failure, _>(async move |connection| settle_part(connection, floor, limit).await).await
 }
 
 async fn settle_part(
@@ -356,15 +195,18 @@ async fn settle_part(
         let ended = Some(state.unwrap_or(JobState::Cancelled)).filter(|state| state.is_final());
         looked.push((firing.read()?, ended, now));
     }
+    let mut ids: Vec<Uuid> =
+        looked.iter().filter(|(_, ended, _)| ended.is_some()).map(|(f, ..)| f.schedule_id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut schedules = lock_with(connection, LOCK_FREE, ids).await?;
+    // The others are looked at again.
+    looked.retain(|(firing, ended, _)| ended.is_none() || schedules.contains_key(&firing.schedule_id));
     sql(LOOKED)
         .bind::<Array<SqlUuid>, _>(column(&looked, |(firing, ..)| firing.id))
         .bind::<Array<Nullable<Text>>, _>(column(&looked, |(_, ended, _)| ended.map(JobState::as_str)))
         .execute(connection)
         .await?;
-    let mut ids: Vec<Uuid> = looked.iter().filter(|(_, ended, _)| ended.is_some()).map(|(f, ..)| f.schedule_id).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let mut schedules = lock(connection, ids).await?;
     let (mut ends, mut told, mut sent) = (Vec::new(), Vec::new(), HashSet::new());
     for (mut firing, ended, now) in looked {
         let (Some(state), Some(schedule)) = (ended, schedules.get_mut(&firing.schedule_id)) else { continue };

@@ -51,6 +51,7 @@ mod strays;
 mod submit;
 mod sweep;
 mod tokens;
+mod turns;
 mod workers;
 mod writable;
 

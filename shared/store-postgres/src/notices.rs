@@ -37,10 +37,7 @@ const SETTLE: &str = "
     where id = $1 and attempt = $2 and due_at is not null";
 
 /// Writes one row for each recipient of each notice.
-pub(super) async fn write(
-    connection: &mut Connection,
-    told: &[(Uuid, &Caller, &NewNotice)],
-) -> StatementResult<()> {
+pub(super) async fn write(connection: &mut Connection, told: &[(Uuid, &Caller, &NewNotice)]) -> StatementResult<()> {
     let mut rows = Vec::new();
     for (schedule_id, owner, notice) in told {
         let text = to_json(&notice.text)?;

@@ -68,7 +68,9 @@ pub(super) struct ScheduleRow {
 impl ScheduleRow {
     pub(super) fn read(self) -> StatementResult<Schedule> {
         let next = match (self.next_nominal, self.next_due) {
-            (Some(nominal), Some(due)) => Some(NextFiring { nominal: read_nominal(&nominal).map_err(unreadable)?, due }),
+            (Some(nominal), Some(due)) => {
+                Some(NextFiring { nominal: read_nominal(&nominal).map_err(unreadable)?, due })
+            }
             _ => None,
         };
         Ok(Schedule {

@@ -1,3 +1,4 @@
+// Over 300 lines: the statements of one table and the one implementation of its part of the contract.
 //! Schedules: what people asked for, and what of it is due.
 
 use std::time::Duration;
@@ -17,7 +18,7 @@ use super::rows::to_json;
 use super::run::StatementResult;
 use super::schedule_rows::{DueRow, FiringRow, NoticeRow, ScheduleRow, firing_columns, schedule_columns};
 use super::sql::sql;
-use super::{PostgresStore, column, firings, millis, notices};
+use super::{PostgresStore, column, firings, millis, notices, turns};
 use model::schedule::{Firing, NextFiring, Notice, Schedule, write_nominal};
 use store::{
     Asked, AskedFiring, COUNTED_AT_MOST, DueSchedule, EndedFiring, NewSchedule, NoticeEnding, Result, ScheduleChange,
@@ -176,7 +177,9 @@ async fn change(connection: &mut Connection, change: ScheduleChange) -> Statemen
 async fn list(connection: &mut Connection, filter: ScheduleFilter) -> StatementResult<Vec<Schedule>> {
     let (after, limit) = (filter.after.unwrap_or_default(), i64::from(filter.limit));
     let statement = match &filter.principal {
-        Some(principal) => sql(OF_PRINCIPAL).bind::<Text, _>(filter.tenant.as_str()).bind::<Text, _>(principal.as_str()),
+        Some(principal) => {
+            sql(OF_PRINCIPAL).bind::<Text, _>(filter.tenant.as_str()).bind::<Text, _>(principal.as_str())
+        }
         None => sql(OF_TENANT).bind::<Text, _>(filter.tenant.as_str()),
     };
     let rows: Vec<ScheduleRow> = statement.bind::<SqlUuid, _>(after).bind::<BigInt, _>(limit).load(connection).await?;
@@ -189,7 +192,8 @@ async fn raise_silent(connection: &mut Connection, limit: u32) -> StatementResul
             let rows: Vec<ScheduleRow> = sql(SILENT).bind::<BigInt, _>(i64::from(limit)).load(connection).await?;
             let found = rows.into_iter().map(ScheduleRow::read).collect::<StatementResult<Vec<Schedule>>>()?;
             let told: Vec<_> = found.iter().map(|schedule| (schedule, silent_notice(schedule))).collect();
-            notices::write(connection, &column(&told, |(schedule, notice)| (schedule.id, &schedule.owner, notice))).await?;
+            notices::write(connection, &column(&told, |(schedule, notice)| (schedule.id, &schedule.owner, notice)))
+                .await?;
             Ok(found)
         })
         .await
@@ -247,7 +251,7 @@ impl ScheduleStore for PostgresStore {
         if turns.is_empty() {
             return Ok(Vec::new());
         }
-        self.change(move |connection| firings::take_turns(connection, turns).boxed()).await
+        self.change(move |connection| turns::take_turns(connection, turns).boxed()).await
     }
 
     async fn find_firing(&self, id: Uuid, key: Option<&str>, data_version: Option<&str>) -> Result<Option<Firing>> {

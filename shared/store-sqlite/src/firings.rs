@@ -182,8 +182,7 @@ pub(super) fn find(
 }
 
 pub(super) fn list(connection: &mut SqliteConnection, schedule_id: Uuid, limit: u32) -> StatementResult<Vec<Firing>> {
-    let text =
-        concat!("select ", firing_columns!(), " from firings where schedule_id = ?1 order by id desc limit ?2");
+    let text = concat!("select ", firing_columns!(), " from firings where schedule_id = ?1 order by id desc limit ?2");
     sql!(text, schedule_id, limit).rows(connection, read_firing)
 }
 

@@ -129,7 +129,11 @@ fn list(connection: &mut SqliteConnection, filter: &ScheduleFilter) -> Statement
             filter.limit,
         ),
         None => sql!(
-            concat!("select ", schedule_columns!(), " from schedules where tenant = ?1 and id > ?2 order by id limit ?3"),
+            concat!(
+                "select ",
+                schedule_columns!(),
+                " from schedules where tenant = ?1 and id > ?2 order by id limit ?3"
+            ),
             &filter.tenant,
             after,
             filter.limit,
@@ -181,8 +185,9 @@ fn counts(connection: &mut SqliteConnection) -> StatementResult<ScheduleCounts> 
         Ok(sql!(text, COUNTED_AT_MOST).number(connection)?.unsigned_abs())
     };
     let silent = count("select count(*) from (select 1 from schedules where silent limit ?1)")?;
-    let stopped =
-        count("select count(*) from (select 1 from schedules where state = 'paused' and paused_why <> 'asked' limit ?1)")?;
+    let stopped = count(
+        "select count(*) from (select 1 from schedules where state = 'paused' and paused_why <> 'asked' limit ?1)",
+    )?;
     let notices = count("select count(*) from (select 1 from schedule_notices where due_at is not null limit ?1)")?;
     let text = "select look_at from schedules where look_at is not null order by look_at limit 1";
     let oldest = sql!(text).row(connection, Cells::time)?;

@@ -2,7 +2,7 @@
 
 use super::{
     CommandResult, check, completion, config, doctor, jobs, keys, links, migrate, ready, reports, resend, run,
-    schedules, show,    up, watch,
+    schedules, show, up, watch,
 };
 use crate::cli::Command;
 use crate::demo;

@@ -58,7 +58,13 @@ async fn list(all: bool, output: &OutputOptions, server: &GatewayArgs) -> Comman
     let row = |schedule: &Value| {
         let title = schedule["title"].as_str().or(schedule["report"].as_str());
         let next = schedule["next"]["at"].as_str().unwrap_or("-");
-        vec![text(&schedule["id"]), state(schedule), next.to_owned(), when(schedule), title.unwrap_or_default().to_owned()]
+        vec![
+            text(&schedule["id"]),
+            state(schedule),
+            next.to_owned(),
+            when(schedule),
+            title.unwrap_or_default().to_owned(),
+        ]
     };
     let rows: Vec<Vec<String>> = schedules.iter().map(row).collect();
     terminal::print(terminal::table(&["ID", "STATE", "NEXT", "WHEN", "REPORT"], &[false; 5], &rows))?;

@@ -28,7 +28,8 @@ async fn make_schedules(stack: &Stack, urls: &[String]) -> Vec<Uuid> {
             "notify": [{"channel": "email", "to": format!("reader-{n}@example.com")}],
         });
         let key = &stack.client.key;
-        let made = http.post(format!("{}/v1/schedules", urls[n % urls.len()])).bearer_auth(key).json(&asked).send().await;
+        let made =
+            http.post(format!("{}/v1/schedules", urls[n % urls.len()])).bearer_auth(key).json(&asked).send().await;
         let made = made.unwrap().error_for_status().unwrap().json::<Value>().await.unwrap();
         assert_eq!(made["state"], "active");
     }

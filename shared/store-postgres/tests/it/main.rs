@@ -5,6 +5,7 @@ mod histories;
 mod later_version;
 mod plans;
 mod restored;
+mod schedule_plans;
 mod store_follow;
 mod store_postgres;
 mod store_postgres_pooled;

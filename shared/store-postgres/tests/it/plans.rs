@@ -12,15 +12,15 @@ use model::forecast::{Eta, Forecast};
 use model::job::{Caller, Idempotency, Job, JobState, Lane, NewJob};
 use model::reuse::{LinkSeed, Reuse};
 use store::{
-    AccessLookup, AskedFiring, AttemptProgress, DeliveryEnding, Ending, FailedDeliveries, FeedCursor, JobFilter, NewApiKey,
-    NewPreview, NoticeEnding, QueuePart, RunsQuery, ScheduleChange, ScheduleFilter, Scope, Store, TokenLookup, TokenRevocation,
-    TurnOutcome,
+    AccessLookup, AttemptProgress, DeliveryEnding, Ending, FailedDeliveries, FeedCursor, JobFilter, NewApiKey,
+    NewPreview, QueuePart, RunsQuery, Scope, Store, TokenLookup, TokenRevocation,
 };
 use testing::postgres::{Plan, PlanServer};
 use testing::store_conformance::samples::{self, ana};
 use testing::store_conformance::{StoreFixture, TestWorker};
 use uuid::Uuid;
 
+use super::schedule_plans;
 use super::store_postgres::open_at;
 
 /// Pages that one statement of this walk may look at. It answers at most some hundred rows, or counts ten thousand index entries.
@@ -53,17 +53,7 @@ const FILL: &str = "
     insert into deliveries (id, job_id, tenant, event, seq, channel, recipient, state, sent_at)
         select id, id, 'acme', 'done', 2, 'email', 'a@b.c', case when n % 100 = 0 then 'failed' else 'sent' end, case when n % 100 <> 0 then at end
         from n where state = 'done';
-    insert into schedules (id, tenant, principal, settings, state, paused_why, next_nominal, next_due, look_at, alarm_after_ms, alarm_at)
-        select id, 'acme', 'p-' || n % 500, '{\"title\":null,\"report\":\"r\",\"params\":{},\"formats\":null,\"on_refusal\":\"fail\",\"notify\":[],
-               \"alert\":null,\"when\":null,\"zone\":\"UTC\",\"starts_at\":null,\"ends_at\":null,\"on_empty\":\"send\",\"overlap\":\"skip\",
-               \"catch_up\":{\"secs\":3600,\"nanos\":0},\"within\":{\"secs\":0,\"nanos\":0},\"alarm_after\":null,\"pause_after\":5}',
-               case when n % 4 = 0 then 'paused' else 'active' end, case when n % 4 = 0 then 'asked' end, '2026-03-08T07:30:00',
-               now() + interval '1 day', case when n % 4 <> 0 then now() + interval '1 day' end, 1000, now() + interval '1 day'
-        from n where n < 100000;
-    insert into firings (id, schedule_id, nominal, due_at, outcome, job_id, ended)
-        select waitless_uuid_v7(), id, '2026-03-07T07:30:00', now(), 'fired', id, 'done' from n where n < 100000;
-    insert into schedule_notices (id, schedule_id, tenant, kind, text, recipient, due_at)
-        select waitless_uuid_v7(), id, 'acme', 'missed', '{}', '{}', null from n where n < 20000;
+    create table filled as select n, id from n;
     drop table n;";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,6 +64,7 @@ async fn every_statement_reads_few_rows_however_full_the_tables_are() {
     // Plans are made once a connection, these while there is nothing, and made anew when there are statistics.
     walk(&fixture).await;
     testing::postgres::sql(&url, FILL).await.unwrap();
+    testing::postgres::sql(&url, schedule_plans::FILL).await.unwrap();
     testing::postgres::sql(&url, "analyze").await.unwrap();
     server.take().unwrap();
     walk(&fixture).await;
@@ -200,7 +191,7 @@ async fn walk(fixture: &StoreFixture) {
     sweeps(store).await;
     doors(fixture).await;
     forecasts(store).await;
-    schedules(store).await;
+    schedule_plans::schedules(store).await;
     store.check_writable().await.unwrap();
 }
 
@@ -208,7 +199,7 @@ fn idempotency(key: &str) -> Option<Idempotency> {
     Some(Idempotency::new(key.to_owned(), hash_token("body")))
 }
 
-fn unnotified(caller: &Caller) -> NewJob {
+pub(crate) fn unnotified(caller: &Caller) -> NewJob {
     NewJob { notify: Vec::new(), report: "report-3".to_owned(), ..samples::new_job(caller) }
 }
 
@@ -387,49 +378,6 @@ async fn doors(fixture: &StoreFixture) {
     store.links_of_job(&ana(), done.id).await.unwrap();
     store.revoke_links(&ana(), done.artifacts[0].id).await.unwrap();
     store.forget_clicks(Duration::from_secs(3600)).await.unwrap();
-}
-
-async fn schedules(store: &dyn Store) {
-    let made = testing::store_conformance::schedules::silent_soon(store).await;
-    let principal = Some("p-3".to_owned());
-    for principal in [None, principal] {
-        store.schedules(ScheduleFilter { tenant: "acme".to_owned(), principal, after: None, limit: 50 }).await.unwrap();
-    }
-    store.schedule("acme", made.id).await.unwrap().unwrap();
-    let due = store.claim_due_schedules(250, Duration::from_secs(60)).await.unwrap();
-    assert_eq!(due.iter().map(|due| due.schedule.id).collect::<Vec<_>>(), [made.id]);
-    let turn = testing::store_conformance::schedules::fires(&made);
-    assert!(matches!(store.take_turns(vec![turn]).await.unwrap()[..], [TurnOutcome::Written(Some(_))]));
-    let asked = AskedFiring {
-        schedule_id: made.id,
-        key: Some("k".to_owned()),
-        data_version: Some("v".to_owned()),
-        job: unnotified(&ana()),
-    };
-    store.fire(asked).await.unwrap();
-    store.find_firing(made.id, Some("k"), Some("v")).await.unwrap().unwrap();
-    store.firings(made.id, 50).await.unwrap();
-    testing::eventually(Duration::from_secs(20), "silence", async || store.raise_silent(100).await.unwrap().pop()).await;
-    for firing in store.firings(made.id, 50).await.unwrap() {
-        store.cancel(&ana(), firing.job_id.unwrap()).await.unwrap();
-    }
-    testing::eventually(Duration::from_secs(20), "ends", async || store.settle_firings(250).await.unwrap().pop()).await;
-    store.schedule_counts().await.unwrap();
-    for notice in store.claim_notices(20, Duration::from_secs(60)).await.unwrap() {
-        store.settle_notice(notice.id, notice.attempt, NoticeEnding::Sent).await.unwrap();
-    }
-    store.forget_firings(Duration::from_secs(86_400), 100).await.unwrap();
-    let now = store.schedule("acme", made.id).await.unwrap().unwrap();
-    let change = ScheduleChange {
-        id: now.id,
-        version: now.version,
-        owner: now.owner,
-        settings: now.settings,
-        paused_why: None,
-        next: now.next,
-    };
-    store.change_schedule(change).await.unwrap().unwrap();
-    assert!(store.delete_schedule("acme", made.id).await.unwrap());
 }
 
 async fn forecasts(store: &dyn Store) {

@@ -23,6 +23,7 @@ pub mod claims;
 pub mod commits;
 pub mod deliveries;
 pub mod events;
+pub mod firings;
 pub mod fixture;
 pub mod forecasts;
 pub mod heartbeats;
@@ -263,6 +264,8 @@ macro_rules! test_store {
                 what_gets_no_job_is_recorded_once_and_told,
                 a_paused_schedule_is_not_due_and_begins_anew,
                 a_firing_that_waits_is_looked_at_again,
+            ]
+            firings: [
                 a_firing_that_is_asked_for_is_the_same_for_its_key_and_its_data,
                 failures_in_a_row_pause_a_schedule_and_a_good_end_forgives_them,
                 a_silent_schedule_is_told_of_once_until_it_sends_again,
