@@ -2,7 +2,7 @@
 
 use model::job::Caller;
 use model::problem::ProblemKind;
-use store::Scope;
+use store::{ApiKey, Scope};
 
 use super::Identity;
 use super::credential::Credential;
@@ -15,10 +15,7 @@ use crate::gateway::Gateway;
 /// `forbidden` when the owner has no key left that may write; the store's.
 pub async fn check_owner(gateway: &Gateway, owner: &Caller) -> Result<(), ApiError> {
     let keys = gateway.store.api_keys(Some(&owner.tenant)).await?;
-    let good = keys.iter().any(|key| {
-        key.caller == *owner && key.revoked_at.is_none() && !key.expired && key.scopes.contains(&Scope::Write)
-    });
-    if good {
+    if keys.iter().any(|key| may_submit(key, owner)) {
         return Ok(());
     }
     let detail = "Whoever asked for this report may not run reports any more. Ask for it anew, in your own name.";
@@ -33,7 +30,7 @@ pub async fn check_owner(gateway: &Gateway, owner: &Caller) -> Result<(), ApiErr
 pub async fn identify_owner(gateway: &Gateway, owner: &Caller, report: &str) -> Result<Option<Identity>, ApiError> {
     let keys = gateway.store.api_keys(Some(&owner.tenant)).await?;
     let mut found = None;
-    for key in keys.into_iter().filter(|key| key.caller == *owner && key.scopes.contains(&Scope::Write)) {
+    for key in keys.iter().filter(|key| may_submit(key, owner)) {
         match gateway.authenticator.identify(Credential::of_key(key.hash)).await {
             Ok(identity) if identity.may_run(report) => return Ok(Some(identity)),
             Ok(identity) => found = Some(identity),
@@ -42,4 +39,9 @@ pub async fn identify_owner(gateway: &Gateway, owner: &Caller, report: &str) -> 
         }
     }
     Ok(found)
+}
+
+/// Tells whether a key lets its owner in to submit, as the store has it now.
+fn may_submit(key: &ApiKey, owner: &Caller) -> bool {
+    key.caller == *owner && key.revoked_at.is_none() && !key.expired && key.scopes.contains(&Scope::Write)
 }

@@ -114,7 +114,7 @@ async fn a_schedule_is_made_shown_changed_and_removed(stack: Stack) {
         (&json!("paused"), &json!("asked"), &Value::Null)
     );
     let changed =
-        body(api.patch(id, json!({"paused": false, "when": "every monday at 9:00", "title": null})).await).await;
+        body(api.patch(id, json!({"paused": false, "when": "every monday at 09:00", "title": null})).await).await;
     assert_eq!(
         (&changed["state"], &changed["title"], &changed["params"]),
         (&json!("active"), &Value::Null, &asked["params"])
@@ -364,7 +364,7 @@ async fn sensitive_values_are_sealed_and_never_shown(stack: Stack) {
 async fn a_preview_says_what_a_when_means(stack: Stack) {
     let api = Api::start(stack).await;
     let preview = async |asked: Value| api.post("/v1/schedules/preview").json(&asked).send().await.unwrap();
-    let told = body(preview(json!({"when": "30 7 * * 1-5", "zone": "Europe/Berlin"})).await).await;
+    let told = body(preview(json!({"when": "every weekday at 07:30", "zone": "Europe/Berlin"})).await).await;
     assert_eq!((&told["zone"], told["upcoming"].as_array().unwrap().len()), (&json!("Europe/Berlin"), 10));
     assert!(told["sentence"].as_str().unwrap().contains("07:30"), "{told}");
     let (_, kind, told) = problem(preview(json!({"zone": "Nowhere", "whn": "x"})).await).await;

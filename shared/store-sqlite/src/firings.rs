@@ -42,16 +42,16 @@ fn read_firing(cells: &mut Cells) -> StatementResult<Firing> {
 }
 
 /// Takes one turn. What a constraint refuses is undone alone.
-pub(super) fn take_turn(transaction: &mut Transaction<'_>, turn: Turn) -> StatementResult<TurnOutcome> {
+pub(super) fn take_turn(transaction: &mut Transaction<'_>, turn: &Turn) -> StatementResult<TurnOutcome> {
     match transaction.alone(|transaction| take(transaction, turn)) {
         Err(Failure::Refused(why)) => Ok(TurnOutcome::Refused(why)),
         other => other,
     }
 }
 
-fn take(transaction: &mut Transaction<'_>, turn: Turn) -> StatementResult<TurnOutcome> {
+fn take(transaction: &mut Transaction<'_>, turn: &Turn) -> StatementResult<TurnOutcome> {
     let found = by_id(transaction.connection, turn.schedule_id)?;
-    let Some(schedule) = found.filter(|schedule| is_still_so(schedule, &turn)) else { return Ok(TurnOutcome::TooLate) };
+    let Some(schedule) = found.filter(|schedule| is_still_so(schedule, turn)) else { return Ok(TurnOutcome::TooLate) };
     for record in &turn.records {
         let nominal = write_nominal(record.nominal);
         insert(
@@ -76,7 +76,7 @@ fn take(transaction: &mut Transaction<'_>, turn: Turn) -> StatementResult<TurnOu
             job = Some(submit_one(transaction, firing.job)?);
         }
     }
-    advance(transaction, &turn, job.as_deref())?;
+    advance(transaction, turn, job.as_deref())?;
     for notice in &turn.notices {
         notices::write(transaction, &schedule, notice)?;
     }

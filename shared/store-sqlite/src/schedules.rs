@@ -229,7 +229,7 @@ impl ScheduleStore for SqliteStore {
 
     async fn take_turns(&self, turns: Vec<Turn>) -> Result<Vec<TurnOutcome>> {
         let take = move |transaction: &mut Transaction<'_>| {
-            turns.into_iter().map(|turn| firings::take_turn(transaction, turn)).collect()
+            turns.iter().map(|turn| firings::take_turn(transaction, turn)).collect()
         };
         self.writer.write(take).await
     }
