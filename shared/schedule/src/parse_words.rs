@@ -413,7 +413,7 @@ impl Draft {
         let (from, to) = self.between.unwrap_or(day);
         let from = match self.past {
             None => from,
-            Some(_) if minutes % 60 != 0 || self.between.is_some() => {
+            Some(_) if !minutes.is_multiple_of(60) || self.between.is_some() => {
                 return Err("`:15` stands behind `every hour` or `every 2 hours`, and not beside `between`".to_owned());
             }
             Some(past) => NaiveTime::from_hms_opt(0, past, 0).unwrap_or(from),
