@@ -1,7 +1,5 @@
 //! Words become a rule: `every weekday at 07:30`, `last working day of the month at 18:00`, `every 15 minutes between 08:00 and 18:00`.
 
-use chrono::NaiveTime;
-
 use super::days::{DayKind, DayOfPeriod, DayRule, Period};
 use super::draft::Draft;
 use super::tokens::{Token, tokens};
