@@ -6,6 +6,7 @@
 
 mod cron;
 mod days;
+mod draft;
 mod holidays;
 mod moment;
 mod parse_words;

@@ -16,7 +16,7 @@ fn times(when: &str, after: &str, count: usize) -> Vec<String> {
 }
 
 /// What is written, how it is said, and the first times after 2024-02-28 12:00, a Wednesday of a leap year.
-const WRITTEN: [(&str, &str, [&str; 3]); 30] = [
+const WRITTEN: [(&str, &str, [&str; 3]); 33] = [
     ("every weekday at 07:30", "every weekday at 07:30", ["2024-02-29 07:30", "2024-03-01 07:30", "2024-03-04 07:30"]),
     (
         "last working day of the month at 18:00",
@@ -134,17 +134,28 @@ const WRITTEN: [(&str, &str, [&str; 3]); 30] = [
     ),
     (
         "*/15 8-18 * * *",
-        "at every 15 minutes, of hour 8-18",
+        "every 15 minutes from 08:00 to 18:45",
         ["2024-02-28 12:15", "2024-02-28 12:30", "2024-02-28 12:45"],
     ),
     (
         "0 18 LW * *",
-        "at 18:00, on the last weekday of the month",
+        "by the cron expression `0 18 LW * *`",
         ["2024-02-29 18:00", "2024-03-29 18:00", "2024-04-30 18:00"],
+    ),
+    ("0 6 L * *", "the last day of every month at 06:00", ["2024-02-29 06:00", "2024-03-31 06:00", "2024-04-30 06:00"]),
+    (
+        "0 17 * 3,6 5L",
+        "the last Friday of March and June at 17:00",
+        ["2024-03-29 17:00", "2024-06-28 17:00", "2025-03-28 17:00"],
+    ),
+    (
+        "0 9 1,15 * *",
+        "the first day and 15th day of every month at 09:00",
+        ["2024-03-01 09:00", "2024-03-15 09:00", "2024-04-01 09:00"],
     ),
     (
         "30 7 * * MON#2",
-        "at 07:30, on the 2nd Monday of the month",
+        "the second Monday of every month at 07:30",
         ["2024-03-11 07:30", "2024-04-08 07:30", "2024-05-13 07:30"],
     ),
 ];

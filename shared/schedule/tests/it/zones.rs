@@ -118,7 +118,7 @@ fn every_change_of_clocks_of_every_zone_fires_what_a_walk_through_its_minutes_fi
     let (seen, fired) = (one.0 + other.0, one.1 + other.1);
     let walked = walked.into_inner().unwrap().len();
     println!("{seen} changes of clocks of {} zones, {walked} of them different, {fired} times", TZ_VARIANTS.len());
-    assert!(seen > 50_000 && walked > 5_000, "{seen} changes were found, {walked} of them different");
+    assert!(seen > 30_000 && walked > 6_000, "{seen} changes were found, {walked} of them different");
 }
 
 fn around(when: &str, zone: Tz, after: &str, count: usize) -> Vec<String> {
