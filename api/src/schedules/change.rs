@@ -135,7 +135,7 @@ async fn lay_over(
 ) -> Result<ScheduleChange, ApiError> {
     let gives_params = fields.contains_key("params");
     let params = open_params(gateway, schedule);
-    let params = if gives_params { params.unwrap_or_default() } else { params.map_err(sealed)? };
+    let params = if gives_params { params.unwrap_or_default() } else { params.map_err(|why| sealed(&why))? };
     let mut body = write_body(&schedule.settings, &params);
     body.extend(fields);
     let report = body.get("report").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -201,7 +201,7 @@ fn owner_gone() -> ApiError {
     ApiError::new(ProblemKind::Forbidden, detail)
 }
 
-fn sealed(why: String) -> ApiError {
+fn sealed(why: &str) -> ApiError {
     let detail = format!("A sensitive parameter cannot be opened any more: {why}. Give `params` anew.");
     ApiError::new(ProblemKind::SealedValue, detail)
 }

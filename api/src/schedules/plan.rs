@@ -93,14 +93,13 @@ impl Plan {
     pub(super) fn decide(&self, due: &DueSchedule) -> Decision {
         let (schedule, now) = (&due.schedule, due.now);
         let mut decision = Decision { records: Vec::new(), fire: None, next: schedule.next, waits: false };
-        // What waits for the job of the one before is not late: it came in time.
+        // What waits for the job of the one before is not late, nor is what came meanwhile.
         let waited = schedule.waiting;
         while let Some(one) = decision.next.filter(|one| one.due <= now) {
             if decision.records.len() >= MOST_RECORDS {
                 return decision;
             }
-            let is_first = schedule.next == Some(one);
-            if now - one.due > self.catch_up && !(waited && is_first) {
+            if now - one.due > self.catch_up && !waited {
                 decision.record(one, FiringOutcome::Missed, "later than the catch-up window allows");
             } else {
                 match self.answer(schedule, due.last_job) {
@@ -117,7 +116,7 @@ impl Plan {
                         return decision;
                     }
                     Answer::Skip => {
-                        decision.record(one, FiringOutcome::Skipped, "the job of the one before has not ended")
+                        decision.record(one, FiringOutcome::Skipped, "the job of the one before has not ended");
                     }
                 }
             }

@@ -117,7 +117,7 @@ async fn fire(gateway: &Gateway, due: &[DueSchedule]) -> Result<bool, StoreError
         match outcome {
             TurnOutcome::Written(job) => count(&turn, job.is_some()),
             TurnOutcome::TooLate => {}
-            TurnOutcome::Refused(why) => refuse(gateway, due, turn, why).await?,
+            TurnOutcome::Refused(why) => refuse(gateway, due, turn, &why).await?,
         }
     }
     Ok(is_behind)
@@ -128,7 +128,7 @@ fn leave_queue(gateway: &Gateway, id: uuid::Uuid) {
 }
 
 /// The job cannot be written: that is written in its place.
-async fn refuse(gateway: &Gateway, due: &DueSchedule, mut turn: Turn, why: String) -> Result<(), StoreError> {
+async fn refuse(gateway: &Gateway, due: &DueSchedule, mut turn: Turn, why: &str) -> Result<(), StoreError> {
     let Some(firing) = turn.job.take() else {
         tracing::error!(schedule = %due.schedule.id, %why, "what became of a schedule cannot be written");
         return Ok(());

@@ -33,7 +33,7 @@ pub(super) async fn plan_turn(gateway: &Gateway, due: &DueSchedule, owners: &mut
         Ok(None) => return Some(Turn { next: None, waiting: false, ..turn }),
         Err(why) => {
             // Written by a version that knew more, or before time zones changed: nobody knows when it fires next.
-            refuse(&mut turn, due, schedule.next?, why);
+            refuse(&mut turn, due, schedule.next?, &why);
             pause(&mut turn, due, PauseReason::Failures);
             return Some(turn);
         }
@@ -56,23 +56,23 @@ pub(super) async fn plan_turn(gateway: &Gateway, due: &DueSchedule, owners: &mut
             (turn.next, turn.again, turn.waiting) = (Some(fire), Some(AGAIN), schedule.waiting);
         }
         Err(NoJob::OwnerGone) => {
-            refuse(&mut turn, due, fire, "its owner may not run reports any more".to_owned());
+            refuse(&mut turn, due, fire, "its owner may not run reports any more");
             pause(&mut turn, due, PauseReason::OwnerGone);
         }
-        Err(NoJob::Refused(why)) => refuse_and_count(&mut turn, due, fire, why),
+        Err(NoJob::Refused(why)) => refuse_and_count(&mut turn, due, fire, &why),
     }
     Some(turn)
 }
 
 /// Notes that a firing has no job, and pauses what fails too often.
-pub(super) fn refuse_and_count(turn: &mut Turn, due: &DueSchedule, fire: NextFiring, why: String) {
+pub(super) fn refuse_and_count(turn: &mut Turn, due: &DueSchedule, fire: NextFiring, why: &str) {
     refuse(turn, due, fire, why);
     if fails_too_often(&due.schedule, turn.failures) {
         pause(turn, due, PauseReason::Failures);
     }
 }
 
-fn refuse(turn: &mut Turn, due: &DueSchedule, fire: NextFiring, why: String) {
+fn refuse(turn: &mut Turn, due: &DueSchedule, fire: NextFiring, why: &str) {
     let NextFiring { nominal, due: at } = fire;
     let why: String = why.chars().take(500).collect();
     turn.job = None;
