@@ -26,8 +26,7 @@ fn request(api: &Api, row: &RouteEntry, job: Uuid) -> RequestBuilder {
     let method = Method::from_bytes(row.method.as_str().as_bytes()).unwrap();
     let request = api.plain(method, &path.replace("{token}", "none"));
     match row.path {
-        "/v1/jobs" if row.method == "POST" => request.json(&json!({"report": "numbers"})),
-        "/v1/schedules" if row.method == "POST" => request.json(&json!({"report": "numbers"})),
+        "/v1/jobs" | "/v1/schedules" if row.method == "POST" => request.json(&json!({"report": "numbers"})),
         "/v1/schedules/preview" => request.json(&json!({"when": "every day at 07:30"})),
         "/v1/schedules/{id}" if row.method == "PATCH" => request.json(&json!({"paused": true})),
         "/v1/schedules/{id}/fire" => request.json(&json!({})),
