@@ -77,7 +77,7 @@ mod tests {
 
     use super::*;
 
-    fn resolved(given: Value) -> (Value, Vec<FieldError>) {
+    fn resolved(given: &Value) -> (Value, Vec<FieldError>) {
         let text = "source = \"demo\"\nformats = [\"csv\"]\nsql = \"select :day, :at, :months, :names, :top\"\n\
                     [params.day]\ntype = \"date\"\n[params.at]\ntype = \"timestamp\"\n[params.top]\ntype = \"integer\"\n\
                     [params.months]\ntype = \"date\"\nlist = true\n[params.names]\ntype = \"text\"\nlist = true\n";
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn dates_points_in_time_and_months_are_told_from_the_clock_of_the_zone() {
-        let (params, errors) = resolved(json!({
+        let (params, errors) = resolved(&json!({
             "day": {"relative": "start_of_month", "minus": "1 month"},
             "at": {"relative": "today"},
             "months": {"relative": "last_months", "count": 2},
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_relative_says_so_at_its_place() {
-        let (_, errors) = resolved(json!({
+        let (_, errors) = resolved(&json!({
             "top": {"relative": "today"}, "day": {"relative": "last_months", "count": 2}, "at": {"relative": "todya"},
         }));
         let pointers: Vec<&str> = errors.iter().map(|error| error.pointer.as_str()).collect();

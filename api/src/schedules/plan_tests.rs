@@ -85,7 +85,7 @@ fn after_a_day_without_us_each_time_is_missed_or_fires() {
     assert_eq!(missed.len(), 92);
     // The rest of the 96 of a day fire one by one.
     let mut fired = Vec::new();
-    let mut now = due.clone();
+    let mut now = due;
     while let Some(fire) = decision.fire {
         fired.push(fire.nominal.format("%H:%M").to_string());
         now.schedule.next = decision.next;
