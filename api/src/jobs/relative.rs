@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     fn resolved(given: &Value) -> (Value, Vec<FieldError>) {
-        let text = "source = \"demo\"\nformats = [\"csv\"]\nsql = \"select :day, :at, :months, :names, :top\"\n\
+        let text = "title = \"Sales\"\nsource = \"demo\"\nformats = [\"csv\"]\nsql = \"select :day, :at, :months, :names, :top\"\n\
                     [params.day]\ntype = \"date\"\n[params.at]\ntype = \"timestamp\"\n[params.top]\ntype = \"integer\"\n\
                     [params.months]\ntype = \"date\"\nlist = true\n[params.names]\ntype = \"text\"\nlist = true\n";
         let report = parse_definition("sales", text).unwrap();
