@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo run quick test check lint deploy-check bench bench-build bench-core bench-formats bench-experience fuzz proof e2e soak scale-test upgrade screenshots
+.PHONY: help demo run quick test check lint deploy-check bench bench-build bench-core bench-formats bench-experience fuzz proof e2e soak scale-test capacity upgrade screenshots
 
 CARGO ?= cargo
 SECONDS ?= 60
@@ -74,10 +74,14 @@ soak: ## Let everything happen at random to a whole system, and judge the histor
 	@WAITLESS_TEST_BUILT=1 "$${CARGO_TARGET_DIR:-target}/debug/soak" --minutes $(or $(MINUTES),10) --storage $(or $(STORAGE),s3) \
 	    --report "$${CARGO_TARGET_DIR:-target}/soak.json" $(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep "$(KEEP)")
 
+capacity: ## Say by a model how long jobs of a day would wait and what workers cost (ARGS="--peak 5 --p95 60"); MEASURE=yes: what a job leaves behind
+	@$(if $(MEASURE),scripts/install-test-services && $(CARGO) build --workspace --bins --features $(FEATURES),:)
+	@$(if $(MEASURE),WAITLESS_TEST_BUILT=1 "$${CARGO_TARGET_DIR:-target}/debug/capacity" --measure e2e/fixtures/job-costs.json,$(CARGO) run -q -p e2e --bin capacity -- $(ARGS))
+
 scale-test: ## Start and stop workers as KEDA would through a day's load squeezed into ten minutes, beside a fixed pool (MINUTES=10)
 	@scripts/install-test-services
 	@$(CARGO) build --workspace --bins --features $(FEATURES)
-	@WAITLESS_TEST_BUILT=1 "$${CARGO_TARGET_DIR:-target}/debug/scale-test" --minutes $(or $(MINUTES),10)
+	@WAITLESS_TEST_BUILT=1 "$${CARGO_TARGET_DIR:-target}/debug/scale-test" --minutes $(or $(MINUTES),10) --write e2e/fixtures/scaling.json
 
 upgrade: ## Run processes of another version and of this one together, on one database and broker (FROM=<revision>)
 	@scripts/install-test-services

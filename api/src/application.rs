@@ -17,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::gateway::Gateway;
 use crate::own_address::AcceptedAt;
+use crate::schedules::scheduler;
+use crate::service_status::StatusBoard;
 use crate::{cors, routes, trace};
 
 /// After the last answer, connections have this long to take it in, in seconds.
@@ -96,7 +98,13 @@ impl Application {
         tokio::spawn(forecaster.run_until_stopped(gateway.broker.clone(), hub.clone(), ended.clone()));
         tokio::spawn(hub.run_until_stopped(gateway.broker.clone(), ended.clone()));
         tokio::spawn(gateway.lifelines.clone().run_until_stopped(ended.clone()));
+        tokio::spawn(gateway.issuers.clone().run_until_stopped(ended.clone()));
+        let (counting, until) = (gateway.clone(), ended.clone());
+        tokio::spawn(async move { counting.refusals.run_until_stopped(counting.store.as_ref(), until).await });
         tokio::spawn(catalogue.keep_fresh(ended.clone()));
+        let _scheduling =
+            gateway.runtime.spawn(scheduler::run_until_stopped(gateway.clone().into_inner(), ended.clone()));
+        tokio::spawn(StatusBoard::run_until_stopped(gateway.clone(), ended.clone()));
         if let Some(metrics) = self.metrics.take() {
             tokio::spawn(metrics.run_until_stopped(ended));
         }
@@ -120,6 +128,7 @@ impl Application {
             tracing::warn!("some requests did not finish within service.shutdown_grace and are cut off");
         }
         handle.stop(true).await;
+        gateway.refusals.write(gateway.store.as_ref()).await;
         serving.await.context("stop the HTTP server")?.context("serve HTTP")
     }
 

@@ -5,7 +5,7 @@ use model::delivery::Channel;
 use model::event::EventKind;
 use model::job::{JobState, Lane};
 use model::message::Queue;
-use model::problem::{FieldError, StoredProblem};
+use model::problem::{FieldError, LimitOwner, ReachedLimit, StoredProblem};
 use model::progress::Phase;
 use serde_json::{Map, Value, json};
 use utoipa::PartialSchema;
@@ -218,6 +218,8 @@ fn schemas() -> Value {
         "Eta": of::<EtaView>(),
         "StoredProblem": of::<StoredProblem>(),
         "FieldError": of::<FieldError>(),
+        "ReachedLimit": of::<ReachedLimit>(),
+        "LimitOwner": of::<LimitOwner>(),
         "Refusal": of::<RefusalView<'_>>(),
         "SocketMessage": {"oneOf": [
             object(json!({"id": text(), "event": {"type": "string", "enum": EventKind::ALL.map(EventKind::as_str)}, "data": reference("CloudEvent")})),

@@ -1,8 +1,11 @@
 //! Who asks, and what they may do. Deny by default: a route without [`Access`] cannot be registered.
 
 mod credential;
+mod known_attributes;
 mod lifelines;
+pub mod oidc;
 mod owner;
+mod roles;
 mod token_bounds;
 
 use std::future::{Ready, ready};
@@ -14,8 +17,10 @@ use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use chrono::{DateTime, Utc};
+use model::attributes::Attributes;
 use model::job::Caller;
 use model::problem::ProblemKind;
+use model::report_pattern::ReportPattern;
 use moka::sync::Cache;
 use store::{AccessLookup, Scope, Store};
 
@@ -25,9 +30,10 @@ use crate::session::Sessions;
 
 pub use credential::{AccessEnd, Credential, Means};
 pub use lifelines::{Grant, Lifeline, Lifelines};
-pub use owner::check_owner;
+pub use owner::{check_owner, identify_owner};
+pub use roles::Roles;
 
-use credential::CredentialId;
+use credential::{CredentialId, Permit};
 
 /// What a route asks of its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,10 +55,22 @@ impl Identity {
         &self.0.credential
     }
 
-    /// Returns what the key may do.
+    /// Returns what they may do, by themselves and by their roles.
     #[must_use]
     pub fn scopes(&self) -> &[Scope] {
         &self.0.scopes
+    }
+
+    /// Returns the roles that they have, by their names in the configuration.
+    #[must_use]
+    pub fn roles(&self) -> &[String] {
+        &self.0.roles
+    }
+
+    /// Returns what their credential says of them, for queries.
+    #[must_use]
+    pub fn attributes(&self) -> &Attributes {
+        &self.0.attributes
     }
 }
 
@@ -61,6 +79,33 @@ struct KeyRecord {
     credential: Credential,
     caller: Caller,
     scopes: Vec<Scope>,
+    /// Those that there are.
+    roles: Vec<String>,
+    /// The reports that their roles let them see. `None`: whichever.
+    reports: Option<Vec<ReportPattern>>,
+    attributes: Attributes,
+}
+
+impl KeyRecord {
+    fn new(credential: Credential, permit: Permit<'_>, roles: &Roles) -> Self {
+        Self {
+            credential,
+            caller: permit.caller.clone(),
+            scopes: permit.scopes,
+            roles: roles.known(permit.roles),
+            reports: roles.reports(permit.roles),
+            attributes: permit.attributes.clone(),
+        }
+    }
+
+    /// Tells whether somebody else's record lets in the same person for the same.
+    fn grants_as(&self, other: &Self) -> bool {
+        self.caller == other.caller
+            && self.scopes == other.scopes
+            && self.roles == other.roles
+            && self.reports == other.reports
+            && self.attributes == other.attributes
+    }
 }
 
 impl Deref for Identity {
@@ -84,6 +129,9 @@ impl FromRequest for Identity {
 /// than five seconds.
 const REMEMBERED: Duration = Duration::from_secs(2);
 
+/// A provider's person is remembered as an owner once for each token or session, and again after this time.
+const OWNER_REMEMBERED: Duration = Duration::from_secs(60 * 60);
+
 /// Credentials that are remembered at most.
 const MAX_REMEMBERED: u64 = 10_000;
 
@@ -99,14 +147,22 @@ struct Verdict {
 #[derive(Debug)]
 pub struct Authenticator {
     store: Arc<dyn Store>,
+    roles: Roles,
     remembered: Cache<CredentialId, Verdict>,
+    /// Whose owners the store was told of.
+    owners: Cache<CredentialId, ()>,
 }
 
 impl Authenticator {
     /// Remembers nothing yet.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, remembered: cache::bounded(MAX_REMEMBERED).time_to_live(REMEMBERED).build() }
+    pub fn new(store: Arc<dyn Store>, roles: Roles) -> Self {
+        Self {
+            store,
+            roles,
+            remembered: cache::bounded(MAX_REMEMBERED).time_to_live(REMEMBERED).build(),
+            owners: cache::bounded(MAX_REMEMBERED).time_to_live(OWNER_REMEMBERED).build(),
+        }
     }
 
     /// Finds out who asks and whether they may: by the key they send, else by the ticket of a WebSocket, else by the session of
@@ -121,11 +177,11 @@ impl Authenticator {
         scope: Scope,
     ) -> Result<Identity, ApiError> {
         let credential = if request.headers().contains_key(AUTHORIZATION) {
-            sessions.credential_sent(request)?
+            sessions.credential_sent(request).await?
         } else if let Some(credential) = sessions.ticket_of(request) {
             credential
         } else {
-            Credential::of_session(sessions.of(request)?.ok_or_else(unauthorized)?)
+            sessions.of(request)?.ok_or_else(unauthorized)?
         };
         let identity = self.identify(credential).await?;
         if !identity.0.scopes.contains(&scope) {
@@ -154,8 +210,13 @@ impl Authenticator {
     /// `unauthorized`, `key-expired`, `forbidden`; `unavailable` when the store cannot say.
     pub async fn identify_again(&self, identity: &Identity) -> Result<(), ApiError> {
         let now = self.identify(identity.credential().clone()).await?;
-        let same = now.0.caller == identity.0.caller && now.0.scopes == identity.0.scopes;
-        if same { Ok(()) } else { Err(AccessEnd::KeyChanged.problem().into()) }
+        if now.0.grants_as(&identity.0) { Ok(()) } else { Err(AccessEnd::KeyChanged.problem().into()) }
+    }
+
+    /// Returns the roles that there are.
+    #[must_use]
+    pub fn roles(&self) -> &Roles {
+        &self.roles
     }
 
     /// Forgets how a credential stood.
@@ -172,14 +233,24 @@ impl Authenticator {
         let facts = self.store.look_up_access(asked).await?;
         let asked_at = (facts.now, Instant::now());
         let id = credential.id();
-        let permit = credential.judge(&facts).ok_or_else(unauthorized)?;
-        let found = permit.map(|permit| {
-            let (caller, scopes) = (permit.caller.clone(), permit.scopes.to_vec());
-            Identity(Arc::new(KeyRecord { credential: credential.clone(), caller, scopes }))
-        });
+        let permit = credential.judge(&facts, &self.roles).ok_or_else(unauthorized)?;
+        let found = permit.map(|permit| Identity(Arc::new(KeyRecord::new(credential.clone(), permit, &self.roles))));
+        if found.is_ok() {
+            self.remember_owner(&credential).await?;
+        }
         let verdict = Verdict { found, asked_at };
         self.remembered.insert(id, verdict.clone());
         Ok(verdict)
+    }
+
+    /// Whoever may write by a provider's leave has no key that would say so later, when others are to run again what is theirs.
+    async fn remember_owner(&self, credential: &Credential) -> Result<(), ApiError> {
+        let Means::Issued(access) = &credential.means else { return Ok(()) };
+        if access.scopes.contains(&Scope::Write) && !self.owners.contains_key(&credential.id()) {
+            self.store.remember_owner(access.caller.clone(), access.issuer.clone(), access.issued_at).await?;
+            self.owners.insert(credential.id(), ());
+        }
+        Ok(())
     }
 }
 

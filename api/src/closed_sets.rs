@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use model::artifact::Format;
 use model::delivery::Channel;
+use model::pause::PauseKind;
 use model::refusal::OnRefusal;
+use model::schedule::{FiringOutcome, OnEmpty, Overlap, PauseReason, ScheduleState};
 use store::Scope;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
@@ -42,12 +44,36 @@ closed_set! {
     FormatName: Format::ALL.map(Format::as_str)
 }
 closed_set! {
+    /// What can be paused.
+    PauseKindName: PauseKind::ALL.map(PauseKind::as_str)
+}
+closed_set! {
     /// The name of a channel.
     ChannelName: Channel::ALL.map(Channel::as_str)
 }
 closed_set! {
     /// What a token may do.
     TokenScopeName: TOKEN_SCOPES.map(Scope::as_str)
+}
+closed_set! {
+    /// What recipients of a schedule get when there are no rows.
+    OnEmptyName: OnEmpty::ALL.map(OnEmpty::as_str)
+}
+closed_set! {
+    /// What becomes of a firing while the job of the one before has not ended.
+    OverlapName: Overlap::ALL.map(Overlap::as_str)
+}
+closed_set! {
+    /// Whether a schedule fires.
+    ScheduleStateName: ScheduleState::ALL.map(ScheduleState::as_str)
+}
+closed_set! {
+    /// Why a schedule is paused.
+    PauseReasonName: PauseReason::ALL.map(PauseReason::as_str)
+}
+closed_set! {
+    /// What became of a firing.
+    FiringOutcomeName: FiringOutcome::ALL.map(FiringOutcome::as_str)
 }
 closed_set! {
     /// What becomes of a job when a format cannot hold its rows.

@@ -193,6 +193,15 @@ impl MessageBody for LengthOnly {
     }
 }
 
+/// Tells whether a file is being fetched. Asked whether it is there or has changed, or going on where it broke off, it is not once
+/// more.
+pub fn fetches(request: &HttpRequest, answer: &HttpResponse) -> bool {
+    let range = request.headers().get(RANGE).and_then(|value| value.to_str().ok());
+    let resumes = range.is_some_and(|range| !range.trim_start_matches("bytes=").starts_with("0-"));
+    let given = answer.status().is_success() || answer.status() == StatusCode::FOUND;
+    *request.method() == Method::GET && given && !resumes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,6 +14,9 @@ pub struct ApiError {
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
+/// What is said of a job that is not there, or not for whoever asks.
+pub(crate) const NO_SUCH_JOB: &str = "No job of yours has this id. Check the id, and whose key you are using.";
+
 /// What a handler answers.
 pub type ApiResult = Result<HttpResponse, ApiError>;
 
@@ -33,7 +36,7 @@ impl ApiError {
     /// Says that there is no such job: also of a job that is somebody else's.
     #[must_use]
     pub fn no_such_job() -> Self {
-        Self::new(ProblemKind::JobNotFound, "No job of yours has this id. Check the id, and whose key you are using.")
+        Self::new(ProblemKind::JobNotFound, NO_SUCH_JOB)
     }
 
     /// Hides an error of ours from the caller and tells the operator.
@@ -52,6 +55,27 @@ impl ApiError {
         self.headers.retain(|(held, _)| *held != name);
         self.headers.push((name, value));
         self
+    }
+
+    /// Adds what else is wrong with the same body.
+    #[must_use]
+    pub fn with_more(self, errors: Vec<FieldError>) -> Self {
+        if errors.is_empty() {
+            return self;
+        }
+        let Self { problem: Problem { kind, detail, errors: mut all, limit }, headers } = self;
+        all.extend(errors);
+        let problem = match kind {
+            ProblemKind::ValidationFailed => Problem::invalid(all),
+            other => Problem::invalid(all).with(other, detail),
+        };
+        Self { problem: Problem { limit, ..problem }, headers }
+    }
+
+    /// Returns what is wrong with each field.
+    #[must_use]
+    pub fn errors(&self) -> &[FieldError] {
+        &self.problem.errors
     }
 
     /// Returns the problem's kind.
@@ -110,7 +134,7 @@ fn headers_of(kind: ProblemKind) -> Option<(HeaderName, &'static str)> {
         ProblemKind::Forbidden => {
             Some((header::WWW_AUTHENTICATE, r#"Bearer realm="waitless", error="insufficient_scope""#))
         }
-        ProblemKind::TooManyRequests => Some((header::RETRY_AFTER, "1")),
+        ProblemKind::TooManyRequests | ProblemKind::QuotaExhausted => Some((header::RETRY_AFTER, "1")),
         ProblemKind::Unavailable | ProblemKind::SourceUnavailable | ProblemKind::StorageUnavailable => {
             Some((header::RETRY_AFTER, "2"))
         }
@@ -136,7 +160,10 @@ fn headers_of(kind: ProblemKind) -> Option<(HeaderName, &'static str)> {
         | ProblemKind::LinkNotFound
         | ProblemKind::LinkExpired
         | ProblemKind::LinkRevoked
+        | ProblemKind::ScheduleNotFound
+        | ProblemKind::ScheduleChanged
         | ProblemKind::WrongState
+        | ProblemKind::QuotaExceeded
         | ProblemKind::RangeNotSatisfiable
         | ProblemKind::Internal
         | ProblemKind::QueryFailed

@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod application;
 pub mod asyncapi;
+pub mod audit;
 pub mod auth;
 pub mod body;
 mod cache;
@@ -24,9 +25,12 @@ pub mod own_address;
 pub mod report_versions;
 pub mod reports;
 pub mod routes;
+pub mod schedules;
+pub mod service_status;
 pub mod session;
 pub mod tokens;
 pub mod trace;
+pub mod usage;
 pub mod watch;
 
 pub use application::Application;

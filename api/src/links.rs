@@ -11,16 +11,17 @@ mod resolve;
 mod status;
 mod texts;
 
-use actix_web::http::Method;
 use actix_web::http::header::{ACCEPT, AUTHORIZATION, RANGE};
 use actix_web::{HttpRequest, web};
 use model::artifact::{ClickKind, NewClick};
+use model::audit::{AuditAct, NewAuditEntry, Person};
 use model::problem::{ProblemKind, StoredProblem};
 use report::LinkAccess;
 use store::Scope;
 
+use crate::audit::sender;
 use crate::auth::{Grant, Identity};
-use crate::download::answer_file;
+use crate::download::{answer_file, fetches};
 use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
 use crate::jobs::find::is_visible;
@@ -100,9 +101,11 @@ async fn open(
     }
     let grant = Grant::of_links([found.hash, hash]).and(visitor.demanded());
     let answer = answer_file(gateway, request, artifact, grant).await?;
-    // Asked whether it is there or has changed, or going on where it broke off: no download of its own.
-    if *request.method() == Method::GET && (answer.status().is_success() || answer.status() == 302) && !resumes(request)
-    {
+    if fetches(request, &answer) {
+        let who = Person { principal: click(ClickKind::Download).principal, ..sender() };
+        let subject = format!("artifact:{}", artifact.id);
+        let entry = NewAuditEntry::new(&link.tenant, AuditAct::LinkFollowed, subject, &who);
+        gateway.store.note(vec![entry.with(artifact.format.as_str())]).await?;
         record(gateway, hash, click(ClickKind::Download)).await;
     }
     Ok(answer)
@@ -194,13 +197,8 @@ fn wants_file(request: &HttpRequest) -> bool {
     asked || request.headers().contains_key(RANGE)
 }
 
-fn resumes(request: &HttpRequest) -> bool {
-    let range = request.headers().get(RANGE).and_then(|value| value.to_str().ok());
-    range.is_some_and(|range| !range.trim_start_matches("bytes=").starts_with("0-"))
-}
-
 /// Browsers ask for HTML by name; programs do not.
-fn wants_page(request: &HttpRequest) -> bool {
+pub(crate) fn wants_page(request: &HttpRequest) -> bool {
     request
         .headers()
         .get(ACCEPT)

@@ -6,7 +6,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Content, ContentBuilder, Ref, RefOr};
 use utoipa::{Modify, OpenApi};
 
-use crate::{admin, jobs, links, operations, reports, session, tokens, watch};
+use crate::{admin, jobs, links, operations, reports, schedules, session, tokens, usage, watch};
 
 /// Every route.
 #[derive(Debug, OpenApi)]
@@ -26,9 +26,17 @@ use crate::{admin, jobs, links, operations, reports, session, tokens, watch};
         jobs::artifact::file,
         jobs::artifact::receipt,
         jobs::artifact::revoke_link,
+        schedules::create::create,
+        schedules::read::list,
+        schedules::preview::preview,
+        schedules::read::read,
+        schedules::change::change,
+        schedules::delete::delete,
+        schedules::fire::fire,
         watch::feed::watch,
         watch::socket::open,
         watch::ticket::make,
+        usage::read,
         tokens::mint::mint,
         tokens::revoke::revoke,
         session::read,
@@ -38,7 +46,11 @@ use crate::{admin, jobs, links, operations, reports, session, tokens, watch};
         links::again,
         links::status,
         jobs::links::list,
+        admin::audit::list,
         admin::queues::list,
+        admin::pauses::list,
+        admin::pauses::pause,
+        admin::pauses::resume,
         admin::backlog::read,
         admin::workers::list,
         admin::calibration::read,
@@ -73,7 +85,7 @@ struct CommonAnswers;
 impl Modify for CommonAnswers {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         for (path, item) in &mut document.paths.paths {
-            let methods = [&mut item.get, &mut item.post, &mut item.delete];
+            let methods = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
             for operation in methods.into_iter().flatten() {
                 add_common(path, operation);
                 for response in operation.responses.responses.values_mut() {

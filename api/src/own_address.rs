@@ -12,6 +12,7 @@ use configuration::{Config, Network};
 use url::{Host, Url};
 
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// The address at which a connection was accepted; kept with it.
@@ -93,6 +94,28 @@ impl OwnAddress {
         let Some((authority, path)) = self.public_url.as_deref().and_then(split_url) else { return "/" };
         let told = self.forwarded_host(request).or_else(|| text(request, &HOST));
         if told == Some(authority) { path } else { "/" }
+    }
+
+    /// Returns the address of the client: the connection's, or, from a proxy that is trusted, the last one in `X-Forwarded-For` that
+    /// is not such a proxy's too. What stands before it anybody may have written.
+    #[must_use]
+    pub fn client(&self, request: &HttpRequest) -> Option<IpAddr> {
+        let peer = request.peer_addr()?.ip().to_canonical();
+        let trusts = |address: &IpAddr| self.trusted_proxies.iter().any(|network| network.contains(*address));
+        if !trusts(&peer) {
+            return Some(peer);
+        }
+        let lines = request.headers().get_all(FORWARDED_FOR).filter_map(|line| line.to_str().ok());
+        let told: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
+        let mut nearest = peer;
+        for text in told.into_iter().rev() {
+            let Ok(address) = text.parse::<IpAddr>() else { break };
+            nearest = address.to_canonical();
+            if !trusts(&nearest) {
+                break;
+            }
+        }
+        Some(nearest)
     }
 
     fn forwarded_host<'r>(&self, request: &'r HttpRequest) -> Option<&'r str> {

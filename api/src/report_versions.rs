@@ -6,7 +6,7 @@ use std::sync::Arc;
 use model::job::{Job, Params};
 use model::problem::ProblemKind;
 use moka::sync::Cache;
-use report::{ReportDefinition, parse_definition};
+use report::{ReportDefinition, Viewer, parse_definition, viewers_of};
 use serde_json::Value;
 use store::{Store, StoreError};
 
@@ -51,18 +51,28 @@ impl SensitiveParams {
 /// Versions that are remembered at most.
 const MAX_VERSIONS: u64 = 4096;
 
+/// Definitions that are remembered whole at most.
+const MAX_READ: u64 = 256;
+
 /// Report versions known to be kept by the store.
 #[derive(Debug)]
 pub struct ReportVersions {
     store: Arc<dyn Store>,
     known: Cache<String, Arc<SensitiveParams>>,
+    read: Cache<String, Arc<ReportDefinition>>,
+    viewers: Cache<String, Option<Vec<Viewer>>>,
 }
 
 impl ReportVersions {
     /// Knows none yet.
     #[must_use]
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, known: cache::bounded(MAX_VERSIONS).build() }
+        Self {
+            store,
+            known: cache::bounded(MAX_VERSIONS).build(),
+            read: cache::bounded(MAX_READ).build(),
+            viewers: cache::bounded(MAX_VERSIONS).build(),
+        }
     }
 
     /// Makes sure that the store keeps this version, so that a worker can run a job of it whatever becomes of the catalogue.
@@ -74,6 +84,7 @@ impl ReportVersions {
             return Ok(sensitive);
         }
         self.store.save_report_version(&def.version, &def.name, &def.text).await?;
+        self.store.note_source(&def.version, &def.source).await?;
         Ok(self.remember(&def.version, SensitiveParams::of(def)))
     }
 
@@ -95,7 +106,7 @@ impl ReportVersions {
     ///
     /// # Errors
     /// The store's; `report-version-missing`.
-    pub async fn definition(&self, job: &Job) -> Result<ReportDefinition, ApiError> {
+    pub async fn definition(&self, job: &Job) -> Result<Arc<ReportDefinition>, ApiError> {
         self.find(&job.report_version).await?.ok_or_else(|| {
             let detail = "The definition this job was made with cannot be read any more. Submit the report again.";
             ApiError::new(ProblemKind::ReportVersionMissing, detail)
@@ -106,9 +117,30 @@ impl ReportVersions {
     ///
     /// # Errors
     /// The store's.
-    pub async fn find(&self, version: &str) -> Result<Option<ReportDefinition>, StoreError> {
+    pub async fn find(&self, version: &str) -> Result<Option<Arc<ReportDefinition>>, StoreError> {
+        if let Some(read) = self.read.get(version) {
+            return Ok(Some(read));
+        }
         let kept = self.store.report_version(version).await?;
-        Ok(kept.and_then(|(name, text)| parse_definition(&name, &text).ok()))
+        let read = kept.and_then(|(name, text)| parse_definition(&name, &text).ok()).map(Arc::new);
+        if let Some(read) = &read {
+            self.read.insert(version.to_owned(), Arc::clone(read));
+        }
+        Ok(read)
+    }
+
+    /// Says who might see the report in this version of it; `None`: everybody. Where nobody can say, nobody.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn viewers(&self, version: &str) -> Result<Option<Vec<Viewer>>, StoreError> {
+        if let Some(viewers) = self.viewers.get(version) {
+            return Ok(viewers);
+        }
+        let Some((_, text)) = self.store.report_version(version).await? else { return Ok(Some(Vec::new())) };
+        let viewers = viewers_of(&text);
+        self.viewers.insert(version.to_owned(), viewers.clone());
+        Ok(viewers)
     }
 
     fn remember(&self, version: &str, sensitive: SensitiveParams) -> Arc<SensitiveParams> {

@@ -2,9 +2,10 @@
 
 use actix_web::{HttpResponse, web};
 use model::artifact::Format;
+use model::attributes::ATTRIBUTE_PREFIX;
 use model::job::Lane;
 use model::problem::ProblemKind;
-use report::{ReportDefinition, params_schema};
+use report::{ParamSpec, ReportDefinition, params_schema};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -38,6 +39,23 @@ pub struct ReportView {
     /// JSON Schema (2020-12) of its parameters.
     #[schema(value_type = Object)]
     params: Value,
+    /// Attributes that it reads, by name. Credentials say them, and nobody is asked for them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attributes: Vec<AttributeView>,
+}
+
+/// What a report wants to know of whoever asks.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ReportAttribute)]
+pub struct AttributeView {
+    /// As a token is minted with it.
+    name: String,
+    /// `text`, `integer`, `decimal`, `boolean`, `date` or `timestamp`.
+    r#type: &'static str,
+    /// Whether it is a list of these.
+    list: bool,
+    /// For people; may be empty.
+    description: String,
 }
 
 /// The catalogue.
@@ -62,7 +80,15 @@ impl ReportView {
             timeout: def.timeout.as_secs(),
             retention: def.retention.as_secs(),
             params,
+            attributes: def.attributes.iter().map(AttributeView::of).collect(),
         }
+    }
+}
+
+impl AttributeView {
+    fn of(spec: &ParamSpec) -> Self {
+        let name = spec.name.strip_prefix(ATTRIBUTE_PREFIX).unwrap_or(&spec.name).to_owned();
+        Self { name, r#type: spec.kind.as_str(), list: spec.list, description: spec.description.clone() }
     }
 }
 
@@ -72,7 +98,7 @@ impl ReportView {
 ))]
 pub async fn list(gateway: web::Data<Gateway>, identity: Identity) -> ApiResult {
     let snapshot = gateway.catalogue.snapshot();
-    let reports = snapshot.reports.values().filter(|def| identity.may_run(&def.name));
+    let reports = snapshot.reports.values().filter(|def| identity.may_run(def));
     let reports = reports.map(|def| ReportView::of(def, &identity)).collect();
     Ok(HttpResponse::Ok().json(ReportsView { reports }))
 }
@@ -86,7 +112,7 @@ pub async fn list(gateway: web::Data<Gateway>, identity: Identity) -> ApiResult 
     )
 )]
 pub async fn read(gateway: web::Data<Gateway>, identity: Identity, name: web::Path<String>) -> ApiResult {
-    match gateway.catalogue.report(&name).filter(|def| identity.may_run(&def.name)) {
+    match gateway.catalogue.report(&name).filter(|def| identity.may_run(def)) {
         Some(def) => Ok(HttpResponse::Ok().json(ReportView::of(&def, &identity))),
         None => Err(no_such_report()),
     }

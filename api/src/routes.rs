@@ -18,7 +18,9 @@ use crate::auth::Access;
 use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
 use crate::trace::RouteName;
-use crate::{admin, console, jobs, links, operations, reports, session, tokens, watch};
+use crate::{
+    admin, audit, console, jobs, links, operations, reports, schedules, service_status, session, tokens, usage, watch,
+};
 
 /// One route.
 pub struct RouteEntry {
@@ -87,12 +89,23 @@ pub fn table() -> Vec<RouteEntry> {
         get("/v1/jobs/{id}/artifacts/{format}", READ, || web::to(jobs::artifact::file)),
         get("/v1/jobs/{id}/artifacts/{format}/receipt", READ, || web::to(jobs::artifact::receipt)),
         post("/v1/jobs/{id}/artifacts/{format}/revoke-link", WRITE, || web::to(jobs::artifact::revoke_link)),
+        post("/v1/schedules", WRITE, || web::to(schedules::create::create)),
+        get("/v1/schedules", READ, || web::to(schedules::read::list)).taking(&["of", "limit", "cursor"]),
+        post("/v1/schedules/preview", READ, || web::to(schedules::preview::preview)),
+        get("/v1/schedules/{id}", READ, || web::to(schedules::read::read)),
+        patch("/v1/schedules/{id}", WRITE, || web::to(schedules::change::change)),
+        delete("/v1/schedules/{id}", WRITE, || web::to(schedules::delete::delete)),
+        post("/v1/schedules/{id}/fire", WRITE, || web::to(schedules::fire::fire)),
         stream("/v1/events", READ, || web::to(watch::feed::watch)),
         stream("/v1/ws", READ, || web::to(watch::socket::open)).taking(&["job", "last_event_id"]),
         post("/v1/ws/ticket", READ, || web::to(watch::ticket::make)),
+        get("/v1/usage", READ, || web::to(usage::read)),
         post("/v1/tokens", MINT, || web::to(tokens::mint::mint)),
         post("/v1/tokens/revoke", MINT, || web::to(tokens::revoke::revoke)),
         get("/v1/admin/queues", ADMIN, || web::to(admin::queues::list)),
+        get("/v1/admin/pauses", ADMIN, || web::to(admin::pauses::list)),
+        post("/v1/admin/pauses", ADMIN, || web::to(admin::pauses::pause)),
+        delete("/v1/admin/pauses", ADMIN, || web::to(admin::pauses::resume)).taking(&["kind", "name"]),
         get("/v1/admin/backlog", BACKLOG, || web::to(admin::backlog::read)),
         get("/v1/admin/workers", ADMIN, || web::to(admin::workers::list)),
         get("/v1/admin/calibration", ADMIN, || web::to(admin::calibration::read)),
@@ -102,6 +115,7 @@ pub fn table() -> Vec<RouteEntry> {
             .taking(&["state", "report", "limit", "cursor"]),
         post("/v1/admin/dead-letters/replay", ADMIN, || web::to(admin::dead_letters::replay_many)),
         post("/v1/admin/dead-letters/{id}/replay", ADMIN, || web::to(admin::dead_letters::replay_one)),
+        get("/v1/admin/audit", ADMIN, || web::to(admin::audit::list)).taking(&["from", "limit", "cursor"]),
         get("/v1/session", Access::Public, || web::to(session::read)),
         post("/v1/session", Access::Public, || web::to(session::sign_in)),
         delete("/v1/session", Access::Public, || web::to(session::sign_out)),
@@ -119,8 +133,13 @@ pub fn table() -> Vec<RouteEntry> {
 #[must_use]
 pub fn pages() -> Vec<RouteEntry> {
     let page = |path| get(path, Access::Public, || web::to(console::page));
-    let paths = ["/", "/login", "/reports/{name}", "/jobs", "/jobs/{id}", "/operations", "/operations/{part}"];
+    let paths =
+        ["/", "/login", "/reports/{name}", "/jobs", "/jobs/{id}", "/usage", "/operations", "/operations/{part}"];
     let mut rows: Vec<RouteEntry> = paths.into_iter().map(page).collect();
+    rows.push(get("/login/{issuer}", Access::Public, || web::to(session::begin_sign_in::begin)));
+    // A code is good once: what looks at an address before its reader does must not use it up.
+    rows.push(stream("/login/{issuer}/callback", Access::Public, || web::to(session::finish_sign_in::finish)));
+    rows.push(get("/status", Access::Public, || web::to(service_status::page)));
     rows.push(get("/assets/{version}/{path:.*}", Access::Public, || web::to(console::asset)));
     rows.push(get("/widget.js", Access::Public, || web::to(console::widget)));
     rows
@@ -162,6 +181,11 @@ fn post(path: &'static str, access: Access, handler: fn() -> Route) -> RouteEntr
     RouteEntry { method: Method::POST, allow: "POST", path, access, query: &[], route: handler().guard(guard::Post()) }
 }
 
+fn patch(path: &'static str, access: Access, handler: fn() -> Route) -> RouteEntry {
+    let route = handler().guard(guard::Patch());
+    RouteEntry { method: Method::PATCH, allow: "PATCH", path, access, query: &[], route }
+}
+
 fn delete(path: &'static str, access: Access, handler: fn() -> Route) -> RouteEntry {
     RouteEntry {
         method: Method::DELETE,
@@ -180,17 +204,26 @@ async fn guard_route(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     request.extensions_mut().insert(RouteName(path));
+    let mut who = audit::who_sends(request.request());
     if let Access::Needs(scope) = access {
         match authenticate(&request, scope).await {
-            Ok(identity) => drop(request.extensions_mut().insert(identity)),
-            Err(error) => return Ok(respond_with_error(request.request().clone(), &error)),
+            Ok(identity) => {
+                who.principal = Some(identity.principal.clone());
+                request.extensions_mut().insert(identity);
+            }
+            Err(error) => {
+                audit::note_refusal(request.request(), error.kind(), &who);
+                return Ok(respond_with_error(request.request().clone(), &error));
+            }
         }
     }
     if let Err(error) = RouteEntry::check_query(path, query, &request) {
         return Ok(respond_with_error(request.request().clone(), &error));
     }
     let spare = request.request().clone();
-    match AssertUnwindSafe(async move { next.call(request).await }).catch_unwind().await {
+    // Whatever this request changes in the store is written down for whoever sent it.
+    let answering = store::audit::acting(who, async move { next.call(request).await });
+    match AssertUnwindSafe(answering).catch_unwind().await {
         Ok(answered) => Ok(answered?.map_into_boxed_body()),
         Err(_panic) => Ok(respond_with_error(spare, &ApiError::internal("answer a request", &"its handler panicked"))),
     }

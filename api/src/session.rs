@@ -1,37 +1,37 @@
+// Over 300 lines: how cookies are given, opened and taken back is one subject, and what a session answers belongs to it.
 //! `/v1/session`: a browser signs in with a key, or once with a link, and from then on sends a cookie that no script can read.
 //!
 //! The cookie holds no key: it is sealed, names the key by its hash, may do what the key may, and ends with it, or when somebody
-//! signs out: the store remembers which sessions have ended. Three things
+//! signs out: the store remembers which sessions have ended. Whoever signs in at an identity provider (`begin_sign_in`,
+//! `finish_sign_in`) gets one that holds what the provider said of them, for as long as is configured. Three things
 //! keep other sites from using it: it is `SameSite=Strict`, no answer ever allows credentials across origins, and whatever
 //! changes something must come from a page of this gateway, as its `Origin` says.
 
+pub mod begin_sign_in;
+mod exchange_code;
+pub mod finish_sign_in;
+mod sessions;
 mod sign_in_body;
+mod under_way;
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use actix_web::cookie::{Cookie, SameSite, time};
-use actix_web::http::Method;
-use actix_web::http::header::{AUTHORIZATION, COOKIE, HeaderName, ORIGIN, UPGRADE};
+use actix_web::http::header::AUTHORIZATION;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
-use configuration::{Secret, Service};
-use model::access::{Session, hash_token, make_once_token, open_session, seal_session};
+use model::access::{Session, hash_token};
+use model::audit::AuditAct;
 use model::problem::{ProblemKind, StoredProblem};
-use moka::sync::Cache;
 use serde::Serialize;
-use store::{AccessToken, Scope, TokenBounds};
+use store::Scope;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::auth::{Credential, Identity, bearer, is_key_shaped, unauthorized};
+use crate::audit::{note, sender};
+use crate::auth::{Credential, Identity, Means, is_key_shaped};
 use crate::body::read_json;
-use crate::cache;
 use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
-use crate::own_address::OwnAddress;
-use crate::watch::ticket::ticket_of;
 
+pub use sessions::Sessions;
 pub use sign_in_body::{SignIn, SignInByKey, SignInByLink};
 
 use sign_in_body::{Credentials, check};
@@ -42,119 +42,11 @@ const TTL_SECONDS: i64 = 12 * 60 * 60;
 /// A session older than this gets a new cookie when the console is opened.
 const RENEWAL_AGE: i64 = 60 * 60;
 
-/// A link that signs in once works this long.
-const ONE_TIME_TTL: Duration = Duration::from_secs(60 * 60);
-
-/// Links that sign in once and were not used; more than a few are never made.
-const MAX_ONE_TIME_TOKENS: u64 = 100;
-
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-
-/// Opens and makes sessions.
-#[derive(Debug)]
-pub struct Sessions {
-    secret: Secret,
-    cookie: String,
-    own_address: Arc<OwnAddress>,
-    /// Hashes of keys, by the hash of the token that signs in with them once.
-    one_time: Cache<[u8; 32], [u8; 32]>,
-}
-
-impl Sessions {
-    /// Takes the secret that seals.
-    #[must_use]
-    pub fn new(service: &Service, own_address: Arc<OwnAddress>) -> Self {
-        // Cookies do not know ports: two gateways on one machine must not overwrite each other's.
-        let mark: String =
-            hash_token(service.link_secret.expose()).iter().take(4).map(|b| format!("{b:02x}")).collect();
-        Self {
-            secret: service.link_secret.clone(),
-            cookie: format!("waitless_{mark}"),
-            own_address,
-            one_time: cache::bounded(MAX_ONE_TIME_TOKENS).time_to_live(ONE_TIME_TTL).build(),
-        }
-    }
-
-    /// Allows one sign-in with this key, to whoever has the token.
-    #[must_use]
-    pub fn make_one_time_token(&self, key: &str) -> String {
-        let token = make_once_token();
-        self.one_time.insert(hash_token(&token), hash_token(key));
-        token
-    }
-
-    /// Returns the session of the browser that sent this request, if it has one. Whether it has ended is for the store to say.
-    ///
-    /// # Errors
-    /// `forbidden` when something is to be changed and the request does not come from a page of ours.
-    pub fn of(&self, request: &HttpRequest) -> Result<Option<Session>, ApiError> {
-        let lines = request.headers().get_all(COOKIE).filter_map(|value| value.to_str().ok());
-        // One by one: of cookies that are read together, a malformed one of another service on this host would spoil all.
-        let mut cookies = lines.flat_map(|line| line.split(';')).filter_map(|pair| Cookie::parse(pair).ok());
-        let cookie = cookies.find(|cookie| cookie.name() == self.cookie);
-        let session = cookie.and_then(|cookie| open_session(self.secret.expose(), cookie.value()));
-        // What a WebSocket says is not kept from other origins by the browser.
-        let reads = matches!(*request.method(), Method::GET | Method::HEAD) && !request.headers().contains_key(UPGRADE);
-        if session.is_some() && !reads {
-            self.refuse_cross_site(request, false)?;
-        }
-        Ok(session)
-    }
-
-    /// Returns the key or token that a request sends. Whatever is shaped like neither is not worth a question to the store.
-    ///
-    /// # Errors
-    /// `unauthorized`.
-    pub fn credential_sent(&self, request: &HttpRequest) -> Result<Credential, ApiError> {
-        let sent = bearer(request)?;
-        if is_key_shaped(sent) {
-            return Ok(Credential::of_key(hash_token(sent)));
-        }
-        AccessToken::read(self.secret.expose(), sent).map(Credential::of_token).ok_or_else(unauthorized)
-    }
-
-    /// Returns what the ticket that opens this WebSocket was asked for with. It needs no look at the `Origin`: no browser sends it unless
-    /// a page that holds it says so.
-    #[must_use]
-    pub fn ticket_of(&self, request: &HttpRequest) -> Option<Credential> {
-        ticket_of(request, self.secret.expose())
-    }
-
-    /// Browsers say where a request comes from; programs do not have to, unless a cookie speaks for them.
-    pub(crate) fn refuse_cross_site(&self, request: &HttpRequest, programs_too: bool) -> Result<(), ApiError> {
-        let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-        let from_here = match text(ORIGIN) {
-            Some(origin) => {
-                let authority = origin.split_once("://").map_or("", |(_, authority)| authority);
-                self.own_address.is_own(request, authority)
-            }
-            None => programs_too,
-        };
-        if from_here && text(SEC_FETCH_SITE).is_none_or(|site| matches!(site, "same-origin" | "none")) {
-            return Ok(());
-        }
-        let detail = "This came from a page of another site. Send an API key instead: `Authorization: Bearer wl_…`.";
-        Err(ApiError::new(ProblemKind::Forbidden, detail))
-    }
-
-    fn make_cookie<'t>(&'t self, request: &HttpRequest, token: &'t str, seconds: i64) -> Cookie<'t> {
-        // Other services on the host have no business with it. Whoever comes another way than by the public address, comes without
-        // what that begins with.
-        Cookie::build(self.cookie.as_str(), token)
-            .path(self.own_address.path(request))
-            .max_age(time::Duration::seconds(seconds))
-            .http_only(true)
-            .same_site(SameSite::Strict)
-            .secure(self.own_address.is_https(request))
-            .finish()
-    }
-}
-
 /// Whether a browser is signed in, and as whom; or whose a key is.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Session)]
 pub struct SessionView {
-    /// When false, nothing else is told.
+    /// When false, nothing else is told but `providers`.
     signed_in: bool,
     /// Whose data it sees.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -166,30 +58,53 @@ pub struct SessionView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<String>>)]
     scopes: Option<Vec<Scope>>,
-    /// Names what a token binds its holder to: the same for every token with the same reports and fixed parameters.
+    /// Names what a token and roles bind them to: the same for all with the same reports, fixed parameters and roles.
     #[serde(skip_serializing_if = "Option::is_none")]
     bounds: Option<String>,
-    /// When it ends, unless the console is opened again before.
+    /// When it ends; of a session that was opened with a key: unless the console is opened again before.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<DateTime<Utc>>,
+    /// Where people may sign in, beside keys; told to whoever is not signed in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    providers: Option<Vec<SignInProvider>>,
+}
+
+/// An identity provider where people may sign in.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SignInProvider {
+    /// Stands in the address that leads there: `/login/{name}`.
+    name: String,
+    /// For people.
+    title: String,
 }
 
 impl SessionView {
-    const NONE: Self =
-        Self { signed_in: false, tenant: None, principal: None, scopes: None, bounds: None, expires_at: None };
-
-    fn of(identity: &Identity, until: i64) -> Self {
-        Self { expires_at: DateTime::from_timestamp(until, 0), ..Self::of_bearer(identity) }
+    fn of_nobody(gateway: &Gateway) -> Self {
+        let open = gateway.issuers.iter().filter(|provider| provider.settings().client_id.is_some());
+        let providers = open.map(|provider| SignInProvider {
+            name: provider.name().to_owned(),
+            title: provider.settings().title.clone(),
+        });
+        Self {
+            signed_in: false,
+            tenant: None,
+            principal: None,
+            scopes: None,
+            bounds: None,
+            expires_at: None,
+            providers: Some(providers.collect()).filter(|all: &Vec<_>| !all.is_empty()),
+        }
     }
 
-    fn of_bearer(identity: &Identity) -> Self {
+    fn of(identity: &Identity) -> Self {
         Self {
             signed_in: true,
             tenant: Some(identity.tenant.clone()),
             principal: Some(identity.principal.clone()),
             scopes: Some(identity.scopes().to_vec()),
-            bounds: identity.bounds().map(TokenBounds::fingerprint),
-            expires_at: identity.credential().token().map(|token| token.until),
+            bounds: identity.view_fingerprint(),
+            expires_at: identity.credential().until(),
+            providers: None,
         }
     }
 }
@@ -200,19 +115,23 @@ impl SessionView {
 )]
 pub async fn read(gateway: web::Data<Gateway>, request: HttpRequest) -> ApiResult {
     if request.headers().contains_key(AUTHORIZATION) {
-        let identity = gateway.authenticator.identify(gateway.sessions.credential_sent(&request)?).await?;
-        return Ok(HttpResponse::Ok().json(SessionView::of_bearer(&identity)));
+        let identity = gateway.authenticator.identify(gateway.sessions.credential_sent(&request).await?).await?;
+        return Ok(HttpResponse::Ok().json(SessionView::of(&identity)));
     }
-    let Some(session) = gateway.sessions.of(&request)? else { return Ok(HttpResponse::Ok().json(SessionView::NONE)) };
-    let identity = match gateway.authenticator.identify(Credential::of_session(session)).await {
+    let nobody = || Ok(HttpResponse::Ok().json(SessionView::of_nobody(&gateway)));
+    let Some(session) = gateway.sessions.of(&request)? else { return nobody() };
+    let identity = match gateway.authenticator.identify(session.clone()).await {
         Ok(identity) => identity,
         Err(error) if error.kind() == ProblemKind::Unavailable => return Err(error),
-        Err(_gone) => return Ok(HttpResponse::Ok().json(SessionView::NONE)),
+        Err(_gone) => return nobody(),
     };
-    if session.until - Utc::now().timestamp() > TTL_SECONDS - RENEWAL_AGE {
-        return Ok(HttpResponse::Ok().json(SessionView::of(&identity, session.until)));
+    match session.means {
+        Means::Session(session) if session.until - Utc::now().timestamp() <= TTL_SECONDS - RENEWAL_AGE => {
+            open_by_key(&gateway, &request, session.key_hash, session.id).await
+        }
+        // What a provider said is not renewed: it may say otherwise by now.
+        _ => Ok(HttpResponse::Ok().json(SessionView::of(&identity))),
     }
-    Ok(answer_session(&gateway, &request, &identity, session.id))
 }
 
 /// Signs a browser in: the answer sets a cookie that scripts cannot read and other sites cannot use.
@@ -230,22 +149,26 @@ pub async fn sign_in(gateway: web::Data<Gateway>, request: HttpRequest, payload:
     let body = read_json(&request, payload, gateway.http.max_body.0).await?;
     let key_hash = match check(&body)? {
         Credentials::Key(key) if is_key_shaped(key) => hash_token(key),
-        Credentials::Key(_) => return Err(refused("This is not an API key; keys begin with `wl_`.")),
-        Credentials::Once(token) => gateway.sessions.one_time.remove(&hash_token(token)).ok_or_else(|| {
-            refused("This link was used before, or is more than an hour old. Sign in with the API key.")
+        Credentials::Key(_) => {
+            return Err(refused(&gateway, "This is not an API key; keys begin with `wl_`."));
+        }
+        Credentials::Once(token) => gateway.sessions.take_one_time(token).ok_or_else(|| {
+            refused(&gateway, "This link was used before, or is more than an hour old. Sign in with the API key.")
         })?,
     };
     let identity = match gateway.authenticator.identify(Credential::of_key(key_hash)).await {
         Err(error) if error.kind() == ProblemKind::Unauthorized => {
-            return Err(refused("This API key does not open anything. Check it, or ask for a new one."));
+            return Err(refused(&gateway, "This API key does not open anything. Check it, or ask for a new one."));
         }
         found => found?,
     };
     tracing::info!(tenant = identity.tenant, principal = identity.principal, "a browser signed in");
+    let id = Uuid::new_v4();
+    note(&gateway, &identity, AuditAct::SignIn, (format!("session:{id}"), String::new())).await?;
     if let Some(before) = gateway.sessions.of(&request)? {
-        end_session(&gateway, before).await?;
+        end_session(&gateway, &before).await?;
     }
-    Ok(answer_session(&gateway, &request, &identity, Uuid::new_v4()))
+    open_by_key(&gateway, &request, key_hash, id).await
 }
 
 /// Signs this browser out: its session ends at every gateway, with all that was opened in it.
@@ -259,27 +182,57 @@ pub async fn sign_in(gateway: web::Data<Gateway>, request: HttpRequest, payload:
 pub async fn sign_out(gateway: web::Data<Gateway>, request: HttpRequest) -> ApiResult {
     gateway.sessions.refuse_cross_site(&request, true)?;
     if let Some(session) = gateway.sessions.of(&request)? {
-        end_session(&gateway, session).await?;
+        // Whose session is over already is not written down once more.
+        if let Ok(identity) = gateway.authenticator.identify(session.clone()).await {
+            note(&gateway, &identity, AuditAct::SignOut, (session_subject(&session), String::new())).await?;
+        }
+        end_session(&gateway, &session).await?;
     }
-    Ok(HttpResponse::NoContent().cookie(gateway.sessions.make_cookie(&request, "", 0)).finish())
+    let mut answer = HttpResponse::NoContent();
+    answer.cookie(gateway.sessions.make_cookie(&request, "", 0));
+    for cookie in gateway.sessions.take_back(&request) {
+        answer.cookie(cookie);
+    }
+    Ok(answer.finish())
 }
 
 /// Ends a session at every gateway: at once at this one, within seconds at the others.
-async fn end_session(gateway: &Gateway, session: Session) -> Result<(), ApiError> {
-    gateway.store.end_session(session.id).await?;
-    gateway.authenticator.forget(&Credential::of_session(session));
+async fn end_session(gateway: &Gateway, session: &Credential) -> Result<(), ApiError> {
+    let id = match &session.means {
+        Means::Session(session) => session.id,
+        Means::Issued(access) => access.id,
+        Means::Key | Means::Token(_) => return Ok(()),
+    };
+    gateway.store.end_session(id).await?;
+    gateway.authenticator.forget(session);
     gateway.lifelines.look_now();
     Ok(())
 }
 
-fn answer_session(gateway: &Gateway, request: &HttpRequest, identity: &Identity, id: Uuid) -> HttpResponse {
-    let sessions = &gateway.sessions;
-    let until = Utc::now().timestamp() + TTL_SECONDS;
-    let session = Session { id, key_hash: identity.credential().key_hash, until };
-    let token = seal_session(sessions.secret.expose(), session);
-    HttpResponse::Ok().cookie(sessions.make_cookie(request, &token, TTL_SECONDS)).json(SessionView::of(identity, until))
+/// Names a session in the audit log.
+fn session_subject(session: &Credential) -> String {
+    let id = match &session.means {
+        Means::Session(session) => Some(session.id),
+        Means::Issued(access) => Some(access.id),
+        Means::Key | Means::Token(_) => None,
+    };
+    id.map_or_else(String::new, |id| format!("session:{id}"))
 }
 
-fn refused(detail: &str) -> ApiError {
+async fn open_by_key(gateway: &Gateway, request: &HttpRequest, key_hash: [u8; 32], id: Uuid) -> ApiResult {
+    let until = Utc::now().timestamp() + TTL_SECONDS;
+    let credential = Credential::of_session(Session { id, key_hash, until });
+    let cookie = gateway.sessions.write(&credential.means).unwrap_or_default();
+    let identity = gateway.authenticator.identify(credential).await?;
+    let mut answer = HttpResponse::Ok();
+    answer.cookie(gateway.sessions.make_cookie(request, &cookie, TTL_SECONDS));
+    for cookie in gateway.sessions.take_back(request) {
+        answer.cookie(cookie);
+    }
+    Ok(answer.json(SessionView::of(&identity)))
+}
+
+fn refused(gateway: &Gateway, detail: &str) -> ApiError {
+    gateway.refusals.count(ProblemKind::Unauthorized, sender().address.as_deref());
     ApiError::new(ProblemKind::Unauthorized, detail)
 }

@@ -8,7 +8,9 @@ use configuration::Config;
 use model::access::{hash_token, key_prefix, make_api_key};
 use model::job::Caller;
 use runtime::outbox::Outbox;
+use serde_json::{Value, json};
 use store::{NewApiKey, Scope};
+use testing::identity_provider::{MadeUpProvider, SigningKey};
 use testing::process::Process;
 use tokio_postgres::{Client, NoTls};
 
@@ -23,6 +25,10 @@ pub(crate) struct Stack {
     rabbitmq: testing::rabbitmq::Server,
     folder: tempfile::TempDir,
     key: String,
+    signs: SigningKey,
+    provider: MadeUpProvider,
+    /// Of another tenant.
+    other_key: String,
     gateway: Option<Process>,
     /// For reading what the service wrote.
     pub(crate) database: Client,
@@ -34,9 +40,12 @@ impl Stack {
         let postgres = testing::postgres::Server::start_with(&POSTGRES).await?;
         let rabbitmq = testing::rabbitmq::Server::start().await?;
         let folder = tempfile::tempdir()?;
-        let key = make_key(&postgres.url()).await?;
+        let key = make_key(&postgres.url(), "bench").await?;
+        let other_key = make_key(&postgres.url(), "another").await?;
         let database = connect(&postgres.url()).await?;
-        let mut stack = Self { postgres, rabbitmq, folder, key, gateway: None, database };
+        let signs = SigningKey::make("bench");
+        let provider = MadeUpProvider::start(&signs).await?;
+        let mut stack = Self { postgres, rabbitmq, folder, key, other_key, signs, provider, gateway: None, database };
         stack.gateway = Some(stack.process("api").start_ready().await?);
         Ok(stack)
     }
@@ -55,6 +64,32 @@ impl Stack {
     pub(crate) fn submit(&self, report: &str) -> anyhow::Result<Request> {
         let url = self.gateway()?.url();
         Ok(Request::submit(url.trim_start_matches("http://"), &self.key, report))
+    }
+
+    /// Prepares a submit with a token of an identity provider.
+    pub(crate) fn submit_with_token(&self, report: &str) -> anyhow::Result<Request> {
+        let url = self.gateway()?.url();
+        Ok(Request::submit(url.trim_start_matches("http://"), &self.token("bench"), report))
+    }
+
+    /// Makes a token that is good for an hour.
+    pub(crate) fn token(&self, subject: &str) -> String {
+        let now = chrono::Utc::now().timestamp();
+        self.signs.sign(&json!({
+            "iss": self.provider.issuer(), "aud": "waitless", "sub": subject, "iat": now, "exp": now + 3600,
+            "jti": uuid::Uuid::new_v4(), "scope": "openid profile email", "groups": ["/staff", "/staff/finance"],
+        }))
+    }
+
+    /// The section of the provider whose tokens these are.
+    pub(crate) fn issuer(&self) -> Value {
+        json!({"issuer": self.provider.issuer(), "audience": "waitless", "tenant": "bench", "scopes": "read,write"})
+    }
+
+    /// Prepares a submit of a report by another tenant.
+    pub(crate) fn submit_by_another(&self, report: &str) -> anyhow::Result<Request> {
+        let url = self.gateway()?.url();
+        Ok(Request::submit(url.trim_start_matches("http://"), &self.other_key, report))
     }
 
     /// Prepares a submit of a report with its parameters, as JSON, in a format.
@@ -95,7 +130,7 @@ impl Stack {
     pub(crate) async fn clear(&self) -> anyhow::Result<()> {
         self.database
             .batch_execute(
-                "truncate jobs, previews, events, outbox, artifacts, links, clicks, deliveries, idempotency; checkpoint",
+                "truncate jobs, previews, events, outbox, artifacts, links, clicks, deliveries, idempotency, turns; checkpoint",
             )
             .await?;
         self.rabbitmq.ctl(&["purge_queue", "waitless.work.interactive.v1"]).await?;
@@ -116,6 +151,10 @@ impl Stack {
             .env("WAITLESS_CATALOGUE__FOLDER", catalogue().display().to_string())
             .env("WAITLESS_SERVICE__LINK_SECRET", "0123456789abcdef0123456789abcdef")
             .env("WAITLESS_SOURCES__BENCH__URL", source)
+            .env("WAITLESS_OIDC__BENCH__ISSUER", self.provider.issuer())
+            .env("WAITLESS_OIDC__BENCH__AUDIENCE", "waitless")
+            .env("WAITLESS_OIDC__BENCH__TENANT", "bench")
+            .env("WAITLESS_OIDC__BENCH__SCOPES", "read,write")
             .env("WAITLESS_TELEMETRY__LOG", "warn")
             // As deploy/Dockerfile sets it.
             .env("MALLOC_ARENA_MAX", "2")
@@ -135,7 +174,7 @@ async fn connect(url: &str) -> anyhow::Result<Client> {
 }
 
 /// Makes a key as `waitless keys create` does. Opening the store runs the migrations.
-async fn make_key(database: &str) -> anyhow::Result<String> {
+async fn make_key(database: &str, tenant: &str) -> anyhow::Result<String> {
     let settings = [("WAITLESS_DATABASE__URL".to_owned(), database.to_owned())];
     let config = Config::from_layers(None, settings.into_iter())?;
     let (outbox, _receiver) = Outbox::new();
@@ -145,8 +184,10 @@ async fn make_key(database: &str) -> anyhow::Result<String> {
         id: uuid::Uuid::now_v7(),
         prefix: key_prefix(&key),
         hash: hash_token(&key),
-        caller: Caller { tenant: "bench".to_owned(), principal: "bench".to_owned() },
+        caller: Caller { tenant: tenant.to_owned(), principal: "bench".to_owned() },
         scopes: Scope::ALL.to_vec(),
+        attributes: model::attributes::Attributes::default(),
+        roles: Vec::new(),
         valid_for: Some(Duration::from_secs(86_400)),
     };
     store.create_api_key(new).await?;

@@ -102,11 +102,72 @@ PRODUCTION: dict[str, Callable[[list[dict]], object]] = {
 }
 
 
+def container_of(items: list[dict], name: str) -> dict:
+    return pod(items, name)["containers"][0]
+
+
+def probe(items: list[dict], name: str, which: str) -> dict:
+    return container_of(items, name)[which]
+
+
+def folder(items: list[dict], text: str) -> None:
+    (config,) = [item for item in items if item["kind"] == "ConfigMap" and "waitless.toml" in item["data"]]
+    config["data"]["waitless.toml"] = config["data"]["waitless.toml"].replace('data_dir = "/tmp/waitless"', text)
+
+
+# Of pods, each as it could be wrong in any of them.
+PODS: dict[str, Callable[[list[dict]], object]] = {
+    "a liveness probe that fails with the database": lambda items: probe(items, "notifier", "livenessProbe")["httpGet"].update(path="/readyz"),
+    "a probe at a port nobody has": lambda items: probe(items, WORKER, "readinessProbe")["httpGet"].update(port="probes"),
+    "a probe that does not wait for the answer": lambda items: probe(items, "gateway", "readinessProbe").pop("timeoutSeconds"),
+    "a port that the process does not listen on": lambda items: container_of(items, "gateway")["ports"][0].update(containerPort=80),
+    "metrics on a port nobody listens on": lambda items: container_of(items, "gateway")["ports"][1].update(containerPort=9000),
+    "a folder that cannot be written": lambda items: folder(items, 'data_dir = "/var/lib/waitless"'),
+    "a folder that fills the node": lambda items: volume(items, WORKER, "scratch")["emptyDir"].pop("sizeLimit"),
+    "a folder of the node": lambda items: volume(items, WORKER, "scratch").update(hostPath={"path": "/"}),
+    "a configuration that can be written": lambda items: container_of(items, "gateway")["volumeMounts"][0].pop("readOnly"),
+    "a pod on its node's network": lambda items: pod(items, "gateway").update(hostNetwork=True),
+    "a program that the image has not": lambda items: container_of(items, WORKER).update(command=["worker"]),
+    "an image of another version": lambda items: container_of(items, WORKER).update(image="waitless:latest"),
+    "a name that is too long": lambda items: find(items, "ScaledObject", WORKER)["metadata"].update(name="w" * 64),
+    "a budget that no drain gets past": lambda items: find(items, "PodDisruptionBudget", "gateway")["spec"].update(maxUnavailable=0),
+    "a budget of more pods than there may be": lambda items: find(items, "PodDisruptionBudget", WORKER)["spec"].update(maxUnavailable=None, minAvailable=1),
+    "a drain that takes every pod": lambda items: items.remove(find(items, "PodDisruptionBudget", "notifier")),
+    "a policy for a port that nobody has": lambda items: policy(items, "to-metrics")["ingress"][0]["ports"][0].update(port="metrics"),
+    "a token that nobody uses": lambda items: pod(items, "notifier").update(automountServiceAccountToken=True),
+}
+
+
+def said(items: list[dict]) -> dict:
+    (found,) = [one for one in container_of(items, INTERACTIVE)["env"] if one["name"] == "WAITLESS_WORKER__POD"]
+    return found
+
+
+INTERACTIVE = "report-worker-interactive"
 JOBS: dict[str, Callable[[list[dict]], object]] = {
+    "a job whose image has not its program": lambda items: job_pod(items)["containers"][0].update(command=["worker"]),
+    "a job of another version": lambda items: job_pod(items)["containers"][0].update(image="waitless:0.0.9"),
+    "a budget for jobs": lambda items: find(items, "PodDisruptionBudget", INTERACTIVE)["spec"]["selector"].update(matchLabels={"app.kubernetes.io/component": "report-worker"}),
+    "a worker that says the cost of another pod": lambda items: said(items).update(valueFrom={"fieldRef": {"fieldPath": "spec.nodeName"}}),
+    "a worker without the right": lambda items: items.remove(find(items, "RoleBinding", "report-worker")),
+    "a worker that may not reach the API": lambda items: items.remove(find(items, "NetworkPolicy", "to-kubernetes")),
+    "a worker without a token": lambda items: pod(items, INTERACTIVE).update(automountServiceAccountToken=False),
+    "a right to more than pods": lambda items: find(items, "Role", "report-worker")["rules"][0]["resources"].append("secrets"),
+    "a right to delete": lambda items: find(items, "Role", "report-worker")["rules"][0]["verbs"].append("delete"),
+    "a right for everybody": lambda items: find(items, "RoleBinding", "report-worker")["subjects"].append({"kind": "Group", "name": "system:authenticated"}),
+    "a gateway with the workers' right": lambda items: pod(items, "gateway").update(serviceAccountName="report-worker"),
+    "a right to other workers' pods": lambda items: items.remove(find(items, "ValidatingAdmissionPolicyBinding", "waitless-own-pod-only")),
+    "a policy that looks at no token": lambda items: find(items, "ValidatingAdmissionPolicy", "waitless-own-pod-only")["spec"]["validations"].pop(0),
+    "a field that admission does not know": lambda items: find(items, "ValidatingAdmissionPolicy", "waitless-own-pod-only")["spec"].update(matchCondition=[]),
+    "rights in the whole cluster": lambda items: items.append({**find(items, "Role", "report-worker"), "kind": "ClusterRole"}),
     "a job that ends what runs when it changes": lambda items: find(items, "ScaledJob", WORKER)["spec"].pop("rollout"),
     "a job for each job that runs already": lambda items: find(items, "ScaledJob", WORKER)["spec"]["scalingStrategy"].update(strategy="accurate"),
     "a worker that never ends": lambda items: end_when_idle(items),
 }
+
+
+def job_pod(items: list[dict]) -> dict:
+    return find(items, "ScaledJob", WORKER)["spec"]["jobTargetRef"]["template"]["spec"]
 
 
 def end_when_idle(items: list[dict]) -> None:
@@ -116,7 +177,7 @@ def end_when_idle(items: list[dict]) -> None:
 
 def all_of(renderings: tuple[list[dict], ...], documented: str) -> Iterator[tuple[str, bool]]:
     """What was broken, and whether it was noticed: of the demo, of production, and of the lane of jobs."""
-    for table, items in zip((BREAKAGES, PRODUCTION, JOBS), renderings, strict=True):
+    for table, items in zip((BREAKAGES | PODS, PRODUCTION, JOBS), renderings, strict=True):
         for what, break_it in table.items():
             broken = copy.deepcopy(items)
             break_it(broken)

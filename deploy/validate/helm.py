@@ -26,8 +26,14 @@ WRONG = [
     "zones.gateway=Always",
     "rabbitmq.replicas=2",
     "networkPolicies.requestsFrom=keda",
+    "workers.bulk.mode=pods",
+    "workers.bulk.endWhenIdle=soon",
+    "podDeletionCost.enabled=perhaps",
+    "podDeletionCost=true",
     "colour=red",
 ]
+# Values that are good each for itself, and not together.
+NOT_TOGETHER = [["workers.bulk.mode=jobs", "autoscaling.enabled=false"]]
 
 
 class Chart:
@@ -53,7 +59,9 @@ class Chart:
         return faults
 
     def wrong_values(self) -> list[str]:
-        return [f"the chart's schema lets {value} pass" for value in WRONG if not self.template("--set", value)[1]]
+        passed = [value for value in WRONG if not self.template("--set", value)[1]]
+        passed += [" and ".join(values) for values in NOT_TOGETHER if not self.template("--set", ",".join(values))[1]]
+        return [f"the chart's schema lets {value} pass" for value in passed]
 
 
 def normal(items: list[dict]) -> dict[tuple[str, str], dict]:
@@ -64,6 +72,7 @@ def normal(items: list[dict]) -> dict[tuple[str, str], dict]:
         metadata.pop("namespace", None)
         plain(metadata)
         template = item.get("spec", {}).get("template", {}) if item["kind"] in ("Deployment", "Job") else {}
+        template = item["spec"]["jobTargetRef"]["template"] if item["kind"] == "ScaledJob" else template
         plain(template.get("metadata", {}))
         if item["kind"] == "ConfigMap":
             metadata["name"] = without_hash(metadata["name"])
@@ -105,6 +114,22 @@ def differences(path: str, one: object, other: object) -> list[str]:
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         return [fault for index, pair in enumerate(zip(one, other)) for fault in differences(f"{path}[{index}]", *pair)]
     return [] if one == other else [f"{path} is {one!r} in the chart, {other!r} in kustomize"]
+
+
+def production_with(folder: pathlib.Path, components: list[str]) -> None:
+    """The production overlay with more components, behind the first one, as whoever copies it writes them."""
+    production = settings.ROOT / "deploy/k8s/overlays/production"
+    folder.mkdir(parents=True, exist_ok=True)
+    back = os.path.relpath(production, folder)
+    made = yaml.safe_load((production / "kustomization.yaml").read_text())
+    made["components"][1:1] = [f"../../components/{name}" for name in components]
+    for part in ("resources", "components"):
+        made[part] = [f"{back}/{path}" for path in made[part]]
+    # Kustomize reads no file of another folder.
+    for name in ("ingress.yaml", "network-policies.yaml", "waitless.toml"):
+        (folder / name).write_text((production / name).read_text())
+    made["resources"] = [path if not path.endswith("ingress.yaml") else "ingress.yaml" for path in made["resources"]]
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(made))
 
 
 def overlay(folder: pathlib.Path, components: list[str]) -> None:

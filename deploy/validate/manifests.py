@@ -1,14 +1,20 @@
 """The rendered manifests: every object valid, every reference resolved, every pod as restricted as we promise."""
 
 import collections
+import functools
+import json
 
 import kubernetes_validate
 
 import connections
+import containers
 import keda
 import networks
 import operators
+import pods
+import rights
 import settings
+import versions
 
 KUBERNETES = "1.32"
 # These come from outside, the first of operators; the README says which keys they hold.
@@ -21,6 +27,16 @@ LARGEST = 256 * 1024
 # What each program needs of the secrets, and so may have.
 COMMON = {"link-secret", "database-url", "broker-url", "storage-access-key-id", "storage-secret-access-key"}
 SECRETS = {"api": COMMON, "report-worker": COMMON, "notifier": COMMON | {"mail-url"}, "waitless": {"database-url", "token"}}
+
+
+@functools.cache
+def against_schema(item: str) -> tuple[str, ...]:
+    """What the schema finds wrong with an object; most are the same in every rendering and breakage, and this is what takes the time."""
+    try:
+        kubernetes_validate.validate(json.loads(item), KUBERNETES, strict=True)
+    except kubernetes_validate.ValidationError as error:
+        return (f"{'.'.join(str(step) for step in error.path)}: {error.message}",)
+    return ()
 
 
 class Manifests:
@@ -46,6 +62,7 @@ class Manifests:
 
     def check(self) -> list[str]:
         faults = self.schemas() + self.scaling() + self.selectors() + self.monitoring() + networks.check(self, selects)
+        faults += rights.check(self, selects) + pods.names(self.items) + pods.budgets(self, selects) + pods.policy_ports(self, selects)
         faults += networks.fronts(self, settings.DEFAULTS["http"], settings.seconds)
         if self.by_kind["ScaledObject"]:
             faults += connections.check(self, self.environment)
@@ -65,11 +82,7 @@ class Manifests:
             if operators.is_custom(item):
                 faults += operators.check(item)
                 continue
-            try:
-                kubernetes_validate.validate(item, KUBERNETES, strict=True)
-            except kubernetes_validate.ValidationError as error:
-                where = ".".join(str(step) for step in error.path)
-                faults.append(f"{item['kind']} {item['metadata']['name']}: {where}: {error.message}")
+            faults += [f"{item['kind']} {item['metadata']['name']}: {fault}" for fault in against_schema(json.dumps(item))]
         return faults
 
     def scaling(self) -> list[str]:
@@ -126,7 +139,7 @@ class Manifests:
         faults, monitors = [], self.by_kind["PodMonitor"]
         for where, owner, template in self.pods if monitors else []:
             labels = template["metadata"]["labels"]
-            if owner["kind"] != "Deployment" or labels.get("app.kubernetes.io/name") != "waitless":
+            if owner["kind"] not in ("Deployment", "ScaledJob") or labels.get("app.kubernetes.io/name") != "waitless":
                 continue
             chosen = [monitor["spec"] for monitor in monitors.values() if selects(monitor["spec"]["selector"], labels)]
             if len(chosen) != 1:
@@ -152,7 +165,7 @@ class Manifests:
                 if not only and secret["secretName"] == "waitless":
                     return [f"{where}: has every secret of the service"]
                 has |= set(only) if only else {"token"}
-        return [f"{where}: has {key} and does not need it" for key in sorted(has - SECRETS[program])]
+        return [f"{where}: has {key} and does not need it" for key in sorted(has - SECRETS.get(program, set()))]
 
     def selectors(self) -> list[str]:
         faults, templates = [], [template for _, _, template in self.pods]
@@ -225,8 +238,8 @@ class Manifests:
             faults.append(f"{where}: the pod is not restricted (runAsNonRoot, seccompProfile)")
         if "fsGroup" in context and context.get("fsGroupChangePolicy") != "OnRootMismatch":
             faults.append(f"{where}: opens files to its group that programs want closed, at each start")
-        if pod.get("automountServiceAccountToken") is not False:
-            faults.append(f"{where}: the pod gets a token of the Kubernetes API it does not need")
+        if any(pod.get(field) for field in ("hostNetwork", "hostPID", "hostIPC")):
+            faults.append(f"{where}: the pod is not apart from its node")
         for container in pod["containers"]:
             context = container.get("securityContext", {})
             if context.get("allowPrivilegeEscalation") is not False or context.get("capabilities") != {"drop": ["ALL"]}:
@@ -239,16 +252,17 @@ class Manifests:
     def settings(self, where: str, pod: dict) -> list[str]:
         environment = self.environment(pod)
         faults = [f"{where}: {name} is not a setting" for name in settings.unknown_variables(list(environment))]
-        given = {key for name in environment if (key := settings.key_of(name))}
+        given = {}
         for volume in pod.get("volumes", []):
             config = self.by_kind["ConfigMap"].get(volume.get("configMap", {}).get("name"), {})
             if text := config.get("data", {}).get("waitless.toml"):
                 found, wrong = settings.of_file(text, f"{where}, waitless.toml")
-                given |= {key for key, value in found.items() if value != ""}
+                given |= {key: value for key, value in found.items() if value != ""}
                 faults += wrong
+        given |= {key: value for name, value in environment.items() if (key := settings.key_of(name))}
         container = pod["containers"][0]
         program = container["command"][0]
-        faults += settings.missing(given, where, program)
+        faults += settings.missing(set(given), where, program) + self.image(where, container) + pods.own(where, pod, given)
         grace = settings.seconds(environment.get("WAITLESS_SERVICE__SHUTDOWN_GRACE", "0s"))
         stopping = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
         serving = settings.seconds(environment.get("WAITLESS_HTTP__CLOSE_AFTER", "0s"))
@@ -260,6 +274,17 @@ class Manifests:
             faults.append(f"{where}: probes are missing")
         if container["securityContext"].get("readOnlyRootFilesystem") is not True:
             faults.append(f"{where}: the root file system can be written")
+        return faults
+
+    @staticmethod
+    def image(where: str, container: dict) -> list[str]:
+        """The image holds the program, and is of this version, or of what somebody pinned."""
+        faults, image = [], container["image"].rpartition("/")[2]
+        name, _, tag = image.partition(":")
+        if container["command"][0] not in containers.binaries():
+            faults.append(f"{where}: the image has no program {container['command'][0]}")
+        if "@sha256:" not in image and (name, tag) != ("waitless", versions.version()):
+            faults.append(f"{where}: its image is {image}, and should be waitless:{versions.version()}")
         return faults
 
     @staticmethod

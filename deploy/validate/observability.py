@@ -3,6 +3,8 @@
 import json
 import pathlib
 import re
+import subprocess
+import tempfile
 
 import promql_parser
 import yaml
@@ -31,17 +33,21 @@ def emitted() -> dict[str, tuple[str, set[str]]]:
     return found
 
 
+def all_rules() -> list[dict]:
+    return [rule for group in yaml.safe_load((FOLDER / "alerts.yaml").read_text())["groups"] for rule in group["rules"]]
+
+
 def queries() -> list[tuple[str, str]]:
-    rules = [rule for group in yaml.safe_load((FOLDER / "alerts.yaml").read_text())["groups"] for rule in group["rules"]]
+    rules = all_rules()
     panels = json.loads((FOLDER / "dashboard.json").read_text())["panels"]
-    return [(f"alert {rule['alert']}", rule["expr"]) for rule in rules] + [
+    return [(f"alert {rule['alert']}" if "alert" in rule else f"record {rule['record']}", rule["expr"]) for rule in rules] + [
         (f"panel {panel['title']}", target["expr"]) for panel in panels for target in panel["targets"]
     ]
 
 
 def runbooks(page: str) -> list[str]:
     """Every alert leads to what to do about it, and nothing is left there of one that is gone."""
-    rules = [rule for group in yaml.safe_load((FOLDER / "alerts.yaml").read_text())["groups"] for rule in group["rules"]]
+    rules = [rule for rule in all_rules() if "alert" in rule]
     text = page.partition("\n## Runbooks\n")[2]
     written = dict(re.findall(r"^### (\w+)\n(.+)$", text, re.M))
     names = {rule["alert"] for rule in rules}
@@ -57,7 +63,7 @@ def runbooks(page: str) -> list[str]:
 
 def check(metrics: dict[str, tuple[str, set[str]]] | None = None) -> list[str]:
     metrics = metrics or emitted()
-    faults = runbooks((settings.ROOT / "docs/OPERATIONS.md").read_text())
+    faults = runbooks((settings.ROOT / "docs/OPERATIONS.md").read_text()) + bounds()
     for where, query in queries():
         query = query.replace("$__rate_interval", "5m")
         try:
@@ -67,7 +73,41 @@ def check(metrics: dict[str, tuple[str, set[str]]] | None = None) -> list[str]:
             continue
         for name in set(re.findall(r"\bwaitless_\w+", query)):
             faults += check_metric(where, query, name, metrics)
-    return faults
+    return faults + recorded()
+
+
+def recorded(rules: list[dict] | None = None) -> list[str]:
+    """Every name that is used was recorded before, and every one that is recorded is used."""
+    rules = rules or all_rules()
+    made = [rule["record"] for rule in rules if "record" in rule]
+    faults = [f"record {name}: twice" for name in set(made) if made.count(name) > 1]
+    used = {name for _, query in queries() for name in re.findall(r"\bwaitless:[\w:]+", query)}
+    faults += [f"no rule records {name}" for name in sorted(used - set(made))]
+    return faults + [f"record {name}: nothing uses it" for name in sorted(set(made) - used)]
+
+
+def bounds() -> list[str]:
+    """A share of what was quick enough is read at a bound that histograms have."""
+    text = (settings.ROOT / "shared/runtime/src/telemetry.rs").read_text()
+    known = {float(number) for number in re.search(r"const BUCKETS[^=]*=\s*\[([^\]]*)\]", text)[1].split(",")}
+    used = {(where, le) for where, query in queries() for le in re.findall(r'le="([0-9.]+)"', query)}
+    return [f"{where}: no histogram has the bound {le}" for where, le in sorted(used) if float(le) not in known]
+
+
+def with_promtool(promtool: str, text: str | None = None) -> list[str]:
+    """Prometheus' own tool reads the rules, and does with made-up series what `alerts.test.yaml` says."""
+    if not promtool:
+        return []
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = pathlib.Path(scratch)
+        (folder / "alerts.yaml").write_text(text or (FOLDER / "alerts.yaml").read_text())
+        (folder / "alerts.test.yaml").write_text((FOLDER / "alerts.test.yaml").read_text())
+        faults = []
+        for arguments in (["check", "rules", "alerts.yaml"], ["test", "rules", "alerts.test.yaml"]):
+            answer = subprocess.run([promtool, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+            if answer.returncode:
+                faults.append(f"promtool {' '.join(arguments)}: {answer.stdout.strip()} {answer.stderr.strip()}")
+        return faults
 
 
 def check_metric(where: str, query: str, name: str, metrics: dict[str, tuple[str, set[str]]]) -> list[str]:
@@ -77,7 +117,7 @@ def check_metric(where: str, query: str, name: str, metrics: dict[str, tuple[str
         return [f"{where}: no metric {name} is emitted"]
     if (kind == "histogram") != name.endswith(("_bucket", "_sum", "_count")):
         return [f"{where}: {name} is a {kind}"]
-    if kind == "counter" and not re.search(rf"rate\({name}[^)]*\)", query):
+    if kind == "counter" and not re.search(rf"(?:rate|increase)\({name}[^)]*\)", query):
         return [f"{where}: {name} only grows; take its rate"]
     used = set(re.findall(rf"{name}{{(\w+)=", query))
     if len(re.findall(r"\bwaitless_\w+", query)) == 1:
@@ -85,7 +125,7 @@ def check_metric(where: str, query: str, name: str, metrics: dict[str, tuple[str
     return [f"{where}: {name} has no label {label}" for label in used - labels - {"le", "job", "instance"}]
 
 
-def breakages() -> list[tuple[str, bool]]:
+def breakages(promtool: str) -> list[tuple[str, bool]]:
     """Whether a metric that is gone, of another kind or without its label is noticed."""
     metrics = emitted()
     gone = {name: what for name, what in metrics.items() if name != "waitless_uncovered_jobs"}
@@ -93,4 +133,14 @@ def breakages() -> list[tuple[str, bool]]:
     bare = {**metrics, "waitless_jobs": ("gauge", set())}
     page = (settings.ROOT / "docs/OPERATIONS.md").read_text()
     unwritten = page.replace("### WaitlessJobsWait", "### WaitlessJobsRest")
-    return [("an alert without runbook", len(runbooks(unwritten)) == 2), ("a metric that is gone", bool(check(gone))), ("a metric of another kind", bool(check(other))), ("a label that is gone", bool(check(bare)))]
+    text = (FOLDER / "alerts.yaml").read_text()
+    broken = {
+        "an alert that looks at the last minutes only": text.replace("bad_ratio_rate1h > 14.4", "bad_ratio_rate5m > 14.4"),
+        "an alert of three events": text.replace(">= 20", ">= 0"),
+        "an alert of another lane": text.replace('lane="interactive"', 'lane="bulk"'),
+        "an alert of lists": text.replace(',method="POST"', ""),
+    }
+    with_tool = [(what, bool(with_promtool(promtool, wrong))) for what, wrong in broken.items()] if promtool else []
+    unrecorded = [rule for rule in all_rules() if rule.get("record") != "waitless:mail:bad_ratio_rate1h"]
+    with_tool.append(("a name that no rule records", bool(recorded(unrecorded))))
+    return with_tool + [("an alert without runbook", len(runbooks(unwritten)) == 2), ("a metric that is gone", bool(check(gone))), ("a metric of another kind", bool(check(other))), ("a label that is gone", bool(check(bare)))]

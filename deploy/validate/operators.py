@@ -38,7 +38,7 @@ TABLES = {
         "podMetricsEndpoints": [{"port": ..., "path": ..., "interval": ...}],
     },
     ("monitoring.coreos.com/v1", "PrometheusRule"): {
-        "groups": [{"name": ..., "interval": ..., "rules": [{"alert": ..., "expr": ..., "for": ..., "labels": ..., "annotations": ...}]}],
+        "groups": [{"name": ..., "interval": ..., "rules": [{"alert": ..., "record": ..., "expr": ..., "for": ..., "labels": ..., "annotations": ...}]}],
     },
 }
 GROUPS = ("keda.sh", "postgresql.cnpg.io", "rabbitmq.com", "monitoring.coreos.com")

@@ -53,7 +53,7 @@ def of_file(text: str, where: str) -> tuple[dict[str, object], list[str]]:
 
 def missing(found: set[str], where: str, program: str) -> list[str]:
     """What a process of production needs and does not get."""
-    return [f"{where}: {key} is not set" for key in NEEDED[program] if key not in found]
+    return [f"{where}: {key} is not set" for key in NEEDED.get(program, []) if key not in found]
 
 
 def seconds(duration: str) -> float:

@@ -28,26 +28,15 @@ def render(kubectl: str, folder: pathlib.Path) -> list[dict]:
     return [item for item in yaml.safe_load_all(rendered.stdout) if item]
 
 
-def check_commands(items: list[dict], where: str) -> list[str]:
-    faults, programs = [], containers.binaries()
-    for item in items:
-        for container in item.get("spec", {}).get("template", {}).get("spec", {}).get("containers", []):
-            name, _, tag = container["image"].rpartition("/")[2].partition(":")
-            if name == "waitless" and container["command"][0] not in programs:
-                faults.append(f"{where}: {item['metadata']['name']}: the image has no program {container['command'][0]}")
-            if name == "waitless" and tag != versions.version():
-                faults.append(f"{where}: {item['metadata']['name']}: the image has the tag {tag!r}")
-    return faults
-
-
 def of_base(items: list[dict]) -> list[str]:
     """A number of pods in the base would be undone, or would undo, once an autoscaler is added."""
     return [f"k8s/base: {item['metadata']['name']} says how many" for item in items if "replicas" in item.get("spec", {})]
 
 
 def of_bulk_jobs(kubectl: str, scratch: pathlib.Path, base: list[dict], documented: str) -> tuple[list[str], list[dict]]:
-    """The lane `bulk` as jobs of KEDA: the same pod as the deployment's, but for what makes it a job."""
-    helm.overlay(scratch / "bulk-jobs", ["autoscaling", "bulk-jobs"])
+    """The lane `bulk` as jobs of KEDA: the same pod as the deployment's, but for what makes it a job. Beside it, workers that say what
+    their pods cost, so that what is broken on purpose finds both."""
+    helm.overlay(scratch / "bulk-jobs", ["autoscaling", "bulk-jobs", "pod-deletion-cost"])
     items = render(kubectl, scratch / "bulk-jobs")
     pod = copy.deepcopy(breakages.find(items, "ScaledJob", "report-worker-bulk")["spec"]["jobTargetRef"]["template"]["spec"])
     pod.pop("restartPolicy")
@@ -65,17 +54,27 @@ def of_chart(tool: str, kubectl: str, scratch: pathlib.Path, production: list[di
     faults, seen = chart.lint() + chart.wrong_values(), 0
     helm.overlay(scratch / "autoscaling", ["autoscaling"])
     helm.overlay(scratch / "fixed-size", ["fixed-size"])
+    more = ["bulk-jobs", "pod-deletion-cost"]
+    helm.overlay(scratch / "more", ["autoscaling", *more])
+    helm.production_with(scratch / "production", more)
+    chosen = ["--set", "workers.bulk.mode=jobs,podDeletionCost.enabled=true"]
     variants = [
         ("the chart", [], render(kubectl, scratch / "autoscaling")),
         ("the chart without autoscaling", ["--set", "autoscaling.enabled=false"], render(kubectl, scratch / "fixed-size")),
         ("the chart for production", ["-f", str(helm.CHART / "values-production.yaml")], production),
+        ("the chart with jobs and deletion cost", chosen, render(kubectl, scratch / "more")),
+        (
+            "the chart for production with jobs and deletion cost",
+            ["-f", str(helm.CHART / "values-production.yaml"), *chosen],
+            render(kubectl, scratch / "production"),
+        ),
     ]
     for where, arguments, theirs in variants:
         items, wrong = chart.template(*arguments)
         if wrong:
             faults += wrong
             continue
-        faults += helm.compare(where, items, theirs) + Manifests(where, items, documented).check()
+        faults += helm.compare(where, items, theirs) + Manifests(where, items, documented).check() + Manifests(f"{where}, kustomize", theirs, documented).check()
         seen += len(items)
         # A comparison that finds nothing in another object is none.
         other = copy.deepcopy(items)
@@ -91,16 +90,17 @@ def main() -> None:
     parser.add_argument("--helm", required=True)
     parser.add_argument("--bin", required=True, type=pathlib.Path)
     parser.add_argument("--scratch", required=True, type=pathlib.Path)
+    parser.add_argument("--promtool", default="")
     parser.add_argument("--refresh", action="store_true")
     arguments = parser.parse_args()
     if arguments.refresh:
         copies.refresh()
     documented = (K8S / "README.md").read_text()
-    faults, seen = containers.check(arguments.bin) + observability.check() + copies.check() + versions.check(), 0
+    faults, seen = containers.check(arguments.bin) + observability.check() + observability.with_promtool(arguments.promtool) + copies.check() + versions.check(), 0
     rendered = {}
     for folder in (K8S / "base", K8S / "overlays/demo", K8S / "overlays/production"):
         items, name = render(arguments.kubectl, folder), str(folder.relative_to(ROOT))
-        faults += Manifests(name, items, documented).check() + check_commands(items, name)
+        faults += Manifests(name, items, documented).check()
         seen, rendered[folder.name] = seen + len(items), items
     faults += of_base(rendered["base"])
     scratch = arguments.scratch.resolve()
@@ -112,7 +112,7 @@ def main() -> None:
         print(fault, file=sys.stderr)
     if faults or charted:
         sys.exit(f"deploy/: {len(faults + charted)} faults")
-    broken = [*breakages.all_of((rendered["demo"], rendered["production"], jobs), documented), *observability.breakages(), *bill.breakages(scratch)]
+    broken = [*breakages.all_of((rendered["demo"], rendered["production"], jobs), documented), *observability.breakages(arguments.promtool), *bill.breakages(scratch)]
     missed = [what for what, noticed in broken if not noticed]
     if missed:
         sys.exit("the validation no longer notices: " + "; ".join(missed))

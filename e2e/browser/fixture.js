@@ -2,7 +2,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { webcrypto } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { dirname, extname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
@@ -223,6 +223,23 @@ export class Fixture {
     await this.kill();
     rmSync(this.#folder, { recursive: true, force: true });
   }
+}
+
+/**
+ * A real identity provider (the package oidc-provider) where anybody may sign in under any name.
+ * @param {object} settings Those of `serve.mjs`.
+ */
+export async function identityProvider(settings) {
+  const installed = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'waitless/identity-provider');
+  if (!existsSync(join(installed, 'installed.json'))) throw new Error('The identity provider is not installed: run scripts/install-identity-provider');
+  const script = resolve(HERE, '../../shared/testing/identity-provider/serve.mjs');
+  const child = spawn('node', [script, installed, '0', JSON.stringify(settings)], { stdio: ['pipe', 'pipe', 'ignore'] });
+  const port = await new Promise((ready, fail) => {
+    child.stdout.once('data', (chunk) => ready(String(chunk).trim()));
+    child.on('exit', (code) => fail(new Error(`the identity provider ended with ${code}`)));
+  });
+  child.removeAllListeners('exit');
+  return { issuer: `http://127.0.0.1:${port}`, close: () => child.stdin.end() };
 }
 
 /** The system's browser. */

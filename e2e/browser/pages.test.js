@@ -27,7 +27,7 @@ before(async () => {
   pages = {
     catalogue: '/', form: '/reports/counting', done: `/jobs/${done.id}`, failed: `/jobs/${failed.id}`,
     cancelled: `/jobs/${cancelled.id}`, 'no job': '/jobs/0', 'no report': '/reports/none',
-    'dead letters': '/operations/dead-letters', deliveries: '/operations/deliveries',
+    'dead letters': '/operations/dead-letters', usage: '/usage', deliveries: '/operations/deliveries',
     'revoked link, of one job': `/jobs/${revoked.id}`, 'file that is gone': `/jobs/${gone.id}`, 'nothing found': '/?q=unicorns', 'no page': '/nothing',
     link: new URL(artifacts[0].link).pathname, 'dead link': '/d/none', 'revoked link': new URL(revoked.artifacts[0].link).pathname,
     'expired link': new URL(gone.artifacts[0].link).pathname,

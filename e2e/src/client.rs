@@ -94,6 +94,12 @@ pub fn quick_rows(rows: u64) -> Wish {
     Wish { params: json!({"rows": rows}), ..quick() }
 }
 
+/// One row at once, in one format.
+#[must_use]
+pub fn one_row() -> Wish {
+    Wish { formats: &["csv"], ..quick_rows(1) }
+}
+
 /// One row after this many milliseconds.
 pub fn slow(ms: u64) -> Wish {
     Wish {

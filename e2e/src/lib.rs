@@ -9,9 +9,11 @@
     reason = "a helper that cannot go on fails its test, and the checker prints what it counted"
 )]
 
+pub mod capacity;
 pub mod client;
 pub mod coverage;
 pub mod history;
+pub mod measure;
 pub mod rabbitmq;
 pub mod scaling;
 pub mod soak;

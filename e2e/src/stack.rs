@@ -353,6 +353,8 @@ pub async fn make_key(store: &dyn Store, caller: Caller) -> String {
         caller,
         // Those that every version knows, since some of these systems run two.
         scopes: vec![Scope::Read, Scope::Write, Scope::Admin],
+        attributes: model::attributes::Attributes::default(),
+        roles: Vec::new(),
         valid_for: Some(Duration::from_secs(3600)),
     };
     store.create_api_key(new).await.unwrap();

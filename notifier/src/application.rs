@@ -10,7 +10,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::compose::Composer;
-use crate::notify::Notifier;
+use crate::notices::NoticeSender;
+use crate::notify::{DeliveryOutcome, Notifier};
 use crate::{consume, registry};
 
 /// A notifier that is ready to run.
@@ -18,6 +19,7 @@ use crate::{consume, registry};
 pub struct Application {
     /// One a channel, so that a channel that is slow holds up no other.
     notifiers: Vec<Arc<Notifier>>,
+    notices: NoticeSender,
     concurrency: u16,
     grace: Duration,
 }
@@ -30,17 +32,20 @@ impl Application {
     #[expect(clippy::unused_async, reason = "every service is built in the same way, and others connect here")]
     pub async fn build(config: &Config, backends: Backends) -> anyhow::Result<Self> {
         ensure!(
-            !config.service.link_secret.expose().is_empty(),
+            !config.service.link_secret.is_empty(),
             "service.link_secret is empty: the links in mails could be guessed"
         );
         let channels = registry::open_all(config)?;
         let composer = Arc::new(Composer::new(config).context("prepare notifications")?);
+        let notices = NoticeSender::new(config, backends.clone(), composer.clone(), channels.clone());
         let notifiers = channels.into_iter().map(|channel| {
             tracing::info!(channel = channel.channel().as_str(), backend = channel.backend(), "notifier is ready");
+            declare_metrics(channel.channel().as_str());
             Arc::new(Notifier::new(config, backends.clone(), composer.clone(), channel))
         });
         Ok(Self {
             notifiers: notifiers.collect(),
+            notices,
             concurrency: config.notifier.concurrency,
             grace: config.service.shutdown_grace,
         })
@@ -54,6 +59,7 @@ impl Application {
         let stop = stop.child_token();
         let mut checks = JoinSet::new();
         let mut consumers = JoinSet::new();
+        let notices = tokio::spawn(self.notices.run_until_stopped(stop.clone()));
         for notifier in self.notifiers {
             let checked = Arc::clone(&notifier);
             checks.spawn(async move { checked.check_channel().await });
@@ -65,6 +71,16 @@ impl Application {
             stop.cancel();
             ended = ended.and(consumer.context("consume deliveries"));
         }
-        ended
+        stop.cancel();
+        ended.and(notices.await.context("send notices of schedules"))
+    }
+}
+
+/// Makes what alerts rest on be there from the start: a counter that is first seen at one was, to Prometheus, never raised.
+fn declare_metrics(channel: &'static str) {
+    metrics::counter!("waitless_sender_refused_total", "channel" => channel).increment(0);
+    for outcome in [DeliveryOutcome::Sent, DeliveryOutcome::RetryLater, DeliveryOutcome::Failed] {
+        metrics::counter!("waitless_deliveries_total", "channel" => channel, "outcome" => outcome.as_str())
+            .increment(0);
     }
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::delivery::{Channel, Delivery};
+use model::schedule::Notice;
 use uuid::Uuid;
 
 use crate::compose::facts::Facts;
-use crate::compose::{Brand, Content};
+use crate::compose::{Brand, Content, NoticeContent};
 
 /// One attempt at a delivery: everything that a channel is given.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +31,17 @@ impl DeliveryAttempt<'_> {
     pub const fn idempotency_id(&self) -> Uuid {
         self.delivery.id
     }
+}
+
+/// One attempt at a notice of a schedule: everything that a channel is given.
+#[derive(Debug, Clone, Copy)]
+pub struct NoticeAttempt<'a> {
+    /// Recipient, tenant, kind. Its id is the same at every attempt.
+    pub notice: &'a Notice,
+    /// The same in words.
+    pub content: &'a NoticeContent<'a>,
+    /// How the tenant's notifications look.
+    pub brand: &'a Brand,
 }
 
 /// Why an attempt is not known to have delivered. What is not an error here was delivered: the receiver answered for it.
@@ -80,6 +92,8 @@ pub trait DeliveryChannel: Send + Sync + std::fmt::Debug {
     fn time_limit(&self) -> Duration;
     /// Sends one notification to one recipient.
     async fn send(&self, attempt: DeliveryAttempt<'_>) -> Result<(), SendError>;
+    /// Sends one notice of a schedule to one recipient.
+    async fn send_notice(&self, attempt: NoticeAttempt<'_>) -> Result<(), SendError>;
     /// Tells whether the other side would take something now, as far as can be seen without sending; if not, why, in one line.
     async fn check(&self) -> Result<(), String>;
 }

@@ -2,6 +2,7 @@
 
 mod application;
 mod consume;
+mod notices;
 mod notify;
 
 pub mod channel;

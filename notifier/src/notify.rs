@@ -1,3 +1,4 @@
+// Over 300 lines: one path of a delivery, from its claim to its settlement.
 //! The event becomes a mail, once: claim the delivery, compose, send, settle. The same for every channel.
 //!
 //! **The unknown window.** SMTP has no transactions, and HTTP has none either. When a connection is lost after a notification was
@@ -14,6 +15,7 @@ use model::backoff::Backoff;
 use model::delivery::{Channel, Delivery, DeliveryEvent};
 use model::job::Job;
 use model::retry_schedule::{RetryDelay, RetrySchedule};
+use model::schedule::OnEmpty;
 use parking_lot::Mutex;
 use runtime::Backends;
 use store::{DeliveryEnding, StoreError};
@@ -22,7 +24,7 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::channel::{DeliveryAttempt, DeliveryChannel, SendError};
-use crate::compose::{ComposeError, Composer, facts};
+use crate::compose::{ComposeError, Composer, facts, wish_of};
 
 /// Time beyond the bound on sending that a claim lasts: for composing before it and settling after it.
 const LEASE_MARGIN: Duration = Duration::from_secs(30);
@@ -41,7 +43,7 @@ pub enum DeliveryOutcome {
     RetryLater,
     /// It will not work, or was tried too often.
     Failed,
-    /// Its job ended first: there is nothing left to tell.
+    /// Its job ended first, or has no rows and its schedule is not to tell of that: there is nothing to tell.
     Overtaken,
     /// Already sent, being sent, not due, or unknown.
     NothingToDo,
@@ -52,7 +54,7 @@ pub enum DeliveryOutcome {
 }
 
 impl DeliveryOutcome {
-    const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Sent => "sent",
             Self::RetryLater => "retry_later",
@@ -178,6 +180,10 @@ impl Notifier {
             return Err(AttemptError::Overtaken);
         }
         let facts = facts::gather(self.backends.store.as_ref(), delivery, job).await?;
+        let skips = wish_of(delivery, &facts.job.notify).is_some_and(|wish| wish.on_empty == Some(OnEmpty::Skip));
+        if skips && facts.is_empty_report() {
+            return Err(AttemptError::Overtaken);
+        }
         let content = self.composer.compose(delivery, &facts)?;
         let brand = self.composer.brand(&delivery.tenant);
         self.channel.send(DeliveryAttempt { delivery, facts: &facts, content: &content, brand }).await?;
@@ -270,14 +276,14 @@ fn log_ending(ending: &DeliveryEnding) {
         DeliveryEnding::Sent => tracing::info!("delivered"),
         DeliveryEnding::RetryLater(why, delay) => tracing::warn!(%why, after = ?delay.due_after, "not delivered yet"),
         DeliveryEnding::Failed(why) => tracing::error!(%why, "not delivered"),
-        DeliveryEnding::Overtaken => tracing::info!("the job ended before anybody was told that it is late"),
+        DeliveryEnding::Overtaken => tracing::info!("there is nothing to tell"),
     }
 }
 
 /// Why one try did not work.
 enum AttemptError {
     NotSent(SendError),
-    /// Its job ended first.
+    /// There is nothing to tell.
     Overtaken,
 }
 

@@ -36,11 +36,12 @@ impl Application {
     #[expect(clippy::unused_async, reason = "every service is built the same way")]
     pub async fn build(config: &Config, backends: Backends) -> anyhow::Result<Self> {
         anyhow::ensure!(
-            !config.service.link_secret.expose().is_empty(),
+            !config.service.link_secret.is_empty(),
             "service.link_secret is empty: the links to files could be guessed"
         );
         #[cfg(feature = "failpoints")]
         crate::failpoint::set_up();
+        crate::attempt_metrics::declare_metrics(&config.worker.lanes);
         Ok(Self { worker: Arc::new(Worker::new(config, backends)?), grace: config.service.shutdown_grace })
     }
 

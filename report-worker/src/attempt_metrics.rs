@@ -23,6 +23,26 @@ impl Drop for RunningGauge {
     }
 }
 
+/// Records how long a job waited for its first attempt, by the database's clock alone. Whoever replays a job makes it wait anew, so that
+/// only first attempts count.
+pub(crate) fn record_start(job: &Job) {
+    let waited = job.started_at.and_then(|started| (started - job.created_at).to_std().ok());
+    if let (1, Some(waited)) = (job.attempt, waited) {
+        metrics::histogram!("waitless_job_start_seconds", "lane" => job.lane.as_str()).record(waited.as_secs_f64());
+    }
+}
+
+/// Makes what alerts rest on be there from the start: a counter that is first seen at one was, to Prometheus, never raised.
+pub(crate) fn declare_metrics(lanes: &[Lane]) {
+    metrics::counter!("waitless_worker_fenced_total").increment(0);
+    for lane in lanes {
+        for outcome in ["done", "failed"] {
+            metrics::counter!("waitless_worker_attempts_total", "lane" => lane.as_str(), "outcome" => outcome)
+                .increment(0);
+        }
+    }
+}
+
 /// Counts an attempt that has ended.
 pub(crate) fn record_attempt(lane: Lane, outcome: &'static str, took: Duration, progress: &Progress) {
     metrics::counter!("waitless_worker_attempts_total", "lane" => lane.as_str(), "outcome" => outcome).increment(1);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use model::job::{Job, JobState};
 use model::progress::Phase;
-use store::{ClaimRequest, Claimed, Ending, StoreError};
+use store::{ClaimRequest, Claimed, Ending, StoreError, TurnRequest};
 use uuid::Uuid;
 
 use crate::attempt::{Attempt, StopReason};
@@ -39,10 +39,38 @@ enum ClaimReply {
     Over(ClaimOutcome),
 }
 
-/// Claims a job, however long the database is away. One that must run alone is ours once nothing else runs here.
-pub(crate) async fn claim(worker: &Worker, request: ClaimRequest) -> ClaimOutcome {
+/// What is asked of the store.
+#[derive(Debug, Clone, Copy)]
+enum ClaimWish {
+    /// The job whose turn it is, for a doorbell.
+    Turn(TurnRequest),
+    /// This job.
+    Named(ClaimRequest),
+}
+
+impl ClaimWish {
+    /// The job it is about, as far as is known.
+    const fn job_id(self) -> Uuid {
+        match self {
+            Self::Turn(request) => request.hint,
+            Self::Named(request) => request.job_id,
+        }
+    }
+
+    async fn ask(self, worker: &Worker, in_doubt: bool) -> store::Result<Claimed> {
+        let group_commit = &worker.backends.group_commit;
+        match self {
+            Self::Turn(request) => group_commit.claim_turn(worker.id, TurnRequest { in_doubt, ..request }).await,
+            Self::Named(request) => group_commit.claim(worker.id, request).await,
+        }
+    }
+}
+
+/// Claims a job for a doorbell, however long the database is away: the one whose turn it is, or the one it was rung for. One that must
+/// run alone is ours once nothing else runs here.
+pub(crate) async fn claim(worker: &Worker, request: TurnRequest) -> ClaimOutcome {
     let Some(permit) = worker.exclusivity.try_share() else { return ClaimOutcome::LeftToOthers };
-    match request_claim(worker, request).await {
+    match request_claim(worker, ClaimWish::Turn(request)).await {
         // Only of a claim in doubt: any other one of such a job is answered with the next arm.
         ClaimReply::Claimed(job) if job.must_run_alone() => {
             drop(permit);
@@ -51,14 +79,15 @@ pub(crate) async fn claim(worker: &Worker, request: ClaimRequest) -> ClaimOutcom
         ClaimReply::Claimed(job) => register(worker, job, Some(permit)),
         ClaimReply::MustRunAlone => {
             drop(permit);
-            claim_alone(worker, request).await
+            let named = ClaimRequest { job_id: request.hint, redelivered: request.redelivered, alone: true };
+            claim_alone(worker, named).await
         }
         ClaimReply::Over(outcome) => outcome,
     }
 }
 
 /// Asks the store until it answers.
-async fn request_claim(worker: &Worker, request: ClaimRequest) -> ClaimReply {
+async fn request_claim(worker: &Worker, wish: ClaimWish) -> ClaimReply {
     let mut backoff = OUTAGE_BACKOFF;
     let mut unreadable = 0;
     let mut in_doubt = false;
@@ -66,22 +95,24 @@ async fn request_claim(worker: &Worker, request: ClaimRequest) -> ClaimReply {
         if !worker.may_claim().await {
             return ClaimReply::Over(ClaimOutcome::LeftToOthers);
         }
-        let wait = match worker.backends.group_commit.claim(worker.id, request).await {
+        let wait = match wish.ask(worker, in_doubt).await {
             Ok(Claimed::Yes(job)) => return ClaimReply::Claimed(job),
             Ok(Claimed::MustRunAlone) => return ClaimReply::MustRunAlone,
             Ok(Claimed::NotDue(left)) if left <= DUE_SOON => left,
             Ok(Claimed::Unregistered) => backoff.pause(),
-            Ok(Claimed::Held) if in_doubt => return confirm_claim(worker, request.job_id).await,
-            Ok(Claimed::NotDue(_) | Claimed::Held | Claimed::Gone) => {
+            Ok(Claimed::Held) if in_doubt && matches!(wish, ClaimWish::Named(_)) => {
+                return confirm_claim(worker, wish.job_id()).await;
+            }
+            Ok(Claimed::NotDue(_) | Claimed::Held | Claimed::Paused | Claimed::Gone) => {
                 return ClaimReply::Over(ClaimOutcome::NothingToDo);
             }
             Err(StoreError::Unavailable(why)) => {
-                tracing::warn!(job = %request.job_id, why, "a job could not be claimed yet");
+                tracing::warn!(job = %wish.job_id(), why, "a job could not be claimed yet");
                 in_doubt = true;
                 backoff.pause()
             }
             Err(StoreError::Unexpected(why)) => {
-                tracing::error!(job = %request.job_id, why, "a job cannot be claimed");
+                tracing::error!(job = %wish.job_id(), why, "a job cannot be claimed");
                 unreadable += 1;
                 if unreadable >= UNREADABLE_TRIES {
                     return ClaimReply::Over(ClaimOutcome::Unreadable);
@@ -128,7 +159,7 @@ async fn claim_alone(worker: &Worker, request: ClaimRequest) -> ClaimOutcome {
             () = worker.stopping.cancelled() => return ClaimOutcome::LeftToOthers,
         }
     }
-    match request_claim(worker, ClaimRequest { alone: true, ..request }).await {
+    match request_claim(worker, ClaimWish::Named(request)).await {
         ClaimReply::Claimed(job) => begin_alone(worker, job).await,
         ClaimReply::MustRunAlone => ClaimOutcome::NothingToDo,
         ClaimReply::Over(outcome) => outcome,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use broker::{Incoming, Settle};
 use model::job::Lane;
 use model::message::{Message, Queue};
-use store::ClaimRequest;
+use store::TurnRequest;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::task::TaskTracker;
 
@@ -112,7 +112,7 @@ pub(crate) async fn consume_lane(worker: Arc<Worker>, lane: Lane, tasks: TaskTra
         };
         match incoming {
             Some(incoming) => {
-                tasks.spawn(handle_delivery(Arc::clone(&worker), incoming, slot));
+                tasks.spawn(handle_delivery(Arc::clone(&worker), lane, incoming, slot));
             }
             None => {
                 deliveries = None;
@@ -123,13 +123,13 @@ pub(crate) async fn consume_lane(worker: Arc<Worker>, lane: Lane, tasks: TaskTra
 }
 
 /// Handles one delivery from the first look at it to its acknowledgement.
-async fn handle_delivery(worker: Arc<Worker>, mut incoming: Incoming, mut slot: Slot) {
-    let Some(job_id) = parse_job_id(&incoming) else {
+async fn handle_delivery(worker: Arc<Worker>, lane: Lane, mut incoming: Incoming, mut slot: Slot) {
+    let Some(hint) = parse_job_id(&incoming) else {
         metrics::counter!("waitless_worker_unreadable_total").increment(1);
         incoming.settle(Settle::DeadLetter);
         return;
     };
-    let request = ClaimRequest { job_id, redelivered: incoming.redelivered, alone: false };
+    let request = TurnRequest { lane, hint, redelivered: incoming.redelivered, in_doubt: false };
     let traceparent = incoming.traceparent.clone();
     let mut running = Box::pin(run_job(&worker, request, traceparent.as_deref()));
     let handled = tokio::select! {
@@ -137,7 +137,7 @@ async fn handle_delivery(worker: Arc<Worker>, mut incoming: Incoming, mut slot: 
         handled = &mut running => handled,
         () = tokio::time::sleep(worker.hand_off_after) => {
             // The broker would take the message back when its consumer time-out strikes. The heartbeat carries the job now.
-            tracing::info!(job = %job_id, "a long job is carried by the heartbeat from here");
+            tracing::info!(rung_for = %hint, "a long job is carried by the heartbeat from here");
             incoming.settle(Settle::Ack);
             slot.hand_off();
             running.await

@@ -16,8 +16,9 @@ fn main() -> ExitCode {
 
 async fn serve(stop: CancellationToken) -> anyhow::Result<()> {
     let arguments = ServiceArgs::parse("report-worker", "The worker of Waitless: runs reports");
-    let config =
-        arguments.load_with(Role::ReportWorker, |config| wrong_urls(config.source_urls(sources::check_url)))?;
+    let config = arguments.load_with(Role::ReportWorker, |config| {
+        wrong_urls(config.source_urls(sources::check_url, sources::check_secured_url))
+    })?;
     shutdown::limit(config.service.shutdown_grace);
     let _telemetry = telemetry::start(&config.telemetry, "report-worker")?;
     let opened = stop.run_until_cancelled(Backends::open_when_reachable(&config)).await;

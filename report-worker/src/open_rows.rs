@@ -31,6 +31,7 @@ pub(crate) async fn open_rows(
         report: Arc::clone(report),
         params: open_params(worker, job)?,
         caller: job.caller.clone(),
+        attributes: job.attributes.open(&worker.seal_keys, SealedJob::from(job)).map_err(|error| unopened(&error))?,
         timeout,
         cancel: attempt.stop.clone(),
     };
@@ -39,13 +40,15 @@ pub(crate) async fn open_rows(
 
 /// Opens the sensitive values of a job, which are sealed from the submit until here.
 fn open_params(worker: &Worker, job: &Job) -> Result<Params, Problem> {
-    worker.seal_keys.open(SealedJob::from(job), &job.params).map_err(|error| {
-        let advice = match error {
-            SealError::KeyMissing { .. } => "give it back and replay the job, or submit the report anew",
-            SealError::Altered { .. } => "submit the report anew",
-        };
-        Problem::new(ProblemKind::SealedValue, format!("{error}; {advice}"))
-    })
+    worker.seal_keys.open(SealedJob::from(job), &job.params).map_err(|error| unopened(&error))
+}
+
+fn unopened(error: &SealError) -> Problem {
+    let advice = match error {
+        SealError::KeyMissing { .. } => "give it back and replay the job, or submit the report anew",
+        SealError::Altered { .. } => "submit the report anew",
+    };
+    Problem::new(ProblemKind::SealedValue, format!("{error}; {advice}"))
 }
 
 /// Finds the file a job is made from, however long the database is away: that is not the file's fault.

@@ -17,12 +17,12 @@ use model::retry_schedule::RetryDelay;
 use report::ReportDefinition;
 use runtime::telemetry;
 use sources::{BatchStream, RowCount};
-use store::{ClaimRequest, Ending};
+use store::{Ending, TurnRequest};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::attempt::{Attempt, StopReason};
-use crate::attempt_metrics::{RunningGauge, record_attempt, record_forecast};
+use crate::attempt_metrics::{RunningGauge, record_attempt, record_forecast, record_start};
 use crate::claim::{ClaimOutcome, claim};
 use crate::definition_cache::DefinitionError;
 use crate::discard::discard_files;
@@ -76,8 +76,8 @@ impl AttemptOutcome {
     }
 }
 
-/// Runs the job a doorbell rang for, if it is there to be run.
-pub(crate) async fn run_job(worker: &Worker, request: ClaimRequest, traceparent: Option<&str>) -> MessageOutcome {
+/// Runs the job whose turn it is when a doorbell rings, if there is one.
+pub(crate) async fn run_job(worker: &Worker, request: TurnRequest, traceparent: Option<&str>) -> MessageOutcome {
     let (job, attempt) = match claim(worker, request).await {
         ClaimOutcome::Claimed(job, attempt) => (job, attempt),
         ClaimOutcome::NothingToDo => return MessageOutcome::Handled,
@@ -92,6 +92,7 @@ pub(crate) async fn run_job(worker: &Worker, request: ClaimRequest, traceparent:
 async fn run_attempt(worker: &Worker, job: &Job, attempt: &Arc<Attempt>) -> MessageOutcome {
     let _listed = RegisteredAttempt { worker, attempt };
     let _counted = RunningGauge::start(job.lane);
+    record_start(job);
     fail_here!("after_claim");
     let files: Vec<PlannedFile> = job.formats.iter().map(|format| PlannedFile::plan(attempt, *format)).collect();
     let outcome = make_files_or_stop(worker, job, attempt, &files).await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use configuration::{Config, Secret};
+use configuration::{Config, Secrets};
 use formats::{FontFile, load_fonts};
 use model::backoff::Backoff;
 use model::seal::SealKeys;
@@ -41,7 +41,7 @@ pub(crate) struct Worker {
     pub(crate) settings: configuration::Worker,
     pub(crate) retry_delays: model::retry_schedule::RetrySchedule,
     pub(crate) hand_off_after: Duration,
-    pub(crate) link_secret: Secret,
+    pub(crate) link_secret: Secrets,
     /// Opens sensitive values.
     pub(crate) seal_keys: SealKeys,
     pub(crate) sources: Sources,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use configuration::{Config, Mode, Secret, Source};
+use configuration::{Config, Mode, Secret, Secrets, Source};
 use model::access::{hash_token, key_prefix, make_api_key};
 use model::job::Caller;
 use runtime::{Backends, BackgroundTasks};
@@ -38,8 +38,8 @@ impl AllInOne {
     pub(crate) async fn build(mut config: Config, on_progress: &mut dyn FnMut(u64, u64)) -> anyhow::Result<Self> {
         let folder = DataFolder::new(&config.service.data_dir);
         let lock = folder.lock()?;
-        if config.service.link_secret.expose().is_empty() {
-            config.service.link_secret = Secret::new(folder.link_secret()?);
+        if config.service.link_secret.is_empty() {
+            config.service.link_secret = Secrets::new(folder.link_secrets()?.into_iter().map(Secret::new));
         }
         if config.service.mode == Mode::Embedded {
             let needed = config.service.seal_keys.is_empty();
@@ -99,7 +99,7 @@ pub(crate) fn add_demo_source(config: &mut Config) -> Option<PathBuf> {
         return None;
     }
     let path = demo::path_in(&config.service.data_dir);
-    let source = Source { url: Secret::new(format!("sqlite:{}", path.display())), max_connections: 0 };
+    let source = Source::at(format!("sqlite:{}", path.display()));
     config.sources.insert("demo".to_owned(), source);
     Some(path)
 }
@@ -138,6 +138,8 @@ async fn ensure_key(store: &dyn Store, folder: &DataFolder) -> anyhow::Result<St
             hash: hash_token(&key),
             caller: Caller { tenant: "default".to_owned(), principal: "owner".to_owned() },
             scopes: Scope::ALL.to_vec(),
+            attributes: model::attributes::Attributes::default(),
+            roles: Vec::new(),
             valid_for: None,
         })
         .await

@@ -124,18 +124,18 @@ impl DataFolder {
         write_secret(&self.key_file(), key)
     }
 
-    /// Reads the secret that link tokens are made from, or makes one on first start.
+    /// Reads the secrets that link tokens are made from, one a line, or makes one on first start.
     ///
     /// # Errors
     /// When the disk does not allow it.
-    pub(crate) fn link_secret(&self) -> anyhow::Result<String> {
+    pub(crate) fn link_secrets(&self) -> anyhow::Result<Vec<String>> {
         let path = self.path.join("link-secret");
-        if let Some(secret) = read_line(&path)? {
-            return Ok(secret);
+        if let Some(kept) = read_line(&path)? {
+            return Ok(kept.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect());
         }
         let secret = make_secret();
         write_secret(&path, &secret)?;
-        Ok(secret)
+        Ok(vec![secret])
     }
 
     /// Reads the keys that seal sensitive values, one a line, and makes one on first start where one is `needed`.

@@ -60,7 +60,9 @@ impl CalibrationView {
     responses((status = 200, description = "By report, and of all", body = CalibrationsView))
 )]
 pub async fn read(gateway: web::Data<Gateway>, identity: Identity) -> ApiResult {
-    let names: Vec<String> = gateway.catalogue.snapshot().reports.keys().cloned().collect();
+    let snapshot = gateway.catalogue.snapshot();
+    let visible = snapshot.reports.values().filter(|report| identity.may_run(report));
+    let names: Vec<String> = visible.map(|report| report.name.clone()).collect();
     let of = |report: &String| RunsQuery { tenant: identity.tenant.clone(), report: report.clone(), after: None };
     let runs = gateway.store.finished_runs(names.iter().map(of).collect(), RUNS).await?;
     let mut all = Calibration::default();

@@ -1,7 +1,7 @@
 //! `/v1/admin/dead-letters`: failed jobs of the whole tenant, and running them again, one or many.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use model::job::{Caller, JobState};
+use model::job::{Caller, Job, JobState};
 use model::problem::{FieldError, Problem, ProblemKind, StoredProblem, pointer_part};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,6 +13,7 @@ use crate::auth::{Identity, check_owner};
 use crate::body::read_json;
 use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
+use crate::jobs::find::sees_report;
 use crate::jobs::list::{JobsView, ListQuery, Page, parse_query};
 use crate::jobs::parse_id;
 use crate::jobs::replay::answer_replay;
@@ -59,6 +60,7 @@ pub async fn list(gateway: web::Data<Gateway>, identity: Identity, request: Http
         (status = 403, description = "forbidden: its owner may not run reports any more", body = StoredProblem),
         (status = 404, description = "job-not-found", body = StoredProblem),
         (status = 409, description = "wrong-state: it has not failed", body = StoredProblem),
+        (status = 429, description = "quota-exhausted: its owner's", body = StoredProblem),
     )
 )]
 pub async fn replay_one(
@@ -68,9 +70,10 @@ pub async fn replay_one(
     request: HttpRequest,
 ) -> ApiResult {
     let id = parse_id(&id)?;
-    let owner = owner_in_tenant(&gateway, &identity, id).await?.ok_or_else(ApiError::no_such_job)?;
-    check_owner(&gateway, &owner).await?;
-    answer_replay(&gateway, &owner, id, &request).await
+    let job = job_in_tenant(&gateway, &identity, id).await?.ok_or_else(ApiError::no_such_job)?;
+    check_owner(&gateway, &job).await?;
+    gateway.limits.check_runs(&job.caller).await?;
+    answer_replay(&gateway, &job.caller, id, &request).await
 }
 
 /// Which jobs to run again.
@@ -92,7 +95,7 @@ pub struct ReplayedMany {
     wrong_state: Vec<Uuid>,
     /// No such job of this tenant.
     not_found: Vec<Uuid>,
-    /// Their owners may not run reports any more.
+    /// Their owners may not run reports any more, or have used what they may today.
     not_allowed: Vec<Uuid>,
 }
 
@@ -114,10 +117,10 @@ pub async fn replay_many(
     let mut outcome =
         ReplayedMany { replayed: Vec::new(), wrong_state: Vec::new(), not_found: Vec::new(), not_allowed: Vec::new() };
     for id in check(&body)? {
-        let changed = match owner_in_tenant(&gateway, &identity, id).await? {
-            Some(owner) => match check_owner(&gateway, &owner).await {
-                Ok(()) => gateway.store.replay(&owner, id).await?,
-                Err(error) if error.kind() == ProblemKind::Forbidden => {
+        let changed = match job_in_tenant(&gateway, &identity, id).await? {
+            Some(job) => match may_run_again(&gateway, &job).await {
+                Ok(()) => gateway.store.replay(&job.caller, id).await?,
+                Err(error) if matches!(error.kind(), ProblemKind::Forbidden | ProblemKind::QuotaExhausted) => {
                     outcome.not_allowed.push(id);
                     continue;
                 }
@@ -163,12 +166,14 @@ fn check(body: &Value) -> Result<Vec<Uuid>, ApiError> {
     if errors.is_empty() { Ok(ids) } else { Err(Problem::invalid(errors).into()) }
 }
 
-/// Finds whose job it is, as long as it is one of the tenant's.
-pub(super) async fn owner_in_tenant(
-    gateway: &Gateway,
-    identity: &Identity,
-    id: Uuid,
-) -> Result<Option<Caller>, ApiError> {
-    let job = gateway.store.job_by_id(id).await?;
-    Ok(job.map(|job| job.caller).filter(|owner| owner.tenant == identity.tenant))
+async fn may_run_again(gateway: &Gateway, job: &Job) -> Result<(), ApiError> {
+    check_owner(gateway, job).await?;
+    gateway.limits.check_runs(&job.caller).await
+}
+
+/// Reads a job, as long as it is one of the tenant's, and of a report that the operator may see.
+pub(super) async fn job_in_tenant(gateway: &Gateway, identity: &Identity, id: Uuid) -> Result<Option<Job>, ApiError> {
+    let job = gateway.store.job_by_id(id).await?.filter(|job| job.caller.tenant == identity.tenant);
+    let Some(job) = job else { return Ok(None) };
+    Ok(sees_report(gateway, identity, &job).await?.then_some(job))
 }

@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::dead_letters::owner_in_tenant;
+use super::dead_letters::job_in_tenant;
 use crate::auth::Identity;
 use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
 use crate::jobs::list::parse_query;
+use crate::watch::VisibleJobs;
 
 /// Which deliveries.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -104,9 +105,27 @@ pub async fn list(gateway: web::Data<Gateway>, identity: Identity, request: Http
     }
     let deliveries = match query.job {
         Some(job) => of_job(&gateway, &identity, job, query.state).await?,
-        None => gateway.store.deliveries(&identity.tenant, query.state, limit).await?,
+        None => {
+            visible(&gateway, &identity, gateway.store.deliveries(&identity.tenant, query.state, limit).await?).await?
+        }
     };
     Ok(HttpResponse::Ok().json(DeliveriesView { deliveries: deliveries.into_iter().map(Into::into).collect() }))
+}
+
+/// Leaves out what is about jobs of reports that the operator may not see.
+async fn visible(
+    gateway: &web::Data<Gateway>,
+    identity: &Identity,
+    deliveries: Vec<Delivery>,
+) -> Result<Vec<Delivery>, ApiError> {
+    let mut jobs = VisibleJobs::of_tenant(identity.clone());
+    let mut seen = Vec::with_capacity(deliveries.len());
+    for delivery in deliveries {
+        if jobs.look(gateway, delivery.job_id).await? {
+            seen.push(delivery);
+        }
+    }
+    Ok(seen)
 }
 
 /// A job tells at most a few dozen people, so there are no pages.
@@ -116,7 +135,7 @@ async fn of_job(
     job: Uuid,
     state: Option<DeliveryState>,
 ) -> Result<Vec<Delivery>, ApiError> {
-    owner_in_tenant(gateway, identity, job).await?.ok_or_else(ApiError::no_such_job)?;
+    job_in_tenant(gateway, identity, job).await?.ok_or_else(ApiError::no_such_job)?;
     let mut found = gateway.store.deliveries_of_job(job).await?;
     found.retain(|delivery| state.is_none_or(|state| delivery.state == state));
     Ok(found)

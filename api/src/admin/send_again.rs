@@ -2,6 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
+use model::audit::AuditAct;
 use model::problem::{FieldError, Problem, ProblemKind, StoredProblem, pointer_part};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -9,6 +10,7 @@ use store::FailedDeliveries;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::audit::note;
 use crate::auth::Identity;
 use crate::body::read_json;
 use crate::error::{ApiError, ApiResult};
@@ -94,6 +96,8 @@ pub async fn send_again(
             }
         }
     }
+    let detail = format!("{} sent again", outcome.sent_again);
+    note(&gateway, &identity, AuditAct::DeliveriesSentAgain, (String::new(), detail)).await?;
     Ok(HttpResponse::Ok().json(outcome))
 }
 

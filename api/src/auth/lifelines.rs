@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::Identity;
 use super::credential::{AccessEnd, Credential};
+use super::{Identity, Roles};
 use parking_lot::Mutex;
 use store::{AccessFacts, AccessLookup, Scope, Store, StoreError};
 use tokio::sync::Notify;
@@ -58,18 +58,22 @@ impl Grant {
     }
 
     /// Says why it does not let anything go on any more.
-    fn judge(&self, facts: &AccessFacts) -> Option<AccessEnd> {
+    fn judge(&self, facts: &AccessFacts, roles: &Roles) -> Option<AccessEnd> {
         if self.links.iter().any(|link| facts.revoked_links.contains(link)) {
             return Some(AccessEnd::LinkRevoked);
         }
         let (identity, scope) = self.identity.as_ref()?;
-        match identity.credential().judge(facts) {
+        match identity.credential().judge(facts, roles) {
             None => Some(AccessEnd::KeyRevoked),
             Some(Err(end)) => Some(end),
-            Some(Ok(permit)) if *permit.caller != **identity || !permit.scopes.contains(scope) => {
-                Some(AccessEnd::KeyChanged)
+            Some(Ok(permit)) => {
+                let same = *permit.caller == **identity
+                    && permit.scopes.contains(scope)
+                    && permit.attributes == identity.attributes()
+                    && roles.known(permit.roles) == identity.roles()
+                    && roles.reports(permit.roles) == identity.0.reports;
+                (!same).then_some(AccessEnd::KeyChanged)
             }
-            Some(Ok(_)) => None,
         }
     }
 }
@@ -85,6 +89,7 @@ struct EndNotice {
 #[derive(Debug)]
 pub struct Lifelines {
     store: Arc<dyn Store>,
+    roles: Roles,
     newest: AtomicU64,
     open: Mutex<HashMap<u64, (Grant, Arc<EndNotice>)>>,
     look_now: Notify,
@@ -101,8 +106,8 @@ pub struct Lifeline {
 impl Lifelines {
     /// Holds nothing yet.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, newest: AtomicU64::new(0), open: Mutex::default(), look_now: Notify::new() }
+    pub fn new(store: Arc<dyn Store>, roles: Roles) -> Self {
+        Self { store, roles, newest: AtomicU64::new(0), open: Mutex::default(), look_now: Notify::new() }
     }
 
     /// Hangs something on a grant.
@@ -140,7 +145,7 @@ impl Lifelines {
         for batch in open.chunks(BATCH) {
             let facts = self.store.look_up_access(question(batch.iter().map(|(grant, _)| grant))).await?;
             for (grant, notice) in batch {
-                if let Some(end) = grant.judge(&facts)
+                if let Some(end) = grant.judge(&facts, &self.roles)
                     && notice.why.set(end).is_ok()
                 {
                     metrics::counter!("waitless_access_ended_total", "why" => end.label()).increment(1);
@@ -198,6 +203,7 @@ impl Drop for Lifeline {
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
+    use model::attributes::Attributes;
     use model::job::Caller;
     use store::ApiKey;
     use uuid::Uuid;
@@ -216,6 +222,8 @@ mod tests {
             hash: [1; 32],
             caller: caller(tenant),
             scopes,
+            attributes: Attributes::default(),
+            roles: Vec::new(),
             created_at: DateTime::UNIX_EPOCH,
             expires_at: None,
             revoked_at: None,
@@ -233,20 +241,22 @@ mod tests {
     #[test]
     fn a_grant_ends_when_its_key_is_anothers_or_may_less_or_is_gone_and_with_its_link() {
         let credential = Credential::of_key([1; 32]);
-        let record = KeyRecord { credential, caller: caller("acme"), scopes: vec![Scope::Read] };
+        let (caller, scopes) = (caller("acme"), vec![Scope::Read]);
+        let (roles, attributes) = (Vec::new(), Attributes::default());
+        let record = KeyRecord { credential, caller, scopes, roles, reports: None, attributes };
         let identity = Identity(Arc::new(record));
         let grant = Grant::of(&identity, Scope::Read);
-        assert_eq!(grant.judge(&facts("acme", vec![Scope::Write, Scope::Read])), None);
-        assert_eq!(grant.judge(&facts("globex", vec![Scope::Read])), Some(AccessEnd::KeyChanged));
-        assert_eq!(grant.judge(&facts("acme", vec![Scope::Write])), Some(AccessEnd::KeyChanged));
+        assert_eq!(grant.judge(&facts("acme", vec![Scope::Write, Scope::Read]), &Roles::default()), None);
+        assert_eq!(grant.judge(&facts("globex", vec![Scope::Read]), &Roles::default()), Some(AccessEnd::KeyChanged));
+        assert_eq!(grant.judge(&facts("acme", vec![Scope::Write]), &Roles::default()), Some(AccessEnd::KeyChanged));
         let gone = AccessFacts { keys: Vec::new(), ..facts("acme", Vec::new()) };
-        assert_eq!(grant.judge(&gone), Some(AccessEnd::KeyRevoked));
+        assert_eq!(grant.judge(&gone, &Roles::default()), Some(AccessEnd::KeyRevoked));
         let link = Grant::of_links([[2; 32], [3; 32]]);
-        assert_eq!(link.judge(&gone), None, "a link that asks for nobody needs no key");
+        assert_eq!(link.judge(&gone, &Roles::default()), None, "a link that asks for nobody needs no key");
         let revoked = AccessFacts { revoked_links: vec![[3; 32]], ..facts("acme", vec![Scope::Read]) };
-        assert_eq!(link.judge(&revoked), Some(AccessEnd::LinkRevoked));
+        assert_eq!(link.judge(&revoked, &Roles::default()), Some(AccessEnd::LinkRevoked));
         let demanding = link.and(Some((identity, Scope::Read)));
-        assert_eq!(demanding.judge(&gone), Some(AccessEnd::KeyRevoked));
+        assert_eq!(demanding.judge(&gone, &Roles::default()), Some(AccessEnd::KeyRevoked));
         let asked = question([&grant, &grant, &demanding].into_iter());
         assert_eq!((asked.keys.len(), asked.links.len()), (1, 2), "each is asked for once");
     }

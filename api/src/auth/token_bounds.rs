@@ -1,12 +1,24 @@
-//! What a token keeps its holder to. Whoever came by a key or a session is kept to nothing.
+//! What a token keeps its holder to, and the one gate to reports. Whoever came by a key or a session is kept to what their roles and the
+//! report say.
 
-use model::job::Params;
+use model::access::hash_run;
+use model::job::{Caller, Params};
 use model::problem::{FieldError, pointer_part};
-use report::{ReportDefinition, validate_params};
+use model::report_pattern::ReportPattern;
+use report::{ReportDefinition, Viewer, validate_params};
 use serde_json::{Map, Value};
 use store::TokenBounds;
 
 use super::Identity;
+
+/// Who asks, their roles, and what those let see.
+pub(super) type Onlooker<'a> = (&'a Caller, &'a [String], Option<&'a [ReportPattern]>);
+
+/// Tells whether somebody may know of a report.
+pub(super) fn sees((caller, roles, reports): Onlooker<'_>, report: &str, viewers: Option<&[Viewer]>) -> bool {
+    reports.is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(report)))
+        && viewers.is_none_or(|viewers| viewers.iter().any(|viewer| viewer.is(caller, roles)))
+}
 
 impl Identity {
     /// Returns what they are bound to, if they hold a token.
@@ -17,9 +29,47 @@ impl Identity {
 
     /// Tells whether they may run a report, and know that there is one.
     #[must_use]
-    pub fn may_run(&self, report: &str) -> bool {
+    pub fn may_run(&self, report: &ReportDefinition) -> bool {
+        self.may_see(&report.name, report.visible_to.as_deref())
+    }
+
+    /// Tells whether they may know of a report that only these may see, where it says so: their token, their roles and the report
+    /// itself have to let them.
+    #[must_use]
+    pub fn may_see(&self, report: &str, viewers: Option<&[Viewer]>) -> bool {
         let reports = self.bounds().and_then(|bounds| bounds.reports.as_ref());
         reports.is_none_or(|reports| reports.iter().any(|name| name == report))
+            && sees(self.onlooker_as(self), report, viewers)
+    }
+
+    /// Tells whether a token of theirs lets somebody know of a report.
+    #[must_use]
+    pub fn may_let_see(&self, holder: &Caller, report: &ReportDefinition) -> bool {
+        sees(self.onlooker_as(holder), &report.name, report.visible_to.as_deref())
+    }
+
+    fn onlooker_as<'a>(&'a self, caller: &'a Caller) -> Onlooker<'a> {
+        (caller, self.roles(), self.0.reports.as_deref())
+    }
+
+    /// Tells whether there may be reports or jobs of theirs that they may not see, whatever the reports themselves say.
+    #[must_use]
+    pub fn is_bounded(&self) -> bool {
+        self.bounds().is_some() || self.0.reports.is_some()
+    }
+
+    /// Names what they may see besides by their name: the same for all with the same token's bounds and the same roles.
+    #[must_use]
+    pub fn view_fingerprint(&self) -> Option<String> {
+        let bounds = self.bounds().map(TokenBounds::fingerprint);
+        let known = serde_json::to_string(self.attributes()).ok().filter(|_| !self.attributes().is_empty());
+        if self.roles().is_empty() && self.0.reports.is_none() && (known.is_none() || bounds.is_some()) {
+            return bounds;
+        }
+        let patterns = self.0.reports.iter().flatten().map(ReportPattern::as_str);
+        let roles = self.roles().iter().map(String::as_str).chain(std::iter::once("*")).chain(patterns);
+        let hash = hash_run(bounds.as_deref().into_iter().chain(known.as_deref()).chain(roles), &Params::new());
+        Some(hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// Returns the rules that all have to let mail go to a recipient.

@@ -31,7 +31,9 @@ const SOURCES: &[(&str, &str)] = files![
     "console/pages/operations.js",
     "console/pages/preview.js",
     "console/pages/report.js",
+    "console/pages/usage.js",
     "console/theme.js",
+    "console/usage_words.js",
     "console/words.js",
     "link.js",
     "sdk/client.js",
@@ -50,9 +52,18 @@ const PAGE: &str = include_str!("../../web/console/index.html");
 
 /// The files as they travel.
 pub(super) static FILES: LazyLock<Vec<(&str, String)>> = LazyLock::new(|| {
-    let travels = |path: &str, text: &str| if path.ends_with(".js") { strip_comments(text) } else { text.to_owned() };
+    let travels = |path: &str, text: &str| match path.rsplit('.').next() {
+        Some("js") => strip_comments(text),
+        Some("css") => text.lines().map(strip_style).collect::<Vec<_>>().join("\n"),
+        _ => text.to_owned(),
+    };
     SOURCES.iter().map(|(path, text)| (*path, travels(path, text))).collect()
 });
+
+/// Takes out the spaces of a line that say nothing. No text of ours has a colon, comma or brace before a space.
+fn strip_style(line: &str) -> String {
+    line.trim().replace(": ", ":").replace(", ", ",").replace(" {", "{")
+}
 
 /// The widget and the parts of the client it uses, each after what it needs. How streams are read and shared it fetches, once a job
 /// is to be watched, from the files of the console.

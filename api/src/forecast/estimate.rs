@@ -22,7 +22,7 @@ pub(super) struct Estimator<'a> {
 impl<'a> Estimator<'a> {
     /// What a job can be told that would enter its lane's queue now.
     pub(super) fn at_submit(self, job: &QueuedJob) -> Forecast {
-        let place = self.snapshot.end_of(job.lane, |entry| self.remaining(entry));
+        let place = self.snapshot.end_of(job.lane, &job.caller, |entry| self.remaining(entry));
         let eta = self.after_wait(job, &place).map(|estimate| Eta::of(&estimate));
         Forecast { position: place.position(), eta, load: self.snapshot.company_of(job.id) }
     }
@@ -30,7 +30,7 @@ impl<'a> Estimator<'a> {
     /// The outlook of a job that waits. Of one that is not known by name, about what can be told from when it was rung.
     pub(super) fn while_waiting(self, job: &QueuedJob, rung_at: Option<DateTime<Utc>>) -> JobOutlook {
         let place = self.snapshot.place_of(job.id, |entry| self.remaining(entry));
-        let Some(place) = place.or_else(|| self.snapshot.place_behind(job.lane, rung_at?)) else {
+        let Some(place) = place.or_else(|| self.snapshot.place_behind(job.lane, &job.caller, rung_at?)) else {
             return JobOutlook::default();
         };
         let eta = self.after_wait(job, &place).map(|estimate| (Eta::of(&estimate), self.now));

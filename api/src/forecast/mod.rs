@@ -119,6 +119,8 @@ impl Forecaster {
         let knowledge = self.knowledge_about(&described);
         let Some(estimator) = knowledge.estimator() else { return JobOutlook::default() };
         match (job.state, job.next_attempt_at) {
+            // Nobody knows when it is resumed.
+            (JobState::Pending, _) if job.set_aside.is_some() => JobOutlook::default(),
             (JobState::Pending, _) => {
                 // One that was put back was rung again since, and one that follows another waits for that.
                 let submitted = job.attempt == 0 && job.sharing.follows().is_none();

@@ -9,7 +9,7 @@ use std::time::Instant;
 use chrono::{DateTime, TimeDelta, Utc};
 use model::event::{Event, EventKind};
 use model::forecast::{LoadLevel, QueueModel, Range};
-use model::job::Lane;
+use model::job::{Caller, Lane};
 use store::{QueueCensus, QueueStatus, QueuedJob};
 use uuid::Uuid;
 
@@ -147,9 +147,18 @@ impl QueueSnapshot {
         self.lanes.values().map(LaneQueue::at_once).sum()
     }
 
-    /// Returns the place that a job would have that entered its lane's queue now.
-    pub(super) fn end_of(&self, lane: Lane, remaining: impl Fn(&SnapshotJob) -> Option<Range>) -> QueuePlace {
+    /// Returns the place that a job of somebody's would have that entered its lane's queue now.
+    pub(super) fn end_of(
+        &self,
+        lane: Lane,
+        caller: &Caller,
+        remaining: impl Fn(&SnapshotJob) -> Option<Range>,
+    ) -> QueuePlace {
         let Some(lane) = self.lanes.get(&lane) else { return QueuePlace { ahead: 0, line: QueueModel::default() } };
+        if !lane.has_one_caller(caller) {
+            let ahead = lane.ahead_by_turns(caller, lane.waiting_of(caller));
+            return QueuePlace { ahead, line: self.line_by_turns(lane, ahead, remaining) };
+        }
         let ahead = lane.backlog.count();
         if ahead > ONE_BY_ONE {
             return QueuePlace { ahead, line: self.line_behind(lane, ahead) };
@@ -163,17 +172,42 @@ impl QueueSnapshot {
         let entry = self.jobs.get(&id)?;
         let (lane, number) = (entry.job.lane, entry.number?);
         let lane = self.lanes.get(&lane)?;
-        let ahead: Vec<Option<Range>> = lane.waiting.range(..number).map(|(_, id)| self.typical_of(id)).collect();
+        let caller = &entry.job.caller;
+        let before = lane.waiting.range(..number).map(|(_, id)| id);
+        if !lane.has_one_caller(caller) {
+            let own = before.filter(|id| self.jobs.get(id).is_some_and(|other| other.job.caller == *caller)).count();
+            let ahead = lane.ahead_by_turns(caller, own);
+            return Some(QueuePlace { ahead, line: self.line_by_turns(lane, ahead, remaining) });
+        }
+        let ahead: Vec<Option<Range>> = before.map(|id| self.typical_of(id)).collect();
         Some(QueuePlace { ahead: ahead.len(), line: self.line_of(lane, ahead, remaining) })
     }
 
     /// Returns about the place of a job that waits behind those that are known by name, and was last rung at `rung_at`. `None`: nobody
     /// does, or they have not been counted so far.
-    pub(super) fn place_behind(&self, lane: Lane, rung_at: DateTime<Utc>) -> Option<QueuePlace> {
+    pub(super) fn place_behind(&self, lane: Lane, caller: &Caller, rung_at: DateTime<Utc>) -> Option<QueuePlace> {
         let lane = self.lanes.get(&lane)?;
         let before = lane.census.as_ref()?.before(rung_at, self.now()?)?;
-        let ahead = usize::try_from(before).unwrap_or(usize::MAX).max(lane.waiting.len());
+        let before = usize::try_from(before).unwrap_or(usize::MAX).max(lane.waiting.len());
+        let ahead = if lane.has_one_caller(caller) {
+            before
+        } else {
+            let all = lane.backlog.count().max(1);
+            let own = (lane.waiting_of(caller) as f64 * (before as f64 / all as f64).min(1.0)).round() as usize;
+            lane.ahead_by_turns(caller, own)
+        };
         Some(QueuePlace { ahead, line: self.line_behind(lane, ahead) })
+    }
+
+    /// Those ahead are of several principals, and taken as like all that wait.
+    fn line_by_turns(
+        &self,
+        lane: &LaneQueue,
+        ahead: usize,
+        remaining: impl Fn(&SnapshotJob) -> Option<Range>,
+    ) -> QueueModel {
+        let running = lane.running.iter().map(|id| self.jobs.get(id).and_then(&remaining)).collect();
+        QueueModel { slots: lane.capacity, running, backlog: lane.backlog.first(ahead), ahead: Vec::new() }
     }
 
     /// Exact to the job would be too dear, and lost in what nobody can know anyway.
@@ -247,7 +281,6 @@ impl QueueSnapshot {
 #[cfg(test)]
 mod tests {
     use model::forecast::{FinishedRun, RunKey};
-    use model::job::Caller;
     use store::{ForecastStore, QueuePage, QueuePart, RunsQuery, StoreError};
 
     use super::super::lane_queue::BY_NAME;
@@ -280,7 +313,7 @@ mod tests {
     }
 
     fn ahead(snapshot: &QueueSnapshot) -> usize {
-        snapshot.end_of(Lane::Bulk, |_| None).ahead
+        snapshot.end_of(Lane::Bulk, &job().caller, |_| None).ahead
     }
 
     /// A store of which only the queue is asked.
@@ -334,13 +367,15 @@ mod tests {
         let mut census = QueueCensus::new(Lane::Bulk);
         census.look(&QueueOf { jobs: 12_000, end }).await.unwrap();
         looked_at_long(&mut snapshot, &census);
-        let place = |ago: i64| snapshot.place_behind(Lane::Bulk, end - TimeDelta::milliseconds(ago)).unwrap().ahead;
+        let place = |ago: i64| {
+            snapshot.place_behind(Lane::Bulk, &job().caller, end - TimeDelta::milliseconds(ago)).unwrap().ahead
+        };
         assert!((5_900..6_100).contains(&place(6_000)), "{}", place(6_000));
         assert!((10_000..=12_000).contains(&place(10)), "{}", place(10));
         assert_eq!(place(600_000), 2_500, "somewhere among the first part");
         assert_eq!(ahead(&snapshot), 12_000);
         looked(&mut snapshot, queue_status(1));
-        assert!(snapshot.place_behind(Lane::Bulk, Utc::now()).is_none());
+        assert!(snapshot.place_behind(Lane::Bulk, &job().caller, Utc::now()).is_none());
     }
 
     #[tokio::test]
@@ -366,5 +401,32 @@ mod tests {
         snapshot.enqueue(newcomer, None);
         looked(&mut snapshot, queue_status(1));
         assert_eq!(snapshot.place_of(id, |_| None).map(|place| place.ahead), Some(1));
+    }
+    fn job_of(tenant: &str, principal: &str) -> QueuedJob {
+        QueuedJob { caller: Caller { tenant: tenant.to_owned(), principal: principal.to_owned() }, ..job() }
+    }
+
+    #[test]
+    fn a_place_in_line_follows_the_turns() {
+        let mut snapshot = QueueSnapshot::default();
+        looked(&mut snapshot, queue_status(100));
+        let end = |snapshot: &QueueSnapshot, of: &QueuedJob| snapshot.end_of(Lane::Bulk, &of.caller, |_| None).ahead;
+        assert_eq!(end(&snapshot, &job()), 100, "who has a hundred that wait is behind them");
+        let (other, colleague) = (job_of("bolt", "bob"), job_of("acme", "eve"));
+        assert_eq!((end(&snapshot, &other), end(&snapshot, &colleague)), (0, 0), "who has none is next");
+        snapshot.enqueue(other.clone(), None);
+        assert_eq!(end(&snapshot, &other), 2, "after one's first, and one of the others");
+        assert_eq!(end(&snapshot, &job()), 101);
+        assert_eq!(snapshot.place_of(other.id, |_| None).map(|place| place.ahead), Some(0));
+        snapshot.leave(other.id);
+        assert_eq!(end(&snapshot, &job()), 100);
+    }
+
+    #[tokio::test]
+    async fn a_newcomer_is_not_behind_a_crowd_of_another_tenant_however_long_it_is() {
+        let mut snapshot = QueueSnapshot::default();
+        looked_at_long(&mut snapshot, &census(12_000).await);
+        assert_eq!(snapshot.end_of(Lane::Bulk, &job_of("bolt", "bob").caller, |_| None).ahead, 0);
+        assert_eq!(ahead(&snapshot), 12_000);
     }
 }

@@ -3,17 +3,18 @@
 
 use std::sync::Arc;
 
+use model::attributes::{Attributes, SealedAttributes};
 use model::job::{Caller, Idempotency, JobState, NewJob, Params};
 use model::reuse::{LinkSeed, Reuse};
 use model::seal::SealedJob;
-use report::{ReportDefinition, fingerprint};
+use report::{ReportDefinition, attributes_read, fingerprint};
 use store::Submitted;
 use uuid::Uuid;
 
 use super::submit_request::{KeptParquet, SubmitRequest};
 use crate::error::ApiError;
 use crate::gateway::Gateway;
-use crate::limits::RateLimitStatus;
+use crate::limits::{QuotaShare, RateLimitStatus};
 
 /// Where a job comes from.
 #[derive(Debug)]
@@ -31,21 +32,24 @@ pub(crate) struct JobOrigin {
 pub(crate) struct PreparedJob {
     job: NewJob,
     rate_limit: Option<RateLimitStatus>,
+    /// Held until it is written.
+    _quota: Vec<QuotaShare>,
 }
 
 impl PreparedJob {
     /// Sees to it that the store has the report's definition, takes the job out of what the tenant may do, makes it and seals it.
     ///
     /// # Errors
-    /// `too-many-requests`; the store's.
+    /// `too-many-requests`, `quota-exhausted`, `quota-exceeded`; the store's.
     pub(crate) async fn prepare(
         gateway: &Gateway,
         request: SubmitRequest,
         origin: JobOrigin,
     ) -> Result<Self, ApiError> {
         gateway.report_versions.ensure_saved(&request.report).await?;
-        let rate_limit = gateway.limits.acquire(&origin.caller.tenant, request.notify.len()).await?;
-        Ok(Self { job: new_job(gateway, request, origin)?, rate_limit })
+        let asked = (request.notify.len(), request.formats.len());
+        let (rate_limit, quota) = gateway.limits.acquire(&origin.caller, asked).await?;
+        Ok(Self { job: new_job(gateway, request, origin)?, rate_limit, _quota: quota })
     }
 
     /// Returns its id.
@@ -61,6 +65,13 @@ impl PreparedJob {
     /// Returns how much of its rate the tenant has left.
     pub(crate) fn rate_limit(&self) -> Option<RateLimitStatus> {
         self.rate_limit
+    }
+
+    /// Foretells when it will be ready, puts it in line and hands it to whoever writes it together with something else.
+    pub(crate) fn into_job(mut self, gateway: &Gateway) -> NewJob {
+        self.job.forecast = gateway.forecaster.forecast(&self.job);
+        gateway.forecaster.enter_queue(&self.job);
+        self.job
     }
 
     /// Foretells when it will be ready, puts it in line and writes it.
@@ -93,15 +104,17 @@ fn new_job(gateway: &Gateway, request: SubmitRequest, origin: JobOrigin) -> Resu
         made_from: request.made_from.as_ref().map(|kept| kept.job_id),
     });
     let id = Uuid::now_v7();
+    let (params, attributes) = seal(
+        gateway,
+        &report,
+        request.made_from,
+        (request.params, &request.attributes),
+        SealedJob::new(&origin.caller.tenant, id),
+    )?;
     Ok(NewJob {
         id,
-        params: seal_params(
-            gateway,
-            &report,
-            request.made_from,
-            request.params,
-            SealedJob::new(&origin.caller.tenant, id),
-        )?,
+        params,
+        attributes,
         caller: origin.caller,
         report: report.name.clone(),
         report_version: report.version.clone(),
@@ -116,35 +129,44 @@ fn new_job(gateway: &Gateway, request: SubmitRequest, origin: JobOrigin) -> Resu
         forecast: None,
         idempotency: origin.idempotency,
         reuse,
+        by: None,
     })
 }
 
-/// Says what makes the job identical to others. What a sensitive value has a part in must not be found by trying them all.
+/// Says what makes the job identical to others. What a sensitive value or an attribute has a part in must not be found by trying them
+/// all.
 fn fingerprint_of(gateway: &Gateway, request: &SubmitRequest, caller: &Caller) -> [u8; 32] {
-    let SubmitRequest { report, params, formats, on_refusal, made_from, .. } = request;
+    let SubmitRequest { report, params, attributes, formats, on_refusal, made_from, .. } = request;
     let on_refusal = *on_refusal;
+    let read = attributes_read(report, attributes);
     match made_from {
         // The file says which rows, and the values of its job are sealed.
         Some(kept) => fingerprint(report, caller, &Params::new(), formats, on_refusal, Some(&kept.object_key)),
-        None if report.has_sensitive_params() => {
-            gateway.seal_keys.hash(fingerprint(report, caller, params, formats, on_refusal, None))
+        None if report.has_sensitive_params() || !read.is_empty() => {
+            // No parameter's name is an attribute's.
+            let values = params.clone().into_iter().chain(read).collect();
+            gateway.seal_keys.hash(fingerprint(report, caller, &values, formats, on_refusal, None))
         }
         None => fingerprint(report, caller, params, formats, on_refusal, None),
     }
 }
 
-/// Seals what is sensitive; a job that is made from the file of another one is given that job's values.
-fn seal_params(
+/// Seals what is sensitive, and what is known of the owner; a job that is made from the file of another one is given that job's values.
+fn seal(
     gateway: &Gateway,
     report: &ReportDefinition,
     made_from: Option<KeptParquet>,
-    params: Params,
+    (params, attributes): (Params, &Attributes),
     to: SealedJob<'_>,
-) -> Result<Params, ApiError> {
+) -> Result<(Params, SealedAttributes), ApiError> {
     let (keys, is_sensitive) = (&gateway.seal_keys, |name: &str| report.is_sensitive(name));
     let sealed = match made_from {
-        Some(kept) => keys.pass_on(to.of_same_tenant(kept.job_id), to, params, is_sensitive),
-        None => keys.seal(to, params, is_sensitive),
+        Some(kept) => {
+            let from = to.of_same_tenant(kept.job_id);
+            keys.pass_on(from, to, params, is_sensitive)
+                .and_then(|params| Ok((params, kept.attributes.pass_on(keys, from, to)?)))
+        }
+        None => keys.seal(to, params, is_sensitive).and_then(|params| Ok((params, attributes.seal(keys, to)?))),
     };
     sealed.map_err(|error| ApiError::internal("seal the values of a job", &error))
 }

@@ -1,5 +1,7 @@
 //! Carries a checked submit out and answers it: written, or found to have been answered before, and waited for where the client would.
 
+use std::time::Instant;
+
 use actix_web::http::header::{ContentType, HeaderName, LOCATION, RETRY_AFTER};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use model::job::{Idempotency, Job};
@@ -47,9 +49,11 @@ pub(super) async fn answer_submit(
     mut headers: SubmitHeaders,
     checked: Result<SubmitRequest, ApiError>,
 ) -> ApiResult {
-    if checked.as_ref().is_ok_and(|request| request.report.has_sensitive_params()) {
+    let hides = |request: &SubmitRequest| request.report.has_sensitive_params() || !identity.attributes().is_empty();
+    if checked.as_ref().is_ok_and(hides) {
         headers.hide_body();
     }
+    let began = Instant::now();
     let mut context = ResponseContext::default();
     let mut wait = None;
     let submitted = match prepare(gateway, identity, &headers, checked).await {
@@ -62,6 +66,8 @@ pub(super) async fn answer_submit(
         }
         Err(error) => answer_before(gateway, identity, headers.idempotency.as_ref()).await.ok_or(error)?,
     };
+    // What the client asked to wait for afterwards is no part of it.
+    metrics::histogram!("waitless_submit_seconds").record(began.elapsed());
     let mut job = accept(submitted, &mut context)?;
     if context.replayed && !is_visible(gateway, identity, &job).await? {
         return Err(ApiError::no_such_job());

@@ -2,6 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use model::artifact::{Artifact, Format, Receipt};
+use model::audit::AuditAct;
 use model::job::Job;
 use model::problem::{ProblemKind, StoredProblem};
 use serde::{Deserialize, Serialize};
@@ -9,8 +10,9 @@ use store::Scope;
 
 use super::find::find_job;
 use super::parse_id;
+use crate::audit::note;
 use crate::auth::{Grant, Identity};
-use crate::download::answer_file;
+use crate::download::{answer_file, fetches};
 use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
 
@@ -51,7 +53,12 @@ pub async fn file(
             "The file is no longer kept. Submit the report again.",
         ));
     }
-    answer_file(&gateway, &request, &artifact, Grant::of(&identity, Scope::Read)).await
+    let answer = answer_file(&gateway, &request, &artifact, Grant::of(&identity, Scope::Read)).await?;
+    if fetches(&request, &answer) {
+        let subject = format!("artifact:{}", artifact.id);
+        note(&gateway, &identity, AuditAct::FileFetched, (subject, artifact.format.to_string())).await?;
+    }
+    Ok(answer)
 }
 
 /// Says what is known about a file. Kept longer than the file itself.

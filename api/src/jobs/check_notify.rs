@@ -39,14 +39,24 @@ pub(super) fn check_notify(
     errors: &mut Vec<FieldError>,
 ) -> Option<Vec<Notify>> {
     let Some(given) = given else { return Some(Vec::new()) };
-    let items = check_array(Some(given), "/notify", errors)?;
+    check_recipients(rules, "/notify", given, errors)
+}
+
+/// Checks a list of recipients that stands at `at`.
+pub(crate) fn check_recipients(
+    rules: &[&[String]],
+    at: &str,
+    given: Value,
+    errors: &mut Vec<FieldError>,
+) -> Option<Vec<Notify>> {
+    let items = check_array(Some(given), at, errors)?;
     if items.len() > MAX_NOTIFY {
-        errors.push(wrong("/notify", format!("may have at most {MAX_NOTIFY} elements")));
+        errors.push(wrong(at, format!("may have at most {MAX_NOTIFY} elements")));
         return None;
     }
     let mut notify: Vec<Notify> = Vec::with_capacity(items.len());
     for (index, item) in items.into_iter().enumerate() {
-        let pointer = format!("/notify/{index}");
+        let pointer = format!("{at}/{index}");
         let Some(one) = check_one(rules, item, &pointer, errors) else { continue };
         if notify.iter().any(|other| other.channel == one.channel && other.to.eq_ignore_ascii_case(&one.to)) {
             errors.push(wrong(format!("{pointer}/to"), "is there twice"));
@@ -78,7 +88,7 @@ fn check_one(rules: &[&[String]], item: Value, pointer: &str, errors: &mut Vec<F
         known.ok_or("must be an IANA time zone, such as \"Europe/Berlin\"")
     });
     refuse_unknown(&fields, pointer, "channel, to, language and time_zone", errors);
-    Some(Notify { channel: channel?, to: to?, language, time_zone })
+    Some(Notify { channel: channel?, to: to?, language, time_zone, on_empty: None })
 }
 
 /// Returns a recipient, also one whom nothing may be sent to.

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 
 use super::check_fields::{check_formats, check_object, check_on_refusal, refuse_unknown, take_given, wrong};
 use super::check_notify::{NotifyBody, check_notify};
+use super::relative::{WallClock, resolve};
 use super::submit_request::SubmitRequest;
 use crate::auth::Identity;
 use crate::closed_sets::{FormatName, OnRefusalName};
@@ -58,11 +59,16 @@ pub struct ReuseBody {
     max_age: u64,
 }
 
-/// Checks the body of a submit.
+/// Checks the body of a submit. Relative parameters are told from `clock`.
 ///
 /// # Errors
 /// `invalid-body` when it is no object, `report-not-found`, `validation-failed`.
-pub fn check_submit(gateway: &Gateway, identity: &Identity, body: Value) -> Result<SubmitRequest, ApiError> {
+pub(crate) fn check_submit(
+    gateway: &Gateway,
+    identity: &Identity,
+    body: Value,
+    clock: WallClock,
+) -> Result<SubmitRequest, ApiError> {
     let Value::Object(mut fields) = body else {
         return Err(ApiError::new(
             ProblemKind::InvalidBody,
@@ -70,13 +76,14 @@ pub fn check_submit(gateway: &Gateway, identity: &Identity, body: Value) -> Resu
         ));
     };
     let mut errors = Vec::new();
-    let report =
-        check_report(gateway, fields.remove("report"), &mut errors).filter(|report| identity.may_run(&report.name));
+    let report = check_report(gateway, fields.remove("report"), &mut errors).filter(|report| identity.may_run(report));
     let unknown_report = errors.is_empty() && report.is_none();
     let given = check_object(take_given(&mut fields, "params"), "/params", &mut errors);
     let params = match (&report, given) {
         (Some(report), Some(mut given)) => {
+            resolve(report, &mut given, clock, &mut errors);
             identity.fix_params(report, &mut given, &mut errors);
+            identity.check_known(report, &mut errors);
             validate_params(report, &given).map_err(|faults| errors.extend(faults)).ok()
         }
         _ => None,
@@ -93,7 +100,8 @@ pub fn check_submit(gateway: &Gateway, identity: &Identity, body: Value) -> Resu
     }
     match (report, params, formats, notify) {
         (Some(report), Some(params), Some(formats), Some(notify)) if errors.is_empty() => {
-            Ok(SubmitRequest { report, params, formats, on_refusal, notify, max_age, made_from: None })
+            let attributes = identity.attributes().clone();
+            Ok(SubmitRequest { report, params, attributes, formats, on_refusal, notify, max_age, made_from: None })
         }
         _ => Err(Problem::invalid(errors).into()),
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix_web::{HttpRequest, web};
 use model::artifact::{Artifact, Format};
+use model::attributes::Attributes;
 use model::job::{Job, JobState};
 use model::problem::{FieldError, Problem, ProblemKind, StoredProblem};
 use model::refusal::OnRefusal;
@@ -82,7 +83,8 @@ pub struct FormatsBody {
         (status = 413, description = "body-too-large", body = StoredProblem),
         (status = 415, description = "unsupported-media-type", body = StoredProblem),
         (status = 422, description = "validation-failed, idempotency-key-reused", body = StoredProblem),
-        (status = 429, description = "too-many-requests", body = StoredProblem),
+        (status = 403, description = "forbidden: the key lacks the scope; quota-exceeded: more than a quota ever allows", body = StoredProblem),
+        (status = 429, description = "too-many-requests, quota-exhausted", body = StoredProblem),
     )
 )]
 pub async fn make(
@@ -112,7 +114,8 @@ async fn check(gateway: &Gateway, identity: &Identity, id: Uuid, body: Value) ->
             "The job's Parquet file is no longer kept, so nothing can be made from it. Run the report again, and ask for parquet too.",
         ));
     }
-    let made_from = Some(KeptParquet { job_id: job.id, object_key: kept.object_key.clone() });
+    let (object_key, attributes) = (kept.object_key.clone(), job.attributes.clone());
+    let made_from = Some(KeptParquet { job_id: job.id, object_key, attributes });
     let report = gateway.report_versions.definition(&job).await?;
     Ok(SubmitRequest { made_from, ..check_body(gateway, identity, job, report, body)? })
 }
@@ -151,7 +154,7 @@ fn check_body(
     gateway: &Gateway,
     identity: &Identity,
     job: Job,
-    report: ReportDefinition,
+    report: Arc<ReportDefinition>,
     body: Value,
 ) -> Result<SubmitRequest, ApiError> {
     let Value::Object(mut fields) = body else {
@@ -177,8 +180,9 @@ fn check_body(
         (Some(formats), Some(notify)) if errors.is_empty() => {
             let max_age = Some(Duration::from_secs(MAX_AGE));
             Ok(SubmitRequest {
-                report: Arc::new(report),
+                report,
                 params: job.params,
+                attributes: Attributes::default(),
                 formats,
                 on_refusal,
                 notify,

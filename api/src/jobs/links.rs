@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
-use model::access::link_token;
+use model::access::kept_link_token;
 use model::artifact::{Agent, Click, ClickKind, Format, LinkStatus};
 use model::problem::StoredProblem;
 use serde::Serialize;
@@ -90,7 +90,7 @@ pub async fn list(
     let presenter = JobPresenter::new(&gateway, &request);
     let links = gateway.store.links_of_job(&identity, id).await?;
     let links = links.into_iter().map(|link| {
-        let token = link_token(gateway.link_secret.expose(), link.link_id);
+        let token = kept_link_token(gateway.link_secret.all(), link.link_id, Some(link.token_hash));
         LinkView::of(link, presenter.url(&format!("/d/{token}")))
     });
     Ok(HttpResponse::Ok().json(LinksView { links: links.collect() }))

@@ -10,11 +10,14 @@ use store::JobFilter;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::find::is_visible;
+use super::find::{is_visible, sees_report};
 use super::view::{JobPresenter, JobView};
 use crate::auth::Identity;
 use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
+
+/// Names the list of the caller's own jobs.
+const OWN: &str = "jobs";
 
 /// A page has this many jobs unless `limit` says otherwise.
 const PAGE: u32 = 50;
@@ -71,7 +74,7 @@ pub struct JobsView<'a> {
 )]
 pub async fn list(gateway: web::Data<Gateway>, identity: Identity, request: HttpRequest) -> ApiResult {
     let query: ListQuery = parse_query(&request)?;
-    let page = Page::open(&gateway, &identity, &query, "jobs")?;
+    let page = Page::open(&gateway, &identity, &query, OWN)?;
     let filter = JobFilter {
         caller: model::job::Caller::clone(&identity),
         whole_tenant: false,
@@ -104,6 +107,8 @@ pub struct Page {
     /// At most this many jobs.
     pub limit: u32,
     purpose: String,
+    /// Whether it is a list of the caller's own jobs, of which some may not be for them.
+    is_own: bool,
 }
 
 impl Page {
@@ -122,7 +127,7 @@ impl Page {
         let report = query.report.as_deref().unwrap_or_default();
         let purpose = format!("{list}\n{}\n{}\n{state}\n{report}", identity.tenant, identity.principal);
         let open = |cursor: &String| {
-            let position = open_cursor(gateway.link_secret.expose(), &purpose, cursor);
+            let position = open_cursor(gateway.link_secret.all(), &purpose, cursor);
             position.and_then(|bytes| Uuid::from_slice(&bytes).ok()).ok_or_else(|| {
                 ApiError::new(
                     ProblemKind::InvalidQuery,
@@ -131,11 +136,11 @@ impl Page {
             })
         };
         let before = query.cursor.as_ref().map(open).transpose()?;
-        Ok(Self { before, limit, purpose })
+        Ok(Self { before, limit, purpose, is_own: list == OWN })
     }
 
-    /// Answers a page; `jobs` holds one more than the page when there is a next one. Jobs beyond what a token lets its holder see are
-    /// left out of it.
+    /// Answers a page; `jobs` holds one more than the page when there is a next one. Jobs of reports that the caller may not know of are left
+    /// out, and of their own those that are beyond what they may see now.
     ///
     /// # Errors
     /// The store's.
@@ -151,7 +156,12 @@ impl Page {
         let presenter = JobPresenter::new(gateway, request);
         let mut views = Vec::with_capacity(jobs.len());
         for job in &jobs {
-            if !is_visible(gateway, identity, job).await? {
+            let shown = if self.is_own {
+                is_visible(gateway, identity, job).await?
+            } else {
+                sees_report(gateway, identity, job).await?
+            };
+            if !shown {
                 continue;
             }
             let sensitive = gateway.report_versions.sensitive_params(job).await?;

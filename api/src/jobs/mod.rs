@@ -13,12 +13,14 @@ pub mod links;
 pub mod list;
 pub mod preview;
 pub mod read;
+pub(crate) mod relative;
 pub mod replay;
 pub mod submit;
-mod submit_headers;
+pub(crate) mod submit_headers;
 pub mod submit_request;
 pub mod view;
 pub mod wait;
+pub mod waiting_for;
 pub mod watch;
 
 use model::problem::ProblemKind;

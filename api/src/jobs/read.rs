@@ -60,5 +60,9 @@ fn entity_tag(job: &Job, outlook: JobOutlook) -> String {
     let (attempt, phase) = (job.attempt, progress.phase.as_str());
     let position = outlook.position.unwrap_or_default();
     let second = outlook.eta().map(|eta| eta.second()).unwrap_or_default();
-    format!("W/\"{}-{attempt}-{phase}-{}-{total}-{}-{position}-{second}\"", job.seq, progress.rows, progress.bytes)
+    let aside = u8::from(job.set_aside.is_some());
+    format!(
+        "W/\"{}-{attempt}-{phase}-{}-{total}-{}-{position}-{second}-{aside}\"",
+        job.seq, progress.rows, progress.bytes
+    )
 }

@@ -21,7 +21,7 @@ use crate::gateway::Gateway;
         (status = 202, description = "The job, pending again", body = JobView),
         (status = 404, description = "job-not-found", body = StoredProblem),
         (status = 409, description = "wrong-state: it has not failed", body = StoredProblem),
-        (status = 429, description = "too-many-requests: as many jobs are under way as the token allows", body = StoredProblem),
+        (status = 429, description = "too-many-requests: as many jobs are under way as the token allows; quota-exhausted", body = StoredProblem),
     )
 )]
 pub async fn replay(
@@ -34,6 +34,7 @@ pub async fn replay(
     check_visible(&gateway, &identity, id).await?;
     // A job that runs again is under way as a new one is.
     let _turn = gateway.limits.take_turn(&identity).await?;
+    gateway.limits.check_runs(&identity).await?;
     answer_replay(&gateway, &identity, id, &request).await
 }
 

@@ -5,7 +5,7 @@ use actix_web::{HttpMessage as _, HttpRequest};
 use model::access::hash_request;
 use model::job::{Caller, Idempotency};
 use model::problem::ProblemKind;
-use serde_json::Value;
+use serde_json::{Value, json};
 use store::Scope;
 
 use super::admission::JobOrigin;
@@ -51,12 +51,18 @@ impl SubmitHeaders {
     /// Takes what makes two requests with the same key the same.
     pub(super) fn hash_body(&mut self, gateway: &Gateway, identity: &Identity, body: &Value) {
         self.idempotency = self.key.take().map(|key| {
-            let body_hash = hash_request(identity, body);
+            // What answers one region is no answer to another.
+            let attributes = identity.attributes();
+            let body_hash = if attributes.is_empty() {
+                hash_request(identity, body)
+            } else {
+                hash_request(identity, &json!({"attributes": attributes, "body": body}))
+            };
             Idempotency { key, body_hash, other_hashes: gateway.seal_keys.hashes(body_hash) }
         });
     }
 
-    /// Has the body's hash kept under a key: it holds sensitive values, which could be found by trying them all.
+    /// Has the body's hash kept under a key: it holds sensitive values or attributes, which could be found by trying them all.
     pub(super) fn hide_body(&mut self) {
         if let Some(Idempotency { body_hash, other_hashes, .. }) = &mut self.idempotency
             && let Some(hidden) = other_hashes.first_mut()
@@ -77,7 +83,11 @@ impl SubmitHeaders {
     }
 }
 
-fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, ApiError> {
+/// Reads the `Idempotency-Key`.
+///
+/// # Errors
+/// `invalid-idempotency-key`.
+pub(crate) fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, ApiError> {
     let mut given = request.headers().get_all(&IDEMPOTENCY_KEY);
     let Some(value) = given.next() else { return Ok(None) };
     let visible = |value: &str| (1..=255).contains(&value.len()) && value.bytes().all(|b| (0x21..=0x7e).contains(&b));

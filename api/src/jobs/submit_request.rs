@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::artifact::Format;
+use model::attributes::{Attributes, SealedAttributes};
 use model::delivery::Notify;
 use model::job::Params;
 use model::locale::Language;
@@ -18,6 +19,8 @@ pub struct SubmitRequest {
     pub report: Arc<ReportDefinition>,
     /// Checked and canonical. Where it is made from a job's file, those of that job, sealed as they are.
     pub params: Params,
+    /// What is known of its owner. Where it is made from a job's file, that job's are taken.
+    pub attributes: Attributes,
     /// At least one, distinct.
     pub formats: Vec<Format>,
     /// What becomes of the job when one of them cannot hold the rows.
@@ -37,6 +40,8 @@ pub struct KeptParquet {
     pub job_id: Uuid,
     /// Where the file is kept.
     pub object_key: String,
+    /// What the job ran with, sealed as it is.
+    pub attributes: SealedAttributes,
 }
 
 impl SubmitRequest {

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use actix_web::HttpRequest;
 use chrono::{DateTime, Utc};
-use model::access::link_token;
 use model::artifact::{Artifact, Format};
 use model::job::{Job, JobState, Lane, Params};
 use model::problem::{Problem, StoredProblem};
@@ -16,6 +15,7 @@ use store::StoreError;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::waiting_for::WaitingFor;
 use crate::forecast::JobOutlook;
 use crate::forecast::view::{EtaView, QueuePositionView};
 use crate::gateway::Gateway;
@@ -53,6 +53,8 @@ pub struct JobView<'a> {
     attempt: i32,
     /// How far the running or last attempt is.
     progress: ProgressView,
+    /// What it waits for, while it is `pending` or `retrying`.
+    waiting_for: Option<WaitingFor>,
     /// Where it stands in its lane's queue, while it waits.
     queue: Option<QueuePositionView>,
     /// When it will be ready, learned from runs before; null while there are too few, or when it takes longer than they did.
@@ -240,6 +242,7 @@ impl<'a> JobPresenter<'a> {
             state: job.state,
             attempt: job.attempt,
             progress: job.progress.into(),
+            waiting_for: WaitingFor::of(job),
             queue: outlook.queue(),
             eta: outlook.eta(),
             created_at: job.created_at,
@@ -255,7 +258,7 @@ impl<'a> JobPresenter<'a> {
 
     fn artifact<'j>(&self, job_url: &str, artifact: &'j Artifact) -> ArtifactView<'j> {
         let file = format!("{job_url}/artifacts/{}", artifact.format);
-        let token = link_token(self.gateway.link_secret.expose(), artifact.link_id);
+        let token = artifact.link_token(self.gateway.link_secret.all());
         ArtifactView {
             format: artifact.format,
             filename: &artifact.filename,

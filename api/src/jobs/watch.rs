@@ -20,7 +20,7 @@ use crate::auth::{AccessEnd, Identity};
 use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
 use crate::watch::frame::{Frame, answer_stream, event_frame, progress_frame};
-use crate::watch::{HubMessage, Signal, Subscription, Topic};
+use crate::watch::{HubMessage, Signal, Subscription, Topic, VisibleJobs};
 
 /// Events read at once.
 const PAGE: u32 = 100;
@@ -65,6 +65,7 @@ pub struct JobWatch {
     gateway: web::Data<Gateway>,
     caller: Caller,
     job_id: Uuid,
+    visible: VisibleJobs,
     subscription: Subscription,
     /// Number of the last event sent; none before the history was read.
     last: Option<i64>,
@@ -106,7 +107,7 @@ impl JobWatch {
             }
         };
         let over = last == Some(job.seq) && job.state.is_final();
-        Ok((!over).then(|| Self::new(gateway, Caller::clone(identity), &job, last, subscription)))
+        Ok((!over).then(|| Self::new(gateway, identity, &job, last, subscription)))
     }
 
     /// Returns what happens, as it happens, until the final event, until the gateway stops, or until whoever watches may not any more.
@@ -116,15 +117,16 @@ impl JobWatch {
 
     fn new(
         gateway: web::Data<Gateway>,
-        caller: Caller,
+        identity: &Identity,
         job: &Job,
         last: Option<i64>,
         subscription: Subscription,
     ) -> Self {
         Self {
             gateway,
-            caller,
+            caller: Caller::clone(identity),
             job_id: job.id,
+            visible: VisibleJobs::new(identity.clone()),
             subscription,
             last,
             state: job.state,
@@ -142,6 +144,9 @@ impl JobWatch {
                 && let Some(end) = self.subscription.access_end()
             {
                 return Some(self.close(end));
+            }
+            if !self.over && self.visible.has_lost(&self.gateway, self.job_id).await {
+                return Some(self.close(AccessEnd::ReportHidden));
             }
             if self.poll && !self.over {
                 self.read().await;

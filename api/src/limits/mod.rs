@@ -1,7 +1,10 @@
-//! How much a tenant may do: submits a second, unfinished jobs at once, recipients a day.
+//! How much a tenant may do: submits a second, unfinished jobs at once, recipients a day, and its quotas.
 
+mod day_limits;
+mod quotas;
 mod rate;
 mod recipients;
+mod refuse;
 mod turns;
 mod unfinished;
 
@@ -9,12 +12,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use configuration::Config;
+use model::job::Caller;
+use model::usage::Usage;
 use moka::sync::Cache;
 use store::Store;
 
 use crate::auth::Identity;
 use crate::error::ApiError;
 
+pub(crate) use day_limits::{DayLimits, NamedLimit};
+pub use quotas::{QuotaGate, QuotaShare};
 pub use rate::RateLimitStatus;
 use rate::{BUCKET_SECONDS, TenantRate};
 use recipients::RecipientLimit;
@@ -28,6 +35,8 @@ const IDLE: Duration = Duration::from_secs(BUCKET_SECONDS as u64 * 6);
 /// What tenants may do.
 #[derive(Debug)]
 pub struct SubmitLimits {
+    /// Of tenants and principals, a day.
+    pub quotas: QuotaGate,
     unfinished: UnfinishedLimit,
     recipients: RecipientLimit,
     tenants: Tenants,
@@ -53,30 +62,65 @@ impl SubmitLimits {
     /// Knows no tenant yet.
     #[must_use]
     pub fn new(config: &Config, store: Arc<dyn Store>) -> Self {
+        let quotas = QuotaGate::new(config, Arc::clone(&store));
         let unfinished = UnfinishedLimit { store, most: config.http.max_unfinished_jobs };
         let recipients = RecipientLimit::new(config.mail.recipients_per_day);
         let tenants = Tenants::new(config.http.submits_per_second, IDLE);
-        Self { unfinished, recipients, tenants, turns: Turns::default() }
+        Self { quotas, unfinished, recipients, tenants, turns: Turns::default() }
     }
 
-    /// Waits for the turn of a token's holder, where their token bounds how many jobs they may have under way.
+    /// Waits for the turn of a principal, where their token or a quota bounds how many jobs they may have under way.
     ///
     /// # Errors
     /// `too-many-requests`; the store's.
     pub async fn take_turn(&self, identity: &Identity) -> Result<Option<Turn>, ApiError> {
-        self.turns.take(self.unfinished.store.as_ref(), identity).await
+        self.take_turn_of(identity, identity.bounds().and_then(|bounds| bounds.max_unfinished)).await
     }
 
-    /// Takes one submit, with its recipients, out of what a tenant may do.
+    /// Waits for the turn of a principal who may have so many jobs under way, as [`SubmitLimits::take_turn`] does.
     ///
     /// # Errors
     /// `too-many-requests`; the store's.
-    pub async fn acquire(&self, tenant: &str, recipients: usize) -> Result<Option<RateLimitStatus>, ApiError> {
+    pub async fn take_turn_of(&self, caller: &Caller, by_token: Option<u32>) -> Result<Option<Turn>, ApiError> {
+        let by_quota = self.quotas.of(&caller.tenant).principal_unfinished_jobs;
+        self.turns.take(self.unfinished.store.as_ref(), caller, (by_token, by_quota)).await
+    }
+
+    /// Takes one submit, with its recipients and links, out of what a tenant and a principal may do. What is returned is held until the
+    /// job is written.
+    ///
+    /// # Errors
+    /// `too-many-requests`, `quota-exhausted`, `quota-exceeded`; the store's.
+    pub async fn acquire(
+        &self,
+        caller: &Caller,
+        (recipients, links): (usize, usize),
+    ) -> Result<(Option<RateLimitStatus>, Vec<QuotaShare>), ApiError> {
+        let tenant = caller.tenant.as_str();
         let usage = self.tenants.usage_of(tenant);
         let status = usage.rate.as_ref().map(TenantRate::acquire).transpose()?;
+        let asked = Usage { jobs: 1, recipients: recipients as u64, links: links as u64, ..Usage::default() };
+        let shares = self.quotas.take(caller, asked).await?;
         self.recipients.acquire(tenant, recipients)?;
-        self.unfinished.acquire(tenant, &usage.unfinished).await?;
-        Ok(status)
+        self.unfinished.acquire(tenant, &usage.unfinished, self.most_unfinished(tenant)).await?;
+        Ok((status, shares))
+    }
+
+    /// Makes sure that somebody may have more rows read today, before a job of theirs runs again.
+    ///
+    /// # Errors
+    /// `quota-exhausted`; the store's.
+    pub async fn check_runs(&self, caller: &Caller) -> Result<(), ApiError> {
+        self.quotas.take(caller, Usage::default()).await.map(drop)
+    }
+
+    /// Returns how many unfinished jobs a tenant may have.
+    #[must_use]
+    pub fn most_unfinished(&self, tenant: &str) -> u32 {
+        match self.quotas.of(tenant).unfinished_jobs {
+            0 => self.unfinished.most,
+            most => most.min(self.unfinished.most),
+        }
     }
 }
 

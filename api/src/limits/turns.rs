@@ -1,16 +1,15 @@
-//! Jobs that the holders of tokens may have under way: counted one after the other for each principal, so that many submits at once
+//! Jobs that a principal may have under way, by a token or a quota: counted one after the other for each principal, so that many submits at once
 //! do not all find the same place free. Each gateway counts for itself.
 
 use std::sync::Arc;
 
-use actix_web::http::header::{HeaderValue, RETRY_AFTER};
 use model::job::Caller;
-use model::problem::ProblemKind;
+use model::problem::LimitOwner;
 use moka::sync::Cache;
 use store::Store;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::auth::Identity;
+use super::refuse::too_many_unfinished;
 use crate::cache;
 use crate::error::ApiError;
 
@@ -34,20 +33,28 @@ impl Default for Turns {
 }
 
 impl Turns {
-    /// Waits for the turn of whoever holds a token that bounds what is under way, and counts.
+    /// Waits for the turn of whoever may have so many jobs under way, by their token and by a quota (0: any number), and counts.
     ///
     /// # Errors
     /// `too-many-requests`; the store's.
-    pub(super) async fn take(&self, store: &dyn Store, identity: &Identity) -> Result<Option<Turn>, ApiError> {
-        let Some(most) = identity.bounds().and_then(|bounds| bounds.max_unfinished) else { return Ok(None) };
-        let caller: &Caller = identity;
+    pub(super) async fn take(
+        &self,
+        store: &dyn Store,
+        caller: &Caller,
+        (by_token, by_quota): (Option<u32>, u32),
+    ) -> Result<Option<Turn>, ApiError> {
+        let by_quota = (by_quota > 0).then_some(by_quota);
+        let Some(most) = by_token.into_iter().chain(by_quota).min() else { return Ok(None) };
         let turn = self.0.get_with_by_ref(caller, Arc::default);
         let turn = Turn { _held: turn.lock_owned().await };
-        if store.count_unfinished_of(identity).await? < most {
+        if store.count_unfinished_of(caller).await? < most {
             return Ok(Some(turn));
         }
-        let detail = format!("Your token allows {most} jobs under way at once. Wait until some have finished.");
-        let error = ApiError::new(ProblemKind::TooManyRequests, detail);
-        Err(error.header(RETRY_AFTER, HeaderValue::from_static("5")))
+        let (name, who) = match by_quota {
+            Some(quota) if quota == most => ("principal_unfinished_jobs", "You may have"),
+            _ => ("max_unfinished", "Your token allows"),
+        };
+        let detail = format!("{who} {most} jobs under way at once. Wait until some have finished.");
+        Err(too_many_unfinished(name, LimitOwner::Principal, most, detail))
     }
 }

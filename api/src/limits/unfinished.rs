@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix_web::http::header::{HeaderValue, RETRY_AFTER};
-use model::problem::ProblemKind;
+use model::problem::LimitOwner;
 use parking_lot::Mutex;
 use store::{Store, StoreError};
 
-use super::rate::{RATE_LIMIT, RATE_LIMIT_POLICY};
+use super::refuse::{too_many_unfinished, with_rate_limit};
 use crate::error::ApiError;
 
 /// A count of unfinished jobs is good for this long: other gateways let jobs in that it does not know of. Below the limit that is
@@ -25,7 +24,7 @@ const COUNT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone)]
 pub(super) struct UnfinishedLimit {
     pub(super) store: Arc<dyn Store>,
-    /// Unfinished jobs a tenant may have.
+    /// Unfinished jobs any tenant may have.
     pub(super) most: u32,
 }
 
@@ -52,15 +51,15 @@ impl UnfinishedLimit {
     ///
     /// # Errors
     /// `too-many-requests`; the store's.
-    pub(super) async fn acquire(&self, tenant: &str, jobs: &Arc<UnfinishedJobs>) -> Result<(), ApiError> {
+    pub(super) async fn acquire(&self, tenant: &str, jobs: &Arc<UnfinishedJobs>, most: u32) -> Result<(), ApiError> {
         let taken = {
             let mut count = jobs.count.lock();
-            let taken = count.take(self.most);
+            let taken = count.take(most);
             let ttl = COUNT_TTL.max(count.took * COUNT_SHARE);
             let stale = count.stored.is_some_and(|(_, at)| at.elapsed() > ttl);
             if taken && stale && !count.refreshing {
                 count.refreshing = true;
-                self.refresh_behind(tenant, jobs);
+                self.refresh_behind(tenant, jobs, most);
             }
             taken
         };
@@ -70,29 +69,29 @@ impl UnfinishedLimit {
         let _alone = jobs.asking.lock().await;
         let rested = jobs.count.lock().stored.is_none_or(|(_, at)| at.elapsed() > COUNT_PAUSE);
         if rested {
-            self.count(tenant, jobs).await?;
+            self.count(tenant, jobs, most).await?;
         }
-        if jobs.count.lock().take(self.most) {
+        if jobs.count.lock().take(most) {
             return Ok(());
         }
-        Err(self.too_many())
+        Err(too_many(most))
     }
 
     /// Asks the store while the request goes on: with many jobs waiting, counting takes milliseconds.
-    fn refresh_behind(&self, tenant: &str, jobs: &Arc<UnfinishedJobs>) {
+    fn refresh_behind(&self, tenant: &str, jobs: &Arc<UnfinishedJobs>, most: u32) {
         let (limit, tenant, jobs) = (self.clone(), tenant.to_owned(), Arc::clone(jobs));
         tokio::spawn(async move {
-            if let Err(error) = limit.count(&tenant, &jobs).await {
+            if let Err(error) = limit.count(&tenant, &jobs, most).await {
                 tracing::warn!(%error, tenant, "could not count unfinished jobs; going on with the last count");
             }
             jobs.count.lock().refreshing = false;
         });
     }
 
-    async fn count(&self, tenant: &str, jobs: &UnfinishedJobs) -> Result<(), StoreError> {
+    async fn count(&self, tenant: &str, jobs: &UnfinishedJobs, most: u32) -> Result<(), StoreError> {
         let before = jobs.count.lock().since;
         let asked = Instant::now();
-        let stored = self.store.count_unfinished(tenant, self.most).await?;
+        let stored = self.store.count_unfinished(tenant, most).await?;
         let mut count = jobs.count.lock();
         count.took = asked.elapsed();
         // What was let in while the store counted may be missing from its answer.
@@ -100,21 +99,14 @@ impl UnfinishedLimit {
         count.stored = Some((stored, Instant::now()));
         Ok(())
     }
+}
 
-    fn too_many(&self) -> ApiError {
-        let detail = format!(
-            "{} jobs of this tenant are waiting or running, which is the limit. Wait until some have finished.",
-            self.most
-        );
-        let error = ApiError::new(ProblemKind::TooManyRequests, detail);
-        let error = error.header(RETRY_AFTER, HeaderValue::from_static("5"));
-        let policy = format!(r#""unfinished-jobs";q={}"#, self.most);
-        let error = error.header(RATE_LIMIT, HeaderValue::from_static(r#""unfinished-jobs";r=0"#));
-        match HeaderValue::from_str(&policy) {
-            Ok(policy) => error.header(RATE_LIMIT_POLICY, policy),
-            Err(_) => error,
-        }
-    }
+fn too_many(most: u32) -> ApiError {
+    let detail = format!(
+        "{most} jobs of this tenant are waiting or running, which is the limit. Wait until some have finished."
+    );
+    let error = too_many_unfinished("unfinished_jobs", LimitOwner::Tenant, most, detail);
+    with_rate_limit(error, "unfinished-jobs", most.into(), None)
 }
 
 impl UnfinishedCount {

@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 use actix_web::http::header::{HeaderValue, LOCATION, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse, web};
 use model::access::hash_token;
+use model::attributes::Attributes;
 use model::job::{Idempotency, Params};
 use model::problem::{ProblemKind, StoredProblem};
 use model::refusal::OnRefusal;
-use model::seal::SealedJob;
+use model::seal::{SealError, SealedJob};
 use moka::sync::Cache;
 use parking_lot::Mutex;
-use report::{ReportDefinition, validate_params};
+use report::{ReportDefinition, check_attributes, validate_params};
 use store::Submitted;
 use uuid::Uuid;
 
@@ -118,12 +119,15 @@ async fn submit(gateway: &Gateway, found: &ResolvedLink, trace: &str) -> Result<
         )
     })?;
     let params = same_params(gateway, &report, found)?;
-    check_owner(gateway, &found.job.caller).await?;
+    let attributes = same_attributes(gateway, &report, found)?;
+    check_owner(gateway, &found.job).await?;
     gateway.regenerations.acquire(found.link.artifact.id)?;
+    let _turn = gateway.limits.take_turn_of(&found.job.caller, None).await?;
     let formats = vec![found.link.artifact.format];
     // No age: the data of today are what the button promises.
     let (on_refusal, notify) = (OnRefusal::Fail, Vec::new());
-    let request = SubmitRequest { report, params, formats, on_refusal, notify, max_age: None, made_from: None };
+    let request =
+        SubmitRequest { report, params, attributes, formats, on_refusal, notify, max_age: None, made_from: None };
     match PreparedJob::prepare(gateway, request, origin(found, trace)).await?.submit(gateway).await? {
         Submitted::Created(job) | Submitted::Replayed(job) => {
             tracing::info!(job = %job.id, tenant = %job.caller.tenant, "a report is made again for an expired link");
@@ -136,23 +140,31 @@ async fn submit(gateway: &Gateway, found: &ResolvedLink, trace: &str) -> Result<
 
 /// Returns the parameters of the first job, if the report still takes them.
 fn same_params(gateway: &Gateway, report: &ReportDefinition, found: &ResolvedLink) -> Result<Params, ApiError> {
-    let changed = || {
-        ApiError::new(
-            ProblemKind::ValidationFailed,
-            "The report has changed since: it cannot be made again as it was. Ask for it anew.",
-        )
-    };
     if !report.formats.contains(&found.link.artifact.format) {
         return Err(changed());
     }
-    let mut given = gateway.seal_keys.open(SealedJob::from(&found.job), &found.job.params).map_err(|error| {
-        tracing::warn!(job = %found.job.id, %error, "a report cannot be made again");
-        let detail =
-            "What this report was made with cannot be opened any more: it cannot be made again. Ask for it anew.";
-        ApiError::new(ProblemKind::ValidationFailed, detail)
-    })?;
+    let given = gateway.seal_keys.open(SealedJob::from(&found.job), &found.job.params);
+    let mut given = given.map_err(|error| closed(found, &error))?;
     given.retain(|_, value| !value.is_null());
     validate_params(report, &given).map_err(|_| changed())
+}
+
+/// Returns what was known of the owner of the first job when they submitted it, if that is what the report still reads.
+fn same_attributes(gateway: &Gateway, report: &ReportDefinition, found: &ResolvedLink) -> Result<Attributes, ApiError> {
+    let attributes = found.job.attributes.open(&gateway.seal_keys, SealedJob::from(&found.job));
+    let attributes = attributes.map_err(|error| closed(found, &error))?;
+    check_attributes(report, &attributes).map(|_| attributes).map_err(|_| changed())
+}
+
+fn changed() -> ApiError {
+    let detail = "The report has changed since: it cannot be made again as it was. Ask for it anew.";
+    ApiError::new(ProblemKind::ValidationFailed, detail)
+}
+
+fn closed(found: &ResolvedLink, error: &SealError) -> ApiError {
+    tracing::warn!(job = %found.job.id, %error, "a report cannot be made again");
+    let detail = "What this report was made with cannot be opened any more: it cannot be made again. Ask for it anew.";
+    ApiError::new(ProblemKind::ValidationFailed, detail)
 }
 
 /// Two clicks at once are one job: the key is made of the job whose file has gone, or which failed.

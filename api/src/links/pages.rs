@@ -33,7 +33,7 @@ struct Localization {
 
 /// Writes pages for one reader.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct PageWriter<'a> {
+pub(crate) struct PageWriter<'a> {
     pub(super) templates: &'a Environment<'static>,
     pub(super) language: Language,
     pub(super) texts: &'a LinkTexts,
@@ -61,13 +61,13 @@ impl LinkPages {
             english: Localization::read(Language::En)?,
             others: others.collect::<anyhow::Result<_>>()?,
             brand: config.mail.brand.clone(),
-            tenants: config.tenants.clone().into_iter().collect(),
+            tenants: config.tenants.iter().map(|(name, tenant)| (name.clone(), tenant.brand.clone())).collect(),
         })
     }
 
     /// Writes as the reader's browser asks for, else as the tenant's mails do; by the tenant's clock, until the browser's script
     /// puts its own in place.
-    pub(super) fn for_reader(&self, request: &HttpRequest, tenant: Option<&str>) -> PageWriter<'_> {
+    pub(crate) fn for_reader(&self, request: &HttpRequest, tenant: Option<&str>) -> PageWriter<'_> {
         let brand = tenant.and_then(|tenant| self.tenants.get(tenant)).unwrap_or(&self.brand);
         let asked = request.headers().get(ACCEPT_LANGUAGE).and_then(|header| header.to_str().ok());
         let language = asked.and_then(Language::accepted).unwrap_or(brand.language);
@@ -87,7 +87,7 @@ macro_rules! templates {
     ($($name:literal),+ $(,)?) => { [$(($name, include_str!(concat!("../../templates/link/", $name)))),+] };
 }
 
-const TEMPLATES: [(&str, &str); 8] = templates![
+const TEMPLATES: [(&str, &str); 9] = templates![
     "layout.html.j2",
     "macros.html.j2",
     "show.html.j2",
@@ -96,6 +96,7 @@ const TEMPLATES: [(&str, &str); 8] = templates![
     "sign_in.html.j2",
     "making.html.j2",
     "failed.html.j2",
+    "service_status.html.j2",
 ];
 
 pub(super) fn read_templates() -> Result<Environment<'static>, minijinja::Error> {

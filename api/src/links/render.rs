@@ -16,6 +16,7 @@ use super::pages::PageWriter;
 use super::texts::{Refused, Why};
 use crate::console::asset_path;
 use crate::error::{ApiError, ApiResult};
+use crate::service_status::{PartStatus, ServiceHealth, ServicePart, StatusReport};
 
 const STYLE: &str = include_str!("../../web/link.css");
 
@@ -55,7 +56,7 @@ impl PageWriter<'_> {
     }
 
     /// Tells why there is no file, and what to do. What has no words in the reader's language is said in English.
-    pub(super) fn refuse(&self, error: &ApiError) -> ApiResult {
+    pub(crate) fn refuse(&self, error: &ApiError) -> ApiResult {
         let texts = &self.texts.refused;
         let english = self.language == Language::En;
         let (title, text, untranslated) = match why_not(texts, error.kind()) {
@@ -100,6 +101,39 @@ impl PageWriter<'_> {
             context! { title => texts.title.as_str(), report, why => why.as_str(), token, job => job.id.to_string() };
         let error = ApiError::new(ProblemKind::LinkExpired, "");
         self.render(error.error_response(), "failed.html.j2", page)
+    }
+
+    /// Tells how the service is, part by part.
+    pub(crate) fn service_status(&self, report: &StatusReport) -> ApiResult {
+        let t = &self.texts.status;
+        let all_well = report.parts.iter().all(|part| part.health == ServiceHealth::Up);
+        let parts: Vec<Value> = report.parts.iter().map(|part| self.part_status(part)).collect();
+        let page = context! {
+            title => t.title.as_str(),
+            script => self.script(),
+            summary => if all_well { t.all_well.as_str() } else { t.some_not.as_str() },
+            parts,
+            seen => self.moment(report.seen_at),
+        };
+        self.render(HttpResponse::Ok().finish(), "service_status.html.j2", page)
+    }
+
+    fn part_status(&self, part: &PartStatus) -> Value {
+        let t = &self.texts.status;
+        let (name, texts) = match part.part {
+            ServicePart::Submitting => (&t.submitting, [&t.submitting_up, &t.submitting_slow, &t.submitting_down]),
+            ServicePart::Running => (&t.running, [&t.running_up, &t.running_slow, &t.running_down]),
+            ServicePart::Mailing => (&t.mailing, [&t.mailing_up, &t.mailing_slow, &t.mailing_down]),
+        };
+        let [up, slow, down] = texts;
+        let (class, health, text) = match part.health {
+            ServiceHealth::Up => ("up", &t.up, up),
+            ServiceHealth::Slow => ("slow", &t.slow, slow),
+            ServiceHealth::Down => ("down", &t.down, down),
+        };
+        context! {
+            class, name => name.as_str(), health => health.as_str(), text => text.as_str(), since => self.moment(part.since),
+        }
     }
 
     /// Lays a page out. It says to itself where a request comes from and to nobody else: its form must be known as ours.
@@ -186,6 +220,7 @@ mod tests {
             created_at: DateTime::UNIX_EPOCH,
             expires_at: DateTime::UNIX_EPOCH,
             link_id: Uuid::nil(),
+            link_hash: None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Where a link leads now: to its file, or to that of the job which made the report again.
 
-use model::access::{hash_token, link_token};
+use model::access::{hash_token, is_link_token};
 use model::artifact::Link;
 use model::job::{Job, JobState};
 use model::problem::ProblemKind;
@@ -51,9 +51,16 @@ pub(super) async fn find(gateway: &Gateway, token: &str) -> Result<ResolvedLink,
         )
     };
     let hash = hash_token(token);
-    let link = gateway.store.find_link(hash).await?.ok_or_else(nowhere)?;
-    // The store keeps hashes of tokens that were made from an earlier secret: whoever changes it ends them all.
-    if link_token(gateway.link_secret.expose(), link.artifact.link_id) != token {
+    let Some(link) = gateway.store.find_link(hash).await? else {
+        // Asked only where there is none: whoever guesses pays for it, and nobody else.
+        if gateway.store.link_is_gone(hash).await? {
+            let detail = "The report behind this link is no longer kept. Ask for it anew.";
+            return Err(ApiError::new(ProblemKind::LinkExpired, detail));
+        }
+        return Err(nowhere());
+    };
+    // The store keeps hashes of tokens that were made from an earlier secret: whoever takes that away ends them all.
+    if !is_link_token(gateway.link_secret.all(), link.artifact.link_id, token) {
         return Err(nowhere());
     }
     let job = gateway.store.job_by_id(link.artifact.job_id).await?.ok_or_else(nowhere)?;
@@ -80,7 +87,7 @@ async fn read_state(gateway: &Gateway, mut hash: [u8; 32], mut link: Link) -> Re
         }
         let made = job.artifacts.iter().find(|artifact| artifact.format == link.artifact.format);
         let Some(made) = made else { return Ok(LinkState::Expired) };
-        hash = hash_token(&link_token(gateway.link_secret.expose(), made.link_id));
+        hash = hash_token(&made.link_token(gateway.link_secret.all()));
         let Some(next) = gateway.store.find_link(hash).await? else { return Ok(LinkState::Expired) };
         link = next;
     }

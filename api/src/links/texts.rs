@@ -1,4 +1,4 @@
-//! What the pages of links say: one file a language.
+//! What the pages of links, and the page of the status, say: one file a language.
 
 use anyhow::Context as _;
 use model::locale::Language;
@@ -18,6 +18,7 @@ pub(super) struct LinkTexts {
     pub(super) failed: Failed,
     pub(super) why: Why,
     pub(super) refused: Refused,
+    pub(super) status: StatusTexts,
 }
 
 /// Declares tables of texts.
@@ -51,6 +52,11 @@ tables! {
     Refused {
         unknown, unknown_text, revoked, revoked_text, forbidden, forbidden_text, not_offered, not_offered_text, changed,
         changed_text, often, often_text, later, later_text, other,
+    }
+    /// `[status]`: how the service is.
+    StatusTexts {
+        title, all_well, some_not, submitting, running, mailing, up, slow, down, submitting_up, submitting_slow, submitting_down,
+        running_up, running_slow, running_down, mailing_up, mailing_slow, mailing_down, since, seen,
     }
 }
 

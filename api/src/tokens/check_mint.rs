@@ -1,12 +1,14 @@
 //! The body of a mint is checked: everything that is wrong is told at once, each with its JSON pointer.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
+use model::attributes::Attributes;
 use model::job::{Caller, Params};
 use model::problem::{FieldError, Problem, ProblemKind, pointer_part};
 use model::recipient::is_rule;
-use report::validate_params;
+use report::{ReportDefinition, UnreadAttribute, check_attributes, validate_params};
 use serde::Deserialize;
 use serde_json::Value;
 use store::{Scope, TokenBounds};
@@ -45,6 +47,10 @@ pub struct MintBody {
     /// Parameters that are fixed: the holder can neither change them nor leave them out.
     #[schema(value_type = Object)]
     params: Option<Params>,
+    /// What is known of this person, for the queries of reports: at most 32, each a text of at most 500 characters, a whole number, true
+    /// or false, or a list of at most 200 texts or whole numbers. Those of the key that mints are there already, and stay as they are.
+    #[schema(value_type = Option<Object>)]
+    attributes: Option<Params>,
     /// Who may be told when a job ends: addresses and `@domains`; nobody when absent.
     #[schema(max_items = 100)]
     recipients: Option<Vec<String>>,
@@ -77,16 +83,21 @@ pub(super) fn check_mint(gateway: &Gateway, identity: &Identity, body: Value) ->
     let (mut errors, mut unknown) = (Vec::new(), Vec::new());
     let principal = check_principal(fields.remove("principal").as_ref(), &mut errors);
     let scopes = check_scopes(identity, take_given(&mut fields, "scopes"), &mut errors);
+    let holder = Caller { tenant: identity.tenant.clone(), principal: principal.clone().unwrap_or_default() };
+    let is_report = |name: &str| gateway.catalogue.report(name).filter(|report| identity.may_let_see(&holder, report));
     let reports =
-        take_given(&mut fields, "reports").map(|given| check_reports(gateway, given, &mut errors, &mut unknown));
+        take_given(&mut fields, "reports").map(|given| check_reports(&is_report, given, &mut errors, &mut unknown));
     let params = check_object(take_given(&mut fields, "params"), "/params", &mut errors).unwrap_or_default();
-    check_fixed(gateway, reports.as_deref(), &params, &mut errors);
+    check_fixed(&is_report, reports.as_deref(), &params, &mut errors);
+    let attributes =
+        check_object(take_given(&mut fields, "attributes"), "/attributes", &mut errors).unwrap_or_default();
+    let attributes = check_said(&is_report, identity, reports.as_deref(), attributes, &mut errors);
     let recipients = check_recipients(take_given(&mut fields, "recipients"), &mut errors);
     let unfinished = take_given(&mut fields, "max_unfinished");
     let max_unfinished = unfinished.and_then(|given| check_number(&given, "/max_unfinished", 1_000, &mut errors));
     let seconds = take_given(&mut fields, "valid_for");
     let seconds = seconds.and_then(|given| check_number(&given, "/valid_for", MAX_SECONDS, &mut errors));
-    let known = "principal, scopes, reports, params, recipients, max_unfinished and valid_for";
+    let known = "principal, scopes, reports, params, attributes, recipients, max_unfinished and valid_for";
     refuse_unknown(&fields, "", known, &mut errors);
     match principal {
         Some(principal) if errors.is_empty() && unknown.is_empty() => Ok(MintRequest {
@@ -98,6 +109,7 @@ pub(super) fn check_mint(gateway: &Gateway, identity: &Identity, body: Value) ->
                 params,
                 recipients,
                 max_unfinished: max_unfinished.and_then(|most| u32::try_from(most).ok()),
+                attributes,
             },
         }),
         _ if errors.is_empty() => {
@@ -147,7 +159,7 @@ fn check_scopes(identity: &Identity, given: Option<Value>, errors: &mut Vec<Fiel
 
 /// Returns the names, also those of no report, which are told in `unknown`.
 fn check_reports(
-    gateway: &Gateway,
+    find: &dyn Fn(&str) -> Option<Arc<ReportDefinition>>,
     given: Value,
     errors: &mut Vec<FieldError>,
     unknown: &mut Vec<FieldError>,
@@ -156,7 +168,7 @@ fn check_reports(
     if names.is_empty() {
         errors.push(wrong("/reports", "must name at least one report, or be left out"));
     }
-    let is_unknown = |name: &String| gateway.catalogue.report(name).is_none();
+    let is_unknown = |name: &String| find(name).is_none();
     for (index, _) in names.iter().enumerate().filter(|(_, name)| is_unknown(name)) {
         unknown.push(wrong(format!("/reports/{index}"), "is not in the catalogue"));
     }
@@ -165,8 +177,13 @@ fn check_reports(
 
 /// Fixed values are good for each report that the token may run. Which ones it may run without naming them is only known when
 /// it does.
-fn check_fixed(gateway: &Gateway, reports: Option<&[String]>, params: &Params, errors: &mut Vec<FieldError>) {
-    let definitions = reports.unwrap_or_default().iter().filter_map(|name| gateway.catalogue.report(name));
+fn check_fixed(
+    find: &dyn Fn(&str) -> Option<Arc<ReportDefinition>>,
+    reports: Option<&[String]>,
+    params: &Params,
+    errors: &mut Vec<FieldError>,
+) {
+    let definitions = reports.unwrap_or_default().iter().filter_map(|name| find(name));
     let mut told = HashSet::new();
     for definition in definitions {
         let faults = validate_params(&definition, params).err().unwrap_or_default();
@@ -180,6 +197,44 @@ fn check_fixed(gateway: &Gateway, reports: Option<&[String]>, params: &Params, e
             }
         }
     }
+}
+
+/// What the key says stays. What is said beside it is good for each report that the token names; what these need and nobody says is
+/// only told when they are run, so that one report that changes does not end the minting for all.
+fn check_said(
+    find: &dyn Fn(&str) -> Option<Arc<ReportDefinition>>,
+    identity: &Identity,
+    reports: Option<&[String]>,
+    said: Params,
+    errors: &mut Vec<FieldError>,
+) -> Attributes {
+    let own = identity.attributes();
+    for (name, _) in said.iter().filter(|(name, value)| own.get(name).is_some_and(|own| own != *value)) {
+        errors.push(wrong(attribute_pointer(Some(name)), "is fixed by the key that mints; leave it out"));
+    }
+    let attributes = match Attributes::new(own.among_names().chain(said)) {
+        Ok(attributes) => attributes,
+        Err(faults) => {
+            let told = faults.into_iter().map(|fault| wrong(attribute_pointer(fault.name.as_deref()), fault.detail));
+            errors.extend(told);
+            return Attributes::default();
+        }
+    };
+    let mut told = HashSet::new();
+    for definition in reports.unwrap_or_default().iter().filter_map(|name| find(name)) {
+        let unread = check_attributes(&definition, &attributes).err().unwrap_or_default();
+        for UnreadAttribute { name, expected, .. } in unread.into_iter().filter(|unread| unread.is_there) {
+            if told.insert(name.clone()) {
+                let detail = format!("must be {expected} (report {})", definition.name);
+                errors.push(wrong(attribute_pointer(Some(&name)), detail));
+            }
+        }
+    }
+    attributes
+}
+
+fn attribute_pointer(name: Option<&str>) -> String {
+    name.map_or_else(|| "/attributes".to_owned(), |name| format!("/attributes/{}", pointer_part(name)))
 }
 
 fn check_recipients(given: Option<Value>, errors: &mut Vec<FieldError>) -> Vec<String> {

@@ -3,6 +3,7 @@
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
+use model::audit::{AuditAct, NewAuditEntry};
 use model::job::Caller;
 use model::problem::{FieldError, Problem, StoredProblem};
 use serde::Serialize;
@@ -11,7 +12,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::check_mint::{MintBody, check_mint};
-use crate::auth::Identity;
+use crate::audit::sender;
+use crate::auth::{Identity, unauthorized};
 use crate::body::read_json;
 use crate::error::ApiResult;
 use crate::gateway::Gateway;
@@ -55,11 +57,13 @@ pub async fn mint(
 ) -> ApiResult {
     let body = read_json(&request, payload, gateway.http.max_body.0).await?;
     let asked = check_mint(&gateway, &identity, body)?;
+    // What is minted ends with its key.
+    let key_hash = identity.credential().key_hash().ok_or_else(unauthorized)?;
     // By the database's clock, which says when it is over and what was revoked before.
     let minted_at = gateway.store.now().await?;
     let token = AccessToken {
         id: Uuid::now_v7(),
-        key_hash: identity.credential().key_hash,
+        key_hash,
         caller: Caller { tenant: identity.tenant.clone(), principal: asked.principal },
         scopes: asked.scopes,
         minted_at,
@@ -72,6 +76,9 @@ pub async fn mint(
             format!("would make a token of {} characters; at most {MAX_TOKEN} fit: name less in it", written.len());
         return Err(Problem::invalid(vec![FieldError { pointer: String::new(), detail }]).into());
     }
+    let by = NewAuditEntry::new(&identity.tenant, AuditAct::TokenMinted, format!("token:{}", token.id), &sender());
+    let scopes: Vec<&str> = token.scopes.iter().map(|scope| scope.as_str()).collect();
+    gateway.store.note(vec![by.with(scopes.join(" ")).about(&token.caller.principal)]).await?;
     metrics::counter!("waitless_tokens_minted_total").increment(1);
     Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(TokenView {
         token: written,

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use actix_web::{HttpRequest, web};
+use configuration::Secrets;
 use futures_util::{Stream, stream};
 use model::access::{open_cursor, seal_cursor};
 use model::event::{Broadcast, Event};
@@ -54,8 +55,8 @@ fn not_ours() -> ApiError {
     )
 }
 
-fn read_cursor(secret: &str, purpose: &str, text: &str) -> Option<FeedCursor> {
-    let bytes = open_cursor(secret, purpose, text)?;
+fn read_cursor(secrets: &Secrets, purpose: &str, text: &str) -> Option<FeedCursor> {
+    let bytes = open_cursor(secrets.all(), purpose, text)?;
     let (transaction, position) = bytes.split_first_chunk::<8>()?;
     let position = <[u8; 8]>::try_from(position).ok()?;
     Some(FeedCursor { transaction: i64::from_be_bytes(*transaction), position: i64::from_be_bytes(position) })
@@ -103,7 +104,7 @@ impl Feed {
         let subscription = Subscription::open(&gateway, identity, Topic::Caller(caller.clone()))?;
         let mut out = Vec::new();
         let cursor = match given {
-            Some(given) => read_cursor(gateway.link_secret.expose(), &purpose, given).ok_or_else(not_ours)?,
+            Some(given) => read_cursor(&gateway.link_secret, &purpose, given).ok_or_else(not_ours)?,
             None => {
                 let cursor = gateway.store.feed_end().await?;
                 out.push(Frame::Position(seal(&gateway, &purpose, cursor)));

@@ -43,6 +43,8 @@ impl Hub {
     /// Has no watchers yet.
     #[must_use]
     pub fn new(max: usize, max_per_principal: usize) -> Self {
+        // There from the start, also while nobody watches.
+        metrics::gauge!("waitless_watchers").set(0.0);
         let (watched, losses) = (watch::Sender::new(0), watch::Sender::new(0));
         Self { max, max_per_principal, subscribers: Mutex::default(), watched, followers: Mutex::default(), losses }
     }

@@ -18,3 +18,4 @@ pub use hub::Hub;
 pub use hub_message::HubMessage;
 pub use subscribers::Topic;
 pub use subscription::{Signal, Subscription};
+pub use visible_jobs::VisibleJobs;

@@ -275,8 +275,10 @@ const fn say(end: AccessEnd) -> &'static str {
         AccessEnd::KeyChanged => "what the API key may do has changed",
         AccessEnd::TokenRevoked => "the token was revoked",
         AccessEnd::TokenExpired => "the token has expired",
+        AccessEnd::TokenEarly => "the token is from the future",
         AccessEnd::SignedOut => "the browser was signed out",
         AccessEnd::SessionOver => "the session is over",
         AccessEnd::LinkRevoked => "the link was revoked",
+        AccessEnd::ReportHidden => "a job that was watched is there no more",
     }
 }

@@ -6,12 +6,16 @@
 use actix_web::http::header::SEC_WEBSOCKET_PROTOCOL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
+use configuration::Secrets;
 use model::access::{Ticket, TicketHolder, open_ticket, seal_ticket};
 use serde::Serialize;
 use store::AccessToken;
 use utoipa::ToSchema;
 
-use crate::auth::{Credential, Identity, Means};
+use std::sync::Arc;
+
+use crate::auth::oidc::IssuedAccess;
+use crate::auth::{Credential, Identity, Means, unauthorized};
 use crate::error::ApiResult;
 use crate::gateway::Gateway;
 
@@ -45,11 +49,12 @@ pub struct TicketView {
 pub async fn make(gateway: web::Data<Gateway>, identity: Identity) -> ApiResult {
     let until = Utc::now().timestamp() + TTL_SECONDS;
     let secret = gateway.link_secret.expose();
-    let Credential { key_hash, means } = identity.credential();
-    let holder = match means {
-        Means::Key => TicketHolder::Key(*key_hash),
+    let credential = identity.credential();
+    let holder = match &credential.means {
+        Means::Key => TicketHolder::Key(credential.key_hash().ok_or_else(unauthorized)?),
         Means::Session(session) => TicketHolder::Session(*session),
         Means::Token(token) => TicketHolder::Token(token.write(secret)),
+        Means::Issued(access) => TicketHolder::Token(access.write(secret)),
     };
     let ticket = seal_ticket(secret, &Ticket { holder, until });
     let protocols = [PROTOCOL.to_owned(), format!("{PREFIX}{ticket}")];
@@ -59,19 +64,22 @@ pub async fn make(gateway: web::Data<Gateway>, identity: Identity) -> ApiResult 
 
 /// Returns what the ticket that a handshake offers was asked for with.
 #[must_use]
-pub fn ticket_of(request: &HttpRequest, secret: &str) -> Option<Credential> {
+pub fn ticket_of(request: &HttpRequest, secrets: &Secrets) -> Option<Credential> {
     if request.match_pattern().as_deref() != Some(ROUTE) {
         return None;
     }
     let offered = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL).filter_map(|value| value.to_str().ok());
     let mut tickets = offered.flat_map(|line| line.split(',')).filter_map(|name| name.trim().strip_prefix(PREFIX));
-    let ticket = open_ticket(secret, tickets.next()?)?;
+    let ticket = open_ticket(secrets.all(), tickets.next()?)?;
     if ticket.until <= Utc::now().timestamp() {
         return None;
     }
     Some(match ticket.holder {
         TicketHolder::Key(key_hash) => Credential::of_key(key_hash),
         TicketHolder::Session(session) => Credential::of_session(session),
-        TicketHolder::Token(token) => Credential::of_token(AccessToken::read(secret, &token)?),
+        TicketHolder::Token(token) => match IssuedAccess::read(secrets.all(), &token) {
+            Some(access) => Credential::of_issued(Arc::new(access)),
+            None => Credential::of_token(AccessToken::read(secrets.all(), &token)?),
+        },
     })
 }

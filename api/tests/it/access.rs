@@ -26,11 +26,15 @@ fn request(api: &Api, row: &RouteEntry, job: Uuid) -> RequestBuilder {
     let method = Method::from_bytes(row.method.as_str().as_bytes()).unwrap();
     let request = api.plain(method, &path.replace("{token}", "none"));
     match row.path {
-        "/v1/jobs" if row.method == "POST" => request.json(&json!({"report": "numbers"})),
+        "/v1/jobs" | "/v1/schedules" if row.method == "POST" => request.json(&json!({"report": "numbers"})),
+        "/v1/schedules/preview" => request.json(&json!({"when": "every day at 07:30"})),
+        "/v1/schedules/{id}" if row.method == "PATCH" => request.json(&json!({"paused": true})),
+        "/v1/schedules/{id}/fire" => request.json(&json!({})),
         "/v1/jobs/{id}/formats" => request.json(&json!({"formats": ["csv"]})),
         "/v1/tokens" | "/v1/tokens/revoke" => request.json(&json!({"principal": "customer-7"})),
         "/v1/admin/dead-letters/replay" => request.json(&json!({"jobs": [job]})),
         "/v1/admin/deliveries/send-again" => request.json(&json!({"failed_since": "2020-01-01T00:00:00Z"})),
+        "/v1/admin/pauses" if row.method == "POST" => request.json(&json!({"kind": "report", "name": "numbers"})),
         _ => request,
     }
 }

@@ -1,5 +1,6 @@
 //! `/v1/admin`.
 
+use model::pause::{PauseKind, PauseTarget};
 use serde_json::json;
 use store::Scope;
 use uuid::Uuid;
@@ -15,6 +16,7 @@ on_both_stacks!(
     an_autoscaler_is_told_how_much_there_is_to_do_by_a_key_that_opens_nothing_else,
     failed_deliveries_are_sent_again_one_or_all_since_a_time,
     a_wish_to_send_again_that_makes_no_sense_is_explained,
+    pauses_are_listed_to_the_tenants_that_they_hold,
 );
 
 async fn an_operator_sees_and_replays_the_dead_letters_of_the_whole_tenant(stack: Stack) {
@@ -202,5 +204,35 @@ async fn no_report_is_run_again_in_the_name_of_somebody_who_may_not_any_more(sta
     assert!(!new.is_empty());
     let one = api.post(&format!("/v1/admin/dead-letters/{bens}/replay")).send().await.unwrap();
     assert_eq!(one.status(), 202, "with a new key of theirs it is run again");
+    api.stop().await;
+}
+
+async fn pauses_are_listed_to_the_tenants_that_they_hold(stack: Stack) {
+    let api = Api::start(stack).await;
+    let store = &api.backends.store;
+    for (tenant, kind, name) in [
+        (None, PauseKind::Source, "erp"),
+        (None, PauseKind::Tenant, "acme"),
+        (None, PauseKind::Tenant, "another"),
+        (Some("another"), PauseKind::Report, "sales"),
+        (Some("acme"), PauseKind::Report, "sales"),
+    ] {
+        store.pause(&PauseTarget::new(tenant, kind, name), "ana").await.unwrap();
+    }
+    let told = body(api.get("/v1/admin/pauses").send().await.unwrap()).await;
+    let told: Vec<_> = told["pauses"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|pause| {
+            (pause["kind"].clone(), pause["name"].clone(), pause["everybody"].clone(), pause["paused_by"].clone())
+        })
+        .collect();
+    let expected = [
+        (json!("report"), json!("sales"), json!(false), json!("ana")),
+        (json!("source"), json!("erp"), json!(true), json!(null)),
+        (json!("tenant"), json!("acme"), json!(true), json!(null)),
+    ];
+    assert_eq!(told, expected);
     api.stop().await;
 }

@@ -111,7 +111,7 @@ impl Api {
         config.catalogue.folder = Some(folder.path().join("catalogue"));
         config.http.listen = "127.0.0.1:0".parse().unwrap();
         config.http.threads = 2;
-        config.service.link_secret = Secret::new("a link secret of more than 32 bytes!");
+        config.service.link_secret = "a link secret of more than 32 bytes!".into();
         config.service.shutdown_grace = Duration::from_secs(5);
         config.telemetry.log = "warn".to_owned();
         change(&mut config);
@@ -140,7 +140,7 @@ impl Api {
         api
     }
 
-    async fn start_gateway(&mut self) {
+    pub(crate) async fn start_gateway(&mut self) {
         let application = ::api::Application::build(&self.config, self.backends.clone()).await.unwrap();
         self.url = format!("http://127.0.0.1:{}", application.port());
         self.metrics_url =
@@ -181,16 +181,11 @@ impl Api {
         valid: Option<Duration>,
     ) -> (String, Uuid) {
         let key = make_api_key();
-        let new = NewApiKey {
-            id: Uuid::now_v7(),
-            prefix: model::access::key_prefix(&key),
-            hash: hash_token(&key),
-            caller: caller.clone(),
-            scopes: scopes.to_vec(),
-            valid_for: valid,
-        };
-        let kept = self.backends.store.create_api_key(new).await.unwrap();
-        (key, kept.id)
+        let (id, prefix, hash) = (Uuid::now_v7(), model::access::key_prefix(&key), hash_token(&key));
+        let (caller, scopes, valid_for) = (caller.clone(), scopes.to_vec(), valid);
+        let (attributes, roles) = (model::attributes::Attributes::default(), Vec::new());
+        let new = NewApiKey { id, prefix, hash, caller, scopes, attributes, roles, valid_for };
+        (key, self.backends.store.create_api_key(new).await.unwrap().id)
     }
 
     /// Prepares a request without a key.

@@ -19,15 +19,25 @@ const STREAMS: &str = "/(events|ws)$";
 const BUDGET: &str = "20";
 
 /// Writes what the tool cannot know: there is one job to look at, a cursor is good only for the query it came from, which parameters
-/// a report takes stands in its own schema, and an `Idempotency-Key` that came with another body is refused, for which short ones that
+/// a report takes stands in its own schema, a lane and a tenant that can be paused have names of their own, and an `Idempotency-Key` that came with another body is refused, for which short ones that
 /// are made up are now and then the same.
 fn write_settings(folder: &Path, job: Uuid, token: &str) {
-    let lists = ["GET /v1/jobs", "GET /v1/admin/dead-letters"].map(|name| {
+    let lists =
+        ["GET /v1/jobs", "GET /v1/admin/dead-letters", "GET /v1/admin/audit", "GET /v1/schedules"].map(|name| {
         format!(
             "[[operations]]\ninclude-name = \"{name}\"\nchecks.positive_data_acceptance.expected-statuses = [\"2xx\", 400, 401, 403]\n"
         )
     });
-    let params = ["POST /v1/jobs", "POST /v1/jobs/{id}/formats", "POST /v1/tokens"].map(|name| {
+    let params = [
+        "POST /v1/jobs",
+        "POST /v1/jobs/{id}/formats",
+        "POST /v1/tokens",
+        "POST /v1/schedules",
+        "POST /v1/schedules/preview",
+        "POST /v1/admin/pauses",
+        "DELETE /v1/admin/pauses",
+    ]
+    .map(|name| {
         format!(
             "[[operations]]\ninclude-name = \"{name}\"\n\
              checks.positive_data_acceptance.expected-statuses = [\"2xx\", 401, 403, 404, 409, 422, 429]\n"

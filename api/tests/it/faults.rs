@@ -149,6 +149,8 @@ async fn make_key(config: &Config) -> String {
         hash: model::access::hash_token(&key),
         caller: ana(),
         scopes: Scope::ALL.to_vec(),
+        attributes: model::attributes::Attributes::default(),
+        roles: Vec::new(),
         valid_for: None,
     };
     store.create_api_key(new).await.unwrap();

@@ -319,7 +319,7 @@ async fn the_page_of_a_link_speaks_the_language_of_whoever_opens_it(stack: Stack
     let api = Api::start_with(stack, |config| {
         let mut acme = config.mail.brand.clone();
         (acme.language, acme.time_zone) = (Language::Es, time_zone("Europe/Madrid").unwrap());
-        config.tenants.insert("acme".to_owned(), acme);
+        config.tenants.insert("acme".to_owned(), acme.into());
     })
     .await;
     let read = async |link: &str, language: &str| {

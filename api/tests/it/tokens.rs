@@ -338,7 +338,7 @@ async fn what_is_no_token_of_ours_opens_nothing(stack: Stack) {
     let shop = Shop::open(&api).await;
     let guest = shop.mint(json!({"principal": "customer-7", "valid_for": 1})).await;
     let secret = api.config.service.link_secret.expose().to_owned();
-    let good = store::AccessToken::read(&secret, &guest.token).unwrap();
+    let good = store::AccessToken::read([secret.as_str()], &guest.token).unwrap();
     let forged = |change: fn(&mut store::AccessToken)| {
         let mut token = good.clone();
         change(&mut token);

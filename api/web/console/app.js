@@ -15,6 +15,8 @@ import { jobs } from './pages/jobs.js';
 import { login } from './pages/login.js';
 import { operations } from './pages/operations.js';
 import { report } from './pages/report.js';
+import { usage } from './pages/usage.js';
+import { usageLanguage, usageWords } from './usage_words.js';
 
 /**
  * What a page is given.
@@ -37,6 +39,7 @@ const PAGES = [
   [/^\/reports\/([^/]+)$/, '/', report],
   [/^\/jobs$/, '/jobs', jobs],
   [/^\/jobs\/([^/]+)$/, '/jobs', job],
+  [/^\/usage$/, '/usage', usage],
   [/^\/operations(?:\/([^/]+))?$/, '/operations', operations],
 ];
 
@@ -78,6 +81,8 @@ class Console {
         if (answer.ok) {
           const session = await answer.json();
           if (session.signed_in) await this.signedIn(session);
+          // It says where somebody may sign in.
+          else this.session = session;
           return showConnection(true);
         }
       } catch {
@@ -127,7 +132,7 @@ class Console {
     const now = await fetch(`${BASE}/v1/session`, { cache: 'no-store' }).then((answer) => answer.json(), () => null);
     // Everything on this page is somebody else's.
     if (now?.signed_in && now.principal + now.tenant !== `${this.session.principal}${this.session.tenant}`) return location.reload();
-    this.session = { signed_in: false };
+    this.session = now && !now.signed_in ? now : { signed_in: false };
     this.#signedIn.abort();
     this.account();
     this.show();
@@ -231,7 +236,7 @@ function fillNav(scopes, current) {
   const link = (/** @type {string} */ href, /** @type {string} */ text, /** @type {HTMLElement | null} */ more = null) =>
     h('a', { href, 'aria-current': href === current ? 'page' : null }, text, more);
   const running = nav.querySelector('#running') ?? h('span', { id: 'running' });
-  fill(nav, scopes.includes('read') && [link('/', 'Reports'), link('/jobs', 'Jobs', /** @type {HTMLElement} */ (running))],
+  fill(nav, scopes.includes('read') && [link('/', 'Reports'), link('/jobs', 'Jobs', /** @type {HTMLElement} */ (running)), link('/usage', usageWords(usageLanguage()).title)],
     scopes.includes('admin') && link('/operations', 'Operations'));
 }
 

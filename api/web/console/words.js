@@ -103,8 +103,9 @@ export function took(job) {
  * When a job will be ready, as far as anybody knows: its place in line, how long it takes, and when nine in ten are ready.
  * @param {Job} job
  */
-export function arriving({ state, queue, eta }) {
+export function arriving({ state, queue, eta, waiting_for }) {
   if (state !== 'pending' && state !== 'processing') return '';
+  if (state === 'pending' && waiting_for?.reason === 'pause') return `waits: the ${waiting_for.paused} is paused`;
   const ahead = queue ? (queue.position === 1 ? 'next in line' : `${count(queue.position - 1)} ahead`) : '';
   const now = Date.now();
   // What was foretold is over: nobody knows any more.

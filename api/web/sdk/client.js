@@ -1,5 +1,5 @@
 /**
- * @import { Delivery, Job, JobPage, JobRequest, JobState, Link, Preview, Queue, Receipt, Report, Worker } from './shapes.js'
+ * @import { Delivery, Job, JobPage, JobRequest, JobState, Link, Pause, Preview, Queue, Receipt, Report, UsageReport, Worker } from './shapes.js'
  * @import { FollowOptions, SubmitOptions } from './jobs.js'
  * @import { Caller, ClientOptions } from './request.js'
  * @import { Listener } from './share.js'
@@ -50,6 +50,11 @@ export class Waitless extends Jobs {
    */
   jobs(filter = {}) {
     return this.caller.json('GET', `/v1/jobs${query(filter)}`);
+  }
+
+  /** What was used of each quota, today and in the last thirty days. @returns {Promise<UsageReport>} */
+  usage() {
+    return this.caller.json('GET', '/v1/usage');
   }
 
   /**
@@ -170,6 +175,26 @@ class Admin {
   /** @returns {Promise<Worker[]>} */
   async workers() {
     return (await this.#caller.json('GET', '/v1/admin/workers')).workers;
+  }
+
+  /** What of the tenant's is paused. @returns {Promise<Pause[]>} */
+  async pauses() {
+    return (await this.#caller.json('GET', '/v1/admin/pauses')).pauses;
+  }
+
+  /**
+   * Pauses a lane, a report, a source or the tenant: its jobs are accepted and wait.
+   * @param {string} kind
+   * @param {string} name
+   * @returns {Promise<Pause>}
+   */
+  pause(kind, name) {
+    return this.#caller.json('POST', '/v1/admin/pauses', { body: { kind, name } });
+  }
+
+  /** @param {string} kind @param {string} name @returns {Promise<{released: number}>} */
+  resume(kind, name) {
+    return this.#caller.json('DELETE', `/v1/admin/pauses${query({ kind, name })}`);
   }
 
   /** @param {{report?: string, limit?: number, cursor?: string}} [filter] @returns {Promise<JobPage>} */

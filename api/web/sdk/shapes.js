@@ -55,6 +55,7 @@
  * @property {JobState} state
  * @property {number} attempt
  * @property {Progress} progress
+ * @property {{reason: 'turn' | 'run' | 'retry' | 'pause', paused: string | null} | null} [waiting_for] What it waits for, while it does.
  * @property {QueuePosition | null} queue Where it stands in line, while it waits.
  * @property {Eta | null} eta When it will be ready, where that can be told.
  * @property {string} created_at
@@ -65,6 +66,13 @@
  * @property {Refusal[]} [refused] Formats without a file; only where `on_refusal` is `keep_others`. Older gateways have none.
  * @property {ProblemBody | null} error
  * @property {{self: string, events: string, cancel: string}} links
+ *
+ * @typedef {object} Pause
+ * @property {'lane' | 'report' | 'source' | 'tenant'} kind
+ * @property {string} name
+ * @property {boolean} everybody Whether it holds for every tenant, and is resumed by the service's operator only.
+ * @property {string | null} paused_by
+ * @property {string} since
  *
  * @typedef {object} JobPage
  * @property {Job[]} jobs Newest first.
@@ -124,6 +132,7 @@
  * @property {string[]} formats
  * @property {number} timeout Seconds.
  * @property {number} retention Seconds.
+ * @property {{name: string, type: string, list: boolean, description: string}[]} [attributes] What it reads of whoever asks; from credentials only.
  * @property {{properties: Record<string, ParamSchema>, required: string[], 'x-order'?: string[]}} params
  *
  * @typedef {object} Receipt
@@ -165,6 +174,19 @@
  * @property {string} [principal]
  * @property {('read' | 'write' | 'admin')[]} [scopes]
  * @property {string} [expires_at]
+ * @property {{name: string, title: string}[]} [providers] Where somebody who is not signed in may sign in.
+ *
+ * @typedef {{jobs: number, rows: number, bytes: number, recipients: number, links: number}} Usage
+ * @typedef {Usage & {day: string}} UsageOfDay
+ * @typedef {{name: string, of: 'tenant' | 'principal', most: number | null, used: number}} UsageLimit
+ * @typedef {{name: string, today: Usage, total: Usage}} NamedUsage
+ *
+ * @typedef {object} UsageReport
+ * @property {string} time_zone
+ * @property {string} day
+ * @property {string} ends_at
+ * @property {{limits: UsageLimit[], days: UsageOfDay[]}} own
+ * @property {{limits: UsageLimit[], days: UsageOfDay[], principals: NamedUsage[], reports: NamedUsage[]}} [tenant] With the scope `admin`.
  *
  * @typedef {{name: string, ready: number | null, consumers: number | null}} Queue
  *

@@ -1,8 +1,10 @@
-//! The path of a job: submit, throughput, backlog, latency, reuse, memory, rescue, million, held, start.
+//! The path of a job: submit, oidc, throughput, backlog, latency, fairness, reuse, memory, rescue, million, held, start.
 
+mod fairness;
 mod held;
 mod memory;
 mod million;
+mod oidc;
 mod rescue;
 mod reuse;
 mod start;
@@ -15,11 +17,13 @@ use crate::figures::say;
 use crate::stack::Stack;
 
 /// What can be measured on its own.
-pub(crate) const PARTS: [&str; 11] = [
+pub(crate) const PARTS: [&str; 13] = [
     "submit",
+    "oidc",
     "throughput",
     "backlog",
     "latency",
+    "fairness",
     "reuse",
     "memory",
     "rescue",
@@ -66,9 +70,11 @@ async fn measure_part(part: &str, kept: &mut Option<Stack>) -> anyhow::Result<()
     };
     match part {
         "submit" => submit::measure(stack).await,
+        "oidc" => oidc::measure(stack).await,
         "throughput" => throughput::measure(stack).await,
         "backlog" => throughput::measure_backlog(stack).await,
         "latency" => throughput::measure_latency(stack).await,
+        "fairness" => fairness::measure(stack).await,
         "reuse" => reuse::measure(stack).await,
         "memory" => memory::measure(stack).await,
         "million" => million::measure(stack).await,

@@ -36,6 +36,14 @@ async function refuseMails(page) {
   await page.getByText(/mails? failed\./).waitFor();
 }
 
+/** Nobody signs in there: the buttons are for being looked at. @param {Page} page */
+async function offerProviders(page) {
+  const providers = [{ name: 'staff', title: 'your Acme account' }, { name: 'partners', title: 'the partner portal' }];
+  await page.route('**/v1/session', (route) => route.fulfill({ json: { signed_in: false, providers } }));
+  await page.reload();
+  await page.getByRole('link', { name: 'Sign in with your Acme account' }).waitFor();
+}
+
 /** What somebody sees who has never been here. @type {Picture[]} */
 export const NEWCOMER = [
   { name: 'sign-in', path: '/login', outside: true },
@@ -44,8 +52,11 @@ export const NEWCOMER = [
     await page.getByRole('button', { name: 'Sign in' }).click();
     await page.getByText('does not open anything').waitFor();
   } },
+  { name: 'sign-in-providers', path: '/login?failed=refused', outside: true, act: offerProviders, after: (page) => page.unrouteAll() },
   { name: 'newcomer', path: '/' },
   { name: 'newcomer-jobs', path: '/jobs' },
+  { name: 'newcomer-usage', path: '/usage' },
+  { name: 'status', path: '/status' },
   { name: 'newcomer-dead-letters', path: '/operations/dead-letters' },
   { name: 'newcomer-deliveries', path: '/operations/deliveries' },
 ];
@@ -109,6 +120,7 @@ export function pagesOf(fixture, jobs) {
       await page.context().setOffline(true);
       await page.getByText('You are offline').waitFor();
     }, after: (page) => page.context().setOffline(false) },
+    { name: 'usage', path: '/usage', act: (page) => page.locator('.bars').first().waitFor() },
     { name: 'queues', path: '/operations' },
     { name: 'workers', path: '/operations/workers' },
     { name: 'dead-letters', path: '/operations/dead-letters', act: (page) => page.locator('summary').first().click() },

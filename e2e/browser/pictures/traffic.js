@@ -55,6 +55,13 @@ url = "postgres://nobody@127.0.0.1:9/none"
 brand = "Acme Logistics"
 color = "#0f766e"
 time_zone = "Europe/Berlin"
+[quotas]
+jobs_per_day = 100
+rows_per_day = 60000000
+bytes_per_day = "20GiB"
+links_per_day = 400
+principal_jobs_per_day = 90
+principal_links_per_day = 300
 `;
 
 const LANGUAGES = ['en', 'de', 'fr', 'es', 'zh'];

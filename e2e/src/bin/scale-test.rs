@@ -20,17 +20,31 @@ struct Arguments {
     /// Jobs a second at the busiest moment.
     #[arg(long, default_value_t = 12.0)]
     peak: f64,
+    /// Writes what was measured to this file, for the model of capacity to be held against.
+    #[arg(long, value_name = "FILE")]
+    write: Option<std::path::PathBuf>,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Arguments { minutes, seed, peak } = Arguments::parse();
+    let Arguments { minutes, seed, peak, write } = Arguments::parse();
     let Ok(duration) = Duration::try_from_secs_f64(minutes * 60.0) else {
         eprintln!("--minutes is a positive number");
         return ExitCode::from(2);
     };
     match scaling::run(Plan { duration, seed, peak }).await {
-        Ok(report) => tell(&report),
+        Ok(report) => {
+            let told = tell(&report);
+            if let Some(file) = write
+                && let Err(error) = serde_json::to_string_pretty(&report)
+                    .map_err(std::io::Error::other)
+                    .and_then(|text| std::fs::write(&file, text + "\n"))
+            {
+                eprintln!("{} could not be written: {error}", file.display());
+                return ExitCode::from(2);
+            }
+            told
+        }
         Err(error) => {
             eprintln!("the scale test could not be run: {error:#}");
             ExitCode::from(2)

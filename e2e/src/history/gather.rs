@@ -119,7 +119,7 @@ async fn tidy(evidence: &Evidence) {
     config.broker.url = Secret::new("in-process:");
     config.sweeper.orphan_grace = Duration::ZERO;
     let (backends, _background) = Backends::open(&config).await.unwrap();
-    Cleanup::new(backends, &config.sweeper).clean_up().await;
+    Cleanup::new(backends, &config).clean_up().await;
 }
 
 /// Every stored file below `folder`, as a key; files that are still being written are not stored.

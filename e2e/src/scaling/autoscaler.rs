@@ -14,24 +14,28 @@ const SHORTEST: Duration = Duration::from_secs(1);
 
 /// A `ScaledObject`.
 #[derive(Debug, Clone)]
-pub(super) struct Rules {
+pub struct Rules {
     /// Jobs for each worker.
-    pub(super) target: f64,
-    pub(super) most: usize,
-    pub(super) polling: Duration,
-    pub(super) cooldown: Duration,
+    pub target: f64,
+    /// There are never more.
+    pub most: usize,
+    /// Between two looks.
+    pub polling: Duration,
+    /// After so long without work there is none left.
+    pub cooldown: Duration,
     /// Of a step down.
-    pub(super) stabilisation: Duration,
+    pub stabilisation: Duration,
     /// Up: twice as many or four more, whichever is more, in this time.
-    pub(super) up_period: Duration,
+    pub up_period: Duration,
     /// Down: one in this time.
-    pub(super) down_period: Duration,
+    pub down_period: Duration,
 }
 
 /// Decides again and again.
 #[derive(Debug)]
-pub(super) struct Autoscaler {
-    pub(super) rules: Rules,
+pub struct Autoscaler {
+    /// What it decides by.
+    pub rules: Rules,
     last_active: Duration,
     wanted: VecDeque<(Duration, usize)>,
     /// What came (above zero) and went (below), and when.
@@ -40,7 +44,8 @@ pub(super) struct Autoscaler {
 
 impl Rules {
     /// As `deploy/k8s/components/autoscaling/report-worker-interactive.yaml` says, but down to none.
-    pub(super) fn interactive() -> Self {
+    #[must_use]
+    pub fn interactive() -> Self {
         Self {
             target: f64::from(super::CONCURRENCY),
             most: 20,
@@ -53,7 +58,8 @@ impl Rules {
     }
 
     /// The same for a day that passes so many times as fast.
-    pub(super) fn squeezed(self, times: f64) -> Self {
+    #[must_use]
+    pub fn squeezed(self, times: f64) -> Self {
         let squeeze = |time: Duration| time.div_f64(times).max(SHORTEST);
         Self {
             polling: squeeze(self.polling),
@@ -67,12 +73,14 @@ impl Rules {
 }
 
 impl Autoscaler {
-    pub(super) fn new(rules: Rules) -> Self {
+    /// Has seen nothing yet.
+    #[must_use]
+    pub fn new(rules: Rules) -> Self {
         Self { rules, last_active: Duration::ZERO, wanted: VecDeque::new(), changes: VecDeque::new() }
     }
 
     /// Says how many there are to be at `now`, when there are `current` and the triggers say `metrics`.
-    pub(super) fn decide(&mut self, now: Duration, metrics: &[f64], current: usize) -> usize {
+    pub fn decide(&mut self, now: Duration, metrics: &[f64], current: usize) -> usize {
         let active = metrics.iter().any(|metric| *metric > 0.0);
         if active {
             self.last_active = now;

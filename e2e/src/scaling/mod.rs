@@ -10,16 +10,19 @@ use std::time::{Duration, Instant};
 use crate::history::{self, Evidence};
 use crate::rabbitmq::ServerChoice;
 use crate::stack::{Stack, caller, wait_until_all_ended};
-use autoscaler::{Autoscaler, Rules};
 use day::Day;
 use pool::Pool;
 
+pub use autoscaler::{Autoscaler, Rules};
+pub use day::{planned, share_of_hour};
 pub use outcome::{PoolOutcome, Report};
 
 /// Jobs that one worker runs at once, and so what the autoscaler aims at for each.
 pub const CONCURRENCY: u32 = 4;
+/// What a worker that is told to stop has left.
+pub const GRACE: Duration = Duration::from_secs(12);
 /// A real day.
-const DAY: Duration = Duration::from_secs(86_400);
+pub const DAY: Duration = Duration::from_secs(86_400);
 
 /// What is to be tried.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +49,7 @@ pub async fn run(plan: Plan) -> anyhow::Result<Report> {
     Ok(Report {
         seed: plan.seed,
         minutes: plan.duration.as_secs_f64() / 60.0,
+        peak: plan.peak,
         jobs: day.jobs(),
         pools: vec![scaled, fixed],
     })
@@ -57,7 +61,7 @@ async fn try_pool(name: &'static str, plan: Plan, day: &Day, fixed: Option<usize
     let settings = vec![
         ("WAITLESS_WORKER__CONCURRENCY", CONCURRENCY.to_string()),
         ("WAITLESS_WORKER__LANES", "interactive".to_owned()),
-        ("WAITLESS_SERVICE__SHUTDOWN_GRACE", "12s".to_owned()),
+        ("WAITLESS_SERVICE__SHUTDOWN_GRACE", format!("{}s", GRACE.as_secs())),
     ];
     let mut stack = Stack::prepare(ServerChoice::OwnServer(rabbitmq), settings).await;
     stack.add_gateway().await;

@@ -15,6 +15,8 @@ pub struct Report {
     pub seed: u64,
     /// Into how long the day was squeezed.
     pub minutes: f64,
+    /// Jobs a second at the busiest moment.
+    pub peak: f64,
     /// How many jobs came.
     pub jobs: usize,
     /// One that follows the queue, and one that stays.

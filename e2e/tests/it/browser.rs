@@ -47,6 +47,11 @@ async fn mails_that_failed_are_sent_again_by_a_button() {
 }
 
 #[tokio::test]
+async fn the_page_about_usage_speaks_the_readers_language() {
+    node(&folder(), &["--test", "usage.test.js"]).await;
+}
+
+#[tokio::test]
 async fn the_widget_works_on_a_page_of_another_origin() {
     node(&folder(), &["--test", "widget.test.js"]).await;
 }
@@ -54,6 +59,11 @@ async fn the_widget_works_on_a_page_of_another_origin() {
 #[tokio::test]
 async fn a_shop_on_another_origin_never_holds_a_key_in_its_page() {
     node(&folder(), &["--test", "tokens.test.js"]).await;
+}
+
+#[tokio::test]
+async fn somebody_signs_in_at_an_identity_provider_sees_their_jobs_and_signs_out() {
+    node(&folder(), &["--test", "oidc.test.js"]).await;
 }
 
 #[tokio::test]

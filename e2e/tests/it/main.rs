@@ -12,13 +12,16 @@ use e2e::{client, coverage, history, rabbitmq, stack, watcher};
 mod browser;
 mod embedded;
 
+mod capacity;
 mod command_line;
 mod faults;
 mod front_door;
 mod isolation;
 mod memory;
+mod operations;
 mod pod_cost;
 mod rights;
 mod secrets;
 mod sharing;
+mod turns;
 mod upgrade;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::access::link_token;
+use configuration::Secrets;
 use model::artifact::Artifact;
 use model::problem::Problem;
 use model::refusal::Refusal;
@@ -91,7 +91,7 @@ pub struct FailureText {
 /// Where links lead, and what they are made from.
 pub(super) struct LinkBase<'a> {
     pub(super) public_url: &'a str,
-    pub(super) secret: &'a str,
+    pub(super) secrets: &'a Secrets,
 }
 
 impl<'a> Content<'a> {
@@ -99,6 +99,15 @@ impl<'a> Content<'a> {
     #[must_use]
     pub fn language(&self) -> &'a str {
         &self.t.lang
+    }
+
+    /// Says that the report has no rows.
+    pub(super) fn say_that_it_is_empty(&mut self) {
+        let texts = &self.t.empty;
+        self.subject = fill(&texts.subject, &[("title", &self.title)]);
+        self.status = &texts.status;
+        self.preview.clone_from(&texts.text);
+        self.description.clone_from(&texts.text);
     }
 
     /// Puts the facts in words.
@@ -160,7 +169,7 @@ fn file(artifact: &Artifact, locale: RecipientLocale<'_>, links: &LinkBase<'_>) 
         size: locale.bytes(artifact.bytes),
         rows: locale.rows(artifact.rows),
         complete: artifact.complete,
-        link: format!("{}/d/{}", links.public_url, link_token(links.secret, artifact.link_id)),
+        link: format!("{}/d/{}", links.public_url, artifact.link_token(links.secrets.all())),
     }
 }
 

@@ -21,6 +21,17 @@ pub struct Facts {
     pub trace_id: Option<String>,
 }
 
+impl Facts {
+    /// Tells whether the report is there and has no rows at all.
+    #[must_use]
+    pub fn is_empty_report(&self) -> bool {
+        self.kind == NotificationKind::Ready
+            && self.job.refused.is_empty()
+            && !self.job.artifacts.is_empty()
+            && self.job.artifacts.iter().all(|artifact| artifact.rows == 0 && artifact.complete)
+    }
+}
+
 /// What a notification tells: one for each event that a delivery can be about, with what belongs to it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum NotificationKind {

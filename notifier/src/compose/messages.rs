@@ -20,6 +20,8 @@ pub(super) struct Messages {
     pub(super) late: LateTexts,
     pub(super) failure: FailureTexts,
     pub(super) advice: AdviceTexts,
+    pub(super) notice: NoticeTexts,
+    pub(super) empty: EmptyTexts,
     pub(super) foot: FootTexts,
 }
 
@@ -59,6 +61,13 @@ tables! {
     FailureTexts { source, storage, slow, large, query, setup, crash }
     /// `[advice]`: what to do.
     AdviceTexts { later, less, maintainer, operator }
+    /// `[notice]`: of schedules.
+    NoticeTexts {
+        foot, number, why, failed_subject, failed_text, missed_subject, missed_text, refused_subject, refused_text,
+        silent_subject, silent_text, paused_subject, paused_text, status, why_failures, why_owner_gone, why_asked, by_request,
+    }
+    /// `[empty]`: a report of a schedule that has no rows.
+    EmptyTexts { subject, status, text }
     /// `[foot]`
     FootTexts { why }
 }

@@ -7,6 +7,7 @@ mod details;
 pub mod facts;
 mod lateness;
 mod messages;
+mod notice;
 mod recipient_locale;
 mod single_line;
 
@@ -14,9 +15,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use configuration::{Config, Secret};
-use model::delivery::Delivery;
+use configuration::{Config, Secrets};
+use model::delivery::{Delivery, Notify};
 use model::locale::{Conventions, Language, Localizer, time_zone};
+use model::schedule::{Notice, OnEmpty};
 use url::Url;
 
 use content::LinkBase;
@@ -27,6 +29,7 @@ use recipient_locale::RecipientLocale;
 pub use brand::{Brand, LogoImage};
 pub use content::{Content, FailureText, FileLink, MissingFile};
 pub use details::Detail;
+pub use notice::NoticeContent;
 
 /// Why a notification cannot be composed. None of it passes by waiting.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +49,7 @@ pub struct Composer {
     brand: Brand,
     tenants: HashMap<String, Brand>,
     public_url: String,
-    link_secret: Secret,
+    link_secret: Secrets,
     late_after: Option<Duration>,
 }
 
@@ -61,7 +64,7 @@ impl Composer {
             let conventions = Conventions::of(language).with_context(|| format!("locales/{language}.toml"))?;
             Ok((language, (messages::read(language)?, conventions)))
         });
-        let tenants = config.tenants.iter().map(|(name, brand)| Ok((name.clone(), Brand::open(brand)?)));
+        let tenants = config.tenants.iter().map(|(name, tenant)| Ok((name.clone(), Brand::open(&tenant.brand)?)));
         Ok(Self {
             catalogues: catalogues.collect::<anyhow::Result<_>>()?,
             brand: Brand::open(&config.mail.brand)?,
@@ -86,8 +89,23 @@ impl Composer {
             return Err(ComposeError::NoFiles);
         }
         let locale = self.locale_of(delivery, facts)?;
-        let links = LinkBase { public_url: &self.public_url, secret: self.link_secret.expose() };
-        Ok(Content::of(facts, locale, &links, self.late_after))
+        let links = LinkBase { public_url: &self.public_url, secrets: &self.link_secret };
+        let tells_of_none =
+            wish_of(delivery, &facts.job.notify).is_some_and(|wish| wish.on_empty == Some(OnEmpty::Tell));
+        let mut content = Content::of(facts, locale, &links, self.late_after);
+        if tells_of_none && facts.is_empty_report() {
+            content.say_that_it_is_empty();
+        }
+        Ok(content)
+    }
+
+    /// Composes what a notice of a schedule tells. The same notice gives the same content.
+    ///
+    /// # Errors
+    /// When there are no texts in the recipient's language.
+    pub fn compose_notice(&self, notice: &Notice) -> Result<NoticeContent<'_>, ComposeError> {
+        let locale = self.locale_for(&notice.tenant, Some(&notice.to))?;
+        Ok(NoticeContent::of(notice, locale))
     }
 
     /// Returns how a tenant's notifications look.
@@ -98,13 +116,21 @@ impl Composer {
 
     /// Finds out how the recipient reads: as was asked for them, else as the tenant does.
     fn locale_of(&self, delivery: &Delivery, facts: &Facts) -> Result<RecipientLocale<'_>, ComposeError> {
-        let settings = &self.brand(&delivery.tenant).settings;
-        let mut wishes = facts.job.notify.iter();
-        let wish = wishes.find(|wish| wish.channel == delivery.channel && wish.to == delivery.recipient);
+        self.locale_for(&delivery.tenant, wish_of(delivery, &facts.job.notify))
+    }
+
+    fn locale_for(&self, tenant: &str, wish: Option<&Notify>) -> Result<RecipientLocale<'_>, ComposeError> {
+        let settings = &self.brand(tenant).settings;
         let asked = wish.and_then(|wish| wish.language.as_deref()).and_then(Language::of_tag);
         let zone = wish.and_then(|wish| wish.time_zone.as_deref()).and_then(time_zone);
         let language = asked.unwrap_or(settings.language);
         let (t, conventions) = self.catalogues.get(&language).ok_or(ComposeError::NoCatalogue(language))?;
         Ok(RecipientLocale { t, localizer: Localizer { conventions, zone: zone.unwrap_or(settings.time_zone) } })
     }
+}
+
+/// Finds what was asked for of a delivery's recipient.
+#[must_use]
+pub fn wish_of<'a>(delivery: &Delivery, notify: &'a [Notify]) -> Option<&'a Notify> {
+    notify.iter().find(|wish| wish.channel == delivery.channel && wish.to == delivery.recipient)
 }

@@ -1,9 +1,9 @@
 //! Puts a mail's headers and its two forms together.
 
+use chrono::{DateTime, Utc};
 use lettre::Address;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Attachment, Mailbox, Message, MultiPart, SinglePart};
-use model::delivery::Delivery;
 use uuid::Uuid;
 
 use super::RenderError;
@@ -14,7 +14,9 @@ use crate::compose::LogoImage;
 pub(super) struct MessageParts<'a> {
     /// Identity, date and boundary come from here, so that every try gives the same bytes.
     pub(super) id: Uuid,
-    pub(super) delivery: &'a Delivery,
+    pub(super) created_at: DateTime<Utc>,
+    /// What it is about, as a header field.
+    pub(super) about: (&'static str, Uuid),
     pub(super) from: &'a Mailbox,
     pub(super) to: &'a Address,
     pub(super) language: &'a str,
@@ -47,12 +49,12 @@ impl MessageParts<'_> {
             .from(self.from.clone())
             .to(Mailbox::new(None, self.to.clone()))
             .subject(self.subject)
-            .date(self.delivery.created_at.into())
+            .date(self.created_at.into())
             .message_id(Some(format!("<{id}@{}>", self.from.email.domain())))
             .raw_header(header("Content-Language", self.language)?)
             // Keeps out-of-office replies away (RFC 3834).
             .raw_header(header("Auto-Submitted", "auto-generated")?)
-            .raw_header(header("X-Waitless-Job", &self.delivery.job_id.to_string())?);
+            .raw_header(header(self.about.0, &self.about.1.to_string())?);
         if let Some(trace_id) = self.trace_id {
             builder = builder.raw_header(header("X-Waitless-Trace", trace_id)?);
         }

@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use configuration::Config;
 use model::delivery::Channel;
 
-use crate::channel::{DeliveryAttempt, DeliveryChannel, SendError};
+use crate::channel::{DeliveryAttempt, DeliveryChannel, NoticeAttempt, SendError};
 
 pub use diagnose::diagnose_channel;
 pub use folder::FolderTransport;
@@ -59,6 +59,11 @@ impl DeliveryChannel for EmailChannel {
 
     async fn send(&self, attempt: DeliveryAttempt<'_>) -> Result<(), SendError> {
         let mail = self.renderer.render(attempt)?;
+        self.transport.send(&mail).await
+    }
+
+    async fn send_notice(&self, attempt: NoticeAttempt<'_>) -> Result<(), SendError> {
+        let mail = self.renderer.render_notice(attempt)?;
         self.transport.send(&mail).await
     }
 

@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::message::MessageParts;
 use super::{OutgoingMail, recipient};
-use crate::channel::{DeliveryAttempt, SendError};
+use crate::channel::{DeliveryAttempt, NoticeAttempt, SendError};
+use crate::compose::Brand;
 use crate::compose::facts::NotificationKind;
-use crate::compose::{Brand, Content};
 
 /// The address of a logo that travels with the mail.
 pub(super) const LOGO_ID: &str = "logo@waitless";
@@ -41,9 +41,9 @@ impl From<RenderError> for SendError {
 
 /// What the templates are given.
 #[derive(Debug, Serialize)]
-struct TemplateValues<'a> {
+struct TemplateValues<'a, C> {
     #[serde(flatten)]
-    content: &'a Content<'a>,
+    content: &'a C,
     brand: BrandStyle,
     fonts: FontStacks,
 }
@@ -114,14 +114,12 @@ impl Renderer {
         let to = recipient::check(&delivery.recipient, &self.allow)?;
         let language = content.language();
         let values = TemplateValues { content, brand: BrandStyle::of(brand), fonts: FontStacks::of(language) };
-        let render = |name: String| -> Result<String, RenderError> {
-            let template = self.templates.get_template(&name).map_err(faulty)?;
-            template.render(minijinja::value::Serde(&values)).map_err(faulty)
-        };
+        let render = |name: String| self.fill(&name, &values);
         let name = template_of(&facts.kind);
         let parts = MessageParts {
             id: attempt.idempotency_id(),
-            delivery,
+            created_at: delivery.created_at,
+            about: ("X-Waitless-Job", delivery.job_id),
             from: &self.from,
             to: &to,
             language,
@@ -133,6 +131,38 @@ impl Renderer {
         };
         let message = parts.assemble()?;
         Ok(OutgoingMail { id: attempt.idempotency_id(), from: self.from.email.clone(), to, message })
+    }
+}
+
+impl Renderer {
+    /// Renders the mail of a notice. The same notice gives the same bytes.
+    ///
+    /// # Errors
+    /// When the recipient is no address or not an allowed one.
+    pub fn render_notice(&self, attempt: NoticeAttempt<'_>) -> Result<OutgoingMail, RenderError> {
+        let NoticeAttempt { notice, content, brand } = attempt;
+        let to = recipient::check(&notice.to.to, &self.allow)?;
+        let language = content.language();
+        let values = TemplateValues { content, brand: BrandStyle::of(brand), fonts: FontStacks::of(language) };
+        let parts = MessageParts {
+            id: notice.id,
+            created_at: notice.created_at,
+            about: ("X-Waitless-Schedule", notice.schedule_id),
+            from: &self.from,
+            to: &to,
+            language,
+            subject: content.subject.clone(),
+            text: self.fill("notice.txt.j2", &values)?,
+            html: self.fill("notice.html.j2", &values)?,
+            logo: brand.logo_image.as_ref(),
+            trace_id: None,
+        };
+        Ok(OutgoingMail { id: notice.id, from: self.from.email.clone(), message: parts.assemble()?, to })
+    }
+
+    fn fill(&self, name: &str, values: &impl Serialize) -> Result<String, RenderError> {
+        let template = self.templates.get_template(name).map_err(faulty)?;
+        template.render(minijinja::value::Serde(values)).map_err(faulty)
     }
 }
 
@@ -161,5 +191,7 @@ fn templates() -> Result<Environment<'static>, minijinja::Error> {
     templates.add_template("failed.txt.j2", include_str!("templates/failed.txt.j2"))?;
     templates.add_template("late.html.j2", include_str!("templates/late.html.j2"))?;
     templates.add_template("late.txt.j2", include_str!("templates/late.txt.j2"))?;
+    templates.add_template("notice.html.j2", include_str!("templates/notice.html.j2"))?;
+    templates.add_template("notice.txt.j2", include_str!("templates/notice.txt.j2"))?;
     Ok(templates)
 }

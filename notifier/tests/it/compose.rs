@@ -163,7 +163,7 @@ fn a_wish_that_nobody_knows_falls_back_to_the_tenant_s_language_and_time_zone() 
     let mut config = config();
     let mut acme = config.mail.brand.clone();
     (acme.language, acme.time_zone) = (Language::De, time_zone("Europe/Berlin").unwrap());
-    config.tenants.insert("acme".to_owned(), acme);
+    config.tenants.insert("acme".to_owned(), acme.into());
     let facts = || ready(vec![artifact(2, Format::Csv, 1, 1)]);
     for (facts, expected) in [
         (facts(), "Ihr Bericht ist fertig"),
@@ -192,19 +192,19 @@ fn a_tenant_s_mails_have_its_name_colour_and_logo() {
     let mut acme = config.mail.brand.clone();
     acme.name = "Acme & Söhne".to_owned();
     acme.color = "#7a1fa2".parse().unwrap();
-    config.tenants.insert("acme".to_owned(), acme.clone());
+    config.tenants.insert("acme".to_owned(), acme.clone().into());
     let facts = ready(vec![artifact(2, Format::Csv, 12_345_678, 175_432)]);
     let mail = compose_with(&config, "brand", DeliveryEvent::Done, &facts);
     assert!(mail.html().contains("Acme &amp; Söhne") && mail.text().contains("Acme & Söhne"));
     assert!(mail.html().contains("background-color:#7a1fa2") && !mail.html().contains("#1f5fbf"));
 
     acme.logo = Some(Logo::Address("https://cdn.example.com/logo.png?a=1&b=2".to_owned()));
-    config.tenants.insert("acme".to_owned(), acme.clone());
+    config.tenants.insert("acme".to_owned(), acme.clone().into());
     let mail = compose_with(&config, "brand-logo", DeliveryEvent::Done, &facts);
     assert!(mail.html().contains("<img src=\"https://cdn.example.com/logo.png?a=1&b=2\" alt=\"Acme &amp; Söhne\""));
 
     acme.logo = Some(Logo::File(file.clone()));
-    config.tenants.insert("acme".to_owned(), acme);
+    config.tenants.insert("acme".to_owned(), acme.into());
     let mail = compose_with(&config, "brand-file", DeliveryEvent::Done, &facts);
     assert!(mail.html().contains("src=\"cid:logo@waitless\"") && mail.source.contains("Content-ID: <logo@waitless>"));
     let again = compose_with(&config, "brand-file", DeliveryEvent::Done, &facts);

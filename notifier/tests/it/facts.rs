@@ -1,7 +1,7 @@
 //! Facts to compose mails from, made by hand and always the same.
 
 use chrono::{DateTime, Utc};
-use configuration::{Config, Secret};
+use configuration::Config;
 use model::artifact::{Artifact, Format, object_key};
 use model::delivery::{Channel, Delivery, DeliveryEvent, DeliveryState, Lateness, Notify};
 use model::forecast::{Eta, Forecast};
@@ -43,7 +43,7 @@ pub(crate) fn at(time: &str) -> DateTime<Utc> {
 
 pub(crate) fn config() -> Config {
     let mut config = Config::embedded("unused".as_ref()).unwrap();
-    config.service.link_secret = Secret::new("a secret of the tests, long enough");
+    config.service.link_secret = "a secret of the tests, long enough".into();
     config.service.public_url = Some("https://reports.example.com".to_owned());
     config.mail.from = "Waitless Reports <reports@example.com>".to_owned();
     config
@@ -84,6 +84,7 @@ pub(crate) fn artifact(number: u128, format: Format, bytes: u64, rows: u64) -> A
         created_at: at("2026-11-22T16:10:07Z"),
         expires_at: at("2026-12-22T16:10:07Z"),
         link_id: id(0x11_0000 | number),
+        link_hash: None,
     }
 }
 
@@ -96,6 +97,7 @@ fn job() -> Job {
         report_version: "sha256:abc".to_owned(),
         lane: Lane::Interactive,
         params: params.as_object().cloned().unwrap(),
+        attributes: model::attributes::SealedAttributes::default(),
         formats: vec![Format::Csv],
         on_refusal: model::refusal::OnRefusal::Fail,
         notify: Vec::new(),
@@ -119,6 +121,7 @@ fn job() -> Job {
         forecast: None,
         artifacts: Vec::new(),
         refused: Vec::new(),
+        set_aside: None,
         sharing: model::reuse::Sharing::default(),
     }
 }

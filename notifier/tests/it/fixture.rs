@@ -61,7 +61,7 @@ impl Fixture {
         let smtp = smtp::start().await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::embedded(folder.path()).unwrap();
-        config.service.link_secret = Secret::new("a secret of the tests, long enough");
+        config.service.link_secret = "a secret of the tests, long enough".into();
         config.service.public_url = facts::config().service.public_url;
         config.mail.url = Secret::new(smtp.url());
         config.mail.from = facts::config().mail.from;
@@ -138,6 +138,11 @@ impl Fixture {
 
     /// Submits a job whose submitter is told that it is ready after these many milliseconds at the latest.
     pub(crate) async fn submit_told(&self, recipients: &[&str], p90: Option<u64>) -> Job {
+        self.submit_notifying(recipients.iter().map(|to| Notify::by_email(*to)).collect(), p90).await
+    }
+
+    /// Submits a job with these recipients.
+    pub(crate) async fn submit_notifying(&self, notify: Vec<Notify>, p90: Option<u64>) -> Job {
         let eta = p90.map(|p90| Eta { p10: 0, p50: 0, p90, runs: 9 });
         let params = serde_json::json!({"since": "1997-01-01", "segments": ["BUILDING"], "account": "canary-4711"});
         let job = NewJob {
@@ -147,9 +152,10 @@ impl Fixture {
             report_version: VERSION.to_owned(),
             lane: Lane::Interactive,
             params: params.as_object().cloned().unwrap(),
+            attributes: model::attributes::SealedAttributes::default(),
             formats: vec![Format::Csv],
             on_refusal: model::refusal::OnRefusal::Fail,
-            notify: recipients.iter().map(|to| Notify::by_email(*to)).collect(),
+            notify,
             max_attempts: 3,
             timeout_ms: 60_000,
             retention_ms: 86_400_000,
@@ -157,6 +163,7 @@ impl Fixture {
             forecast: eta.map(|eta| Forecast { position: 1, eta: Some(eta), ..Forecast::default() }),
             idempotency: None,
             reuse: None,
+            by: None,
         };
         match self.backends.store.submit(vec![job]).await.unwrap().remove(0) {
             Submitted::Created(job) => *job,
@@ -191,6 +198,12 @@ impl Fixture {
     pub(crate) async fn finish(&self, job: &Job) -> Job {
         let secret = self.config.service.link_secret.expose().to_owned();
         self.end(job, |job| Ending::Done(vec![new_artifact(job, &secret)])).await
+    }
+
+    /// Plays the worker that finds no rows.
+    pub(crate) async fn finish_empty(&self, job: &Job) -> Job {
+        let secret = self.config.service.link_secret.expose().to_owned();
+        self.end(job, |job| Ending::Done(vec![NewArtifact { rows: 0, ..new_artifact(job, &secret) }])).await
     }
 
     /// Plays the worker that cannot.

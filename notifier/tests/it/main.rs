@@ -7,5 +7,6 @@ mod compose;
 mod facts;
 mod fixture;
 mod notify;
+mod schedules;
 mod scripted_channels;
 mod transports;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::delivery::Channel;
-use notifier::channel::{DeliveryAttempt, DeliveryChannel, SendError};
+use notifier::channel::{DeliveryAttempt, DeliveryChannel, NoticeAttempt, SendError};
 use tokio::sync::Notify;
 
 /// Sends, and then never comes back: what the world sees of a process that is killed before it can settle.
@@ -35,6 +35,10 @@ impl DeliveryChannel for SendsThenHangs {
         std::future::pending().await
     }
 
+    async fn send_notice(&self, attempt: NoticeAttempt<'_>) -> Result<(), SendError> {
+        self.channel.send_notice(attempt).await
+    }
+
     async fn check(&self) -> Result<(), String> {
         self.channel.check().await
     }
@@ -59,6 +63,10 @@ impl DeliveryChannel for Answers {
     }
 
     async fn send(&self, _: DeliveryAttempt<'_>) -> Result<(), SendError> {
+        Err(self.0.clone())
+    }
+
+    async fn send_notice(&self, _: NoticeAttempt<'_>) -> Result<(), SendError> {
         Err(self.0.clone())
     }
 

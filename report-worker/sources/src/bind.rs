@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 
-use model::job::{Caller, Params};
 use model::problem::{Problem, ProblemKind};
 use report::ParamType;
 use serde_json::Value;
 
-use crate::report::PreparedReport;
+use crate::report::PreparedRequest;
 
 /// The value of one placeholder.
 pub(super) struct Binding<'a> {
@@ -19,7 +18,7 @@ pub(super) struct Binding<'a> {
     pub(super) list: bool,
     /// Kept out of logs and messages.
     pub(super) sensitive: bool,
-    /// Canonical; `Null` where an optional parameter was not given.
+    /// Canonical; `Null` where an optional parameter was not given, and for a list of nothing.
     pub(super) value: Cow<'a, Value>,
 }
 
@@ -27,19 +26,17 @@ pub(super) struct Binding<'a> {
 ///
 /// # Errors
 /// Names a placeholder that no parameter stands for.
-pub(super) fn bind<'a>(
-    report: &'a PreparedReport,
-    params: &'a Params,
-    caller: &'a Caller,
-) -> Result<Vec<Binding<'a>>, Problem> {
-    report
+pub(super) fn bind(request: &PreparedRequest) -> Result<Vec<Binding<'_>>, Problem> {
+    let caller = &request.caller;
+    request
+        .report
         .query
         .placeholders()
         .iter()
         .map(|name| match name.as_str() {
             "tenant" => Ok(from_caller(name, &caller.tenant)),
             "principal" => Ok(from_caller(name, &caller.principal)),
-            _ => from_params(report, params, name),
+            _ => from_values(request, name),
         })
         .collect()
 }
@@ -48,14 +45,17 @@ fn from_caller<'a>(name: &'a str, value: &str) -> Binding<'a> {
     Binding { name, kind: ParamType::Text, list: false, sensitive: false, value: Cow::Owned(Value::from(value)) }
 }
 
-fn from_params<'a>(report: &'a PreparedReport, params: &'a Params, name: &'a str) -> Result<Binding<'a>, Problem> {
-    let Some(spec) = report.definition.params.iter().find(|spec| spec.name == name) else {
+fn from_values<'a>(request: &'a PreparedRequest, name: &'a str) -> Result<Binding<'a>, Problem> {
+    let Some(spec) = request.report.definition.placeholder(name) else {
         return Err(Problem::new(
             ProblemKind::QueryFailed,
             format!("the query uses :{name}, but the report has no parameter of that name; add [params.{name}]"),
         ));
     };
-    let value = params.get(name).map_or(Cow::Owned(Value::Null), Cow::Borrowed);
+    let value = request.params.get(name).or_else(|| request.attributes.get(name));
+    // An attribute may be a list of nothing, which no database but one has a way to write.
+    let value = value.filter(|value| !(spec.list && value.as_array().is_some_and(Vec::is_empty)));
+    let value = value.map_or(Cow::Owned(Value::Null), Cow::Borrowed);
     Ok(Binding { name, kind: spec.kind, list: spec.list, sensitive: spec.sensitive, value })
 }
 

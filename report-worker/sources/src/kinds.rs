@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use configuration::TENANT;
 use model::problem::{Problem, ProblemKind};
 use report::Dialect;
 
+use crate::by_tenant::check_places;
+use crate::row_security::RowSecurity;
 use crate::source::Source;
 use crate::{mysql, postgres, sqlite};
 
@@ -14,15 +17,23 @@ pub const SOURCE_KINDS: &[SourceKind] = &[
         name: "PostgreSQL",
         url_prefixes: &["postgres://", "postgresql://"],
         dialect: Dialect::Postgres,
+        knows_policies: true,
         open: postgres::open,
     },
     SourceKind {
         name: "MySQL and MariaDB",
         url_prefixes: &["mysql://", "mariadb://"],
         dialect: Dialect::Mysql,
+        knows_policies: false,
         open: mysql::open,
     },
-    SourceKind { name: "SQLite", url_prefixes: &["sqlite:"], dialect: Dialect::Sqlite, open: sqlite::open },
+    SourceKind {
+        name: "SQLite",
+        url_prefixes: &["sqlite:"],
+        dialect: Dialect::Sqlite,
+        knows_policies: false,
+        open: sqlite::open,
+    },
 ];
 
 /// A kind of database that reports read from.
@@ -34,8 +45,22 @@ pub struct SourceKind {
     pub url_prefixes: &'static [&'static str],
     /// By whose rules its queries are read.
     pub dialect: Dialect,
+    /// Whether it can limit rows by who asks.
+    knows_policies: bool,
     /// Reads a URL, and files that it names, and connects to nothing.
-    open: fn(url: &str) -> Result<Arc<dyn Source>, Problem>,
+    open: fn(url: &str, about: &SourceTerms) -> OpenedSource,
+}
+
+/// A source that can be asked, or what is wrong with its URL.
+type OpenedSource = Result<Arc<dyn Source>, Problem>;
+
+/// What a source is told beside its URL.
+#[derive(Debug)]
+pub(crate) struct SourceTerms {
+    /// Whether it is one tenant's: that there is no such database, or file, is then an answer, and no outage.
+    pub(crate) is_of_tenant: bool,
+    /// What its database is to be told of whoever asks.
+    pub(crate) row_security: Option<RowSecurity>,
 }
 
 /// Tells whether there is a kind of source for a URL, by the URL's beginning alone: the rest is judged when it is opened.
@@ -43,23 +68,59 @@ pub struct SourceKind {
 /// # Errors
 /// Says what URLs begin with; never with the URL, which may hold a password.
 pub fn check_url(url: &str) -> Result<(), String> {
+    if url.contains(TENANT) {
+        return check_places(url);
+    }
     kind_of(url).and_then(|_| configuration::check_place(url))
+}
+
+/// Does as [`check_url`], for a source whose database is to limit the rows by who asks.
+///
+/// # Errors
+/// As there, and where it has no policies.
+pub fn check_secured_url(url: &str) -> Result<(), String> {
+    check_url(url)?;
+    let kind = kind_of(url)?;
+    if kind.knows_policies {
+        return Ok(());
+    }
+    Err(format!("{} has no row-level security; leave row_level_security out, or read from PostgreSQL", kind.name))
 }
 
 /// Returns by whose rules the queries for a source are read. `None`: [`check_url`] says why.
 #[must_use]
 pub fn dialect_of(source: &configuration::Source) -> Option<Dialect> {
-    kind_of(source.url.expose()).ok().map(|kind| kind.dialect)
+    let urls = std::iter::once(&source.url).chain(source.tenants.values().map(|own| &own.url));
+    let mut kinds = urls.filter(|url| !url.expose().is_empty()).map(|url| Some(kind_of(url.expose()).ok()?.dialect));
+    let first = kinds.next()??;
+    kinds.all(|other| other == Some(first)).then_some(first)
 }
 
-/// Opens a source by the beginning of its URL. Connects on first use.
+/// Opens a source by the beginning of its URL, which leads to one database. Connects on first use.
 ///
 /// # Errors
 /// Those of [`check_url`], and what is wrong with a URL that cannot be read.
 pub fn open(source: &configuration::Source) -> Result<Arc<dyn Source>, Problem> {
+    open_as(source, false)
+}
+
+/// Opens a source that is one tenant's.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn open_of_tenant(source: &configuration::Source) -> Result<Arc<dyn Source>, Problem> {
+    open_as(source, true)
+}
+
+fn open_as(source: &configuration::Source, is_of_tenant: bool) -> Result<Arc<dyn Source>, Problem> {
+    let unknown = |why| Problem::new(ProblemKind::SourceUnknown, why);
     let url = source.url.expose();
-    let kind = kind_of(url).map_err(|why| Problem::new(ProblemKind::SourceUnknown, why))?;
-    (kind.open)(url)
+    let kind = kind_of(url).map_err(unknown)?;
+    let row_security = RowSecurity::of(source);
+    if row_security.is_some() {
+        check_secured_url(url).map_err(unknown)?;
+    }
+    (kind.open)(url, &SourceTerms { is_of_tenant, row_security })
 }
 
 fn kind_of(url: &str) -> Result<&'static SourceKind, String> {

@@ -4,6 +4,7 @@
 
 mod batch_stream;
 mod bind;
+mod by_tenant;
 mod configured;
 mod conversion;
 mod idle_connections;
@@ -13,6 +14,7 @@ mod mysql;
 mod postgres;
 mod read_error;
 mod report;
+mod row_security;
 mod set_digits;
 mod source;
 mod sqlite;
@@ -20,9 +22,11 @@ mod text_builder;
 mod withhold;
 
 pub use batch_stream::{BatchStream, RowCount};
+pub use by_tenant::{SourcePlace, databases};
 pub use configured::Sources;
 pub use kept::read_kept;
-pub use kinds::{SOURCE_KINDS, SourceKind, check_url, dialect_of, open};
+pub use kinds::{SOURCE_KINDS, SourceKind, check_secured_url, check_url, dialect_of, open};
 #[cfg(any(test, feature = "fuzzing"))]
 pub use postgres::decode_copy;
+pub use row_security::disagreement;
 pub use source::{ReadRequest, Source, diagnose, explain};

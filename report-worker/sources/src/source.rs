@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use model::attributes::Attributes;
 use model::finding::Findings;
 use model::job::{Caller, Params};
 use model::problem::Problem;
@@ -22,6 +23,8 @@ pub struct ReadRequest {
     pub params: Params,
     /// Bound to `:tenant` and `:principal`.
     pub caller: Caller,
+    /// Bound to `:attribute.<name>`: what was known of the caller when the job was submitted.
+    pub attributes: Attributes,
     /// The source itself gives up after this time.
     pub timeout: Duration,
     /// Stops the query at the server.
@@ -38,7 +41,8 @@ pub struct ReadRequest {
 ///   it does is felt by the process.
 /// * A value that cannot be handed on exactly fails the read with the column's name; nothing is rounded or dropped.
 ///   What it is, is told by its column, never guessed from how it looks.
-/// * The words of a database's error are withheld where a parameter is sensitive: they may hold its value, changed by the query.
+/// * The words of a database's error are withheld where a parameter is sensitive or an attribute is read: they may hold its value,
+///   changed by the query.
 #[async_trait]
 pub trait Source: Send + Sync + std::fmt::Debug {
     /// Opens a snapshot and starts the query.

@@ -12,7 +12,7 @@ pub(crate) fn is_secret(bindings: &[Binding<'_>]) -> bool {
 pub(crate) fn withheld(code: Option<String>) -> String {
     let code = code.map_or_else(String::new, |code| format!(" ({code})"));
     format!(
-        "the source refused it{code}; its words are withheld, because the report has a sensitive parameter whose value they may \
-         hold. Run the query at the source to see them; `waitless check --connect` tells what is wrong with the query itself"
+        "the source refused it{code}; its words are withheld, because the report has a sensitive parameter or reads \
+         attributes, whose values they may hold. Run the query at the source to see them; `waitless check --connect` tells what is wrong with the query itself"
     )
 }

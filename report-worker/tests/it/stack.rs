@@ -85,9 +85,7 @@ impl Stack {
 
     /// Names a source.
     pub(crate) fn add_source(&mut self, name: &str, url: &str) {
-        self.config
-            .sources
-            .insert(name.to_owned(), configuration::Source { url: Secret::new(url), max_connections: 0 });
+        self.config.sources.insert(name.to_owned(), configuration::Source::at(url));
     }
 
     /// Starts a worker.
@@ -122,6 +120,7 @@ impl Stack {
             report_version: definition.version.clone(),
             lane: definition.lane,
             params: validate_params(&definition, &report.params).unwrap(),
+            attributes: model::attributes::SealedAttributes::default(),
             formats: report.formats.clone(),
             on_refusal: report.on_refusal,
             notify: Vec::new(),
@@ -132,6 +131,7 @@ impl Stack {
             forecast: None,
             idempotency: None,
             reuse,
+            by: None,
         };
         assert!(matches!(self.backends.group_commit.submit(new).await.unwrap(), Submitted::Created(_)));
         id
@@ -213,10 +213,10 @@ fn settings(folder: &std::path::Path) -> Config {
     let mut config = Config::embedded(folder).unwrap();
     config.broker.retry_delays = RetrySchedule::new(vec![Duration::from_millis(300), Duration::from_secs(1)]).unwrap();
     config.service.shutdown_grace = Duration::from_secs(2);
-    config.service.link_secret = Secret::new("0123456789abcdef0123456789abcdef");
+    config.service.link_secret = "0123456789abcdef0123456789abcdef".into();
     config.worker.progress_every = Duration::from_millis(50);
     config.sources = BTreeMap::new();
-    let nowhere = Secret::new("sqlite:/nonexistent/waitless-test.db");
-    config.sources.insert("down".to_owned(), configuration::Source { url: nowhere, max_connections: 0 });
+    let nowhere = configuration::Source::at("sqlite:/nonexistent/waitless-test.db");
+    config.sources.insert("down".to_owned(), nowhere);
     config
 }

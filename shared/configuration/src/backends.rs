@@ -124,14 +124,3 @@ pub struct Mail {
     #[serde(flatten)]
     pub brand: Brand,
 }
-
-/// `[sources.<name>]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Source {
-    /// What it leads to, the source's own kind of backend judges; never empty once loaded.
-    #[serde(default, serialize_with = "hide_passwords")]
-    pub url: Secret,
-    /// Jobs that may read from it at once, in one worker; 0: no limit.
-    #[serde(default, deserialize_with = "at_least::<0, _, _>")]
-    pub max_connections: usize,
-}

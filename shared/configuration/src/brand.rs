@@ -44,17 +44,17 @@ fn language<'de, D: Deserializer<'de>>(from: D) -> Result<Language, D::Error> {
 }
 
 /// A time zone by its IANA name.
-mod zone {
+pub(super) mod zone {
     use serde::de::Error as _;
     use serde::{Deserialize, Deserializer, Serializer};
 
     use model::locale::{Tz, time_zone};
 
-    pub(super) fn serialize<S: Serializer>(zone: &Tz, to: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(zone: &Tz, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(zone.name())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Tz, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Tz, D::Error> {
         let text = String::deserialize(from)?;
         time_zone(&text).ok_or_else(|| {
             D::Error::custom(format!("`{text}` is not an IANA time zone; write for example \"Europe/Berlin\""))

@@ -3,11 +3,11 @@
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::fields::fields;
+use super::fields::{WEIGHT, fields, tenant_fields};
 use super::load::DEFAULTS;
-use super::{Brand, Config, SettingError, Source};
+use super::{AccessRole, Brand, Config, Issuer, Quotas, SettingError, Source, TenantSource};
 
-/// `[section, key]`, or `[family, name, key]` of a source or a tenant.
+/// `[section, key]`, or `[family, name, key]` of a source, a role or a tenant, or what a source has for a tenant and a tenant has of quotas.
 type SettingPath<'a> = Vec<&'a str>;
 
 /// Reads every setting. Those that are wrong are noted and keep their default, so that what depends on others can be checked all
@@ -30,7 +30,9 @@ pub(super) fn deserialize(
     };
     let mut good = defaults.clone();
     for path in known_paths(&settings, &defaults) {
-        if let Some(message) = wrong_shape(value_at(&settings, &path), value_at(&defaults, &path)) {
+        if let Some(message) =
+            wrong_shape(value_at(&settings, &path), usual(&defaults, &path, value_at(&settings, &path).is_array()))
+        {
             errors.push(SettingError::new(path.join("."), message));
             continue;
         }
@@ -49,6 +51,19 @@ pub(super) fn deserialize(
 
 fn value_at<'a>(settings: &'a Value, path: &[&str]) -> &'a Value {
     path.iter().fold(settings, |value, name| &value[*name])
+}
+
+/// Returns a value of the kind that a setting has. Members of families have no defaults of their own.
+fn usual<'a>(defaults: &'a Value, path: &[&str], is_list: bool) -> &'a Value {
+    static LIST: Value = Value::Array(Vec::new());
+    match path {
+        ["oidc", _, setting] if Issuer::is_list(setting) => &LIST,
+        // One, or several while one takes the place of another.
+        ["service", "link_secret"] if is_list => &LIST,
+        // Everything that a role has is a list, and there is no role by default.
+        ["roles", ..] => &LIST,
+        _ => value_at(defaults, path),
+    }
 }
 
 /// Says that a setting has one value and not several, or that it is a list.
@@ -74,13 +89,19 @@ fn spell_scalars(value: &mut Value) {
     }
 }
 
-/// Gives each tenant what it leaves to everybody's brand in `[mail]`.
+/// Gives each tenant what it leaves to everybody's brand in `[mail]`, and to everybody's `[quotas]`, and the weight that all have.
 fn complete_tenants(settings: &mut Value) {
-    let everybody = settings["mail"].clone();
+    let (everybody, quotas) = (settings["mail"].clone(), settings["quotas"].clone());
     let Some(tenants) = settings["tenants"].as_object_mut() else { return };
     for tenant in tenants.values_mut().filter_map(Value::as_object_mut) {
         for setting in fields::<Brand>() {
             tenant.entry(*setting).or_insert_with(|| everybody[*setting].clone());
+        }
+        tenant.entry(WEIGHT).or_insert_with(|| Value::from("1"));
+        let own = tenant.entry("quotas").or_insert_with(|| Value::Object(serde_json::Map::new()));
+        let Some(own) = own.as_object_mut() else { continue };
+        for setting in fields::<Quotas>() {
+            own.entry(*setting).or_insert_with(|| quotas[*setting].clone());
         }
     }
 }
@@ -95,10 +116,28 @@ fn known_paths<'a>(settings: &'a Value, defaults: &'a Value) -> Vec<SettingPath<
         .filter(|path| settings[path[0]].get(path[1]).is_some())
         .collect();
     paths.sort_by_key(|path| place_in_defaults(path[0], path[1]));
-    for (family, keys) in [("sources", fields::<Source>()), ("tenants", fields::<Brand>())] {
+    let families = [
+        ("sources", fields::<Source>().to_vec()),
+        ("roles", fields::<AccessRole>().to_vec()),
+        ("tenants", tenant_fields()),
+        ("oidc", fields::<Issuer>().to_vec()),
+    ];
+    for (family, keys) in families {
         for (name, member) in settings[family].as_object().into_iter().flatten() {
-            paths.extend(keys.iter().filter(|key| member.get(key).is_some()).map(|key| vec![family, name, *key]));
+            let has_own = |key: &str| family == "sources" && key == "tenants" && member[key].is_object();
+            let plain = keys.iter().filter(|key| member.get(key).is_some() && !has_own(key));
+            paths.extend(plain.map(|key| vec![family, name, *key]));
+            if has_own("tenants") {
+                for (tenant, own) in member["tenants"].as_object().into_iter().flatten() {
+                    let own = fields::<TenantSource>().iter().filter(|key| own.get(key).is_some());
+                    paths.extend(own.map(|key| vec![family, name.as_str(), "tenants", tenant.as_str(), *key]));
+                }
+            }
         }
+    }
+    for (name, member) in settings["tenants"].as_object().into_iter().flatten() {
+        let given = fields::<Quotas>().iter().filter(|key| member["quotas"].get(key).is_some());
+        paths.extend(given.map(|key| vec!["tenants", name, "quotas", *key]));
     }
     paths
 }

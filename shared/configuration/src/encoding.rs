@@ -1,3 +1,4 @@
+// Over 300 lines: one short reader a kind of value.
 //! How each kind of setting is written in a file or a variable, and read from there. Scalars arrive as texts, whatever they
 //! were in the file: a variable can be nothing else.
 
@@ -13,7 +14,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::fields::variants;
-use super::{Network, Secret};
+use super::{Network, Secret, Secrets};
 use model::job::Lane;
 use model::units::{ByteSize, parse_duration};
 
@@ -127,6 +128,15 @@ where
     }
 }
 
+/// Reads a whole number that is not above `MOST`.
+pub(super) fn at_most<'de, const MOST: u32, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    let number = at_least::<0, _, u32>(from)?;
+    if number > MOST {
+        return Err(D::Error::custom(format!("`{number}` is too large; at most {MOST} can be counted")));
+    }
+    Ok(number)
+}
+
 /// Reads `true` or `false`, also as people write them in variables.
 pub(super) fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
     let text = String::deserialize(from)?;
@@ -198,31 +208,59 @@ pub(super) fn word<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>,
     Ok(Some(text).filter(|text| !text.is_empty()))
 }
 
-/// Reads a secret that others are derived from; empty where there is none.
-pub(super) fn long_secret<'de, D: Deserializer<'de>>(from: D) -> Result<Secret, D::Error> {
-    let secret = Secret::deserialize(from)?;
-    match secret.expose().len() {
-        1..32 => Err(D::Error::custom("is too short; at least 32 random bytes are needed")),
-        _ => Ok(secret),
+/// Shortest secret that others are derived from, in bytes.
+const SHORTEST: usize = 32;
+
+/// Reads the secrets that links and sessions are derived from: one, as it is, or several as a list, on lines, or parted by commas.
+/// Empty where there is none.
+pub(super) fn link_secrets<'de, D: Deserializer<'de>>(from: D) -> Result<Secrets, D::Error> {
+    let texts = match Value::deserialize(from)? {
+        Value::String(text) => several(&text).unwrap_or_else(|| vec![text]),
+        other => Vec::<String>::deserialize(other).map_err(D::Error::custom)?,
+    };
+    match texts.as_slice() {
+        [] => Ok(Secrets::default()),
+        [one] if one.is_empty() => Ok(Secrets::default()),
+        [one] if one.len() < SHORTEST => {
+            Err(D::Error::custom(format!("is too short; at least {SHORTEST} random bytes are needed")))
+        }
+        _ => distinct("secret", texts.iter().map(String::as_str)).map(Secrets::new).map_err(D::Error::custom),
     }
+}
+
+/// Parts a text that holds several secrets. A comma may also belong to one: it parts only what is long enough on both sides.
+fn several(text: &str) -> Option<Vec<String>> {
+    let part = |by: char| -> Vec<String> {
+        text.split(by).map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
+    };
+    if text.trim().contains('\n') {
+        return Some(part('\n'));
+    }
+    Some(part(',')).filter(|parts| parts.len() > 1 && parts.iter().all(|part| part.len() >= SHORTEST))
 }
 
 /// Reads secrets that others are derived from, each another one. A file that holds them may have one a line.
 pub(super) fn seal_keys<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Secret>, D::Error> {
     let texts = texts(from)?;
-    let keys: Vec<&str> =
-        texts.iter().flat_map(|text| text.lines()).map(str::trim).filter(|key| !key.is_empty()).collect();
-    for (before, key) in keys.iter().enumerate() {
+    let keys = texts.iter().flat_map(|text| text.lines()).map(str::trim).filter(|key| !key.is_empty());
+    distinct("key", keys).map_err(D::Error::custom)
+}
+
+/// Takes secrets that are long enough and no two the same; `what` names one of them in what is said of a wrong one, by its place.
+fn distinct<'s>(what: &str, texts: impl Iterator<Item = &'s str>) -> Result<Vec<Secret>, String> {
+    let texts: Vec<&str> = texts.collect();
+    for (before, text) in texts.iter().enumerate() {
         let nth = before + 1;
-        if key.len() < 32 {
-            let message = format!("key {nth} is too short; at least 32 random bytes are needed, without commas");
-            return Err(D::Error::custom(message));
+        if text.len() < SHORTEST {
+            return Err(format!(
+                "{what} {nth} is too short; at least {SHORTEST} random bytes are needed, without commas"
+            ));
         }
-        if let Some(first) = keys.iter().take(before).position(|other| other == key) {
-            return Err(D::Error::custom(format!("key {nth} is the same as key {}", first + 1)));
+        if let Some(first) = texts.iter().take(before).position(|other| other == text) {
+            return Err(format!("{what} {nth} is the same as {what} {}", first + 1));
         }
     }
-    Ok(keys.into_iter().map(Secret::new).collect())
+    Ok(texts.into_iter().map(Secret::new).collect())
 }
 
 /// Reads an address to listen on.

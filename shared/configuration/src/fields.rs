@@ -12,6 +12,16 @@ pub(super) fn fields<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
     found
 }
 
+/// Names the settings of a tenant: how its mails look and read, and its weight.
+pub(super) fn tenant_fields() -> Vec<&'static str> {
+    let mut names = fields::<super::Brand>().to_vec();
+    names.push(WEIGHT);
+    names
+}
+
+/// The setting that is beside the brand.
+pub(super) const WEIGHT: &str = "weight";
+
 /// Names the variants that an enum is read from.
 pub(super) fn variants<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
     fields::<T>()

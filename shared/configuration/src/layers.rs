@@ -6,9 +6,9 @@ use std::path::Path;
 use config::{File, FileFormat, Map};
 use serde_json::Value;
 
-use super::fields::fields;
+use super::fields::{fields, tenant_fields};
 use super::load::DEFAULTS;
-use super::{Brand, SettingError, Source};
+use super::{AccessRole, Issuer, Quotas, SettingError, Source, TenantSource};
 
 /// Lays file and variables over the defaults. `None` when they do not even parse.
 pub(super) fn merge(
@@ -79,13 +79,27 @@ fn unknown(key: &str, known: &BTreeSet<String>, place: &str) -> Option<SettingEr
     if known.contains(key) {
         return None;
     }
-    let families = [("sources.", fields::<Source>(), "a source"), ("tenants.", fields::<Brand>(), "a tenant")];
+    let families = [
+        ("sources.", fields::<Source>().to_vec(), "a source"),
+        ("tenants.", tenant_fields(), "a tenant"),
+        ("roles.", fields::<AccessRole>().to_vec(), "a role"),
+        ("oidc.", fields::<Issuer>().to_vec(), "a provider"),
+    ];
     for (prefix, settings, member) in families {
         let Some(rest) = key.strip_prefix(prefix) else { continue };
-        let setting = rest.rsplit_once('.').map_or("", |(_, setting)| setting);
+        let (name, setting) = rest.rsplit_once('.').unwrap_or_default();
+        let of_quotas = prefix == "tenants." && name.ends_with(".quotas");
+        let (settings, member) = if of_quotas && !settings.contains(&setting) {
+            (fields::<Quotas>().to_vec(), "[tenants.<name>.quotas]")
+        } else if prefix == "sources." && rest.contains(".tenants.") {
+            (fields::<TenantSource>().to_vec(), "a tenant of a source")
+        } else {
+            (settings, member)
+        };
         let (last, first) = settings.split_last()?;
         return (!settings.contains(&setting)).then(|| {
-            SettingError::new(key, format!("unknown setting in {place}; {member} has {} and {last}", first.join(", ")))
+            let all = if first.is_empty() { (*last).to_owned() } else { format!("{} and {last}", first.join(", ")) };
+            SettingError::new(key, format!("unknown setting in {place}; {member} has {all}"))
         });
     }
     let near = known.iter().map(|candidate| (strsim::levenshtein(key, candidate), candidate));

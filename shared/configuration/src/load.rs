@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::access_role::check_name;
 use super::deserialize::deserialize;
 use super::layers::merge;
 use super::private::warn_of_readers;
-use super::{Config, ConfigError, Mode, Role, Secret, SettingError, Storage, environment};
+use super::{Config, ConfigError, Mode, Role, Secret, SettingError, Storage, check_issuers, environment};
 
 /// The commented defaults, as a file to start from.
 pub const DEFAULTS: &str = include_str!("default.toml");
@@ -55,13 +56,13 @@ impl Config {
         let (Some(settings), Some(defaults)) = (settings, defaults) else { return Err(ConfigError(errors)) };
         let mut config = deserialize(settings, defaults, &mut errors).map_err(|error| ConfigError(vec![error]))?;
         config.complete();
+        check_issuers::complete(&mut config.oidc);
         errors.extend(config.check_together());
+        errors.extend(check_issuers::check(&config.oidc));
         // Of what is wrong already, its default is judged, which is good.
         errors.extend(check(&config));
         config.warnings = config.find_warnings(file, &text);
-        errors.extend(config.sources.iter().filter(|(_, source)| source.url.expose().is_empty()).map(|(name, _)| {
-            SettingError::new(format!("sources.{name}.url"), "is needed: the database that reports read from")
-        }));
+        errors.extend(config.sources.iter().flat_map(|(name, source)| source.check_together(name)));
         if config.service.mode == Mode::Production {
             errors.extend(role.check_production(&config));
         }
@@ -97,6 +98,18 @@ impl Config {
 
     /// Says what is wrong with settings that are good each for itself.
     fn check_together(&self) -> Vec<SettingError> {
+        let named = self.roles.keys().filter_map(|name| Some((name, check_name(name)?)));
+        let mut errors: Vec<_> =
+            named.map(|(name, message)| SettingError::new(format!("roles.{name}"), message)).collect();
+        errors.extend(self.check_storage_keys());
+        if self.telemetry.profiling && self.telemetry.listen.is_none() {
+            let message = "needs telemetry.listen, the port that profiles are asked for on; gateways are reached by others on http.listen";
+            errors.push(SettingError::new("telemetry.profiling", message));
+        }
+        errors
+    }
+
+    fn check_storage_keys(&self) -> Vec<SettingError> {
         let Storage { url, access_key_id, secret_access_key, .. } = &self.storage;
         let missing = match (url.split_once(':').map(|(scheme, _)| scheme), access_key_id, secret_access_key) {
             (Some("s3" | "az"), Some(_), None) => "secret_access_key",
@@ -116,6 +129,7 @@ impl Config {
     /// Says what is allowed and may not be meant.
     fn find_warnings(&self, file: Option<&Path>, text: &str) -> Vec<SettingError> {
         let mut warnings: Vec<SettingError> = file.and_then(|file| warn_of_readers(file, text)).into_iter().collect();
+        warnings.extend(check_issuers::warn(&self.oidc));
         if !self.mails_stay_here() {
             let message = match self.mail.allow.as_slice() {
                 [] => "is empty: nobody gets mail; list domains such as \"@example.com\"",
@@ -149,6 +163,9 @@ fn read_file(path: &Path, errors: &mut Vec<SettingError>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use model::scope::Scope;
+
+    use super::super::{AccessRole, Quotas};
     use super::*;
 
     fn load(file: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
@@ -216,6 +233,39 @@ mod tests {
     }
 
     #[test]
+    fn link_secrets_may_be_one_or_several_and_wrong_ones_are_told_by_their_place() {
+        let (one, other) = ("1".repeat(32), "2".repeat(40));
+        let read = |setting: &str| {
+            let config = load(&format!("[service]\nlink_secret = {setting}"), &[])?;
+            Ok::<_, ConfigError>(config.service.link_secret.all().map(str::to_owned).collect::<Vec<_>>())
+        };
+        let with_commas = format!("{one},and,commas");
+        assert_eq!(read(&format!("{with_commas:?}")).unwrap(), [with_commas], "what was one secret stays one");
+        assert_eq!(read("\"\"").unwrap(), [""; 0]);
+        for list in [
+            format!("[{one:?}, {other:?}]"),
+            format!("{:?}", format!("{one}, {other}")),
+            format!("{:?}", format!("{one}\n{other}\n")),
+        ] {
+            assert_eq!(read(&list).unwrap(), [one.clone(), other.clone()], "{list}");
+        }
+        for (list, said) in [
+            (
+                format!("[{one:?}, \"short\"]"),
+                "secret 2 is too short; at least 32 random bytes are needed, without commas",
+            ),
+            (format!("[{one:?}, {other:?}, {one:?}]"), "secret 3 is the same as secret 1"),
+            ("\"short\"".to_owned(), "is too short; at least 32 random bytes are needed"),
+        ] {
+            assert_eq!(read(&list).unwrap_err().0, [SettingError::new("service.link_secret", said)]);
+        }
+        let config = load(&format!("[service]\nlink_secret = [{one:?}, {other:?}]"), &[]).unwrap();
+        assert_eq!(config.service.link_secret.expose(), one, "the first signs");
+        let shown = format!("{config:?}{}", toml::to_string(&config).unwrap());
+        assert!(shown.contains("(hidden)") && !shown.contains(&one) && !shown.contains(&other), "{shown}");
+    }
+
+    #[test]
     fn keys_that_seal_may_stand_on_lines_of_a_file_and_wrong_ones_are_told_by_their_place() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys");
@@ -249,7 +299,7 @@ mod tests {
         WAITLESS_DATABASE_URL: is not a setting; sections and keys are parted by two underscores: did you mean WAITLESS_DATABASE__URL?
         WAITLESS_STORAGE__URL_FILE: the file `/does/not/exist` cannot be read: No such file or directory (os error 2)
         http.lisen: unknown setting in waitless.toml; did you mean `http.listen`?
-        sources.erp.user: unknown setting in waitless.toml; a source has url and max_connections
+        sources.erp.user: unknown setting in waitless.toml; a source has url, max_connections, row_level_security, role, role_attribute, roles and tenants
         http.max_body: `big` is not a size; write for example "16MiB"
         mail.timeout: `soon` is not a duration; write for example "250ms", "30s", "5m" or "30d"
         worker.lanes: `fast` is not a known lane; lanes are interactive and bulk
@@ -274,6 +324,72 @@ mod tests {
     }
 
     #[test]
+    fn a_tenant_has_the_quotas_it_is_given_and_the_rest_of_everybody() {
+        let config = load(
+            "[quotas]\njobs_per_day = 100\nbytes_per_day = \"1GiB\"\n[tenants.acme.quotas]\njobs_per_day = 7\n[tenants.globex]\nbrand = \"G\"",
+            &[("WAITLESS_TENANTS__ACME__QUOTAS__PRINCIPAL_JOBS_PER_DAY", "3")],
+        )
+        .unwrap();
+        let Quotas { jobs_per_day, bytes_per_day, principal_jobs_per_day, .. } = config.tenants["acme"].quotas;
+        assert_eq!((jobs_per_day, bytes_per_day.0, principal_jobs_per_day), (7, 1 << 30, 3));
+        assert_eq!(config.tenants["globex"].quotas, config.quotas);
+        assert_eq!(config.quotas.rows_per_day, 0);
+    }
+
+    #[test]
+    fn a_role_has_scopes_and_reports_and_may_leave_out_either() {
+        let config = load(
+            "[roles.analyst]\nscopes = [\"read\", \"write\"]\nreports = [\"sales-*\", \"orders\"]\n[roles.operator]\nscopes = [\"admin\"]",
+            &[],
+        )
+        .unwrap();
+        let analyst = &config.roles["analyst"];
+        assert_eq!(analyst.scopes, [Scope::Read, Scope::Write]);
+        assert!(analyst.reports.as_ref().unwrap().iter().any(|pattern| pattern.matches("sales-by-day")));
+        assert_eq!(config.roles["operator"], AccessRole { scopes: vec![Scope::Admin], reports: None });
+    }
+
+    #[test]
+    fn what_is_wrong_with_roles_and_quotas_is_said() {
+        let said = mistakes(
+            "[service]\ntime_zone = \"Berlin\"\n[quotas]\njobs_per_day = -1\nprincipal_unfinished_jobs = 1001\njobs_a_day = 7\n\
+             [roles.analyst]\nscopes = [\"raed\"]\nreports = []\nadmin = true\n[roles.clerk]\nreports = [\"Orders\"]\nscopes = 7\n[roles.\"A b\"]\nscopes = []\n\
+             [tenants.acme.quotas]\nbytes_per_day = \"much\"\nrows = 7\n[tenants.globex]\nquotas = 7",
+            &[],
+        );
+        insta::assert_snapshot!(said, @r#"
+        quotas.jobs_a_day: unknown setting in waitless.toml; did you mean `quotas.jobs_per_day`?
+        roles.analyst.admin: unknown setting in waitless.toml; a role has scopes and reports
+        tenants.acme.quotas.rows: unknown setting in waitless.toml; [tenants.<name>.quotas] has unfinished_jobs, jobs_per_day, rows_per_day, bytes_per_day, recipients_per_job, recipients_per_day, links_per_day, principal_unfinished_jobs, principal_jobs_per_day, principal_rows_per_day, principal_bytes_per_day, principal_recipients_per_day and principal_links_per_day
+        tenants.globex.quotas: unknown setting in waitless.toml; a tenant has brand, color, logo, language, time_zone and weight
+        service.time_zone: `Berlin` is not an IANA time zone; write for example "Europe/Berlin"
+        quotas.jobs_per_day: `-1` is not a whole number, or too large; write one from 0 on
+        quotas.principal_unfinished_jobs: `1001` is too large; at most 1000 can be counted
+        roles.analyst.scopes: `raed` is not a known scope; scopes are read, write, admin, backlog, mint
+        roles.analyst.reports: names no report; leave it out for a role that says nothing about reports
+        roles.clerk.scopes: `7` is not a known scope; scopes are read, write, admin, backlog, mint
+        roles.clerk.reports: `Orders` is no name of reports; write lower-case letters, digits and hyphens, and * for any characters
+        tenants.acme.quotas.bytes_per_day: `much` is not a size; write for example "16MiB"
+        roles.A b: is no name of a role; write 1 to 60 lower-case letters, digits, - and _
+        "#);
+    }
+
+    #[test]
+    fn a_tenants_weight_is_read_beside_its_brand() {
+        let config =
+            load("[tenants.acme]\nbrand = \"Acme\"\nweight = 3\n[tenants.bolt]\nbrand = \"Bolt\"", &[]).unwrap();
+        assert_eq!(config.tenants["acme"].brand.name, "Acme");
+        assert_eq!(
+            config.tenants.iter().map(|(name, tenant)| (name.as_str(), tenant.weight)).collect::<Vec<_>>(),
+            [("acme", 3), ("bolt", 1)]
+        );
+        assert_eq!(
+            mistakes("[tenants.acme]\nweight = 0", &[]).trim(),
+            "tenants.acme.weight: `0` is too small; at least 1 is needed"
+        );
+    }
+
+    #[test]
     fn what_is_wrong_with_a_brand_is_said() {
         let said = mistakes(
             "[mail]\ncolor = \"#ffcc00\"\nlogo = \"http://x/y.png\"\nlanguage = \"it\"\ntime_zone = \"Berlin\"\n\
@@ -281,7 +397,7 @@ mod tests {
             &[],
         );
         insta::assert_snapshot!(said, @r##"
-        tenants.acme.colour: unknown setting in waitless.toml; a tenant has brand, color, logo, language and time_zone
+        tenants.acme.colour: unknown setting in waitless.toml; a tenant has brand, color, logo, language, time_zone and weight
         mail.color: `#ffcc00` is too light: white text on it has a contrast of 1.5 to 1 and needs 4.5 to 1; "#907200" would do
         mail.logo: `http://x/y.png` is not an https:// address; mail programs fetch no other, or not safely
         mail.language: `it` is not one of en, de, fr, es, zh

@@ -31,7 +31,11 @@ fn first_secret(key: &str, value: &toml::Value) -> Option<String> {
             let named = ["secret", "secret_access_key", "seal_keys"].iter().any(|end| key.ends_with(end));
             (named && !text.is_empty() || has_password(text)).then(|| key.to_owned())
         }
-        toml::Value::Array(items) if key.ends_with("seal_keys") && !items.is_empty() => Some(key.to_owned()),
+        toml::Value::Array(items)
+            if (key.ends_with("seal_keys") || key.ends_with("link_secret")) && !items.is_empty() =>
+        {
+            Some(key.to_owned())
+        }
         _ => None,
     }
 }

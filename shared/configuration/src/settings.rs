@@ -8,13 +8,18 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::addresses::{endpoint, origins, public_url};
+use super::brand::zone;
 use super::encoding::{
-    address, at_least, choice, duration, duration_or_none, lanes, line, log_filter, long_secret, networks, optional,
-    seal_keys, size, word,
+    address, at_least, choice, duration, duration_or_none, flag, lanes, line, link_secrets, log_filter, networks,
+    optional, seal_keys, size, word,
 };
 use super::paths::{folder, path, paths};
-use super::{Brand, Broker, ConfigError, Database, Mail, Network, Secret, SettingError, Source, Storage};
+use super::{
+    AccessRole, Broker, ConfigError, Database, Issuer, Mail, Network, Quotas, Secret, Secrets, SettingError, Source,
+    Storage, Tenant,
+};
 use model::job::Lane;
+use model::locale::Tz;
 use model::seal::SealKeys;
 use model::units::ByteSize;
 
@@ -45,8 +50,14 @@ pub struct Config {
     pub telemetry: Telemetry,
     /// `[sources.<name>]`
     pub sources: BTreeMap<String, Source>,
-    /// `[tenants.<name>]`, completed from `[mail]`.
-    pub tenants: BTreeMap<String, Brand>,
+    /// `[quotas]`
+    pub quotas: Quotas,
+    /// `[roles.<name>]`
+    pub roles: BTreeMap<String, AccessRole>,
+    /// `[tenants.<name>]`, completed from `[mail]` and `[quotas]`.
+    pub tenants: BTreeMap<String, Tenant>,
+    /// `[oidc.<name>]`
+    pub oidc: BTreeMap<String, Issuer>,
     /// What is allowed and may not be meant; told in the log when a process starts.
     #[serde(skip)]
     pub warnings: Vec<SettingError>,
@@ -72,21 +83,24 @@ pub struct Service {
     /// Without trailing slash; `None`: taken from the request.
     #[serde(serialize_with = "optional::serialize", deserialize_with = "public_url")]
     pub public_url: Option<String>,
-    #[serde(deserialize_with = "long_secret")]
-    pub link_secret: Secret,
+    #[serde(deserialize_with = "link_secrets")]
+    pub link_secret: Secrets,
     #[serde(deserialize_with = "seal_keys")]
     pub seal_keys: Vec<Secret>,
     #[serde(with = "duration")]
     pub shutdown_grace: Duration,
+    /// Whose days usage is counted by.
+    #[serde(with = "zone")]
+    pub time_zone: Tz,
 }
 
 impl Service {
-    /// Returns what seals sensitive values and opens them: `seal_keys`, then the link secret, which seals where there are none.
+    /// Returns what seals sensitive values and opens them: `seal_keys`, then the link secrets, whose first one seals where there are none.
     ///
     /// # Errors
     /// When there is no secret at all.
     pub fn derive_seal_keys(&self) -> Result<SealKeys, ConfigError> {
-        let secrets = self.seal_keys.iter().chain([&self.link_secret]).map(Secret::expose);
+        let secrets = self.seal_keys.iter().map(Secret::expose).chain(self.link_secret.all());
         SealKeys::new(secrets).ok_or_else(|| {
             let message = "is empty, and so is service.link_secret: sensitive values would not be sealed";
             ConfigError(vec![SettingError::new("service.seal_keys", message)])
@@ -124,6 +138,8 @@ pub struct Http {
     /// `None`: at once.
     #[serde(with = "duration_or_none")]
     pub close_after: Option<Duration>,
+    #[serde(deserialize_with = "flag")]
+    pub status_page: bool,
 }
 
 /// `[worker]`
@@ -185,6 +201,14 @@ pub struct Sweeper {
     pub idempotency_retention: Duration,
     #[serde(with = "duration")]
     pub click_retention: Duration,
+    #[serde(with = "duration")]
+    pub usage_retention: Duration,
+    /// `None`: for ever.
+    #[serde(with = "duration_or_none")]
+    pub job_retention: Option<Duration>,
+    /// `None`: for ever.
+    #[serde(with = "duration_or_none")]
+    pub audit_retention: Option<Duration>,
 }
 
 /// `[catalogue]`
@@ -207,6 +231,11 @@ pub struct Telemetry {
     pub log: String,
     #[serde(deserialize_with = "choice")]
     pub log_format: LogFormat,
+    /// `None`: every line is written.
+    #[serde(with = "duration_or_none")]
+    pub log_repeats: Option<Duration>,
+    #[serde(deserialize_with = "flag")]
+    pub profiling: bool,
     #[serde(serialize_with = "optional::serialize", deserialize_with = "endpoint")]
     pub otlp_endpoint: Option<String>,
     #[serde(deserialize_with = "line")]
@@ -244,6 +273,15 @@ mod tests {
             ("WAITLESS_SOURCES__ERP__URL", "sqlite:erp.db"),
             ("WAITLESS_SOURCES__ERP__MAX_CONNECTIONS", "3"),
             ("WAITLESS_TENANTS__ACME__COLOR", "#7a1fa2"),
+            ("WAITLESS_TENANTS__ACME__QUOTAS__JOBS_PER_DAY", "7"),
+            ("WAITLESS_ROLES__ANALYST__SCOPES", "read,write"),
+            ("WAITLESS_ROLES__ANALYST__REPORTS", "sales-*,orders"),
+            ("WAITLESS_OIDC__STAFF__ISSUER", "https://login.example.com"),
+            ("WAITLESS_OIDC__STAFF__AUDIENCE", "reports"),
+            ("WAITLESS_OIDC__STAFF__TENANT", "acme"),
+            ("WAITLESS_OIDC__STAFF__GROUPS_CLAIM", "groups"),
+            ("WAITLESS_OIDC__STAFF__GROUP_SCOPES", "cn=staff = read write, boss = admin"),
+            ("WAITLESS_OIDC__STAFF__ATTRIBUTES", "region = /address/region"),
         ];
         for variables in [&[][..], &others] {
             let config = load(variables);
@@ -275,6 +313,12 @@ mod tests {
             ("WAITLESS_SERVICE__LINK_SECRET", "hunter2hunter2hunter2hunter2hunter2"),
             ("WAITLESS_SERVICE__SEAL_KEYS", "hunter2hunter2hunter2hunter2hunter2"),
             ("WAITLESS_MAIL__URL", "smtp://user:hunter2@mail"),
+            ("WAITLESS_OIDC__STAFF__ISSUER", "https://login.example.com"),
+            ("WAITLESS_OIDC__STAFF__AUDIENCE", "reports"),
+            ("WAITLESS_OIDC__STAFF__TENANT", "acme"),
+            ("WAITLESS_OIDC__STAFF__SCOPES", "read"),
+            ("WAITLESS_OIDC__STAFF__CLIENT_ID", "waitless"),
+            ("WAITLESS_OIDC__STAFF__CLIENT_SECRET", "hunter2"),
             ("WAITLESS_SOURCES__ERP__URL", "mysql://user:hunter2@erp/shop"),
             ("WAITLESS_SOURCES__CRM__URL", "postgres://crm/shop?user=user&password=hunter2"),
         ]);

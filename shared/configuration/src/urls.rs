@@ -102,12 +102,21 @@ pub fn wrong_urls<'a>(urls: impl IntoIterator<Item = UrlCheck<'a>>) -> Vec<Setti
 }
 
 impl Config {
-    /// Pairs the URL of every source with who judges it.
-    pub fn source_urls(&self, check: fn(&str) -> Result<(), String>) -> impl Iterator<Item = UrlCheck<'_>> {
-        self.sources.iter().map(move |(name, source)| UrlCheck {
-            key: format!("sources.{name}.url"),
-            url: source.url.expose(),
-            check,
+    /// Pairs the URLs of every source with who judges them: `check`, and `check_secured` where the database is to limit the rows by who
+    /// asks.
+    pub fn source_urls(
+        &self,
+        check: fn(&str) -> Result<(), String>,
+        check_secured: fn(&str) -> Result<(), String>,
+    ) -> impl Iterator<Item = UrlCheck<'_>> {
+        self.sources.iter().flat_map(move |(name, source)| {
+            let check = if source.row_level_security { check_secured } else { check };
+            let own = source.tenants.iter();
+            let own = own.map(move |(tenant, own)| (format!("sources.{name}.tenants.{tenant}.url"), &own.url));
+            let all = std::iter::once((format!("sources.{name}.url"), &source.url)).chain(own);
+            // That one is needed is told where the settings are held together.
+            let all = all.filter(|(_, url)| !url.expose().is_empty());
+            all.map(move |(key, url)| UrlCheck { key, url: url.expose(), check })
         })
     }
 }

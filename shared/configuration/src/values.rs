@@ -32,3 +32,49 @@ impl Serialize for Secret {
         to.serialize_str(if self.0.is_empty() { "" } else { "(hidden)" })
     }
 }
+
+/// Secrets of one purpose, while one takes the place of another: the first signs, all open what was signed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Secrets(Vec<Secret>);
+
+impl Secrets {
+    /// Takes them, the one that signs first.
+    #[must_use]
+    pub fn new(secrets: impl IntoIterator<Item = Secret>) -> Self {
+        Self(secrets.into_iter().filter(|secret| !secret.expose().is_empty()).collect())
+    }
+
+    /// Returns the one that signs; empty where there is none.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.first().map_or("", Secret::expose)
+    }
+
+    /// Returns all of them, the one that signs first.
+    pub fn all(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(Secret::expose)
+    }
+
+    /// Tells whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<&str> for Secrets {
+    fn from(secret: &str) -> Self {
+        Self::new([Secret::new(secret)])
+    }
+}
+
+/// One is written as a text, several as a list.
+impl Serialize for Secrets {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self.0.as_slice() {
+            [] => to.serialize_str(""),
+            [secret] => secret.serialize(to),
+            secrets => to.collect_seq(secrets),
+        }
+    }
+}

@@ -31,15 +31,34 @@ pub fn key_prefix(key: &str) -> String {
 
 /// Derives the token of a link: 43 characters that nobody can guess without the secret.
 ///
-/// Derived and not drawn, so that the gateway can show a link again and a mail that is sent again carries the same link,
-/// while the database holds only its hash.
+/// Derived and not drawn: a link can be shown and mailed again, while the database holds only its hash.
 #[must_use]
 pub fn link_token(secret: &str, link_id: Uuid) -> String {
-    // HMAC takes keys of any length, so this cannot fail.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return String::new() };
-    mac.update(b"waitless link v1");
-    mac.update(link_id.as_bytes());
+    let Some(mac) = session_mac(secret, b"waitless link v1", link_id.as_bytes()) else { return String::new() };
     URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
+}
+
+/// Returns the token of a link under whichever of the secrets the kept hash is of; where none fits, or no hash is known, the first one's.
+#[must_use]
+pub fn kept_link_token<'s>(
+    secrets: impl IntoIterator<Item = &'s str>,
+    link_id: Uuid,
+    kept: Option<[u8; 32]>,
+) -> String {
+    let mut secrets = secrets.into_iter().peekable();
+    let Some(first) = secrets.next() else { return String::new() };
+    let token = link_token(first, link_id);
+    let fits = |token: &str| kept.is_none_or(|kept| hash_token(token) == kept);
+    if secrets.peek().is_none() || fits(&token) {
+        return token;
+    }
+    secrets.map(|secret| link_token(secret, link_id)).find(|token| fits(token)).unwrap_or(token)
+}
+
+/// Tells whether a token is a link's under one of these secrets.
+#[must_use]
+pub fn is_link_token<'s>(secrets: impl IntoIterator<Item = &'s str>, link_id: Uuid, token: &str) -> bool {
+    secrets.into_iter().any(|secret| link_token(secret, link_id) == token)
 }
 
 /// Returns what makes two submits the same: SHA-256 over who asks and the body, whatever the order of its fields.
@@ -143,11 +162,11 @@ pub fn seal_session(secret: &str, session: Session) -> String {
     seal(secret, SESSION, write_session(session))
 }
 
-/// Reads back what [`seal_session`] made. `None` when it was altered or sealed with another secret; whether it is over is for
+/// Reads back what [`seal_session`] made. `None` when it was altered or sealed with none of these secrets; whether it is over is for
 /// the caller to see.
 #[must_use]
-pub fn open_session(secret: &str, token: &str) -> Option<Session> {
-    read_session(&open(secret, SESSION, token)?)
+pub fn open_session<'s>(secrets: impl IntoIterator<Item = &'s str>, token: &str) -> Option<Session> {
+    read_session(&open(secrets, SESSION, token)?)
 }
 
 fn write_session(session: Session) -> Vec<u8> {
@@ -186,8 +205,8 @@ pub fn seal_ticket(secret: &str, ticket: &Ticket) -> String {
 
 /// Reads back what [`seal_ticket`] made, as [`open_session`] does.
 #[must_use]
-pub fn open_ticket(secret: &str, ticket: &str) -> Option<Ticket> {
-    let body = open(secret, TICKET, ticket)?;
+pub fn open_ticket<'s>(secrets: impl IntoIterator<Item = &'s str>, ticket: &str) -> Option<Ticket> {
+    let body = open(secrets, TICKET, ticket)?;
     let (until, body) = body.split_first_chunk::<8>()?;
     let (kind, body) = body.split_first()?;
     let holder = match kind {
@@ -207,8 +226,8 @@ pub fn seal_token(secret: &str, body: Vec<u8>) -> String {
 
 /// Reads back what [`seal_token`] signed, as [`open_session`] does.
 #[must_use]
-pub fn open_token(secret: &str, token: &str) -> Option<Vec<u8>> {
-    open(secret, TOKEN, token)
+pub fn open_token<'s>(secrets: impl IntoIterator<Item = &'s str>, token: &str) -> Option<Vec<u8>> {
+    open(secrets, TOKEN, token)
 }
 
 const TOKEN: &[u8] = b"waitless token v1";
@@ -218,17 +237,17 @@ const TICKET: &[u8] = b"waitless ticket v3";
 /// Length of the mark that nobody can make without the secret.
 const MARK: usize = 32;
 
-fn seal(secret: &str, purpose: &[u8], mut body: Vec<u8>) -> String {
+pub(crate) fn seal(secret: &str, purpose: &[u8], mut body: Vec<u8>) -> String {
     let Some(mac) = session_mac(secret, purpose, &body) else { return String::new() };
     body.extend_from_slice(&mac.finalize().into_bytes());
     URL_SAFE_NO_PAD.encode(body)
 }
 
-fn open(secret: &str, purpose: &[u8], token: &str) -> Option<Vec<u8>> {
+pub(crate) fn open<'s>(secrets: impl IntoIterator<Item = &'s str>, purpose: &[u8], token: &str) -> Option<Vec<u8>> {
     let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
     let (body, mark) = bytes.split_at_checked(bytes.len().checked_sub(MARK)?)?;
-    session_mac(secret, purpose, body)?.verify_slice(mark).ok()?;
-    Some(body.to_vec())
+    let fits = |secret| session_mac(secret, purpose, body).is_some_and(|mac| mac.verify_slice(mark).is_ok());
+    secrets.into_iter().any(fits).then(|| body.to_vec())
 }
 
 /// HMAC takes keys of any length, so this is never `None`.
@@ -245,7 +264,7 @@ pub fn make_once_token() -> String {
     URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
 }
 
-/// Makes an opaque cursor of `position` that only works again with the same secret and `purpose`.
+/// Makes an opaque cursor of `position` that only works again where this secret is known, and for the same `purpose`.
 #[must_use]
 pub fn seal_cursor(secret: &str, purpose: &str, position: &[u8]) -> String {
     let mut bytes = position.to_vec();
@@ -255,10 +274,11 @@ pub fn seal_cursor(secret: &str, purpose: &str, position: &[u8]) -> String {
 
 /// Reads back what [`seal_cursor`] made. `None` when it was altered, or made for another purpose.
 #[must_use]
-pub fn open_cursor(secret: &str, purpose: &str, cursor: &str) -> Option<Vec<u8>> {
+pub fn open_cursor<'s>(secrets: impl IntoIterator<Item = &'s str>, purpose: &str, cursor: &str) -> Option<Vec<u8>> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
     let (position, mark) = bytes.split_at_checked(bytes.len().checked_sub(CURSOR_MARK)?)?;
-    (cursor_mark(secret, purpose, position) == mark).then(|| position.to_vec())
+    let fits = |secret| cursor_mark(secret, purpose, position) == mark;
+    secrets.into_iter().any(fits).then(|| position.to_vec())
 }
 
 /// A cursor opens no door (every query is limited to its caller), so that a short mark is enough.
@@ -308,16 +328,16 @@ mod tests {
     fn an_altered_session_does_not_open() {
         let session = Session { id: Uuid::now_v7(), key_hash: hash_token("wl_test"), until: 1_900_000_000 };
         let token = seal_session("secret", session);
-        assert_eq!(open_session("secret", &token), Some(session));
-        assert_eq!(open_session("other", &token), None);
+        assert_eq!(open_session(["secret"], &token), Some(session));
+        assert_eq!(open_session(["other"], &token), None);
         for index in 0..token.len() {
             let mut altered = token.clone().into_bytes();
             altered[index] = if altered[index] == b'A' { b'B' } else { b'A' };
             let altered = String::from_utf8(altered).unwrap();
-            assert_eq!(open_session("secret", &altered), None, "{altered}");
+            assert_eq!(open_session(["secret"], &altered), None, "{altered}");
         }
         for none in ["", "A", &token[..60], &format!("{token}AAAA")] {
-            assert_eq!(open_session("secret", none), None, "{none}");
+            assert_eq!(open_session(["secret"], none), None, "{none}");
         }
     }
 
@@ -331,25 +351,57 @@ mod tests {
         for holder in holders {
             let ticket = Ticket { holder, until };
             let sealed = seal_ticket("secret", &ticket);
-            assert_eq!(open_ticket("secret", &sealed), Some(ticket));
-            assert_eq!((open_session("secret", &sealed), open_token("secret", &sealed)), (None, None));
-            assert_eq!(open_ticket("other", &sealed), None);
+            assert_eq!(open_ticket(["secret"], &sealed), Some(ticket));
+            assert_eq!((open_session(["secret"], &sealed), open_token(["secret"], &sealed)), (None, None));
+            assert_eq!(open_ticket(["other"], &sealed), None);
         }
-        assert_eq!(open_ticket("secret", &cookie), None);
+        assert_eq!(open_ticket(["secret"], &cookie), None);
     }
 
     #[test]
     fn an_altered_cursor_does_not_open() {
         let cursor = seal_cursor("secret", "jobs", b"position");
-        assert_eq!(open_cursor("secret", "jobs", &cursor), Some(b"position".to_vec()));
-        assert_eq!(open_cursor("secret", "feed", &cursor), None);
-        assert_eq!(open_cursor("other", "jobs", &cursor), None);
+        assert_eq!(open_cursor(["secret"], "jobs", &cursor), Some(b"position".to_vec()));
+        assert_eq!(open_cursor(["secret"], "feed", &cursor), None);
+        assert_eq!(open_cursor(["other"], "jobs", &cursor), None);
         for index in 0..cursor.len() {
             let mut altered = cursor.clone().into_bytes();
             altered[index] = if altered[index] == b'A' { b'B' } else { b'A' };
             let altered = String::from_utf8(altered).unwrap();
-            assert_eq!(open_cursor("secret", "jobs", &altered), None, "{altered}");
+            assert_eq!(open_cursor(["secret"], "jobs", &altered), None, "{altered}");
         }
-        assert_eq!(open_cursor("secret", "jobs", ""), None);
+        assert_eq!(open_cursor(["secret"], "jobs", ""), None);
+    }
+
+    #[test]
+    fn the_first_secret_signs_and_every_secret_opens() {
+        const NEW_FIRST: [&str; 2] = ["new", "old"];
+        let session = Session { id: Uuid::now_v7(), key_hash: hash_token("wl_test"), until: 1_900_000_000 };
+        let ticket = Ticket { holder: TicketHolder::Session(session), until: 1_900_000_000 };
+        for secret in NEW_FIRST {
+            assert_eq!(open_session(NEW_FIRST, &seal_session(secret, session)), Some(session));
+            assert_eq!(open_ticket(NEW_FIRST, &seal_ticket(secret, &ticket)), Some(ticket.clone()));
+            assert_eq!(open_token(NEW_FIRST, &seal_token(secret, vec![7])), Some(vec![7]));
+            assert_eq!(open_cursor(NEW_FIRST, "jobs", &seal_cursor(secret, "jobs", &[7])), Some(vec![7]));
+        }
+        assert_eq!(open_session(NEW_FIRST, &seal_session("older", session)), None);
+        assert_eq!(open_cursor(NEW_FIRST, "jobs", &seal_cursor("older", "jobs", &[7])), None);
+    }
+
+    #[test]
+    fn a_link_is_shown_under_the_secret_that_it_was_made_with() {
+        let id = Uuid::new_v4();
+        let [new, old, older] = ["new", "old", "older"].map(|secret| link_token(secret, id));
+        let shown =
+            |secrets: &[&'static str], kept: &str| kept_link_token(secrets.iter().copied(), id, Some(hash_token(kept)));
+        for kept in [&new, &old] {
+            assert_eq!(shown(&["new", "old"], kept), *kept);
+            assert_eq!(shown(&["old", "new"], kept), *kept);
+            assert!(is_link_token(["new", "old"], id, kept));
+        }
+        assert_eq!(shown(&["new", "old"], &older), new, "of a secret that is gone there is nothing to show");
+        assert!(!is_link_token(["new", "old"], id, &older));
+        assert_eq!(kept_link_token(["new", "old"], id, None), new);
+        assert_eq!(kept_link_token([], id, None), "");
     }
 }

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::access::kept_link_token;
 use crate::job::{Params, UnknownName};
 
 pub use link::{Agent, Click, ClickKind, Link, LinkStatus, NewClick};
@@ -149,11 +150,20 @@ pub struct Artifact {
     pub created_at: DateTime<Utc>,
     /// When the file goes.
     pub expires_at: DateTime<Utc>,
-    /// Public part of its link: the token is derived from it with the link secret and stored hashed.
+    /// Public part of its link: the token is derived from it with a link secret and stored hashed.
     pub link_id: Uuid,
+    /// The stored hash, which says with which secret. `None` where it was not asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::reuse::maybe_hash")]
+    pub link_hash: Option<[u8; 32]>,
 }
 
 impl Artifact {
+    /// Returns the token of its link, as it was made with one of these secrets.
+    #[must_use]
+    pub fn link_token<'s>(&self, secrets: impl IntoIterator<Item = &'s str>) -> String {
+        kept_link_token(secrets, self.link_id, self.link_hash)
+    }
+
     /// Returns the media type the file is served with.
     #[must_use]
     pub fn media_type(&self) -> &'static str {

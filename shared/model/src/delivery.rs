@@ -8,6 +8,7 @@ use crate::forecast::Eta;
 use crate::job::{JobState, UnknownName};
 use crate::progress::Progress;
 use crate::recipient::{self, RecipientError};
+use crate::schedule::OnEmpty;
 
 /// What is known of a channel in every process: its row in the table of channels.
 #[derive(Debug, Clone, Copy)]
@@ -106,13 +107,16 @@ pub struct Notify {
     /// The reader's time zone: an IANA name such as `Europe/Berlin`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
+    /// What they get when the report has no rows; the report when absent. Only schedules say something else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_empty: Option<OnEmpty>,
 }
 
 impl Notify {
     /// Wishes for a mail, in the language and time zone of the tenant.
     #[must_use]
     pub fn by_email(to: impl Into<String>) -> Self {
-        Self { channel: Channel::Email, to: to.into(), language: None, time_zone: None }
+        Self { channel: Channel::Email, to: to.into(), language: None, time_zone: None, on_empty: None }
     }
 }
 

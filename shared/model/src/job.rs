@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::artifact::{Artifact, Format};
+use crate::attributes::SealedAttributes;
 use crate::delivery::Notify;
 use crate::forecast::Forecast;
+use crate::pause::PauseTarget;
 use crate::problem::Problem;
 use crate::progress::Progress;
 use crate::refusal::{OnRefusal, Refusal};
@@ -169,6 +171,9 @@ pub struct Job {
     pub lane: Lane,
     /// Validated parameters.
     pub params: Params,
+    /// What the credentials of its submitter said of them; its run has these, whoever asks for it again.
+    #[serde(default, skip_serializing_if = "SealedAttributes::is_empty")]
+    pub attributes: SealedAttributes,
     /// At least one; each becomes an artifact, unless it is among `refused` in the end.
     pub formats: Vec<Format>,
     /// What becomes of it when one of them cannot hold the rows.
@@ -218,6 +223,9 @@ pub struct Job {
     /// Formats that could not hold the rows; empty until `done`, and never all of its formats.
     #[serde(default)]
     pub refused: Vec<Refusal>,
+    /// The pause that keeps it waiting, while it is `pending` and nobody looks at it.
+    #[serde(default)]
+    pub set_aside: Option<PauseTarget>,
     /// Whose run it is, and who else waits for it.
     pub sharing: Sharing,
 }
@@ -277,6 +285,7 @@ impl Job {
         self.next_attempt_at = None;
         self.error = None;
         self.artifacts = Vec::new();
+        self.set_aside = None;
         self
     }
 }

@@ -1,6 +1,14 @@
 //! Problems: one closed set of everything that can go wrong and that a caller may see (RFC 9457).
 
+mod field_error;
+mod reached_limit;
+
 use serde::{Deserialize, Serialize};
+
+pub use field_error::{FieldError, MAX_ERRORS, pointer_part};
+pub use reached_limit::{LimitOwner, ReachedLimit};
+
+use field_error::shorten;
 
 /// The stable part of a problem: its `type`, title and HTTP status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -58,10 +66,18 @@ pub enum ProblemKind {
     LinkExpired,
     /// Somebody revoked the link.
     LinkRevoked,
+    /// No such schedule, or somebody else's.
+    ScheduleNotFound,
+    /// The schedule was changed since the client read it.
+    ScheduleChanged,
     /// The job's state does not allow this.
     WrongState,
     /// Too many unfinished jobs, requests or watchers of one tenant.
     TooManyRequests,
+    /// A quota is used up for today.
+    QuotaExhausted,
+    /// More is asked for at once than a quota ever allows.
+    QuotaExceeded,
     /// `Range` cannot be satisfied.
     RangeNotSatisfiable,
     /// Database or storage cannot be reached.
@@ -129,8 +145,12 @@ impl ProblemKind {
             Self::LinkNotFound => ("link-not-found", "There is no such link", 404),
             Self::LinkExpired => ("link-expired", "The link has expired", 410),
             Self::LinkRevoked => ("link-revoked", "The link was revoked", 410),
+            Self::ScheduleNotFound => ("schedule-not-found", "There is no such schedule", 404),
+            Self::ScheduleChanged => ("schedule-changed", "The schedule has changed", 412),
             Self::WrongState => ("wrong-state", "The job's state does not allow this", 409),
             Self::TooManyRequests => ("too-many-requests", "Too much at once", 429),
+            Self::QuotaExhausted => ("quota-exhausted", "A quota is used up for today", 429),
+            Self::QuotaExceeded => ("quota-exceeded", "This is more than a quota allows", 403),
             Self::RangeNotSatisfiable => ("range-not-satisfiable", "The file is shorter than the requested range", 416),
             Self::Unavailable => ("unavailable", "The service cannot do this right now", 503),
             Self::Internal => ("internal", "The service made a mistake", 500),
@@ -171,21 +191,6 @@ impl ProblemKind {
     }
 }
 
-/// What is wrong with one field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct FieldError {
-    /// JSON pointer into the request body, for example `/params/shipped_before`.
-    pub pointer: String,
-    /// What is wrong and what would be right.
-    pub detail: String,
-}
-
-/// Writes a name as a part of a JSON pointer, without the slash before it.
-#[must_use]
-pub fn pointer_part(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
-}
-
 /// One problem, as kept with a failed job and as answered over HTTP.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "StoredProblem", into = "StoredProblem")]
@@ -196,9 +201,11 @@ pub struct Problem {
     pub detail: String,
     /// Per field, for `ValidationFailed`.
     pub errors: Vec<FieldError>,
+    /// Which limit was reached, where one was.
+    pub limit: Option<Box<ReachedLimit>>,
 }
 
-/// The wire form: `type`, `title`, `status`, `detail`, `errors`.
+/// The wire form: `type`, `title`, `status`, `detail`, `errors`, `limit`.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct StoredProblem {
     /// `https://waitless.dev/problems/<slug>`.
@@ -213,22 +220,9 @@ pub struct StoredProblem {
     /// Per field.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
-}
-
-/// Fields that one problem names at most: an answer must not be larger than what it answers.
-pub const MAX_ERRORS: usize = 100;
-
-/// Characters that are shown of what a caller made up.
-const MAX_SHOWN: usize = 300;
-
-/// Cuts what is too long.
-fn shorten(errors: &mut [FieldError]) {
-    for text in errors.iter_mut().take(MAX_ERRORS).flat_map(|error| [&mut error.pointer, &mut error.detail]) {
-        if let Some((at, _)) = text.char_indices().nth(MAX_SHOWN) {
-            text.truncate(at);
-            text.push('…');
-        }
-    }
+    /// Which limit was reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<ReachedLimit>,
 }
 
 /// Prefix of every problem's `type`.
@@ -238,7 +232,7 @@ impl Problem {
     /// Describes one occurrence.
     #[must_use]
     pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), errors: Vec::new() }
+        Self { kind, detail: detail.into(), errors: Vec::new(), limit: None }
     }
 
     /// Describes fields that are not valid.
@@ -253,7 +247,13 @@ impl Problem {
             many => format!("{} fields are not valid; see `errors`.", many.len()),
         };
         errors.truncate(MAX_ERRORS);
-        Self { kind: ProblemKind::ValidationFailed, detail, errors }
+        Self { kind: ProblemKind::ValidationFailed, detail, errors, limit: None }
+    }
+
+    /// Says which limit was reached.
+    #[must_use]
+    pub fn of_limit(self, limit: ReachedLimit) -> Self {
+        Self { limit: Some(Box::new(limit)), ..self }
     }
 
     /// Puts another kind and detail in place of its own.
@@ -280,6 +280,7 @@ impl From<Problem> for StoredProblem {
             status,
             detail: problem.detail,
             errors: problem.errors,
+            limit: problem.limit.map(|limit| *limit),
         }
     }
 }
@@ -289,6 +290,6 @@ impl From<StoredProblem> for Problem {
     fn from(stored: StoredProblem) -> Self {
         let slug = stored.type_uri.strip_prefix(TYPE_PREFIX).unwrap_or_default();
         let kind = serde_json::from_value(serde_json::Value::from(slug)).unwrap_or(ProblemKind::Internal);
-        Self { kind, detail: stored.detail, errors: stored.errors }
+        Self { kind, detail: stored.detail, errors: stored.errors, limit: stored.limit.map(Box::new) }
     }
 }

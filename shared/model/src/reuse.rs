@@ -130,6 +130,25 @@ impl LinkSeed {
     }
 }
 
+/// A hash that may be missing, in hexadecimal.
+pub(crate) mod maybe_hash {
+    use serde::{Deserialize as _, Deserializer, Serializer, de};
+
+    #[expect(clippy::ref_option, reason = "serde calls it with a reference to the field")]
+    pub(crate) fn serialize<S: Serializer>(hash: &Option<[u8; 32]>, to: S) -> Result<S::Ok, S::Error> {
+        match hash {
+            Some(hash) => to.serialize_str(&hex::encode(hash)),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<[u8; 32]>, D::Error> {
+        let Some(text) = Option::<String>::deserialize(from)? else { return Ok(None) };
+        let bytes = hex::decode(text).map_err(de::Error::custom)?;
+        bytes.try_into().map(Some).map_err(|_| de::Error::custom("a hash has 32 bytes"))
+    }
+}
+
 /// How a follower stands to its leader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaderGap {

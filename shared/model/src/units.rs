@@ -51,6 +51,17 @@ impl<'de> Deserialize<'de> for ByteSize {
     }
 }
 
+/// Writes a duration of whole seconds as [`parse_duration`] reads it, in the largest unit that it is whole in.
+#[must_use]
+pub fn write_duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let units = [(86_400, 'd'), (3_600, 'h'), (60, 'm')];
+    match units.into_iter().find(|(unit, _)| seconds > 0 && seconds.is_multiple_of(*unit)) {
+        Some((unit, name)) => format!("{}{name}", seconds / unit),
+        None => format!("{seconds}s"),
+    }
+}
+
 /// Reads a duration such as `250ms`, `30s`, `5m`, `2h` or `30d`.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! How a PostgreSQL server is reached: what its URL says, TLS included. For Waitless's own database and for sources alike.
 
+mod pooler;
 mod tls;
 
 use std::path::{Path, PathBuf};
@@ -7,6 +8,8 @@ use std::path::{Path, PathBuf};
 use tokio_postgres::Config;
 use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
+
+pub use pooler::is_pooled;
 
 use tls::Check;
 

@@ -9,7 +9,7 @@ use model::job::Lane;
 use model::locale::Tz;
 
 use super::query::read_query;
-use super::{CsvOptions, Dialect, JsonlOptions, OnLimit, Query};
+use super::{CsvOptions, Dialect, JsonlOptions, OnLimit, Query, Viewer};
 
 /// A report as the catalogue describes it, parsed and checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,16 +48,23 @@ pub struct ReportDefinition {
     pub total: TotalRows,
     /// Who may open links to its files.
     pub links: LinkAccess,
+    /// Who may see it; everybody where absent.
+    pub visible_to: Option<Vec<Viewer>>,
     /// Columns of one name are numbered, so that each has a name of its own.
     pub unique_names: bool,
     /// Zone in which spreadsheets and print show points in time; UTC where absent.
     pub time_zone: Option<Tz>,
     /// Query with `:name` placeholders.
     pub sql: String,
-    /// Whether the rows may differ from one principal of a tenant to the next, by the rules of any database the query may be for.
+    /// Whether the source limits the rows by who asks, so that they may differ from one principal to the next.
+    pub row_level_security: bool,
+    /// Whether the rows may differ from one principal of a tenant to the next: the source says so, or the query, by the rules of any
+    /// database that it may be for.
     pub reads_principal: bool,
     /// Parameters, in the order of the file.
     pub params: Vec<ParamSpec>,
+    /// Attributes that the query reads, by the names of their placeholders (`attribute.region`), in the order of the file.
+    pub attributes: Vec<ParamSpec>,
     /// Optional presentation of columns.
     pub columns: Vec<ColumnSpec>,
     /// How CSV is written.
@@ -83,12 +90,24 @@ impl ReportDefinition {
         self.params.iter().any(|spec| spec.sensitive)
     }
 
+    /// Finds what a placeholder of the query stands for; nothing for `:tenant` and `:principal`, which are texts.
+    #[must_use]
+    pub fn placeholder(&self, name: &str) -> Option<&ParamSpec> {
+        self.params.iter().chain(&self.attributes).find(|spec| spec.name == name)
+    }
+
+    /// Tells whether the rows depend on attributes of whoever asks.
+    #[must_use]
+    pub fn reads_attributes(&self) -> bool {
+        self.row_level_security || !self.attributes.is_empty()
+    }
+
     /// Reads the query by the rules of the database that will run it.
     ///
     /// # Errors
     /// Says what is wrong with the query, or with a parameter in it.
     pub fn query(&self, dialect: Dialect) -> Result<Query, String> {
-        let params: Vec<&ParamSpec> = self.params.iter().collect();
+        let params: Vec<&ParamSpec> = self.params.iter().chain(&self.attributes).collect();
         let reading = read_query(&self.sql, Some(&params), dialect);
         if reading.faults.is_empty() {
             return Ok(reading.query);
@@ -158,6 +177,12 @@ impl ParamType {
         ("timestamp", Self::Timestamp),
         ("choice", Self::Choice),
     ];
+
+    /// Returns the name used in definitions.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| name)
+    }
 }
 
 /// One parameter of a report.

@@ -1,12 +1,14 @@
 //! Report definitions: parsing, parameters, placeholders. Pure: no input or output.
 
 mod canonical;
+mod check_attributes;
 mod column;
 mod definition;
 mod demo;
 mod fingerprint;
 mod output;
 mod parse;
+mod parse_attribute;
 mod parse_column;
 mod parse_faults;
 mod parse_param;
@@ -17,7 +19,9 @@ mod schema;
 mod table_reader;
 mod unique_names;
 mod validate;
+mod viewer;
 
+pub use check_attributes::{UnreadAttribute, attributes_read, check_attributes};
 pub use column::{ColumnAlign, ColumnFormat, ColumnSpec, ColumnTotal, ColumnType, DecimalDigits};
 pub use definition::*;
 pub use demo::DEMO_CATALOGUE;
@@ -28,6 +32,7 @@ pub use query::{Dialect, ListPlace, Placeholder, Query};
 pub use schema::params_schema;
 pub use unique_names::unique_names;
 pub use validate::validate_params;
+pub use viewer::{Viewer, viewers_of};
 
 /// Placeholders whose values come from the caller's credentials and from nowhere else.
 pub const RESERVED: [&str; 2] = ["tenant", "principal"];

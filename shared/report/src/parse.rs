@@ -7,13 +7,14 @@ use sha2::{Digest as _, Sha256};
 use toml::de::DeTable;
 
 use super::output;
+use super::parse_attribute::parse_attributes;
 use super::parse_column::parse_columns;
 use super::parse_faults::ParseFaults;
 use super::parse_param::parse_params;
 use super::parse_print::{parse_chart, parse_page};
 use super::parse_query::parse_query;
 use super::table_reader::{TableKeys, TableReader, quoted};
-use super::{DefinitionFault, Dialect, LinkAccess, OnLimit, ReportDefinition, TotalRows};
+use super::{DefinitionFault, Dialect, LinkAccess, OnLimit, ReportDefinition, TotalRows, Viewer};
 use model::artifact::Format;
 use model::job::Lane;
 use model::locale::{Tz, time_zone};
@@ -39,9 +40,12 @@ const KEYS: TableKeys = TableKeys {
         "on_limit",
         "total",
         "links",
+        "visible_to",
         "unique_names",
         "time_zone",
+        "row_level_security",
         "params",
+        "attributes",
         "columns",
         "csv",
         "jsonl",
@@ -105,11 +109,14 @@ fn read_definition(name: &str, text: &str, query_for: &QueryFor<'_>, table: &mut
     let source = table.text("source", |text| line_of_text("source", text)).unwrap_or_default();
     let formats = table.texts("formats", None, format).unwrap_or_else(|| vec![Format::Csv]);
     let params = parse_params(table);
+    let attributes = parse_attributes(table);
+    let row_level_security = table.truth("row_level_security").unwrap_or_default();
     let dialects = match query_for {
         QueryFor::Any => Dialect::ALL.to_vec(),
         QueryFor::Source(dialect_of) => dialect_of(&source).map_or_else(|| Dialect::ALL.to_vec(), |one| vec![one]),
     };
-    let reads_principal = parse_query(table, &params, &dialects, text);
+    let placeholders: Vec<_> = params.iter().chain(&attributes).cloned().collect();
+    let reads_principal = parse_query(table, &placeholders, &dialects, text) || row_level_security;
     let attempts = table.whole("max_attempts", 1..=MAX_ATTEMPTS).unwrap_or(DEFAULT_ATTEMPTS);
     ReportDefinition {
         name: name.to_owned(),
@@ -128,11 +135,14 @@ fn read_definition(name: &str, text: &str, query_for: &QueryFor<'_>, table: &mut
         on_limit: table.word("on_limit", &OnLimit::ALL).unwrap_or_default(),
         total: table.word("total", &TotalRows::ALL).unwrap_or_default(),
         links: table.word("links", &LinkAccess::ALL).unwrap_or_default(),
+        visible_to: table.texts("visible_to", None, viewer),
         unique_names: table.truth("unique_names").unwrap_or_default(),
         time_zone: table.text("time_zone", zone),
         sql: table.text("sql", |sql| Ok(sql.to_owned())).unwrap_or_default(),
+        row_level_security,
         reads_principal,
         params: params.into_iter().map(|(_, spec)| spec).collect(),
+        attributes: attributes.into_iter().map(|(_, spec)| spec).collect(),
         columns: parse_columns(table),
         csv: output::csv(table, &formats),
         jsonl: output::jsonl(table, &formats),
@@ -166,6 +176,11 @@ fn lane(text: &str) -> Result<Lane, String> {
 /// Finds a time zone by its name.
 pub(super) fn zone(name: &str) -> Result<Tz, String> {
     time_zone(name).ok_or_else(|| format!("`{name}` is not an IANA time zone; write for example \"Europe/Berlin\""))
+}
+
+fn viewer(before: &[Viewer], text: &str) -> Result<Viewer, String> {
+    let viewer = Viewer::read(text)?;
+    if before.contains(&viewer) { Err(format!("`{text}` is named twice in `visible_to`")) } else { Ok(viewer) }
 }
 
 fn format(before: &[Format], text: &str) -> Result<Format, String> {

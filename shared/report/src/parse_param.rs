@@ -50,7 +50,7 @@ pub(super) fn parse_params(file: &mut TableReader<'_>) -> Vec<(Range<usize>, Par
     params
 }
 
-fn nothing_known_of(name: &str) -> ParamSpec {
+pub(super) fn nothing_known_of(name: &str) -> ParamSpec {
     ParamSpec {
         name: name.to_owned(),
         kind: ParamType::Text,

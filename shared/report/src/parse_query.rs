@@ -17,7 +17,8 @@ pub(super) fn parse_query(
     let Some((value, sql)) = file.value("sql").and_then(|value| Some((value, value.get_ref().as_str()?))) else {
         return false;
     };
-    let specs = file.is_sure(&["params"]).then(|| params.iter().map(|(_, spec)| spec).collect::<Vec<_>>());
+    let specs =
+        file.is_sure(&["params", "attributes"]).then(|| params.iter().map(|(_, spec)| spec).collect::<Vec<_>>());
     let readings = dialects.iter().map(|dialect| read_query(sql, specs.as_deref(), *dialect));
     let (good, bad): (Vec<_>, Vec<_>) = readings.partition(|reading: &QueryReading| reading.faults.is_empty());
     let worst = |reading: &QueryReading| (!reading.is_whole, reading.faults.len());

@@ -106,7 +106,7 @@ fn absent_value(spec: &ParamSpec) -> Option<Value> {
 }
 
 /// Says what a value may be, for people.
-fn expectation(spec: &ParamSpec) -> String {
+pub(super) fn expectation(spec: &ParamSpec) -> String {
     let one = match spec.kind {
         ParamType::Text => "a text".to_owned(),
         ParamType::Integer => "a whole number".to_owned(),

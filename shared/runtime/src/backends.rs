@@ -14,7 +14,7 @@ use crate::sweep::Sweeper;
 use broker::{self, Broker};
 use configuration::Config;
 use storage::Storage;
-use store::{GroupCommit, Store};
+use store::{GroupCommit, Store, TurnRules};
 
 use crate::{open_store, open_store_when_reachable};
 
@@ -97,7 +97,8 @@ impl Backends {
         receiver: OutboxReceiver,
         config: &Config,
     ) -> (Self, BackgroundTasks) {
-        let group_commit = GroupCommit::new(Arc::clone(&store));
+        let weights = config.tenants.iter().map(|(name, tenant)| (name.clone(), f64::from(tenant.weight))).collect();
+        let group_commit = GroupCommit::new(Arc::clone(&store), TurnRules { weights });
         let backends = Self { store, group_commit, broker, storage };
         let relay = Relay::new(receiver, Arc::clone(&backends.store), Arc::clone(&backends.broker));
         let sweeper = Sweeper::new(backends.clone(), config);

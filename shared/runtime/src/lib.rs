@@ -4,10 +4,15 @@
 mod await_storage;
 mod backends;
 mod catalogue;
+pub mod erase;
+mod log_repeats;
+mod memory_use;
 mod open_store;
 pub mod outbox;
+mod pprof_message;
 pub mod probes;
 pub mod process;
+mod profile;
 mod read_catalogue;
 pub mod service_args;
 pub mod shutdown;

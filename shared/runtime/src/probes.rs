@@ -1,4 +1,5 @@
-//! What an orchestrator asks of a process that serves nothing else: `/livez`, `/readyz` and `/metrics`.
+//! What an orchestrator asks of a process that serves nothing else: `/livez`, `/readyz` and `/metrics`; and on `telemetry.listen`, where
+//! that is configured, profiles.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -20,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::Backends;
+use crate::memory_use;
+use crate::profile::{ProfileError, ProfileFormat, ProfileRequest, take_profile};
 use crate::telemetry;
 use configuration::{Config, Telemetry};
 
@@ -68,6 +71,8 @@ pub struct Probes {
     listener: TcpListener,
     backends: Backends,
     port: u16,
+    /// Whether profiles are answered as well.
+    profiling: bool,
 }
 
 impl Probes {
@@ -79,7 +84,7 @@ impl Probes {
         let listener =
             TcpListener::bind(listen).await.with_context(|| format!("listen on {listen}, the address of {key}"))?;
         let port = listener.local_addr().context("read the port that was given")?.port();
-        Ok(Self { listener, backends, port })
+        Ok(Self { listener, backends, port, profiling: false })
     }
 
     /// Listens on `http.listen`, and on `telemetry.listen` where that is set.
@@ -98,7 +103,10 @@ impl Probes {
     /// As [`Probes::bind`].
     pub async fn bind_telemetry(telemetry: &Telemetry, backends: &Backends) -> anyhow::Result<Option<Self>> {
         match telemetry.listen {
-            Some(listen) => Self::bind(listen, "telemetry.listen", backends.clone()).await.map(Some),
+            Some(listen) => {
+                let probes = Self::bind(listen, "telemetry.listen", backends.clone()).await?;
+                Ok(Some(Self { profiling: telemetry.profiling, ..probes }))
+            }
             None => Ok(None),
         }
     }
@@ -124,10 +132,10 @@ impl Probes {
             };
             match accepted {
                 Ok((stream, _)) => {
-                    let (backends, stop) = (self.backends.clone(), stop.clone());
+                    let (backends, stop, profiling) = (self.backends.clone(), stop.clone(), self.profiling);
                     connections.spawn(async move {
                         tokio::select! {
-                            () = serve(stream, &backends) => {}
+                            () = serve(stream, &backends, profiling) => {}
                             () = stop.cancelled() => {}
                         }
                     });
@@ -144,9 +152,9 @@ impl Probes {
     }
 }
 
-async fn serve(stream: TcpStream, backends: &Backends) {
+async fn serve(stream: TcpStream, backends: &Backends, profiling: bool) {
     let service = service_fn(|request: Request<Incoming>| async move {
-        Ok::<_, Infallible>(answer(request.method(), request.uri().path(), backends).await)
+        Ok::<_, Infallible>(answer(&request, backends, profiling).await)
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -158,11 +166,11 @@ async fn serve(stream: TcpStream, backends: &Backends) {
     }
 }
 
-async fn answer(method: &Method, path: &str, backends: &Backends) -> Response<Full<Bytes>> {
-    if !matches!(*method, Method::GET | Method::HEAD) {
+async fn answer(request: &Request<Incoming>, backends: &Backends, profiling: bool) -> Response<Full<Bytes>> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return response(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "only GET is answered here\n".to_owned());
     }
-    match path {
+    match request.uri().path() {
         "/livez" => response(StatusCode::OK, "text/plain", "ok\n".to_owned()),
         "/readyz" => {
             let readiness = Readiness::look(backends).await;
@@ -170,12 +178,37 @@ async fn answer(method: &Method, path: &str, backends: &Backends) -> Response<Fu
             response(status, "application/json", serde_json::to_string_pretty(&readiness).unwrap_or_default() + "\n")
         }
         "/metrics" => response(StatusCode::OK, "text/plain; version=0.0.4", telemetry::render_metrics()),
-        _ => response(StatusCode::NOT_FOUND, "text/plain", "here are only /livez, /readyz and /metrics\n".to_owned()),
+        "/debug/pprof/profile" if profiling => answer_profile(request.uri().query().unwrap_or_default()).await,
+        "/debug/memory" if profiling => response(StatusCode::OK, "text/plain", memory_use::describe_memory()),
+        _ => {
+            let more = if profiling { ", /debug/pprof/profile and /debug/memory" } else { "" };
+            let there_are = format!("here are only /livez, /readyz and /metrics{more}\n");
+            response(StatusCode::NOT_FOUND, "text/plain", there_are)
+        }
     }
 }
 
-fn response(status: StatusCode, kind: &'static str, body: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(body)));
+async fn answer_profile(query: &str) -> Response<Full<Bytes>> {
+    let request = match ProfileRequest::parse(query) {
+        Ok(request) => request,
+        Err(wrong) => return response(StatusCode::BAD_REQUEST, "text/plain", wrong + "\n"),
+    };
+    let kind = match request.format {
+        ProfileFormat::Pprof => "application/octet-stream",
+        ProfileFormat::Folded => "text/plain",
+    };
+    tracing::info!(seconds = request.length.as_secs(), "a profile of this process is being taken");
+    match take_profile(request).await {
+        Ok(profile) => response(StatusCode::OK, kind, profile),
+        Err(error @ ProfileError::Busy) => response(StatusCode::CONFLICT, "text/plain", format!("{error}\n")),
+        Err(error @ ProfileError::Failed(_)) => {
+            response(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", format!("{error}\n"))
+        }
+    }
+}
+
+fn response(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));

@@ -16,6 +16,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
+use crate::log_repeats::{RepeatReporter, WithoutRepeats, leave_out_repeats};
 use configuration::{LogFormat, Telemetry, is_loopback};
 use model::trace::TraceContext;
 
@@ -31,6 +32,8 @@ const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Guard {
     traces: Option<SdkTracerProvider>,
     metrics: Metrics,
+    /// Tells of what was left out of the log, in the end too.
+    _repeats: Option<RepeatReporter>,
 }
 
 /// Renders this process's metrics.
@@ -55,6 +58,7 @@ pub fn start(config: &Telemetry, role: &str) -> anyhow::Result<Guard> {
     // lapin logs as an error what is expected of it, such as a queue that is not there yet; ours say what matters.
     let quiet = if config.log.contains("lapin") { "" } else { ",lapin=off" };
     let filter = format!("{}{quiet}", config.log).parse::<EnvFilter>().context("parse telemetry.log")?;
+    let (repeats, reporter) = config.log_repeats.map(leave_out_repeats).transpose()?.unzip();
     let log = match config.log_format {
         LogFormat::Json => {
             tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr).boxed()
@@ -65,8 +69,12 @@ pub fn start(config: &Telemetry, role: &str) -> anyhow::Result<Guard> {
         }
     };
     let otel = traces.as_ref().map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer("waitless")));
+    let log = match repeats {
+        Some(filter) => WithoutRepeats { log, filter }.boxed(),
+        None => log,
+    };
     tracing_subscriber::registry().with(filter).with(log).with(otel).try_init().context("start logging")?;
-    Ok(Guard { traces, metrics })
+    Ok(Guard { traces, metrics, _repeats: reporter })
 }
 
 impl Guard {

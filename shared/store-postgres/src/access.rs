@@ -6,30 +6,34 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel::{OptionalExtension as _, QueryableByName};
-use diesel_async::RunQueryDsl as _;
+use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use futures_util::FutureExt as _;
 use uuid::Uuid;
 
+use super::audit::put;
 use super::connection::Connection;
-use super::errors::unreadable;
+use super::errors::{Failure, unreadable};
 use super::links;
+use super::rows::{from_json, to_json};
 use super::run::StatementResult;
 use super::sql::sql;
 use super::{PostgresStore, column, millis};
 use model::artifact::{Link, LinkStatus, NewClick};
+use model::audit::{Actor, AuditAct};
 use model::job::Caller;
+use store::audit::{actor, of_key, of_links};
 use store::{AccessStore, ApiKey, NewApiKey, Result, Scope};
 
 macro_rules! key_columns {
     () => {
-        "id, prefix, hash, tenant, principal, scopes, created_at, expires_at, revoked_at, \
+        "id, prefix, hash, tenant, principal, scopes, roles, attributes::text as attributes, created_at, expires_at, revoked_at, \
          coalesce(expires_at <= now(), false) as expired"
     };
 }
 
 const CREATE: &str = concat!(
-    "insert into api_keys (id, prefix, hash, tenant, principal, scopes, expires_at)
-     values ($1, $2, $3, $4, $5, $6, now() + $7 * interval '1 millisecond') returning ",
+    "insert into api_keys (id, prefix, hash, tenant, principal, scopes, roles, expires_at, attributes)
+     values ($1, $2, $3, $4, $5, $6, $7, now() + $8 * interval '1 millisecond', $9::json) returning ",
     key_columns!()
 );
 
@@ -43,7 +47,8 @@ const KEYS: &str = concat!(
     " from api_keys where ($1::text is null or tenant = $1) order by created_at desc, id desc"
 );
 
-const REVOKE: &str = "update api_keys set revoked_at = now() where id = $1 and revoked_at is null";
+const REVOKE: &str =
+    concat!("update api_keys set revoked_at = now() where id = $1 and revoked_at is null returning ", key_columns!());
 
 const REVOKE_LINKS: &str = "
     update links l set revoked_at = now()
@@ -64,6 +69,10 @@ struct KeyRow {
     principal: String,
     #[diesel(sql_type = Array<Text>)]
     scopes: Vec<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    attributes: Option<String>,
+    #[diesel(sql_type = Array<Text>)]
+    roles: Vec<String>,
     #[diesel(sql_type = Timestamptz)]
     created_at: DateTime<Utc>,
     #[diesel(sql_type = Nullable<Timestamptz>)]
@@ -82,6 +91,8 @@ impl KeyRow {
             hash: self.hash.try_into().map_err(|_| unreadable("a key's hash has another length"))?,
             caller: Caller { tenant: self.tenant, principal: self.principal },
             scopes: Scope::read_known(self.scopes.iter().map(String::as_str)),
+            attributes: self.attributes.as_deref().map(from_json).transpose()?.unwrap_or_default(),
+            roles: self.roles,
             created_at: self.created_at,
             expires_at: self.expires_at,
             revoked_at: self.revoked_at,
@@ -93,7 +104,8 @@ impl KeyRow {
 #[async_trait]
 impl AccessStore for PostgresStore {
     async fn create_api_key(&self, key: NewApiKey) -> Result<ApiKey> {
-        self.read(move |connection| create(connection, key).boxed()).await
+        let by = actor();
+        self.read(move |connection| create(connection, key, by).boxed()).await
     }
 
     async fn api_key_by_hash(&self, hash: [u8; 32]) -> Result<Option<ApiKey>> {
@@ -121,10 +133,8 @@ impl AccessStore for PostgresStore {
     }
 
     async fn revoke_api_key(&self, id: Uuid) -> Result<bool> {
-        self.read(move |connection| {
-            async move { Ok(sql(REVOKE).bind::<SqlUuid, _>(id).execute(connection).await? > 0) }.boxed()
-        })
-        .await
+        let by = actor();
+        self.read(move |connection| revoke(connection, id, by).boxed()).await
     }
 
     async fn find_link(&self, hash: [u8; 32]) -> Result<Option<Link>> {
@@ -149,20 +159,8 @@ impl AccessStore for PostgresStore {
     }
 
     async fn revoke_links(&self, caller: &Caller, artifact_id: Uuid) -> Result<bool> {
-        let caller = caller.clone();
-        self.read(move |connection| {
-            async move {
-                let revoked = sql(REVOKE_LINKS)
-                    .bind::<SqlUuid, _>(artifact_id)
-                    .bind::<Text, _>(caller.tenant)
-                    .bind::<Text, _>(caller.principal)
-                    .execute(connection)
-                    .await?;
-                Ok(revoked > 0)
-            }
-            .boxed()
-        })
-        .await
+        let (caller, by) = (caller.clone(), actor());
+        self.read(move |connection| revoke_links(connection, caller, artifact_id, by).boxed()).await
     }
 }
 
@@ -173,16 +171,62 @@ pub(super) async fn keys_by_hash(connection: &mut Connection, hashes: &[[u8; 32]
     rows.into_iter().map(KeyRow::read).collect()
 }
 
-async fn create(connection: &mut Connection, key: NewApiKey) -> StatementResult<ApiKey> {
-    let row: KeyRow = sql(CREATE)
-        .bind::<SqlUuid, _>(key.id)
-        .bind::<Text, _>(key.prefix)
-        .bind::<Binary, _>(key.hash.to_vec())
-        .bind::<Text, _>(key.caller.tenant)
-        .bind::<Text, _>(key.caller.principal)
-        .bind::<Array<Text>, _>(column(&key.scopes, |scope| scope.as_str()))
-        .bind::<Nullable<BigInt>, _>(key.valid_for.map(millis))
-        .get_result(connection)
-        .await?;
-    row.read()
+async fn create(connection: &mut Connection, key: NewApiKey, by: Option<Actor>) -> StatementResult<ApiKey> {
+    let attributes = (!key.attributes.is_empty()).then(|| to_json(&key.attributes)).transpose()?;
+    connection
+        .transaction::<_, Failure, _>(async move |connection| {
+            let row: KeyRow = sql(CREATE)
+                .bind::<SqlUuid, _>(key.id)
+                .bind::<Text, _>(key.prefix)
+                .bind::<Binary, _>(key.hash.to_vec())
+                .bind::<Text, _>(key.caller.tenant)
+                .bind::<Text, _>(key.caller.principal)
+                .bind::<Array<Text>, _>(column(&key.scopes, |scope| scope.as_str()))
+                .bind::<Array<Text>, _>(key.roles)
+                .bind::<Nullable<BigInt>, _>(key.valid_for.map(millis))
+                .bind::<Nullable<Text>, _>(attributes)
+                .get_result(connection)
+                .await?;
+            let key = row.read()?;
+            if let Some(by) = by {
+                put(connection, &[of_key(AuditAct::KeyCreated, &key, &by)]).await?;
+            }
+            Ok(key)
+        })
+        .await
+}
+
+async fn revoke(connection: &mut Connection, id: Uuid, by: Option<Actor>) -> StatementResult<bool> {
+    connection
+        .transaction::<_, Failure, _>(async move |connection| {
+            let row: Option<KeyRow> = sql(REVOKE).bind::<SqlUuid, _>(id).get_result(connection).await.optional()?;
+            let Some(key) = row.map(KeyRow::read).transpose()? else { return Ok(false) };
+            if let Some(by) = by {
+                put(connection, &[of_key(AuditAct::KeyRevoked, &key, &by)]).await?;
+            }
+            Ok(true)
+        })
+        .await
+}
+
+async fn revoke_links(
+    connection: &mut Connection,
+    caller: Caller,
+    artifact_id: Uuid,
+    by: Option<Actor>,
+) -> StatementResult<bool> {
+    connection
+        .transaction::<_, Failure, _>(async move |connection| {
+            let revoked = sql(REVOKE_LINKS)
+                .bind::<SqlUuid, _>(artifact_id)
+                .bind::<Text, _>(caller.tenant.as_str())
+                .bind::<Text, _>(caller.principal.as_str())
+                .execute(connection)
+                .await?;
+            if let Some(by) = by.filter(|_| revoked > 0) {
+                put(connection, &[of_links(&caller, artifact_id, &by)]).await?;
+            }
+            Ok(revoked > 0)
+        })
+        .await
 }

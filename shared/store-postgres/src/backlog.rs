@@ -12,14 +12,14 @@ use super::errors::unreadable;
 use super::run::StatementResult;
 use super::sql::sql;
 use super::{PostgresStore, millis};
-use model::delivery::Channel;
+use model::delivery::{Channel, DeliveryState};
 use model::job::Lane;
 use store::{BacklogCounts, BacklogStore, LaneBacklog, Result};
 
 /// By the partial indexes of jobs that wait, that are put off, that run, and of deliveries that are not final.
 const BACKLOG: &str = "
     select 'ready' as what, l.lane, (select count(*) from (
-        select from jobs where state = 'pending' and lane = l.lane and leader_id is null limit $2
+        select from jobs where state = 'pending' and lane = l.lane and leader_id is null and rung_at < '9000-01-01' limit $2
     ) j) as count, 0::bigint as long
     from unnest($1::text[]) as l(lane)
     union all
@@ -39,6 +39,19 @@ const BACKLOG: &str = "
             where channel = c.channel and state in ('pending', 'sending') order by rung_at limit $2
         ) d
     ) d";
+
+/// Ids of deliveries sort by the time they were made at.
+const NEWEST_DELIVERIES: &str = "
+    select state, greatest(extract(epoch from clock_timestamp() - created_at) * 1000, 0)::bigint as age
+    from deliveries order by id desc limit $1";
+
+#[derive(QueryableByName)]
+struct DeliveryAgeRow {
+    #[diesel(sql_type = Text)]
+    state: String,
+    #[diesel(sql_type = BigInt)]
+    age: i64,
+}
 
 #[derive(QueryableByName)]
 struct BacklogPartRow {
@@ -67,6 +80,22 @@ impl BacklogStore for PostgresStore {
                     .load(connection)
                     .await?;
                 sum(&rows, limit.into())
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    async fn newest_deliveries(&self, limit: u32) -> Result<Vec<(DeliveryState, Duration)>> {
+        self.read(move |connection| {
+            async move {
+                let rows: Vec<DeliveryAgeRow> =
+                    sql(NEWEST_DELIVERIES).bind::<BigInt, _>(i64::from(limit)).load(connection).await?;
+                let read = |row: DeliveryAgeRow| {
+                    let state = row.state.parse().map_err(unreadable)?;
+                    Ok((state, Duration::from_millis(row.age.unsigned_abs())))
+                };
+                rows.into_iter().map(read).collect()
             }
             .boxed()
         })

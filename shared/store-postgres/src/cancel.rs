@@ -5,12 +5,14 @@ use diesel::sql_types::{Bool, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use uuid::Uuid;
 
+use super::audit::note_change;
 use super::connection::Connection;
 use super::effects::{EffectRow, Effects, with_effects};
 use super::errors::Failure;
 use super::jobs::{change_one, changed};
 use super::run::StatementResult;
 use super::sql::sql;
+use model::audit::{Actor, AuditAct};
 use model::job::Caller;
 use store::Changed;
 
@@ -29,6 +31,7 @@ const CANCEL: &str = with_effects!(
     ), changed as (
         update jobs j
         set state = case when followed.yes then j.state else 'cancelled' end,
+            set_aside = case when followed.yes then j.set_aside end,
             worker_id = case when followed.yes then j.worker_id end,
             next_attempt_at = case when followed.yes then j.next_attempt_at end,
             finished_at = case when followed.yes then null else now() end,
@@ -47,7 +50,7 @@ const CANCEL: &str = with_effects!(
 const ABANDON: &str = with_effects!(
     concat!("with changed as (
         update jobs j
-        set state = 'cancelled', worker_id = null, next_attempt_at = null, finished_at = now()
+        set state = 'cancelled', set_aside = null, worker_id = null, next_attempt_at = null, finished_at = now()
         where j.id = $1 and j.withdrawn_at is not null and j.state in ", store::unfinished_states!(), "
           and not exists (select from jobs f where f.leader_id = j.id and f.state in ", store::unfinished_states!(), ")
         returning j.id, j.seq, j.tenant, j.principal, 'cancelled' as kind, j.state, j.attempt, null::json as event_error,
@@ -69,6 +72,7 @@ pub(super) async fn cancel(
     connection: &mut Connection,
     id: Uuid,
     caller: Caller,
+    by: Option<Actor>,
 ) -> StatementResult<(Changed, Effects)> {
     connection
         .transaction::<_, Failure, _>(async move |connection| {
@@ -86,6 +90,7 @@ pub(super) async fn cancel(
             }
             let mut effects = change_one(connection, CANCEL, id, &caller).await?;
             let outcome = changed(connection, id, &caller, &effects).await?;
+            note_change(connection, AuditAct::JobCancelled, &outcome, by.as_ref()).await?;
             if let Some(leader) = leader {
                 let rows: Vec<EffectRow> = sql(ABANDON).bind::<SqlUuid, _>(leader).load(connection).await?;
                 effects.append(Effects::read(rows)?);

@@ -22,6 +22,28 @@ use model::job::{Job, JobState};
 use model::transitions::ALONE_FROM_CRASHES;
 use store::{ClaimRequest, Claimed, Result};
 
+/// The arrow of a claim, out of jobs that are free: `$1` or `$2` is the worker, then the job it was rung for, and where they are.
+macro_rules! taking {
+    ($worker:literal, $rung_by:literal, $from:literal) => {
+        concat!(
+            "update jobs j
+            set state = 'processing', attempt = j.attempt + 1, worker_id = ",
+            $worker,
+            ", seq = j.seq + (j.withdrawn_at is null)::int, started_at = now(), rung_by = ",
+            $rung_by,
+            ", set_aside = null,
+            next_attempt_at = null, phase = case when j.crashes < 2 then 'starting' else 'waiting' end, rows_read = 0, total_rows = null,
+            total_is_estimate = false, bytes_written = 0
+            ",
+            $from,
+            "
+            returning ",
+            job_columns!()
+        )
+    };
+}
+pub(super) use taking;
+
 /// Rows are locked by their ids and judged afterwards, so that no other index can tempt the planner; and in the order of their
 /// ids everywhere, so that two batches never wait for each other in a circle.
 ///
@@ -36,15 +58,9 @@ const CLAIM: &str = concat!(
         select id from locked
         where (state = 'pending' or (state = 'retrying' and next_attempt_at <= now())) and (crashes < 2 or id = any($3))
           and leader_id is null
-    ), changed as (
-        update jobs j
-        set state = 'processing', attempt = j.attempt + 1, worker_id = $2,
-            seq = j.seq + (j.withdrawn_at is null)::int, started_at = now(),
-            next_attempt_at = null, phase = case when j.crashes < 2 then 'starting' else 'waiting' end, rows_read = 0, total_rows = null,
-            total_is_estimate = false, bytes_written = 0
-        from free where j.id = any(array[free.id])
-        returning ",
-    job_columns!(),
+    ), changed as (",
+    // Who is rung for itself is rung for nobody else any more; who is taken over keeps the doorbell that started it.
+    taking!("$2", "case when j.state = 'pending' then j.rung_by end", "from free where j.id = any(array[free.id])"),
     "), event as (
         insert into events (job_id, seq, tenant, principal, kind, state, attempt)
         select id, seq, tenant, principal, 'started', 'processing', attempt from changed where withdrawn_at is null
@@ -108,7 +124,13 @@ impl PostgresStore {
                 tokio::time::sleep(RESCUE_PAUSE).await;
             }
         }
-        Ok(outcomes.into_iter().map(Unclaimed::answer).collect())
+        let outcomes: Vec<Claimed> = outcomes.into_iter().map(Unclaimed::answer).collect();
+        for outcome in &outcomes {
+            if let Claimed::Yes(job) = outcome {
+                self.turns.began(job);
+            }
+        }
+        Ok(outcomes)
     }
 }
 
@@ -229,7 +251,7 @@ async fn rescue(
         .await
 }
 
-fn started(job: &Job) -> Event {
+pub(super) fn started(job: &Job) -> Event {
     Event {
         job_id: job.id,
         seq: job.seq,

@@ -11,9 +11,13 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::connection::{Connection, PeerKind};
 use super::driver::DriverTask;
 use super::floors::longest_write;
-use super::pooler::find_peer;
-use postgres_connect::{read_url, with_causes};
+use postgres_connect::{is_pooled, read_url, with_causes};
 use store::StoreError;
+
+/// Finds out what stands at the other end of a fresh connection.
+async fn find_peer(client: &Client) -> Result<PeerKind, tokio_postgres::Error> {
+    Ok(if is_pooled(client).await? { PeerKind::Pooler } else { PeerKind::Server })
+}
 
 /// Opens connections to one database.
 #[derive(Clone)]

@@ -28,6 +28,12 @@ pub(super) enum TimedLine {
     Deliveries(Channel),
     /// Outbox rows, by `leased_until`.
     Outbox,
+    /// Schedules, by `look_at`.
+    Schedules,
+    /// Firings whose job has not ended, by `look_at`.
+    Firings,
+    /// Entries of the audit log that wait to be linked, by `at`.
+    Audit,
 }
 
 /// The floors that this process knows. Clones share them.

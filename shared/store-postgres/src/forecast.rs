@@ -41,7 +41,7 @@ const LINE: &str = concat!(
         select j.* from unnest($1::text[], $2::timestamptz[]) as l(lane, since)
         cross join lateral (
             select id, tenant, principal, report, report_version, lane, params, formats, attempt, rung_at, made_from
-            from jobs where state = 'pending' and lane = l.lane and leader_id is null and rung_at >= l.since
+            from jobs where state = 'pending' and lane = l.lane and leader_id is null and rung_at >= l.since and rung_at < '9000-01-01'
             order by rung_at limit $3
         ) j
     ), running as (
@@ -66,7 +66,7 @@ const PAGE: &str = "
     with page as materialized (
         select rung_at from jobs
         where state = 'pending' and lane = $1 and leader_id is null and rung_at >= $2 and rung_at > coalesce($3::timestamptz, '-infinity')
-          and rung_at <= coalesce($4::timestamptz, 'infinity')
+          and rung_at <= coalesce($4::timestamptz, '9000-01-01')
         order by rung_at limit $5
     ), size as materialized (
         select count(*) as count, min(rung_at) as first, max(rung_at) as last from page

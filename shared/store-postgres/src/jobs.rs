@@ -8,6 +8,7 @@ use futures_util::FutureExt as _;
 use uuid::Uuid;
 
 use super::PostgresStore;
+use super::audit::note_change;
 use super::cancel::cancel;
 use super::connection::Connection;
 use super::effects::{EffectRow, Effects, with_effects};
@@ -16,8 +17,10 @@ use super::lists::list;
 use super::rows::{CountRow, JobRow, artifacts_column, job_columns};
 use super::run::StatementResult;
 use super::sql::sql;
+use model::audit::{Actor, AuditAct};
 use model::event::Event;
 use model::job::{Caller, Idempotency, Job, JobState, NewJob};
+use store::audit::actor;
 use store::{Changed, FeedCursor, JobFilter, JobStore, NEWEST_COUNTED, Result, Submitted};
 
 const JOB: &str = concat!(
@@ -139,13 +142,13 @@ impl JobStore for PostgresStore {
     }
 
     async fn cancel(&self, caller: &Caller, id: Uuid) -> Result<Changed> {
-        let caller = caller.clone();
-        self.change(move |connection| cancel(connection, id, caller).boxed()).await
+        let (caller, by) = (caller.clone(), actor());
+        self.change(move |connection| cancel(connection, id, caller, by).boxed()).await
     }
 
     async fn replay(&self, caller: &Caller, id: Uuid) -> Result<Changed> {
-        let caller = caller.clone();
-        self.change(move |connection| replay(connection, id, caller).boxed()).await
+        let (caller, by) = (caller.clone(), actor());
+        self.change(move |connection| replay(connection, id, caller, by).boxed()).await
     }
 
     async fn save_report_version(&self, version: &str, name: &str, definition: &str) -> Result<()> {
@@ -188,11 +191,18 @@ pub(super) async fn with_progress(connection: &mut Connection, mut jobs: Vec<Job
     Ok(jobs)
 }
 
-async fn replay(connection: &mut Connection, id: Uuid, caller: Caller) -> StatementResult<(Changed, Effects)> {
+async fn replay(
+    connection: &mut Connection,
+    id: Uuid,
+    caller: Caller,
+    by: Option<Actor>,
+) -> StatementResult<(Changed, Effects)> {
     connection
         .transaction::<_, Failure, _>(async move |connection| {
             let effects = change_one(connection, REPLAY, id, &caller).await?;
-            Ok((changed(connection, id, &caller, &effects).await?, effects))
+            let outcome = changed(connection, id, &caller, &effects).await?;
+            note_change(connection, AuditAct::JobReplayed, &outcome, by.as_ref()).await?;
+            Ok((outcome, effects))
         })
         .await
 }

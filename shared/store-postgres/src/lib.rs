@@ -7,6 +7,8 @@
 //! Operations run in tasks of the runtime the store was opened in. A caller that goes away does not stop them half way.
 
 mod access;
+mod audit;
+mod audit_rows;
 mod backlog;
 mod cancel;
 mod claim;
@@ -18,6 +20,8 @@ mod driver;
 mod effects;
 mod errors;
 mod events;
+mod firings;
+mod first_event;
 mod floors;
 mod follow;
 mod forecast;
@@ -26,27 +30,40 @@ mod jobs;
 mod lateness;
 mod links;
 mod lists;
+mod look_turns;
 mod lose;
 mod migrate;
+mod notices;
 mod opening;
 mod outbox;
-mod pooler;
+mod pauses;
 mod previews;
+mod removal;
 mod reports;
 mod reuse;
 mod reuse_insert;
+mod reusing_job;
 mod ring;
 mod row;
 mod rows;
 mod run;
 mod running;
+mod schedule_rows;
+mod schedule_steps;
+mod schedules;
 mod sessions;
 mod settle;
 mod sql;
 mod strays;
 mod submit;
 mod sweep;
+mod take_turns;
 mod tokens;
+mod turn_memory;
+mod turn_rows;
+mod turn_view;
+mod turns;
+mod usage;
 mod workers;
 mod writable;
 
@@ -62,6 +79,7 @@ use floors::Floors;
 use futures_util::future::BoxFuture;
 use opening::Gate;
 use store::{AfterCommit, Result, Store};
+use turn_memory::TurnMemory;
 
 /// The store on PostgreSQL. Cheap to clone; clones share the pool.
 #[derive(Clone)]
@@ -73,6 +91,7 @@ pub struct PostgresStore {
     after: Arc<dyn AfterCommit>,
     gate: Gate,
     floors: Floors,
+    turns: TurnMemory,
 }
 
 impl std::fmt::Debug for PostgresStore {
@@ -123,6 +142,7 @@ impl PostgresStore {
             after,
             gate,
             floors: Floors::new(database.statement_timeout),
+            turns: TurnMemory::new(floors::longest_write(database.statement_timeout)),
         })
     }
 

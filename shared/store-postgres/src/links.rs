@@ -22,7 +22,7 @@ const FIND: &str = "
     select json_build_object('id', a.id, 'job_id', a.job_id, 'attempt', a.attempt, 'format', a.format,
                'object_key', a.object_key, 'filename', a.filename, 'bytes', a.bytes, 'rows', a.rows, 'sha256', a.sha256,
                'complete', a.complete, 'snapshot_at', a.snapshot_at, 'created_at', a.created_at, 'expires_at', a.expires_at,
-               'link_id', a.link_id)::text as artifact,
+               'link_id', a.link_id, 'link_hash', encode(l.token_hash, 'hex'))::text as artifact,
            l.tenant, l.expires_at, l.revoked_at, l.expires_at <= now() as expired, l.again_job_id
     from links l join artifacts a on a.id = l.artifact_id
     where l.token_hash = $1";
@@ -43,7 +43,7 @@ const RECORD: &str = "
 const REMEMBER_AGAIN: &str = "update links set again_job_id = $2 where token_hash = $1";
 
 const OF_JOB: &str = "
-    select a.format, a.filename, a.link_id, l.created_at, l.expires_at, l.revoked_at, l.expires_at <= now() as expired,
+    select a.format, a.filename, a.link_id, l.token_hash, l.created_at, l.expires_at, l.revoked_at, l.expires_at <= now() as expired,
            l.views, l.clicks, l.last_click_at, l.again_job_id,
            (select coalesce(json_agg(json_build_object('at', c.at, 'kind', c.kind, 'agent', c.agent, 'principal', c.principal)
                                      order by c.id desc), '[]')::text
@@ -82,6 +82,8 @@ struct StatusRow {
     filename: String,
     #[diesel(sql_type = SqlUuid)]
     link_id: Uuid,
+    #[diesel(sql_type = Binary)]
+    token_hash: Vec<u8>,
     #[diesel(sql_type = Timestamptz)]
     created_at: DateTime<Utc>,
     #[diesel(sql_type = Timestamptz)]
@@ -108,6 +110,7 @@ impl StatusRow {
             format: self.format.parse().map_err(unreadable)?,
             filename: self.filename,
             link_id: self.link_id,
+            token_hash: self.token_hash.try_into().map_err(|_| unreadable("a link's hash has another length"))?,
             created_at: self.created_at,
             expires_at: self.expires_at,
             revoked_at: self.revoked_at,

@@ -9,19 +9,21 @@ use diesel::sql_types::{Array, BigInt, Binary, Integer, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use uuid::Uuid;
 
-use super::column;
 use super::connection::Connection;
 use super::effects::Effects;
 use super::errors::Failure;
+use super::first_event::{rung, submitted};
 use super::follow::follow;
-use super::millis;
 use super::reuse_insert::insert;
+use super::reusing_job::ReusingJob;
 use super::rows::{IdRow, JobRow, artifacts_column, job_columns};
 use super::run::StatementResult;
 use super::sql::sql;
-use super::submit::{recognise, rung, submitted};
+use super::submit::recognise;
+use super::usage::count_jobs;
+use super::{column, millis};
 use model::job::NewJob;
-use model::reuse::{Reuse, Served, Sharing};
+use model::reuse::{Served, Sharing};
 use store::Submitted;
 
 /// In the order of the keys, as for every other submit.
@@ -86,25 +88,6 @@ struct LeaderRow {
     fingerprint: Vec<u8>,
     #[diesel(sql_type = Integer)]
     attempt: i32,
-}
-
-/// One job of a batch, and what answers it.
-pub(super) struct ReusingJob<'a> {
-    pub(super) job: &'a NewJob,
-    pub(super) reuse: &'a Reuse,
-    pub(super) outbox_id: Uuid,
-    pub(super) sharing: Sharing,
-}
-
-impl ReusingJob<'_> {
-    /// Tells whether an identical job may still be found for it.
-    fn is_open(&self) -> bool {
-        self.sharing.leader.is_none() && !self.reuse.max_age.is_zero()
-    }
-
-    pub(super) const fn own<T: Copy>(&self, value: T) -> Option<T> {
-        if self.sharing.leader.is_none() { Some(value) } else { None }
-    }
 }
 
 /// Submits jobs that all have a wish to reuse.
@@ -195,6 +178,8 @@ async fn write_entries(
     if !ahead.is_empty() {
         told.append(follow(connection, &ahead).await?);
     }
+    // Last, after every lock on jobs.
+    count_jobs(connection, &column(entries, |entry| entry.job)).await?;
     answer(connection, entries, now).await
 }
 

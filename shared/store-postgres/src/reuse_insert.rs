@@ -4,29 +4,31 @@ use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl as _;
 
+use super::audit::audit_notes;
 use super::column;
 use super::connection::Connection;
-use super::reuse::ReusingJob;
-use super::rows::{NowRow, to_json};
+use super::reusing_job::ReusingJob;
+use super::rows::{NowRow, attributes_of, to_json};
 use super::run::StatementResult;
 use super::sql::sql;
+use super::turn_rows::list_turns;
 
-const INSERT: &str = "
+const INSERT: &str = concat!("
     with input as (
         select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                              $9::text[], $10::int[], $11::bigint[], $12::bigint[], $13::text[], $14::uuid[], $15::bytea[],
                              $16::int[], $17::uuid[], $18::text[], $19::text[], $20::text[], $21::bigint[], $22::uuid[],
-                             $23::text[])
+                             $23::text[], $24::text[])
         as i(id, tenant, principal, report, report_version, lane, params, formats, notify, max_attempts, timeout_ms,
              retention_ms, traceparent, outbox_id, fingerprint, joined, leader_id, served, link_seeds, forecast, late_ms, made_from,
-             on_refusal)
+             on_refusal, attributes)
     ), job as (
         insert into jobs (id, tenant, principal, report, report_version, lane, params, formats, notify, max_attempts,
                           timeout_ms, retention_ms, traceparent, fingerprint, joined, leader_id, served, link_seeds, forecast,
-                          late_at, made_from, on_refusal)
+                          late_at, made_from, on_refusal, attributes)
         select id, tenant, principal, report, report_version, lane, params::json, formats::json, notify::json, max_attempts,
                timeout_ms, retention_ms, traceparent, fingerprint, joined, leader_id, served, link_seeds::json, forecast::json,
-               now() + late_ms * interval '1 millisecond', made_from, on_refusal
+               now() + late_ms * interval '1 millisecond', made_from, on_refusal, attributes::json
         from input
     ), event as (
         insert into events (job_id, seq, tenant, principal, kind, state, attempt)
@@ -34,8 +36,13 @@ const INSERT: &str = "
     ), rung as (
         insert into outbox (id, kind, subject, queue, traceparent, leased_until)
         select outbox_id, 'run-job', id, lane, traceparent, now() + interval '5 seconds' from input where leader_id is null
+    ), noted as (
+        insert into audit_queue (body) select unnest($25::text[])
+    ), waiting as (
+        select lane, tenant, principal from input where leader_id is null
+    ), listed as (", list_turns!("waiting"), "
     )
-    select now() as now";
+    select now() as now");
 
 /// Writes the jobs, their events, and doorbells for those that have no leader. Returns database time.
 pub(super) async fn insert(connection: &mut Connection, entries: &[ReusingJob<'_>]) -> StatementResult<DateTime<Utc>> {
@@ -71,6 +78,8 @@ pub(super) async fn insert(connection: &mut Connection, entries: &[ReusingJob<'_
         .bind::<Array<Nullable<BigInt>>, _>(column(entries, |entry| entry.job.late_after_ms()))
         .bind::<Array<Nullable<SqlUuid>>, _>(column(entries, |entry| entry.reuse.made_from))
         .bind::<Array<Nullable<Text>>, _>(column(entries, |entry| entry.job.on_refusal.kept()))
+        .bind::<Array<Nullable<Text>>, _>(attributes_of(entries.iter().map(|entry| entry.job))?)
+        .bind::<Array<Text>, _>(audit_notes(entries.iter().map(|entry| entry.job))?.1)
         .get_result(connection)
         .await?;
     Ok(row.now)

@@ -15,7 +15,7 @@ use super::connection::Connection;
 use super::errors::{Failure, unreadable};
 use super::run::StatementResult;
 use super::sql::sql;
-use model::job::{Caller, Job};
+use model::job::{Caller, Job, NewJob};
 use model::message::{Message, Queue, Route};
 use model::problem::Problem;
 use model::progress::Progress;
@@ -30,7 +30,7 @@ macro_rules! job_columns {
          j.max_attempts, j.timeout_ms, j.retention_ms, j.worker_id, j.phase, j.rows_read, j.total_rows, \
          j.total_is_estimate, j.bytes_written, j.seq, j.created_at, j.started_at, j.finished_at, j.next_attempt_at, \
          j.error::text as error, j.traceparent, j.forecast::text as forecast, j.served, j.leader_id, j.joined, j.withdrawn_at, \
-         j.made_from, j.on_refusal, j.refused::text as refused"
+         j.made_from, j.on_refusal, j.refused::text as refused, j.attributes::text as attributes, j.set_aside"
     };
 }
 pub(super) use job_columns;
@@ -41,7 +41,8 @@ macro_rules! artifacts_column {
         "(select json_agg(json_build_object('id', a.id, 'job_id', a.job_id, 'attempt', a.attempt, 'format', a.format, \
          'object_key', a.object_key, 'filename', a.filename, 'bytes', a.bytes, 'rows', a.rows, 'sha256', a.sha256, \
          'complete', a.complete, 'snapshot_at', a.snapshot_at, 'created_at', a.created_at, 'expires_at', a.expires_at, \
-         'link_id', a.link_id) order by a.format)::text from artifacts a where a.job_id = j.id) as artifacts"
+         'link_id', a.link_id, 'link_hash', (select encode(l.token_hash, 'hex') from links l where l.artifact_id = a.id limit 1)) \
+         order by a.format)::text from artifacts a where a.job_id = j.id) as artifacts"
     };
 }
 pub(super) use artifacts_column;
@@ -126,6 +127,10 @@ pub(super) struct JobRow {
     #[diesel(sql_type = Nullable<Text>)]
     refused: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
+    attributes: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    set_aside: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
     artifacts: Option<String>,
 }
 
@@ -145,6 +150,7 @@ impl JobRow {
             report_version: self.report_version,
             lane: self.lane.parse().map_err(unreadable)?,
             params: from_json(&self.params)?,
+            attributes: self.attributes.as_deref().map(from_json).transpose()?.unwrap_or_default(),
             formats: from_json(&self.formats)?,
             on_refusal: self.on_refusal.as_deref().map_or(Ok(OnRefusal::Fail), str::parse).map_err(unreadable)?,
             notify: from_json(&self.notify)?,
@@ -168,6 +174,7 @@ impl JobRow {
             forecast: self.forecast.as_deref().map(from_json).transpose()?,
             artifacts: self.artifacts.as_deref().map_or_else(|| Ok(Vec::new()), from_json)?,
             refused: read_refusals(self.refused.as_deref())?,
+            set_aside: self.set_aside.map(|target| target.parse().map_err(unreadable)).transpose()?,
             sharing: Sharing {
                 served: self.served.as_deref().map_or(Ok(Served::Cold), str::parse).map_err(unreadable)?,
                 leader: self.leader_id,
@@ -177,6 +184,11 @@ impl JobRow {
             },
         })
     }
+}
+
+/// Writes what credentials say of the submitter of each job, where they say anything.
+pub(super) fn attributes_of<'j>(jobs: impl Iterator<Item = &'j NewJob>) -> StatementResult<Vec<Option<String>>> {
+    jobs.map(|job| (!job.attributes.is_empty()).then(|| to_json(&job.attributes)).transpose()).collect()
 }
 
 /// Reads JSON that we wrote.

@@ -16,7 +16,7 @@ use super::errors::unreadable;
 use super::run::StatementResult;
 use super::sql::sql;
 use super::{PostgresStore, column, millis};
-use store::{AccessFacts, AccessLookup, Result, SessionStore};
+use store::{AccessFacts, AccessLookup, Result, SessionStore, erased_subject};
 
 const END: &str = "insert into ended_sessions (id) values ($1) on conflict (id) do nothing";
 
@@ -24,10 +24,13 @@ const ENDED: &str = "
     select now() as now,
            array(select id from ended_sessions where id = any($1)) as sessions,
            array(select token_hash from links where token_hash = any($2) and revoked_at is not null) as links,
-           array(select t.id from unnest($3::uuid[], $4::text[], $5::text[], $6::timestamptz[]) as t (id, tenant, principal, minted_at)
+           array(select t.id from unnest($3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::text[])
+                      as t (id, tenant, principal, minted_at, erased)
                  where exists (select from revoked_tokens r where r.tenant = t.tenant and r.subject = 'token:' || t.id)
                     or exists (select from revoked_tokens r where r.tenant = t.tenant
-                               and r.subject = 'principal:' || t.principal and r.revoked_at >= t.minted_at)) as tokens";
+                               and r.subject = 'principal:' || t.principal and r.revoked_at >= t.minted_at)
+                    or exists (select from revoked_tokens r where r.tenant = t.tenant
+                               and r.subject = t.erased and r.revoked_at >= t.minted_at)) as tokens";
 
 const FORGET: &str = "delete from ended_sessions where ended_at < now() - $1 * interval '1 millisecond'";
 
@@ -73,6 +76,7 @@ async fn look_up(connection: &mut Connection, asked: AccessLookup) -> StatementR
         .bind::<Array<Text>, _>(column(&asked.tokens, |token| token.caller.tenant.as_str()))
         .bind::<Array<Text>, _>(column(&asked.tokens, |token| token.caller.principal.as_str()))
         .bind::<Array<Timestamptz>, _>(column(&asked.tokens, |token| token.minted_at))
+        .bind::<Array<Text>, _>(column(&asked.tokens, |token| erased_subject(&token.caller)))
         .get_result(connection)
         .await?;
     let links = ended.links.into_iter().map(TryInto::try_into).collect::<std::result::Result<_, _>>();

@@ -14,6 +14,7 @@ use super::errors::Failure;
 use super::rows::to_json;
 use super::run::StatementResult;
 use super::sql::{Sql, sql};
+use super::usage::count_done;
 use super::{PostgresStore, column, millis, to_i64};
 use model::artifact::NewArtifact;
 use model::job::JobState;
@@ -68,7 +69,10 @@ const SETTLE: &str = with_effects!(
         from made
     ), link as (
         insert into links (token_hash, artifact_id, tenant, expires_at) select link_hash, id, tenant, expires_at from made
-    )")
+    ), finished as materialized (
+        select c.tenant, c.principal, c.report, max(m.rows) as rows, sum(m.bytes) as bytes
+        from made m join changed c on c.id = m.job_id group by c.id, c.tenant, c.principal, c.report
+    ), counted as (", count_done!("finished"), ")")
 );
 
 /// A fencing token: job, worker, attempt.
@@ -80,7 +84,10 @@ fn token(settlement: &Settlement) -> Token {
 
 impl PostgresStore {
     pub(super) async fn settle_batch(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>> {
-        self.change(|connection| settle_all(connection, settlements).boxed()).await
+        let ended = column(&settlements, |settlement| settlement.job_id);
+        let settled = self.change(|connection| settle_all(connection, settlements).boxed()).await?;
+        ended.into_iter().for_each(|job| self.turns.ended(job));
+        Ok(settled)
     }
 }
 

@@ -1,3 +1,4 @@
+// Over 300 lines: one statement, what is bound to it, and what it answers.
 //! Submitting: job, event, idempotency row and outbox row of a whole batch, in one statement that is its own transaction.
 
 use std::collections::{HashMap, HashSet};
@@ -9,29 +10,32 @@ use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
 use uuid::Uuid;
 
+use super::audit::audit_notes;
 use super::connection::Connection;
 use super::effects::Effects;
 use super::errors::Failure;
+use super::first_event::{rung, submitted};
 use super::reuse::submit_reusing;
-use super::rows::{JobRow, artifacts_column, job_columns, to_json};
+use super::rows::{JobRow, artifacts_column, attributes_of, job_columns, to_json};
 use super::run::StatementResult;
 use super::sql::sql;
+use super::turn_rows::list_turns;
+use super::usage::count_submits;
 use super::{PostgresStore, column};
-use model::event::{Event, EventKind};
-use model::job::{Caller, Idempotency, JobState, NewJob};
-use model::message::{Message, OutboxMessage, Queue, Route};
+use model::job::{Caller, Idempotency, NewJob};
 use model::reuse::Sharing;
 use store::{Result, Submitted};
 
 /// Keys are taken in their order, so that two batches with the same keys never wait for each other in a circle. Who waits for
 /// a key of a transaction that then commits, gets nothing back for it and reads it with [`KNOWN`].
-const SUBMIT: &str = "
+const SUBMIT: &str = concat!(
+    "
     with input as (
         select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                              $9::text[], $10::int[], $11::bigint[], $12::bigint[], $13::text[], $14::uuid[], $15::text[],
-                             $16::bytea[], $17::text[], $18::bigint[], $19::text[]) with ordinality
+                             $16::bytea[], $17::text[], $18::bigint[], $19::text[], $20::text[]) with ordinality
         as i(id, tenant, principal, report, report_version, lane, params, formats, notify, max_attempts, timeout_ms,
-             retention_ms, traceparent, outbox_id, key, body_hash, forecast, late_ms, on_refusal, place)
+             retention_ms, traceparent, outbox_id, key, body_hash, forecast, late_ms, on_refusal, attributes, place)
     ), keyed as (
         insert into idempotency (tenant, principal, key, body_hash, job_id)
         select tenant, principal, key, body_hash, id from input where key is not null
@@ -42,9 +46,10 @@ const SUBMIT: &str = "
         select * from input where key is null or id in (select job_id from keyed)
     ), job as (
         insert into jobs (id, tenant, principal, report, report_version, lane, params, formats, notify, max_attempts,
-                          timeout_ms, retention_ms, traceparent, forecast, late_at, on_refusal)
+                          timeout_ms, retention_ms, traceparent, forecast, late_at, on_refusal, attributes)
         select id, tenant, principal, report, report_version, lane, params::json, formats::json, notify::json, max_attempts,
-               timeout_ms, retention_ms, traceparent, forecast::json, now() + late_ms * interval '1 millisecond', on_refusal
+               timeout_ms, retention_ms, traceparent, forecast::json, now() + late_ms * interval '1 millisecond', on_refusal,
+               attributes::json
         from accepted
     ), event as (
         insert into events (job_id, seq, tenant, principal, kind, state, attempt)
@@ -52,8 +57,16 @@ const SUBMIT: &str = "
     ), rung as (
         insert into outbox (id, kind, subject, queue, traceparent, leased_until)
         select outbox_id, 'run-job', id, lane, traceparent, now() + interval '5 seconds' from accepted
-    )
-    select id, now() as now from accepted";
+    ), noted as (
+        insert into audit_queue (body)
+        select n.body from unnest($21::uuid[], $22::text[]) as n(id, body) join accepted a on a.id = n.id
+    ), listed as (",
+    list_turns!("accepted"),
+    "), counted as (",
+    count_submits!("accepted"),
+    ")
+    select id, now() as now from accepted"
+);
 
 /// The jobs that were submitted under keys before.
 const KNOWN: &str = concat!(
@@ -129,7 +142,10 @@ enum SubmitPath {
 }
 
 /// Submits jobs with and without a wish to reuse apart: the others do not pay for it.
-async fn submit_batch(connection: &mut Connection, jobs: Vec<NewJob>) -> StatementResult<(Vec<Submitted>, Effects)> {
+pub(super) async fn submit_batch(
+    connection: &mut Connection,
+    jobs: Vec<NewJob>,
+) -> StatementResult<(Vec<Submitted>, Effects)> {
     if jobs.iter().all(|job| job.reuse.is_none()) {
         return submit_all(connection, jobs, SubmitPath::Plain).await;
     }
@@ -215,6 +231,7 @@ async fn insert(
         .iter()
         .map(|job| job.forecast.as_ref().map(to_json).transpose())
         .collect::<StatementResult<Vec<Option<String>>>>()?;
+    let (noted, notes) = audit_notes(batch.iter().copied())?;
     let rows: Vec<AcceptedRow> = sql(SUBMIT)
         .bind::<Array<SqlUuid>, _>(column(batch, |job| job.id))
         .bind::<Array<Text>, _>(column(batch, |job| job.caller.tenant.as_str()))
@@ -237,6 +254,9 @@ async fn insert(
         .bind::<Array<Nullable<Text>>, _>(forecasts)
         .bind::<Array<Nullable<BigInt>>, _>(column(batch, |job| job.late_after_ms()))
         .bind::<Array<Nullable<Text>>, _>(column(batch, |job| job.on_refusal.kept()))
+        .bind::<Array<Nullable<Text>>, _>(attributes_of(batch.iter().copied())?)
+        .bind::<Array<SqlUuid>, _>(noted)
+        .bind::<Array<Text>, _>(notes)
         .load(connection)
         .await?;
     Ok(rows.into_iter().map(|row| (row.id, row.now)).collect())
@@ -270,29 +290,4 @@ pub(super) async fn recognise(
         }
     }
     Ok(rest.into_iter().filter(|index| !answered.contains(index)).collect())
-}
-
-pub(super) fn submitted(job: &NewJob, now: DateTime<Utc>) -> Event {
-    Event {
-        job_id: job.id,
-        seq: 1,
-        caller: job.caller.clone(),
-        kind: EventKind::Submitted,
-        state: JobState::Pending,
-        attempt: 0,
-        error: None,
-        refused: Vec::new(),
-        next_attempt_at: None,
-        at: now,
-        leader: None,
-    }
-}
-
-pub(super) fn rung(job: &NewJob, id: Uuid) -> OutboxMessage {
-    OutboxMessage {
-        id,
-        route: Route::now(Queue::Work(job.lane)),
-        message: Message::RunJob { job_id: job.id },
-        traceparent: job.traceparent.clone(),
-    }
 }

@@ -28,7 +28,8 @@ use store::{COUNTED_AT_MOST, Result, SweepStore};
 const EXPIRED: &str = "
     select json_build_object('id', id, 'job_id', job_id, 'attempt', attempt, 'format', format, 'object_key', object_key,
         'filename', filename, 'bytes', bytes, 'rows', rows, 'sha256', sha256, 'complete', complete, 'snapshot_at', snapshot_at,
-        'created_at', created_at, 'expires_at', expires_at, 'link_id', link_id)::text as artifact
+        'created_at', created_at, 'expires_at', expires_at, 'link_id', link_id,
+        'link_hash', (select encode(l.token_hash, 'hex') from links l where l.artifact_id = artifacts.id limit 1))::text as artifact
     from artifacts where deleted_at is null and expires_at < now() order by expires_at limit $1";
 
 const MARK_DELETED: &str = "update artifacts set deleted_at = now() where id = any($1) and deleted_at is null";

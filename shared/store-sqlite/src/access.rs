@@ -7,19 +7,21 @@ use chrono::{DateTime, Utc};
 use diesel::SqliteConnection;
 use uuid::Uuid;
 
-use super::SqliteStore;
 use super::errors::{StatementResult, unreadable};
 use super::links;
 use super::rows::read_caller;
 use super::sql::{Cells, earlier, later, now, sql, to_json};
 use super::writer::Transaction;
+use super::{SqliteStore, audit};
 use model::artifact::{Link, LinkStatus, NewClick};
+use model::audit::AuditAct;
 use model::job::Caller;
+use store::audit::{actor, of_key, of_links};
 use store::{AccessStore, ApiKey, NewApiKey, Result, Scope};
 
 macro_rules! key_columns {
     () => {
-        "id, prefix, hash, tenant, principal, scopes, created_at, expires_at, revoked_at"
+        "id, prefix, hash, tenant, principal, scopes, roles, attributes, created_at, expires_at, revoked_at"
     };
 }
 
@@ -27,8 +29,11 @@ fn read_key(cells: &mut Cells) -> StatementResult<ApiKey> {
     let (id, prefix, hash, caller) = (cells.id()?, cells.text()?, cells.hash()?, read_caller(cells)?);
     let scopes: Vec<String> = cells.json()?;
     let scopes = Scope::read_known(scopes.iter().map(String::as_str));
+    let roles = cells.json()?;
+    let attributes = cells.maybe_json()?.unwrap_or_default();
     let (created_at, expires_at, revoked_at) = (cells.time()?, cells.maybe_time()?, cells.maybe_time()?);
-    Ok(ApiKey { id, prefix, hash, caller, scopes, created_at, expires_at, revoked_at, expired: false })
+    let expired = false;
+    Ok(ApiKey { id, prefix, hash, caller, scopes, roles, attributes, created_at, expires_at, revoked_at, expired })
 }
 
 /// Says of a key just read whether it has expired.
@@ -46,16 +51,18 @@ pub(super) fn key_by_hash(connection: &mut SqliteConnection, hash: &[u8; 32]) ->
 
 fn create_key(transaction: &mut Transaction<'_>, key: &NewApiKey) -> StatementResult<ApiKey> {
     sql!(
-        "insert into api_keys (id, prefix, hash, tenant, principal, scopes, created_at, expires_at) \
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "insert into api_keys (id, prefix, hash, tenant, principal, scopes, roles, created_at, expires_at, attributes) \
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         key.id,
         &key.prefix,
         &key.hash,
         &key.caller.tenant,
         &key.caller.principal,
         to_json(&key.scopes)?,
+        to_json(&key.roles)?,
         transaction.now,
         key.valid_for.map(|valid_for| later(transaction.now, valid_for)),
+        (!key.attributes.is_empty()).then(|| to_json(&key.attributes)).transpose()?,
     )
     .run(transaction.connection)?;
     key_by_hash(transaction.connection, &key.hash)?.ok_or_else(|| unreadable("a key is gone that was just made"))
@@ -64,7 +71,13 @@ fn create_key(transaction: &mut Transaction<'_>, key: &NewApiKey) -> StatementRe
 #[async_trait]
 impl AccessStore for SqliteStore {
     async fn create_api_key(&self, key: NewApiKey) -> Result<ApiKey> {
-        self.writer.write(move |transaction| create_key(transaction, &key)).await
+        let by = actor();
+        let create = move |transaction: &mut Transaction<'_>| {
+            let key = create_key(transaction, &key)?;
+            by.map(|by| audit::put(transaction, &of_key(AuditAct::KeyCreated, &key, &by))).transpose()?;
+            Ok(key)
+        };
+        self.writer.write(create).await
     }
 
     async fn api_key_by_hash(&self, hash: [u8; 32]) -> Result<Option<ApiKey>> {
@@ -86,8 +99,20 @@ impl AccessStore for SqliteStore {
 
     async fn revoke_api_key(&self, id: Uuid) -> Result<bool> {
         let text = "update api_keys set revoked_at = ?1 where id = ?2 and revoked_at is null";
+        let by = actor();
         self.writer
-            .write(move |transaction| Ok(sql!(text, transaction.now, id).run(transaction.connection)? == 1))
+            .write(move |transaction| {
+                if sql!(text, transaction.now, id).run(transaction.connection)? != 1 {
+                    return Ok(false);
+                }
+                let kept = concat!("select ", key_columns!(), " from api_keys where id = ?1");
+                if let Some(by) = by
+                    && let Some(key) = sql!(kept, id).row(transaction.connection, read_key)?
+                {
+                    audit::put(transaction, &of_key(AuditAct::KeyRevoked, &key, &by))?;
+                }
+                Ok(true)
+            })
             .await
     }
 
@@ -117,7 +142,7 @@ impl AccessStore for SqliteStore {
     }
 
     async fn revoke_links(&self, caller: &Caller, artifact_id: Uuid) -> Result<bool> {
-        let caller = caller.clone();
+        let (caller, by) = (caller.clone(), actor());
         let text = "update links set revoked_at = ?1 where artifact_id = ?2 and revoked_at is null and exists \
                     (select 1 from artifacts a join jobs j on j.id = a.job_id \
                      where a.id = ?2 and j.tenant = ?3 and j.principal = ?4)";
@@ -126,6 +151,9 @@ impl AccessStore for SqliteStore {
                 let Caller { tenant, principal } = &caller;
                 let revoked =
                     sql!(text, transaction.now, artifact_id, tenant, principal).run(transaction.connection)?;
+                if let Some(by) = by.filter(|_| revoked > 0) {
+                    audit::put(transaction, &of_links(&caller, artifact_id, &by))?;
+                }
                 Ok(revoked > 0)
             })
             .await

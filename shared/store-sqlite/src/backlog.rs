@@ -8,7 +8,7 @@ use diesel::SqliteConnection;
 use super::SqliteStore;
 use super::errors::StatementResult;
 use super::sql::{self, Cells, earlier, sql};
-use model::delivery::Channel;
+use model::delivery::{Channel, DeliveryState};
 use model::job::Lane;
 use store::{BacklogCounts, BacklogStore, LaneBacklog, Result};
 
@@ -19,7 +19,7 @@ fn of_lane(
     limit: u32,
 ) -> StatementResult<LaneBacklog> {
     let now = sql::now(connection)?;
-    let text = "select count(*) from (select 1 from jobs where state = 'pending' and lane = ?1 and leader_id is null limit ?2)";
+    let text = "select count(*) from (select 1 from jobs where state = 'pending' and lane = ?1 and leader_id is null and set_aside is null limit ?2)";
     let pending = sql!(text, lane.as_str(), limit).number(connection)?.unsigned_abs();
     let text = "select count(*) from (select lane from jobs where state = 'retrying' and next_attempt_at <= ?1 \
                 and leader_id is null order by next_attempt_at limit ?2) where lane = ?3";
@@ -50,5 +50,16 @@ fn count(connection: &mut SqliteConnection, hand_off_after: Duration, limit: u32
 impl BacklogStore for SqliteStore {
     async fn backlog(&self, hand_off_after: Duration, limit: u32) -> Result<BacklogCounts> {
         self.readers.read(move |connection| count(connection, hand_off_after, limit)).await
+    }
+
+    async fn newest_deliveries(&self, limit: u32) -> Result<Vec<(DeliveryState, Duration)>> {
+        let read = move |connection: &mut SqliteConnection| {
+            let now = sql::now(connection)?;
+            // Ids of deliveries sort by the time they were made at.
+            let text = "select state, created_at from deliveries order by id desc limit ?1";
+            let rows = sql!(text, limit).rows(connection, |cells| Ok((cells.name()?, cells.time()?)))?;
+            Ok(rows.into_iter().map(|(state, at)| (state, (now - at).to_std().unwrap_or_default())).collect())
+        };
+        self.readers.read(read).await
     }
 }

@@ -10,7 +10,7 @@ use super::follow::lead;
 use super::lose::{Lost, take_all_from};
 use super::owner::Owner;
 use super::rows::bare_job;
-use super::sql::{Cells, sql};
+use super::sql::sql;
 use super::writer::Transaction;
 use model::job::{Job, JobState};
 use model::progress::{Phase, Progress};
@@ -19,9 +19,15 @@ use store::{ClaimRequest, Claimed};
 
 /// Who asks.
 #[derive(Debug, Clone, Copy)]
-struct ClaimingWorker {
+pub(super) struct ClaimingWorker {
     id: Uuid,
     registered: bool,
+}
+
+/// Looks whether the worker has a row.
+pub(super) fn claiming_worker(transaction: &mut Transaction<'_>, id: Uuid) -> StatementResult<ClaimingWorker> {
+    let known = sql!("select count(*) from workers where id = ?1", id).number(transaction.connection)?;
+    Ok(ClaimingWorker { id, registered: known > 0 })
 }
 
 /// Claims jobs, one after the other.
@@ -31,16 +37,11 @@ pub(super) fn claim(
     worker_id: Uuid,
     requests: &[ClaimRequest],
 ) -> StatementResult<Vec<Claimed>> {
-    let known =
-        sql!("select count(*) from workers where id = ?1", worker_id).rows(transaction.connection, Cells::count)?;
-    let registered = known.iter().any(|rows| *rows > 0);
-    requests
-        .iter()
-        .map(|request| claim_one(transaction, owner, ClaimingWorker { id: worker_id, registered }, *request))
-        .collect()
+    let worker = claiming_worker(transaction, worker_id)?;
+    requests.iter().map(|request| claim_one(transaction, owner, worker, *request)).collect()
 }
 
-fn claim_one(
+pub(super) fn claim_one(
     transaction: &mut Transaction<'_>,
     owner: &Owner,
     worker: ClaimingWorker,
@@ -83,9 +84,18 @@ fn start(transaction: &mut Transaction<'_>, mut job: Job, worker: ClaimingWorker
     job.attempt += 1;
     job.worker_id = Some(worker.id);
     job.started_at = Some(transaction.now);
+    job.set_aside = None;
     let phase = if job.must_run_alone() { Phase::Waiting } else { Phase::Starting };
     job.progress = Progress { phase, ..Progress::default() };
+    let was_pending = job.state == JobState::Pending;
     take(transaction, &mut job, Transition::Claim, Ring::No)?;
+    // Who is taken over keeps the doorbell that started it; who is rung for itself is rung for nobody else any more.
+    sql!(
+        "update jobs set set_aside = null, rung_by = case when ?2 then rung_by end where id = ?1",
+        job.id,
+        was_pending
+    )
+    .run(transaction.connection)?;
     lead(transaction, &job)?;
     Ok(Claimed::Yes(Box::new(job)))
 }

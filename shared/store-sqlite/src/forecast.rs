@@ -54,7 +54,7 @@ fn line(connection: &mut SqliteConnection, limit: u32) -> StatementResult<QueueS
     let mut waiting = Vec::new();
     for lane in Lane::ALL {
         let text = "select id, tenant, principal, report, lane, report_version, params, formats, attempt, null, made_from \
-                    from jobs where state = 'pending' and lane = ?1 and leader_id is null order by rung_at, id limit ?2";
+                    from jobs where state = 'pending' and lane = ?1 and leader_id is null and set_aside is null order by rung_at, id limit ?2";
         waiting.append(&mut sql!(text, lane.as_str(), limit).rows(connection, read_in_line)?);
     }
     let text = "select id, tenant, principal, report, lane, report_version, params, formats, attempt, started_at, made_from \
@@ -82,7 +82,7 @@ fn count_page(
     part: QueuePart,
     limit: u32,
 ) -> StatementResult<QueuePage> {
-    let text = "select rung_at from jobs where state = 'pending' and lane = ?1 and leader_id is null \
+    let text = "select rung_at from jobs where state = 'pending' and lane = ?1 and leader_id is null and set_aside is null \
                 and rung_at > ?2 and rung_at <= ?3 order by rung_at limit ?4";
     let after = part.after.map_or(i64::MIN, |after| after.timestamp_micros());
     let until = part.until.map_or(i64::MAX, |until| until.timestamp_micros());

@@ -4,7 +4,6 @@ use async_trait::async_trait;
 use diesel::SqliteConnection;
 use uuid::Uuid;
 
-use super::SqliteStore;
 use super::change::{Ring, take, tell};
 use super::errors::StatementResult;
 use super::follow::{abandon, has_followers, with_progress_of_leader};
@@ -13,10 +12,13 @@ use super::rows::{bare_job, event_columns, read_event, whole_job, with_artifacts
 use super::sql::{Cells, sql};
 use super::submit;
 use super::writer::Transaction;
+use super::{SqliteStore, audit};
+use model::audit::{Actor, AuditAct};
 use model::event::{Event, EventKind};
 use model::job::{Caller, Idempotency, Job, JobState, NewJob};
 use model::reuse::Sharing;
 use model::transitions::Transition;
+use store::audit::{actor, of_job};
 use store::{Changed, FeedCursor, JobFilter, JobStore, Result, Submitted};
 
 /// Completes a job as its submitter sees it.
@@ -44,6 +46,19 @@ fn cancel(transaction: &mut Transaction<'_>, caller: &Caller, id: Uuid) -> State
         && let Some(leader) = bare_job(transaction.connection, leader)?
     {
         abandon(transaction, leader)?;
+    }
+    Ok(changed)
+}
+
+/// Runs a change and writes down that it was made for somebody, where it was.
+fn noted(
+    transaction: &mut Transaction<'_>,
+    (act, by): (AuditAct, Option<&Actor>),
+    change: impl FnOnce(&mut Transaction<'_>) -> StatementResult<Changed>,
+) -> StatementResult<Changed> {
+    let changed = change(transaction)?;
+    if let (Changed::Yes(job), Some(by)) = (&changed, by) {
+        audit::put(transaction, &of_job(act, job, by))?;
     }
     Ok(changed)
 }
@@ -189,14 +204,26 @@ impl JobStore for SqliteStore {
     }
 
     async fn cancel(&self, caller: &Caller, id: Uuid) -> Result<Changed> {
-        let caller = caller.clone();
-        self.writer.write(move |transaction| cancel(transaction, &caller, id)).await
+        let (caller, by) = (caller.clone(), actor());
+        self.writer
+            .write(move |transaction| {
+                noted(transaction, (AuditAct::JobCancelled, by.as_ref()), |transaction| {
+                    cancel(transaction, &caller, id)
+                })
+            })
+            .await
     }
 
     async fn replay(&self, caller: &Caller, id: Uuid) -> Result<Changed> {
-        let caller = caller.clone();
+        let (caller, by) = (caller.clone(), actor());
         let arrow = (Transition::Replay, Ring::Yes(None));
-        self.writer.write(move |transaction| change(transaction, &caller, id, arrow)).await
+        self.writer
+            .write(move |transaction| {
+                noted(transaction, (AuditAct::JobReplayed, by.as_ref()), |transaction| {
+                    change(transaction, &caller, id, arrow)
+                })
+            })
+            .await
     }
 
     async fn save_report_version(&self, version: &str, name: &str, definition: &str) -> Result<()> {

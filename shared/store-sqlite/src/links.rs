@@ -56,6 +56,7 @@ fn read_status(cells: &mut Cells) -> StatementResult<([u8; 32], LinkStatus)> {
         format: cells.name()?,
         filename: cells.text()?,
         link_id: cells.id()?,
+        token_hash: hash,
         created_at: cells.time()?,
         expires_at: cells.time()?,
         revoked_at: cells.maybe_time()?,

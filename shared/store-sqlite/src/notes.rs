@@ -3,7 +3,7 @@
 use store::MigrationNote;
 
 /// Number and text, oldest first.
-const TEXTS: [(&str, &str); 12] = [
+const TEXTS: [(&str, &str); 19] = [
     ("20260101000000", include_str!("../migrations/2026-01-01-000000_first/up.sql")),
     ("20260102000000", include_str!("../migrations/2026-01-02-000000_previews/up.sql")),
     ("20260201000000", include_str!("../migrations/2026-02-01-000000_reuse/up.sql")),
@@ -16,6 +16,13 @@ const TEXTS: [(&str, &str); 12] = [
     ("20260208000000", include_str!("../migrations/2026-02-08-000000_refusals/up.sql")),
     ("20260209000000", include_str!("../migrations/2026-02-09-000000_revoked_tokens/up.sql")),
     ("20260220000000", include_str!("../migrations/2026-02-20-000000_few_rows/up.sql")),
+    ("20260301000000", include_str!("../migrations/2026-03-01-000000_turns/up.sql")),
+    ("20260303000000", include_str!("../migrations/2026-03-03-000000_oidc/up.sql")),
+    ("20260304000000", include_str!("../migrations/2026-03-04-000000_attributes/up.sql")),
+    ("20260305000000", include_str!("../migrations/2026-03-05-000000_tenants/up.sql")),
+    ("20260306000000", include_str!("../migrations/2026-03-06-000000_audit/up.sql")),
+    ("20260307000000", include_str!("../migrations/2026-03-07-000000_removal/up.sql")),
+    ("20260308000000", include_str!("../migrations/2026-03-08-000000_schedules/up.sql")),
 ];
 
 /// Returns the note of every migration.

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::errors::{StatementResult, unreadable};
 use super::sql::{Cells, sql};
 use model::artifact::Artifact;
+use model::attributes::SealedAttributes;
 use model::delivery::Delivery;
 use model::event::Event;
 use model::job::{Caller, Job, JobState};
@@ -19,7 +20,8 @@ macro_rules! job_columns {
         "id, tenant, principal, report, report_version, lane, params, formats, notify, state, attempt, errors, crashes, \
          interruptions, max_attempts, timeout_ms, retention_ms, worker_id, phase, rows_read, total_rows, \
          total_is_estimate, bytes_written, seq, created_at, started_at, finished_at, next_attempt_at, error, traceparent, \
-         forecast, coalesce(served, 'cold'), leader_id, joined, withdrawn_at, made_from, coalesce(on_refusal, 'fail'), refused"
+         forecast, coalesce(served, 'cold'), leader_id, joined, withdrawn_at, made_from, coalesce(on_refusal, 'fail'), refused, \
+         attributes, set_aside"
     };
 }
 pub(super) use job_columns;
@@ -33,6 +35,7 @@ pub(super) fn read_job(cells: &mut Cells) -> StatementResult<Job> {
         report_version: cells.text()?,
         lane: cells.name()?,
         params: cells.json()?,
+        attributes: SealedAttributes::default(),
         formats: cells.json()?,
         on_refusal: OnRefusal::Fail,
         notify: cells.json()?,
@@ -69,9 +72,12 @@ pub(super) fn read_job(cells: &mut Cells) -> StatementResult<Job> {
             made_from: cells.maybe_id()?,
         },
         refused: Vec::new(),
+        set_aside: None,
     };
     job.on_refusal = cells.name()?;
     job.refused = cells.maybe_json()?.unwrap_or_default();
+    job.attributes = cells.maybe_json()?.unwrap_or_default();
+    job.set_aside = cells.maybe_text()?.map(|target| target.parse().map_err(unreadable)).transpose()?;
     Ok(job)
 }
 
@@ -102,7 +108,8 @@ pub(super) fn with_artifacts(connection: &mut SqliteConnection, mut job: Job) ->
 macro_rules! artifact_columns {
     () => {
         "a.id, a.job_id, a.attempt, a.format, a.object_key, a.filename, a.bytes, a.rows, a.sha256, a.complete, \
-         a.snapshot_at, a.created_at, a.expires_at, a.link_id"
+         a.snapshot_at, a.created_at, a.expires_at, a.link_id, \
+         (select l.token_hash from links l where l.artifact_id = a.id limit 1)"
     };
 }
 pub(super) use artifact_columns;
@@ -123,6 +130,7 @@ pub(super) fn read_artifact(cells: &mut Cells) -> StatementResult<Artifact> {
         created_at: cells.time()?,
         expires_at: cells.time()?,
         link_id: cells.id()?,
+        link_hash: cells.maybe_hash()?,
     })
 }
 

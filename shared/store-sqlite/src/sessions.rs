@@ -10,7 +10,7 @@ use super::SqliteStore;
 use super::access::key_by_hash;
 use super::errors::StatementResult;
 use super::sql::{earlier, now, sql};
-use store::{AccessFacts, AccessLookup, Result, SessionStore, principal_subject, token_subject};
+use store::{AccessFacts, AccessLookup, Result, SessionStore, erased_subject, principal_subject, token_subject};
 
 fn look_up(connection: &mut SqliteConnection, asked: &AccessLookup) -> StatementResult<AccessFacts> {
     let mut facts = AccessFacts {
@@ -36,9 +36,10 @@ fn look_up(connection: &mut SqliteConnection, asked: &AccessLookup) -> Statement
     }
     for token in &asked.tokens {
         let text = "select count(*) from revoked_tokens \
-                    where tenant = ?1 and (subject = ?2 or (subject = ?3 and revoked_at >= ?4))";
+                    where tenant = ?1 and (subject = ?2 or (subject in (?3, ?5) and revoked_at >= ?4))";
+        let erased = erased_subject(&token.caller);
         let (own, all) = (token_subject(token.id), principal_subject(&token.caller.principal));
-        if sql!(text, &token.caller.tenant, &own, &all, token.minted_at).number(connection)? > 0 {
+        if sql!(text, &token.caller.tenant, &own, &all, token.minted_at, &erased).number(connection)? > 0 {
             facts.revoked_tokens.push(token.id);
         }
     }

@@ -7,6 +7,8 @@ use super::errors::{Failure, StatementResult};
 use super::follow::lead;
 use super::rows::bare_job;
 use super::sql::{Cells, later, sql};
+use super::turns::charge;
+use super::usage::count_done;
 use super::writer::Transaction;
 use model::artifact::NewArtifact;
 use model::job::{Job, JobState};
@@ -40,6 +42,7 @@ fn end(transaction: &mut Transaction<'_>, settlement: &Settlement, ending: Endin
         return Ok(Settled::TooLate);
     }
     job.progress = settlement.progress;
+    charge(transaction, &job)?;
     match ending {
         Ending::Done(artifacts) => finish(transaction, &mut job, &artifacts)?,
         Ending::DoneInPart(artifacts, refused) => {
@@ -73,6 +76,7 @@ fn end(transaction: &mut Transaction<'_>, settlement: &Settlement, ending: Endin
 fn finish(transaction: &mut Transaction<'_>, job: &mut Job, artifacts: &[NewArtifact]) -> StatementResult<()> {
     job.error = None;
     take(transaction, job, Transition::Finish, Ring::No)?;
+    count_done(transaction, job, artifacts)?;
     artifacts.iter().try_for_each(|artifact| keep(transaction, job, artifact))
 }
 

@@ -125,6 +125,7 @@ value_from! {
     u32 => |value| Self::Integer(value.into());
     u64 => |value| Self::Integer(i64::try_from(value).unwrap_or(i64::MAX));
     bool => |value| Self::Integer(value.into());
+    f64 => |value| Self::Real(value);
     Duration => |value| Self::Integer(i64::try_from(value.as_millis()).unwrap_or(i64::MAX));
     DateTime<Utc> => |value| Self::Integer(value.timestamp_micros());
     &'a str => |value| Self::Text(Cow::Borrowed(value));
@@ -188,6 +189,14 @@ impl Cells {
         }
     }
 
+    pub(super) fn real(&mut self) -> StatementResult<f64> {
+        match self.next()? {
+            Value::Real(value) => Ok(value),
+            Value::Integer(value) => Ok(value as f64),
+            other => strange("a number", &other),
+        }
+    }
+
     pub(super) fn small(&mut self) -> StatementResult<i32> {
         i32::try_from(self.integer()?).map_err(unreadable)
     }
@@ -240,8 +249,13 @@ impl Cells {
     }
 
     pub(super) fn hash(&mut self) -> StatementResult<[u8; 32]> {
+        self.maybe_hash()?.ok_or_else(|| unreadable("a column should hold a hash and is empty"))
+    }
+
+    pub(super) fn maybe_hash(&mut self) -> StatementResult<Option<[u8; 32]>> {
         match self.next()? {
-            Value::Blob(value) => <[u8; 32]>::try_from(value.as_ref()).map_err(unreadable),
+            Value::Null => Ok(None),
+            Value::Blob(value) => <[u8; 32]>::try_from(value.as_ref()).map(Some).map_err(unreadable),
             other => strange("a hash", &other),
         }
     }

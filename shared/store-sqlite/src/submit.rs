@@ -3,12 +3,15 @@
 use chrono::{DateTime, Utc};
 use diesel::SqliteConnection;
 
+use super::audit;
 use super::change::{job_doorbell, tell};
 use super::errors::{Failure, StatementResult, unreadable};
 use super::follow::follow;
 use super::outbox::put;
 use super::rows::{job_columns, read_job, whole_job, with_artifacts};
 use super::sql::{Cells, earlier, sql, to_json};
+use super::turns::list_turn;
+use super::usage::count_submit;
 use super::writer::Transaction;
 use model::event::EventKind;
 use model::job::{Caller, Idempotency, Job, NewJob};
@@ -26,7 +29,14 @@ fn submit_one(transaction: &mut Transaction<'_>, job: NewJob) -> StatementResult
     {
         return Ok(answer);
     }
-    match transaction.alone(|transaction| insert(transaction, job)) {
+    let audited = job.audit_entry();
+    let written = transaction.alone(|transaction| {
+        let job = insert(transaction, job)?;
+        count_submit(transaction, &job)?;
+        audited.map(|entry| audit::put(transaction, &entry)).transpose()?;
+        Ok(job)
+    });
+    match written {
         Ok(job) => Ok(Submitted::Created(Box::new(job.as_submitted()))),
         Err(Failure::Refused(why)) => Ok(Submitted::Refused(why)),
         Err(broken) => Err(broken),
@@ -110,8 +120,8 @@ fn insert(transaction: &mut Transaction<'_>, new: NewJob) -> StatementResult<Job
     sql!(
         "insert into jobs (id, tenant, principal, report, report_version, lane, params, formats, notify, state, \
          max_attempts, timeout_ms, retention_ms, seq, created_at, rung_at, traceparent, fingerprint, joined, leader_id, served, \
-         link_seeds, forecast, late_at, made_from, on_refusal) \
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'pending', ?10, ?11, ?12, 1, ?13, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
+         link_seeds, forecast, late_at, made_from, on_refusal, attributes) \
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'pending', ?10, ?11, ?12, 1, ?13, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)",
         new.id,
         &new.caller.tenant,
         &new.caller.principal,
@@ -135,8 +145,24 @@ fn insert(transaction: &mut Transaction<'_>, new: NewJob) -> StatementResult<Job
         late_at(&new, now),
         made_from,
         new.on_refusal.kept(),
+        (!new.attributes.is_empty()).then(|| to_json(&new.attributes)).transpose()?,
     )
     .run(transaction.connection)?;
+    remember_key(transaction, &new)?;
+    let mut job = new.into_job(now, sharing);
+    tell(transaction, &job, EventKind::Submitted)?;
+    match answer {
+        RunOrFiles::Own { .. } => {
+            list_turn(transaction.connection, &job)?;
+            put(transaction, job_doorbell(&job, None), job.traceparent.as_deref())?;
+        }
+        RunOrFiles::Of(leader, _) => follow(transaction, &leader, &mut job)?,
+    }
+    with_artifacts(transaction.connection, job)
+}
+
+/// Keeps the key that a repeat of this submit is known by.
+fn remember_key(transaction: &mut Transaction<'_>, new: &NewJob) -> StatementResult<()> {
     if let Some(given) = &new.idempotency {
         sql!(
             "insert into idempotency (tenant, principal, key, body_hash, job_id, created_at) \
@@ -146,17 +172,11 @@ fn insert(transaction: &mut Transaction<'_>, new: NewJob) -> StatementResult<Job
             &given.key,
             &given.body_hash,
             new.id,
-            now,
+            transaction.now,
         )
         .run(transaction.connection)?;
     }
-    let mut job = new.into_job(now, sharing);
-    tell(transaction, &job, EventKind::Submitted)?;
-    match answer {
-        RunOrFiles::Own { .. } => put(transaction, job_doorbell(&job, None), job.traceparent.as_deref())?,
-        RunOrFiles::Of(leader, _) => follow(transaction, &leader, &mut job)?,
-    }
-    with_artifacts(transaction.connection, job)
+    Ok(())
 }
 
 fn late_at(new: &NewJob, now: DateTime<Utc>) -> Option<i64> {

@@ -23,18 +23,24 @@ use model::job::{JobState, Lane};
 use model::message::OutboxMessage;
 use model::retry_schedule::RetryDelay;
 
+use super::audit::AuditStore;
 use super::backlog::BacklogStore;
 use super::forecast::ForecastStore;
 use super::jobs::JobStore;
 use super::lateness::LatenessStore;
 use super::previews::PreviewStore;
+use super::removal::RemovalStore;
 use super::ring::RingStore;
+use super::schedules::ScheduleStore;
 use super::sessions::SessionStore;
 use super::tokens::TokenStore;
+use super::turns::{PauseStore, TurnStore};
+use super::usage::UsageStore;
 use super::workers::WorkerStore;
 use super::writable::WritableStore;
 
-pub use super::access::{AccessStore, ApiKey, CLICKS_AN_HOUR, CLICKS_SHOWN, NewApiKey, Scope};
+pub use super::access::{AccessStore, ApiKey, CLICKS_AN_HOUR, CLICKS_SHOWN, NewApiKey};
+pub use model::scope::Scope;
 
 /// How long a committed outbox row belongs to its writer before any relay may publish it.
 pub const OUTBOX_LEASE: Duration = Duration::from_secs(5);
@@ -165,13 +171,19 @@ pub trait Store:
     + SweepStore
     + RingStore
     + AccessStore
+    + AuditStore
+    + RemovalStore
     + SessionStore
     + TokenStore
+    + UsageStore
     + WritableStore
     + PreviewStore
     + ForecastStore
     + BacklogStore
     + LatenessStore
+    + ScheduleStore
+    + TurnStore
+    + PauseStore
     + std::fmt::Debug
 {
     /// Answers when the database does.

@@ -12,7 +12,10 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use uuid::Uuid;
 
-use super::{ClaimRequest, Claimed, DeliveryEnding, Result, Settled, Settlement, Store, StoreError, Submitted};
+use super::{
+    ClaimRequest, Claimed, DeliveryEnding, Result, Settled, Settlement, Store, StoreError, Submitted, TurnRequest,
+    TurnRules,
+};
 use model::delivery::Delivery;
 use model::job::NewJob;
 
@@ -35,6 +38,7 @@ const MOST_DELIVERIES: usize = 64;
 pub struct GroupCommit {
     submits: Batcher<NewJob, Submitted>,
     claims: Batcher<(Uuid, ClaimRequest), Claimed>,
+    turns: Batcher<(Uuid, TurnRequest), Claimed>,
     settlements: Batcher<Settlement, Settled>,
     delivery_claims: Batcher<(Duration, Uuid), Option<Delivery>>,
     delivery_endings: Batcher<(Uuid, i32, DeliveryEnding), bool>,
@@ -48,11 +52,12 @@ impl fmt::Debug for GroupCommit {
 
 impl GroupCommit {
     /// Starts a gatherer for each kind of call. Must be called on the multi-threaded runtime, where the gatherers and
-    /// every flush run; callers may be on any runtime.
+    /// every flush run; callers may be on any runtime. Tenants share lanes by `rules`.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>) -> Self {
+    pub fn new(store: Arc<dyn Store>, rules: TurnRules) -> Self {
         let of = |store: &Arc<dyn Store>| Arc::clone(store);
         let (submit, claim, settle) = (of(&store), of(&store), of(&store));
+        let (claim_turn, rules) = (of(&store), Arc::new(rules));
         let (claim_delivery, settle_delivery) = (of(&store), store);
         Self {
             submits: Batcher::start("submit", MOST_WRITES, move |jobs| {
@@ -64,6 +69,13 @@ impl GroupCommit {
                 by_group(claims, move |worker_id, requests| {
                     let store = of(&store);
                     async move { store.claim(worker_id, requests).await }
+                })
+            }),
+            turns: Batcher::start("claim_turn", MOST_CLAIMS, move |claims| {
+                let (store, rules) = (of(&claim_turn), Arc::clone(&rules));
+                by_group(claims, move |worker_id, requests| {
+                    let (store, rules) = (of(&store), Arc::clone(&rules));
+                    async move { store.claim_turns(worker_id, requests, &rules).await }
                 })
             }),
             settlements: Batcher::start("settle", MOST_WRITES, move |settlements| {
@@ -89,7 +101,9 @@ impl GroupCommit {
     /// # Errors
     /// The whole batch's.
     pub async fn submit(&self, job: NewJob) -> Result<Submitted> {
-        self.submits.ask(job).await
+        // The batch is written in another task, which does not know for whom.
+        let by = job.by.clone().or_else(super::audit::actor);
+        self.submits.ask(NewJob { by, ..job }).await
     }
 
     /// Claims one job for a worker.
@@ -98,6 +112,14 @@ impl GroupCommit {
     /// The whole batch's.
     pub async fn claim(&self, worker_id: Uuid, request: ClaimRequest) -> Result<Claimed> {
         self.claims.ask((worker_id, request)).await
+    }
+
+    /// Claims a job for a worker, whose turn it is in a lane.
+    ///
+    /// # Errors
+    /// The whole batch's.
+    pub async fn claim_turn(&self, worker_id: Uuid, request: TurnRequest) -> Result<Claimed> {
+        self.turns.ask((worker_id, request)).await
     }
 
     /// Ends one attempt.

@@ -1,6 +1,7 @@
 //! The store: the truth. [`contract`] says what it does; the crates `store-postgres` and `store-sqlite` do it.
 
 mod access;
+pub mod audit;
 mod backlog;
 mod contract;
 mod forecast;
@@ -9,14 +10,19 @@ mod jobs;
 mod lateness;
 mod previews;
 mod queue_census;
+mod removal;
 mod ring;
+mod schedules;
 mod schema;
 mod sessions;
 mod state_lists;
 mod tokens;
+mod turns;
+mod usage;
 mod workers;
 mod writable;
 
+pub use audit::AuditStore;
 pub use backlog::{BacklogCounts, BacklogStore, LaneBacklog};
 pub use contract::*;
 pub use forecast::{ForecastStore, QueuePage, QueuePart, QueueStatus, QueuedJob, RunTimes, RunsQuery};
@@ -25,12 +31,16 @@ pub use jobs::*;
 pub use lateness::LatenessStore;
 pub use previews::{NewPreview, PREVIEW_BYTES, PreviewStore};
 pub use queue_census::QueueCensus;
+pub use removal::{RemovalStore, Removed};
 pub use ring::RingStore;
+pub use schedules::*;
 pub use schema::{MigrationNote, MigrationWeight, PendingMigration, SchemaState};
 pub use sessions::{AccessFacts, AccessLookup, SessionStore};
 pub use tokens::{
-    AccessToken, MAX_TOKEN, TOKEN_PREFIX, TokenBounds, TokenLookup, TokenRevocation, TokenStore, principal_subject,
-    token_subject,
+    AccessToken, KnownOwner, MAX_TOKEN, TOKEN_PREFIX, TokenBounds, TokenLookup, TokenRevocation, TokenStore,
+    erased_subject, principal_subject, token_subject,
 };
+pub use turns::{Pause, PauseStore, TurnRequest, TurnRules, TurnStore};
+pub use usage::{MAX_USERS, USAGE_SLOTS, UsageStore};
 pub use workers::*;
 pub use writable::WritableStore;

@@ -7,13 +7,14 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
-use model::access::{hash_run, open_token, seal_token};
+use model::access::{hash_run, hash_token, open_token, seal_token};
+use model::attributes::Attributes;
 use model::job::{Caller, Params};
+use model::scope::Scope;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Result;
-use super::access::Scope;
 
 /// What every token begins with.
 pub const TOKEN_PREFIX: &str = "wt_";
@@ -41,8 +42,12 @@ pub struct AccessToken {
     #[serde(with = "chrono::serde::ts_microseconds")]
     pub until: DateTime<Utc>,
     /// What it is bound to.
+    #[serde(alias = "bounds_with_attributes")]
     pub bounds: TokenBounds,
 }
+
+/// What [`AccessToken::bounds`] is called in a token that holds attributes.
+const BOUNDS_WITH_ATTRIBUTES: &str = "bounds_with_attributes";
 
 /// What a token is bound to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,16 +64,21 @@ pub struct TokenBounds {
     /// Jobs its principal may have under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_unfinished: Option<u32>,
+    /// What is known of its principal.
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    pub attributes: Attributes,
 }
 
 impl TokenBounds {
-    /// Names what may be seen with it: the same for all that have the same reports and parameters.
+    /// Names what may be seen with it: the same for all that have the same reports, parameters and attributes.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let mut reports: Vec<&str> = self.reports.iter().flatten().map(String::as_str).collect();
         reports.sort_unstable();
         let all = if self.reports.is_none() { "all" } else { "named" };
-        URL_SAFE_NO_PAD.encode(&hash_run(std::iter::once(all).chain(reports), &self.params)[..12])
+        let mut values = self.params.clone();
+        values.extend(self.attributes.among_params());
+        URL_SAFE_NO_PAD.encode(&hash_run(std::iter::once(all).chain(reports), &values)[..12])
     }
 }
 
@@ -77,18 +87,26 @@ impl AccessToken {
     #[must_use]
     pub fn write(&self, secret: &str) -> String {
         // Made of strings, numbers and lists, so that writing it cannot fail.
-        let body = serde_json::to_vec(self).unwrap_or_default();
+        let mut body = serde_json::to_value(self).unwrap_or_default();
+        // A version that knows no attributes must not let anybody in without them: it does not find the bounds.
+        if !self.bounds.attributes.is_empty()
+            && let Some(fields) = body.as_object_mut()
+            && let Some(bounds) = fields.remove("bounds")
+        {
+            fields.insert(BOUNDS_WITH_ATTRIBUTES.to_owned(), bounds);
+        }
+        let body = body.to_string().into_bytes();
         format!("{TOKEN_PREFIX}{}", seal_token(secret, body))
     }
 
-    /// Reads back what [`AccessToken::write`] made. `None` when it was altered, signed with another secret, or is not shaped like one;
+    /// Reads back what [`AccessToken::write`] made. `None` when it was altered, signed with none of these secrets, or is not shaped like one;
     /// whether it is over is for the caller to see.
     #[must_use]
-    pub fn read(secret: &str, text: &str) -> Option<Self> {
+    pub fn read<'s>(secrets: impl IntoIterator<Item = &'s str>, text: &str) -> Option<Self> {
         if text.len() > MAX_TOKEN {
             return None;
         }
-        serde_json::from_slice(&open_token(secret, text.strip_prefix(TOKEN_PREFIX)?)?).ok()
+        serde_json::from_slice(&open_token(secrets, text.strip_prefix(TOKEN_PREFIX)?)?).ok()
     }
 }
 
@@ -133,6 +151,8 @@ pub enum TokenRevocation {
     },
     /// All that this principal was given until now.
     AllOf(Caller),
+    /// All that a principal was given until now who is erased: their name is kept nowhere.
+    Erased(Caller),
 }
 
 impl TokenRevocation {
@@ -142,6 +162,7 @@ impl TokenRevocation {
         match self {
             Self::One { tenant, id } => (tenant, token_subject(*id)),
             Self::AllOf(caller) => (&caller.tenant, principal_subject(&caller.principal)),
+            Self::Erased(caller) => (&caller.tenant, erased_subject(caller)),
         }
     }
 }
@@ -158,13 +179,36 @@ pub fn principal_subject(principal: &str) -> String {
     format!("principal:{principal}")
 }
 
-/// The ends of tokens.
+/// Returns what a row about all tokens of a principal who is erased is called: nothing that says who that was.
+#[must_use]
+pub fn erased_subject(caller: &Caller) -> String {
+    let hash = hash_token(&format!("waitless erased v1\n{}\n{}", caller.tenant, caller.principal));
+    format!("erased:{}", URL_SAFE_NO_PAD.encode(hash))
+}
+
+/// Somebody whom an identity provider lets in, and who may write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownOwner {
+    /// The provider, by its section in the configuration.
+    pub issuer: String,
+    /// How long ago the newest was issued of what they were let in with.
+    pub let_in_ago: Duration,
+}
+
+/// The ends of tokens, and those who have nothing else.
 #[async_trait]
 pub trait TokenStore: Send + Sync {
     /// Revokes tokens for good. How they stand is told by [`look_up_access`](super::SessionStore::look_up_access).
     async fn revoke_tokens(&self, which: TokenRevocation) -> Result<()>;
     /// Forgets revocations older than `age`: longer than any token is good. Returns how many.
     async fn forget_revoked_tokens(&self, age: Duration) -> Result<u64>;
+    /// Remembers that an identity provider let somebody in who may write, with what was issued at `let_in_at`. What was issued before
+    /// what is known changes nothing.
+    async fn remember_owner(&self, owner: Caller, issuer: String, let_in_at: DateTime<Utc>) -> Result<()>;
+    /// Says which provider let somebody in, and when; nothing when all that they were given until then was revoked.
+    async fn known_owner(&self, owner: &Caller) -> Result<Option<KnownOwner>>;
+    /// Forgets who was not let in for `age`. Returns how many.
+    async fn forget_owners(&self, age: Duration) -> Result<u64>;
 }
 
 #[cfg(test)]
@@ -184,26 +228,42 @@ mod tests {
                 params: Params::from_iter([("customer".to_owned(), 7.into())]),
                 recipients: vec!["@acme.example".into()],
                 max_unfinished: Some(3),
+                attributes: Attributes::default(),
             },
         }
     }
 
     #[test]
+    fn a_version_that_knows_no_attributes_takes_no_token_that_has_some() {
+        let plain = serde_json::to_value(token()).unwrap();
+        assert!(plain.get("bounds").is_some(), "one without is read by every version");
+        let mut known = token();
+        known.bounds.attributes = Attributes::new([("region".to_owned(), "EU".into())]).unwrap();
+        let text = known.write("secret");
+        let body = open_token(["secret"], text.strip_prefix(TOKEN_PREFIX).unwrap()).unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert!(body.get("bounds").is_none() && body.get(BOUNDS_WITH_ATTRIBUTES).is_some());
+        assert_ne!(known.bounds.fingerprint(), token().bounds.fingerprint());
+    }
+
+    #[test]
     fn a_token_comes_back_whole_and_an_altered_one_not_at_all() {
         let free = AccessToken { bounds: TokenBounds::default(), ..token() };
-        for token in [token(), free] {
+        let mut known = token();
+        known.bounds.attributes = Attributes::new([("region".to_owned(), "EU".into())]).unwrap();
+        for token in [token(), free, known] {
             let text = token.write("secret");
-            assert_eq!(AccessToken::read("secret", &text), Some(token));
-            assert_eq!(AccessToken::read("other", &text), None);
+            assert_eq!(AccessToken::read(["secret"], &text), Some(token));
+            assert_eq!(AccessToken::read(["other"], &text), None);
             for index in 0..text.len() {
                 let mut altered = text.clone().into_bytes();
                 altered[index] = if altered[index] == b'A' { b'B' } else { b'A' };
-                assert_eq!(AccessToken::read("secret", &String::from_utf8(altered).unwrap()), None);
+                assert_eq!(AccessToken::read(["secret"], &String::from_utf8(altered).unwrap()), None);
             }
             for none in ["", "wt_", "wt_A", &text[..60], &format!("{text}AAAA"), &text[3..]] {
-                assert_eq!(AccessToken::read("secret", none), None, "{none}");
+                assert_eq!(AccessToken::read(["secret"], none), None, "{none}");
             }
         }
-        assert_eq!(AccessToken::read("secret", &format!("wt_{}", "A".repeat(100_000))), None);
+        assert_eq!(AccessToken::read(["secret"], &format!("wt_{}", "A".repeat(100_000))), None);
     }
 }

@@ -69,6 +69,8 @@ pub enum Claimed {
     MustRunAlone,
     /// It is free, but the asking worker has no row: it was taken for dead. Its next heartbeat registers it again.
     Unregistered,
+    /// It waits until something is resumed, and was set aside if it is `pending`: nothing to do.
+    Paused,
     /// Final or unknown: nothing to do.
     Gone,
 }

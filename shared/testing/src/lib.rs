@@ -3,6 +3,7 @@
 pub mod azurite;
 pub mod broker_conformance;
 pub mod fake_clock;
+pub mod identity_provider;
 pub mod kubernetes;
 pub mod mariadb;
 pub mod pdf;

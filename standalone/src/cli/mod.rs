@@ -2,6 +2,7 @@
 
 mod gateway;
 mod local;
+mod schedules;
 
 use std::io::ErrorKind;
 use std::process::ExitCode;
@@ -14,7 +15,12 @@ use crate::terminal;
 pub(crate) use gateway::{
     Convert, FetchOptions, GatewayArgs, JobArgs, Jobs, Links, OutageLimit, Reports, Run, SendAgain, Show, Watch,
 };
-pub(crate) use local::{Check, CreateKey, Demo, Doctor, Keys, KeysCommand, Migrate, PrintConfig, Ready, UpgradeCheck};
+pub(crate) use schedules::{CreateSchedule, ScheduleArgs, Schedules, SchedulesCommand};
+
+pub(crate) use local::{
+    Audit, AuditCommand, Check, CreateKey, Demo, Doctor, Erase, Keys, KeysCommand, KnownHead, Migrate, PauseArgs,
+    Pauses, PrintConfig, Ready, UpgradeCheck,
+};
 
 /// Turns slow reports into jobs: submit, go on working, get a mail with a link.
 ///
@@ -67,10 +73,22 @@ pub(crate) enum Command {
     SendAgain(SendAgain),
     /// List the reports, or show one with its parameters
     Reports(Reports),
+    /// Reports that come by themselves: list, show, create, pause, resume, run now, delete
+    Schedules(Schedules),
     /// Check a folder of report definitions and say what is wrong, file and line
     Check(Check),
     /// Make, list and revoke API keys, directly on the configured database
     Keys(Keys),
+    /// Read the audit log, directly on the configured database, and find out whether it is whole
+    Audit(Audit),
+    /// Remove whatever is known of a principal, directly on the configured database and storage
+    Erase(Erase),
+    /// Pause a lane, a report, a source or a tenant, directly on the configured database: its jobs are accepted and wait
+    Pause(PauseArgs),
+    /// Resume what was paused: its jobs are in line again
+    Resume(PauseArgs),
+    /// List what is paused, of everybody and of each tenant
+    Pauses(Pauses),
     /// Bring the configured database to this version and end
     Migrate(Migrate),
     /// Look at everything the configuration names and say what is well, what is not, and what to do

@@ -21,7 +21,7 @@ pub(crate) async fn check(args: Check) -> CommandResult {
     let snapshot = Catalogue::open(&wanted)?.snapshot();
     let mut faults = told_by_source(&config, folder.as_deref(), &snapshot.faults);
     if args.connect {
-        check_urls(config.source_urls(sources::check_url))?;
+        check_urls(config.source_urls(sources::check_url, sources::check_secured_url))?;
         if folder.is_none() {
             add_demo_source(&mut config);
         }
@@ -54,9 +54,19 @@ pub(crate) async fn check(args: Check) -> CommandResult {
     Ok(ExitCode::FAILURE)
 }
 
-/// Reads a file where the kind of database is known: a query that is good for some kind may be none for the one it is for.
+/// Reads a file where the kind of database is known: a query that is good for some kind may be none for the one it is for. Report and
+/// source must agree, too, on who limits the rows.
 fn check_file(config: &Config, name: &str, text: &str) -> Result<ReportDefinition, Vec<DefinitionFault>> {
-    check_definition_for(name, text, &|source| config.sources.get(source).and_then(sources::dialect_of))
+    let dialect_of = |source: &str| config.sources.get(source).and_then(sources::dialect_of);
+    let report = check_definition_for(name, text, &dialect_of)?;
+    let source = config.sources.get(&report.source);
+    match source.and_then(|source| sources::disagreement(source, &report)) {
+        None => Ok(report),
+        Some(why) => {
+            let place = if report.row_level_security { "row_level_security" } else { "source" };
+            Err(vec![report.fault_at(&[place], why)])
+        }
+    }
 }
 
 /// Reads the files with faults again as [`check_file`] does. What is wrong with those that cannot be read stays as it is.
@@ -83,15 +93,36 @@ async fn prepare(config: &Config, report: &ReportDefinition) -> Vec<DefinitionFa
         let message = format!("the configuration has no source `{0}`; add [sources.{0}] with a url", report.source);
         return vec![report.fault_at(&["source"], message)];
     };
-    let mut columns = match sources::explain(source, report).await {
-        Ok(columns) => columns,
-        Err(problem) => return vec![report.fault_at(&["sql"], problem.detail)],
-    };
+    let known = config.tenants.keys().map(String::as_str);
+    let databases = sources::databases(&report.source, source, known);
+    if databases.is_empty() {
+        let message = format!(
+            "no tenant is known whose database at the source `{}` could be looked at; name one by a section [tenants.<name>]",
+            report.source
+        );
+        return vec![report.fault_at(&["source"], message)];
+    }
+    let mut faults = Vec::new();
+    for database in databases {
+        let of_tenant = database.tenant.map_or_else(String::new, |tenant| format!(" (tenant {tenant})"));
+        match database.settings {
+            Err(why) => faults.push(report.fault_at(&["source"], format!("{why}{of_tenant}"))),
+            Ok(settings) => match sources::explain(&settings, report).await {
+                Ok(columns) => faults.extend(misnamed(report, columns, &of_tenant)),
+                Err(problem) => faults.push(report.fault_at(&["sql"], format!("{}{of_tenant}", problem.detail))),
+            },
+        }
+    }
+    faults
+}
+
+/// Says which columns that the report names its query does not return.
+fn misnamed(report: &ReportDefinition, mut columns: Vec<String>, of_tenant: &str) -> Vec<DefinitionFault> {
     if report.unique_names {
         columns = unique_names(&columns.iter().map(String::as_str).collect::<Vec<_>>());
     }
     let missing = |section: &str, name: &String, path: &[&str]| {
-        let message = || format!("{section} names `{name}`, but the query returns {}", columns.join(", "));
+        let message = || format!("{section} names `{name}`, but the query returns {}{of_tenant}", columns.join(", "));
         (!columns.contains(name)).then(|| report.fault_at(path, message()))
     };
     let shown =

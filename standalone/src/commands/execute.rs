@@ -1,8 +1,8 @@
 //! A command is carried out by its file.
 
 use super::{
-    CommandResult, check, completion, config, doctor, jobs, keys, links, migrate, ready, reports, resend, run, show,
-    up, watch,
+    CommandResult, audit, check, completion, config, doctor, erase, jobs, keys, links, migrate, pauses, ready, reports,
+    resend, run, schedules, show, up, watch,
 };
 use crate::cli::Command;
 use crate::demo;
@@ -21,8 +21,14 @@ pub(crate) async fn execute(command: Command) -> CommandResult {
         Command::Replay(args) => jobs::replay(args).await,
         Command::SendAgain(args) => resend::send_again(args).await,
         Command::Reports(args) => reports::reports(args).await,
+        Command::Schedules(args) => schedules::schedules(args).await,
         Command::Check(args) => check::check(args).await,
+        Command::Audit(args) => audit::audit(args).await,
+        Command::Erase(args) => erase::erase(args).await,
         Command::Keys(args) => keys::keys(args).await,
+        Command::Pause(args) => pauses::pause(args).await,
+        Command::Resume(args) => pauses::resume(args).await,
+        Command::Pauses(args) => pauses::pauses(args).await,
         Command::Migrate(args) => migrate::migrate(args).await,
         Command::Doctor(args) => doctor::doctor(args).await,
         Command::UpgradeCheck(args) => doctor::upgrade_check(args).await,

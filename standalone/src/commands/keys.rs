@@ -1,5 +1,6 @@
 //! `waitless keys`: straight to the database, so that the first key needs no key.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use configuration::{Config, Mode, Role};
 use model::access::{hash_token, key_prefix, make_api_key};
+use model::attributes::Attributes;
 use model::event::Event;
 use model::job::Caller;
 use model::message::OutboxMessage;
@@ -15,6 +17,7 @@ use store::{AfterCommit, ApiKey, NewApiKey, Scope, Store};
 use uuid::Uuid;
 
 use super::CommandResult;
+use super::audit::command_line;
 use crate::cli::{CreateKey, Keys, KeysCommand};
 use crate::data_folder::DataFolder;
 use crate::terminal;
@@ -22,11 +25,19 @@ use crate::terminal;
 pub(crate) async fn keys(args: Keys) -> CommandResult {
     let config = args.config.load(Role::DatabaseOnly)?;
     let store = open_store(&config).await?;
-    match args.command {
-        KeysCommand::Create(wanted) => create(store.as_ref(), wanted, args.json).await,
-        KeysCommand::List { tenant } => list(store.as_ref(), tenant.as_deref(), args.json).await,
-        KeysCommand::Revoke { id } => revoke(store.as_ref(), id, args.json).await,
-    }
+    let (store, json) = (store.as_ref(), args.json);
+    // What it does is written down in the audit log.
+    store::audit::acting(command_line(), async move {
+        match args.command {
+            KeysCommand::Create(wanted) => {
+                check_roles(&config, &wanted.roles)?;
+                create(store, wanted, json).await
+            }
+            KeysCommand::List { tenant } => list(store, tenant.as_deref(), json).await,
+            KeysCommand::Revoke { id } => revoke(store, id, json).await,
+        }
+    })
+    .await
 }
 
 #[derive(Debug)]
@@ -47,16 +58,34 @@ pub(crate) async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>
         .context("open the database of the configuration")
 }
 
+/// A name that is no role would be no power at all, and let its key see no report.
+fn check_roles(config: &Config, roles: &[String]) -> anyhow::Result<()> {
+    let unknown: Vec<&str> =
+        roles.iter().filter(|role| !config.roles.contains_key(*role)).map(String::as_str).collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let known: Vec<&str> = config.roles.keys().map(String::as_str).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    anyhow::bail!("the configuration has no role {}; it has: {known}", unknown.join(", "));
+}
+
 async fn create(store: &dyn Store, wanted: CreateKey, json: bool) -> CommandResult {
-    let mut scopes = wanted.scopes;
+    let (mut scopes, mut roles) = (wanted.scopes, wanted.roles);
+    if scopes.is_empty() && roles.is_empty() {
+        scopes = vec![Scope::Read, Scope::Write];
+    }
     scopes.dedup();
+    let attributes = read_attributes(wanted.attributes)?;
+    roles.sort_unstable();
+    roles.dedup();
     let key = match &wanted.key_file {
         None => make_api_key(),
         Some(file) => {
             let key = read_key(file)?;
             if let Some(known) = store.api_key_by_hash(hash_token(&key)).await? {
                 let caller = Caller { tenant: wanted.tenant, principal: wanted.principal };
-                return keep(&known, &caller, &scopes, file);
+                return keep(&known, (&caller, &attributes), (&scopes, &roles), file);
             }
             key
         }
@@ -68,6 +97,8 @@ async fn create(store: &dyn Store, wanted: CreateKey, json: bool) -> CommandResu
             hash: hash_token(&key),
             caller: Caller { tenant: wanted.tenant, principal: wanted.principal },
             scopes,
+            roles,
+            attributes,
             valid_for: wanted.expires,
         })
         .await?;
@@ -99,6 +130,18 @@ async fn create(store: &dyn Store, wanted: CreateKey, json: bool) -> CommandResu
     Ok(ExitCode::SUCCESS)
 }
 
+/// Takes what is to be known of whoever uses the key. Each for itself is good.
+fn read_attributes(said: Vec<(String, Value)>) -> anyhow::Result<Attributes> {
+    let mut names = HashSet::new();
+    if let Some((name, _)) = said.iter().find(|(name, _)| !names.insert(name.as_str())) {
+        anyhow::bail!("the attribute `{name}` is there twice");
+    }
+    Attributes::new(said).map_err(|faults| {
+        let details: Vec<String> = faults.into_iter().map(|fault| fault.detail).collect();
+        anyhow::anyhow!("these attributes cannot be kept: {}", details.join("; "))
+    })
+}
+
 /// Reads a key that somebody else drew and keeps, where it stands alone.
 fn read_key(file: &Path) -> anyhow::Result<String> {
     let text =
@@ -116,16 +159,26 @@ fn read_key(file: &Path) -> anyhow::Result<String> {
 }
 
 /// A key of a file that is known already is left as it is: whoever rolls out again finds it.
-fn keep(known: &ApiKey, caller: &Caller, scopes: &[Scope], file: &Path) -> CommandResult {
+fn keep(
+    known: &ApiKey,
+    (caller, attributes): (&Caller, &Attributes),
+    (scopes, roles): (&[Scope], &[String]),
+    file: &Path,
+) -> CommandResult {
     let (file, id) = (file.display(), known.id);
     if known.revoked_at.is_some() || known.expired {
         anyhow::bail!("the key in {file} is key {id}, which was revoked or has expired: put another key into the file");
     }
-    if known.caller != *caller || known.scopes != scopes {
+    if known.caller != *caller || known.scopes != scopes || known.roles != roles {
         let Caller { tenant, principal } = &known.caller;
         let may = scope_names(known);
         anyhow::bail!(
             "the key in {file} is key {id}, of {principal} of tenant {tenant}, which may {may}: put another key into the file"
+        );
+    }
+    if known.attributes != *attributes {
+        anyhow::bail!(
+            "the key in {file} is key {id}, of which other attributes are known: put another key into the file"
         );
     }
     terminal::print_error(format!("Key {id} is there already and stays as it is."));
@@ -139,16 +192,25 @@ fn describe(made: &ApiKey) {
         .map_or_else(|| "never expires".to_owned(), |at| format!("expires {}", terminal::format_time(at)));
     let Caller { tenant, principal } = &made.caller;
     terminal::print_error(format!(
-        "Key {} for {principal} of tenant {tenant}, may {}, {expires}. It is shown this once.",
+        "Key {} for {principal} of tenant {tenant}, may {}, {expires}{}. It is shown this once.",
         made.id,
-        scope_names(made)
+        scope_names(made),
+        known_of(made)
     ));
+}
+
+/// Names the attributes of a key. Their values are for queries.
+fn known_of(key: &ApiKey) -> String {
+    let names: Vec<&str> = key.attributes.iter().map(|(name, _)| name).collect();
+    if names.is_empty() { String::new() } else { format!(", with the attributes {}", names.join(", ")) }
 }
 
 /// What programs are told of a key: never the key itself.
 fn key_json(key: &ApiKey) -> Value {
     json!({
         "id": key.id, "prefix": key.prefix, "tenant": key.caller.tenant, "principal": key.caller.principal, "scopes": key.scopes,
+        "roles": key.roles,
+        "attributes": key.attributes.iter().map(|(name, _)| name).collect::<Vec<_>>(),
         "created_at": key.created_at, "expires_at": key.expires_at, "revoked_at": key.revoked_at, "expired": key.expired,
     })
 }
@@ -188,7 +250,8 @@ fn key_state(key: &ApiKey) -> String {
 }
 
 fn scope_names(key: &ApiKey) -> String {
-    key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(",")
+    let roles = key.roles.iter().map(|role| format!("role:{role}"));
+    key.scopes.iter().map(|scope| scope.as_str().to_owned()).chain(roles).collect::<Vec<_>>().join(",")
 }
 
 async fn revoke(store: &dyn Store, id: Uuid, json: bool) -> CommandResult {

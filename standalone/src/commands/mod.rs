@@ -1,18 +1,22 @@
 //! One file a command.
 
+mod audit;
 mod check;
 mod completion;
 mod config;
 mod doctor;
+mod erase;
 mod execute;
 mod jobs;
 mod keys;
 mod links;
 mod migrate;
+mod pauses;
 mod ready;
 mod reports;
 mod resend;
 mod run;
+mod schedules;
 pub(crate) mod show;
 mod up;
 mod watch;
@@ -45,7 +49,7 @@ pub(crate) type CommandResult = anyhow::Result<ExitCode>;
 pub(crate) fn check_mail_and_sources(config: &Config) -> Vec<SettingError> {
     let url = config.mail.url.expose();
     let mail = UrlCheck { key: "mail.url".to_owned(), url, check: notifier::email::check_url };
-    wrong_urls(std::iter::once(mail).chain(config.source_urls(sources::check_url)))
+    wrong_urls(std::iter::once(mail).chain(config.source_urls(sources::check_url, sources::check_secured_url)))
 }
 
 /// Prepares calls to the gateway that `--url`, `--key` and the data folder lead to.

@@ -118,7 +118,7 @@ pub(crate) fn typed(schema: &Value, given: &[(String, String)]) -> Params {
             let value = typed_value(&property["items"], text);
             match params.get_mut(name) {
                 Some(Value::Array(items)) => items.push(value),
-                _ => drop(params.insert(name.clone(), json!([value]))),
+                _ => drop(params.insert(name.clone(), if value.is_object() { value } else { json!([value]) })),
             }
         } else {
             params.insert(name.clone(), typed_value(property, text));
@@ -132,6 +132,12 @@ fn is_optional(property: &Value) -> bool {
 }
 
 fn typed_value(schema: &Value, text: &str) -> Value {
+    // `{"relative": "today"}`: whatever type the parameter has, it is told by the gateway.
+    if let Ok(Value::Object(relative)) = serde_json::from_str(text)
+        && relative.contains_key("relative")
+    {
+        return Value::Object(relative);
+    }
     let parsed = match schema["type"].as_str() {
         Some("integer") => text.parse::<i64>().ok().map(Value::from),
         Some("boolean") => text.parse::<bool>().ok().map(Value::from),

@@ -25,10 +25,33 @@ pub(super) fn mail<'a>(subject: &'a Subject, findings: &'a mut Findings) -> BoxF
     notifier::registry::diagnose_all(&subject.config, subject.mail_to.as_deref(), findings).boxed()
 }
 
+pub(super) fn issuer<'a>(subject: &'a Subject, findings: &'a mut Findings) -> BoxFuture<'a, ()> {
+    async move {
+        if let Some(issuer) = subject.config.oidc.get(&subject.issuer) {
+            api::auth::oidc::diagnose(issuer, findings).await;
+        }
+    }
+    .boxed()
+}
+
 pub(super) fn source<'a>(subject: &'a Subject, findings: &'a mut Findings) -> BoxFuture<'a, ()> {
     async move {
         if let Some(source) = subject.config.sources.get(&subject.source) {
-            sources::diagnose(source, findings).await;
+            let known = subject.config.tenants.keys().map(String::as_str);
+            let wanted = subject.tenant.as_deref();
+            let databases = sources::databases(&subject.source, source, known);
+            if databases.is_empty() {
+                findings.warn(
+                    "no tenant is known whose database could be looked at",
+                    "name tenants by sections [tenants.<name>], and each of theirs is looked at",
+                );
+            }
+            for database in databases.into_iter().filter(|database| database.tenant.as_deref() == wanted) {
+                match database.settings {
+                    Ok(settings) => sources::diagnose(&settings, findings).await,
+                    Err(why) => findings.fail(format!("this tenant has no database there: {why}"), "add one"),
+                }
+            }
         }
     }
     .boxed()

@@ -30,11 +30,15 @@ pub(crate) struct Subject {
     kept_for: Duration,
     /// The source, in its own check.
     source: String,
+    /// The tenant whose database of it is looked at, where each has one.
+    tenant: Option<String>,
+    /// The identity provider, in its own check.
+    issuer: String,
 }
 
 type Look = for<'a> fn(&'a Subject, &'a mut Findings) -> BoxFuture<'a, ()>;
 
-/// Every check of an installation, in the order in which they are told. Sources come behind, one check each.
+/// Every check of an installation, in the order in which they are told. Sources and identity providers come behind, one check each.
 const CHECKS: [(&str, Look); 9] = [
     ("settings", settings::settings),
     ("secrets", secrets::secrets),
@@ -59,12 +63,25 @@ pub(crate) struct Examination {
 /// Starts every check of an installation.
 pub(crate) fn examine(mut config: Config, mail_to: Option<String>) -> Vec<Examination> {
     settings::add_demo_source(&mut config);
-    let sources: Vec<String> = config.sources.keys().cloned().collect();
+    let known = || config.tenants.keys().map(String::as_str);
+    let databases = config.sources.iter().flat_map(|(name, source)| {
+        let mut tenants: Vec<_> = sources::databases(name, source, known()).into_iter().map(|one| one.tenant).collect();
+        if tenants.is_empty() {
+            tenants.push(None);
+        }
+        tenants.into_iter().map(|tenant| (name.clone(), tenant)).collect::<Vec<_>>()
+    });
+    let databases: Vec<(String, Option<String>)> = databases.collect();
     let subject = Subject::new(config, mail_to);
     let mut all = start(&subject, &CHECKS);
-    for source in sources {
-        let about = format!("source {source}");
-        all.push(run(Subject { source, ..subject.clone() }, about, backends::source));
+    for (source, tenant) in databases {
+        let of_tenant = tenant.as_ref().map_or_else(String::new, |tenant| format!(" of {tenant}"));
+        let about = format!("source {source}{of_tenant}");
+        all.push(run(Subject { source, tenant, ..subject.clone() }, about, backends::source));
+    }
+    for issuer in subject.config.oidc.keys().cloned().collect::<Vec<_>>() {
+        let about = format!("oidc {issuer}");
+        all.push(run(Subject { issuer, ..subject.clone() }, about, backends::issuer));
     }
     all
 }
@@ -82,7 +99,8 @@ impl Subject {
         config.storage.timeout = config.storage.timeout.min(QUESTION_WITHIN);
         // Signing in and a mail are two conversations.
         config.mail.timeout = config.mail.timeout.min(QUESTION_WITHIN);
-        Self { config: Arc::new(config), mail_to, kept_for, source: String::new() }
+        let (source, issuer) = (String::new(), String::new());
+        Self { config: Arc::new(config), mail_to, kept_for, source, tenant: None, issuer }
     }
 }
 
@@ -163,8 +181,7 @@ mod tests {
         }
         for prefix in sources::SOURCE_KINDS.iter().flat_map(|kind| kind.url_prefixes) {
             case("source it", prefix, &|config, url| {
-                let url = configuration::Secret::new(url);
-                config.sources.insert("it".to_owned(), configuration::Source { url, max_connections: 0 });
+                config.sources.insert("it".to_owned(), configuration::Source::at(url));
             });
         }
         for (about, scheme, config) in cases {

@@ -289,3 +289,48 @@ async fn settings_that_there_are_not_are_told_before_an_upgrade() {
         assert!(said.contains("did you mean `http.listen`?") && said.contains("2 to mend"), "{said}");
     }
 }
+
+#[tokio::test]
+async fn every_identity_provider_is_reached_and_one_that_is_not_is_told_apart() {
+    let key = testing::identity_provider::SigningKey::make("one");
+    let provider = testing::identity_provider::MadeUpProvider::start(&key).await.unwrap();
+    let sandbox = Sandbox::empty();
+    let section = |name: &str, issuer: &str| {
+        format!(
+            "[oidc.{name}]\nissuer = \"{issuer}\"\naudience = \"reports\"\ntenant = \"acme\"\nscopes = [\"read\"]\n"
+        )
+    };
+    sandbox.write(
+        "waitless.toml",
+        &format!("{}{}", section("staff", provider.issuer()), section("gone", "http://127.0.0.1:1")),
+    );
+    let (code, told) = told(&sandbox.output(&["doctor", "--json"]).await);
+    assert_eq!(code, Some(1));
+    let said = format!("{} answers, with 1 keys that sign tokens", provider.issuer());
+    assert_eq!(lines(&told, "oidc staff", "ok"), [said]);
+    assert_fails(&told, "oidc gone", "does not answer", "see whether this machine reaches the provider");
+}
+
+#[tokio::test]
+async fn secrets_that_can_be_guessed_are_told_apart_and_never_shown() {
+    const GOOD: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    let sandbox = Sandbox::empty();
+    let ask = async |link_secret: &str, seal_keys: &str| {
+        let settings = format!("[service]\nlink_secret = \"{link_secret}\"\nseal_keys = {seal_keys}\n");
+        sandbox.write("waitless.toml", &settings);
+        told(&sandbox.output(&["doctor", "--json"]).await).1
+    };
+    let found = ask(&"3fA9c17e".repeat(4), &format!("[\"{}\", \"{GOOD}\"]", CANARY.repeat(5))).await;
+    let failed = lines(&found, "secrets", "fail");
+    assert_eq!(
+        failed,
+        ["service.link_secret can be guessed", "key 1 of service.seal_keys can be guessed"],
+        "{found:#}"
+    );
+    let found = ask(GOOD, &format!("[\"{GOOD}\"]")).await;
+    assert!(lines(&found, "secrets", "warn").concat().contains("is the secret of links"), "{found:#}");
+    let found = ask(GOOD, "[\"d1c7f8f0a9b24e5f8a6b3c0d9e1f2a47\"]").await;
+    assert!(lines(&found, "secrets", "fail").is_empty() && lines(&found, "secrets", "warn").is_empty(), "{found:#}");
+    assert!(lines(&found, "secrets", "ok").concat().contains("service.seal_keys are long"), "{found:#}");
+    assert!(!found.to_string().contains(GOOD));
+}

@@ -29,6 +29,42 @@ async fn a_key_works_until_it_is_revoked() {
 }
 
 #[tokio::test]
+async fn a_key_says_what_is_known_of_whoever_uses_it() {
+    let sandbox = Sandbox::with_counting();
+    let create = ["keys", "create", "--attribute", "region=EU", "--attribute", "customers=[4711, 4712]"];
+    let made =
+        sandbox.output(&[&create[..], &["--attribute", "zip=\"01234\"", "--attribute", "level=3"]].concat()).await;
+    assert!(made.status.success(), "{}", output_text(&made));
+    let said = String::from_utf8_lossy(&made.stderr).into_owned();
+    assert!(said.contains("with the attributes customers, level, region, zip") && !said.contains("4711"), "{said}");
+    let listed = sandbox.json(&["keys", "list"]).await;
+    assert_eq!(listed["keys"][0]["attributes"], serde_json::json!(["customers", "level", "region", "zip"]));
+    for (wrong, words) in [
+        ("region", "write NAME=VALUE"),
+        ("Region=EU", "lower-case letters"),
+        ("ratio=0.5", "a whole number"),
+        ("deep={\"a\": 1}", "a list of at most 200"),
+    ] {
+        let refused = sandbox.output(&["keys", "create", "--attribute", wrong]).await;
+        assert!(!refused.status.success() && output_text(&refused).contains(words), "{}", output_text(&refused));
+    }
+    let twice = sandbox.output(&[&create[..], &["--attribute", "region=US"]].concat()).await;
+    assert!(
+        !twice.status.success() && output_text(&twice).contains("`region` is there twice"),
+        "{}",
+        output_text(&twice)
+    );
+    // A key of a file stays what it is.
+    let file = sandbox.path("token");
+    std::fs::write(&file, format!("wl_{}\n", "a".repeat(40))).unwrap();
+    let of_file = [&create[..4], &["--key-file", file.to_str().unwrap()]].concat();
+    sandbox.say(&of_file).await;
+    sandbox.say(&of_file).await;
+    let other = sandbox.output(&[&of_file[..], &["--attribute", "level=4"]].concat()).await;
+    assert!(output_text(&other).contains("other attributes are known"), "{}", output_text(&other));
+}
+
+#[tokio::test]
 async fn an_expired_key_is_refused_and_says_so() {
     let sandbox = Sandbox::with_counting();
     let _service = sandbox.up().await;
@@ -55,6 +91,29 @@ async fn a_key_may_do_what_its_scopes_say_and_sees_its_own_tenant_only() {
     let stranger = sandbox.say(&["keys", "create", "--tenant", "other"]).await;
     let hidden = sandbox.output(&["show", &id, "--key", stranger.trim()]).await;
     assert!(output_text(&hidden).contains("There is no such job"), "{}", output_text(&hidden));
+}
+
+#[tokio::test]
+async fn a_key_has_roles_of_the_configuration_and_is_listed_with_them() {
+    let sandbox = Sandbox::with_counting();
+    let settings = std::fs::read_to_string(sandbox.path("waitless.toml")).unwrap();
+    let roles = "[roles.analyst]\nscopes = [\"read\", \"write\"]\nreports = [\"count*\"]\n[roles.clerk]\nreports = [\"orders\"]\n";
+    sandbox.write("waitless.toml", &format!("{settings}\n{roles}"));
+    let _service = sandbox.up().await;
+    let unknown = sandbox.output(&["keys", "create", "--role", "boss", "--role", "analyst"]).await;
+    assert!(output_text(&unknown).contains("no role boss; it has: analyst, clerk"), "{}", output_text(&unknown));
+
+    let analyst = sandbox.say(&["keys", "create", "--principal", "ana", "--role", "analyst"]).await;
+    assert!(sandbox.say(&["reports", "--key", analyst.trim()]).await.contains("counting"));
+    sandbox.say(&["run", "counting", "--out", "a.csv", "--key", analyst.trim()]).await;
+    let listed = sandbox.json(&["keys", "list"]).await;
+    let ana = listed["keys"].as_array().unwrap().iter().find(|key| key["principal"] == "ana").unwrap();
+    assert_eq!((&ana["scopes"], &ana["roles"]), (&serde_json::json!([]), &serde_json::json!(["analyst"])));
+    assert!(sandbox.say(&["keys", "list"]).await.contains("role:analyst"));
+
+    let clerk = sandbox.say(&["keys", "create", "--role", "clerk", "--scope", "read", "--scope", "write"]).await;
+    let hidden = sandbox.output(&["run", "counting", "--key", clerk.trim()]).await;
+    assert!(output_text(&hidden).contains("There is no such report"), "{}", output_text(&hidden));
 }
 
 #[tokio::test]

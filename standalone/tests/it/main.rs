@@ -1,16 +1,19 @@
 //! Tests of the binary `waitless`, as people use it.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod audit;
 mod check;
 mod demo;
 mod doctor;
 mod errors;
 mod keys;
 mod mails;
+mod pauses;
 mod printing;
 mod proxies;
 mod restores;
 mod run;
+mod schedules;
 mod scripts;
 mod sealed;
 mod service;

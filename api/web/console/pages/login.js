@@ -5,8 +5,17 @@ import { wrap } from '../form.js';
 import { h } from '../dom.js';
 import { explain } from '../notice.js';
 
+/** Why somebody comes back from an identity provider without being signed in. @type {Record<string, string>} */
+const FAILED = {
+  denied: 'You were not signed in: the sign-in was refused or broken off.',
+  expired: 'That sign-in took too long, or was begun in another browser. Try again.',
+  refused: 'Your account is good, and may not use this service. Ask the people who run it for access.',
+  unavailable: 'The sign-in does not answer at the moment. Try again in a while.',
+  failed: 'Signing in did not work. Try again; if it happens again, tell the people who run this service.',
+};
+
 /**
- * Where somebody signs in: with a key, or by the link that `waitless up` prints.
+ * Where somebody signs in: at an identity provider, with a key, or by the link that `waitless up` prints.
  * @param {Context} context
  */
 export function login(context) {
@@ -19,7 +28,10 @@ export function login(context) {
   if (once) history.replaceState(null, '', location.pathname + location.search);
   const input = h('input', { type: 'password', autocomplete: 'current-password', placeholder: 'wl_…', spellcheck: 'false', required: true });
   const field = wrap('key', { label: 'API key', hint: 'Your operator gives you one. On your own machine it is in data/api-key.', control: input });
-  const button = h('button.button.primary', null, 'Sign in');
+  const providers = context.session.providers ?? [];
+  const failed = FAILED[new URLSearchParams(location.search).get('failed') ?? ''];
+  // One thing on a page is the one to do.
+  const button = h(providers.length ? 'button.button' : 'button.button.primary', null, providers.length ? 'Sign in with the key' : 'Sign in');
   const form = h('form', { novalidate: true, 'aria-label': 'Sign in' },
     // Password managers want a name beside a password.
     h('input', { type: 'text', name: 'username', value: 'waitless', autocomplete: 'username', hidden: true, tabindex: -1 }),
@@ -51,10 +63,20 @@ export function login(context) {
     }
   });
   if (once) enter({ once });
-  else setTimeout(() => input.focus());
+  else if (!providers.length) setTimeout(() => input.focus());
   return h('section.enter', null, h('h1', null, 'Nobody waits here'),
-    h('p.lead', null, 'Ask for a report, go on working, fetch the file when it is ready.'), form,
+    h('p.lead', null, 'Ask for a report, go on working, fetch the file when it is ready.'),
+    failed && h('p.refusal', { role: 'alert' }, failed),
+    providers.length > 0 && h('nav.providers', { 'aria-label': 'Sign in with an account' }, ...providers.map(atProvider)),
+    providers.length > 0 && h('p.or', null, 'or with an API key'),
+    form,
     h('p.quiet', null, 'The key stays out of this page: your browser gets a cookie that no script can read, and that ends with the key.'));
+}
+
+/** @param {{name: string, title: string}} provider */
+function atProvider({ name, title }) {
+  const next = linkedFrom() ? new URLSearchParams(location.search).get('next') : nextPath();
+  return h('a.button.primary', { href: `/login/${encodeURIComponent(name)}?${new URLSearchParams({ next: next ?? '/' })}` }, `Sign in with ${title}`);
 }
 
 /** A link to a file that may be opened only by people who are signed in: no page of the console. */
@@ -66,7 +88,10 @@ function linkedFrom() {
 /** After signing in, people land where they wanted to go. */
 function nextPath() {
   const path = inner(location.pathname);
-  return path === '/login' ? '/' : path + location.search;
+  if (path !== '/login') return path + location.search;
+  // Back from a provider: the page that was wanted in the first place.
+  const next = new URLSearchParams(location.search).get('next') ?? '';
+  return /^\/(?![/\\])/.test(next) && !next.startsWith('/d/') ? next : '/';
 }
 
 /**

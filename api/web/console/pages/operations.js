@@ -1,8 +1,10 @@
 /**
  * @import { Context } from '../app.js'
- * @import { Job } from '../../sdk/shapes.js'
+ * @import { Job, Pause } from '../../sdk/shapes.js'
  */
+import { Problem } from '../../sdk/index.js';
 import { fill, h, icon, table } from '../dom.js';
+import { wrap } from '../form.js';
 import { complain, failure, loading, nothing, notify } from '../notice.js';
 import { DeliveriesView } from './deliveries.js';
 import { ago, count, exactly, fromSnake, plural, summary, when } from '../words.js';
@@ -16,6 +18,7 @@ const PARTS = {
   workers: ['Workers', workers, true],
   'dead-letters': ['Dead letters', deadLetters, false],
   deliveries: ['Deliveries', deliveries, false],
+  pauses: ['Pauses', pauses, false],
 };
 
 /**
@@ -90,6 +93,60 @@ async function workers(context, place) {
       h('span', { class: silent ? 'warning' : null }, silent ? ago(worker.heartbeat_at) : 'just now'),
     ];
   })));
+}
+
+/** What can be paused. */
+const KINDS = ['report', 'lane', 'source', 'tenant'];
+
+/** What is paused, and a form to pause more. @param {Context} context @param {HTMLElement} place */
+async function pauses(context, place) {
+  const found = await context.client.admin.pauses();
+  const again = () => pauses(context, place).catch(complain);
+  const rows = found.map((pause) => [
+    fromSnake(pause.kind), h('strong', null, pause.name),
+    h('time', { datetime: pause.since, title: exactly(pause.since) }, when(pause.since)),
+    pause.everybody ? h('span.quiet', null, 'by the operator of the service') : pause.paused_by ?? '',
+    pause.everybody ? '' : resumeButton(pause, context, again),
+  ]);
+  fill(place, pauseForm(context, again), found.length === 0
+    ? nothing('Nothing is paused', 'Jobs of what is paused are accepted and wait until it is resumed.')
+    : table('Pauses', ['Kind', 'Name', 'Since', 'By', ''], rows));
+}
+
+/** @param {Pause} pause @param {Context} context @param {() => Promise<void>} again */
+function resumeButton(pause, context, again) {
+  const button = h('button.button', { type: 'button', 'aria-label': `Resume ${pause.kind} ${pause.name}` }, 'Resume');
+  button.addEventListener('click', async () => {
+    button.disabled = true;
+    try {
+      const { released } = await context.client.admin.resume(pause.kind, pause.name);
+      notify({ title: `${pause.name} is resumed`, text: `${plural(released, 'job')} in line again`, tone: 'good' });
+    } catch (error) {
+      complain(error);
+    }
+    await again();
+  });
+  return button;
+}
+
+/** @param {Context} context @param {() => Promise<void>} again */
+function pauseForm(context, again) {
+  const kind = h('select', null, KINDS.map((name) => h('option', { value: name }, fromSnake(name))));
+  const name = h('input', { required: true, maxlength: 200, autocomplete: 'off' });
+  const [kindField, nameField] = [wrap('kind', { label: 'Pause a', control: kind }), wrap('name', { label: 'Name', control: name })];
+  const form = h('form', null, kindField.element, nameField.element, h('div.buttons', null, h('button.button', { type: 'submit' }, 'Pause')));
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    try {
+      await context.client.admin.pause(kind.value, name.value.trim());
+      notify({ title: `${name.value.trim()} is paused`, text: 'Its jobs are accepted and wait.', tone: 'good' });
+      await again();
+    } catch (error) {
+      if (error instanceof Problem && error.errors.length > 0) nameField.complain(error.errors[0].detail);
+      else complain(error);
+    }
+  });
+  return h('section.panel', null, form);
 }
 
 /** At most this many are run again by one call. */

@@ -9,5 +9,6 @@ mod gateways;
 mod notifier;
 mod restores;
 mod rollouts;
+mod schedules;
 mod starts;
 mod workers;

@@ -61,7 +61,7 @@ async fn clean_up(stack: &Stack) {
     let mut config = stack.config().clone();
     config.sweeper.orphan_grace = Duration::ZERO;
     let (backends, _background) = Backends::open(&config).await.unwrap();
-    Cleanup::new(backends, &config.sweeper).clean_up().await;
+    Cleanup::new(backends, &config).clean_up().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

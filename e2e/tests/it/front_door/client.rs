@@ -44,6 +44,27 @@ impl Client {
         self.done(report, &id).await
     }
 
+    /// Submits a report, and returns what is answered.
+    pub(super) async fn submit(&self, report: &str) -> (u16, Value) {
+        let body = json!({ "report": report });
+        let call = self.http.post(format!("{}/v1/jobs", self.gateway)).bearer_auth(&self.key).json(&body);
+        let answer = call.send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
+    /// Submits a report that fails, and returns the job when it has.
+    pub(super) async fn failed(&self, report: &str) -> Value {
+        let (status, job) = self.submit(report).await;
+        assert_eq!(status, 202, "{job}");
+        let path = format!("/v1/jobs/{}", job["id"].as_str().unwrap());
+        eventually(SOON, &format!("{report} has failed"), async || {
+            let job: Value = self.get(&path).await.json().await.unwrap();
+            assert_ne!(job["state"], "done", "{job}");
+            if job["state"] == "failed" { Ok(job) } else { Err(job["state"].to_string()) }
+        })
+        .await
+    }
+
     /// Reads what stands at a path, whatever the status.
     pub(super) async fn read(&self, path: &str) -> (u16, String) {
         let answer = self.get(path).await;
@@ -55,7 +76,7 @@ impl Client {
         let body = json!({ "report": report, "formats": [format], "notify": notify });
         let call = self.http.post(format!("{}/v1/jobs", self.gateway)).bearer_auth(&self.key).json(&body);
         let answer = call.send().await.unwrap();
-        assert_eq!(answer.status(), 202, "{report}");
+        assert!(answer.status().is_success(), "{report}: {}", answer.status());
         let id = answer.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned();
         self.done(report, &id).await;
         id

@@ -1,6 +1,7 @@
 //! What the documentation promises of URLs, through the front door: a configuration file, the built binaries, HTTP. Each way a
 //! URL may begin has a row in a table here, and a test holds the tables against those of the backends.
 
+mod attributes;
 mod client;
 mod files;
 mod foreign_bucket;
@@ -33,6 +34,16 @@ async fn every_database_broker_storage_and_mail_server_of_the_documentation_serv
 #[tokio::test(flavor = "multi_thread")]
 async fn every_source_of_the_documentation_can_be_configured_and_read() {
     sources::configure_all_and_read_each().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_sees_the_rows_that_their_credentials_let_them_see_on_every_kind_of_source() {
+    attributes::everybody_sees_their_rows().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_keeps_rows_apart_is_checked_before_a_job_runs() {
+    attributes::what_is_wrong_is_found_before_a_job_does().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,6 +15,9 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// A query that is not killed within this time is left to the server's own time limit.
 const KILL_WITHIN: Duration = Duration::from_secs(5);
 
+/// What the server says of a database that it has not.
+const NO_SUCH_DATABASE: u16 = 1049;
+
 /// Settings of each session: text in UTF-8, times in UTC, a read that changes nothing, and nothing that the server would cut off in
 /// silence. A slow upload slows the query, so the server waits long for us to read. Resetting a connection brings back the server's
 /// own settings, the character set of a client among them.
@@ -61,6 +64,8 @@ fn set_session() -> String {
 /// The connections to one source.
 pub(super) struct Pool {
     server: ServerOptions,
+    /// Whether it is one tenant's, who may have none.
+    is_of_tenant: bool,
     idle: IdleConnections<Connection>,
 }
 
@@ -72,10 +77,10 @@ impl std::fmt::Debug for Pool {
 
 impl Pool {
     /// Reads the URL. Connects to nothing.
-    pub(super) fn new(url: &str) -> Result<Self, Problem> {
+    pub(super) fn new(url: &str, is_of_tenant: bool) -> Result<Self, Problem> {
         let server = read_url(url)
             .map_err(|why| Problem::new(ProblemKind::SourceUnknown, format!("its url cannot be used: {why}")))?;
-        Ok(Self { server, idle: IdleConnections::default() })
+        Ok(Self { server, is_of_tenant, idle: IdleConnections::default() })
     }
 
     /// Returns a kept connection, or a new one.
@@ -101,6 +106,9 @@ impl Pool {
         };
         match tokio::time::timeout(CONNECT_WITHIN, connecting).await {
             Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(Error::Server(said))) if self.is_of_tenant && said.code == NO_SUCH_DATABASE => {
+                Err(Problem::new(ProblemKind::SourceUnknown, "this tenant has no database at the source"))
+            }
             Ok(Err(error)) => Err(away(super::error::message(&error))),
             Err(_) => Err(away(format!("no connection within {} s", CONNECT_WITHIN.as_secs()))),
         }

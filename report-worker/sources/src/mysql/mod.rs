@@ -20,6 +20,7 @@ use report::{Dialect, ReportDefinition};
 
 use self::connect::Pool;
 use crate::batch_stream::BatchStream;
+use crate::kinds::SourceTerms;
 use crate::report::{PreparedReport, PreparedRequest};
 use crate::source::{ReadRequest, Source, UNREACHABLE_ADVICE, note_rights};
 
@@ -33,8 +34,8 @@ struct MysqlSource {
 }
 
 /// Reads the URL. Connects to nothing.
-pub(super) fn open(url: &str) -> Result<Arc<dyn Source>, Problem> {
-    Ok(Arc::new(MysqlSource { pool: Arc::new(Pool::new(url)?) }))
+pub(super) fn open(url: &str, about: &SourceTerms) -> Result<Arc<dyn Source>, Problem> {
+    Ok(Arc::new(MysqlSource { pool: Arc::new(Pool::new(url, about.is_of_tenant)?) }))
 }
 
 #[async_trait]

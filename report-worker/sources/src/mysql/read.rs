@@ -34,7 +34,7 @@ impl From<Error> for ReadError<Error> {
 
 /// Reads every row of the request in one transaction.
 pub(super) async fn read_rows(pool: Arc<Pool>, request: PreparedRequest, sink: BatchSink) -> Result<(), Problem> {
-    let bindings = bind(&request.report, &request.params, &request.caller)?;
+    let bindings = bind(&request)?;
     let deadline = Instant::now() + request.timeout;
     let stop = sink.stop.clone();
     let mut connection = tokio::select! {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::problem::{Problem, ProblemKind};
-use postgres_connect::{read_url, with_causes};
+use postgres_connect::{is_pooled, read_url, with_causes};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Config, Error, SimpleQueryMessage, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -29,6 +30,10 @@ const SESSION: &str = "set default_transaction_read_only = on; set standard_conf
 const END: &str = "rollback; select pg_catalog.pg_advisory_unlock_all(), \
     exists (select from pg_catalog.pg_prepared_statements where from_sql)";
 
+/// Ends a read behind a pooler. What has a name in a session there would be the next client's; all of this is one message, which the
+/// pooler hands to one session.
+const END_POOLED: &str = "rollback; deallocate all; select pg_catalog.pg_advisory_unlock_all()";
+
 /// A connection. Dropping it closes it.
 pub(super) struct Connection {
     pub(super) client: Client,
@@ -38,6 +43,9 @@ pub(super) struct Connection {
     statements: HashMap<(String, Vec<Type>), Statement>,
     /// Whether it was used before: the server may have closed it since.
     pub(super) used: bool,
+    /// Whether a pooler stands before the server: outside of a transaction, the session is not ours. Then everything is asked within one,
+    /// and nothing is kept.
+    pub(super) is_pooled: bool,
 }
 
 impl Connection {
@@ -55,6 +63,11 @@ impl Connection {
         Ok(statement)
     }
 
+    /// Returns what ends whatever it runs.
+    pub(super) const fn ending(&self) -> &'static str {
+        if self.is_pooled { END_POOLED } else { "rollback" }
+    }
+
     /// Asks for one row of texts.
     pub(super) async fn ask(&mut self, sql: &str) -> Result<Vec<String>, Error> {
         let said = self.wire.drive(self.client.simple_query(sql)).await?;
@@ -69,6 +82,9 @@ impl Connection {
 
     /// Ends what a read began, and tells whether the connection is now as good as a new one.
     async fn clean(&mut self) -> Result<bool, Error> {
+        if self.is_pooled {
+            return self.wire.drive(self.client.simple_query(END_POOLED)).await.map(|_| false);
+        }
         let said = self.wire.drive(self.client.simple_query(END)).await?;
         let row = said.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(row),
@@ -82,6 +98,8 @@ impl Connection {
 pub(super) struct Pool {
     config: Config,
     tls: MakeRustlsConnect,
+    /// Whether it is one tenant's, who may have none.
+    is_of_tenant: bool,
     idle: IdleConnections<Connection>,
 }
 
@@ -93,7 +111,7 @@ impl std::fmt::Debug for Pool {
 
 impl Pool {
     /// Reads the URL. Connects to nothing.
-    pub(super) fn new(url: &str) -> Result<Self, Problem> {
+    pub(super) fn new(url: &str, is_of_tenant: bool) -> Result<Self, Problem> {
         let unusable = |why: String| Problem::new(ProblemKind::SourceUnknown, format!("its url cannot be used: {why}"));
         let (mut config, tls) = read_url(url, None).map_err(unusable)?;
         config.connect_timeout(CONNECT_WITHIN).keepalives_idle(Duration::from_secs(30));
@@ -101,7 +119,7 @@ impl Pool {
         if config.get_application_name().is_none() {
             config.application_name("waitless");
         }
-        Ok(Self { config, tls, idle: IdleConnections::default() })
+        Ok(Self { config, tls, is_of_tenant, idle: IdleConnections::default() })
     }
 
     /// Returns a kept connection, or a new one.
@@ -122,12 +140,18 @@ impl Pool {
         let connecting = async {
             let (client, driver) = self.config.connect(self.tls.clone()).await?;
             let mut wire = ConnectionDriver::new(driver);
-            wire.drive(client.batch_execute(SESSION)).await?;
+            let is_pooled = wire.drive(is_pooled(&client)).await?;
+            if !is_pooled {
+                wire.drive(client.batch_execute(SESSION)).await?;
+            }
             let statements = HashMap::new();
-            Ok::<_, Error>(Connection { client, wire, statements, used: false })
+            Ok::<_, Error>(Connection { client, wire, statements, used: false, is_pooled })
         };
         match tokio::time::timeout(CONNECT_WITHIN, connecting).await {
             Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(error)) if self.is_of_tenant && error.code() == Some(&SqlState::INVALID_CATALOG_NAME) => {
+                Err(Problem::new(ProblemKind::SourceUnknown, "this tenant has no database at the source"))
+            }
             Ok(Err(error)) => Err(away(with_causes(&error))),
             Err(_) => Err(away(format!("no connection within {} s", CONNECT_WITHIN.as_secs()))),
         }

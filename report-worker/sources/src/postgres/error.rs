@@ -14,6 +14,15 @@ const UNENCODED: &str = "write encode(convert_to(t, getdatabaseencoding()), 'hex
 
 /// Turns an error of a query into a problem. Row values (`DETAIL`) and parameter values are left out.
 pub(super) fn to_problem(error: &Error, bindings: &[Binding<'_>]) -> Problem {
+    describe(error, bindings, is_secret(bindings))
+}
+
+/// Turns an error of a query into a problem without the server's words, whatever is bound.
+pub(super) fn withhold_words(error: &Error) -> Problem {
+    describe(error, &[], true)
+}
+
+fn describe(error: &Error, bindings: &[Binding<'_>], is_secret: bool) -> Problem {
     let Some(said) = error.as_db_error() else {
         let kind = if error.is_closed() || error.code().is_none() {
             ProblemKind::SourceUnavailable
@@ -23,7 +32,7 @@ pub(super) fn to_problem(error: &Error, bindings: &[Binding<'_>]) -> Problem {
         return Problem::new(kind, hide_values(bindings, with_causes(error)));
     };
     let kind = if may_pass(said.code()) { ProblemKind::SourceUnavailable } else { ProblemKind::QueryFailed };
-    let mut message = if is_secret(bindings) {
+    let mut message = if is_secret {
         withheld(Some(format!("SQLSTATE {}", said.code().code())))
     } else {
         let hint = said.hint().map_or_else(String::new, |hint| format!("; hint: {hint}"));

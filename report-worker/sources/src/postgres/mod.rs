@@ -14,6 +14,7 @@ mod list;
 mod literal;
 mod numeric;
 mod params;
+mod policies;
 mod read;
 mod scalar;
 mod shape;
@@ -33,7 +34,9 @@ use report::{Dialect, ReportDefinition};
 
 use self::connect::Pool;
 use crate::batch_stream::BatchStream;
+use crate::kinds::SourceTerms;
 use crate::report::{PreparedReport, PreparedRequest};
+use crate::row_security::RowSecurity;
 use crate::source::{ReadRequest, Source, UNREACHABLE_ADVICE, note_rights};
 
 /// Preparing looks at the catalogue only; what takes longer waits for somebody's lock.
@@ -50,20 +53,24 @@ const ABOUT_US: &str = "select current_setting('server_version'), rolsuper or ex
 #[derive(Debug)]
 struct PostgresSource {
     pool: Arc<Pool>,
+    row_security: Option<RowSecurity>,
 }
 
 /// Reads the URL. Connects to nothing.
-pub(super) fn open(url: &str) -> Result<Arc<dyn Source>, Problem> {
-    Ok(Arc::new(PostgresSource { pool: Arc::new(Pool::new(url)?) }))
+pub(super) fn open(url: &str, about: &SourceTerms) -> Result<Arc<dyn Source>, Problem> {
+    let pool = Arc::new(Pool::new(url, about.is_of_tenant)?);
+    Ok(Arc::new(PostgresSource { pool, row_security: about.row_security.clone() }))
 }
 
 #[async_trait]
 impl Source for PostgresSource {
     async fn read(&self, request: ReadRequest) -> Result<BatchStream, Problem> {
         let pool = Arc::clone(&self.pool);
+        let asker = self.row_security.as_ref().map(|security| security.asker(&request.caller, &request.attributes));
+        let asker = asker.transpose()?;
         let request = PreparedRequest::new(request, Dialect::Postgres)?;
         let cancel = request.cancel.clone();
-        BatchStream::start(&cancel, |sink| tokio::spawn(read::read_rows(pool, request, sink))).await
+        BatchStream::start(&cancel, |sink| tokio::spawn(read::read_rows(pool, (request, asker), sink))).await
     }
 
     async fn explain(&self, report: Arc<ReportDefinition>) -> Result<Vec<String>, Problem> {
@@ -71,6 +78,10 @@ impl Source for PostgresSource {
         let mut connection = self.pool.take().await?;
         let sql = params::number_placeholders(&report, None);
         let types = params::param_types(&report);
+        if connection.is_pooled {
+            let began = connection.wire.drive(connection.client.batch_execute("begin read only")).await;
+            began.map_err(|error| error::to_problem(&error, &[]))?;
+        }
         let preparing = tokio::time::timeout(EXPLAIN_WITHIN, connection.prepared(&sql, &types));
         let prepared = match preparing.await {
             Ok(prepared) => prepared.map_err(|error| error::to_problem(&error, &[]))?,
@@ -81,7 +92,11 @@ impl Source for PostgresSource {
         };
         shape::ResultShape::of(&prepared, shape::is_select(&report.query))?;
         let names = prepared.columns().iter().map(|column| column.name().to_owned()).collect();
-        self.pool.give_back(connection);
+        if connection.is_pooled {
+            self.pool.finish(connection);
+        } else {
+            self.pool.give_back(connection);
+        }
         Ok(names)
     }
 
@@ -94,6 +109,9 @@ impl Source for PostgresSource {
             Ok(said) => {
                 findings.ok(format!("PostgreSQL {} answers", said.first().map_or("", String::as_str)));
                 note_rights(said.get(1).is_some_and(|could| could == "t"), findings);
+                if let Some(security) = &self.row_security {
+                    policies::note(&self.pool, security, findings).await;
+                }
             }
             Err(problem) => findings.fail(problem.detail, UNREACHABLE_ADVICE),
         }

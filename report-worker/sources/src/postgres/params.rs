@@ -50,7 +50,7 @@ pub(super) fn number_placeholders(report: &PreparedReport, bindings: Option<&[Bi
     let names = report.query.placeholders();
     report.query.render(|out, Placeholder { name, place }| {
         let number = names.iter().position(|known| known == name).map_or(0, |index| index + 1);
-        let is_list = report.definition.params.iter().any(|spec| spec.name == *name && spec.list);
+        let is_list = report.definition.placeholder(name).is_some_and(|spec| spec.list);
         let _ = match place {
             ListPlace::Alone if is_list => write!(out, "select pg_catalog.unnest(${number})"),
             ListPlace::Beside if is_list => {
@@ -74,7 +74,7 @@ fn write_elements(out: &mut String, number: usize, elements: usize) -> std::fmt:
 /// Returns the type of each placeholder. A parameter's type is declared to the server, never guessed by it.
 pub(super) fn param_types(report: &PreparedReport) -> Vec<Type> {
     let of = |name: &String| {
-        let spec = report.definition.params.iter().find(|spec| spec.name == *name);
+        let spec = report.definition.placeholder(name);
         spec.map_or(Type::TEXT, |spec| type_of(spec.kind, spec.list))
     };
     report.query.placeholders().iter().map(of).collect()
@@ -96,6 +96,16 @@ pub(super) const fn type_of(kind: ParamType, list: bool) -> Type {
         (ParamType::Timestamp, false) => Type::TIMESTAMPTZ,
         (ParamType::Timestamp, true) => Type::TIMESTAMPTZ_ARRAY,
     }
+}
+
+/// Takes a text.
+pub(super) fn text_param(text: &str) -> TextParam {
+    TextParam(Some(text.to_owned()))
+}
+
+/// Takes texts as an array.
+pub(super) fn texts_param(texts: &[String]) -> TextParam {
+    TextParam(Some(array_of(&texts.iter().map(|text| Value::from(text.as_str())).collect::<Vec<_>>())))
 }
 
 /// Writes the values in the order of the placeholders.

@@ -16,6 +16,7 @@ use crate::batch_stream::{BatchSink, StreamHeader, stopped};
 use crate::bind::{Binding, bind};
 use crate::read_error::ReadError;
 use crate::report::PreparedRequest;
+use crate::row_security::Asker;
 
 impl From<Error> for ReadError<Error> {
     fn from(error: Error) -> Self {
@@ -24,8 +25,13 @@ impl From<Error> for ReadError<Error> {
 }
 
 /// Reads every row of the request in one transaction.
-pub(super) async fn read_rows(pool: Arc<Pool>, request: PreparedRequest, sink: BatchSink) -> Result<(), Problem> {
-    let bindings = bind(&request.report, &request.params, &request.caller)?;
+/// `asker` is whom the database is told to limit the rows for.
+pub(super) async fn read_rows(
+    pool: Arc<Pool>,
+    (request, asker): (PreparedRequest, Option<Asker>),
+    sink: BatchSink,
+) -> Result<(), Problem> {
+    let bindings = bind(&request)?;
     let deadline = Instant::now() + request.timeout;
     let BatchSink { header, batches, stop } = sink;
     let mut connection = tokio::select! {
@@ -34,7 +40,7 @@ pub(super) async fn read_rows(pool: Arc<Pool>, request: PreparedRequest, sink: B
         connection = pool.take() => connection?,
     };
     let reading_all = async {
-        let started = start_fresh(&pool, &mut connection, &request, &bindings).await?;
+        let started = start_fresh(&pool, &mut connection, (&request, asker.as_ref()), &bindings).await?;
         let StartedQuery { rows, columns, snapshot_at, total } = started;
         let mut filler = BatchFiller::new(columns, batches);
         header.send(StreamHeader { schema: filler.schema(), snapshot_at, total }).map_err(|_| ReadError::Stopped)?;
@@ -54,7 +60,9 @@ pub(super) async fn read_rows(pool: Arc<Pool>, request: PreparedRequest, sink: B
             if error::connection_survives(&error) {
                 pool.finish(connection);
             }
-            Err(explain(&error, &request, &bindings, deadline))
+            // Policies read attributes, too.
+            let hides = asker.is_some_and(|asker| !asker.attributes.is_empty());
+            Err(explain(&error, (&request, hides), &bindings, deadline))
         }
         Err(ReadError::Problem(problem)) => {
             stop_query(&pool, connection).await;
@@ -71,7 +79,7 @@ pub(super) async fn read_rows(pool: Arc<Pool>, request: PreparedRequest, sink: B
 async fn start_fresh(
     pool: &Pool,
     connection: &mut Connection,
-    request: &PreparedRequest,
+    request: (&PreparedRequest, Option<&Asker>),
     bindings: &[Binding<'_>],
 ) -> Result<StartedQuery, ReadError<Error>> {
     match start(connection, request, bindings).await {
@@ -90,9 +98,14 @@ fn is_stale(error: &Error) -> bool {
 }
 
 /// Tells the server's own time limit from somebody who cancelled the query there.
-fn explain(error: &Error, request: &PreparedRequest, bindings: &[Binding<'_>], deadline: Instant) -> Problem {
+fn explain(
+    error: &Error,
+    (request, hides): (&PreparedRequest, bool),
+    bindings: &[Binding<'_>],
+    deadline: Instant,
+) -> Problem {
     if !error::is_cancelled(error) {
-        return error::to_problem(error, bindings);
+        return if hides { error::withhold_words(error) } else { error::to_problem(error, bindings) };
     }
     // The server's clock started a little after ours.
     if Instant::now() + std::time::Duration::from_millis(50) >= deadline {

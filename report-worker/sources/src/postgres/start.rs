@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use futures_util::{TryStreamExt as _, future};
 use model::problem::{Problem, ProblemKind};
 use report::TotalRows;
-use tokio_postgres::types::{FromSql, Type};
+use tokio_postgres::types::{FromSql, ToSql, Type};
 use tokio_postgres::{Client, CopyOutStream, Error, RowStream, SimpleQueryMessage, Statement};
 
 use super::column::Column;
@@ -17,6 +17,7 @@ use crate::batch_stream::RowCount;
 use crate::bind::Binding;
 use crate::read_error::ReadError;
 use crate::report::PreparedRequest;
+use crate::row_security::Asker;
 
 /// The bytes of a value as they came.
 pub(super) struct RawValue<'a>(pub(super) &'a [u8]);
@@ -63,11 +64,19 @@ enum QueryMode {
 /// Starts the request's query on a connection.
 pub(super) async fn start(
     connection: &mut Connection,
-    request: &PreparedRequest,
+    (request, asker): (&PreparedRequest, Option<&Asker>),
     bindings: &[Binding<'_>],
 ) -> Result<StartedQuery, ReadError<Error>> {
     let sql = params::number_placeholders(&request.report, Some(bindings));
     let types = params::param_types(&request.report);
+    let begin = begin(request, connection.is_pooled);
+    // A pooler may hand out another session after each transaction: there what is prepared is prepared within ours.
+    let opened = if connection.is_pooled {
+        let client = &connection.client;
+        Some(connection.wire.drive(open_transaction(client, &begin, asker)).await?)
+    } else {
+        None
+    };
     let (mode, shape) = choose_mode(connection, request, bindings, &sql).await?;
     let ask = match request.report.definition.total {
         TotalRows::Unknown => None,
@@ -80,20 +89,68 @@ pub(super) async fn start(
         Some(ask) => Some(connection.prepared(&ask, &types).await?),
         None => None,
     };
-    let limit = request.timeout.as_millis().clamp(1, i32::MAX.unsigned_abs().into());
-    let begin = format!(
-        "begin isolation level repeatable read read only; set local statement_timeout = {limit}; \
-         select (extract(epoch from now()) * 1000000)::bigint"
-    );
     let client = &connection.client;
+    let opening = async {
+        match &opened {
+            Some(_) => Ok(None),
+            None => open_transaction(client, &begin, asker).await.map(Some),
+        }
+    };
     // Polled in this order, so sent in this order; nobody waits for the one before.
-    let starting = future::try_join3(
-        client.simple_query(&begin),
-        read_total(client, ask, bindings),
-        open_rows(client, mode, bindings),
-    );
-    let (begun, total, rows) = connection.wire.drive(starting).await?;
+    let starting = future::try_join3(opening, read_total(client, ask, bindings), open_rows(client, mode, bindings));
+    let (just_opened, total, rows) = connection.wire.drive(starting).await?;
+    let Some((begun, passes_by)) = opened.or(just_opened) else { return Err(ReadError::Stopped) };
+    if let Some(role) = passes_by {
+        let why = format!(
+            "the role `{role}` passes by row-level security (superuser or bypassrls), so that nothing would limit the rows; use another              one in this source's url, or set its `role`"
+        );
+        return Err(Problem::new(ProblemKind::QueryFailed, why).into());
+    }
     Ok(StartedQuery { rows, columns: shape.columns, snapshot_at: snapshot_time(&begun)?, total })
+}
+
+/// Writes what opens the transaction of a read: its snapshot, its time limit, and a question for the source's clock.
+fn begin(request: &PreparedRequest, is_pooled: bool) -> String {
+    let limit = request.timeout.as_millis().clamp(1, i32::MAX.unsigned_abs().into());
+    // What else is a setting of the session. How strings are written must not depend on the role.
+    let strings = if is_pooled { "set local standard_conforming_strings = on; " } else { "" };
+    format!(
+        "begin isolation level repeatable read read only; set local statement_timeout = {limit}; {strings}\
+         select (extract(epoch from now()) * 1000000)::bigint"
+    )
+}
+
+/// What a transaction answers when it is opened, and the role that no policy holds for, if it has one.
+type Opened = (Vec<SimpleQueryMessage>, Option<String>);
+
+/// Opens the transaction of a read and tells who asks, in one flight.
+async fn open_transaction(client: &Client, begin: &str, asker: Option<&Asker>) -> Result<Opened, Error> {
+    future::try_join(client.simple_query(begin), tell_asker(client, asker)).await
+}
+
+/// Tells the database who asks, until the end of the transaction. All of it is bound, since servers show the text of queries, and is sent
+/// at once. Returns the role that queries now run as, if no policy holds for it.
+async fn tell_asker(client: &Client, asker: Option<&Asker>) -> Result<Option<String>, Error> {
+    const TELL: &str = "select pg_catalog.set_config('waitless.tenant', $1, true), \
+        pg_catalog.set_config('waitless.principal', $2, true), pg_catalog.set_config('waitless.attributes', $3, true)";
+    const TAKE_ROLE: &str = "select pg_catalog.set_config('role', $1, true)";
+    const PASSES_BY: &str = "select rolname::pg_catalog.text from pg_catalog.pg_roles \
+        where rolname operator(pg_catalog.=) current_user and (rolsuper or rolbypassrls)";
+    let Some(Asker { caller, attributes, role }) = asker else { return Ok(None) };
+    let attributes = serde_json::to_string(attributes).unwrap_or_default();
+    let facts = [&caller.tenant, &caller.principal, &attributes].map(|fact| params::text_param(fact));
+    let [tenant, principal, attributes] = facts.each_ref().map(|fact| (fact as &(dyn ToSql + Sync), Type::TEXT));
+    let taken = params::text_param(role.as_deref().unwrap_or_default());
+    let taking = async {
+        match role {
+            Some(_) => client.query_typed(TAKE_ROLE, &[(&taken, Type::TEXT)]).await.map(drop),
+            None => Ok(()),
+        }
+    };
+    let facts = [tenant, principal, attributes];
+    let ((), _, passing) =
+        future::try_join3(taking, client.query_typed(TELL, &facts), client.query_typed(PASSES_BY, &[])).await?;
+    passing.first().map(|row| row.try_get(0)).transpose()
 }
 
 async fn choose_mode(

@@ -15,7 +15,8 @@ const ASK_AT_MOST: u32 = 20;
 pub(super) async fn stop_query(pool: &Pool, mut connection: Connection) {
     let cancel = connection.client.cancel_token();
     // Answered when everything sent before it has ended.
-    let mut quiet = std::pin::pin!(connection.wire.drive(connection.client.batch_execute("rollback")));
+    let ending = connection.ending();
+    let mut quiet = std::pin::pin!(connection.wire.drive(connection.client.batch_execute(ending)));
     for _ in 0..ASK_AT_MOST {
         let asking = async {
             if let Ok(Err(error)) = tokio::time::timeout(Duration::from_secs(2), cancel.cancel_query(pool.tls())).await

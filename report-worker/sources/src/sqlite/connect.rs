@@ -23,6 +23,8 @@ const OPEN_AT_MOST: usize = 5;
 #[derive(Debug)]
 pub(super) struct Pool {
     pub(super) file: FileOptions,
+    /// Whether it is one tenant's, who may have none.
+    is_of_tenant: bool,
     idle: IdleConnections<OpenDatabase>,
 }
 
@@ -86,13 +88,16 @@ impl FileVersion {
 }
 
 impl Pool {
-    pub(super) fn new(file: FileOptions) -> Self {
-        Self { file, idle: IdleConnections::default() }
+    pub(super) fn new(file: FileOptions, is_of_tenant: bool) -> Self {
+        Self { file, is_of_tenant, idle: IdleConnections::default() }
     }
 
     /// Returns a kept connection to the file that is there now, or a new one.
     pub(super) fn take(&self) -> Result<OpenDatabase, Problem> {
-        let unreadable = |why: std::io::Error| error::no_file(&self.file.path, &why);
+        let unreadable = |why: std::io::Error| match why.kind() {
+            std::io::ErrorKind::NotFound if self.is_of_tenant => error::no_file_of_tenant(&self.file.path),
+            _ => error::no_file(&self.file.path, &why),
+        };
         let mut before = FileIdentity::of(&self.file.path).map_err(unreadable)?;
         while let Some(kept) = self.idle.take() {
             if kept.opened.is_still(before) {

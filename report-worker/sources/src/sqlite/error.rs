@@ -44,6 +44,12 @@ pub(super) fn no_file(path: &Path, why: &std::io::Error) -> Problem {
     Problem::new(ProblemKind::SourceUnavailable, unopened(path, why))
 }
 
+/// Says that a tenant has no file.
+pub(super) fn no_file_of_tenant(path: &Path) -> Problem {
+    let why = format!("this tenant has no file at the source: there is no {}", path.display());
+    Problem::new(ProblemKind::SourceUnknown, why)
+}
+
 /// Says that a file does not stay the same for long enough to be opened.
 pub(super) fn changing(path: &Path) -> Problem {
     let why = format!("the file {} was replaced again and again while it was opened", path.display());

@@ -20,6 +20,7 @@ use report::{Dialect, ReportDefinition};
 
 use self::connect::Pool;
 use crate::batch_stream::BatchStream;
+use crate::kinds::SourceTerms;
 use crate::report::{PreparedReport, PreparedRequest};
 use crate::source::{ReadRequest, Source};
 
@@ -30,9 +31,9 @@ struct SqliteSource {
 }
 
 /// Reads the URL. Opens nothing.
-pub(super) fn open(url: &str) -> Result<Arc<dyn Source>, Problem> {
+pub(super) fn open(url: &str, about: &SourceTerms) -> Result<Arc<dyn Source>, Problem> {
     let file = url::read_url(url).map_err(|why| Problem::new(ProblemKind::SourceUnknown, why))?;
-    Ok(Arc::new(SqliteSource { pool: Arc::new(Pool::new(file)) }))
+    Ok(Arc::new(SqliteSource { pool: Arc::new(Pool::new(file, about.is_of_tenant)) }))
 }
 
 #[async_trait]

@@ -53,7 +53,7 @@ pub(super) fn place_values(report: &PreparedReport, bindings: &[Binding<'_>]) ->
 /// Writes placeholders without values. Each counts as one: the number of a list's values does not change the columns.
 pub(super) fn place_nothing(report: &PreparedReport) -> PlacedQuery {
     let numbered = report.query.placeholders().iter().zip(1..).map(|(name, number)| {
-        let spec = report.definition.params.iter().find(|spec| spec.name == *name);
+        let spec = report.definition.placeholder(name);
         let (kind, list) = spec.map_or((ParamType::Text, false), |spec| (spec.kind, spec.list));
         PlacedParam { name, numbers: number..=number, kind, list, is_missing: false }
     });

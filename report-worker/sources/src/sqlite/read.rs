@@ -34,7 +34,7 @@ pub(super) fn read_rows(
     sink: BatchSink,
 ) -> Result<(), Problem> {
     let deadline = Instant::now() + request.timeout;
-    let bindings = bind(&request.report, &request.params, &request.caller)?;
+    let bindings = bind(request)?;
     watch(connection, &sink.stop, deadline).map_err(|error| error::to_problem(&error, &bindings, &file.path))?;
     if file.immutable {
         error::changes_beside(&file.path).map_or(Ok(()), Err)?;

@@ -3,6 +3,7 @@
 
 mod source;
 
+mod attributes;
 mod contract;
 mod demo_catalogue;
 mod dialects;
@@ -12,6 +13,8 @@ mod neighbours;
 mod postgres;
 mod postgres_params;
 mod postgres_types;
+mod row_security;
 mod sqlite;
 mod sqlite_files;
 mod sqlite_times;
+mod tenants;

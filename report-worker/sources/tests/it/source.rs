@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use configuration::Secret;
 use formats::{FileSummary, writer};
 use model::artifact::Format;
+use model::attributes::Attributes;
 use model::job::{Caller, Params};
 use model::problem::Problem;
 use report::{ReportDefinition, parse_definition, validate_params};
@@ -64,7 +64,7 @@ impl OwnSource {
 impl TestSource {
     /// Names a source wherever it is.
     pub(crate) fn at(url: &str) -> Self {
-        let settings = configuration::Source { url: Secret::new(url), max_connections: 0 };
+        let settings = configuration::Source::at(url);
         let source = sources::open(&settings).unwrap();
         Self { settings, source }
     }
@@ -144,6 +144,7 @@ pub(crate) fn request(report: &Arc<ReportDefinition>, params: &str) -> ReadReque
         report: Arc::clone(report),
         params: validate_params(report, &given).unwrap(),
         caller: Caller { tenant: "acme".to_owned(), principal: "ana".to_owned() },
+        attributes: Attributes::default(),
         timeout: Duration::from_secs(60),
         cancel: CancellationToken::new(),
     }

@@ -175,8 +175,7 @@ async fn what_is_wrong_with_a_file_is_told() {
 
 #[tokio::test]
 async fn an_option_that_there_is_not_is_refused() {
-    let settings =
-        configuration::Source { url: configuration::Secret::new("sqlite:/d/a.db?cache=shared"), max_connections: 0 };
+    let settings = configuration::Source::at("sqlite:/d/a.db?cache=shared");
     let problem = sources::open(&settings).unwrap_err();
     assert_eq!(problem.kind, ProblemKind::SourceUnknown);
     assert!(problem.detail.contains("`cache=shared`"), "{problem}");

@@ -124,6 +124,8 @@ pub struct LinkStatus {
     pub filename: String,
     /// Public part of the link: its token is derived from it.
     pub link_id: Uuid,
+    /// The stored hash of its token.
+    pub token_hash: [u8; 32],
     /// Database time.
     pub created_at: DateTime<Utc>,
     /// When its file goes.

@@ -5,6 +5,8 @@ use uuid::Uuid;
 
 use super::{Caller, Job, JobState, Lane, Params};
 use crate::artifact::Format;
+use crate::attributes::SealedAttributes;
+use crate::audit::{Actor, AuditAct, NewAuditEntry};
 use crate::delivery::Notify;
 use crate::forecast::Forecast;
 use crate::progress::Progress;
@@ -26,6 +28,8 @@ pub struct NewJob {
     pub lane: Lane,
     /// Canonical parameters.
     pub params: Params,
+    /// What the credentials of whoever submits it say of them.
+    pub attributes: SealedAttributes,
     /// At least one.
     pub formats: Vec<Format>,
     /// What becomes of it when one of them cannot hold the rows.
@@ -46,9 +50,22 @@ pub struct NewJob {
     pub idempotency: Option<Idempotency>,
     /// Present when an identical job may answer it.
     pub reuse: Option<Reuse>,
+    /// For whom it is written down in the audit log, in the same transaction. `None`: it is not.
+    pub by: Option<Actor>,
 }
 
 impl NewJob {
+    /// Returns what the audit log is to say of its submit.
+    #[must_use]
+    pub fn audit_entry(&self) -> Option<NewAuditEntry> {
+        let by = self.by.as_ref()?;
+        let entry = NewAuditEntry::new(&self.caller.tenant, AuditAct::JobSubmitted, format!("job:{}", self.id), by);
+        let entry = entry.with(self.report.as_str());
+        // Made again from a link, it is submitted in the name of somebody else than whoever did it.
+        let own = by.principal.as_deref() == Some(self.caller.principal.as_str());
+        Some(if own { entry } else { entry.about(&self.caller.principal) })
+    }
+
     /// Returns the job this becomes when it is written, which waits for a worker. `sharing` says whose run it has.
     #[must_use]
     pub fn into_job(self, created_at: DateTime<Utc>, sharing: Sharing) -> Job {
@@ -59,6 +76,7 @@ impl NewJob {
             report_version: self.report_version,
             lane: self.lane,
             params: self.params,
+            attributes: self.attributes,
             formats: self.formats,
             on_refusal: self.on_refusal,
             notify: self.notify,
@@ -82,6 +100,7 @@ impl NewJob {
             forecast: self.forecast,
             artifacts: Vec::new(),
             refused: Vec::new(),
+            set_aside: None,
             sharing,
         }
     }

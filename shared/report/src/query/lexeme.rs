@@ -40,3 +40,18 @@ impl LexError {
         Self { at, message: message.into(), is_unclosed: false }
     }
 }
+
+/// Tells whether a name may begin with it.
+pub(super) const fn starts_name(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || byte == b'_'
+}
+
+/// Tells whether a name may go on with it.
+pub(super) const fn continues_name(byte: u8) -> bool {
+    starts_name(byte) || byte.is_ascii_digit()
+}
+
+/// Of names and words as all servers have them.
+pub(super) const fn continues_word(byte: u8) -> bool {
+    continues_name(byte) || byte == b'$' || byte >= 0x80
+}

@@ -3,7 +3,10 @@
 //! Walks over bytes: everything that matters is ASCII, and no byte of a longer character looks like ASCII.
 
 use super::Dialect;
-use super::lexeme::{LexError, Lexeme, LexemeKind};
+use super::lexeme::{LexError, Lexeme, LexemeKind, continues_name, continues_word, starts_name};
+
+/// The first half of a placeholder whose second is the name of an attribute.
+const ATTRIBUTE: &str = "attribute";
 
 /// Refused in place of being guessed at.
 const WRITE_NAME: &str = "write `:name` and describe it under [params.name]";
@@ -202,8 +205,15 @@ impl<'a> Lexer<'a> {
     fn placeholder(&mut self) -> Result<LexemeKind, LexError> {
         let start = self.at + 1;
         self.at = start;
-        while continues_name(self.byte(self.at)) {
+        self.name();
+        if self.byte(self.at) == b'.' && &self.sql[start..self.at] == ATTRIBUTE {
+            if !starts_name(self.byte(self.at + 1)) {
+                let message = "`:attribute.` wants a name behind it; write for example `:attribute.region`";
+                self.at += 1;
+                return Err(LexError::new(start - 1, message));
+            }
             self.at += 1;
+            self.name();
         }
         if continues_word(self.byte(self.at)) {
             let name = &self.sql[start..self.at];
@@ -214,6 +224,12 @@ impl<'a> Lexer<'a> {
             return Err(LexError::new(start - 1, message));
         }
         Ok(LexemeKind::Placeholder)
+    }
+
+    fn name(&mut self) {
+        while continues_name(self.byte(self.at)) {
+            self.at += 1;
+        }
     }
 
     /// `$tag$ … $tag$`, where a tag is a name that may have letters beyond ASCII.
@@ -277,17 +293,4 @@ impl<'a> Lexer<'a> {
         let message = format!("{what} that opens in line {line} of the query is never closed");
         LexError { is_unclosed: true, ..LexError::new(start, message) }
     }
-}
-
-const fn starts_name(byte: u8) -> bool {
-    byte.is_ascii_alphabetic() || byte == b'_'
-}
-
-const fn continues_name(byte: u8) -> bool {
-    starts_name(byte) || byte.is_ascii_digit()
-}
-
-/// Of names and words as all servers have them.
-const fn continues_word(byte: u8) -> bool {
-    continues_name(byte) || byte == b'$' || byte >= 0x80
 }

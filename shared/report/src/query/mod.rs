@@ -16,7 +16,7 @@ use self::list_place::ListPlaces;
 
 /// A single statement with its placeholders found.
 ///
-/// A placeholder is a colon and a name, outside of strings, comments, quoted names, `$$` bodies and `::` casts. The text stays as
+/// A placeholder is a colon and a name, or `:attribute.` and a name, outside of strings, comments, quoted names, `$$` bodies and `::` casts. The text stays as
 /// it is, but for a semicolon at the end and what comments stand behind it; it may end with a comment, so that whoever puts it
 /// into another query goes on in a new line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,7 @@ enum Piece {
 /// One use of a parameter in a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placeholder {
-    /// Without its colon.
+    /// Without its colon; `attribute.region` where it stands for an attribute.
     pub name: String,
     /// What a list means here.
     pub place: ListPlace,

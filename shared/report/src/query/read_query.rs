@@ -1,5 +1,7 @@
 //! A query is read together with the parameters of its report.
 
+use model::attributes::ATTRIBUTE_PREFIX;
+
 use super::{Dialect, ListPlace, Query};
 use crate::validate::nearest;
 use crate::{ParamSpec, RESERVED};
@@ -32,7 +34,7 @@ pub(crate) struct QueryReading {
     pub(crate) is_whole: bool,
 }
 
-/// Reads a query and holds its placeholders against the parameters, where these are known.
+/// Reads a query and holds its placeholders against the parameters and attributes, where these are known.
 pub(crate) fn read_query(sql: &str, params: Option<&[&ParamSpec]>, dialect: Dialect) -> QueryReading {
     let mut reading = Query::read(sql, dialect);
     let Some(params) = params else { return reading };
@@ -47,7 +49,9 @@ pub(crate) fn read_query(sql: &str, params: Option<&[&ParamSpec]>, dialect: Dial
         }
         let near = nearest(name, unused.iter().copied());
         let hint = near.map_or_else(String::new, |near| format!("; did you mean `:{near}`?"));
-        let message = format!("the query uses `:{name}`, but there is no [params.{name}]{hint}");
+        let place =
+            if name.starts_with(ATTRIBUTE_PREFIX) { name.replacen('.', "s.", 1) } else { format!("params.{name}") };
+        let message = format!("the query uses `:{name}`, but there is no [{place}]{hint}");
         faults.push(QueryFault { place: FaultPlace::Byte(at), message });
         meant.extend(near);
     }
@@ -63,15 +67,17 @@ pub(crate) fn read_query(sql: &str, params: Option<&[&ParamSpec]>, dialect: Dial
 
 fn misuse(query: &Query, spec: &ParamSpec) -> Option<String> {
     let name = &spec.name;
+    let attribute = name.strip_prefix(ATTRIBUTE_PREFIX);
     if !query.uses_name(name) {
-        return Some(format!("parameter `{name}` is not used: the query has no `:{name}`"));
+        let what = attribute.map_or_else(|| format!("parameter `{name}`"), |name| format!("attribute `{name}`"));
+        return Some(format!("{what} is not used: the query has no `:{name}`"));
     }
     // No list at all has no elements, for which there is no text between commas.
     let mut uses = query.uses().filter(|placeholder| placeholder.name == *name);
-    let is_beside = spec.list && spec.optional && uses.any(|placeholder| placeholder.place == ListPlace::Beside);
+    let may_be_empty = spec.list && (spec.optional || attribute.is_some());
+    let is_beside = may_be_empty && uses.any(|placeholder| placeholder.place == ListPlace::Beside);
+    let what = if attribute.is_some() { "a list that may be empty" } else { "an optional list" };
     is_beside.then(|| {
-        format!(
-            "`:{name}` is an optional list, so it must be alone in its parentheses: write `in (:{name}) or … in (…)`"
-        )
+        format!("`:{name}` is {what}, so it must be alone in its parentheses: write `in (:{name}) or … in (…)`")
     })
 }

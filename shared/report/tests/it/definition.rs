@@ -162,6 +162,11 @@ fn each_fault_of_a_files_options_names_its_line() {
         after("[csv]\nquote = \"'\"\n"),
         after("[csv]\ncompression = \"rar\"\n"),
         after("[jsonl]\ncompression = \"gzip\"\n"),
+        after("visible_to = [\"role:analyst\",\n  \"analyst\"]\n"),
+        after("visible_to = [\"principal:ana\"]\n"),
+        after("visible_to = [\"tenant:acme\", \"tenant:acme\"]\n"),
+        after("visible_to = []\n"),
+        after("visible_to = \"role:analyst\"\n"),
     ];
     insta::assert_snapshot!(faults.join("\n"));
 }
@@ -271,6 +276,7 @@ fn every_key_of_a_definition_is_in_the_documentation() {
         "[params.p]\ntype = \"date\"\nunknown = 1\n",
         "[[columns]]\nunknown = 1\n",
         "[chart]\nunknown = 1\n",
+        "[attributes.a]\ntype = \"text\"\nunknown = 1\n",
     ] {
         let text = format!("formats = [\"csv\", \"jsonl\"]\n{SMALL}{extra}");
         let faults = report::check_definition("small", &text).unwrap_err();

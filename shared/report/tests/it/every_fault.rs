@@ -20,6 +20,7 @@ max_rows = 1000
 max_bytes = "2MiB"
 total = "exact"
 links = "tenant"
+visible_to = ["role:analyst", "principal:acme/ana"]
 unique_names = true
 time_zone = "Europe/Berlin"
 sql = "select * from t where d <= :until and s in (:segments) and n = :count and c = :clerk and :tenant <> ''"
@@ -224,6 +225,46 @@ fn a_mistake_is_told_once_and_nothing_that_only_follows_from_it() {
             &["#", "max_rows"],
         ),
         ("a key twice", format!("{small}|>title = \"U\"\n|>width = 1\n"), &["duplicate key", "width"]),
+    ];
+    for (name, marked, words) in cases {
+        expect(name, marked, words);
+    }
+}
+
+#[test]
+fn what_a_report_reads_of_whoever_asks_is_held_against_its_query() {
+    let start = "title = \"T\"\nsource = \"s\"\n";
+    let small = format!("{start}sql = \"select 1\"\n");
+    let cases: &[(&str, String, &[&str])] = &[
+        (
+            "a misspelt attribute",
+            format!("{start}sql = \"select |>:attribute.regoin\"\n[attributes.region]\ntype = \"text\"\n"),
+            &[":attribute.regoin"],
+        ),
+        (
+            "an attribute that nobody uses, with a name and a type that are none",
+            format!("{small}[attributes.|>unused]\ntype = \"text\"\n[attributes.|>Region]\ntype = |>\"choice\"\n"),
+            &["unused", "Region", "type"],
+        ),
+        (
+            "what credentials say has no default and is not left out",
+            format!(
+                "{start}sql = \"select :attribute.a\"\n[attributes.a]\ntype = \"text\"\n|>optional = true\n|>default = \"x\"\n"
+            ),
+            &["optional", "default"],
+        ),
+        (
+            "a list that may be empty beside others",
+            format!(
+                "{start}sql = \"select 1 in (:attribute.a, 0)\"\n[attributes.|>a]\ntype = \"integer\"\nlist = true\n"
+            ),
+            &[":attribute.a"],
+        ),
+        (
+            "[attributes] decides on the query",
+            format!("{start}sql = \"select :attribute.a\"\n[|>atributes.a]\ntype = \"date\"\n"),
+            &["atributes"],
+        ),
     ];
     for (name, marked, words) in cases {
         expect(name, marked, words);

@@ -55,6 +55,8 @@ fn placeholders_right_beside_other_syntax_are_found() {
 type Row<'a> = (&'a str, Option<&'a [&'a str]>, Option<&'a [&'a str]>, Option<&'a [&'a str]>);
 
 const A: Option<&[&str]> = Some(&["a"]);
+const REGION: Option<&[&str]> = Some(&["attribute.region"]);
+const ATTRIBUTE: Option<&[&str]> = Some(&["attribute"]);
 const NONE: Option<&[&str]> = Some(&[]);
 
 const TABLE: &[Row<'_>] = &[
@@ -115,6 +117,21 @@ const TABLE: &[Row<'_>] = &[
     ("select :aé", None, None, None),
     ("select :a$b", None, None, None),
     ("select f(x := :a)", A, A, A),
+    // Attributes, and what only looks like one.
+    ("select :attribute.region||'x'", REGION, REGION, REGION),
+    ("where r in (:attribute.region)", REGION, REGION, REGION),
+    ("select ':attribute.region' -- :attribute.region\n", NONE, NONE, NONE),
+    ("select :attribute.region.x", REGION, REGION, REGION),
+    ("select :attribute . region", ATTRIBUTE, ATTRIBUTE, ATTRIBUTE),
+    ("select :attributes.region", Some(&["attributes"]), Some(&["attributes"]), Some(&["attributes"])),
+    ("select :a.b", A, A, A),
+    ("select :attribute.", None, None, None),
+    ("select :attribute.1", None, None, None),
+    ("select :attribute.é", None, None, None),
+    ("select :attribute.aé", None, None, None),
+    ("select E'\\' :attribute.region'", NONE, NONE, None),
+    ("select `:attribute.region`", REGION, NONE, NONE),
+    ("select $$ :attribute.region $$", NONE, REGION, None),
 ];
 
 #[test]

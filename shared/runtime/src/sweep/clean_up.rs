@@ -1,13 +1,19 @@
 //! Removes what has had its time: expired artifacts, objects nobody refers to, abandoned uploads, old idempotency keys.
 
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use configuration::LONGEST_ACCESS;
 use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::Backends;
+use crate::erase::remove_with_files;
+use configuration::Config;
 use model::artifact::{Artifact, attempt_of_key};
+use model::locale::Tz;
+use model::usage::UsageDay;
 use storage::UnfinishedUpload;
 
 use super::failure_log::{FailureLog, SweepError};
@@ -16,14 +22,22 @@ use super::failure_log::{FailureLog, SweepError};
 const EVERY: Duration = Duration::from_secs(300);
 /// A process that starts has better things to do.
 const FIRST_AFTER: Duration = Duration::from_secs(30);
-/// Ends of sessions and tokens are remembered this long: no cookie is good for more than half a day, no token for more than an hour.
-const ENDS_KEPT: Duration = Duration::from_secs(2 * 86_400);
+/// Ends of sessions and tokens are remembered this long, which is longer than any of them is good.
+const ENDS_KEPT: Duration = LONGEST_ACCESS.saturating_add(Duration::from_secs(86_400));
+/// Longer than anybody counts as an owner who was not let in meanwhile.
+const OWNERS_KEPT: Duration = Duration::from_secs(400 * 86_400);
+/// Jobs removed in one transaction.
+const JOBS_REMOVED: u32 = 100;
+/// How often the heads of the audit log are told.
+const HEADS_EVERY: Duration = Duration::from_secs(86_400);
 /// Expired artifacts handled at once.
 const BATCH: u32 = 500;
 /// Deletions under way at the same time.
 const DELETE_AT_ONCE: usize = 8;
 /// Objects looked at once.
 const PAGE: usize = 1_000;
+/// Days before today whose usage is made one row each, so that none is left out when no process ran for a week.
+const FOLDED_DAYS: std::ops::RangeInclusive<u64> = 2..=8;
 /// Pages of objects looked at in one go; the next go continues behind them. A full bucket is gone through in hours, not at once.
 const PAGES: usize = 10;
 
@@ -34,22 +48,35 @@ pub struct Cleanup {
     orphan_grace: Duration,
     idempotency_retention: Duration,
     click_retention: Duration,
+    usage_retention: Duration,
+    /// Whose days usage is folded by.
+    zone: Tz,
+    job_retention: Option<Duration>,
+    audit_retention: Option<Duration>,
     failures: FailureLog,
     /// Where the walk over the objects goes on.
     looked_up_to: String,
+    /// When the heads of the audit log were told.
+    heads_told: Option<Instant>,
 }
 
 impl Cleanup {
     /// Takes what it works on.
     #[must_use]
-    pub fn new(backends: Backends, config: &configuration::Sweeper) -> Self {
+    pub fn new(backends: Backends, config: &Config) -> Self {
+        let (zone, config) = (config.service.time_zone, &config.sweeper);
         Self {
             backends,
             orphan_grace: config.orphan_grace,
             idempotency_retention: config.idempotency_retention,
             click_retention: config.click_retention,
+            usage_retention: config.usage_retention,
+            zone,
+            job_retention: config.job_retention,
+            audit_retention: config.audit_retention,
             failures: FailureLog::default(),
             looked_up_to: String::new(),
+            heads_told: None,
         }
     }
 
@@ -87,6 +114,67 @@ impl Cleanup {
         self.failures.note("forget ends of sessions", outcome);
         let outcome = self.backends.store.forget_revoked_tokens(ENDS_KEPT).await;
         self.failures.note("forget revoked tokens", outcome);
+        let outcome = self.backends.store.forget_owners(OWNERS_KEPT).await;
+        self.failures.note("forget owners", outcome);
+        let outcome = self.fold_usage().await;
+        self.failures.note("fold usage", outcome);
+        let outcome = self.backends.store.forget_usage(self.usage_retention).await;
+        self.failures.note("forget usage", outcome);
+        let outcome = self.remove_outdated().await;
+        self.failures.note("remove jobs whose time is over", outcome);
+        let outcome = self.forget_audit().await;
+        self.failures.note("forget rows of the audit log", outcome);
+        let outcome = self.tell_heads().await;
+        self.failures.note("tell how far the audit log goes", outcome);
+    }
+
+    /// Makes one row of each subject's quarters of an hour. Yesterday's may still be written to, by a transaction that is about to end.
+    async fn fold_usage(&self) -> Result<(), SweepError> {
+        let today = UsageDay::at(self.backends.store.now().await?, self.zone);
+        for days in FOLDED_DAYS {
+            let day = today.before(days, self.zone);
+            self.backends.store.fold_usage(day.starts, day.ends).await?;
+        }
+        Ok(())
+    }
+
+    /// Batch by batch, files before rows. What cannot be removed yet is met again in the next round.
+    async fn remove_outdated(&self) -> Result<(), SweepError> {
+        let Some(age) = self.job_retention else { return Ok(()) };
+        let Backends { store, storage, .. } = &self.backends;
+        let mut after = Uuid::nil();
+        loop {
+            let jobs = store.outdated_jobs(age, after, JOBS_REMOVED).await?;
+            let Some(last) = jobs.last().copied() else { break };
+            let all = jobs.len();
+            let removed = remove_with_files(store.as_ref(), storage, jobs).await?;
+            metrics::counter!("waitless_jobs_removed_total").increment(removed.jobs);
+            after = last;
+            if all < JOBS_REMOVED as usize {
+                break;
+            }
+        }
+        // Whoever has a link may still open it as long after its job has gone as the job was kept.
+        while store.forget_gone_links(age).await? > 0 {}
+        Ok(())
+    }
+
+    async fn forget_audit(&self) -> Result<(), SweepError> {
+        let Some(age) = self.audit_retention else { return Ok(()) };
+        while self.backends.store.forget_audit(age, BATCH).await? > 0 {}
+        Ok(())
+    }
+
+    /// Once a day, so that a log that is kept elsewhere shows what the chains were.
+    async fn tell_heads(&mut self) -> Result<(), SweepError> {
+        if self.heads_told.is_some_and(|told| told.elapsed() < HEADS_EVERY) {
+            return Ok(());
+        }
+        for chain in self.backends.store.audit_chains().await? {
+            tracing::info!(tenant = chain.tenant, head = %chain.head, "the audit log goes up to here");
+        }
+        self.heads_told = Some(Instant::now());
+        Ok(())
     }
 
     /// The object goes first: a crash in between deletes it again, which is no error; the other order would leave it for ever.

@@ -37,4 +37,6 @@ pub(super) enum SweepError {
     Store(#[from] StoreError),
     #[error("the storage failed: {0}")]
     Storage(#[from] storage::StorageError),
+    #[error(transparent)]
+    Erase(#[from] crate::erase::EraseError),
 }

@@ -7,6 +7,8 @@ use store::StoreError;
 
 /// Leaders whose followers are looked after in one go.
 const LEADERS_AT_ONCE: u32 = 100;
+/// Jobs that are rung for in one go, once what they wait for is resumed.
+const RELEASED_AT_ONCE: u32 = 1_000;
 
 pub(super) async fn release_lost_jobs(backends: &Backends, silence: Duration) -> Result<(), StoreError> {
     let lost = backends.store.release_lost_jobs(silence).await?;
@@ -21,6 +23,15 @@ pub(super) async fn release_lost_jobs(backends: &Backends, silence: Duration) ->
 pub(super) async fn lead_followers(backends: &Backends) -> Result<(), StoreError> {
     let led = backends.store.lead_followers(LEADERS_AT_ONCE).await?;
     metrics::counter!("waitless_followers_led_again_total").increment(u64::from(led));
+    Ok(())
+}
+
+/// Jobs that were set aside for a pause that has ended. Whoever ends one rings for them; this is for where that was cut short.
+pub(super) async fn release_set_aside(backends: &Backends) -> Result<(), StoreError> {
+    let rung = backends.store.release(RELEASED_AT_ONCE).await?;
+    if rung > 0 {
+        tracing::info!(rung, "jobs of what is no longer paused are rung for");
+    }
     Ok(())
 }
 

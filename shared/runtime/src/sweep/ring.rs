@@ -247,9 +247,10 @@ async fn in_hand(backends: &Backends, lane: Lane) -> Result<u64, StoreError> {
 
 /// Counts what was rung; tells whether anything was.
 fn note(rung: u32, what: &'static str) -> bool {
+    // Also where nothing was: what is first seen at one was, to Prometheus, never raised.
+    metrics::counter!("waitless_rung_again_total", "what" => what).increment(u64::from(rung));
     if rung > 0 {
         tracing::info!(rung, what, "rung again");
-        metrics::counter!("waitless_rung_again_total", "what" => what).increment(u64::from(rung));
     }
     rung > 0
 }

@@ -1,6 +1,7 @@
 //! What crashes, lost messages and time leave behind is found and set going again, and nothing else is touched.
 
 mod doorbells;
+mod removals;
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -198,7 +199,7 @@ async fn expired_files_and_orphans_go_and_others_stay() {
     let (_, kept) = stage.done(Duration::from_secs(3_600)).await;
     let orphan = object_key(Uuid::now_v7(), 1, Uuid::now_v7(), Format::Csv);
     stage.store_file(&orphan).await;
-    let mut cleanup = Cleanup::new(stage.backends.clone(), &stage.config.sweeper);
+    let mut cleanup = Cleanup::new(stage.backends.clone(), &stage.config);
     eventually(SOON, "the files to go", async || {
         cleanup.clean_up().await;
         !stage.has_file(&expired).await && !stage.has_file(&orphan).await
@@ -210,11 +211,29 @@ async fn expired_files_and_orphans_go_and_others_stay() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn expired_usage_goes_with_the_clean_up() {
+    let stage = Stage::set(|config| config.sweeper.usage_retention = Duration::from_millis(1)).await;
+    stage.submit(2).await;
+    let mut cleanup = Cleanup::new(stage.backends.clone(), &stage.config);
+    let used = async || {
+        let (store, since) = (&stage.backends.store, chrono::DateTime::UNIX_EPOCH);
+        store.usage_by_principal("acme", since).await.unwrap().len()
+    };
+    assert_eq!(used().await, 1);
+    eventually(SOON, "the usage to go", async || {
+        cleanup.clean_up().await;
+        used().await == 0
+    })
+    .await;
+    stage.strike().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_young_orphan_may_still_be_wanted() {
     let stage = Stage::set(|config| config.sweeper.orphan_grace = Duration::from_secs(3_600)).await;
     let orphan = object_key(Uuid::now_v7(), 1, Uuid::now_v7(), Format::Csv);
     stage.store_file(&orphan).await;
-    Cleanup::new(stage.backends.clone(), &stage.config.sweeper).clean_up().await;
+    Cleanup::new(stage.backends.clone(), &stage.config).clean_up().await;
     assert!(stage.has_file(&orphan).await);
     stage.strike().await;
 }
@@ -237,7 +256,7 @@ async fn an_upload_of_a_running_attempt_is_never_aborted_and_one_of_an_attempt_t
     let live = begin(&key).await;
     // What a killed worker leaves.
     std::mem::forget(begin(&object_key(Uuid::now_v7(), 1, Uuid::now_v7(), Format::Csv)).await);
-    let mut cleanup = Cleanup::new(stage.backends.clone(), &stage.config.sweeper);
+    let mut cleanup = Cleanup::new(stage.backends.clone(), &stage.config);
     let storage = &stage.backends.storage;
     let left = async || storage.stale_uploads(Duration::ZERO).await.unwrap();
     eventually(SOON, "only the running one is left", async || {

@@ -11,8 +11,16 @@ use crate::store_postgres::set;
 async fn a_key_with_a_scope_of_a_later_version_opens_what_is_known_of_it() {
     let (fixture, database) = set().await;
     let (id, hash) = (Uuid::now_v7(), hash_token("wl_test"));
-    let key =
-        NewApiKey { id, prefix: "wl_test".to_owned(), hash, caller: ana(), scopes: vec![Scope::Read], valid_for: None };
+    let key = NewApiKey {
+        id,
+        prefix: "wl_test".to_owned(),
+        hash,
+        caller: ana(),
+        scopes: vec![Scope::Read],
+        attributes: model::attributes::Attributes::default(),
+        roles: Vec::new(),
+        valid_for: None,
+    };
     fixture.store.create_api_key(key).await.unwrap();
     database.sql("update api_keys set scopes = '{later,read}'").await.unwrap();
     let found = fixture.store.api_key_by_hash(hash).await.unwrap().unwrap();

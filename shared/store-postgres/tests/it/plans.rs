@@ -1,6 +1,9 @@
 //! Every statement of the store, carried out once with the tables full: none reads a table from one end to the other, and none looks
 //! at more pages than what it answers explains.
 
+mod tables;
+mod traces;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +14,7 @@ use model::delivery::{Channel, DeliveryState, Lateness};
 use model::forecast::{Eta, Forecast};
 use model::job::{Caller, Idempotency, Job, JobState, Lane, NewJob};
 use model::reuse::{LinkSeed, Reuse};
+use model::usage::UsageSubject;
 use store::{
     AccessLookup, AttemptProgress, DeliveryEnding, Ending, FailedDeliveries, FeedCursor, JobFilter, NewApiKey,
     NewPreview, QueuePart, RunsQuery, Scope, Store, TokenLookup, TokenRevocation,
@@ -20,39 +24,14 @@ use testing::store_conformance::samples::{self, ana};
 use testing::store_conformance::{StoreFixture, TestWorker};
 use uuid::Uuid;
 
+use super::schedule_plans;
 use super::store_postgres::open_at;
+use tables::FILL;
 
 /// Pages that one statement of this walk may look at. It answers at most some hundred rows, or counts ten thousand index entries.
 const MOST_PAGES: u64 = 6_000;
 /// Rows that it may read and throw away.
 const MOST_DISCARDED: u64 = 12_000;
-
-/// 100,000 jobs that wait and as many that are done, 10,000 dead, some that run and some that are to run again; with events, links,
-/// files, deliveries and outbox rows.
-const FILL: &str = "
-    set synchronous_commit = off;
-    create temp table n as
-        select n, waitless_uuid_v7() as id, case when n < 100000 then 'pending' when n < 200000 then 'done' when n < 210000 then 'failed'
-               when n < 211000 then 'retrying' else 'cancelled' end as state, now() - (215000 - n) * interval '10 ms' as at
-        from generate_series(0, 214999) n;
-    insert into jobs (id, tenant, principal, report, report_version, lane, params, formats, notify, state, attempt, max_attempts,
-                      timeout_ms, retention_ms, created_at, rung_at, started_at, finished_at, next_attempt_at, error, fingerprint)
-        select id, 'acme', case when n % 7 = 0 then 'eve' else 'ana' end, 'report-' || n % 20, 'v', case when n % 4 = 0 then 'bulk'
-               else 'interactive' end, '{}', '[\"csv\"]', '[]', state, (state <> 'pending')::int, 3, 60000, 86400000, at, at,
-               case when state <> 'pending' then at end, case when state in ('done', 'failed', 'cancelled') then at end,
-               case when state = 'retrying' then now() + interval '1 hour' end, case when state = 'failed' then
-               json_build_object('type', 'https://waitless.dev/problems/internal', 'title', 't', 'status', 500, 'detail', 'd') end,
-               case when state = 'done' then sha256(id::text::bytea) end
-        from n;
-    insert into events (job_id, seq, tenant, principal, kind, state, attempt) select id, 1, 'acme', 'ana', 'submitted', 'pending', 0 from n;
-    insert into artifacts (id, job_id, attempt, format, object_key, filename, bytes, rows, sha256, complete, snapshot_at, expires_at, link_id)
-        select id, id, 1, 'csv', id::text, 'f', 1, 1, repeat('ab', 32), true, now(), now() + interval '1 hour', id from n where state = 'done';
-    insert into links (token_hash, artifact_id, tenant, expires_at) select sha256(id::text::bytea), id, 'acme', now() from n where state = 'done';
-    insert into idempotency (tenant, principal, key, body_hash, job_id) select 'acme', 'ana', id::text, sha256(''), id from n where n % 4 = 0;
-    insert into deliveries (id, job_id, tenant, event, seq, channel, recipient, state, sent_at)
-        select id, id, 'acme', 'done', 2, 'email', 'a@b.c', case when n % 100 = 0 then 'failed' else 'sent' end, case when n % 100 <> 0 then at end
-        from n where state = 'done';
-    drop table n;";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_statement_reads_few_rows_however_full_the_tables_are() {
@@ -62,6 +41,7 @@ async fn every_statement_reads_few_rows_however_full_the_tables_are() {
     // Plans are made once a connection, these while there is nothing, and made anew when there are statistics.
     walk(&fixture).await;
     testing::postgres::sql(&url, FILL).await.unwrap();
+    testing::postgres::sql(&url, schedule_plans::FILL).await.unwrap();
     testing::postgres::sql(&url, "analyze").await.unwrap();
     server.take().unwrap();
     walk(&fixture).await;
@@ -79,7 +59,7 @@ async fn every_statement_reads_few_rows_however_full_the_tables_are() {
     let mut complaints = BTreeMap::new();
     for (when, plans) in [("on connections from before", &made_empty), ("on new connections", &made_full)] {
         let distinct: std::collections::HashSet<&str> = plans.iter().map(|plan| plan.query.as_str()).collect();
-        assert!(distinct.len() > 75, "{when}: only {} statements were seen", distinct.len());
+        assert!(distinct.len() > 90, "{when}: only {} statements were seen", distinct.len());
         for plan in plans {
             if let Some(why) = complaint(plan) {
                 complaints
@@ -152,8 +132,18 @@ async fn rows_that_are_gone_are_not_read_again_while_a_transaction_is_held_open(
     drop(holder);
 }
 
-/// Tables with a row a process, a report, or a key that somebody made.
-const SMALL: [&str; 6] = ["workers", "gone_workers", "report_versions", "api_keys", "ended_sessions", "write_checks"];
+/// Tables with a row a process, a report, or a key that somebody made; a principal that had a job wait within the last hour; a pause.
+const SMALL: [&str; 9] = [
+    "audit_chains",
+    "workers",
+    "gone_workers",
+    "report_versions",
+    "api_keys",
+    "ended_sessions",
+    "write_checks",
+    "turns",
+    "pauses",
+];
 
 fn complaint(plan: &Plan) -> Option<String> {
     let scanned: Vec<_> = plan.scanned.iter().filter(|table| !SMALL.contains(&table.as_str())).collect();
@@ -183,11 +173,14 @@ async fn walk(fixture: &StoreFixture) {
     jobs(fixture).await;
     lists(store).await;
     attempts(fixture).await;
+    super::plans_of_turns::walk(fixture).await;
     sharing(fixture).await;
     deliveries(fixture).await;
     sweeps(store).await;
     doors(fixture).await;
     forecasts(store).await;
+    schedule_plans::schedules(store).await;
+    traces::walk(fixture).await;
     store.check_writable().await.unwrap();
 }
 
@@ -195,7 +188,7 @@ fn idempotency(key: &str) -> Option<Idempotency> {
     Some(Idempotency::new(key.to_owned(), hash_token("body")))
 }
 
-fn unnotified(caller: &Caller) -> NewJob {
+pub(crate) fn unnotified(caller: &Caller) -> NewJob {
     NewJob { notify: Vec::new(), report: "report-3".to_owned(), ..samples::new_job(caller) }
 }
 
@@ -315,6 +308,7 @@ async fn deliveries(fixture: &StoreFixture) {
     let now = store.now().await.unwrap();
     let which = FailedDeliveries::Between { since: now - chrono::TimeDelta::seconds(1), until: now };
     store.send_again("acme", which, 100).await.unwrap();
+    store.newest_deliveries(20).await.unwrap();
     store.count_due_deliveries(Channel::Email, Duration::ZERO, 1000).await.unwrap();
     store.ring_due_deliveries(Channel::Email, Duration::from_secs(1), 100).await.unwrap();
     store.ring_passed_deliveries(Channel::Email, Duration::from_secs(1), 100).await.unwrap();
@@ -341,14 +335,28 @@ async fn sweeps(store: &dyn Store) {
     store.mark_deleted(vec![Uuid::nil()]).await.unwrap();
     store.unreferenced_keys(vec!["nobody's".to_owned()]).await.unwrap();
     store.forget_idempotency(Duration::from_secs(3600)).await.unwrap();
+    let since = store.now().await.unwrap() - chrono::TimeDelta::days(30);
+    store.usage_of("acme", &UsageSubject::Tenant, since).await.unwrap();
+    store.usage_by_principal("acme", since).await.unwrap();
+    store.usage_by_report("acme", since).await.unwrap();
+    store.fold_usage(since, since + chrono::TimeDelta::days(1)).await.unwrap();
+    store.forget_usage(Duration::from_secs(3600)).await.unwrap();
     store.forget_previews().await.unwrap();
 }
 
 async fn doors(fixture: &StoreFixture) {
     let store = fixture.store.as_ref();
     let (id, hash) = (Uuid::now_v7(), hash_token(&Uuid::new_v4().to_string()));
-    let key =
-        NewApiKey { id, prefix: "wl".to_owned(), hash, caller: ana(), scopes: vec![Scope::Read], valid_for: None };
+    let key = NewApiKey {
+        id,
+        prefix: "wl".to_owned(),
+        hash,
+        caller: ana(),
+        scopes: vec![Scope::Read],
+        attributes: model::attributes::Attributes::default(),
+        roles: Vec::new(),
+        valid_for: None,
+    };
     store.create_api_key(key).await.unwrap();
     store.api_key_by_hash(hash).await.unwrap();
     store.api_keys(Some("acme")).await.unwrap();
@@ -363,6 +371,10 @@ async fn doors(fixture: &StoreFixture) {
     store.revoke_tokens(TokenRevocation::One { tenant: ana().tenant, id }).await.unwrap();
     store.revoke_tokens(TokenRevocation::AllOf(ana())).await.unwrap();
     store.forget_revoked_tokens(Duration::from_secs(3600)).await.unwrap();
+    let let_in_at = store.now().await.unwrap();
+    store.remember_owner(ana(), "staff".to_owned(), let_in_at).await.unwrap();
+    store.known_owner(&ana()).await.unwrap();
+    store.forget_owners(Duration::from_secs(3600)).await.unwrap();
     store.count_unfinished_of(&ana()).await.unwrap();
     let worker = fixture.worker().await;
     let done = fixture.done(&worker).await;

@@ -86,6 +86,8 @@ fn new_key(name: &str) -> NewApiKey {
         hash: hash_token(name),
         caller: ana(),
         scopes: vec![Scope::Read],
+        attributes: model::attributes::Attributes::default(),
+        roles: Vec::new(),
         valid_for: None,
     }
 }
@@ -289,7 +291,7 @@ async fn callers_one_by_one_are_gathered_and_each_gets_its_own_answer() {
     let store = open_in(&folder).await;
     let worker = worker_info();
     let _heartbeat = store.register_worker(worker.clone()).await.unwrap();
-    let jobs = GroupCommit::new(Arc::new(store.clone()));
+    let jobs = GroupCommit::new(Arc::new(store.clone()), store::TurnRules::default());
     let lives = (0..100).map(|n| {
         let (jobs, worker_id) = (jobs.clone(), worker.id);
         tokio::spawn(async move {

@@ -20,6 +20,8 @@ pub(super) fn new_key(caller: Caller, valid_for: Option<Duration>) -> NewApiKey 
         hash: hash_token(&key),
         caller,
         scopes: vec![Scope::Read, Scope::Write],
+        attributes: model::attributes::Attributes::default(),
+        roles: vec!["analyst".to_owned()],
         valid_for,
     }
 }
@@ -28,7 +30,7 @@ pub async fn an_api_key_is_found_by_its_hash(fixture: StoreFixture) {
     let key = new_key(ana(), Some(Duration::from_secs(3600)));
     let made = fixture.store.create_api_key(key.clone()).await.unwrap();
     assert_eq!((made.id, &made.prefix, made.hash, &made.caller), (key.id, &key.prefix, key.hash, &key.caller));
-    assert_eq!(made.scopes, key.scopes);
+    assert_eq!((&made.scopes, &made.roles), (&key.scopes, &key.roles));
     assert_eq!(made.expires_at, Some(made.created_at + Duration::from_secs(3600)));
     assert!(!made.expired && made.revoked_at.is_none());
     assert_eq!(fixture.store.api_key_by_hash(key.hash).await.unwrap(), Some(made));

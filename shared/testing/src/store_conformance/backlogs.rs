@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use model::delivery::DeliveryState;
 use model::job::{Lane, NewJob};
-use store::{BacklogCounts, LaneBacklog};
+use store::{BacklogCounts, DeliveryEnding, LaneBacklog};
 
 use super::fixture::{SOON, StoreFixture};
 use super::samples::{ana, new_job};
@@ -58,4 +59,19 @@ pub async fn a_backlog_counts_no_further_than_it_is_asked_to(fixture: StoreFixtu
     }
     let of_interactive = async |limit| of(&fixture.store.backlog(HOUR, limit).await.unwrap(), Lane::Interactive).0;
     assert_eq!((of_interactive(3).await, of_interactive(100).await), (3, 5));
+}
+
+pub async fn the_newest_deliveries_are_told_with_their_age(fixture: StoreFixture) {
+    assert_eq!(fixture.store.newest_deliveries(10).await.unwrap(), []);
+    let worker = fixture.worker().await;
+    let first = fixture.done(&worker).await;
+    fixture.done(&worker).await;
+    let sent = fixture.store.deliveries_of_job(first.id).await.unwrap()[0].id;
+    let claimed = fixture.store.claim_deliveries(vec![sent], HOUR).await.unwrap().remove(0).expect("it is due");
+    fixture.store.settle_deliveries(vec![(sent, claimed.attempt, DeliveryEnding::Sent)]).await.unwrap();
+    let newest = fixture.store.newest_deliveries(10).await.unwrap();
+    let states: Vec<DeliveryState> = newest.iter().map(|(state, _)| *state).collect();
+    assert_eq!(states, [DeliveryState::Pending, DeliveryState::Sent], "the newest first");
+    assert!(newest[0].1 <= newest[1].1 && newest[1].1 < HOUR, "{newest:?}");
+    assert_eq!(fixture.store.newest_deliveries(1).await.unwrap().len(), 1);
 }

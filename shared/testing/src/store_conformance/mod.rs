@@ -17,12 +17,15 @@
 mod commit_recorder;
 
 pub mod access;
+pub mod attributes;
+pub mod audit;
 pub mod backlogs;
 pub mod cancels;
 pub mod claims;
 pub mod commits;
 pub mod deliveries;
 pub mod events;
+pub mod firings;
 pub mod fixture;
 pub mod forecasts;
 pub mod heartbeats;
@@ -30,16 +33,21 @@ pub mod lateness;
 pub mod losses;
 pub mod made_from;
 pub mod outbox;
+pub mod pauses;
 pub mod previews;
 pub mod reads;
 pub mod refusals;
+pub mod removals;
 pub mod reuse;
 pub mod samples;
+pub mod schedules;
 pub mod sessions;
 pub mod settlements;
 pub mod submits;
 pub mod sweeps;
 pub mod transitions;
+pub mod turns;
+pub mod usages;
 pub mod walk;
 
 pub use commit_recorder::CommitRecorder;
@@ -68,6 +76,20 @@ macro_rules! test_store {
                 an_empty_batch_is_no_error,
                 report_versions_are_kept_once,
             ]
+            audit: [
+                entries_are_linked_to_a_chain_of_their_tenant_in_their_order,
+                many_processes_link_each_entry_once,
+                a_submit_is_written_down_with_its_job_and_a_repeat_is_not,
+                what_somebody_changes_is_written_down_and_what_changes_nothing_is_not,
+                old_rows_are_removed_from_the_beginning_and_the_rest_still_fits,
+            ]
+            removals: [
+                jobs_that_have_ended_are_removed_with_all_that_is_theirs,
+                a_job_whose_run_others_wait_for_and_a_file_that_others_have_stay,
+                jobs_are_outdated_by_the_time_that_they_ended,
+                a_principal_is_erased_and_nobody_else,
+                tokens_of_a_principal_who_is_erased_end_without_their_name,
+            ]
             forecasts: [
                 a_forecast_is_kept_with_its_job_and_told_again_to_a_repeat,
                 runs_are_told_by_tenant_and_report_oldest_first,
@@ -78,6 +100,7 @@ macro_rules! test_store {
             backlogs: [
                 a_backlog_counts_each_job_once_by_what_it_needs,
                 a_backlog_counts_no_further_than_it_is_asked_to,
+                the_newest_deliveries_are_told_with_their_age,
             ]
             previews: [
                 a_preview_is_read_by_the_jobs_caller_and_by_nobody_else,
@@ -207,11 +230,27 @@ macro_rules! test_store {
                 a_link_is_revoked_by_its_owner_only,
                 an_unknown_hash_opens_nothing,
             ]
+            attributes: [
+                attributes_stay_with_a_job_as_they_were_sealed,
+                whoever_shares_a_run_keeps_their_own_attributes,
+                attributes_are_kept_with_an_api_key,
+            ]
             sessions: [
                 a_session_that_was_ended_stays_so_until_it_is_forgotten,
                 it_is_told_how_keys_and_links_stand,
                 tokens_are_revoked_one_by_one_and_all_that_a_principal_was_given_until_then,
+                an_owner_is_known_as_long_as_what_let_them_in_was_not_revoked,
                 a_store_that_can_be_written_says_so_to_many_at_once,
+            ]
+            usages: [
+                submits_are_counted_for_their_tenant_principal_and_report,
+                what_is_not_written_is_not_counted,
+                rows_and_bytes_are_counted_once_when_a_job_is_done,
+                an_answer_of_an_identical_job_is_counted_as_a_submit_and_its_rows_are_not,
+                a_hundred_writers_at_once_lose_no_count,
+                usage_is_listed_by_principal_and_by_report_the_most_jobs_first,
+                a_day_is_folded_into_one_row_without_a_loss,
+                usage_is_forgotten_when_it_is_old,
             ]
             sweeps: [
                 overdue_retries_are_rung,
@@ -248,6 +287,47 @@ macro_rules! test_store {
                 a_job_that_is_done_in_part_says_what_is_missing_wherever_it_is_told,
                 whoever_shares_a_run_is_told_what_is_missing,
                 less_than_all_is_no_result_of_a_job_that_wants_all,
+            ]
+            schedules: [
+                a_schedule_is_read_back_as_it_was_written,
+                schedules_are_listed_by_owner_and_by_tenant_page_by_page,
+                a_change_to_a_schedule_is_guarded_by_its_version,
+                what_is_due_is_claimed_once_by_many_schedulers_at_once,
+                a_claim_that_is_over_is_anothers,
+                a_turn_writes_firing_job_event_and_outbox_row_together,
+                a_turn_that_comes_too_late_writes_nothing,
+                a_nominal_time_fires_once_however_many_try_at_once,
+                a_job_that_cannot_be_written_costs_its_neighbours_no_firing,
+                what_gets_no_job_is_recorded_once_and_told,
+                a_paused_schedule_is_not_due_and_begins_anew,
+                a_firing_that_waits_is_looked_at_again,
+            ]
+            firings: [
+                a_firing_that_is_asked_for_is_the_same_for_its_key_and_its_data,
+                failures_in_a_row_pause_a_schedule_and_a_good_end_forgives_them,
+                a_silent_schedule_is_told_of_once_until_it_sends_again,
+                a_notice_is_claimed_once_and_tried_again_when_it_is_due,
+                firings_go_with_their_schedule_and_with_time,
+            ]
+            turns: [
+                a_job_behind_many_of_another_tenant_is_next_but_one,
+                each_doorbell_starts_one_job_and_none_is_left,
+                principals_take_turns_within_their_tenant,
+                the_oldest_of_a_principal_comes_first,
+                twice_the_weight_gets_twice_the_jobs,
+                a_lane_gives_none_of_anothers_jobs,
+                a_retry_is_found_by_its_own_doorbell_only,
+                a_job_that_must_run_alone_is_nobodys_turn,
+                a_message_that_comes_again_finds_the_run_it_has_started,
+                a_claim_whose_answer_was_lost_is_answered_again,
+                a_worker_without_a_row_is_given_no_turn,
+                turns_taken_by_many_at_once_start_each_job_once,
+            ]
+            pauses: [
+                whatever_is_paused_waits_until_it_is_resumed,
+                a_pause_stops_nothing_else,
+                a_retry_of_what_is_paused_waits_for_its_doorbell,
+                a_job_that_was_set_aside_is_cancelled_like_any_other,
             ]
             transitions: [
                 every_arrow_leaves_and_reaches_the_states_of_the_table,

@@ -19,7 +19,7 @@ use crate::eventually;
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// A usual job that an identical one may answer; `what` stands for everything that makes jobs identical.
-fn reusing(caller: &Caller, what: &str, max_age: Duration) -> NewJob {
+pub(super) fn reusing(caller: &Caller, what: &str, max_age: Duration) -> NewJob {
     let job = new_job(caller);
     let links = job.formats.iter().map(|format| LinkSeed::new("a secret of the tests", *format)).collect();
     NewJob { reuse: Some(Reuse { fingerprint: hash_token(what), max_age, links, made_from: None }), ..job }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use model::access::hash_token;
 use model::artifact::{Format, NewArtifact, object_key};
+use model::attributes::SealedAttributes;
 use model::delivery::Notify;
 use model::job::{Caller, Idempotency, Job, Lane, NewJob};
 use model::problem::{Problem, ProblemKind};
@@ -37,6 +38,7 @@ pub fn new_job(caller: &Caller) -> NewJob {
         report_version: VERSION.to_owned(),
         lane: Lane::Interactive,
         params: params.as_object().unwrap().clone(),
+        attributes: SealedAttributes::default(),
         formats: vec![Format::Csv],
         on_refusal: OnRefusal::Fail,
         notify: vec![Notify::by_email("ana@example.com")],
@@ -47,6 +49,7 @@ pub fn new_job(caller: &Caller) -> NewJob {
         forecast: None,
         idempotency: None,
         reuse: None,
+        by: None,
     }
 }
 

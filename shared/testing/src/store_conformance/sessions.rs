@@ -108,3 +108,29 @@ pub async fn tokens_are_revoked_one_by_one_and_all_that_a_principal_was_given_un
     .await;
     assert_eq!(fixture.store.forget_revoked_tokens(Duration::from_millis(1)).await.unwrap(), 0);
 }
+
+pub async fn an_owner_is_known_as_long_as_what_let_them_in_was_not_revoked(fixture: StoreFixture) {
+    let store = &fixture.store;
+    let now = store.now().await.unwrap();
+    let remember = async |owner, issuer: &str, at| store.remember_owner(owner, issuer.to_owned(), at).await.unwrap();
+    let issuer = async |owner: &Caller| store.known_owner(owner).await.unwrap().map(|known| known.issuer);
+    let hour = Duration::from_secs(3600);
+    assert_eq!(store.known_owner(&ana()).await.unwrap(), None);
+    remember(ana(), "staff", now - hour).await;
+    let known = store.known_owner(&ana()).await.unwrap().unwrap();
+    assert!(known.let_in_ago >= hour && known.let_in_ago < 2 * hour, "{known:?}");
+    assert_eq!(issuer(&caller("acme", "bob")).await, None);
+    assert_eq!(issuer(&caller("globex", &ana().principal)).await, None);
+    remember(ana(), "partners", now - 2 * hour).await;
+    assert_eq!(issuer(&ana()).await.as_deref(), Some("staff"), "an older token says nothing new");
+    store.revoke_tokens(TokenRevocation::AllOf(ana())).await.unwrap();
+    assert_eq!(issuer(&ana()).await, None);
+    remember(ana(), "staff", now - hour / 2).await;
+    assert_eq!(issuer(&ana()).await, None, "what was issued before lets nobody in any more");
+    remember(ana(), "partners", store.now().await.unwrap() + TICK).await;
+    assert_eq!(issuer(&ana()).await.as_deref(), Some("partners"));
+    assert_eq!(store.forget_owners(hour).await.unwrap(), 0);
+    remember(caller("acme", "bob"), "staff", now - 2 * hour).await;
+    assert_eq!(store.forget_owners(hour).await.unwrap(), 1);
+    assert!(issuer(&ana()).await.is_some());
+}

@@ -11,31 +11,29 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Du
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 use tokio_postgres::{Client, SimpleQueryMessage};
 
-use super::connection::PeerKind;
-
 /// Bytes of a request to cancel: length, code, number, secret.
 const CANCEL_REQUEST: usize = 16;
 /// Bytes of the wish for TLS that may come before it.
 const TLS_REQUEST: usize = 8;
 
-/// Asks the other end of a fresh connection which process serves it.
+/// Asks the other end of a fresh connection which process serves it, and so whether it is a pooler.
 ///
 /// # Errors
 /// When the connection breaks.
-pub(super) async fn find_peer(client: &Client) -> Result<PeerKind, tokio_postgres::Error> {
+pub async fn is_pooled(client: &Client) -> Result<bool, tokio_postgres::Error> {
     let told = number_told(client).await;
     let answer = client.simple_query("select pg_backend_pid()").await?;
     let served_by = answer.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => row.get(0)?.parse::<i32>().ok(),
         _ => None,
     });
-    Ok(if told.is_some() && told == served_by { PeerKind::Server } else { PeerKind::Pooler })
+    Ok(told.is_none() || told != served_by)
 }
 
 /// The driver keeps the number to itself, but writes it into a request to cancel: here into one that goes nowhere.
 async fn number_told(client: &Client) -> Option<i32> {
     let ((ours, theirs), token) = (tokio::io::duplex(64), client.cancel_token());
-    let (request, asked) = futures_util::join!(read_request(ours), token.cancel_query_raw(theirs, InMemory));
+    let (request, asked) = tokio::join!(read_request(ours), token.cancel_query_raw(theirs, InMemory));
     asked.ok()?;
     let number: [u8; 4] = request.ok()?.get(8..12)?.try_into().ok()?;
     Some(i32::from_be_bytes(number))

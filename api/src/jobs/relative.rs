@@ -1,0 +1,117 @@
+//! Parameters that are told from a moment: `{"relative": "start_of_month", "minus": "1 month"}` is the date it is then.
+
+use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
+use model::job::Params;
+use model::locale::Tz;
+use model::problem::{FieldError, pointer_part};
+use report::{ParamSpec, ParamType, ReportDefinition};
+use schedule::{Holidays, Relative, Resolved};
+use serde_json::Value;
+
+use super::check_fields::wrong;
+
+/// What a clock on the wall shows, and where it hangs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WallClock {
+    /// What it shows.
+    pub(crate) nominal: NaiveDateTime,
+    /// Where.
+    pub(crate) zone: Tz,
+}
+
+impl WallClock {
+    /// Looks at the clock of a zone.
+    pub(crate) fn at(time: DateTime<Utc>, zone: Tz) -> Self {
+        Self { nominal: time.with_timezone(&zone).naive_local(), zone }
+    }
+}
+
+/// Tells whether a parameter is told from a moment.
+pub(crate) fn is_relative(value: &Value) -> bool {
+    value.get("relative").is_some()
+}
+
+/// Puts what is told from a moment in place.
+pub(crate) fn resolve(report: &ReportDefinition, given: &mut Params, clock: WallClock, errors: &mut Vec<FieldError>) {
+    for (name, value) in given.iter_mut().filter(|(_, value)| is_relative(value)) {
+        let pointer = format!("/params/{}", pointer_part(name));
+        let Some(spec) = report.params.iter().find(|spec| spec.name == *name) else { continue };
+        match resolve_one(spec, value, clock) {
+            Ok(resolved) => *value = resolved,
+            Err(detail) => {
+                errors.push(wrong(pointer, detail));
+                // It is told of once, and here.
+                *value = spec.default.clone().unwrap_or(Value::Null);
+            }
+        }
+    }
+}
+
+fn resolve_one(spec: &ParamSpec, value: &Value, clock: WallClock) -> Result<Value, String> {
+    let relative = match Relative::read(value) {
+        Some(read) => read.map_err(|fault| fault.detail)?,
+        None => return Ok(value.clone()),
+    };
+    if relative.is_list() != spec.list {
+        let takes = if spec.list { "a list, such as {\"relative\": \"last_months\", \"count\": 3}" } else { "no list" };
+        return Err(format!("takes {takes}"));
+    }
+    let resolved = relative.resolve(clock.nominal, clock.zone, &Holidays::default());
+    match (resolved.ok_or("no calendar reaches so far")?, spec.kind) {
+        (Resolved::Point { date, .. }, ParamType::Date) => Ok(Value::from(date.to_string())),
+        (Resolved::Point { at, .. }, ParamType::Timestamp) => {
+            Ok(Value::from(at.to_rfc3339_opts(SecondsFormat::AutoSi, true)))
+        }
+        (Resolved::Months(months), ParamType::Date) => Ok(months.iter().map(ToString::to_string).collect()),
+        (Resolved::Months(months), ParamType::Text) => {
+            Ok(months.iter().map(|month| month.format("%Y-%m").to_string()).collect())
+        }
+        _ => Err("only dates, points in time and lists of months can be relative".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use report::parse_definition;
+    use serde_json::json;
+
+    use super::*;
+
+    fn resolved(given: &Value) -> (Value, Vec<FieldError>) {
+        let text = "title = \"Sales\"\nsource = \"demo\"\nformats = [\"csv\"]\nsql = \"select :day, :at, :months, :names, :top\"\n\
+                    [params.day]\ntype = \"date\"\n[params.at]\ntype = \"timestamp\"\n[params.top]\ntype = \"integer\"\n\
+                    [params.months]\ntype = \"date\"\nlist = true\n[params.names]\ntype = \"text\"\nlist = true\n";
+        let report = parse_definition("sales", text).unwrap();
+        let mut params = given.as_object().unwrap().clone();
+        let mut errors = Vec::new();
+        let clock = WallClock { nominal: "2026-03-08T07:30:00".parse().unwrap(), zone: Tz::Europe__Berlin };
+        resolve(&report, &mut params, clock, &mut errors);
+        (Value::Object(params), errors)
+    }
+
+    #[test]
+    fn dates_points_in_time_and_months_are_told_from_the_clock_of_the_zone() {
+        let (params, errors) = resolved(&json!({
+            "day": {"relative": "start_of_month", "minus": "1 month"},
+            "at": {"relative": "today"},
+            "months": {"relative": "last_months", "count": 2},
+            "names": {"relative": "last_months", "count": 2},
+            "top": 3,
+        }));
+        assert_eq!(errors, []);
+        assert_eq!(params["day"], "2026-02-01");
+        assert_eq!(params["at"], "2026-03-07T23:00:00Z");
+        assert_eq!(params["months"], json!(["2026-01-01", "2026-02-01"]));
+        assert_eq!((&params["names"], &params["top"]), (&json!(["2026-01", "2026-02"]), &json!(3)));
+    }
+
+    #[test]
+    fn what_cannot_be_relative_says_so_at_its_place() {
+        let (_, errors) = resolved(&json!({
+            "top": {"relative": "today"}, "day": {"relative": "last_months", "count": 2}, "at": {"relative": "todya"},
+        }));
+        let pointers: Vec<&str> = errors.iter().map(|error| error.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/params/at", "/params/day", "/params/top"]);
+        assert!(errors[0].detail.contains("today"), "{}", errors[0].detail);
+    }
+}

@@ -1,0 +1,178 @@
+//! When a schedule fires: its nominal times, spread over the time it may take, and what becomes of those that are due. Pure.
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use model::job::JobState;
+use model::locale::{Tz, time_zone};
+use model::schedule::{FiringOutcome, FiringRecord, NextFiring, Overlap, Schedule, ScheduleSettings};
+use schedule::{Holidays, OnHoliday, When};
+use store::DueSchedule;
+use uuid::Uuid;
+
+/// Nominal times that one turn says something about at most: a year of downtime is told of in several turns.
+const MOST_RECORDS: usize = 500;
+
+/// The times of one schedule that has some.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    when: When,
+    zone: Tz,
+    starts_at: Option<DateTime<Utc>>,
+    ends_at: Option<DateTime<Utc>>,
+    catch_up: TimeDelta,
+    /// How long after its nominal time this schedule is due, each time.
+    offset: TimeDelta,
+}
+
+/// What becomes of a schedule that is due, apart from its job.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Decision {
+    /// Nominal times that are missed or skipped.
+    pub(super) records: Vec<FiringRecord>,
+    /// The one that fires.
+    pub(super) fire: Option<NextFiring>,
+    /// What it looks to from then on.
+    pub(super) next: Option<NextFiring>,
+    /// `next` waits for the job of the one before.
+    pub(super) waits: bool,
+}
+
+impl Plan {
+    /// Reads the times of a schedule. `None`: it fires only when it is asked to.
+    ///
+    /// # Errors
+    /// What is wrong with them, which was right when they were written.
+    pub(super) fn of(id: Uuid, settings: &ScheduleSettings) -> Result<Option<Self>, String> {
+        let Some(when) = &settings.when else { return Ok(None) };
+        let when = When::from_str(when).map_err(|fault| fault.detail)?;
+        let zone = time_zone(&settings.zone).ok_or_else(|| format!("there is no time zone {}", settings.zone))?;
+        Ok(Some(Self {
+            when,
+            zone,
+            starts_at: settings.starts_at,
+            ends_at: settings.ends_at,
+            catch_up: delta(settings.catch_up),
+            offset: spread(id, settings.within),
+        }))
+    }
+
+    /// Returns the first time after a moment, the spread left out of both.
+    fn after(&self, after: DateTime<Utc>) -> Option<NextFiring> {
+        let instant = TimeDelta::microseconds(1);
+        let after = self.starts_at.map_or(after, |starts_at| after.max(starts_at - instant));
+        let found = self.when.next_after(after, self.zone, &Holidays::default(), OnHoliday::Run)?;
+        let in_time = self.ends_at.is_none_or(|ends_at| found.at <= ends_at);
+        in_time.then_some(NextFiring { nominal: found.nominal, due: found.at + self.offset })
+    }
+
+    /// Returns the time after this one.
+    pub(super) fn following(&self, one: NextFiring) -> Option<NextFiring> {
+        self.after(one.due - self.offset)
+    }
+
+    /// Returns the first time of a schedule that is new, or goes on, at `now`: with a start in the past it catches up as it would have
+    /// after an outage.
+    pub(super) fn first(&self, now: DateTime<Utc>, is_new: bool) -> Option<NextFiring> {
+        let from = match self.starts_at {
+            Some(starts_at) if is_new && starts_at < now => {
+                starts_at.max(now - self.catch_up) - TimeDelta::microseconds(1)
+            }
+            _ => now,
+        };
+        self.after(from)
+    }
+
+    /// Lists the next times from one on.
+    pub(super) fn upcoming(&self, first: Option<NextFiring>, count: usize) -> Vec<NextFiring> {
+        std::iter::successors(first, |one| self.following(*one)).take(count).collect()
+    }
+
+    /// Decides what becomes of a schedule that is due.
+    pub(super) fn decide(&self, due: &DueSchedule) -> Decision {
+        let (schedule, now) = (&due.schedule, due.now);
+        let mut decision = Decision { records: Vec::new(), fire: None, next: schedule.next, waits: false };
+        // What waits for the job of the one before is not late, nor is what came meanwhile.
+        let waited = schedule.waiting;
+        while let Some(one) = decision.next.filter(|one| one.due <= now) {
+            if decision.records.len() >= MOST_RECORDS {
+                return decision;
+            }
+            if now - one.due > self.catch_up && !waited {
+                decision.record(one, FiringOutcome::Missed, "later than the catch-up window allows");
+            } else {
+                match self.answer(schedule, due.last_job) {
+                    _ if decision.fire.is_some() => {
+                        // It came while another one waited.
+                        if !waited {
+                            return decision;
+                        }
+                        decision.record(one, FiringOutcome::Skipped, "came while another one waited");
+                    }
+                    NextStep::Fire => decision.fire = Some(one),
+                    NextStep::Wait => {
+                        decision.waits = true;
+                        return decision;
+                    }
+                    NextStep::Skip => {
+                        decision.record(one, FiringOutcome::Skipped, "the job of the one before has not ended");
+                    }
+                }
+            }
+            decision.next = self.following(one);
+        }
+        decision
+    }
+
+    fn answer(&self, schedule: &Schedule, last_job: Option<JobState>) -> NextStep {
+        let busy = last_job.is_some_and(|state| !state.is_final());
+        match schedule.settings.overlap {
+            Overlap::Skip if busy => NextStep::Skip,
+            Overlap::QueueOne if busy => NextStep::Wait,
+            Overlap::Skip | Overlap::QueueOne | Overlap::Allow => NextStep::Fire,
+        }
+    }
+
+    /// Says when it fires, for people.
+    pub(super) fn sentence(&self) -> String {
+        self.when.sentence()
+    }
+}
+
+enum NextStep {
+    Fire,
+    Wait,
+    Skip,
+}
+
+impl Decision {
+    fn record(&mut self, one: NextFiring, outcome: FiringOutcome, detail: &str) {
+        let NextFiring { nominal, due } = one;
+        self.records.push(FiringRecord { nominal, due, outcome, detail: Some(detail.to_owned()) });
+    }
+
+    /// Returns the first and last of those that were missed, and how many.
+    pub(super) fn missed(&self) -> Option<(NaiveDateTime, NaiveDateTime, u32)> {
+        let missed = || self.records.iter().filter(|record| record.outcome == FiringOutcome::Missed);
+        let (first, last) = (missed().next()?, missed().next_back()?);
+        Some((first.nominal, last.nominal, u32::try_from(missed().count()).unwrap_or(u32::MAX)))
+    }
+}
+
+fn delta(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
+}
+
+/// The same for one schedule each time, and evenly spread over schedules: made of the random part of its id.
+fn spread(id: Uuid, within: Duration) -> TimeDelta {
+    let (_, low) = id.as_u64_pair();
+    let seconds = within.as_secs();
+    // The two highest bits say which kind of UUID it is.
+    let share = if seconds == 0 { 0 } else { (low & (u64::MAX >> 2)) % seconds };
+    TimeDelta::seconds(i64::try_from(share).unwrap_or(0))
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

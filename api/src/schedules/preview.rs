@@ -1,0 +1,66 @@
+//! `POST /v1/schedules/preview`: what a "when" means, before anything is written.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use model::locale::time_zone;
+use model::problem::{Problem, ProblemKind, StoredProblem};
+use schedule::{Holidays, OnHoliday, When};
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::check_schedule::{check_when, check_zone};
+use super::view::{NEXT, OccurrenceView, PreviewView};
+use crate::auth::Identity;
+use crate::body::read_json;
+use crate::error::{ApiError, ApiResult};
+use crate::gateway::Gateway;
+use crate::jobs::check_fields::{refuse_unknown, take_given, wrong};
+use model::schedule::NextFiring;
+
+/// A "when" to look at.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(dead_code, reason = "describes the body in the OpenAPI document")]
+#[schema(as = SchedulePreviewBody)]
+#[serde(deny_unknown_fields)]
+pub struct PreviewBody {
+    /// Words or cron.
+    when: String,
+    /// IANA name; the tenant's zone when absent.
+    zone: Option<String>,
+}
+
+/// Says in a sentence when something would fire, and the next ten times of it.
+#[utoipa::path(post, path = "/v1/schedules/preview", tag = "schedules", request_body = PreviewBody,
+    responses(
+        (status = 200, description = "What it means", body = PreviewView),
+        (status = 400, description = "invalid-body", body = StoredProblem),
+        (status = 422, description = "validation-failed", body = StoredProblem),
+    )
+)]
+pub async fn preview(
+    gateway: web::Data<Gateway>,
+    identity: Identity,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> ApiResult {
+    let body = read_json(&request, payload, gateway.http.max_body.0).await?;
+    let Value::Object(mut fields) = body else {
+        let detail = "The body must be a JSON object such as {\"when\": \"every weekday at 07:30\"}.";
+        return Err(ApiError::new(ProblemKind::InvalidBody, detail));
+    };
+    let mut errors = Vec::new();
+    let given = take_given(&mut fields, "when");
+    if given.is_none() {
+        errors.push(wrong("/when", "is required: words such as \"every weekday at 07:30\", or cron"));
+    }
+    let when = check_when(given, &mut errors);
+    let zone = check_zone(&gateway, &identity, take_given(&mut fields, "zone"), &mut errors);
+    refuse_unknown(&fields, "", "when and zone", &mut errors);
+    let read = when.and_then(|when| Some((when.parse::<When>().ok()?, time_zone(&zone)?)));
+    let Some((when, zone)) = read.filter(|_| errors.is_empty()) else { return Err(Problem::invalid(errors).into()) };
+    let now = gateway.store.now().await?;
+    let after = |after| when.next_after(after, zone, &Holidays::default(), OnHoliday::Run);
+    let times = std::iter::successors(after(now), |one| after(one.at)).take(NEXT);
+    let upcoming = times.map(|one| OccurrenceView::from(NextFiring { nominal: one.nominal, due: one.at })).collect();
+    Ok(HttpResponse::Ok().json(PreviewView { sentence: when.sentence(), zone: zone.name().to_owned(), upcoming }))
+}

@@ -1,0 +1,2 @@
+alter table jobs drop column attributes;
+alter table api_keys drop column attributes;

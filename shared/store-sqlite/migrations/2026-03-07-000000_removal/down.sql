@@ -1,0 +1,2 @@
+drop table gone_links;
+drop index clicks_of_principal;

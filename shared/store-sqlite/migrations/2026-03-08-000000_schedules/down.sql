@@ -1,0 +1,3 @@
+drop table schedule_notices;
+drop table firings;
+drop table schedules;
