@@ -5,7 +5,7 @@ use model::job::Params;
 use model::locale::Tz;
 use model::problem::{FieldError, pointer_part};
 use report::{ParamSpec, ParamType, ReportDefinition};
-use schedule::{Holidays, Relative, Resolved};
+use schedule::{Relative, Resolved};
 use serde_json::Value;
 
 use super::check_fields::wrong;
@@ -56,7 +56,7 @@ fn resolve_one(spec: &ParamSpec, value: &Value, clock: WallClock) -> Result<Valu
         let takes = if spec.list { "a list, such as {\"relative\": \"last_months\", \"count\": 3}" } else { "no list" };
         return Err(format!("takes {takes}"));
     }
-    let resolved = relative.resolve(clock.nominal, clock.zone, &Holidays::default());
+    let resolved = relative.resolve(clock.nominal, clock.zone);
     match (resolved.ok_or("no calendar reaches so far")?, spec.kind) {
         (Resolved::Point { date, .. }, ParamType::Date) => Ok(Value::from(date.to_string())),
         (Resolved::Point { at, .. }, ParamType::Timestamp) => {

@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use model::job::JobState;
 use model::locale::{Tz, time_zone};
 use model::schedule::{FiringOutcome, FiringRecord, NextFiring, Overlap, Schedule, ScheduleSettings};
-use schedule::{Holidays, OnHoliday, When};
+use schedule::When;
 use store::DueSchedule;
 use uuid::Uuid;
 
@@ -62,7 +62,7 @@ impl Plan {
     fn after(&self, after: DateTime<Utc>) -> Option<NextFiring> {
         let instant = TimeDelta::microseconds(1);
         let after = self.starts_at.map_or(after, |starts_at| after.max(starts_at - instant));
-        let found = self.when.next_after(after, self.zone, &Holidays::default(), OnHoliday::Run)?;
+        let found = self.when.next_after(after, self.zone)?;
         let in_time = self.ends_at.is_none_or(|ends_at| found.at <= ends_at);
         in_time.then_some(NextFiring { nominal: found.nominal, due: found.at + self.offset })
     }

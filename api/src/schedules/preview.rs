@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use model::locale::time_zone;
 use model::problem::{Problem, ProblemKind, StoredProblem};
-use schedule::{Holidays, OnHoliday, When};
+use schedule::When;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -59,7 +59,7 @@ pub async fn preview(
     let read = when.and_then(|when| Some((when.parse::<When>().ok()?, time_zone(&zone)?)));
     let Some((when, zone)) = read.filter(|_| errors.is_empty()) else { return Err(Problem::invalid(errors).into()) };
     let now = gateway.store.now().await?;
-    let after = |after| when.next_after(after, zone, &Holidays::default(), OnHoliday::Run);
+    let after = |after| when.next_after(after, zone);
     let times = std::iter::successors(after(now), |one| after(one.at)).take(NEXT);
     let upcoming = times.map(|one| OccurrenceView::from(NextFiring { nominal: one.nominal, due: one.at })).collect();
     Ok(HttpResponse::Ok().json(PreviewView { sentence: when.sentence(), zone: zone.name().to_owned(), upcoming }))

@@ -7,7 +7,6 @@
 mod cron;
 mod days;
 mod draft;
-mod holidays;
 mod moment;
 mod parse_words;
 mod relative;
@@ -16,7 +15,6 @@ mod tokens;
 mod when;
 mod words;
 
-pub use holidays::{Holidays, OnHoliday};
 pub use moment::{Occurrence, moment_of};
 pub use relative::{Relative, RelativeFault, Resolved};
 pub use when::{When, WhenFault};

@@ -7,7 +7,6 @@ use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use super::cron::CronRule;
-use super::holidays::{Holidays, OnHoliday};
 use super::moment::{Occurrence, moment_of, shown};
 use super::parse_words::parse_words;
 use super::words::WordRule;
@@ -70,7 +69,7 @@ impl FromStr for When {
         };
         let when = Self { text: text.to_owned(), rule, times };
         let start = DateTime::UNIX_EPOCH;
-        if when.next_after(start, Tz::UTC, &Holidays::default(), OnHoliday::Run).is_none() {
+        if when.next_after(start, Tz::UTC).is_none() {
             return Err(fault(format!("`{text}` never happens: no month has such a day")));
         }
         Ok(when)
@@ -95,13 +94,7 @@ impl When {
 
     /// Returns the first occurrence after a moment. `None`: none within the next forty years.
     #[must_use]
-    pub fn next_after(
-        &self,
-        after: DateTime<Utc>,
-        zone: Tz,
-        holidays: &Holidays,
-        rule: OnHoliday,
-    ) -> Option<Occurrence> {
+    pub fn next_after(&self, after: DateTime<Utc>, zone: Tz) -> Option<Occurrence> {
         let now = shown(after, zone);
         let days = (0..DAYS_AHEAD).map_while(|ahead| now.date().checked_add_days(Days::new(ahead)));
         let mut next: Option<Occurrence> = None;
@@ -110,7 +103,7 @@ impl When {
             if next.is_some_and(|found| day - found.nominal.date() > TimeDelta::days(2)) {
                 return next;
             }
-            for time in self.times_on(day, holidays, rule) {
+            for time in self.times_on(day) {
                 let nominal = day.and_time(*time);
                 if nominal <= now {
                     continue;
@@ -130,27 +123,20 @@ impl When {
     }
 
     /// Returns the next occurrences after a moment.
-    pub fn upcoming(
-        &self,
-        after: DateTime<Utc>,
-        zone: Tz,
-        holidays: &Holidays,
-        rule: OnHoliday,
-    ) -> impl Iterator<Item = Occurrence> {
-        let next = move |found: &Occurrence| self.next_after(found.at, zone, holidays, rule);
-        std::iter::successors(self.next_after(after, zone, holidays, rule), next)
+    pub fn upcoming(&self, after: DateTime<Utc>, zone: Tz) -> impl Iterator<Item = Occurrence> {
+        let next = move |found: &Occurrence| self.next_after(found.at, zone);
+        std::iter::successors(self.next_after(after, zone), next)
     }
 
     /// Returns the times on a day, in order, each once.
-    fn times_on(&self, day: NaiveDate, holidays: &Holidays, rule: OnHoliday) -> &[NaiveTime] {
-        let sources = holidays.sources(day, rule);
-        if sources.into_iter().any(|source| self.is_on(source, holidays)) { &self.times } else { &[] }
+    fn times_on(&self, day: NaiveDate) -> &[NaiveTime] {
+        if self.is_on(day) { &self.times } else { &[] }
     }
 
-    fn is_on(&self, day: NaiveDate, holidays: &Holidays) -> bool {
+    fn is_on(&self, day: NaiveDate) -> bool {
         match &self.rule {
             Rule::Cron(rule) => rule.is_on(day),
-            Rule::Words(rule) => rule.is_on(day, holidays),
+            Rule::Words(rule) => rule.is_on(day),
         }
     }
 }

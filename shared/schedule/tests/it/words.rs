@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use chrono_tz::Tz;
-use schedule::{Holidays, OnHoliday, When};
+use schedule::When;
 
 fn at(text: &str) -> DateTime<Utc> {
     NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").unwrap().and_utc()
@@ -10,8 +10,7 @@ fn at(text: &str) -> DateTime<Utc> {
 
 fn times(when: &str, after: &str, count: usize) -> Vec<String> {
     let when: When = when.parse().unwrap_or_else(|fault| panic!("{when}: {fault}"));
-    let holidays = Holidays::default();
-    let upcoming = when.upcoming(at(after), Tz::UTC, &holidays, OnHoliday::Run);
+    let upcoming = when.upcoming(at(after), Tz::UTC);
     upcoming.take(count).map(|found| found.at.format("%Y-%m-%d %H:%M").to_string()).collect()
 }
 

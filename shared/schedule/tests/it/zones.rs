@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use chrono::{DateTime, Duration, NaiveDateTime, TimeZone as _, Timelike as _, Utc};
 use chrono_tz::{TZ_VARIANTS, Tz};
-use schedule::{Holidays, OnHoliday, When};
+use schedule::When;
 
 const FIRST_YEAR: i32 = 1970;
 const LAST_YEAR: i32 = 2040;
@@ -76,11 +76,10 @@ fn hold_around(zone: Tz, change: DateTime<Utc>, rules: &[(When, Rule)]) -> usize
     let (hours, step) = if whole { (4, Duration::minutes(1)) } else { (1, Duration::seconds(1)) };
     let window = (change - Duration::hours(hours), change + Duration::hours(hours));
     let passed = walk(zone, window, step);
-    let holidays = Holidays::default();
     let mut fired = 0;
     for (when, (text, is_time)) in rules {
         let expected: BTreeSet<_> = passed.iter().filter(|(minute, _)| is_time(*minute)).map(|(_, at)| *at).collect();
-        let upcoming = when.upcoming(window.0, zone, &holidays, OnHoliday::Run);
+        let upcoming = when.upcoming(window.0, zone);
         let found: Vec<_> = upcoming.take_while(|found| found.at <= window.1).collect();
         let at: BTreeSet<_> = found.iter().map(|found| found.at).collect();
         assert_eq!(at, expected, "{text} in {zone} around {change}");
@@ -124,8 +123,7 @@ fn every_change_of_clocks_of_every_zone_fires_what_a_walk_through_its_minutes_fi
 fn around(when: &str, zone: Tz, after: &str, count: usize) -> Vec<String> {
     let after: DateTime<Utc> = after.parse().unwrap();
     let when: When = when.parse().unwrap();
-    let holidays = Holidays::default();
-    let upcoming = when.upcoming(after, zone, &holidays, OnHoliday::Run).take(count);
+    let upcoming = when.upcoming(after, zone).take(count);
     upcoming
         .map(|found| format!("{} {}", found.nominal, found.at.with_timezone(&zone).format("%m-%dT%H:%M%:z")))
         .collect()
