@@ -125,8 +125,7 @@ fn demo() -> anyhow::Result<BTreeMap<String, SeenFile>> {
 /// Each change is logged once: a fault again only when it has become another one.
 fn log_changes(before: &CatalogueSnapshot, after: &CatalogueSnapshot) {
     for fault in after.faults.iter().filter(|fault| !before.faults.contains(fault)) {
-        // Each is a line of its own: they come from one place in the code, and are not the same.
-        tracing::error!(what = %fault, "a catalogue file has a mistake");
+        tracing::error!("the catalogue file {fault}");
     }
     let version = |snapshot: &CatalogueSnapshot, name: &String| snapshot.reports.get(name).map(|r| r.version.clone());
     let changed: Vec<_> =

@@ -1,8 +1,8 @@
 //! Keeps a storm of the same line out of the log: a line that repeats is written once, and counted from then on.
 //!
-//! Two lines are the same when they come from the same place in the code and are about the same thing: the fields that name one (a job, a
-//! delivery, a queue, …), of the line itself and of the spans around it. What else they say, an error's words say, may differ. So each of a
-//! thousand jobs that fail keeps its line, and the relay that finds no broker for the thousandth time does not.
+//! Two lines are the same when they come from the same place in the code, say the same, and are about the same thing: all texts of the
+//! line, and the fields that name one (a job, a delivery, a queue, …) of the spans around it. Numbers may differ, and how an error is
+//! worded. So each of a thousand jobs that fail keeps its line, and the relay that finds no broker for the thousandth time does not.
 
 use std::collections::HashMap;
 use std::collections::hash_map::{DefaultHasher, Entry};
@@ -20,11 +20,13 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-/// Fields that say what a line is about.
+/// Fields of spans that say what their lines are about. What else they have, a request's trace say, is another each time.
 const NAMES: [&str; 15] = [
     "job", "attempt", "id", "delivery", "report", "source", "queue", "lane", "worker", "tenant", "channel", "file",
     "folder", "pod", "what",
 ];
+/// Fields of lines that say how it went. Whatever else a line says makes it another one: rather too many lines than one that is missing.
+const WORDING: [&str; 5] = ["error", "why", "reason", "detail", "after"];
 /// Lines of so many things are kept apart; those beyond are all written.
 const MOST: usize = 10_000;
 /// Of the lines that say what was left out, which are never left out themselves.
@@ -103,20 +105,55 @@ fn tell(due: Vec<Repeated>) {
     }
 }
 
-/// Reads what a line or a span is about.
+/// Reads what a span is about.
+#[derive(Default)]
+struct SpanNames(DefaultHasher);
+
+impl Visit for SpanNames {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if NAMES.contains(&field.name()) {
+            (field.name(), format!("{value:?}")).hash(&mut self.0);
+        }
+    }
+}
+
+/// Reads what a line is about, and says.
 #[derive(Default)]
 struct LineSubject {
     names: DefaultHasher,
     message: String,
 }
 
+impl LineSubject {
+    fn record_number(&mut self, field: &Field, value: impl Debug) {
+        if NAMES.contains(&field.name()) {
+            self.record_debug(field, &value);
+        }
+    }
+}
+
 impl Visit for LineSubject {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        if field.name() == "message" {
-            self.message = format!("{value:?}");
-        } else if NAMES.contains(&field.name()) {
-            (field.name(), format!("{value:?}")).hash(&mut self.names);
+        if WORDING.contains(&field.name()) {
+            return;
         }
+        let said = format!("{value:?}");
+        (field.name(), &said).hash(&mut self.names);
+        if field.name() == "message" {
+            self.message = said;
+        }
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.record_number(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.record_number(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.record_number(field, value);
     }
 }
 
@@ -179,10 +216,10 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>, L: Layer<S>> Layer<S> for WithoutRe
     }
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        let mut subject = LineSubject::default();
+        let mut subject = SpanNames::default();
         attributes.record(&mut subject);
         if let Some(span) = context.span(id) {
-            span.extensions_mut().replace(SpanSubject(subject.names.finish()));
+            span.extensions_mut().replace(SpanSubject(subject.0.finish()));
         }
         self.log.on_new_span(attributes, id, context);
     }
@@ -267,6 +304,19 @@ mod tests {
         assert_eq!(log.matches("refused 0").count(), 1, "{log}");
         assert_eq!(log.lines().count(), 3, "{log}");
         assert!(log.contains("and 412 more in 1 s: the broker is away") && log.contains("something else"), "{log}");
+    }
+
+    #[test]
+    fn lines_that_say_something_else_are_no_repeats_although_one_place_writes_them() {
+        let log = log_of(|_| {
+            for (setting, what) in
+                [("mail.allow", "everybody"), ("http.listen", "everywhere"), ("mail.allow", "everybody")]
+            {
+                tracing::warn!(setting, count = what.len(), "{setting} is for {what}");
+            }
+        });
+        assert_eq!((log.matches("everybody").count(), log.matches("everywhere").count()), (2, 1), "{log}");
+        assert!(log.contains("and 1 more in 1 s: mail.allow is for everybody"), "{log}");
     }
 
     #[test]
