@@ -37,11 +37,26 @@ pub(crate) async fn note(
     gateway: &Gateway,
     caller: &Caller,
     act: AuditAct,
-    (subject, detail): (String, String),
+    said: (String, String),
 ) -> Result<(), ApiError> {
-    let who = Person { principal: Some(caller.principal.clone()), ..sender() };
-    gateway.store.note(vec![NewAuditEntry::new(&caller.tenant, act, subject, &who).with(detail)]).await?;
+    gateway.store.note(vec![act_of(caller, act, said)]).await?;
     Ok(())
+}
+
+/// Writes down what somebody reads. A database that takes no writes keeps nobody from that: what the audit log lacks then, the log of this
+/// process has.
+pub(crate) async fn note_read(gateway: &Gateway, entry: NewAuditEntry) {
+    if let Err(error) = gateway.store.note(vec![entry.clone()]).await {
+        metrics::counter!("waitless_audit_unwritten_total").increment(1);
+        let NewAuditEntry { act, subject, detail, tenant, who, .. } = entry;
+        tracing::error!(act, subject, said = detail, tenant, who = who.principal, address = who.address, %error, "an act is not in the audit log");
+    }
+}
+
+/// Says what `caller` does, who sends this request.
+pub(crate) fn act_of(caller: &Caller, act: AuditAct, (subject, detail): (String, String)) -> NewAuditEntry {
+    let who = Person { principal: Some(caller.principal.clone()), ..sender() };
+    NewAuditEntry::new(&caller.tenant, act, subject, &who).with(detail)
 }
 
 /// Returns the sender of the request that the current task answers.

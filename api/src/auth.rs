@@ -236,21 +236,24 @@ impl Authenticator {
         let permit = credential.judge(&facts, &self.roles).ok_or_else(unauthorized)?;
         let found = permit.map(|permit| Identity(Arc::new(KeyRecord::new(credential.clone(), permit, &self.roles))));
         if found.is_ok() {
-            self.remember_owner(&credential).await?;
+            self.remember_owner(&credential).await;
         }
         let verdict = Verdict { found, asked_at };
         self.remembered.insert(id, verdict.clone());
         Ok(verdict)
     }
 
-    /// Whoever may write by a provider's leave has no key that would say so later, when others are to run again what is theirs.
-    async fn remember_owner(&self, credential: &Credential) -> Result<(), ApiError> {
-        let Means::Issued(access) = &credential.means else { return Ok(()) };
-        if access.scopes.contains(&Scope::Write) && !self.owners.contains_key(&credential.id()) {
-            self.store.remember_owner(access.caller.clone(), access.issuer.clone(), access.issued_at).await?;
-            self.owners.insert(credential.id(), ());
+    /// Whoever may write by a provider's leave has no key that would say so later, when others are to run again what is theirs. A database
+    /// that takes no writes keeps nobody from reading; they are remembered when they come next.
+    async fn remember_owner(&self, credential: &Credential) {
+        let Means::Issued(access) = &credential.means else { return };
+        if !access.scopes.contains(&Scope::Write) || self.owners.contains_key(&credential.id()) {
+            return;
         }
-        Ok(())
+        match self.store.remember_owner(access.caller.clone(), access.issuer.clone(), access.issued_at).await {
+            Ok(()) => self.owners.insert(credential.id(), ()),
+            Err(error) => tracing::warn!(tenant = access.caller.tenant, %error, "somebody's leave was not remembered"),
+        }
     }
 }
 

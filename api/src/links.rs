@@ -19,7 +19,7 @@ use model::problem::{ProblemKind, StoredProblem};
 use report::LinkAccess;
 use store::Scope;
 
-use crate::audit::sender;
+use crate::audit::{note_read, sender};
 use crate::auth::{Grant, Identity};
 use crate::download::{answer_file, fetches};
 use crate::error::{ApiError, ApiResult};
@@ -105,7 +105,7 @@ async fn open(
         let who = Person { principal: click(ClickKind::Download).principal, ..sender() };
         let subject = format!("artifact:{}", artifact.id);
         let entry = NewAuditEntry::new(&link.tenant, AuditAct::LinkFollowed, subject, &who);
-        gateway.store.note(vec![entry.with(artifact.format.as_str())]).await?;
+        note_read(gateway, entry.with(artifact.format.as_str())).await;
         record(gateway, hash, click(ClickKind::Download)).await;
     }
     Ok(answer)

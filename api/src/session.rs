@@ -25,7 +25,7 @@ use store::Scope;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::audit::{note, sender};
+use crate::audit::{act_of, note, note_read, sender};
 use crate::auth::{Credential, Identity, Means, is_key_shaped};
 use crate::body::read_json;
 use crate::error::{ApiError, ApiResult};
@@ -164,7 +164,7 @@ pub async fn sign_in(gateway: web::Data<Gateway>, request: HttpRequest, payload:
     };
     tracing::info!(tenant = identity.tenant, principal = identity.principal, "a browser signed in");
     let id = Uuid::new_v4();
-    note(&gateway, &identity, AuditAct::SignIn, (format!("session:{id}"), String::new())).await?;
+    note_read(&gateway, act_of(&identity, AuditAct::SignIn, (format!("session:{id}"), String::new()))).await;
     if let Some(before) = gateway.sessions.of(&request)? {
         end_session(&gateway, &before).await?;
     }

@@ -10,7 +10,7 @@ use store::Scope;
 
 use super::find::find_job;
 use super::parse_id;
-use crate::audit::note;
+use crate::audit::{act_of, note_read};
 use crate::auth::{Grant, Identity};
 use crate::download::{answer_file, fetches};
 use crate::error::{ApiError, ApiResult};
@@ -56,7 +56,7 @@ pub async fn file(
     let answer = answer_file(&gateway, &request, &artifact, Grant::of(&identity, Scope::Read)).await?;
     if fetches(&request, &answer) {
         let subject = format!("artifact:{}", artifact.id);
-        note(&gateway, &identity, AuditAct::FileFetched, (subject, artifact.format.to_string())).await?;
+        note_read(&gateway, act_of(&identity, AuditAct::FileFetched, (subject, artifact.format.to_string()))).await;
     }
     Ok(answer)
 }

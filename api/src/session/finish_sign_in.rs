@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::begin_sign_in::{back, lead, parameter};
 use super::exchange_code::exchange;
 use super::under_way::UnderWay;
-use crate::audit::note;
+use crate::audit::{act_of, note_read};
 use crate::auth::Credential;
 use crate::auth::oidc::{IssuedAccess, Provider, TokenFault, plain};
 use crate::console;
@@ -171,9 +171,7 @@ async fn sign_in(
         "a browser signed in"
     );
     let subject = format!("session:{id}");
-    note(gateway, &identity, AuditAct::SignIn, (subject, format!("by {}", provider.name())))
-        .await
-        .map_err(|_| SignInFailure::Unavailable)?;
+    note_read(gateway, act_of(&identity, AuditAct::SignIn, (subject, format!("by {}", provider.name())))).await;
     if let Some(before) = under_way.before {
         gateway.store.end_session(before).await.map_err(|_| SignInFailure::Unavailable)?;
         gateway.lifelines.look_now();

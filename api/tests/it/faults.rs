@@ -9,6 +9,7 @@ use store::{NewApiKey, Scope};
 use uuid::Uuid;
 
 use crate::api::{Api, REPORT, Stack, ana, body, header, id_of, problem};
+use crate::oidc::{self, Provider};
 use crate::sse::Stream;
 
 /// A proxy in front of a server the configuration names.
@@ -179,7 +180,12 @@ async fn a_client_that_breaks_off_its_body_harms_nobody() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gateway_whose_database_takes_no_writes_is_not_ready() {
-    let api = Api::start(Stack::Real).await;
+    let provider = Provider::start().await;
+    let api = oidc::start(Stack::Real, &[("staff", &provider, json!({}))]).await;
+    let job = api.submit_job().await;
+    let artifacts = api.finish(job, b"a,b\r\n").await.artifacts;
+    let link = format!("/d/{}", artifacts[0].link_token(api.config.service.link_secret.all()));
+    let issued = provider.token("7", oidc::now(&api).await);
     let ready = async || {
         let answer = api.plain(Method::GET, "/readyz").send().await.unwrap();
         (answer.status().as_u16(), body(answer).await)
@@ -201,7 +207,15 @@ async fn a_gateway_whose_database_takes_no_writes_is_not_ready() {
     })
     .await;
     assert_eq!(api.submit(&json!({"report": "numbers"})).await.status(), 503);
-    assert_eq!(api.get("/v1/jobs").send().await.unwrap().status(), 200, "what is there can still be read");
+    for (what, request) in [
+        ("a list", api.get("/v1/jobs")),
+        ("a file", api.get(&format!("/v1/jobs/{job}/artifacts/csv"))),
+        ("a link", api.plain(Method::GET, &link)),
+        ("a sign-in", api.plain(Method::POST, "/v1/session").json(&json!({"key": api.key}))),
+        ("a list by a provider's token", api.plain(Method::GET, "/v1/jobs").bearer_auth(&issued)),
+    ] {
+        assert_eq!(request.send().await.unwrap().status(), 200, "what is there can still be read: {what}");
+    }
     administer(format!(
         "set transaction_read_only = off; alter database \"{name}\" reset default_transaction_read_only; {end_sessions}"
     ))
