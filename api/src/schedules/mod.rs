@@ -65,9 +65,8 @@ async fn find_schedule(gateway: &Gateway, identity: &Identity, id: &str) -> Resu
     let id: Uuid = parse_id(id)?;
     let found = gateway.store.schedule(&identity.tenant, id).await?;
     let may_see = |schedule: &Schedule| {
-        identity.scopes().contains(&Scope::Admin)
-            || (schedule.owner.principal == identity.principal
-                && may_run_named(gateway, identity, &schedule.settings.report))
+        let reaches = identity.scopes().contains(&Scope::Admin) || schedule.owner.principal == identity.principal;
+        reaches && may_run_named(gateway, identity, &schedule.settings.report)
     };
     found.filter(may_see).ok_or_else(no_such_schedule)
 }

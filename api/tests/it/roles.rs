@@ -129,10 +129,15 @@ async fn who_may_not_see_a_report_does_not_know_that_there_is_one(stack: Stack) 
     let (failed, done) = (insider.run("closed").await, insider.run("closed").await);
     api.fail(failed).await;
     api.finish(done, b"a\r\n1\r\n").await;
+    let schedule = json!({"report": "closed", "when": "every year on March 1 at 06:00", "zone": "UTC"});
+    let made = insider.ask(Method::POST, "/v1/schedules").json(&schedule).send().await.unwrap();
+    assert_eq!(made.status(), 201);
+    let scheduled = id_of(&body(made).await);
     // Nothing differs from a name that nobody has used.
     for (path, other) in [
         ("/v1/reports/closed".to_owned(), "/v1/reports/clawed".to_owned()),
         (format!("/v1/jobs/{done}"), format!("/v1/jobs/{}", Uuid::now_v7())),
+        (format!("/v1/schedules/{scheduled}"), format!("/v1/schedules/{}", Uuid::now_v7())),
     ] {
         assert_eq!(outsider.get(&path).await, outsider.get(&other).await);
         assert_eq!(insider.status(&path).await, 200);
@@ -144,7 +149,15 @@ async fn who_may_not_see_a_report_does_not_know_that_there_is_one(stack: Stack) 
         problem(outsider.ask(Method::POST, "/v1/tokens").json(&asked).send().await.unwrap()).await
     };
     assert_eq!(mint("closed").await, mint("clawed").await);
-    for path in ["/v1/jobs", "/v1/jobs?report=closed", "/v1/admin/dead-letters", "/v1/admin/calibration", "/v1/usage"] {
+    for path in [
+        "/v1/jobs",
+        "/v1/jobs?report=closed",
+        "/v1/admin/dead-letters",
+        "/v1/admin/calibration",
+        "/v1/usage",
+        "/v1/schedules",
+        "/v1/schedules?of=tenant",
+    ] {
         let said = outsider.get(path).await.to_string();
         let hidden = [failed.to_string(), done.to_string(), "closed".to_owned(), "Closed".to_owned()];
         let told: Vec<_> = hidden.iter().filter(|word| said.contains(*word)).collect();
