@@ -80,7 +80,7 @@ fn write(transaction: &mut Transaction<'_>, job: &mut Job, arrow: Transition, ri
     let rung_at = (ring != Ring::No).then_some(transaction.now);
     let error = job.error.as_ref().map(to_json).transpose()?;
     let changed = sql!(
-        "update jobs set state = ?1, seq = ?2, attempt = ?3, errors = ?4, crashes = ?5, interruptions = ?6, worker_id = ?7, \
+        "update jobs set state = ?1, set_aside = case ?1 when 'pending' then set_aside end, seq = ?2, attempt = ?3, errors = ?4, crashes = ?5, interruptions = ?6, worker_id = ?7, \
          phase = ?8, rows_read = ?9, total_rows = ?10, total_is_estimate = ?11, bytes_written = ?12, started_at = ?13, \
          finished_at = ?14, next_attempt_at = ?15, error = ?16, rung_at = coalesce(?17, rung_at), refused = ?18 \
          where id = ?19 and state = ?20 and seq = ?21",
