@@ -85,7 +85,9 @@ pub(crate) async fn run_job(worker: &Worker, request: TurnRequest, traceparent: 
         ClaimOutcome::LeftToOthers => return MessageOutcome::Abandoned,
     };
     let span = tracing::info_span!("attempt", job = %job.id, attempt = job.attempt, tenant = %job.caller.tenant, report = %job.report);
-    telemetry::continue_trace(&span, job.traceparent.as_deref().or(traceparent));
+    // The message may have been another job's.
+    let rung = traceparent.filter(|_| job.id == request.hint);
+    telemetry::continue_trace(&span, job.traceparent.as_deref().or(rung));
     run_attempt(worker, &job, &attempt).instrument(span).await
 }
 
