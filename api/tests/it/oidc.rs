@@ -19,6 +19,7 @@ on_both_stacks!(
     what_is_a_persons_is_run_again_by_others_as_long_as_they_are_let_in,
     a_ticket_opens_a_socket_as_whom_the_token_names,
     what_is_a_persons_is_seen_with_a_key_of_the_same_principal,
+    a_schedule_is_only_for_whoever_has_a_key_to_run_it_with,
 );
 
 /// Shorter than a provider's keys are waited for.
@@ -215,6 +216,22 @@ async fn what_is_a_persons_is_seen_with_a_key_of_the_same_principal(stack: Stack
     let key = api.make_key(&caller("acme", "staff.7"), &[Scope::Read]).await;
     assert_eq!(get(&api, &format!("/v1/jobs/{job}"), &key).await.status(), 200);
     assert_eq!(get(&api, &format!("/v1/jobs/{job}"), &api.key).await.status(), 404);
+    api.stop().await;
+}
+
+async fn a_schedule_is_only_for_whoever_has_a_key_to_run_it_with(stack: Stack) {
+    let provider = Provider::start().await;
+    let api = start(stack, &[("staff", &provider, json!({}))]).await;
+    let token = provider.token("7", now(&api).await);
+    let make = async || {
+        let asked = json!({"report": "numbers", "when": "every year on March 1 at 06:00", "zone": "UTC"});
+        ask(&api, Method::POST, "/v1/schedules", &token).json(&asked).send().await.unwrap()
+    };
+    let (status, kind, said) = problem(make().await).await;
+    assert_eq!((status, kind.as_str()), (403, "forbidden"));
+    assert!(said["detail"].as_str().unwrap().contains("`waitless keys create"), "{said}");
+    api.make_key(&caller("acme", "staff.7"), &[Scope::Read, Scope::Write]).await;
+    assert_eq!(make().await.status(), 201);
     api.stop().await;
 }
 
