@@ -21,11 +21,14 @@ pub(crate) struct Stream {
     buffer: String,
 }
 
+/// How long a frame is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a stream is open in all: what bounds a test is `PATIENCE`, and the runner.
+const OPEN: Duration = Duration::from_secs(280);
 
 impl Stream {
     pub(crate) async fn open(request: RequestBuilder) -> Self {
-        let answer = request.timeout(Duration::from_secs(120)).send().await.unwrap();
+        let answer = request.timeout(OPEN).send().await.unwrap();
         assert_eq!(answer.status(), 200);
         assert_eq!(answer.headers()["content-type"], "text/event-stream; charset=utf-8");
         assert_eq!(answer.headers()["x-accel-buffering"], "no");

@@ -307,7 +307,7 @@ async fn watchers_that_do_not_read_cost_bounded_memory(stack: Stack) {
     for _ in 0..50 {
         silent.push(api.watch_job(id, None).timeout(Duration::from_secs(280)).send().await.unwrap());
     }
-    let mut reader = Stream::open(api.watch_job(id, None).timeout(Duration::from_secs(280))).await;
+    let mut reader = Stream::open(api.watch_job(id, None)).await;
     let before = resident_bytes();
     for rows in 0..20_000 {
         api.progress_of(id, job.attempt, rows);

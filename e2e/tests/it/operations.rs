@@ -96,7 +96,7 @@ async fn a_profile_names_the_functions_that_worked_and_is_asked_for_on_the_port_
     assert_eq!(get(&open).await.0, 404, "not where requests are");
     let (status, why) = get(&format!("{operations}?seconds=61&hz=9")).await;
     assert_eq!((status, String::from_utf8(why).unwrap().lines().count()), (400, 2), "both faults");
-    let folded = format!("{operations}?seconds=6&format=folded");
+    let folded = format!("{operations}?seconds=2&format=folded");
     let looking = tokio::spawn(async move { get(&folded).await });
     eventually(SOON, "it has begun", async || {
         let begun = stack.gateways[0].log().contains("a profile of this process is being taken");
@@ -104,13 +104,18 @@ async fn a_profile_names_the_functions_that_worked_and_is_asked_for_on_the_port_
     })
     .await;
     assert_eq!(get(&format!("{operations}?seconds=1")).await.0, 409, "one at a time");
-    let client = stack.client.clone();
-    let working = tokio::spawn(async move { client.submit_many(1_500, &quick()).await });
-    let (status, profile) = looking.await.unwrap();
-    let profile = String::from_utf8(profile).unwrap();
-    assert_eq!(status, 200, "{profile}");
-    assert!(profile.contains(";api::jobs::answer_submit::answer_submit"), "{profile}");
-    assert!(profile.lines().all(|line| line.rsplit_once(' ').is_some_and(|(_, count)| count.parse::<u32>().is_ok())));
+    assert_eq!(looking.await.unwrap().0, 200);
+    let folded = format!("{operations}?seconds=3&format=folded");
+    eventually(SOON, "what answers submits is named", async || {
+        let report = quick();
+        let ((status, profile), _) = tokio::join!(get(&folded), stack.client.submit_many(500, &report));
+        let profile = String::from_utf8(profile).unwrap();
+        let counted = |line: &str| line.rsplit_once(' ').is_some_and(|(_, count)| count.parse::<u32>().is_ok());
+        assert!(profile.lines().all(counted), "{profile}");
+        let named = status == 200 && profile.contains(";api::jobs::answer_submit::answer_submit");
+        if named { Ok(()) } else { Err(format!("{status}: {profile}")) }
+    })
+    .await;
     let (status, binary) = get(&format!("{operations}?seconds=2")).await;
     assert_eq!(status, 200);
     let binary = String::from_utf8_lossy(&binary).into_owned();
@@ -118,7 +123,6 @@ async fn a_profile_names_the_functions_that_worked_and_is_asked_for_on_the_port_
     let (status, memory) = get(&operations.replace("pprof/profile", "memory")).await;
     assert_eq!(status, 200);
     assert!(String::from_utf8(memory).unwrap().contains("VmRSS"));
-    working.await.unwrap();
     stack.settle().await;
 }
 

@@ -24,7 +24,9 @@ async fn a_report_that_is_paused_runs_once_it_is_resumed() {
         })
         .await;
         let told = sandbox.say(&["resume", "report", "counting"]).await;
-        assert_eq!(told.trim(), "The report counting is resumed. Jobs in line again: 1.");
+        // None, when no worker had looked at the job yet: it has never left the line.
+        let again = told.trim().strip_prefix("The report counting is resumed. Jobs in line again: ");
+        assert!(matches!(again, Some("0." | "1.")), "{told}");
     };
     tokio::join!(run, resume);
 }
