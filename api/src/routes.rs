@@ -92,6 +92,8 @@ pub fn table() -> Vec<RouteEntry> {
         post("/v1/schedules", WRITE, || web::to(schedules::create::create)),
         get("/v1/schedules", READ, || web::to(schedules::read::list)).taking(&["of", "limit", "cursor"]),
         post("/v1/schedules/preview", READ, || web::to(schedules::preview::preview)),
+        get("/v1/schedules/upcoming", READ, || web::to(schedules::upcoming::list))
+            .taking(&["from", "to", "zone", "of"]),
         get("/v1/schedules/{id}", READ, || web::to(schedules::read::read)),
         patch("/v1/schedules/{id}", WRITE, || web::to(schedules::change::change)),
         delete("/v1/schedules/{id}", WRITE, || web::to(schedules::delete::delete)),
