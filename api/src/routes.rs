@@ -135,8 +135,19 @@ pub fn table() -> Vec<RouteEntry> {
 #[must_use]
 pub fn pages() -> Vec<RouteEntry> {
     let page = |path| get(path, Access::Public, || web::to(console::page));
-    let paths =
-        ["/", "/login", "/reports/{name}", "/jobs", "/jobs/{id}", "/usage", "/operations", "/operations/{part}"];
+    let paths = [
+        "/",
+        "/login",
+        "/reports/{name}",
+        "/jobs",
+        "/jobs/{id}",
+        "/schedules",
+        "/schedules/{id}",
+        "/schedules/{id}/edit",
+        "/usage",
+        "/operations",
+        "/operations/{part}",
+    ];
     let mut rows: Vec<RouteEntry> = paths.into_iter().map(page).collect();
     rows.push(get("/login/{issuer}", Access::Public, || web::to(session::begin_sign_in::begin)));
     // A code is good once: what looks at an address before its reader does must not use it up.
