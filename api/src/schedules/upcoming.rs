@@ -109,15 +109,15 @@ pub async fn list(gateway: web::Data<Gateway>, identity: Identity, request: Http
             .ok_or_else(|| invalid("`zone` must be an IANA time zone, such as Europe/Berlin.".to_owned()))?,
         None => gateway.zone_of(&identity.tenant),
     };
-    let mut calendar = Calendar::new(query.from, query.to, zone)?;
+    let mut coming = ComingDays::new(query.from, query.to, zone)?;
     let principal = (!whole_tenant).then(|| identity.principal.clone());
     let (schedules, all) = read_all(&gateway, &identity, principal).await?;
     let days = web::block(move || {
-        schedules.iter().for_each(|schedule| calendar.add(schedule));
-        calendar
+        schedules.iter().for_each(|schedule| coming.add(schedule));
+        coming
     });
-    let calendar = days.await.map_err(|error| ApiError::internal("count what comes", &error))?;
-    Ok(HttpResponse::Ok().json(calendar.show(all)))
+    let coming = days.await.map_err(|error| ApiError::internal("count what comes", &error))?;
+    Ok(HttpResponse::Ok().json(coming.show(all)))
 }
 
 fn invalid(detail: String) -> ApiError {
@@ -149,7 +149,7 @@ async fn read_all(
 }
 
 /// What comes between two days of a zone.
-struct Calendar {
+struct ComingDays {
     from: DateTime<Utc>,
     /// Exclusive.
     end: DateTime<Utc>,
@@ -159,7 +159,7 @@ struct Calendar {
     left: u32,
 }
 
-impl Calendar {
+impl ComingDays {
     fn new(from: NaiveDate, to: NaiveDate, zone: Tz) -> Result<Self, ApiError> {
         let days = (to - from).num_days() + 1;
         if !(1..=MOST_DAYS).contains(&days) {
