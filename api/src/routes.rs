@@ -92,6 +92,8 @@ pub fn table() -> Vec<RouteEntry> {
         post("/v1/schedules", WRITE, || web::to(schedules::create::create)),
         get("/v1/schedules", READ, || web::to(schedules::read::list)).taking(&["of", "limit", "cursor"]),
         post("/v1/schedules/preview", READ, || web::to(schedules::preview::preview)),
+        get("/v1/schedules/upcoming", READ, || web::to(schedules::upcoming::list))
+            .taking(&["from", "to", "zone", "of"]),
         get("/v1/schedules/{id}", READ, || web::to(schedules::read::read)),
         patch("/v1/schedules/{id}", WRITE, || web::to(schedules::change::change)),
         delete("/v1/schedules/{id}", WRITE, || web::to(schedules::delete::delete)),
@@ -133,8 +135,19 @@ pub fn table() -> Vec<RouteEntry> {
 #[must_use]
 pub fn pages() -> Vec<RouteEntry> {
     let page = |path| get(path, Access::Public, || web::to(console::page));
-    let paths =
-        ["/", "/login", "/reports/{name}", "/jobs", "/jobs/{id}", "/usage", "/operations", "/operations/{part}"];
+    let paths = [
+        "/",
+        "/login",
+        "/reports/{name}",
+        "/jobs",
+        "/jobs/{id}",
+        "/schedules",
+        "/schedules/{id}",
+        "/schedules/{id}/edit",
+        "/usage",
+        "/operations",
+        "/operations/{part}",
+    ];
     let mut rows: Vec<RouteEntry> = paths.into_iter().map(page).collect();
     rows.push(get("/login/{issuer}", Access::Public, || web::to(session::begin_sign_in::begin)));
     // A code is good once: what looks at an address before its reader does must not use it up.

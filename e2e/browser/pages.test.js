@@ -22,6 +22,7 @@ before(async () => {
   const revoked = await fixture.finished((await submit({ report: 'counting' })).id);
   await fixture.call(`/v1/jobs/${revoked.id}/artifacts/csv/revoke-link`, {});
   const gone = await fixture.finished((await submit({ report: 'fleeting' })).id);
+  const schedules = await makeSchedules();
   await fixture.finished(failed.id);
   const { artifacts } = await fixture.finished(done.id);
   pages = {
@@ -30,13 +31,28 @@ before(async () => {
     'dead letters': '/operations/dead-letters', usage: '/usage', deliveries: '/operations/deliveries',
     'revoked link, of one job': `/jobs/${revoked.id}`, 'file that is gone': `/jobs/${gone.id}`, 'nothing found': '/?q=unicorns', 'no page': '/nothing',
     link: new URL(artifacts[0].link).pathname, 'dead link': '/d/none', 'revoked link': new URL(revoked.artifacts[0].link).pathname,
-    'expired link': new URL(gone.artifacts[0].link).pathname,
+    'expired link': new URL(gone.artifacts[0].link).pathname, ...schedules,
   };
 });
 after(async () => {
   await browser?.close();
   await fixture.close();
 });
+
+/** One that fires, with a firing, and one that is paused. @returns {Promise<Record<string, string>>} Their pages. */
+async function makeSchedules() {
+  const make = (/** @type {object} */ body) => fixture.call('/v1/schedules', { report: 'counting', zone: 'Europe/Berlin', ...body });
+  const often = await make({ title: 'Through the day', when: 'every 15 minutes between 08:00 and 18:00', params: { day: { relative: 'end_of_month', plus: '2 years' } }, notify: [{ channel: 'email', to: 'ana@example.com' }] });
+  const { job } = await fixture.call(`/v1/schedules/${often.id}/fire`, {});
+  await fixture.finished(job);
+  const asked = await make({ title: 'When the load is done' });
+  await fetch(`${fixture.url}/v1/schedules/${asked.id}`, { method: 'PATCH', headers: { authorization: `Bearer ${fixture.key}`, 'content-type': 'application/json' }, body: '{"paused": true}' });
+  return {
+    schedules: '/schedules', 'schedules of all': '/schedules?of=tenant', week: '/schedules?view=week', month: '/schedules?view=month', 'week without any': '/schedules?view=week&day=2001-01-01',
+    schedule: `/schedules/${often.id}`, 'paused schedule': `/schedules/${asked.id}`, 'change of a schedule': `/schedules/${often.id}/edit`,
+    'new schedule': '/schedules/new?report=counting', 'no schedule': '/schedules/0', 'schedule of no report': '/schedules/new?report=none',
+  };
+}
 
 /** @param {object} body */
 const submit = (body) => fixture.call('/v1/jobs', body);
@@ -75,6 +91,15 @@ for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
       await page.getByRole('button', { name: 'Make the report' }).click();
       await page.getByText('Please correct what is marked.').waitFor();
       await check(page, 'form that says what is wrong');
+      await page.goto(`${fixture.url}/schedules/new?report=counting`);
+      await page.getByLabel('Words or cron').fill('now and then');
+      await page.getByLabel('Day: Value').selectOption('start_of_year');
+      await page.getByLabel('Day: Moved by').selectOption('minus');
+      await page.getByText('Further settings').click();
+      await page.getByLabel('Pause after').fill('often');
+      await page.getByRole('button', { name: 'Make the schedule' }).click();
+      await page.getByText('Please correct what is marked.').waitFor();
+      await check(page, 'schedule that says what is wrong');
       assert.deepEqual(faults, []);
       await context.close();
     });
@@ -110,5 +135,13 @@ test('the console is small, and paints soon', async () => {
   });
   console.log(`first paint after ${Math.round(paint)} ms, ${size} bytes of assets`);
   assert(size > 50_000 && size <= 150_000, `${size} bytes`);
+  await page.goto(`${fixture.url}/schedules`);
+  await settle(page);
+  const more = await page.evaluate(() => {
+    const resources = /** @type {PerformanceResourceTiming[]} */ (performance.getEntriesByType('resource')).filter((one) => /\/assets\/.*(\/schedules\/|schedules\.js)/.test(one.name));
+    return resources.reduce((sum, one) => sum + one.decodedBodySize, 0);
+  });
+  console.log(`${more} bytes of assets with the pages about schedules`);
+  assert(more > 10_000 && more <= 65_000, `${more} bytes`);
   await context.close();
 });

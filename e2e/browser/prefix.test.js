@@ -124,3 +124,22 @@ test('a widget that was loaded through the proxy talks through it', async () => 
   assert.deepEqual([strays, faults], [[], []]);
   await context.close();
 });
+
+test('the pages about schedules are found under a prefix', async () => {
+  const { context, faults } = await someone(browser);
+  const answer = await context.request.post(`${url}/v1/session`, { data: { key: fixture.key }, headers: { origin: new URL(url).origin } });
+  assert(answer.ok());
+  const page = await context.newPage();
+  await page.goto(`${url}/schedules/new?report=counting`);
+  await page.getByLabel('Words or cron').fill('every day at 07:30');
+  await page.locator('.sentence').filter({ hasText: 'every day at 07:30' }).waitFor();
+  await page.getByRole('button', { name: 'Make the schedule' }).click();
+  await page.getByRole('heading', { level: 1, name: 'Counting', exact: true }).waitFor();
+  assert.match(page.url(), new RegExp(`^${url}/schedules/[0-9a-f-]+$`));
+  await page.reload();
+  await page.getByRole('link', { name: 'Edit' }).click();
+  await page.getByRole('heading', { level: 1, name: 'Edit Counting' }).waitFor();
+  assert.deepEqual(strays, []);
+  assert.deepEqual(faults, []);
+  await context.close();
+});

@@ -32,6 +32,21 @@ const SOURCES: &[(&str, &str)] = files![
     "console/pages/preview.js",
     "console/pages/report.js",
     "console/pages/usage.js",
+    "console/schedules/calendar.js",
+    "console/schedules/form.js",
+    "console/schedules/list.js",
+    "console/schedules/one.js",
+    "console/schedules/pages.js",
+    "console/schedules/relative.js",
+    "console/schedules/schedules.css",
+    "console/schedules/when.js",
+    "console/schedules/words/de.js",
+    "console/schedules/words/en.js",
+    "console/schedules/words/es.js",
+    "console/schedules/words/fr.js",
+    "console/schedules/words/zh.js",
+    "console/schedules/writer.js",
+    "console/schedules/zones.js",
     "console/theme.js",
     "console/usage_words.js",
     "console/words.js",
@@ -42,6 +57,7 @@ const SOURCES: &[(&str, &str)] = files![
     "sdk/parse.js",
     "sdk/problem.js",
     "sdk/request.js",
+    "sdk/schedules.js",
     "sdk/share.js",
     "sdk/stream.js",
     "sdk/wait.js",
@@ -60,9 +76,10 @@ pub(super) static FILES: LazyLock<Vec<(&str, String)>> = LazyLock::new(|| {
     SOURCES.iter().map(|(path, text)| (*path, travels(path, text))).collect()
 });
 
-/// Takes out the spaces of a line that say nothing. No text of ours has a colon, comma or brace before a space.
+/// Takes out what says nothing of a line: spaces, and what parts a rule from its end. No text of ours has a colon, comma or brace before
+/// a space.
 fn strip_style(line: &str) -> String {
-    line.trim().replace(": ", ":").replace(", ", ",").replace(" {", "{")
+    line.trim().replace(": ", ":").replace(", ", ",").replace(" { ", "{").replace(" {", "{").replace("; }", "}")
 }
 
 /// The widget and the parts of the client it uses, each after what it needs. How streams are read and shared it fetches, once a job
@@ -114,6 +131,8 @@ fn short_hash(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -135,28 +154,67 @@ mod tests {
         }
     }
 
+    /// What the console's pages need from the first moment on, and what is loaded when the pages about schedules are looked at.
+    const FIRST: usize = 150_000;
+    const SCHEDULES: usize = 65_000;
+
+    /// Everything that a script imports, directly or not, itself among it; what it only imports when it is needed is left out.
+    fn needed(script: &str) -> BTreeSet<String> {
+        let mut all = BTreeSet::new();
+        let mut left = vec![script.to_owned()];
+        while let Some(path) = left.pop() {
+            let (_, text) =
+                FILES.iter().find(|(known, _)| *known == path).unwrap_or_else(|| panic!("{path} is missing"));
+            left.extend(imports(&path, text, " from '").filter(|path| !all.contains(path)));
+            all.insert(path);
+        }
+        all
+    }
+
+    /// The files that stand behind `before` in a script.
+    fn imports(path: &str, text: &str, before: &str) -> impl Iterator<Item = String> {
+        let folder = path.rsplit_once('/').unwrap().0;
+        let lines = text
+            .lines()
+            .filter(move |line| before == "import('" || line.starts_with("import ") || line.starts_with("} from "));
+        let found = lines.filter_map(move |line| Some(line.rsplit_once(before)?.1.split_once('\'')?.0));
+        found.map(move |from| join(folder, from))
+    }
+
+    fn size<'a>(paths: impl IntoIterator<Item = &'a String>) -> usize {
+        paths.into_iter().map(|path| FILES.iter().find(|(known, _)| known == path).unwrap().1.len()).sum()
+    }
+
     #[test]
     fn the_console_is_small_and_loads_only_files_that_are_there() {
-        let total: usize = FILES.iter().map(|(_, text)| text.len()).sum();
-        assert!(total + PAGE.len() <= 150_000, "{total} bytes");
         let loaded = PAGE.split("{assets}/").skip(1).filter_map(|rest| rest.split('"').next());
         for path in loaded {
             assert!(FILES.iter().any(|(known, _)| *known == path), "{path}");
         }
-        let shared = ["sdk/shapes.js"];
-        for (path, text) in FILES.iter().filter(|(path, _)| path.ends_with(".js")) {
-            for line in text.lines().filter(|line| line.starts_with("import ") || line.starts_with("} from ")) {
-                let Some(from) = line.rsplit_once(" from '").and_then(|(_, rest)| rest.split('\'').next()) else {
-                    continue;
-                };
-                let folder = path.rsplit_once('/').unwrap().0;
-                let target = join(folder, from);
-                assert!(
-                    shared.contains(&target.as_str()) || FILES.iter().any(|(known, _)| *known == target),
-                    "{path}: {target}"
-                );
-            }
-        }
+        let first = needed("console/app.js");
+        let later: BTreeSet<String> = FILES
+            .iter()
+            .filter(|(path, _)| path.starts_with("console/schedules/") || *path == "sdk/schedules.js")
+            .map(|(path, _)| (*path).to_owned())
+            .collect();
+        assert!(first.is_disjoint(&later), "what is loaded when it is needed is loaded at once");
+        // Everything that is not known to be loaded later counts.
+        let all: BTreeSet<String> = FILES.iter().map(|(path, _)| (*path).to_owned()).collect();
+        let total = size(all.difference(&later)) + PAGE.len();
+        assert!(total <= FIRST, "{total} bytes");
+        // Of the languages one is loaded.
+        let pages = needed("console/schedules/pages.js");
+        let (_, text) = FILES.iter().find(|(path, _)| *path == "console/schedules/pages.js").unwrap();
+        let languages: Vec<String> = imports("console/schedules/pages.js", text, "import('").collect();
+        assert_eq!(languages.len(), 5);
+        let words = languages.iter().map(|language| size([language])).max().unwrap();
+        let style = "console/schedules/schedules.css".to_owned();
+        let more = size(pages.difference(&first)) + size([&style]) + words;
+        assert!(more <= SCHEDULES, "{more} bytes");
+        // Nothing of it lies beside what is bounded.
+        let bounded: BTreeSet<String> = pages.into_iter().chain(languages).chain([style]).collect();
+        assert!(later.is_subset(&bounded), "{later:?}");
+        println!("{total} bytes first, {more} bytes with the pages about schedules");
     }
 
     fn join(folder: &str, path: &str) -> String {

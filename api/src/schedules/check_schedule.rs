@@ -122,6 +122,15 @@ fn check_times(
 ) -> ScheduleTimes {
     let when = check_when(take_given(fields, "when"), errors);
     let zone = check_zone(gateway, owner, take_given(fields, "zone"), errors);
+    let (starts_at, ends_at) = check_bounds(fields, errors);
+    ScheduleTimes { when, zone, starts_at, ends_at }
+}
+
+/// Checks what a schedule does not fire before, and after.
+pub(super) fn check_bounds(
+    fields: &mut Map<String, Value>,
+    errors: &mut Vec<FieldError>,
+) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
     let mut moment = |name: &str| {
         let given = take_given(fields, name)?;
         let read = given.as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
@@ -136,7 +145,7 @@ fn check_times(
     {
         errors.push(wrong("/ends_at", "must be after starts_at"));
     }
-    ScheduleTimes { when, zone, starts_at, ends_at }
+    (starts_at, ends_at)
 }
 
 pub(super) fn check_when(given: Option<Value>, errors: &mut Vec<FieldError>) -> Option<String> {

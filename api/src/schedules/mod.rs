@@ -12,6 +12,7 @@ pub mod read;
 pub(crate) mod scheduler;
 pub mod settings_body;
 mod turn;
+pub mod upcoming;
 pub mod view;
 
 use actix_web::HttpRequest;

@@ -1,14 +1,15 @@
 //! `POST /v1/schedules/preview`: what a "when" means, before anything is written.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::{DateTime, TimeDelta, Utc};
 use model::locale::time_zone;
 use model::problem::{Problem, ProblemKind, StoredProblem};
-use schedule::When;
+use schedule::{Occurrence, When};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::check_schedule::{check_when, check_zone};
+use super::check_schedule::{check_bounds, check_when, check_zone};
 use super::view::{NEXT, OccurrenceView, PreviewView};
 use crate::auth::Identity;
 use crate::body::read_json;
@@ -27,6 +28,10 @@ pub struct PreviewBody {
     when: String,
     /// IANA name; the tenant's zone when absent.
     zone: Option<String>,
+    /// Not before.
+    starts_at: Option<DateTime<Utc>>,
+    /// Not after.
+    ends_at: Option<DateTime<Utc>>,
 }
 
 /// Says in a sentence when something would fire, and the next ten times of it.
@@ -55,12 +60,15 @@ pub async fn preview(
     }
     let when = check_when(given, &mut errors);
     let zone = check_zone(&gateway, &identity, take_given(&mut fields, "zone"), &mut errors);
-    refuse_unknown(&fields, "", "when and zone", &mut errors);
+    let (starts_at, ends_at) = check_bounds(&mut fields, &mut errors);
+    refuse_unknown(&fields, "", "when, zone, starts_at and ends_at", &mut errors);
     let read = when.and_then(|when| Some((when.parse::<When>().ok()?, time_zone(&zone)?)));
     let Some((when, zone)) = read.filter(|_| errors.is_empty()) else { return Err(Problem::invalid(errors).into()) };
     let now = gateway.store.now().await?;
     let after = |after| when.next_after(after, zone);
-    let times = std::iter::successors(after(now), |one| after(one.at)).take(NEXT);
+    let first = after(starts_at.map_or(now, |starts_at| now.max(starts_at - TimeDelta::microseconds(1))));
+    let in_time = |one: &Occurrence| ends_at.is_none_or(|ends_at| one.at <= ends_at);
+    let times = std::iter::successors(first, |one| after(one.at)).take_while(in_time).take(NEXT);
     let upcoming = times.map(|one| OccurrenceView::from(NextFiring { nominal: one.nominal, due: one.at })).collect();
     Ok(HttpResponse::Ok().json(PreviewView { sentence: when.sentence(), zone: zone.name().to_owned(), upcoming }))
 }

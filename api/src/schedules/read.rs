@@ -38,7 +38,7 @@ pub struct ScheduleQuery {
 /// Whose schedules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Whose {
+pub(super) enum Whose {
     /// The caller's.
     #[default]
     Own,

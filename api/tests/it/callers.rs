@@ -23,7 +23,7 @@ const BUDGET: &str = "20";
 /// are made up are now and then the same.
 fn write_settings(folder: &Path, job: Uuid, token: &str) {
     let lists =
-        ["GET /v1/jobs", "GET /v1/admin/dead-letters", "GET /v1/admin/audit", "GET /v1/schedules"].map(|name| {
+        ["GET /v1/jobs", "GET /v1/admin/dead-letters", "GET /v1/admin/audit", "GET /v1/schedules", "GET /v1/schedules/upcoming"].map(|name| {
         format!(
             "[[operations]]\ninclude-name = \"{name}\"\nchecks.positive_data_acceptance.expected-statuses = [\"2xx\", 400, 401, 403]\n"
         )

@@ -46,4 +46,5 @@ mod session;
 mod socket;
 mod submit;
 mod tokens;
+mod upcoming;
 mod watch;

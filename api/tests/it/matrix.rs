@@ -65,8 +65,11 @@ fn request(api: &Api, row: &RouteEntry, who: &Identity) -> RequestBuilder {
     let path = row.path.replace("{id}", &job.to_string()).replace("{format}", "csv").replace("{name}", "guarded");
     let path = path.replace("{token}", &who.link).replace("{part}", "workers").replace("{version}/{path:.*}", "0/none");
     let method = Method::from_bytes(row.method.as_str().as_bytes()).unwrap();
-    let asked =
-        if (&method, row.path) == (&Method::DELETE, "/v1/admin/pauses") { "?kind=report&name=nothing" } else { "" };
+    let asked = match (row.method.as_str(), row.path) {
+        ("DELETE", "/v1/admin/pauses") => "?kind=report&name=nothing",
+        (_, "/v1/schedules/upcoming") => "?from=2026-03-01&to=2026-03-31",
+        _ => "",
+    };
     let request = api.plain(method, &format!("{path}{asked}"));
     let request = match &who.pass {
         Pass::Nothing => request,

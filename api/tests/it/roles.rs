@@ -149,7 +149,12 @@ async fn who_may_not_see_a_report_does_not_know_that_there_is_one(stack: Stack) 
         problem(outsider.ask(Method::POST, "/v1/tokens").json(&asked).send().await.unwrap()).await
     };
     assert_eq!(mint("closed").await, mint("clawed").await);
+    let next = insider.get(&format!("/v1/schedules/{scheduled}")).await["next"]["nominal"].clone();
+    let day = &next.as_str().unwrap()[..10];
+    let comes = format!("/v1/schedules/upcoming?from={day}&to={day}&of=tenant");
+    assert!(insider.get(&comes).await.to_string().contains("closed"));
     for path in [
+        &comes,
         "/v1/jobs",
         "/v1/jobs?report=closed",
         "/v1/admin/dead-letters",

@@ -367,8 +367,14 @@ async fn a_preview_says_what_a_when_means(stack: Stack) {
     let told = body(preview(json!({"when": "every weekday at 07:30", "zone": "Europe/Berlin"})).await).await;
     assert_eq!((&told["zone"], told["upcoming"].as_array().unwrap().len()), (&json!("Europe/Berlin"), 10));
     assert!(told["sentence"].as_str().unwrap().contains("07:30"), "{told}");
-    let (_, kind, told) = problem(preview(json!({"zone": "Nowhere", "whn": "x"})).await).await;
-    assert_eq!((kind.as_str(), told["errors"].as_array().unwrap().len()), ("validation-failed", 3));
+    let bounds = json!({"starts_at": "2100-03-01T08:00:00Z", "ends_at": "2100-03-03T08:00:00Z"});
+    let mut asked = json!({"when": "every day at 07:30", "zone": "UTC"});
+    asked.as_object_mut().unwrap().extend(bounds.as_object().unwrap().clone());
+    let told = body(preview(asked).await).await;
+    let times: Vec<_> = told["upcoming"].as_array().unwrap().iter().map(|one| one["nominal"].clone()).collect();
+    assert_eq!(times, ["2100-03-02T07:30:00", "2100-03-03T07:30:00"]);
+    let (_, kind, told) = problem(preview(json!({"zone": "Nowhere", "whn": "x", "ends_at": "soon"})).await).await;
+    assert_eq!((kind.as_str(), told["errors"].as_array().unwrap().len()), ("validation-failed", 4));
     api.stop().await;
 }
 

@@ -1,14 +1,14 @@
 /**
  * The console: which page an address shows, and what stays around every page.
  *
- * @import { Job, JobEvent, Report, Session } from '../sdk/shapes.js'
+ * @import { Job, JobEvent, JobRequest, Report, Session } from '../sdk/shapes.js'
  */
 import { Problem, Waitless, isFinal } from '../sdk/index.js';
 import { BASE, inner } from './base.js';
 import { fill, h, icon } from './dom.js';
 import { downloads } from './job_line.js';
 import { Live } from './live.js';
-import { notify, showConnection } from './notice.js';
+import { failure, loading, notify, showConnection } from './notice.js';
 import { catalogue } from './pages/catalogue.js';
 import { job } from './pages/job.js';
 import { jobs } from './pages/jobs.js';
@@ -31,6 +31,7 @@ import { usageLanguage, usageWords } from './usage_words.js';
  * @property {(path: string, replace?: boolean) => void} go
  * @property {(title: string) => void} title
  * @property {(session: Session) => Promise<void>} signedIn
+ * @property {Map<string, JobRequest>} drafts What a report's form was filled in with, to be scheduled.
  */
 
 /** @type {[RegExp, string, (context: Context) => HTMLElement][]} */
@@ -39,9 +40,21 @@ const PAGES = [
   [/^\/reports\/([^/]+)$/, '/', report],
   [/^\/jobs$/, '/jobs', jobs],
   [/^\/jobs\/([^/]+)$/, '/jobs', job],
+  [/^\/schedules(?:\/([^/]+))?(?:\/(edit))?$/, '/schedules', schedules],
   [/^\/usage$/, '/usage', usage],
   [/^\/operations(?:\/([^/]+))?$/, '/operations', operations],
 ];
+
+/**
+ * The pages about schedules are loaded when one is looked at.
+ * @param {Context} context
+ */
+function schedules(context) {
+  const place = h('div', null, loading());
+  const load = () => import('./schedules/pages.js').then(async ({ open }) => fill(place, await open(context))).catch((error) => fill(place, failure(error, load)));
+  load();
+  return place;
+}
 
 const UNFINISHED = /** @type {const} */ (['pending', 'processing', 'retrying']);
 
@@ -52,6 +65,7 @@ class Console {
   client = new Waitless({ url: BASE });
   reports = /** @type {Map<string, Report>} */ (new Map());
   session = /** @type {Session} */ ({ signed_in: false });
+  drafts = /** @type {Map<string, JobRequest>} */ (new Map());
   live = new Live(this.client, { onConnection: showConnection, onRefused: (problem) => this.refused(problem) });
   #page = new AbortController();
   #told = /** @type {Set<string>} */ (new Set());
@@ -162,6 +176,7 @@ class Console {
       go: (to, replace) => this.go(to, replace),
       title: (title) => (document.title = title === '' ? 'Waitless' : `${title} – Waitless`),
       signedIn: (session) => this.signedIn(session),
+      drafts: this.drafts,
     };
     fill(main, outside ? login(context) : (found?.[2] ?? lost)(context));
     main.querySelector('.tabs [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' });
@@ -235,8 +250,9 @@ function fillNav(scopes, current) {
   const nav = /** @type {HTMLElement} */ (document.getElementById('nav'));
   const link = (/** @type {string} */ href, /** @type {string} */ text, /** @type {HTMLElement | null} */ more = null) =>
     h('a', { href, 'aria-current': href === current ? 'page' : null }, text, more);
+  const words = usageWords(usageLanguage());
   const running = nav.querySelector('#running') ?? h('span', { id: 'running' });
-  fill(nav, scopes.includes('read') && [link('/', 'Reports'), link('/jobs', 'Jobs', /** @type {HTMLElement} */ (running)), link('/usage', usageWords(usageLanguage()).title)],
+  fill(nav, scopes.includes('read') && [link('/', 'Reports'), link('/jobs', 'Jobs', /** @type {HTMLElement} */ (running)), link('/schedules', words.schedules), link('/usage', words.title)],
     scopes.includes('admin') && link('/operations', 'Operations'));
 }
 

@@ -11,39 +11,57 @@ import { grouped, kindOf, period } from './words.js';
  * @property {() => void} focus
  */
 
+/** What fields say; the pages about schedules have it in more languages. */
+export const FIELD_WORDS = {
+  optional: 'optional',
+  choose: 'Choose…',
+  any: 'Any',
+  utc: 'In UTC.',
+  between: (/** @type {string} */ min, /** @type {string} */ max) => `From ${min} to ${max}.`,
+  least: (/** @type {string} */ min) => `At least ${min}.`,
+  most: (/** @type {string} */ max) => `At most ${max}.`,
+  lines: 'One a line.',
+  all: 'All',
+  none: 'None',
+  allOf: (/** @type {string} */ label) => `All or none of ${label}`,
+};
+
+/** @typedef {typeof FIELD_WORDS} FieldWords */
+
 /**
  * Makes the field of a parameter from its schema.
  * @param {string} name
  * @param {ParamSchema} schema
  * @param {boolean} required
  * @param {unknown} value What stands in it at first.
+ * @param {FieldWords} [words]
  * @returns {Field}
  */
-export function paramField(name, schema, required, value) {
+export function paramField(name, schema, required, value, words = FIELD_WORDS) {
   const what = kindOf(schema);
   const label = schema.title ?? name;
-  const hint = hintOf(schema, what);
+  const hint = hintOf(schema, what, words);
   if (what.list && what.kind === 'choice') {
     const choices = what.schema.items?.enum ?? [];
-    return choicesField(name, { label, hint, choices, chosen: Array.isArray(value) ? value.map(String) : [] });
+    return choicesField(name, { label, hint, choices, chosen: Array.isArray(value) ? value.map(String) : [], words });
   }
-  const control = makeControl(what, required, value);
-  const optional = what.optional && !required;
+  const control = makeControl(what, required, value, words);
+  const optional = what.optional && !required && words.optional;
   const field = wrap(name, { label, hint, optional, control, beside: what.kind === 'boolean' });
   return { ...field, read: () => readControl(control, what) };
 }
 
-/** @param {ParamSchema} schema @param {ReturnType<typeof kindOf>} what */
-function hintOf(schema, what) {
+/** @param {ParamSchema} schema @param {ReturnType<typeof kindOf>} what @param {FieldWords} words */
+function hintOf(schema, what, words) {
   const inner = what.list ? (what.schema.items ?? {}) : what.schema;
   const min = inner.minimum ?? inner['x-minimum'];
   const max = inner.maximum ?? inner['x-maximum'];
   const parts = [schema.description?.replaceAll('`', '')];
-  if (what.kind === 'timestamp') parts.push('In UTC.');
-  else if (what.kind !== 'date' && min !== undefined && max !== undefined) parts.push(`From ${grouped(min)} to ${grouped(max)}.`);
-  else if (what.kind !== 'date' && min !== undefined) parts.push(`At least ${grouped(min)}.`);
-  else if (what.kind !== 'date' && max !== undefined) parts.push(`At most ${grouped(max)}.`);
-  if (what.list && what.kind !== 'choice') parts.push('One a line.');
+  if (what.kind === 'timestamp') parts.push(words.utc);
+  else if (what.kind !== 'date' && min !== undefined && max !== undefined) parts.push(words.between(grouped(min), grouped(max)));
+  else if (what.kind !== 'date' && min !== undefined) parts.push(words.least(grouped(min)));
+  else if (what.kind !== 'date' && max !== undefined) parts.push(words.most(grouped(max)));
+  if (what.list && what.kind !== 'choice') parts.push(words.lines);
   return parts.filter(Boolean).join(' ');
 }
 
@@ -51,9 +69,10 @@ function hintOf(schema, what) {
  * @param {ReturnType<typeof kindOf>} what
  * @param {boolean} required
  * @param {unknown} value
+ * @param {FieldWords} words
  * @returns {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement}
  */
-function makeControl(what, required, value) {
+function makeControl(what, required, value, words) {
   const { kind, schema } = what;
   if (what.list) {
     const area = h('textarea', { rows: 4, spellcheck: 'false' });
@@ -61,7 +80,7 @@ function makeControl(what, required, value) {
     return area;
   }
   if (kind === 'choice') {
-    const first = h('option', { value: '' }, required ? 'Choose…' : 'Any');
+    const first = h('option', { value: '' }, required ? words.choose : words.any);
     const select = h('select', null, required && value !== undefined && value !== null ? null : first, (schema.enum ?? []).map((one) => h('option', { value: one }, one)));
     select.value = value === undefined || value === null ? '' : String(value);
     return select;
@@ -117,14 +136,14 @@ function number(text) {
 /**
  * A label, a hint and a place for what is wrong, around a control.
  * @param {string} name
- * @param {{label: string, hint?: string, optional?: boolean, beside?: boolean, control: HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement}} parts
+ * @param {{label: string, hint?: string, optional?: string | false, beside?: boolean, control: HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement}} parts
  */
 export function wrap(name, { label, hint, optional, beside, control }) {
   const id = `field-${name}`;
   control.id = id;
   control.setAttribute('name', name);
   const error = h('p.wrong', { id: `${id}-wrong` });
-  const text = h('label', { for: id }, label, optional && h('span.quiet', null, ' optional'));
+  const text = h('label', { for: id }, label, optional && h('span.quiet', null, ` ${optional}`));
   const element = h(beside ? 'div.field.beside' : 'div.field', null, beside ? [control, text] : [text, control],
     hint && h('p.hint', { id: `${id}-hint` }, hint), error);
   describe(control, [hint && `${id}-hint`]);
@@ -148,17 +167,17 @@ function describe(control, ids) {
 /**
  * Any number of several choices.
  * @param {string} name
- * @param {{label: string, hint?: string, choices: string[], chosen: string[], caption?: (choice: string) => string}} parts
+ * @param {{label: string, hint?: string, choices: string[], chosen: string[], caption?: (choice: string) => string, words?: FieldWords}} parts
  * @returns {Field}
  */
-export function choicesField(name, { label, hint, choices, chosen, caption = String }) {
+export function choicesField(name, { label, hint, choices, chosen, caption = String, words = FIELD_WORDS }) {
   const id = `field-${name}`;
   const boxes = choices.map((choice) => h('input', { type: 'checkbox', name, value: choice }));
   for (const box of boxes) box.checked = chosen.includes(box.value);
   const error = h('p.wrong', { id: `${id}-wrong` });
   const all = h('button.link', { type: 'button' });
-  const say = () => (all.textContent = boxes.every((box) => box.checked) ? 'None' : 'All');
-  all.setAttribute('aria-label', `All or none of ${label}`);
+  const say = () => (all.textContent = boxes.every((box) => box.checked) ? words.none : words.all);
+  all.setAttribute('aria-label', words.allOf(label));
   all.addEventListener('click', () => {
     const check = !boxes.every((box) => box.checked);
     for (const box of boxes) box.checked = check;

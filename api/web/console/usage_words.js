@@ -1,8 +1,10 @@
 /**
- * What the page about usage says, in the languages that mails are written in.
+ * What the page about usage says, in the languages that mails are written in, and what leads to the pages about schedules.
  *
  * @typedef {object} UsageWords
  * @property {string} title
+ * @property {string} schedules
+ * @property {string} schedule
  * @property {(until: string, zone: string) => string} lead
  * @property {string} tenant
  * @property {string} own
@@ -28,6 +30,8 @@
 const WORDS = {
   en: {
     title: 'Usage',
+    schedules: 'Schedules',
+    schedule: 'Schedule this',
     lead: (until, zone) => `What was used today, until ${until}, and in the last thirty days. Days are those of ${zone}.`,
     tenant: 'Your tenant',
     own: 'You',
@@ -50,6 +54,8 @@ const WORDS = {
   },
   de: {
     title: 'Verbrauch',
+    schedules: 'Zeitpläne',
+    schedule: 'Dies planen',
     lead: (until, zone) => `Was heute, bis ${until}, und in den letzten dreißig Tagen verbraucht wurde. Es zählen die Tage von ${zone}.`,
     tenant: 'Ihr Mandant',
     own: 'Sie',
@@ -72,6 +78,8 @@ const WORDS = {
   },
   fr: {
     title: 'Consommation',
+    schedules: 'Planifications',
+    schedule: 'Planifier ceci',
     lead: (until, zone) => `Ce qui a été utilisé aujourd’hui, jusqu’à ${until}, et ces trente derniers jours. Les jours sont ceux de ${zone}.`,
     tenant: 'Votre organisation',
     own: 'Vous',
@@ -94,6 +102,8 @@ const WORDS = {
   },
   es: {
     title: 'Consumo',
+    schedules: 'Programaciones',
+    schedule: 'Programar esto',
     lead: (until, zone) => `Lo que se ha usado hoy, hasta ${until}, y en los últimos treinta días. Los días son los de ${zone}.`,
     tenant: 'Su organización',
     own: 'Usted',
@@ -116,6 +126,8 @@ const WORDS = {
   },
   zh: {
     title: '用量',
+    schedules: '定时',
+    schedule: '设为定时',
     lead: (until, zone) => `今天（至 ${until}）以及最近三十天的用量。日期按 ${zone} 计算。`,
     tenant: '您的租户',
     own: '您本人',

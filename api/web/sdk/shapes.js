@@ -212,6 +212,75 @@
  * @property {string | null} error
  * @property {string} created_at
  * @property {string | null} sent_at
+ *
+ * @typedef {{channel: string, to: string, language?: string, time_zone?: string}} Recipient
+ *
+ * @typedef {object} ScheduleBody What is asked of a schedule; null: as if it were absent.
+ * @property {string | null} [title]
+ * @property {string} report
+ * @property {Record<string, unknown>} [params]
+ * @property {string[] | null} [formats]
+ * @property {'fail' | 'keep_others'} [on_refusal]
+ * @property {Recipient[]} [notify]
+ * @property {Recipient[] | null} [alert]
+ * @property {string | null} [when] Words or cron. Absent: only when it is asked to.
+ * @property {string | null} [zone]
+ * @property {string | null} [starts_at]
+ * @property {string | null} [ends_at]
+ * @property {'send' | 'skip' | 'tell'} [on_empty]
+ * @property {'skip' | 'queue_one' | 'allow'} [overlap]
+ * @property {string | null} [catch_up]
+ * @property {string | null} [within]
+ * @property {string | null} [alarm_after]
+ * @property {number | null} [pause_after]
+ *
+ * @typedef {object} Occurrence
+ * @property {string} nominal What the clock shows in the schedule's zone.
+ * @property {string} at
+ * @property {Record<string, unknown>} [params] What is relative of them, as it is then.
+ *
+ * @typedef {object} Firing
+ * @property {string} id
+ * @property {string | null} nominal Null: somebody asked for it.
+ * @property {string | null} data_version
+ * @property {string} due_at
+ * @property {'fired' | 'missed' | 'skipped' | 'refused'} outcome
+ * @property {string | null} job
+ * @property {string | null} detail Why it has none.
+ * @property {string} at
+ * @property {'done' | 'failed' | 'cancelled' | null} ended How its job ended, as far as somebody has looked.
+ *
+ * @typedef {object} ScheduleState
+ * @property {string} id
+ * @property {string} owner
+ * @property {string | null} sentence `when`, in a sentence.
+ * @property {'active' | 'paused'} state
+ * @property {'asked' | 'failures' | 'owner_gone' | null} paused_why
+ * @property {number} failures In a row.
+ * @property {Occurrence | null} next
+ * @property {boolean} waiting The next firing waits for the job of the one before.
+ * @property {string | null} last_job
+ * @property {string | null} last_sent_at
+ * @property {boolean} silent It has sent nothing for longer than `alarm_after`.
+ * @property {string} created_at
+ * @property {string} updated_at
+ *
+ * @typedef {Required<ScheduleBody> & ScheduleState & {zone: string, notify: Recipient[]}} Schedule
+ * @typedef {Schedule & {upcoming: Occurrence[], firings: Firing[]}} ScheduleDetails
+ *
+ * @typedef {{sentence: string, zone: string, upcoming: Occurrence[]}} SchedulePreview
+ *
+ * @typedef {object} UpcomingSchedule What comes of one schedule on one day.
+ * @property {string} id
+ * @property {string | null} title
+ * @property {string} report
+ * @property {string} owner
+ * @property {number} count
+ * @property {boolean} more It fires more often than that.
+ * @property {string} first
+ * @property {string} last
+ *
+ * @typedef {{zone: string, days: {day: string, schedules: UpcomingSchedule[]}[], complete: boolean}} Upcoming
  */
 
 export {};

@@ -22,6 +22,31 @@ const button = (/** @type {string} */ name) => (/** @type {Page} */ page) => pag
 /** The timeline comes by a stream of its own. @param {Page} page */
 const happened = (page) => page.locator('.timeline li').first().waitFor();
 
+/** The head follows whoever scrolls, also into a picture. @param {Page} page */
+const top = (page) => page.evaluate(() => scrollTo(0, 0));
+
+/** What became of the newest firing of each comes after the list. @param {Page} page */
+const lastTold = (page) => page.waitForFunction(() => document.querySelector('table') !== null && ![...document.querySelectorAll('td')].some((cell) => cell.textContent === '…'));
+
+/** An outage takes longer than a picture: times that came during one are shown before those that came. @param {Page} page */
+async function missSome(page) {
+  const path = new URL(page.url()).pathname;
+  await page.route(`**/v1${path}`, async (route) => {
+    const answer = await route.fetch();
+    const told = await answer.json();
+    const firing = (/** @type {string} */ nominal, /** @type {object} */ more) => ({ id: crypto.randomUUID(), nominal, data_version: null, due_at: `${nominal}Z`, at: `${nominal}Z`, job: null, ended: null, ...more });
+    const others = [
+      firing('2026-10-30T18:00:00', { outcome: 'missed', detail: 'later than the catch-up window allows' }),
+      firing('2026-09-30T18:00:00', { outcome: 'skipped', detail: 'the job of the one before has not ended' }),
+      firing('2026-08-31T18:00:00', { outcome: 'refused', detail: '/params/shipped_before must be a date' }),
+    ];
+    await route.fulfill({ response: answer, json: { ...told, firings: [...told.firings, ...others] } });
+  });
+  await page.reload();
+  await page.getByText('later than the catch-up').waitFor();
+  await page.getByRole('link', { name: /^Download/ }).first().waitFor();
+}
+
 const DELIVERIES = '**/v1/admin/deliveries?*';
 
 /** Mails of the pictures stay in a folder, which refuses nobody: every other one is shown as refused. @param {Page} page */
@@ -56,6 +81,7 @@ export const NEWCOMER = [
   { name: 'newcomer', path: '/' },
   { name: 'newcomer-jobs', path: '/jobs' },
   { name: 'newcomer-usage', path: '/usage' },
+  { name: 'newcomer-schedules', path: '/schedules' },
   { name: 'status', path: '/status' },
   { name: 'newcomer-dead-letters', path: '/operations/dead-letters' },
   { name: 'newcomer-deliveries', path: '/operations/deliveries' },
@@ -120,6 +146,24 @@ export function pagesOf(fixture, jobs) {
       await page.context().setOffline(true);
       await page.getByText('You are offline').waitFor();
     }, after: (page) => page.context().setOffline(false) },
+    { name: 'schedules', path: '/schedules', act: lastTold },
+    { name: 'schedules-of-all', path: '/schedules?of=tenant', act: lastTold },
+    { name: 'schedules-week', path: '/schedules?view=week&of=tenant&day=2026-12-09' },
+    { name: 'schedules-month', path: '/schedules?view=month&of=tenant&day=2026-12-09' },
+    { name: 'schedule', path: `/schedules/${jobs.schedules.monthly.id}`, act: missSome, after: (page) => page.unrouteAll() },
+    { name: 'schedule-asked', path: `/schedules/${jobs.schedules.asked.id}`, act: (page) => page.getByRole('link', { name: /^Download/ }).first().waitFor() },
+    { name: 'schedule-paused', path: `/schedules/${jobs.schedules.failing.id}` },
+    { name: 'schedule-new', path: '/schedules/new?report=order-intake', act: (page) => page.getByRole('button', { name: 'every weekday at 07:30' }).click().then(() => page.locator('.meaning li').first().waitFor()).then(() => top(page)) },
+    { name: 'schedule-edit', path: `/schedules/${jobs.schedules.monthly.id}/edit`, act: (page) => page.getByText('Further settings').click().then(() => top(page)) },
+    { name: 'schedule-wrong', path: '/schedules/new?report=counting', act: async (page) => {
+      await page.getByLabel('Words or cron').fill('every blue moon');
+      await page.getByLabel('Mail the report to').fill('nobody');
+      await page.getByRole('button', { name: 'Make the schedule' }).click();
+      await page.getByText('Please correct what is marked.').waitFor();
+      await top(page);
+    } },
+    { name: 'schedule-hand-over', path: `/schedules/${jobs.schedules.monthly.id}`, screen: true, act: button('Hand over') },
+    { name: 'schedule-delete', path: `/schedules/${jobs.schedules.monthly.id}`, screen: true, act: button('Delete') },
     { name: 'usage', path: '/usage', act: (page) => page.locator('.bars').first().waitFor() },
     { name: 'queues', path: '/operations' },
     { name: 'workers', path: '/operations/workers' },

@@ -88,6 +88,7 @@ export async function makeTraffic(fixture) {
   for (let rows = 1; rows < 16; rows++) await end(counting({ rows, colour: 'blue' }));
   const other = fixture.makeKey('acme');
   await submit({ report: 'pricing-summary', formats: ['xlsx', 'pdf'], notify: [mail('berta@acme.example', 'de')] }, other);
+  const schedules = await makeSchedules(fixture);
   const revoked = await end(counting({ rows: 3 }));
   await fixture.call(`/v1/jobs/${revoked.id}/artifacts/csv/revoke-link`, {});
   for (let opened = 0; opened < 3; opened++) await (await fetch(done.artifacts[0].link)).arrayBuffer();
@@ -103,7 +104,29 @@ export async function makeTraffic(fixture) {
   const joined = await submit(endless);
   for (let ahead = 0; ahead < 3; ahead++) await submit({ report: 'pricing-summary', params: { shipped_before: `1997-0${ahead + 1}-01` } });
   const waiting = await submit(counting({ rows: 25_000 }));
-  return { done, warm, cut, inside, failed, expired, revoked, retrying, cancelled, running, joined, waiting, making, stuck };
+  return { schedules, done, warm, cut, inside, failed, expired, revoked, retrying, cancelled, running, joined, waiting, making, stuck };
+}
+
+/**
+ * Makes schedules that are in every state there is.
+ * @param {Fixture} fixture
+ */
+async function makeSchedules(fixture) {
+  const make = (/** @type {object} */ body) => fixture.call('/v1/schedules', { zone: 'Europe/Berlin', ...body });
+  const mail = (/** @type {string} */ to) => ({ channel: 'email', to, language: 'en' });
+  const daily = await make({ title: 'Morning numbers', report: 'order-intake', when: 'every weekday at 07:30', params: { placed_from: { relative: 'yesterday' }, placed_until: { relative: 'today' } }, notify: [mail('ana@example.com'), mail('finance@example.com')], alarm_after: '26h' });
+  const monthly = await make({ title: 'Prices of last month', report: 'pricing-summary', when: 'last working day of the month at 18:00', params: { shipped_before: { relative: 'start_of_month', minus: '29 years' } }, formats: ['xlsx', 'pdf'], notify: [mail('ana@example.com')], within: '15m', on_empty: 'tell', starts_at: '2026-01-01T00:00:00+01:00' });
+  const often = await make({ report: 'counting', when: 'every 15 minutes between 08:00 and 18:00', params: { rows: 12 } });
+  const failing = await make({ title: 'Balance of the warehouse', report: 'broken', when: '0 6 * * 1', alert: [mail('ops@example.com')], pause_after: 1 });
+  const asked = await make({ title: 'When the load is done', report: 'top-customers', formats: ['xlsx', 'pdf', 'csv'] });
+  const fire = async (/** @type {string} */ id, data_version = '') => fixture.finished((await fixture.call(`/v1/schedules/${id}/fire`, data_version ? { data_version } : {})).job);
+  for (const load of ['load-2026-11-28', 'load-2026-11-29', 'load-2026-11-30']) await fire(asked.id, load);
+  for (const { id } of [monthly, monthly, often]) await fire(id);
+  await fire(failing.id);
+  while ((await fixture.call(`/v1/schedules/${failing.id}`)).state === 'active') await new Promise((resolve) => setTimeout(resolve, 100));
+  const ben = fixture.makeKey('default', ['--principal', 'ben', '--scope', 'read', '--scope', 'write']);
+  await fixture.call('/v1/schedules', { title: 'Slow movers', report: 'revenue-by-nation', when: 'every monday at 08:00', zone: 'America/New_York' }, ben);
+  return { daily, monthly, often, failing, asked };
 }
 
 /**

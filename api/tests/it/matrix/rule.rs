@@ -78,7 +78,8 @@ fn served(row: &RouteEntry) -> Option<Expected> {
             | "/v1/admin/dead-letters"
             | "/v1/admin/pauses"
             | "/v1/admin/audit"
-            | "/v1/schedules",
+            | "/v1/schedules"
+            | "/v1/schedules/upcoming",
         )
         | (
             "POST",

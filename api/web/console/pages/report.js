@@ -5,9 +5,10 @@
  */
 import { Problem, newKey } from '../../sdk/index.js';
 import { fill, h, icon } from '../dom.js';
-import { choicesField, kept, paramField, placeErrors, wrap } from '../form.js';
+import { FIELD_WORDS, choicesField, kept, paramField, placeErrors, wrap } from '../form.js';
 import { JobList } from '../job_line.js';
 import { explain, failure, loading, nothing } from '../notice.js';
+import { usageLanguage, usageWords } from '../usage_words.js';
 import { paramsOf, period } from '../words.js';
 
 /**
@@ -88,12 +89,16 @@ function form(report, job, context) {
     caption: (format) => NAMES[format] ?? format.toUpperCase(),
   });
   const address = h('input', { type: 'email', autocomplete: 'email', placeholder: 'you@example.com' });
-  const email = wrap('email', { label: 'Mail me the link', optional: true, control: address });
+  const email = wrap('email', { label: 'Mail me the link', optional: FIELD_WORDS.optional, control: address });
   const wrong = h('div', { role: 'alert' });
   const button = h('button.button.primary.large', null, icon('spark'), 'Make the report');
+  const schedule = () => {
+    context.drafts.set(report.name, read(report.name, params, formats, address));
+    context.go(`/schedules/new?report=${encodeURIComponent(report.name)}`);
+  };
   const element = h('form.panel.form', { novalidate: true, 'aria-label': report.title },
     params.size > 0 ? [...params.values()].map((field) => field.element) : h('p.quiet', null, 'This report has no parameters.'),
-    formats.element, email.element, wrong, h('div.buttons', null, button));
+    formats.element, email.element, wrong, h('div.buttons', null, button, context.session.scopes?.includes('write') && h('button.button.large', { type: 'button', onclick: schedule }, icon('clock'), usageWords(usageLanguage()).schedule)));
 
   // The same wish is the same job, also when the button is pressed again after the network broke off.
   let key = newKey();
