@@ -153,7 +153,7 @@ impl LimitStore for PostgresStore {
 
     async fn fill_places(&self) -> Result<u32> {
         let lines = self.lines_with_places().await?;
-        let rung = if lines.is_empty() { 0 } else { self.ring_lines(lines).await? };
+        let rung = self.ring_lines(&lines).await?;
         self.read(|connection| async move { Ok(sql(FORGET_VALUES).execute(connection).await?) }.boxed()).await?;
         Ok(rung)
     }

@@ -19,8 +19,11 @@ use store::Result;
 // The texts say it, and that it is 9 long.
 const _: () = assert!(LINE_PREFIX.len() == 9);
 
-/// Jobs that are rung for at once in a line that is none any more.
-const RELEASED_AT_ONCE: i64 = 1_000;
+/// Jobs that one statement rings for in a line that is none any more, so often at most in a row.
+const RELEASED_AT_ONCE: u32 = 20;
+const RELEASES: u32 = 50;
+/// Lines that one statement looks at.
+const LINES_AT_ONCE: usize = 4;
 
 /// Lines where fewer run than may, some of them where there are many: one step of the index a line, however many wait in it.
 const WITH_PLACES: &str = "
@@ -125,7 +128,22 @@ impl PostgresStore {
         }
     }
 
-    pub(super) async fn ring_lines(&self, limits: Vec<String>) -> Result<u32> {
+    /// Rings for whoever is next in these lines, some lines after the other.
+    pub(super) async fn ring_lines(&self, limits: &[String]) -> Result<u32> {
+        let mut all = 0;
+        for some in limits.chunks(LINES_AT_ONCE) {
+            for _ in 0..RELEASES {
+                let rung = self.ring_some_lines(some.to_vec()).await?;
+                all += rung;
+                if rung < RELEASED_AT_ONCE {
+                    break;
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    async fn ring_some_lines(&self, limits: Vec<String>) -> Result<u32> {
         self.change(move |connection| {
             async move {
                 let effects = ring_next(connection, limits).await?;
@@ -146,7 +164,7 @@ pub(super) async fn ring_next(connection: &mut Connection, mut limits: Vec<Strin
             let rows: Vec<EffectRow> = sql(RING_LINES)
                 .bind::<Array<Text>, _>(limits)
                 .bind::<Array<Text>, _>(Lane::ALL.map(|lane| lane.as_str()).to_vec())
-                .bind::<BigInt, _>(RELEASED_AT_ONCE)
+                .bind::<BigInt, _>(i64::from(RELEASED_AT_ONCE))
                 .load(connection)
                 .await?;
             Effects::read(rows)
