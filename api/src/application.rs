@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::{Extensions, Server};
@@ -12,6 +13,7 @@ use anyhow::Context as _;
 use configuration::Config;
 use runtime::Backends;
 use runtime::Catalogue;
+use runtime::keep_report_limits;
 use runtime::probes::Probes;
 use tokio_util::sync::CancellationToken;
 
@@ -101,6 +103,8 @@ impl Application {
         tokio::spawn(gateway.issuers.clone().run_until_stopped(ended.clone()));
         let (counting, until) = (gateway.clone(), ended.clone());
         tokio::spawn(async move { counting.refusals.run_until_stopped(counting.store.as_ref(), until).await });
+        let (store, known) = (Arc::clone(&gateway.store), Arc::clone(&catalogue));
+        tokio::spawn(keep_report_limits(store, move || known.snapshot(), ended.clone()));
         tokio::spawn(catalogue.keep_fresh(ended.clone()));
         let _scheduling =
             gateway.runtime.spawn(scheduler::run_until_stopped(gateway.clone().into_inner(), ended.clone()));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use configuration::Config;
-use runtime::Backends;
+use runtime::{Backends, declare_configured_limits};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -58,6 +58,11 @@ impl Application {
             tokio::spawn(broadcast_progress(Arc::clone(&worker))),
             tokio::spawn(listen_for_cancels(Arc::clone(&worker))),
             tokio::spawn(keep_pod_cost_current(Arc::clone(&worker))),
+            tokio::spawn(declare_configured_limits(
+                Arc::clone(&worker.backends.store),
+                worker.limits.clone(),
+                worker.stopping.clone(),
+            )),
         ];
         let tasks = TaskTracker::new();
         for lane in &worker.settings.lanes {

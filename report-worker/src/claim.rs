@@ -103,7 +103,7 @@ async fn request_claim(worker: &Worker, wish: ClaimWish) -> ClaimReply {
             Ok(Claimed::Held) if in_doubt && matches!(wish, ClaimWish::Named(_)) => {
                 return confirm_claim(worker, wish.job_id()).await;
             }
-            Ok(Claimed::NotDue(_) | Claimed::Held | Claimed::Paused | Claimed::Gone) => {
+            Ok(Claimed::NotDue(_) | Claimed::Held | Claimed::Paused | Claimed::Limited | Claimed::Gone) => {
                 return ClaimReply::Over(ClaimOutcome::NothingToDo);
             }
             Err(StoreError::Unavailable(why)) => {

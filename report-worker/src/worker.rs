@@ -6,6 +6,7 @@ use std::time::Duration;
 use configuration::{Config, Secrets};
 use formats::{FontFile, load_fonts};
 use model::backoff::Backoff;
+use model::limits::RunLimit;
 use model::seal::SealKeys;
 use runtime::Backends;
 use sources::Sources;
@@ -45,6 +46,8 @@ pub(crate) struct Worker {
     /// Opens sensitive values.
     pub(crate) seal_keys: SealKeys,
     pub(crate) sources: Sources,
+    /// Of tenants and sources, as the configuration says.
+    pub(crate) limits: Vec<RunLimit>,
     /// Fonts for characters the built-in ones do not have.
     pub(crate) fonts: Arc<[Arc<FontFile>]>,
     pub(crate) definitions: DefinitionCache,
@@ -73,6 +76,7 @@ impl Worker {
             link_secret: config.service.link_secret.clone(),
             seal_keys,
             sources: Sources::open(&config.sources)?,
+            limits: runtime::configured_limits(config),
             fonts: load_fonts(&config.worker.fonts)?,
             definitions: DefinitionCache::default(),
             attempts: AttemptRegistry::default(),

@@ -7,7 +7,7 @@ use model::attributes::{Attributes, SealedAttributes};
 use model::job::{Caller, Idempotency, JobState, NewJob, Params};
 use model::reuse::{LinkSeed, Reuse};
 use model::seal::SealedJob;
-use report::{ReportDefinition, attributes_read, fingerprint};
+use report::{ReportDefinition, attributes_read, fingerprint, limit_key, run_key};
 use store::Submitted;
 use uuid::Uuid;
 
@@ -103,6 +103,7 @@ fn new_job(gateway: &Gateway, request: SubmitRequest, origin: JobOrigin) -> Resu
         links: request.formats.iter().map(|format| LinkSeed::new(gateway.link_secret.expose(), *format)).collect(),
         made_from: request.made_from.as_ref().map(|kept| kept.job_id),
     });
+    let limit_key = limit_key_of(gateway, &request, &origin.caller);
     let id = Uuid::now_v7();
     let (params, attributes) = seal(
         gateway,
@@ -128,6 +129,7 @@ fn new_job(gateway: &Gateway, request: SubmitRequest, origin: JobOrigin) -> Resu
         traceparent: Some(origin.traceparent),
         forecast: None,
         idempotency: origin.idempotency,
+        limit_key,
         reuse,
         by: None,
     })
@@ -149,6 +151,16 @@ fn fingerprint_of(gateway: &Gateway, request: &SubmitRequest, caller: &Caller) -
         }
         None => fingerprint(report, caller, params, formats, on_refusal, None),
     }
+}
+
+/// Says which jobs of the report wait for each other. Where a sensitive value has a part in it, as with fingerprints: nobody must find it
+/// by trying them all. What is made from a kept file does not ask the source, and waits for nobody.
+fn limit_key_of(gateway: &Gateway, request: &SubmitRequest, caller: &Caller) -> Option<String> {
+    let SubmitRequest { report, params, made_from, .. } = request;
+    let hash = run_key(report, caller, params).filter(|_| made_from.is_none())?;
+    let is_sensitive = report.running.key.iter().any(|name| report.is_sensitive(name));
+    let hash = if is_sensitive { gateway.seal_keys.hash(hash) } else { hash };
+    Some(limit_key(report, hash))
 }
 
 /// Seals what is sensitive, and what is known of the owner; a job that is made from the file of another one is given that job's values.

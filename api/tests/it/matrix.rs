@@ -291,7 +291,9 @@ fn settings(config: &mut Config) {
     config.roles.insert("reader".to_owned(), role(&[Scope::Read], None));
     config.roles.insert("clerk".to_owned(), role(&[], Some("num*")));
     let quotas = Quotas { jobs_per_day: 2, rows_per_day: 1, ..Quotas::default() };
-    config.tenants.insert("full".to_owned(), Tenant { brand: config.mail.brand.clone(), weight: 1, quotas });
+    config
+        .tenants
+        .insert("full".to_owned(), Tenant { brand: config.mail.brand.clone(), weight: 1, max_running: 0, quotas });
 }
 
 #[expect(clippy::print_stdout, reason = "how many cells there are is for whoever reads the log")]

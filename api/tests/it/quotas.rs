@@ -26,7 +26,7 @@ on_both_stacks!(
 
 fn quotas(quotas: Quotas) -> impl FnOnce(&mut Config) {
     move |config| {
-        let tenant = Tenant { brand: config.mail.brand.clone(), weight: 1, quotas };
+        let tenant = Tenant { brand: config.mail.brand.clone(), weight: 1, max_running: 0, quotas };
         config.tenants.insert("acme".to_owned(), tenant);
     }
 }

@@ -106,6 +106,7 @@ export function took(job) {
 export function arriving({ state, queue, eta, waiting_for }) {
   if (state !== 'pending' && state !== 'processing') return '';
   if (state === 'pending' && waiting_for?.reason === 'pause') return `waits: the ${waiting_for.paused} is paused`;
+  if (waiting_for?.reason === 'limit') return `waits: as many of its ${waiting_for.limit} run as may`;
   const ahead = queue ? (queue.position === 1 ? 'next in line' : `${count(queue.position - 1)} ahead`) : '';
   const now = Date.now();
   // What was foretold is over: nobody knows any more.

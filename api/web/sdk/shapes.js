@@ -55,7 +55,7 @@
  * @property {JobState} state
  * @property {number} attempt
  * @property {Progress} progress
- * @property {{reason: 'turn' | 'run' | 'retry' | 'pause', paused: string | null} | null} [waiting_for] What it waits for, while it does.
+ * @property {{reason: 'turn' | 'run' | 'retry' | 'pause' | 'limit', paused: string | null, limit?: string} | null} [waiting_for] What it waits for, while it does.
  * @property {QueuePosition | null} queue Where it stands in line, while it waits.
  * @property {Eta | null} eta When it will be ready, where that can be told.
  * @property {string} created_at

@@ -21,6 +21,7 @@ mod memory;
 mod operations;
 mod pod_cost;
 mod rights;
+mod runs_at_once;
 mod secrets;
 mod sharing;
 mod turns;

@@ -162,6 +162,7 @@ impl Fixture {
             traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
             forecast: eta.map(|eta| Forecast { position: 1, eta: Some(eta), ..Forecast::default() }),
             idempotency: None,
+            limit_key: None,
             reuse: None,
             by: None,
         };

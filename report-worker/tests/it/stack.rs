@@ -130,6 +130,7 @@ impl Stack {
             traceparent: None,
             forecast: None,
             idempotency: None,
+            limit_key: None,
             reuse,
             by: None,
         };

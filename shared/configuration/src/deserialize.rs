@@ -3,7 +3,7 @@
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::fields::{WEIGHT, fields, tenant_fields};
+use super::fields::{MAX_RUNNING, WEIGHT, fields, tenant_fields};
 use super::load::DEFAULTS;
 use super::{AccessRole, Brand, Config, Issuer, Quotas, SettingError, Source, TenantSource};
 
@@ -89,7 +89,7 @@ fn spell_scalars(value: &mut Value) {
     }
 }
 
-/// Gives each tenant what it leaves to everybody's brand in `[mail]`, and to everybody's `[quotas]`, and the weight that all have.
+/// Gives each tenant what it leaves to everybody's brand in `[mail]`, and to everybody's `[quotas]`, the weight that all have, and no limit of runs at once.
 fn complete_tenants(settings: &mut Value) {
     let (everybody, quotas) = (settings["mail"].clone(), settings["quotas"].clone());
     let Some(tenants) = settings["tenants"].as_object_mut() else { return };
@@ -98,6 +98,7 @@ fn complete_tenants(settings: &mut Value) {
             tenant.entry(*setting).or_insert_with(|| everybody[*setting].clone());
         }
         tenant.entry(WEIGHT).or_insert_with(|| Value::from("1"));
+        tenant.entry(MAX_RUNNING).or_insert_with(|| Value::from("0"));
         let own = tenant.entry("quotas").or_insert_with(|| Value::Object(serde_json::Map::new()));
         let Some(own) = own.as_object_mut() else { continue };
         for setting in fields::<Quotas>() {

@@ -12,15 +12,16 @@ pub(super) fn fields<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
     found
 }
 
-/// Names the settings of a tenant: how its mails look and read, and its weight.
+/// Names the settings of a tenant: how its mails look and read, its weight, and how much of it runs at once.
 pub(super) fn tenant_fields() -> Vec<&'static str> {
     let mut names = fields::<super::Brand>().to_vec();
-    names.push(WEIGHT);
+    names.extend([WEIGHT, MAX_RUNNING]);
     names
 }
 
-/// The setting that is beside the brand.
+/// Settings that are beside the brand.
 pub(super) const WEIGHT: &str = "weight";
+pub(super) const MAX_RUNNING: &str = "max_running";
 
 /// Names the variants that an enum is read from.
 pub(super) fn variants<'de, T: Deserialize<'de>>() -> &'static [&'static str] {

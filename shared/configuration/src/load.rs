@@ -299,7 +299,7 @@ mod tests {
         WAITLESS_DATABASE_URL: is not a setting; sections and keys are parted by two underscores: did you mean WAITLESS_DATABASE__URL?
         WAITLESS_STORAGE__URL_FILE: the file `/does/not/exist` cannot be read: No such file or directory (os error 2)
         http.lisen: unknown setting in waitless.toml; did you mean `http.listen`?
-        sources.erp.user: unknown setting in waitless.toml; a source has url, max_connections, row_level_security, role, role_attribute, roles and tenants
+        sources.erp.user: unknown setting in waitless.toml; a source has url, max_connections, max_running, row_level_security, role, role_attribute, roles and tenants
         http.max_body: `big` is not a size; write for example "16MiB"
         mail.timeout: `soon` is not a duration; write for example "250ms", "30s", "5m" or "30d"
         worker.lanes: `fast` is not a known lane; lanes are interactive and bulk
@@ -361,7 +361,7 @@ mod tests {
         quotas.jobs_a_day: unknown setting in waitless.toml; did you mean `quotas.jobs_per_day`?
         roles.analyst.admin: unknown setting in waitless.toml; a role has scopes and reports
         tenants.acme.quotas.rows: unknown setting in waitless.toml; [tenants.<name>.quotas] has unfinished_jobs, jobs_per_day, rows_per_day, bytes_per_day, recipients_per_job, recipients_per_day, links_per_day, principal_unfinished_jobs, principal_jobs_per_day, principal_rows_per_day, principal_bytes_per_day, principal_recipients_per_day and principal_links_per_day
-        tenants.globex.quotas: unknown setting in waitless.toml; a tenant has brand, color, logo, language, time_zone and weight
+        tenants.globex.quotas: unknown setting in waitless.toml; a tenant has brand, color, logo, language, time_zone, weight and max_running
         service.time_zone: `Berlin` is not an IANA time zone; write for example "Europe/Berlin"
         quotas.jobs_per_day: `-1` is not a whole number, or too large; write one from 0 on
         quotas.principal_unfinished_jobs: `1001` is too large; at most 1000 can be counted
@@ -397,7 +397,7 @@ mod tests {
             &[],
         );
         insta::assert_snapshot!(said, @r##"
-        tenants.acme.colour: unknown setting in waitless.toml; a tenant has brand, color, logo, language, time_zone and weight
+        tenants.acme.colour: unknown setting in waitless.toml; a tenant has brand, color, logo, language, time_zone, weight and max_running
         mail.color: `#ffcc00` is too light: white text on it has a contrast of 1.5 to 1 and needs 4.5 to 1; "#907200" would do
         mail.logo: `http://x/y.png` is not an https:// address; mail programs fetch no other, or not safely
         mail.language: `it` is not one of en, de, fr, es, zh

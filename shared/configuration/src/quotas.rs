@@ -50,6 +50,9 @@ pub struct Tenant {
     /// Its share of each lane's run time, beside others that have 1.
     #[serde(deserialize_with = "at_least::<1, _, _>")]
     pub weight: u16,
+    /// Jobs of it that may run at once, over all workers; 0: no limit.
+    #[serde(deserialize_with = "at_least::<0, _, _>")]
+    pub max_running: u32,
     /// How much it may use.
     pub quotas: Quotas,
 }
@@ -57,7 +60,7 @@ pub struct Tenant {
 impl From<Brand> for Tenant {
     /// Bounds it by nothing.
     fn from(brand: Brand) -> Self {
-        Self { brand, weight: 1, quotas: Quotas::default() }
+        Self { brand, weight: 1, max_running: 0, quotas: Quotas::default() }
     }
 }
 

@@ -21,6 +21,9 @@ pub struct Source {
     /// Jobs that may read from it at once, in one worker; 0: no limit.
     #[serde(default, deserialize_with = "at_least::<0, _, _>")]
     pub max_connections: usize,
+    /// Jobs that may read from it at once, over all workers; 0: no limit.
+    #[serde(default, deserialize_with = "at_least::<0, _, _>")]
+    pub max_running: u32,
     /// Whether its database is told who asks, so that its policies can limit the rows.
     #[serde(default, deserialize_with = "flag")]
     pub row_level_security: bool,

@@ -10,7 +10,7 @@ use crate::artifact::{Artifact, Format};
 use crate::attributes::SealedAttributes;
 use crate::delivery::Notify;
 use crate::forecast::Forecast;
-use crate::pause::PauseTarget;
+use crate::limits::SetAside;
 use crate::problem::Problem;
 use crate::progress::Progress;
 use crate::refusal::{OnRefusal, Refusal};
@@ -223,9 +223,9 @@ pub struct Job {
     /// Formats that could not hold the rows; empty until `done`, and never all of its formats.
     #[serde(default)]
     pub refused: Vec<Refusal>,
-    /// The pause that keeps it waiting, while it is `pending` and nobody looks at it.
+    /// Why it waits while nobody looks at it: for the end of a pause, or for a place under a limit.
     #[serde(default)]
-    pub set_aside: Option<PauseTarget>,
+    pub set_aside: Option<SetAside>,
     /// Whose run it is, and who else waits for it.
     pub sharing: Sharing,
 }

@@ -11,6 +11,7 @@ pub mod event;
 pub mod finding;
 pub mod forecast;
 pub mod job;
+pub mod limits;
 pub mod locale;
 pub mod message;
 pub mod pause;

@@ -9,7 +9,7 @@ use model::job::Lane;
 use model::locale::Tz;
 
 use super::query::read_query;
-use super::{CsvOptions, Dialect, JsonlOptions, OnLimit, Query, Viewer};
+use super::{CsvOptions, Dialect, JsonlOptions, OnLimit, Query, RunsAtOnce, Viewer};
 
 /// A report as the catalogue describes it, parsed and checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +38,8 @@ pub struct ReportDefinition {
     pub retention: Duration,
     /// An identical finished job this fresh is the answer.
     pub reuse: Option<Duration>,
+    /// How many of its jobs may run at once.
+    pub running: RunsAtOnce,
     /// What happens at `max_rows` and `max_bytes`.
     pub on_limit: OnLimit,
     /// Most rows.

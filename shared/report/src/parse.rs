@@ -13,6 +13,7 @@ use super::parse_faults::ParseFaults;
 use super::parse_param::parse_params;
 use super::parse_print::{parse_chart, parse_page};
 use super::parse_query::parse_query;
+use super::parse_running::parse_running;
 use super::table_reader::{TableKeys, TableReader, quoted};
 use super::{DefinitionFault, Dialect, LinkAccess, OnLimit, ReportDefinition, TotalRows, Viewer};
 use model::artifact::Format;
@@ -35,6 +36,9 @@ const KEYS: TableKeys = TableKeys {
         "max_attempts",
         "retention",
         "reuse",
+        "max_running",
+        "concurrency_key",
+        "max_running_per_key",
         "max_rows",
         "max_bytes",
         "on_limit",
@@ -132,6 +136,7 @@ fn read_definition(name: &str, text: &str, query_for: &QueryFor<'_>, table: &mut
         reuse: table.text("reuse", |text| duration(text, 365 * DAY)),
         max_rows: table.whole("max_rows", 1..=i64::MAX).and_then(|rows| u64::try_from(rows).ok()),
         max_bytes: table.text("max_bytes", size),
+        running: parse_running(table, &params),
         on_limit: table.word("on_limit", &OnLimit::ALL).unwrap_or_default(),
         total: table.word("total", &TotalRows::ALL).unwrap_or_default(),
         links: table.word("links", &LinkAccess::ALL).unwrap_or_default(),

@@ -4,6 +4,7 @@
 mod await_storage;
 mod backends;
 mod catalogue;
+mod declare_limits;
 pub mod erase;
 mod log_repeats;
 mod memory_use;
@@ -21,6 +22,7 @@ pub mod telemetry;
 
 pub use backends::{Backends, BackgroundTasks, Opening};
 pub use catalogue::Catalogue;
+pub use declare_limits::{configured_limits, declare_configured_limits, keep_report_limits};
 pub use open_store::{
     DATABASE_URLS, DatabaseKind, check_store_url, diagnose_store, open_store, open_store_when_reachable, schema_state,
 };

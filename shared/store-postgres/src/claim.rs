@@ -12,12 +12,14 @@ use uuid::Uuid;
 use super::connection::Connection;
 use super::effects::Effects;
 use super::errors::{Failure, unreadable};
+use super::first_event::started;
+use super::limits::limits_of;
 use super::lose::{self, Lost, lose};
+use super::places::{WantedPlace, give_places};
 use super::rows::{JobRow, job_columns};
 use super::run::StatementResult;
 use super::sql::sql;
 use super::{PostgresStore, column};
-use model::event::{Event, EventKind};
 use model::job::{Job, JobState};
 use model::transitions::ALONE_FROM_CRASHES;
 use store::{ClaimRequest, Claimed, Result};
@@ -52,12 +54,14 @@ const CLAIM: &str = concat!(
     "with me as materialized (
         select from workers where id = $2 for key share
     ), locked as materialized (
-        select id, state, next_attempt_at, crashes, leader_id from jobs where id = any($1) and exists (select from me)
+        select id, state, next_attempt_at, crashes, leader_id, ",
+    limits_of!("jobs"),
+    " as limits from jobs where id = any($1) and exists (select from me)
         order by id for no key update
     ), free as materialized (
         select id from locked
         where (state = 'pending' or (state = 'retrying' and next_attempt_at <= now())) and (crashes < 2 or id = any($3))
-          and leader_id is null
+          and leader_id is null and cardinality(limits) = 0
     ), changed as (",
     // Who is rung for itself is rung for nobody else any more; who is taken over keeps the doorbell that started it.
     taking!("$2", "case when j.state = 'pending' then j.rung_by end", "from free where j.id = any(array[free.id])"),
@@ -72,10 +76,13 @@ const CLAIM: &str = concat!(
 const _: () = assert!(ALONE_FROM_CRASHES == 2);
 
 /// How the jobs stand that could not be claimed.
-const UNCLAIMED: &str = "
-    select id, state, worker_id, crashes, greatest(0, extract(epoch from next_attempt_at - now()) * 1000)::bigint as due_ms,
-           exists (select from workers where id = $2) as registered
-    from jobs where id = any($1)";
+const UNCLAIMED: &str = concat!(
+    "select id, state, worker_id, crashes, greatest(0, extract(epoch from next_attempt_at - now()) * 1000)::bigint as due_ms,
+           exists (select from workers where id = $2) as registered, cardinality(",
+    limits_of!("jobs"),
+    ") > 0 as limited
+    from jobs where id = any($1)"
+);
 
 /// A killed process's session may outlive it by some milliseconds.
 const RESCUE_TRIES: u32 = 6;
@@ -95,6 +102,8 @@ struct JobStateRow {
     due_ms: Option<i64>,
     #[diesel(sql_type = Bool)]
     registered: bool,
+    #[diesel(sql_type = Bool)]
+    limited: bool,
 }
 
 impl PostgresStore {
@@ -138,6 +147,8 @@ impl PostgresStore {
 enum Unclaimed {
     Claimed(Claimed),
     HeldByOther,
+    /// It is free, and its limits must be looked at.
+    Limited,
 }
 
 impl Unclaimed {
@@ -145,6 +156,7 @@ impl Unclaimed {
         match self {
             Self::Claimed(claimed) => claimed,
             Self::HeldByOther => Claimed::Held,
+            Self::Limited => Claimed::Limited,
         }
     }
 }
@@ -178,8 +190,32 @@ async fn claim_all(
             }
         }
     }
+    claim_limited(connection, worker_id, (&requests, &mut outcomes), &mut effects).await?;
     let busy = || Unclaimed::Claimed(Claimed::Held);
     Ok((outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(busy)).collect(), effects))
+}
+
+/// Claims those whose limits have places, each for itself.
+async fn claim_limited(
+    connection: &mut Connection,
+    worker_id: Uuid,
+    (requests, outcomes): (&[ClaimRequest], &mut [Option<Unclaimed>]),
+    effects: &mut Effects,
+) -> StatementResult<()> {
+    let is_limited = |outcome: &Option<Unclaimed>| matches!(outcome, Some(Unclaimed::Limited));
+    let limited = requests.iter().zip(&*outcomes).filter(|(_, outcome)| is_limited(outcome));
+    let wanted: Vec<WantedPlace> = limited
+        .map(|(request, _)| WantedPlace { job_id: request.job_id, rung_by: None, alone: request.alone })
+        .collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let (mut given, told) = give_places(connection, worker_id, &wanted).await?;
+    effects.append(told);
+    for (request, outcome) in requests.iter().zip(outcomes).filter(|(_, outcome)| is_limited(outcome)) {
+        *outcome = given.remove(&request.job_id).map(Unclaimed::Claimed);
+    }
+    Ok(())
 }
 
 async fn claim_free(
@@ -224,7 +260,7 @@ fn judge(row: Option<&JobStateRow>, worker_id: Uuid, alone: bool) -> StatementRe
         (JobState::Pending | JobState::Retrying, _) if !row.registered => {
             Some(Unclaimed::Claimed(Claimed::Unregistered))
         }
-        (JobState::Pending | JobState::Retrying, _) => None,
+        (JobState::Pending | JobState::Retrying, _) => row.limited.then_some(Unclaimed::Limited),
         (JobState::Done | JobState::Failed | JobState::Cancelled, _) => Some(Unclaimed::Claimed(Claimed::Gone)),
     })
 }
@@ -249,20 +285,4 @@ async fn rescue(
             Ok((outcomes, effects))
         })
         .await
-}
-
-pub(super) fn started(job: &Job) -> Event {
-    Event {
-        job_id: job.id,
-        seq: job.seq,
-        caller: job.caller.clone(),
-        kind: EventKind::Started,
-        state: JobState::Processing,
-        attempt: job.attempt,
-        error: None,
-        refused: Vec::new(),
-        next_attempt_at: None,
-        at: job.started_at.unwrap_or(job.created_at),
-        leader: None,
-    }
 }

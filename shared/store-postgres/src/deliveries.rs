@@ -73,10 +73,10 @@ const SETTLE: &str = "
     select c.id as subject, coalesce(r.kind, '') as kind, null::bigint as seq, null::text as tenant, null::text as principal,
            null::text as state, c.attempt, null::text as detail, null::timestamptz as next_attempt_at,
            null::timestamptz as at, r.id as outbox_id, r.queue, r.delay_ms, r.traceparent, false as led, false as quiet, null::text as refused,
-           null::uuid as leader_id
+           null::uuid as leader_id, null::text[] as freed
     from changed c left join rung r on r.subject = c.id
     union all
-    select id, '', null, null, null, null, attempt, null, null, null, null, null, null, null, false, false, null, null from gone";
+    select id, '', null, null, null, null, attempt, null, null, null, null, null, null, null, false, false, null, null, null from gone";
 
 const OF_JOB: &str = concat!(
     "select ",

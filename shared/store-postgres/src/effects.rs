@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
-use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::errors::{Failure, unreadable};
@@ -52,11 +52,13 @@ macro_rules! with_effects {
             select id as subject, kind, seq, tenant, principal, state, attempt, event_error::text as detail,
                    next_attempt_at, now() as at, null::uuid as outbox_id, null::text as queue, null::bigint as delay_ms,
                    null::text as traceparent, led, quiet, leader_id,
-                   refused::text as refused
+                   refused::text as refused, case when state <> 'processing' and leader_id is null then ",
+            $crate::limits::limits_of_ended!(),
+            " end as freed
             from changed
             union all
             select subject, kind, null, null, null, null, null, detail::text, null, null, id, queue, delay_ms, traceparent,
-                   false, false, null, null
+                   false, false, null, null, null
             from rung"
         )
     };
@@ -105,6 +107,9 @@ pub(super) struct EffectRow {
     leader_id: Option<Uuid>,
     #[diesel(sql_type = Nullable<Text>)]
     refused: Option<String>,
+    /// Limits that may have a free place now.
+    #[diesel(sql_type = Nullable<Array<Text>>)]
+    freed: Option<Vec<String>>,
 }
 
 /// What a commit is told of.
@@ -116,6 +121,8 @@ pub(super) struct Effects {
     pub(super) silent: Vec<Event>,
     /// Changed jobs whose followers are to be brought up to them.
     pub(super) led: Vec<Uuid>,
+    /// Limits that may have a free place now.
+    pub(super) freed: Vec<String>,
 }
 
 impl Effects {
@@ -128,6 +135,7 @@ impl Effects {
                     read_message(&row.kind, row.subject, (&queue, row.delay_ms), row.detail.as_deref())?;
                 effects.outbox.push(OutboxMessage { id, route, message, traceparent: row.traceparent });
             } else {
+                effects.freed.extend(row.freed.iter().flatten().cloned());
                 if row.led {
                     effects.led.push(row.subject);
                 }
@@ -160,6 +168,7 @@ impl Effects {
         self.outbox.append(&mut later.outbox);
         self.silent.append(&mut later.silent);
         self.led.append(&mut later.led);
+        self.freed.append(&mut later.freed);
     }
 }
 

@@ -14,6 +14,7 @@ use super::connection::{Connection, PeerKind};
 use super::effects::Effects;
 use super::errors::Failure;
 use super::follow::lead_all;
+use super::lines::ring_next;
 use super::lose::{Lost, forgive, lose};
 use super::run::StatementResult;
 use super::sql::sql;
@@ -122,6 +123,15 @@ impl PostgresHeartbeat {
     }
 
     /// Brings followers up to jobs that were taken from this worker or handed back. What cannot be done now is left to the sweeper.
+    async fn fill_lines(&mut self, limits: Vec<String>) {
+        let Some(connection) = &mut self.connection else { return };
+        match ring_next(connection, limits).await {
+            Ok(effects) if effects.is_empty() => {}
+            Ok(effects) => self.after.committed(effects.outbox, effects.events),
+            Err(error) => tracing::warn!(?error, "who waits for a free place is not rung for yet; the sweeper does it"),
+        }
+    }
+
     async fn lead(&mut self, leaders: Vec<Uuid>) {
         let Some(connection) = &mut self.connection else { return };
         match lead_all(connection, leaders).await {
@@ -155,12 +165,15 @@ impl PostgresHeartbeat {
                 Effects::default()
             })
         };
-        let leaders = std::mem::take(&mut effects.led);
+        let (leaders, freed) = (std::mem::take(&mut effects.led), std::mem::take(&mut effects.freed));
         if !effects.is_empty() {
             self.after.committed(effects.outbox, effects.events);
         }
         if !leaders.is_empty() {
             self.lead(leaders).await;
+        }
+        if !freed.is_empty() {
+            self.fill_lines(freed).await;
         }
         Ok(found.lost)
     }

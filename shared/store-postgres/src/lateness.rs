@@ -52,7 +52,7 @@ const TELL: &str = concat!("
     select subject, kind, null::bigint as seq, null::text as tenant, null::text as principal, null::text as state,
            null::int as attempt, null::text as detail, null::timestamptz as next_attempt_at, null::timestamptz as at,
            id as outbox_id, queue, null::bigint as delay_ms, traceparent, false as led, false as quiet, null::uuid as leader_id,
-           null::text as refused
+           null::text as refused, null::text[] as freed
     from rung");
 
 #[async_trait]

@@ -29,7 +29,7 @@ const RELEASE: &str = ring!(
                 where j.set_aside is not null and j.state || '' = 'pending' and j.set_aside > kept.set_aside order by j.set_aside limit 1)
         from kept where kept.set_aside is not null
     ), over as materialized (
-        select set_aside from kept where set_aside is not null
+        select set_aside from kept where set_aside is not null and set_aside not like '=/report:%:%'
           and not exists (select from pauses p where p.tenant || '/' || p.kind || ':' || p.name = kept.set_aside)
     ), free as materialized (
         select j.id from over cross join lateral (

@@ -18,17 +18,17 @@ const INSERT: &str = concat!("
         select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                              $9::text[], $10::int[], $11::bigint[], $12::bigint[], $13::text[], $14::uuid[], $15::bytea[],
                              $16::int[], $17::uuid[], $18::text[], $19::text[], $20::text[], $21::bigint[], $22::uuid[],
-                             $23::text[], $24::text[])
+                             $23::text[], $24::text[], $26::text[])
         as i(id, tenant, principal, report, report_version, lane, params, formats, notify, max_attempts, timeout_ms,
              retention_ms, traceparent, outbox_id, fingerprint, joined, leader_id, served, link_seeds, forecast, late_ms, made_from,
-             on_refusal, attributes)
+             on_refusal, attributes, limit_key)
     ), job as (
         insert into jobs (id, tenant, principal, report, report_version, lane, params, formats, notify, max_attempts,
                           timeout_ms, retention_ms, traceparent, fingerprint, joined, leader_id, served, link_seeds, forecast,
-                          late_at, made_from, on_refusal, attributes)
+                          late_at, made_from, on_refusal, attributes, limit_key)
         select id, tenant, principal, report, report_version, lane, params::json, formats::json, notify::json, max_attempts,
                timeout_ms, retention_ms, traceparent, fingerprint, joined, leader_id, served, link_seeds::json, forecast::json,
-               now() + late_ms * interval '1 millisecond', made_from, on_refusal, attributes::json
+               now() + late_ms * interval '1 millisecond', made_from, on_refusal, attributes::json, limit_key
         from input
     ), event as (
         insert into events (job_id, seq, tenant, principal, kind, state, attempt)
@@ -80,6 +80,7 @@ pub(super) async fn insert(connection: &mut Connection, entries: &[ReusingJob<'_
         .bind::<Array<Nullable<Text>>, _>(column(entries, |entry| entry.job.on_refusal.kept()))
         .bind::<Array<Nullable<Text>>, _>(attributes_of(entries.iter().map(|entry| entry.job))?)
         .bind::<Array<Text>, _>(audit_notes(entries.iter().map(|entry| entry.job))?.1)
+        .bind::<Array<Nullable<Text>>, _>(column(entries, |entry| entry.job.limit_key.as_deref()))
         .get_result(connection)
         .await?;
     Ok(row.now)

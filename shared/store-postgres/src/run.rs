@@ -76,6 +76,9 @@ impl PostgresStore {
             if !effects.led.is_empty() {
                 store.lead(effects.led).await;
             }
+            if !effects.freed.is_empty() {
+                store.fill_lines(effects.freed).await;
+            }
             Ok(answer)
         });
         task.await.unwrap_or_else(|error| Err(StoreError::Unavailable(format!("the operation was given up: {error}"))))

@@ -33,9 +33,10 @@ const SUBMIT: &str = concat!(
     with input as (
         select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                              $9::text[], $10::int[], $11::bigint[], $12::bigint[], $13::text[], $14::uuid[], $15::text[],
-                             $16::bytea[], $17::text[], $18::bigint[], $19::text[], $20::text[]) with ordinality
+                             $16::bytea[], $17::text[], $18::bigint[], $19::text[], $20::text[], $23::text[]) with ordinality
         as i(id, tenant, principal, report, report_version, lane, params, formats, notify, max_attempts, timeout_ms,
-             retention_ms, traceparent, outbox_id, key, body_hash, forecast, late_ms, on_refusal, attributes, place)
+             retention_ms, traceparent, outbox_id, key, body_hash, forecast, late_ms, on_refusal, attributes, limit_key,
+             place)
     ), keyed as (
         insert into idempotency (tenant, principal, key, body_hash, job_id)
         select tenant, principal, key, body_hash, id from input where key is not null
@@ -46,10 +47,11 @@ const SUBMIT: &str = concat!(
         select * from input where key is null or id in (select job_id from keyed)
     ), job as (
         insert into jobs (id, tenant, principal, report, report_version, lane, params, formats, notify, max_attempts,
-                          timeout_ms, retention_ms, traceparent, forecast, late_at, on_refusal, attributes)
+                          timeout_ms, retention_ms, traceparent, forecast, late_at, on_refusal, attributes,
+                          limit_key)
         select id, tenant, principal, report, report_version, lane, params::json, formats::json, notify::json, max_attempts,
                timeout_ms, retention_ms, traceparent, forecast::json, now() + late_ms * interval '1 millisecond', on_refusal,
-               attributes::json
+               attributes::json, limit_key
         from accepted
     ), event as (
         insert into events (job_id, seq, tenant, principal, kind, state, attempt)
@@ -257,6 +259,7 @@ async fn insert(
         .bind::<Array<Nullable<Text>>, _>(attributes_of(batch.iter().copied())?)
         .bind::<Array<SqlUuid>, _>(noted)
         .bind::<Array<Text>, _>(notes)
+        .bind::<Array<Nullable<Text>>, _>(column(batch, |job| job.limit_key.as_deref()))
         .load(connection)
         .await?;
     Ok(rows.into_iter().map(|row| (row.id, row.now)).collect())

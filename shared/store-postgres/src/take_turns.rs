@@ -4,14 +4,17 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
-use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl as _;
 use futures_util::FutureExt as _;
 use uuid::Uuid;
 
-use super::claim::{started, taking};
+use super::claim::taking;
 use super::connection::Connection;
 use super::effects::Effects;
+use super::first_event::started;
+use super::limits::limits_of;
+use super::places::{WantedPlace, give_places};
 use super::rows::{JobRow, job_columns};
 use super::run::StatementResult;
 use super::sql::sql;
@@ -37,14 +40,17 @@ const TAKE: &str = concat!(
     "with me as materialized (
         select id from workers where id = $1 for key share
     ), head as materialized (
-        select h.id, h.set_aside_for is not null as is_paused, h.set_aside_for from unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[])
+        select h.id, h.set_aside_for is not null as is_paused, h.set_aside_for,
+               h.set_aside_for is null and cardinality(h.limits) > 0 as is_limited from unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[])
             as w(lane, tenant, principal, most, since)
         cross join lateral (
             select j.id, (
                        select min(l.label) from unnest($9::text[], $10::text[]) as l(held, label)
                        where l.held in ('/r/' || j.report, j.tenant || '/r/' || j.report,
                                         '/v/' || j.report_version, j.tenant || '/v/' || j.report_version)
-                   ) as set_aside_for
+                   ) as set_aside_for, ",
+    limits_of!("j"),
+    " as limits
             from jobs j
             where j.lane = w.lane and j.tenant = w.tenant and j.principal = w.principal and j.created_at >= w.since
               and j.state = 'pending' and j.leader_id is null and j.crashes < 2 and j.set_aside is null
@@ -58,11 +64,12 @@ const TAKE: &str = concat!(
         returning j.id
     ), spare as (
         select hint, row_number() over () as place from unnest($8::uuid[]) as s(hint)
-        where hint not in (select id from head where not is_paused)
+        where hint not in (select id from head where not is_paused and not is_limited)
     ), other as (
-        select id, row_number() over () as place from head where not is_paused and id <> all($8::uuid[])
+        select id, row_number() over () as place from head where not is_paused and not is_limited and id <> all($8::uuid[])
     ), free as materialized (
-        select h.id, s.hint from head h left join other o on o.id = h.id left join spare s on s.place = o.place where not h.is_paused
+        select h.id, s.hint from head h left join other o on o.id = h.id left join spare s on s.place = o.place
+        where not h.is_paused and not h.is_limited
     ), changed as (",
     taking!("$1", "free.hint", "from free where j.id = any(array[free.id])"),
     ", j.rung_by
@@ -70,7 +77,11 @@ const TAKE: &str = concat!(
         insert into events (job_id, seq, tenant, principal, kind, state, attempt)
         select id, seq, tenant, principal, 'started', 'processing', attempt from changed where withdrawn_at is null
     )
-    select *, null::text as artifacts, (select count(*) from aside) as aside from changed"
+    select *, null::text as artifacts, false as limited from changed
+    union all
+    select ",
+    job_columns!(),
+    ", null, null, true from head h join jobs j on j.id = any(array[h.id]) where h.is_limited"
 );
 
 // The texts say 2.
@@ -82,6 +93,26 @@ struct TakenRow {
     job: JobRow,
     #[diesel(sql_type = Nullable<SqlUuid>)]
     rung_by: Option<Uuid>,
+    /// It was not taken: its limits must be looked at.
+    #[diesel(sql_type = Bool)]
+    limited: bool,
+}
+
+/// What a statement has taken, and the jobs whose limits must be looked at.
+#[derive(Debug, Default)]
+struct TakenTurns {
+    taken: Vec<(Job, Option<Uuid>)>,
+    limited: Vec<Job>,
+}
+
+impl TakenTurns {
+    fn jobs(&self) -> impl Iterator<Item = &Job> {
+        self.taken.iter().map(|(job, _)| job).chain(&self.limited)
+    }
+
+    fn count(&self) -> usize {
+        self.taken.len() + self.limited.len()
+    }
 }
 
 impl PostgresStore {
@@ -117,10 +148,11 @@ impl PostgresStore {
             let hints: Vec<Uuid> = left.iter().map(|(_, hint)| *hint).collect();
             let held = view.held();
             let asked = wanted.clone();
-            let taken: Vec<(Job, Option<Uuid>)> =
+            let mut found =
                 self.change(move |connection| take(connection, worker_id, asked, hints, held).boxed()).await?;
-            self.note_short(&wanted, &taken, left.len(), view, &mut without);
-            for (job, rung_by) in taken {
+            self.note_short(&wanted, &found, left.len(), view, &mut without);
+            self.give_places(worker_id, &left, &mut found).await?;
+            for (job, rung_by) in found.taken {
                 let hint = rung_by.unwrap_or(job.id);
                 if let Some(at) = left.iter().position(|(_, of)| *of == hint) {
                     self.turns.began(&job);
@@ -134,17 +166,44 @@ impl PostgresStore {
         Ok(())
     }
 
+    /// Starts those of the limited that find places, for doorbells that nobody was taken for; the others are set aside.
+    async fn give_places(&self, worker_id: Uuid, left: &[(usize, Uuid)], found: &mut TakenTurns) -> Result<()> {
+        if found.limited.is_empty() {
+            return Ok(());
+        }
+        let is_taken = |hint: &Uuid| found.taken.iter().any(|(job, by)| by.unwrap_or(job.id) == *hint);
+        let mut hints: Vec<Uuid> = left.iter().map(|(_, hint)| *hint).filter(|hint| !is_taken(hint)).collect();
+        // Whoever is rung for itself keeps its own doorbell.
+        let (own, others): (Vec<&Job>, Vec<&Job>) = found.limited.iter().partition(|job| hints.contains(&job.id));
+        hints.retain(|hint| own.iter().all(|job| job.id != *hint));
+        let own = own.into_iter().map(|job| (job.id, job.id));
+        let wanted: Vec<WantedPlace> = own
+            .chain(others.into_iter().zip(hints).map(|(job, hint)| (job.id, hint)))
+            .map(|(job_id, hint)| WantedPlace { job_id, rung_by: Some(hint), alone: false })
+            .collect();
+        let asked = wanted.clone();
+        let mut given = self
+            .change(move |connection| async move { give_places(connection, worker_id, &asked).await }.boxed())
+            .await?;
+        for one in wanted {
+            if let Some(Claimed::Yes(job)) = given.remove(&one.job_id) {
+                found.taken.push((*job, one.rung_by));
+            }
+        }
+        Ok(())
+    }
+
     /// Notes who had fewer jobs than were asked for: they are not asked again.
     fn note_short(
         &self,
         wanted: &[WantedTurn],
-        taken: &[(Job, Option<Uuid>)],
+        taken: &TakenTurns,
         count: usize,
         view: &TurnView,
         without: &mut HashSet<TurnKey>,
     ) {
         let mut got: HashMap<TurnKey, (i64, DateTime<Utc>)> = HashMap::new();
-        for (job, _) in taken {
+        for job in taken.jobs() {
             let key = TurnKey::new(job.lane, &job.caller.tenant, &job.caller.principal);
             let (count, oldest) = got.entry(key).or_insert((0, job.created_at));
             (*count, *oldest) = (*count + 1, job.created_at.min(*oldest));
@@ -152,7 +211,7 @@ impl PostgresStore {
         let last = wanted.iter().rposition(|one| got.contains_key(&one.key));
         for (place, one) in wanted.iter().enumerate() {
             let found = got.get(&one.key);
-            let was_asked = taken.len() < count || last.is_some_and(|last| place < last);
+            let was_asked = taken.count() < count || last.is_some_and(|last| place < last);
             if was_asked && found.map_or(0, |found| found.0) < one.most {
                 without.insert(one.key.clone());
                 self.turns.seems_empty(one.key.clone());
@@ -179,7 +238,7 @@ async fn take(
     wanted: Vec<WantedTurn>,
     hints: Vec<Uuid>,
     held: Vec<(String, String)>,
-) -> StatementResult<(Vec<(Job, Option<Uuid>)>, Effects)> {
+) -> StatementResult<(TakenTurns, Effects)> {
     let count = i64::try_from(hints.len()).unwrap_or(i64::MAX);
     let rows: Vec<TakenRow> = sql(TAKE)
         .bind::<SqlUuid, _>(worker_id)
@@ -195,13 +254,15 @@ async fn take(
         .load(connection)
         .await?;
     let mut effects = Effects::default();
-    let mut taken = Vec::with_capacity(rows.len());
+    let mut found = TakenTurns::default();
     for row in rows {
-        taken.push((row.job.into_job()?, row.rung_by));
+        let (job, rung_by) = (row.job.into_job()?, row.rung_by);
+        if row.limited { found.limited.push(job) } else { found.taken.push((job, rung_by)) }
     }
+    let taken = &found.taken;
     effects
         .events
         .extend(taken.iter().map(|(job, _)| job).filter(|job| job.sharing.withdrawn_at.is_none()).map(started));
     effects.led.extend(taken.iter().map(|(job, _)| job).filter(|job| job.sharing.is_followed()).map(|job| job.id));
-    Ok((taken, effects))
+    Ok((found, effects))
 }

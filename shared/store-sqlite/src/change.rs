@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::errors::{StatementResult, unreadable};
+use super::limits::free_places;
 use super::outbox::put;
 use super::sql::{sql, to_json};
 use super::writer::Transaction;
@@ -35,7 +36,11 @@ pub(super) fn take(
     arrow: Transition,
     ring: Ring,
 ) -> StatementResult<()> {
+    let ran = job.state == JobState::Processing && job.sharing.follows().is_none();
     write(transaction, job, arrow, ring)?;
+    if ran {
+        free_places(transaction, job.id)?;
+    }
     if let Ring::Yes(delay) = ring {
         put(transaction, job_doorbell(job, delay), job.traceparent.as_deref())?;
     }

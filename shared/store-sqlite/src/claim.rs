@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::change::{Ring, take};
 use super::errors::StatementResult;
 use super::follow::lead;
+use super::limits::wait_in_line;
 use super::lose::{Lost, take_all_from};
 use super::owner::Owner;
 use super::rows::bare_job;
@@ -22,12 +23,15 @@ use store::{ClaimRequest, Claimed};
 pub(super) struct ClaimingWorker {
     id: Uuid,
     registered: bool,
+    /// There are limits, so that each job's must be looked at.
+    limited: bool,
 }
 
 /// Looks whether the worker has a row.
 pub(super) fn claiming_worker(transaction: &mut Transaction<'_>, id: Uuid) -> StatementResult<ClaimingWorker> {
-    let known = sql!("select count(*) from workers where id = ?1", id).number(transaction.connection)?;
-    Ok(ClaimingWorker { id, registered: known > 0 })
+    let text = "select exists (select 1 from workers where id = ?1) + 2 * exists (select 1 from run_limits)";
+    let known = sql!(text, id).number(transaction.connection)?;
+    Ok(ClaimingWorker { id, registered: known & 1 != 0, limited: known & 2 != 0 })
 }
 
 /// Claims jobs, one after the other.
@@ -81,6 +85,9 @@ fn start(transaction: &mut Transaction<'_>, mut job: Job, worker: ClaimingWorker
     if !worker.registered {
         return Ok(Claimed::Unregistered);
     }
+    if worker.limited && wait_in_line(transaction, &job)? {
+        return Ok(Claimed::Limited);
+    }
     job.attempt += 1;
     job.worker_id = Some(worker.id);
     job.started_at = Some(transaction.now);
@@ -91,7 +98,7 @@ fn start(transaction: &mut Transaction<'_>, mut job: Job, worker: ClaimingWorker
     take(transaction, &mut job, Transition::Claim, Ring::No)?;
     // Who is taken over keeps the doorbell that started it; who is rung for itself is rung for nobody else any more.
     sql!(
-        "update jobs set set_aside = null, rung_by = case when ?2 then rung_by end where id = ?1",
+        "update jobs set set_aside = null, rung_for = null, rung_by = case when ?2 then rung_by end where id = ?1",
         job.id,
         was_pending
     )

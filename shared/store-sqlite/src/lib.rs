@@ -19,6 +19,7 @@ mod follow;
 mod forecast;
 mod jobs;
 mod lateness;
+mod limits;
 mod links;
 mod lists;
 mod lose;

@@ -18,7 +18,7 @@ use model::pause::{PauseKind, PauseTarget};
 use store::{Pause, PauseStore, Result};
 
 /// The beginning of the year 9999, in microseconds: nobody is rung then.
-const NEVER_RUNG: i64 = 253_370_764_800_000_000;
+pub(super) const NEVER_RUNG: i64 = 253_370_764_800_000_000;
 
 /// What is paused.
 #[derive(Debug)]
@@ -107,7 +107,7 @@ impl PauseStore for SqliteStore {
                 let text = concat!(
                     "select ",
                     job_columns!(),
-                    " from jobs where state = 'pending' and set_aside is not null and set_aside in (\
+                    " from jobs where state = 'pending' and set_aside is not null and set_aside not like '=/report:%:%' and set_aside in (\
                      select set_aside from jobs where state = 'pending' and set_aside is not null group by set_aside \
                      having set_aside not in (select tenant || '/' || kind || ':' || name from pauses)) limit ?1"
                 );

@@ -120,8 +120,8 @@ fn insert(transaction: &mut Transaction<'_>, new: NewJob) -> StatementResult<Job
     sql!(
         "insert into jobs (id, tenant, principal, report, report_version, lane, params, formats, notify, state, \
          max_attempts, timeout_ms, retention_ms, seq, created_at, rung_at, traceparent, fingerprint, joined, leader_id, served, \
-         link_seeds, forecast, late_at, made_from, on_refusal, attributes) \
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'pending', ?10, ?11, ?12, 1, ?13, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)",
+         link_seeds, forecast, late_at, made_from, on_refusal, attributes, limit_key) \
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'pending', ?10, ?11, ?12, 1, ?13, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)",
         new.id,
         &new.caller.tenant,
         &new.caller.principal,
@@ -146,6 +146,7 @@ fn insert(transaction: &mut Transaction<'_>, new: NewJob) -> StatementResult<Job
         made_from,
         new.on_refusal.kept(),
         (!new.attributes.is_empty()).then(|| to_json(&new.attributes)).transpose()?,
+        new.limit_key.as_deref(),
     )
     .run(transaction.connection)?;
     remember_key(transaction, &new)?;

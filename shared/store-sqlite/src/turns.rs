@@ -19,6 +19,8 @@ use store::{ClaimRequest, Claimed, Result, TurnRequest, TurnRules, TurnStore};
 
 /// Whose turns are looked at beyond the one that is next.
 const SPARE: usize = usize::MAX;
+/// Jobs that one doorbell sets aside at most because they have no place under a limit.
+const LIMITED_AT_ONCE: u32 = 64;
 /// Who comes back is at most this much behind.
 const MOST_BEHIND_MS: f64 = 60_000.0;
 
@@ -83,10 +85,14 @@ fn claim_turn(
         }
         list_turn(transaction.connection, hint)?;
     }
-    if let Some(job) = next_job(transaction, request.lane, rules, &pauses)? {
+    for _ in 0..LIMITED_AT_ONCE {
+        let Some(job) = next_job(transaction, request.lane, rules, &pauses)? else { break };
         let claimed = claim_one(transaction, owner, worker, named(job, false))?;
         if job != request.hint && matches!(claimed, Claimed::Yes(_)) {
             sql!("update jobs set rung_by = ?1 where id = ?2", request.hint, job).run(transaction.connection)?;
+        }
+        if claimed == Claimed::Limited {
+            continue;
         }
         return Ok(claimed);
     }

@@ -28,6 +28,7 @@ use super::backlog::BacklogStore;
 use super::forecast::ForecastStore;
 use super::jobs::JobStore;
 use super::lateness::LatenessStore;
+use super::limits::LimitStore;
 use super::previews::PreviewStore;
 use super::removal::RemovalStore;
 use super::ring::RingStore;
@@ -184,6 +185,7 @@ pub trait Store:
     + ScheduleStore
     + TurnStore
     + PauseStore
+    + LimitStore
     + std::fmt::Debug
 {
     /// Answers when the database does.

@@ -8,6 +8,7 @@ mod forecast;
 mod group_commit;
 mod jobs;
 mod lateness;
+mod limits;
 mod previews;
 mod queue_census;
 mod removal;
@@ -29,6 +30,7 @@ pub use forecast::{ForecastStore, QueuePage, QueuePart, QueueStatus, QueuedJob, 
 pub use group_commit::GroupCommit;
 pub use jobs::*;
 pub use lateness::LatenessStore;
+pub use limits::LimitStore;
 pub use previews::{NewPreview, PREVIEW_BYTES, PreviewStore};
 pub use queue_census::QueueCensus;
 pub use removal::{RemovalStore, Removed};

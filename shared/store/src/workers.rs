@@ -71,6 +71,8 @@ pub enum Claimed {
     Unregistered,
     /// It waits until something is resumed, and was set aside if it is `pending`: nothing to do.
     Paused,
+    /// Too many of its tenant, report, source or key run already: it was set aside until a place is free. Nothing to do.
+    Limited,
     /// Final or unknown: nothing to do.
     Gone,
 }

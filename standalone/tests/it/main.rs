@@ -13,6 +13,7 @@ mod printing;
 mod proxies;
 mod restores;
 mod run;
+mod runs_at_once;
 mod schedules;
 mod scripts;
 mod sealed;

@@ -136,6 +136,8 @@ const WRONG: &[(&str, &[&str])] = &[
     ("telemetry.service_name", &["", "a\nb"]),
     ("sources.shop.url", &["", "oracle://u:hunter2@h/d", "mysql://u:hunter2@h:99999/d", "sqlite:"]),
     ("sources.shop.max_connections", &["-1", "x"]),
+    ("sources.shop.max_running", &["-1", "x"]),
+    ("tenants.acme.max_running", &["-1", "x"]),
     ("tenants.acme.brand", &["", "a\nb"]),
     ("tenants.acme.color", &["blue"]),
     ("tenants.acme.logo", &["logo.svg"]),

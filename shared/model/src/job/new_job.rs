@@ -48,6 +48,8 @@ pub struct NewJob {
     pub forecast: Option<Forecast>,
     /// Present when the request had an `Idempotency-Key`.
     pub idempotency: Option<Idempotency>,
+    /// The value of its report's key: `<report>:<hash>`. Of those that are equal only so many run at once.
+    pub limit_key: Option<String>,
     /// Present when an identical job may answer it.
     pub reuse: Option<Reuse>,
     /// For whom it is written down in the audit log, in the same transaction. `None`: it is not.

@@ -5,7 +5,7 @@ use model::job::Lane;
 use proptest::prelude::*;
 use report::{
     ChartKind, ColumnAlign, ColumnFormat, ColumnTotal, ColumnType, Compression, CsvOptions, FormulaText, JsonText,
-    JsonlOptions, OnLimit, Orientation, Paper, ParamType, TotalRows, parse_definition,
+    JsonlOptions, OnLimit, Orientation, Paper, ParamType, RunsAtOnce, TotalRows, parse_definition,
 };
 
 const FULL: &str = r#"
@@ -19,6 +19,9 @@ timeout = "30m"
 max_attempts = 3
 retention = "30d"
 reuse = "1h"
+max_running = 4
+concurrency_key = ":until :segments"
+max_running_per_key = 2
 max_rows = 1000
 max_bytes = "2MiB"
 total = "exact"
@@ -83,6 +86,8 @@ fn every_key_of_the_format_is_read() {
     assert_eq!(def.timeout, Duration::from_secs(1800));
     assert_eq!(def.retention, Duration::from_secs(30 * 24 * 3600));
     assert_eq!(def.reuse, Some(Duration::from_secs(3600)));
+    let key = vec!["until".to_owned(), "segments".to_owned()];
+    assert_eq!(def.running, RunsAtOnce { most: Some(4), key, most_per_key: 2 });
     assert_eq!((def.max_attempts, def.max_rows, def.max_bytes), (3, Some(1000), Some(2 << 20)));
     assert_eq!((def.total, def.on_limit, def.unique_names), (TotalRows::Exact, OnLimit::Truncate, true));
     let zstd = Compression::Zstd;
@@ -211,6 +216,10 @@ fn each_fault_names_its_line_and_what_would_be_right() {
         after("max_rows = 0\n"),
         after("max_bytes = \"2 elephants\"\n"),
         after("total = \"guess\"\n"),
+        after("max_running = 0\n"),
+        after("concurrency_key = \":customer\"\n"),
+        after("concurrency_key = \" \"\n"),
+        after("max_running_per_key = 2\n"),
         after("[params.unused]\ntype = \"date\"\n"),
         after("[params.tenant]\ntype = \"text\"\n"),
         after("[params.'a b']\ntype = \"text\"\n"),

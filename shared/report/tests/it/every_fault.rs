@@ -16,6 +16,9 @@ timeout = "30m"
 max_attempts = 3
 retention = "30d"
 reuse = "1h"
+max_running = 4
+concurrency_key = ":clerk :count"
+max_running_per_key = 2
 max_rows = 1000
 max_bytes = "2MiB"
 total = "exact"
@@ -97,6 +100,8 @@ formats = ["csv", |>"docx", |>"csv", |>3]
 title = "Ü"
 source = |>"  "
 max_attempts = |>1000
+max_running = |>0
+concurrency_key = |>"customer"
 unique_names = |>"yes"
 sql = """
 select 1 from t where a = :a and
@@ -168,7 +173,7 @@ fn the_file_with_everything_is_good() {
 
 #[test]
 fn every_fault_of_a_file_is_told_at_once() {
-    let words = "colour slow timeout docx csv formats source max_attempts unique_names :beta :delta type lable type label unused \
+    let words = "colour slow timeout docx csv formats source max_attempts max_running customer unique_names :beta :delta type lable type label unused \
                  min max_items :tenant separator quote page orientation kind x a y name number:99 width align x";
     expect("every section", WRONG_EVERYWHERE, &words.split(' ').collect::<Vec<_>>());
 }

@@ -101,6 +101,7 @@ impl Sweeper {
         failures.note("release jobs of lost workers", rescue::release_lost_jobs(backends, settings.silence).await);
         failures.note("bring followers up to their leaders", rescue::lead_followers(backends).await);
         failures.note("ring jobs of what is no longer paused", rescue::release_set_aside(backends).await);
+        failures.note("ring jobs that a place is free for", rescue::fill_places(backends).await);
         failures.note("ring jobs and due deliveries", ringer.ring(backends, settings.grace).await);
         failures.note("tell of late jobs", late_jobs.tell(backends).await);
         if linked.is_none_or(|linked| linked.elapsed() >= LINK_EVERY) {

@@ -35,6 +35,15 @@ pub(super) async fn release_set_aside(backends: &Backends) -> Result<(), StoreEr
     Ok(())
 }
 
+/// Jobs that wait for a place under a limit while there are some. Whoever ends a run rings for them; this is for where that was cut short.
+pub(super) async fn fill_places(backends: &Backends) -> Result<(), StoreError> {
+    let rung = backends.store.fill_places().await?;
+    if rung > 0 {
+        tracing::info!(rung, "jobs that a place is free for are rung for");
+    }
+    Ok(())
+}
+
 /// There must be none; one that stays is a fault of ours that somebody has to see.
 pub(super) async fn look_for_uncovered_jobs(backends: &Backends) -> Result<(), StoreError> {
     let uncovered = backends.store.uncovered_jobs().await?;

@@ -42,6 +42,7 @@ async fn every_statement_reads_few_rows_however_full_the_tables_are() {
     walk(&fixture).await;
     testing::postgres::sql(&url, FILL).await.unwrap();
     testing::postgres::sql(&url, schedule_plans::FILL).await.unwrap();
+    testing::postgres::sql(&url, super::plans_of_turns::FILL).await.unwrap();
     testing::postgres::sql(&url, "analyze").await.unwrap();
     server.take().unwrap();
     walk(&fixture).await;

@@ -30,6 +30,8 @@ pub mod fixture;
 pub mod forecasts;
 pub mod heartbeats;
 pub mod lateness;
+pub mod limited_walk;
+pub mod limits;
 pub mod losses;
 pub mod made_from;
 pub mod outbox;
@@ -328,6 +330,22 @@ macro_rules! test_store {
                 a_pause_stops_nothing_else,
                 a_retry_of_what_is_paused_waits_for_its_doorbell,
                 a_job_that_was_set_aside_is_cancelled_like_any_other,
+            ]
+            limits: [
+                no_more_run_than_a_limit_of_any_kind_allows,
+                a_place_is_free_however_a_run_ends,
+                a_retry_that_is_due_waits_for_a_place_too,
+                a_take_over_finds_its_own_place,
+                of_one_key_the_oldest_is_next_and_other_keys_are_free,
+                what_has_no_limit_passes_those_that_wait,
+                a_limit_that_is_raised_or_lifted_lets_others_go_on,
+                tenants_share_the_places_of_what_they_all_wait_for,
+                a_job_under_several_limits_leaves_its_place_in_one_line_to_the_next,
+                many_workers_at_once_never_exceed_a_limit,
+                whoever_follows_a_run_takes_no_place,
+            ]
+            limited_walk: [
+                random_histories_never_exceed_a_limit_and_every_job_ends,
             ]
             transitions: [
                 every_arrow_leaves_and_reaches_the_states_of_the_table,

@@ -42,7 +42,7 @@ pub async fn whatever_is_paused_waits_until_it_is_resumed(fixture: StoreFixture)
             assert_eq!(ask(&fixture, &worker, &job).await, Claimed::Paused, "{target}");
             assert_eq!(ask(&fixture, &worker, &job).await, Claimed::Paused, "{target}");
             let waiting = fixture.job(job.id).await;
-            assert_eq!((waiting.state, waiting.set_aside.as_ref()), (JobState::Pending, Some(&target)));
+            assert_eq!((waiting.state, waiting.set_aside), (JobState::Pending, Some(target.clone().into())));
             assert_eq!(fixture.store.release(100).await.unwrap(), 0, "{target} is still paused");
             assert!(fixture.store.resume(&target).await.unwrap() && !fixture.store.resume(&target).await.unwrap());
             fixture.recorder.take();

@@ -48,6 +48,7 @@ pub fn new_job(caller: &Caller) -> NewJob {
         traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
         forecast: None,
         idempotency: None,
+        limit_key: None,
         reuse: None,
         by: None,
     }
