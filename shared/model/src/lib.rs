@@ -6,6 +6,7 @@ pub mod artifact;
 pub mod attributes;
 pub mod audit;
 pub mod backoff;
+pub mod cloud_event;
 pub mod delivery;
 pub mod event;
 pub mod finding;
