@@ -47,3 +47,4 @@ mod socket;
 mod submit;
 mod tokens;
 mod watch;
+mod webhooks;

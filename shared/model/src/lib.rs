@@ -31,3 +31,4 @@ pub mod transitions;
 pub mod turns;
 pub mod units;
 pub mod usage;
+pub mod webhook;
