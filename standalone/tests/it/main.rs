@@ -21,3 +21,4 @@ mod settings;
 mod sqlite_source;
 mod storage_away;
 mod up;
+mod webhooks;
