@@ -23,6 +23,7 @@ use crate::limits::SubmitLimits;
 use crate::links::{LinkPages, RegenerationLimiter};
 use crate::operations::LastReadiness;
 use crate::own_address::OwnAddress;
+use crate::recipients::ServiceRecipients;
 use crate::report_versions::ReportVersions;
 use crate::service_status::StatusBoard;
 use crate::session::Sessions;
@@ -71,8 +72,8 @@ pub struct Gateway {
     pub link_secret: Secrets,
     /// Seals sensitive values.
     pub seal_keys: SealKeys,
-    /// Addresses mail may go to.
-    pub mail_allow: Vec<String>,
+    /// To whom jobs may have something sent.
+    pub recipients: ServiceRecipients,
     /// The zones in which tenants tell the time.
     zones: Zones,
     /// Whether spans are exported, and so must know their parents.
@@ -152,7 +153,7 @@ impl Gateway {
             own_address,
             link_secret: config.service.link_secret.clone(),
             seal_keys,
-            mail_allow: config.mail.allow.clone(),
+            recipients: ServiceRecipients::new(config),
             zones: Zones::new(config),
             exports_spans: config.telemetry.otlp_endpoint.is_some(),
             runtime: tokio::runtime::Handle::current(),

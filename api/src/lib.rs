@@ -22,6 +22,7 @@ pub mod links;
 pub mod openapi;
 pub mod operations;
 pub mod own_address;
+pub mod recipients;
 pub mod report_versions;
 pub mod reports;
 pub mod routes;

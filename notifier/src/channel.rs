@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::delivery::{Channel, Delivery};
+use model::retry_schedule::RetrySchedule;
 use model::schedule::Notice;
 use uuid::Uuid;
 
@@ -42,6 +43,15 @@ pub struct NoticeAttempt<'a> {
     pub content: &'a NoticeContent<'a>,
     /// How the tenant's notifications look.
     pub brand: &'a Brand,
+}
+
+/// How long a delivery is tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Patience {
+    /// After how long; the last one is repeated.
+    pub delays: RetrySchedule,
+    /// It is given up after this many tries.
+    pub max_attempts: i32,
 }
 
 /// Why an attempt is not known to have delivered. What is not an error here was delivered: the receiver answered for it.
@@ -90,6 +100,19 @@ pub trait DeliveryChannel: Send + Sync + std::fmt::Debug {
     fn backend(&self) -> &'static str;
     /// Returns how long one call of [`DeliveryChannel::send`] may take. The lease of a delivery is made from it.
     fn time_limit(&self) -> Duration;
+    /// Tells whether deliveries to one recipient wait for each other and for nobody else's, so that a recipient that does not answer
+    /// holds up no other. Else all share the notifier's places.
+    fn keeps_recipients_apart(&self) -> bool {
+        false
+    }
+    /// Returns how many deliveries to one recipient may be under way at once, where recipients are kept apart.
+    fn places_for(&self, _recipient: &str) -> u16 {
+        1
+    }
+    /// Returns how long deliveries to a recipient are tried again, where that is not for `[notifier]` and `[broker]` to say.
+    fn patience(&self, _recipient: &str) -> Option<&Patience> {
+        None
+    }
     /// Sends one notification to one recipient.
     async fn send(&self, attempt: DeliveryAttempt<'_>) -> Result<(), SendError>;
     /// Sends one notice of a schedule to one recipient.

@@ -4,6 +4,7 @@ mod application;
 mod consume;
 mod notices;
 mod notify;
+mod waiting_lines;
 
 pub mod channel;
 pub mod compose;
@@ -11,6 +12,7 @@ pub mod registry;
 
 // The channels, a folder each.
 pub mod email;
+pub mod webhook;
 
 pub use application::Application;
 pub use notify::{DeliveryOutcome, Notifier};

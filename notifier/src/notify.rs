@@ -20,11 +20,13 @@ use parking_lot::Mutex;
 use runtime::Backends;
 use store::{DeliveryEnding, StoreError};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::channel::{DeliveryAttempt, DeliveryChannel, SendError};
 use crate::compose::{ComposeError, Composer, facts, wish_of};
+use crate::waiting_lines::{LinePlace, WaitingLines};
 
 /// Time beyond the bound on sending that a claim lasts: for composing before it and settling after it.
 const LEASE_MARGIN: Duration = Duration::from_secs(30);
@@ -78,6 +80,7 @@ pub struct Notifier {
     lease: Duration,
     /// When it was last said that we are refused.
     alarm: Mutex<Option<Instant>>,
+    lines: WaitingLines,
 }
 
 impl Notifier {
@@ -96,6 +99,7 @@ impl Notifier {
             max_attempts: config.notifier.max_attempts,
             lease: channel.time_limit() + LEASE_MARGIN,
             alarm: Mutex::new(None),
+            lines: WaitingLines::default(),
             channel,
         }
     }
@@ -129,6 +133,35 @@ impl Notifier {
             Err(why) => {
                 tracing::warn!(channel, backend, why, "the channel's other side does not answer; deliveries wait");
             }
+        }
+    }
+
+    /// Hears of a delivery. Where recipients are kept apart, it has it stand in its recipient's line, and returns a place and the delivery
+    /// that is to be sent from it, if one is free; else it sends it.
+    pub(crate) async fn hear(&self, id: Uuid) -> Option<(LinePlace, Uuid)> {
+        if !self.channel.keeps_recipients_apart() {
+            self.notify(id).await;
+            return None;
+        }
+        match self.backends.store.delivery_recipient(id).await {
+            Ok(recipient) => {
+                let recipient = recipient?;
+                self.lines.enter(&recipient, self.channel.places_for(&recipient), id)
+            }
+            Err(error) => {
+                tracing::warn!(delivery = %id, %error, "a delivery could not be read; it is rung again");
+                None
+            }
+        }
+    }
+
+    /// Sends a delivery, and those that wait behind it, one after the other.
+    pub(crate) async fn work_off(&self, place: LinePlace, first: Uuid, stop: &CancellationToken) {
+        let mut next = Some((place, first));
+        while let Some((place, id)) = next {
+            self.notify(id).await;
+            // What is left in the line is rung again.
+            next = if stop.is_cancelled() { None } else { place.next() };
         }
     }
 
@@ -201,12 +234,18 @@ impl Notifier {
                 (why, None)
             }
         };
+        let patience = self.channel.patience(&delivery.recipient);
+        let max_attempts = patience.map_or(self.max_attempts, |patience| patience.max_attempts);
         // A delivery that failed and is sent again has as many tries as a new one.
-        let tries = (delivery.attempt - 1).max(0) % self.max_attempts.max(1) + 1;
-        if tries >= self.max_attempts {
+        let tries = (delivery.attempt - 1).max(0) % max_attempts.max(1) + 1;
+        if tries >= max_attempts {
             return DeliveryEnding::Failed(format!("given up after {tries} tries; the last: {why}"));
         }
-        DeliveryEnding::RetryLater(why, self.retry_delay(tries, after))
+        let delay = patience.map_or_else(
+            || self.retry_delay(tries, after),
+            |patience| self.delay_of_its_own(&patience.delays, tries, after),
+        );
+        DeliveryEnding::RetryLater(why, delay)
     }
 
     /// Tells operators that every delivery waits for them: counted each time, said now and then.
@@ -229,9 +268,22 @@ impl Notifier {
     fn retry_delay(&self, attempt: i32, asked: Option<Duration>) -> RetryDelay {
         let own = self.retry_schedule.after(u32::try_from(attempt).unwrap_or(1), rand::random());
         let Some(asked) = asked.filter(|asked| *asked > own.due_after) else { return own };
-        let delays = self.retry_schedule.delays();
-        let queue = delays.iter().find(|delay| **delay >= asked).or(delays.last()).copied().unwrap_or(own.queue);
+        let queue = self.queue_of(asked);
         RetryDelay { queue, due_after: asked.min(queue) }
+    }
+
+    /// Returns the delay that a recipient has of their own, or the one they ask for where that is longer. Where no queue is so long, the
+    /// sweeper rings when it is over.
+    fn delay_of_its_own(&self, delays: &RetrySchedule, attempt: i32, asked: Option<Duration>) -> RetryDelay {
+        let own = delays.after(u32::try_from(attempt).unwrap_or(1), rand::random()).due_after;
+        let due_after = asked.map_or(own, |asked| asked.max(own));
+        RetryDelay { queue: self.queue_of(due_after), due_after }
+    }
+
+    /// Finds the queue that holds a message for so long, or the longest.
+    fn queue_of(&self, delay: Duration) -> Duration {
+        let delays = self.retry_schedule.delays();
+        delays.iter().find(|queue| **queue >= delay).or(delays.last()).copied().unwrap_or(delay)
     }
 
     /// Tells the store, again and again while the lease lasts: what was sent and is not known to be would be sent twice.

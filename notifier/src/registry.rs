@@ -8,7 +8,7 @@ use model::delivery::Channel;
 use model::finding::Findings;
 
 use crate::channel::DeliveryChannel;
-use crate::email;
+use crate::{email, webhook};
 
 /// Opens a channel from its settings. Contacts nobody yet.
 type Open = fn(&Config) -> anyhow::Result<Arc<dyn DeliveryChannel>>;
@@ -17,6 +17,7 @@ type Open = fn(&Config) -> anyhow::Result<Arc<dyn DeliveryChannel>>;
 const fn opener(channel: Channel) -> Open {
     match channel {
         Channel::Email => email::open,
+        Channel::Webhook => webhook::open,
     }
 }
 
@@ -30,11 +31,11 @@ pub fn open_all(config: &Config) -> anyhow::Result<Vec<Arc<dyn DeliveryChannel>>
     Channel::ALL.into_iter().map(open).collect()
 }
 
-/// Tries what every channel leads to and notes how it went; with `recipient`, up to a notification of its own.
-pub async fn diagnose_all(config: &Config, recipient: Option<&str>, findings: &mut Findings) {
-    for channel in Channel::ALL {
-        match channel {
-            Channel::Email => email::diagnose_channel(config, recipient, findings).await,
-        }
+/// Tries what a channel leads to and notes how it went; with `recipient`, up to a notification of its own. Of webhooks, the one of this
+/// name.
+pub async fn diagnose(config: &Config, channel: Channel, recipient: Option<&str>, findings: &mut Findings) {
+    match channel {
+        Channel::Email => email::diagnose_channel(config, recipient, findings).await,
+        Channel::Webhook => webhook::diagnose_endpoint(config, recipient.unwrap_or_default(), findings).await,
     }
 }

@@ -34,17 +34,17 @@ pub struct DeliveriesQuery {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Delivery)]
 pub struct DeliveryView {
-    /// The mail's `Message-ID` is made from it.
+    /// The mail's `Message-ID` is made from it; it is a request's `webhook-id`.
     id: Uuid,
     /// The job it is about.
     job_id: Uuid,
     /// `done`, `failed`, or `late`: the job takes longer than was told.
     #[schema(value_type = String)]
     event: DeliveryEvent,
-    /// `email`.
+    /// `email` or `webhook`.
     #[schema(value_type = String)]
     channel: Channel,
-    /// Whom.
+    /// Whom: a mail address, or the name of a webhook.
     to: String,
     /// `pending`, `sending`, `sent` or `failed`.
     #[schema(value_type = String)]
@@ -53,7 +53,7 @@ pub struct DeliveryView {
     attempt: i32,
     /// When it is tried again.
     next_attempt_at: Option<DateTime<Utc>>,
-    /// What the server said last.
+    /// What the server said last, where it did not accept it; of an endpoint its status and the beginning of its answer.
     error: Option<String>,
     /// When the job ended, or was found late.
     created_at: DateTime<Utc>,

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use store::TokenBounds;
 
 use super::Identity;
+use crate::recipients::{RecipientRules, ServiceRecipients};
 
 /// Who asks, their roles, and what those let see.
 pub(super) type Onlooker<'a> = (&'a Caller, &'a [String], Option<&'a [ReportPattern]>);
@@ -72,11 +73,14 @@ impl Identity {
         Some(hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect())
     }
 
-    /// Returns the rules that all have to let mail go to a recipient.
+    /// Returns what says to whom a job of theirs may have something sent.
     #[must_use]
-    pub fn recipient_rules<'a>(&'a self, service: &'a [String]) -> Vec<&'a [String]> {
-        let own = self.bounds().map(|bounds| bounds.recipients.as_slice());
-        std::iter::once(service).chain(own).collect()
+    pub fn recipient_rules<'a>(&'a self, service: &'a ServiceRecipients) -> RecipientRules<'a> {
+        RecipientRules {
+            service,
+            tenant: &self.tenant,
+            token: self.bounds().map(|bounds| bounds.recipients.as_slice()),
+        }
     }
 
     /// Puts the fixed parameters beside those that were given. They can neither be changed nor be left out: a report that does not

@@ -9,6 +9,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::closed_sets::ChannelName;
+use crate::recipients::RecipientRules;
 
 use super::check_fields::{check_array, refuse_unknown, wrong};
 
@@ -24,8 +25,7 @@ pub struct NotifyBody {
     /// How.
     #[schema(value_type = ChannelName)]
     channel: String,
-    /// A mail address.
-    #[schema(format = Email)]
+    /// A mail address; of the channel `webhook` the name of one.
     to: String,
     /// The reader's language: `en`, `de`, `fr`, `es`, `zh`, or a tag such as `de-AT`; that of `Accept-Language` when absent.
     language: Option<String>,
@@ -34,7 +34,7 @@ pub struct NotifyBody {
 }
 
 pub(super) fn check_notify(
-    rules: &[&[String]],
+    rules: &RecipientRules<'_>,
     given: Option<Value>,
     errors: &mut Vec<FieldError>,
 ) -> Option<Vec<Notify>> {
@@ -44,7 +44,7 @@ pub(super) fn check_notify(
 
 /// Checks a list of recipients that stands at `at`.
 pub(crate) fn check_recipients(
-    rules: &[&[String]],
+    rules: &RecipientRules<'_>,
     at: &str,
     given: Value,
     errors: &mut Vec<FieldError>,
@@ -67,7 +67,7 @@ pub(crate) fn check_recipients(
     Some(notify)
 }
 
-fn check_one(rules: &[&[String]], item: Value, pointer: &str, errors: &mut Vec<FieldError>) -> Option<Notify> {
+fn check_one(rules: &RecipientRules<'_>, item: Value, pointer: &str, errors: &mut Vec<FieldError>) -> Option<Notify> {
     let Value::Object(mut fields) = item else {
         errors.push(wrong(pointer, "must be an object with channel and to"));
         return None;
@@ -94,19 +94,23 @@ fn check_one(rules: &[&[String]], item: Value, pointer: &str, errors: &mut Vec<F
 /// Returns a recipient, also one whom nothing may be sent to.
 fn check_recipient(
     channel: Channel,
-    rules: &[&[String]],
+    rules: &RecipientRules<'_>,
     given: Option<Value>,
     pointer: String,
     errors: &mut Vec<FieldError>,
 ) -> Option<String> {
     let to = if let Some(Value::String(to)) = given { to } else { String::new() };
-    let written = channel.write_recipient(&to);
-    let checked =
-        written.and_then(|to| rules.iter().try_for_each(|allow| channel.check_recipient(&to, allow)).map(|()| to));
-    match checked {
+    match channel.write_recipient(&to).and_then(|to| rules.check(channel, &to).map(|()| to)) {
         Ok(to) => Some(to),
         Err(RecipientError::NotAllowed) => {
             errors.push(wrong(pointer, "is not an address this service may send mail to"));
+            Some(to)
+        }
+        // The same whether there is none, another tenant has it, or a token leaves it out.
+        Err(RecipientError::NoSuchWebhook) => {
+            let detail = "names no webhook that you may tell; an operator lists your tenant in its tenants, [webhooks.<name>], and a \
+                          token has \"webhook:<name>\" among its recipients";
+            errors.push(wrong(pointer, detail));
             Some(to)
         }
         Err(RecipientError::LocalPartBeyondAscii) => {
@@ -115,7 +119,7 @@ fn check_recipient(
             errors.push(wrong(pointer, detail));
             None
         }
-        Err(RecipientError::NotAnAddress) => {
+        Err(RecipientError::NotAnAddress | RecipientError::NotAName) => {
             errors.push(wrong(pointer, format!("must be {}", channel.recipient())));
             None
         }

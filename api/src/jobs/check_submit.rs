@@ -91,7 +91,7 @@ pub(crate) fn check_submit(
     let formats = check_formats(report.as_deref(), take_given(&mut fields, "formats"), &mut errors);
     let on_refusal = check_on_refusal(take_given(&mut fields, "on_refusal"), &mut errors);
     let notify =
-        check_notify(&identity.recipient_rules(&gateway.mail_allow), take_given(&mut fields, "notify"), &mut errors);
+        check_notify(&identity.recipient_rules(&gateway.recipients), take_given(&mut fields, "notify"), &mut errors);
     let max_age = check_reuse(report.as_deref(), take_given(&mut fields, "reuse"), &mut errors);
     refuse_unknown(&fields, "", "report, params, formats, on_refusal, notify and reuse", &mut errors);
     if unknown_report {

@@ -174,7 +174,7 @@ fn check_body(
     }
     let on_refusal = check_on_refusal(take_given(&mut fields, "on_refusal"), &mut errors);
     let notify =
-        check_notify(&identity.recipient_rules(&gateway.mail_allow), take_given(&mut fields, "notify"), &mut errors);
+        check_notify(&identity.recipient_rules(&gateway.recipients), take_given(&mut fields, "notify"), &mut errors);
     refuse_unknown(&fields, "", "formats, on_refusal and notify", &mut errors);
     match (formats, notify) {
         (Some(formats), Some(notify)) if errors.is_empty() => {

@@ -246,7 +246,7 @@ fn check_alert(
     errors: &mut Vec<FieldError>,
 ) -> Option<Vec<Notify>> {
     let given = take_given(fields, "alert")?;
-    check_recipients(&owner.recipient_rules(&gateway.mail_allow), "/alert", given, errors)
+    check_recipients(&owner.recipient_rules(&gateway.recipients), "/alert", given, errors)
 }
 
 fn check_title(fields: &mut Map<String, Value>, errors: &mut Vec<FieldError>) -> Option<String> {

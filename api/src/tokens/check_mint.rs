@@ -7,7 +7,7 @@ use std::time::Duration;
 use model::attributes::Attributes;
 use model::job::{Caller, Params};
 use model::problem::{FieldError, Problem, ProblemKind, pointer_part};
-use model::recipient::is_rule;
+use model::recipient::{is_rule, is_webhook_rule};
 use report::{ReportDefinition, UnreadAttribute, check_attributes, validate_params};
 use serde::Deserialize;
 use serde_json::Value;
@@ -240,8 +240,8 @@ fn attribute_pointer(name: Option<&str>) -> String {
 fn check_recipients(given: Option<Value>, errors: &mut Vec<FieldError>) -> Vec<String> {
     let Some(given) = given else { return Vec::new() };
     let rules = check_names(given, "/recipients", errors);
-    for (index, _) in rules.iter().enumerate().filter(|(_, rule)| !is_rule(rule)) {
-        let detail = "must be an address such as \"ana@example.com\" or a domain such as \"@example.com\"";
+    for (index, _) in rules.iter().enumerate().filter(|(_, rule)| !is_rule(rule) && !is_webhook_rule(rule)) {
+        let detail = "must be an address such as \"ana@example.com\", a domain such as \"@example.com\", or a webhook such as \"webhook:erp\"";
         errors.push(wrong(format!("/recipients/{index}"), detail));
     }
     rules

@@ -3,8 +3,9 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use bytes::Bytes;
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use futures_util::{Stream, StreamExt as _, stream};
+use model::cloud_event::CloudEvent;
 use model::event::{Event, EventKind};
 use model::job::JobState;
 use model::problem::{Problem, StoredProblem};
@@ -20,6 +21,9 @@ use crate::jobs::view::{ProgressView, RefusalView, refusals};
 
 /// The first frame of a stream: a client that lost its connection comes back after this many milliseconds.
 const HELLO: Bytes = Bytes::from_static(b"retry: 2000\n\n");
+
+/// Where streams say that events come from.
+const SOURCE: &str = "/v1/jobs";
 
 /// One thing a watcher is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,19 +70,6 @@ impl Frame {
             Self::Closed(_) | Self::Ping => None,
         }
     }
-}
-
-#[derive(Serialize)]
-struct CloudEvent<'a, D> {
-    specversion: &'static str,
-    id: &'a str,
-    source: &'a str,
-    r#type: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    subject: Option<String>,
-    time: String,
-    datacontenttype: &'static str,
-    data: D,
 }
 
 /// What an event says.
@@ -149,27 +140,12 @@ pub fn progress_frame(job_id: Uuid, attempt: i32, progress: Progress, outlook: J
 
 /// Says why a stream ends, as a CloudEvent with a problem in it.
 fn closing(end: AccessEnd) -> String {
-    let (id, name) = (Uuid::now_v7().to_string(), "dev.waitless.stream.closed".to_owned());
-    write_event(&id, name, None, Utc::now(), StoredProblem::from(end.problem()))
+    let id = Uuid::now_v7().to_string();
+    CloudEvent::new(SOURCE, &id, "stream.closed", Utc::now(), StoredProblem::from(end.problem())).to_json()
 }
 
 fn cloud_event<D: Serialize>(name: &str, id: &str, job_id: Uuid, at: DateTime<Utc>, data: D) -> String {
-    write_event(id, format!("dev.waitless.job.{name}"), Some(job_id.to_string()), at, data)
-}
-
-fn write_event<D: Serialize>(id: &str, r#type: String, subject: Option<String>, at: DateTime<Utc>, data: D) -> String {
-    let event = CloudEvent {
-        specversion: "1.0",
-        id,
-        source: "/v1/jobs",
-        r#type,
-        subject,
-        time: at.to_rfc3339_opts(SecondsFormat::Micros, true),
-        datacontenttype: "application/json",
-        data,
-    };
-    // Made of strings, numbers and times, so that writing it cannot fail.
-    serde_json::to_string(&event).unwrap_or_default()
+    CloudEvent::new(SOURCE, id, &format!("job.{name}"), at, data).about(job_id).to_json()
 }
 
 /// Answers with an event stream that no proxy on the way holds back.

@@ -87,7 +87,13 @@ async fn queues_workers_and_deliveries_are_listed(stack: Stack) {
         queues["queues"].as_array().unwrap().iter().map(|queue| queue["name"].as_str().unwrap()).collect();
     assert_eq!(
         names,
-        ["waitless.work.interactive.v1", "waitless.work.bulk.v1", "waitless.notify.email.v1", "waitless.dead.v1"]
+        [
+            "waitless.work.interactive.v1",
+            "waitless.work.bulk.v1",
+            "waitless.notify.email.v1",
+            "waitless.notify.webhook.v1",
+            "waitless.dead.v1"
+        ]
     );
     let workers = body(api.get("/v1/admin/workers").send().await.unwrap()).await;
     assert_eq!((&workers["workers"][0]["host"], &workers["workers"][0]["running"]), (&json!("test"), &json!(0)));

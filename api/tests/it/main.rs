@@ -48,3 +48,4 @@ mod submit;
 mod tokens;
 mod upcoming;
 mod watch;
+mod webhooks;

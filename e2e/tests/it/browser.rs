@@ -23,7 +23,9 @@ async fn node(folder: &Path, arguments: &[&str]) {
 
 #[tokio::test]
 async fn the_client_package_keeps_its_promises() {
-    node(&folder(), &["--test", "../../api/web/sdk/test/client.test.js", "../../api/web/sdk/test/parse.test.js"]).await;
+    let tests = ["client", "parse", "webhook"].map(|name| format!("../../api/web/sdk/test/{name}.test.js"));
+    let tests: Vec<&str> = std::iter::once("--test").chain(tests.iter().map(String::as_str)).collect();
+    node(&folder(), &tests).await;
 }
 
 #[tokio::test]

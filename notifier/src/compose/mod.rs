@@ -30,6 +30,7 @@ pub use brand::{Brand, LogoImage};
 pub use content::{Content, FailureText, FileLink, MissingFile};
 pub use details::Detail;
 pub use notice::NoticeContent;
+pub(crate) use single_line::single_line;
 
 /// Why a notification cannot be composed. None of it passes by waiting.
 #[derive(Debug, thiserror::Error)]

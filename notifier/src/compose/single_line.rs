@@ -2,7 +2,7 @@
 
 /// Returns the text as one line of at most `longest` characters. Control characters, and the marks that turn the direction of
 /// writing around, become spaces: neither a header nor the eye can be led astray by them.
-pub(super) fn single_line(text: &str, longest: usize) -> String {
+pub(crate) fn single_line(text: &str, longest: usize) -> String {
     let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let clean: String = text.chars().map(|c| if c.is_control() || turns(c) { ' ' } else { c }).collect();
     let words = clean.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");

@@ -9,8 +9,10 @@ use super::RenderError;
 /// Reads the address, by the rule that the gateway has: the list may have changed since, and a row is only a row.
 pub(super) fn check(recipient: &str, allow: &[String]) -> Result<Address, RenderError> {
     Channel::Email.check_recipient(recipient, allow).map_err(|error| match error {
-        RecipientError::NotAnAddress | RecipientError::LocalPartBeyondAscii => RenderError::NotAnAddress,
-        RecipientError::NotAllowed => RenderError::NotAllowed,
+        RecipientError::NotAllowed | RecipientError::NoSuchWebhook => RenderError::NotAllowed,
+        RecipientError::NotAnAddress | RecipientError::LocalPartBeyondAscii | RecipientError::NotAName => {
+            RenderError::NotAnAddress
+        }
     })?;
     recipient.parse().map_err(|_| RenderError::NotAnAddress)
 }

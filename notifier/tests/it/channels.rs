@@ -11,9 +11,11 @@ use notifier::channel::DeliveryChannel;
 use notifier::registry;
 use testing::eventually;
 use testing::smtp::{self, Behaviour, Mail, Smtp};
+use testing::webhook_endpoint::{self, EndpointBehaviour, EndpointRequest, WebhookEndpoint};
 
 use crate::channel_conformance::{Received, Receiver};
 use crate::facts::config;
+use crate::webhook_answers::{open_webhooks, settings};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -149,6 +151,70 @@ impl Receiver for MailFolder {
     fn go_away(&mut self) {
         std::fs::remove_dir(&self.path).unwrap();
     }
+}
+
+/// An endpoint that takes what it is told, and one that wants nothing any more.
+struct Endpoints {
+    open: Option<WebhookEndpoint>,
+    taken: Vec<EndpointRequest>,
+    channel: Arc<dyn DeliveryChannel>,
+    _gone: WebhookEndpoint,
+}
+
+impl Endpoints {
+    async fn start() -> Self {
+        let (open, gone) = (webhook_endpoint::start().await.unwrap(), webhook_endpoint::start().await.unwrap());
+        gone.always_behave(Some(EndpointBehaviour::status(410)));
+        let channel = open_webhooks([("erp", settings(&open)), ("gone", settings(&gone))]);
+        Self { open: Some(open), taken: Vec::new(), channel, _gone: gone }
+    }
+
+    fn behave(&self, behaviour: EndpointBehaviour) {
+        self.open.as_ref().unwrap().behave(behaviour, 1);
+    }
+}
+
+impl Receiver for Endpoints {
+    fn channel(&self) -> &dyn DeliveryChannel {
+        self.channel.as_ref()
+    }
+
+    fn recipient(&self) -> String {
+        "erp".to_owned()
+    }
+
+    fn refused_recipient(&self) -> String {
+        "gone".to_owned()
+    }
+
+    fn received(&self) -> Vec<Received> {
+        let taken = self.open.as_ref().map_or_else(|| self.taken.clone(), WebhookEndpoint::taken);
+        let received =
+            |one: EndpointRequest| Received { identity: one.header("webhook-id").to_owned(), content: one.body };
+        taken.into_iter().map(received).collect()
+    }
+
+    fn fail(&mut self) {
+        self.behave(EndpointBehaviour::status(500));
+    }
+
+    fn fall_silent(&mut self) {
+        self.behave(EndpointBehaviour::Silence);
+    }
+
+    fn lose_answers(&mut self) {
+        self.behave(EndpointBehaviour::TakeThenClose);
+    }
+
+    async fn recover(&mut self) {}
+
+    fn go_away(&mut self) {
+        self.taken = self.open.take().unwrap().taken();
+    }
+}
+
+mod an_endpoint {
+    crate::channel_conformance::conforms!(super::Endpoints::start());
 }
 
 mod a_mail_server {

@@ -10,3 +10,5 @@ mod notify;
 mod schedules;
 mod scripted_channels;
 mod transports;
+mod webhook_answers;
+mod webhooks;

@@ -38,6 +38,8 @@ macro_rules! on_both_stacks {
     };
 }
 
+pub(crate) use on_both_stacks;
+
 on_both_stacks!(
     a_finished_report_is_mailed_once_however_often_it_is_rung,
     a_failed_report_is_told_with_its_reason,

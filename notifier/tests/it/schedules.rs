@@ -12,9 +12,11 @@ use model::schedule::{
 use store::{NewSchedule, ScheduleStep, paused_notice};
 use testing::eventually;
 use testing::smtp::Behaviour;
+use testing::webhook_endpoint;
 use uuid::Uuid;
 
 use crate::fixture::{Fixture, SOON, Stack};
+use crate::webhook_answers::settings as webhook_settings;
 
 fn settings() -> ScheduleSettings {
     let german = Notify { language: Some("de".to_owned()), ..Notify::by_email("ops@example.com") };
@@ -40,15 +42,15 @@ fn settings() -> ScheduleSettings {
 }
 
 /// Writes a schedule that missed a time and is paused, with the notices of both.
-async fn miss_and_pause(fixture: &Fixture) {
+async fn miss_and_pause(fixture: &Fixture, settings: ScheduleSettings) {
     let store = &fixture.backends.store;
     let nominal = read_nominal("2026-03-08T07:30:00").unwrap();
     let next = NextFiring { nominal, due: store.now().await.unwrap() };
     let owner = Caller { tenant: "acme".to_owned(), principal: "ana".to_owned() };
-    let new = NewSchedule { id: Uuid::now_v7(), owner, settings: settings(), next: Some(next) };
+    let new = NewSchedule { id: Uuid::now_v7(), owner, settings, next: Some(next) };
     let made = store.create_schedule(new).await.unwrap();
     let text = NoticeText {
-        title: settings().title.unwrap(),
+        title: made.settings.title.clone().unwrap(),
         from: Some("2026-03-08T07:30:00".to_owned()),
         until: Some("2026-03-09T07:30:00".to_owned()),
         count: 2,
@@ -76,7 +78,7 @@ async fn notices_of_schedules_are_mailed_once_in_the_language_of_their_reader() 
     let fixture = Fixture::start(Stack::Embedded).await;
     // The first try is refused for now: the same mail comes again.
     fixture.smtp.behave_to("ops@example.com", Behaviour::Answer(451), 1);
-    miss_and_pause(&fixture).await;
+    miss_and_pause(&fixture, settings()).await;
     eventually(SOON, "both mails", async || fixture.smtp.mails_to("ops@example.com").len() == 2).await;
     let mut mails = fixture.smtp.mails_to("ops@example.com");
     mails.sort_by_key(|mail| mail.subject());
@@ -121,4 +123,24 @@ async fn a_report_without_rows_is_sent_skipped_or_told_of_as_its_schedule_says()
         "Your report is ready: Revenue by nation and year"
     );
     fixture.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_of_a_schedule_reaches_an_endpoint_too() {
+    let endpoint = webhook_endpoint::start().await.unwrap();
+    let webhook = webhook_settings(&endpoint);
+    let mut fixture =
+        Fixture::open_with(Stack::Embedded, |config| drop(config.webhooks.insert("erp".to_owned(), webhook))).await;
+    fixture.run().await;
+    miss_and_pause(&fixture, ScheduleSettings { alert: Some(vec![Notify::by_webhook("erp")]), ..settings() }).await;
+    let told = eventually(SOON, "both notices", async || {
+        let told = endpoint.taken();
+        if told.len() == 2 { Ok(told) } else { Err(format!("{told:?}")) }
+    })
+    .await;
+    let events = told.iter().map(|one| serde_json::from_str::<serde_json::Value>(&one.body).unwrap());
+    let missed = events.into_iter().find(|one| one["type"] == "dev.waitless.schedule.missed").unwrap();
+    assert_eq!((&missed["source"], &missed["data"]["count"]), (&"/v1/schedules".into(), &2.into()));
+    assert_eq!(missed["data"]["title"], settings().title.unwrap());
+    assert!(told.iter().any(|one| missed["id"] == one.header("webhook-id")));
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::fields::{MAX_RUNNING, WEIGHT, fields, tenant_fields};
 use super::load::DEFAULTS;
-use super::{AccessRole, Brand, Config, Issuer, Quotas, SettingError, Source, TenantSource};
+use super::{AccessRole, Brand, Config, Issuer, Quotas, SettingError, Source, TenantSource, Webhook};
 
 /// `[section, key]`, or `[family, name, key]` of a source, a role or a tenant, or what a source has for a tenant and a tenant has of quotas.
 type SettingPath<'a> = Vec<&'a str>;
@@ -58,6 +58,7 @@ fn usual<'a>(defaults: &'a Value, path: &[&str], is_list: bool) -> &'a Value {
     static LIST: Value = Value::Array(Vec::new());
     match path {
         ["oidc", _, setting] if Issuer::is_list(setting) => &LIST,
+        ["webhooks", _, setting] if Webhook::is_list(setting) => &LIST,
         // One, or several while one takes the place of another.
         ["service", "link_secret"] if is_list => &LIST,
         // Everything that a role has is a list, and there is no role by default.
@@ -122,6 +123,7 @@ fn known_paths<'a>(settings: &'a Value, defaults: &'a Value) -> Vec<SettingPath<
         ("roles", fields::<AccessRole>().to_vec()),
         ("tenants", tenant_fields()),
         ("oidc", fields::<Issuer>().to_vec()),
+        ("webhooks", fields::<Webhook>().to_vec()),
     ];
     for (family, keys) in families {
         for (name, member) in settings[family].as_object().into_iter().flatten() {

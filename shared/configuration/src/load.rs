@@ -59,6 +59,7 @@ impl Config {
         check_issuers::complete(&mut config.oidc);
         errors.extend(config.check_together());
         errors.extend(check_issuers::check(&config.oidc));
+        errors.extend(config.webhooks.iter().flat_map(|(name, webhook)| webhook.check_together(name)));
         // Of what is wrong already, its default is judged, which is good.
         errors.extend(check(&config));
         config.warnings = config.find_warnings(file, &text);
@@ -130,6 +131,7 @@ impl Config {
     fn find_warnings(&self, file: Option<&Path>, text: &str) -> Vec<SettingError> {
         let mut warnings: Vec<SettingError> = file.and_then(|file| warn_of_readers(file, text)).into_iter().collect();
         warnings.extend(check_issuers::warn(&self.oidc));
+        warnings.extend(self.webhooks.iter().filter_map(|(name, webhook)| webhook.warn(name)));
         if !self.mails_stay_here() {
             let message = match self.mail.allow.as_slice() {
                 [] => "is empty: nobody gets mail; list domains such as \"@example.com\"",

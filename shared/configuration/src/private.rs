@@ -28,11 +28,11 @@ fn first_secret(key: &str, value: &toml::Value) -> Option<String> {
             first_secret(&if key.is_empty() { name.clone() } else { format!("{key}.{name}") }, value)
         }),
         toml::Value::String(text) => {
-            let named = ["secret", "secret_access_key", "seal_keys"].iter().any(|end| key.ends_with(end));
+            let named = ["secret", "secret_access_key", "seal_keys", "secrets"].iter().any(|end| key.ends_with(end));
             (named && !text.is_empty() || has_password(text)).then(|| key.to_owned())
         }
         toml::Value::Array(items)
-            if (key.ends_with("seal_keys") || key.ends_with("link_secret")) && !items.is_empty() =>
+            if ["seal_keys", "link_secret", "secrets"].iter().any(|end| key.ends_with(end)) && !items.is_empty() =>
         {
             Some(key.to_owned())
         }

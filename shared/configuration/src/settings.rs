@@ -16,7 +16,7 @@ use super::encoding::{
 use super::paths::{folder, path, paths};
 use super::{
     AccessRole, Broker, ConfigError, Database, Issuer, Mail, Network, Quotas, Secret, Secrets, SettingError, Source,
-    Storage, Tenant,
+    Storage, Tenant, Webhook,
 };
 use model::job::Lane;
 use model::locale::Tz;
@@ -58,6 +58,8 @@ pub struct Config {
     pub tenants: BTreeMap<String, Tenant>,
     /// `[oidc.<name>]`
     pub oidc: BTreeMap<String, Issuer>,
+    /// `[webhooks.<name>]`
+    pub webhooks: BTreeMap<String, Webhook>,
     /// What is allowed and may not be meant; told in the log when a process starts.
     #[serde(skip)]
     pub warnings: Vec<SettingError>,
@@ -320,6 +322,9 @@ mod tests {
             ("WAITLESS_OIDC__STAFF__CLIENT_ID", "waitless"),
             ("WAITLESS_OIDC__STAFF__CLIENT_SECRET", "hunter2"),
             ("WAITLESS_SOURCES__ERP__URL", "mysql://user:hunter2@erp/shop"),
+            ("WAITLESS_WEBHOOKS__ERP__URL", "https://erp.example.com/hooks/hunter2?key=hunter2"),
+            ("WAITLESS_WEBHOOKS__ERP__TENANTS", "acme"),
+            ("WAITLESS_WEBHOOKS__ERP__SECRETS", "whsec_hunter2hunter2hunter2hunter2aaaa"),
             ("WAITLESS_SOURCES__CRM__URL", "postgres://crm/shop?user=user&password=hunter2"),
         ]);
         for text in [toml::to_string(&config).unwrap(), serde_json::to_string(&config).unwrap()] {

@@ -50,6 +50,13 @@ channels! {
         check_recipient: recipient::check_recipient,
         write_recipient: recipient::write_recipient,
     },
+    /// A signed request to an endpoint that the configuration names.
+    Webhook => ChannelRow {
+        name: "webhook",
+        recipient: "the name of a webhook, such as \"erp\"",
+        check_recipient: recipient::check_webhook,
+        write_recipient: recipient::write_webhook,
+    },
 }
 
 impl Channel {
@@ -73,7 +80,8 @@ impl Channel {
         (self.row().write_recipient)(to)
     }
 
-    /// Checks a recipient's form, and that the channel's rules (`mail.allow` for mail) let a notification go there. The gateway asks
+    /// Checks a recipient's form, and that the channel's rules (`mail.allow` for mail, `webhook:<name>` for webhooks) let a notification
+    /// go there. The gateway asks
     /// before it promises anything, the notifier before it sends: the rules may have changed since, and a row is only a row.
     ///
     /// # Errors
@@ -99,7 +107,7 @@ impl std::str::FromStr for Channel {
 pub struct Notify {
     /// How.
     pub channel: Channel,
-    /// Whom: a mail address.
+    /// Whom: a mail address, or the name of a webhook.
     pub to: String,
     /// The reader's language, such as `de`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -117,6 +125,12 @@ impl Notify {
     #[must_use]
     pub fn by_email(to: impl Into<String>) -> Self {
         Self { channel: Channel::Email, to: to.into(), language: None, time_zone: None, on_empty: None }
+    }
+
+    /// Wishes for a request to the webhook of this name.
+    #[must_use]
+    pub fn by_webhook(name: impl Into<String>) -> Self {
+        Self { channel: Channel::Webhook, ..Self::by_email(name) }
     }
 }
 
@@ -211,7 +225,7 @@ pub struct Lateness {
 /// One notification to one recipient over one channel. Unique per job, event, channel and recipient.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
-    /// Fresh UUIDv7; the mail's `Message-ID` is made from it and so is the same at every try.
+    /// Fresh UUIDv7; the mail's `Message-ID` is made from it, and the request's `webhook-id` is it: the same at every try.
     pub id: Uuid,
     /// The job it is about.
     pub job_id: Uuid,
@@ -262,7 +276,10 @@ mod tests {
             assert_eq!(channel.check_recipient(example, &["*".to_owned()]), Ok(()), "{channel:?}");
             assert_eq!(
                 channel.check_recipient("\r\n", &["*".to_owned()]),
-                Err(RecipientError::NotAnAddress),
+                Err(match channel {
+                    Channel::Email => RecipientError::NotAnAddress,
+                    Channel::Webhook => RecipientError::NotAName,
+                }),
                 "{channel:?}"
             );
         }

@@ -1,8 +1,8 @@
-//! Whom a mail may go to. Strict, because what passes here is written into a mail's header and sent to.
+//! Whom a mail or a webhook may go to. Strict, because what passes here is written into a mail's header and sent to.
 
 use std::borrow::Cow;
 
-/// Why no mail goes to somebody.
+/// Why nothing goes to somebody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RecipientError {
     /// It is no plain address.
@@ -14,6 +14,54 @@ pub enum RecipientError {
     /// `mail.allow` does not hold it.
     #[error("mail.allow does not let mail go there")]
     NotAllowed,
+    /// It is no name of a webhook.
+    #[error("this is not the name of a webhook")]
+    NotAName,
+    /// There is no webhook of this name for whoever asks.
+    #[error("webhooks.<name>.tenants does not let anything go there")]
+    NoSuchWebhook,
+}
+
+/// What the rule begins with that lets a webhook be told.
+const WEBHOOK: &str = "webhook:";
+
+/// Writes the rule that lets the webhook of this name be told.
+#[must_use]
+pub fn webhook_rule(name: &str) -> String {
+    format!("{WEBHOOK}{name}")
+}
+
+/// Tells whether `rule` lets a webhook be told.
+#[must_use]
+pub fn is_webhook_rule(rule: &str) -> bool {
+    rule.strip_prefix(WEBHOOK).is_some_and(is_webhook_name)
+}
+
+/// Tells whether a webhook may have this name: 1 to 60 lower-case letters, digits, `-` and `_`.
+#[must_use]
+pub fn is_webhook_name(name: &str) -> bool {
+    let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
+    (1..=60).contains(&name.len()) && name.bytes().all(good)
+}
+
+/// Reads the name of a webhook and looks it up among rules, which are `*` or `webhook:<name>`.
+///
+/// # Errors
+/// When `name` is no name, or no rule lets it be told.
+pub fn check_webhook(name: &str, allow: &[String]) -> Result<(), RecipientError> {
+    if !is_webhook_name(name) {
+        return Err(RecipientError::NotAName);
+    }
+    let allowed = allow.iter().any(|rule| rule == "*" || rule.strip_prefix(WEBHOOK) == Some(name));
+    if allowed { Ok(()) } else { Err(RecipientError::NoSuchWebhook) }
+}
+
+/// Writes the name of a webhook as it travels.
+///
+/// # Errors
+/// When it is no name.
+pub fn write_webhook(name: &str) -> Result<String, RecipientError> {
+    if is_webhook_name(name) { Ok(name.to_owned()) } else { Err(RecipientError::NotAName) }
 }
 
 /// Writes an address as every mail server takes it: an international domain in its ASCII form, `bücher.example` as
@@ -88,6 +136,19 @@ mod tests {
 
     fn check(rules: &[&str], to: &str) -> Result<(), RecipientError> {
         check_recipient(to, &rules.iter().map(ToString::to_string).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_webhook_is_told_where_a_rule_names_it() {
+        let allow = ["@example.com", "webhook:erp", "webhook:wms_2"].map(str::to_owned);
+        assert_eq!((check_webhook("erp", &allow), check_webhook("wms_2", &allow)), (Ok(()), Ok(())));
+        assert_eq!(check_webhook("crm", &allow), Err(RecipientError::NoSuchWebhook));
+        assert_eq!(check_webhook("erp", &[]), Err(RecipientError::NoSuchWebhook));
+        for bad in ["", "ERP", "e r p", "erp\n", "ana@example.com", "webhook:erp", "*"] {
+            assert_eq!(check_webhook(bad, &allow), Err(RecipientError::NotAName), "{bad:?}");
+            assert!(!is_webhook_rule(&webhook_rule(bad)), "{bad:?}");
+        }
+        assert!(is_webhook_rule("webhook:erp") && !is_webhook_rule("erp") && !is_rule("webhook:erp"));
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub struct RetrySchedule {
 pub struct RetryDelay {
     /// Which delay queue.
     pub queue: Duration,
-    /// Never longer than `queue`, so that the job is due when its message comes back.
+    /// Of a job never longer than `queue`, so that it is due when its message comes back. A delivery's may be: the sweeper rings then.
     pub due_after: Duration,
 }
 

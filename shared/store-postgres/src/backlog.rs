@@ -42,11 +42,13 @@ const BACKLOG: &str = "
 
 /// Ids of deliveries sort by the time they were made at.
 const NEWEST_DELIVERIES: &str = "
-    select state, greatest(extract(epoch from clock_timestamp() - created_at) * 1000, 0)::bigint as age
+    select channel, state, greatest(extract(epoch from clock_timestamp() - created_at) * 1000, 0)::bigint as age
     from deliveries order by id desc limit $1";
 
 #[derive(QueryableByName)]
 struct DeliveryAgeRow {
+    #[diesel(sql_type = Text)]
+    channel: String,
     #[diesel(sql_type = Text)]
     state: String,
     #[diesel(sql_type = BigInt)]
@@ -86,14 +88,15 @@ impl BacklogStore for PostgresStore {
         .await
     }
 
-    async fn newest_deliveries(&self, limit: u32) -> Result<Vec<(DeliveryState, Duration)>> {
+    async fn newest_deliveries(&self, limit: u32) -> Result<Vec<(Channel, DeliveryState, Duration)>> {
         self.read(move |connection| {
             async move {
                 let rows: Vec<DeliveryAgeRow> =
                     sql(NEWEST_DELIVERIES).bind::<BigInt, _>(i64::from(limit)).load(connection).await?;
                 let read = |row: DeliveryAgeRow| {
-                    let state = row.state.parse().map_err(unreadable)?;
-                    Ok((state, Duration::from_millis(row.age.unsigned_abs())))
+                    let (channel, state) =
+                        (row.channel.parse().map_err(unreadable)?, row.state.parse().map_err(unreadable)?);
+                    Ok((channel, state, Duration::from_millis(row.age.unsigned_abs())))
                 };
                 rows.into_iter().map(read).collect()
             }

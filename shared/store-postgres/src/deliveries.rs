@@ -78,6 +78,8 @@ const SETTLE: &str = "
     union all
     select id, '', null, null, null, null, attempt, null, null, null, null, null, null, null, false, false, null, null, null from gone";
 
+const RECIPIENT: &str = "select recipient from deliveries where id = $1";
+
 const OF_JOB: &str = concat!(
     "select ",
     delivery_columns!(),
@@ -112,6 +114,12 @@ const SEND_AGAIN: &str = ring!(
                   (select j.traceparent from jobs j where j.id = d.job_id) as traceparent
     )"
 );
+
+#[derive(QueryableByName)]
+struct RecipientRow {
+    #[diesel(sql_type = Text)]
+    recipient: String,
+}
 
 #[derive(QueryableByName)]
 struct DeliveryRow {
@@ -174,6 +182,17 @@ impl DeliveryStore for PostgresStore {
 
     async fn settle_deliveries(&self, endings: Vec<(Uuid, i32, DeliveryEnding)>) -> Result<Vec<bool>> {
         self.change(move |connection| settle(connection, endings).boxed()).await
+    }
+
+    async fn delivery_recipient(&self, id: Uuid) -> Result<Option<String>> {
+        self.read(move |connection| {
+            async move {
+                let rows: Vec<RecipientRow> = sql(RECIPIENT).bind::<SqlUuid, _>(id).load(connection).await?;
+                Ok(rows.into_iter().next().map(|row| row.recipient))
+            }
+            .boxed()
+        })
+        .await
     }
 
     async fn deliveries_of_job(&self, job_id: Uuid) -> Result<Vec<Delivery>> {

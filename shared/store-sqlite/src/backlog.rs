@@ -52,13 +52,16 @@ impl BacklogStore for SqliteStore {
         self.readers.read(move |connection| count(connection, hand_off_after, limit)).await
     }
 
-    async fn newest_deliveries(&self, limit: u32) -> Result<Vec<(DeliveryState, Duration)>> {
+    async fn newest_deliveries(&self, limit: u32) -> Result<Vec<(Channel, DeliveryState, Duration)>> {
         let read = move |connection: &mut SqliteConnection| {
             let now = sql::now(connection)?;
             // Ids of deliveries sort by the time they were made at.
-            let text = "select state, created_at from deliveries order by id desc limit ?1";
-            let rows = sql!(text, limit).rows(connection, |cells| Ok((cells.name()?, cells.time()?)))?;
-            Ok(rows.into_iter().map(|(state, at)| (state, (now - at).to_std().unwrap_or_default())).collect())
+            let text = "select channel, state, created_at from deliveries order by id desc limit ?1";
+            let read = |cells: &mut Cells| Ok((cells.name::<Channel>()?, cells.name()?, cells.time()?));
+            let rows = sql!(text, limit).rows(connection, read)?;
+            let aged =
+                rows.into_iter().map(|(channel, state, at)| (channel, state, (now - at).to_std().unwrap_or_default()));
+            Ok(aged.collect())
         };
         self.readers.read(read).await
     }

@@ -112,6 +112,11 @@ impl DeliveryStore for SqliteStore {
             .await
     }
 
+    async fn delivery_recipient(&self, id: Uuid) -> Result<Option<String>> {
+        let text = "select recipient from deliveries where id = ?1";
+        self.readers.read(move |connection| sql!(text, id).row(connection, Cells::text)).await
+    }
+
     async fn deliveries_of_job(&self, job_id: Uuid) -> Result<Vec<Delivery>> {
         let text = concat!("select ", delivery_columns!(), " from deliveries where job_id = ?1 order by id");
         self.readers.read(move |connection| sql!(text, job_id).rows(connection, read_delivery)).await

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::Result;
-use model::delivery::DeliveryState;
+use model::delivery::{Channel, DeliveryState};
 use model::job::Lane;
 
 /// What one lane's workers have to do. Jobs are counted, not messages: each once, whatever the broker holds of it.
@@ -36,6 +36,6 @@ pub trait BacklogStore: Send + Sync {
     /// Counts it, each number up to `limit` and never by a look at more rows than that, however many wait. Jobs that follow another
     /// one's run need no worker and are in no number. A job held for longer than `hand_off_after` counts as handed off.
     async fn backlog(&self, hand_off_after: Duration, limit: u32) -> Result<BacklogCounts>;
-    /// Reads how the newest deliveries of all tenants stand, at most `limit`, and how long ago each was made: the newest first.
-    async fn newest_deliveries(&self, limit: u32) -> Result<Vec<(DeliveryState, Duration)>>;
+    /// Reads how the newest deliveries of all tenants travel and stand, at most `limit`, and how long ago each was made: the newest first.
+    async fn newest_deliveries(&self, limit: u32) -> Result<Vec<(Channel, DeliveryState, Duration)>>;
 }

@@ -82,7 +82,7 @@ pub trait AfterCommit: Send + Sync + std::fmt::Debug {
 pub enum DeliveryEnding {
     /// The server accepted it.
     Sent,
-    /// May pass: due again after the delay; outbox row to the delay queue.
+    /// May pass: due again after the delay; outbox row to the delay queue. Where that is shorter, the sweeper rings when it is due.
     RetryLater(String, RetryDelay),
     /// Will not pass, or tried too often.
     Failed(String),
@@ -112,6 +112,8 @@ pub trait DeliveryStore: Send + Sync {
     async fn claim_deliveries(&self, ids: Vec<Uuid>, lease: Duration) -> Result<Vec<Option<Delivery>>>;
     /// Ends tries, guarded by `sending` and `(id, attempt)`. False: too late.
     async fn settle_deliveries(&self, endings: Vec<(Uuid, i32, DeliveryEnding)>) -> Result<Vec<bool>>;
+    /// Says whom a delivery goes to, without claiming it. `None`: there is no such delivery.
+    async fn delivery_recipient(&self, id: Uuid) -> Result<Option<String>>;
     /// Lists deliveries of a job.
     async fn deliveries_of_job(&self, job_id: Uuid) -> Result<Vec<Delivery>>;
     /// Lists a tenant's deliveries, newest first, optionally in one state.

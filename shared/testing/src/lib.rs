@@ -18,6 +18,7 @@ pub mod source;
 pub mod store_conformance;
 pub mod store_histories;
 pub mod tls;
+pub mod webhook_endpoint;
 pub mod workbook;
 
 mod account;

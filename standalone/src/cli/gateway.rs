@@ -69,6 +69,9 @@ pub(crate) struct FetchOptions {
     /// Mail a link to this address too; may be repeated
     #[arg(long = "email", value_name = "ADDRESS")]
     pub(crate) emails: Vec<String>,
+    /// Tell this webhook of the configuration too; may be repeated
+    #[arg(long = "webhook", value_name = "NAME")]
+    pub(crate) webhooks: Vec<String>,
     /// Only submit: print the job's id and end
     #[arg(long, conflicts_with_all = ["out", "wait"])]
     pub(crate) detach: bool,

@@ -83,6 +83,9 @@ pub(crate) struct CreateSchedule {
     /// Mail a link to this address; may be repeated
     #[arg(long = "email", value_name = "ADDRESS")]
     pub(crate) emails: Vec<String>,
+    /// Tell this webhook of the configuration; may be repeated
+    #[arg(long = "webhook", value_name = "NAME")]
+    pub(crate) webhooks: Vec<String>,
     /// Tell this address of what goes wrong; may be repeated [default: whoever gets the report]
     #[arg(long = "alert", value_name = "ADDRESS")]
     pub(crate) alerts: Vec<String>,

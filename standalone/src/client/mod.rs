@@ -13,4 +13,4 @@ pub(crate) use responses::{
     ArtifactResponse, JobResponse, JobsResponse, LinkResponse, LinksResponse, ProgressResponse, ReceiptResponse,
     ReportResponse, ReportsResponse,
 };
-pub(crate) use submit::{Submission, SubmitTarget};
+pub(crate) use submit::{Submission, SubmitTarget, recipients};

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use model::delivery::Channel;
 use model::job::Params;
 use model::refusal::OnRefusal;
 use reqwest::Method;
@@ -31,6 +32,7 @@ pub(crate) struct Submission {
     /// Where a format cannot hold the rows, the others are wanted all the same.
     pub(crate) keep_others: bool,
     pub(crate) emails: Vec<String>,
+    pub(crate) webhooks: Vec<String>,
     pub(crate) idempotency_key: String,
 }
 
@@ -54,8 +56,8 @@ impl Submission {
         if self.keep_others {
             body["on_refusal"] = json!(OnRefusal::KeepOthers);
         }
-        if !self.emails.is_empty() {
-            body["notify"] = self.emails.iter().map(|address| json!({ "channel": "email", "to": address })).collect();
+        if !self.emails.is_empty() || !self.webhooks.is_empty() {
+            body["notify"] = recipients(&self.emails, &self.webhooks);
         }
         body
     }
@@ -66,6 +68,13 @@ impl Submission {
             SubmitTarget::Conversion { made_from } => format!("v1/jobs/{made_from}/formats"),
         }
     }
+}
+
+/// Writes who is to be told, as a submit has it.
+pub(crate) fn recipients(emails: &[String], webhooks: &[String]) -> Value {
+    let of = |channel: Channel, to: &String| json!({ "channel": channel, "to": to });
+    let mails = emails.iter().map(|address| of(Channel::Email, address));
+    mails.chain(webhooks.iter().map(|name| of(Channel::Webhook, name))).collect()
 }
 
 impl GatewayClient {

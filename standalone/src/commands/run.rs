@@ -52,6 +52,7 @@ async fn submit_and_fetch(
         formats,
         keep_others: fetch.keep_others,
         emails: fetch.emails,
+        webhooks: fetch.webhooks,
         idempotency_key: fetch.idempotency_key.unwrap_or_else(|| Uuid::new_v4().to_string()),
     };
     let mut bar = ProgressReporter::new();

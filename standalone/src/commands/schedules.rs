@@ -10,6 +10,7 @@ use super::run::typed;
 use super::show::key_values;
 use super::{CommandResult, connect};
 use crate::cli::{CreateSchedule, GatewayArgs, OutputOptions, ScheduleArgs, Schedules, SchedulesCommand};
+use crate::client::recipients;
 use crate::terminal;
 
 pub(crate) async fn schedules(args: Schedules) -> CommandResult {
@@ -91,10 +92,11 @@ async fn create(args: CreateSchedule) -> CommandResult {
     if !args.formats.is_empty() {
         body["formats"] = json!(args.formats);
     }
-    for (name, addresses) in [("notify", args.emails), ("alert", args.alerts)] {
-        if !addresses.is_empty() {
-            body[name] = addresses.iter().map(|address| json!({ "channel": "email", "to": address })).collect();
-        }
+    if !args.emails.is_empty() || !args.webhooks.is_empty() {
+        body["notify"] = recipients(&args.emails, &args.webhooks);
+    }
+    if !args.alerts.is_empty() {
+        body["alert"] = recipients(&args.alerts, &[]);
     }
     let made: Value = gateway.answer(gateway.call(Method::POST, "v1/schedules").json(&body)).await?;
     print(&made, &args.output)

@@ -118,6 +118,7 @@ async fn run_report(gateway: &GatewayClient) -> anyhow::Result<JobResponse> {
         target: SubmitTarget::Report { report: REPORT.to_owned(), params },
         formats: vec!["csv".to_owned()],
         emails: vec![READER.to_owned()],
+        webhooks: Vec::new(),
         idempotency_key: Uuid::new_v4().to_string(),
     };
     let mut bar = ProgressReporter::new();

@@ -3,6 +3,7 @@
 use configuration::{Mode, is_loopback};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use model::delivery::Channel;
 use model::finding::Findings;
 use reqwest::StatusCode;
 use store::MigrationWeight;
@@ -22,7 +23,11 @@ pub(super) fn storage<'a>(subject: &'a Subject, findings: &'a mut Findings) -> B
 }
 
 pub(super) fn mail<'a>(subject: &'a Subject, findings: &'a mut Findings) -> BoxFuture<'a, ()> {
-    notifier::registry::diagnose_all(&subject.config, subject.mail_to.as_deref(), findings).boxed()
+    notifier::registry::diagnose(&subject.config, Channel::Email, subject.mail_to.as_deref(), findings).boxed()
+}
+
+pub(super) fn webhook<'a>(subject: &'a Subject, findings: &'a mut Findings) -> BoxFuture<'a, ()> {
+    notifier::registry::diagnose(&subject.config, Channel::Webhook, Some(&subject.webhook), findings).boxed()
 }
 
 pub(super) fn issuer<'a>(subject: &'a Subject, findings: &'a mut Findings) -> BoxFuture<'a, ()> {

@@ -34,11 +34,13 @@ pub(crate) struct Subject {
     tenant: Option<String>,
     /// The identity provider, in its own check.
     issuer: String,
+    /// The webhook, in its own check.
+    webhook: String,
 }
 
 type Look = for<'a> fn(&'a Subject, &'a mut Findings) -> BoxFuture<'a, ()>;
 
-/// Every check of an installation, in the order in which they are told. Sources and identity providers come behind, one check each.
+/// Every check of an installation, in the order in which they are told. Sources, identity providers and webhooks come behind, one check each.
 const CHECKS: [(&str, Look); 9] = [
     ("settings", settings::settings),
     ("secrets", secrets::secrets),
@@ -83,6 +85,10 @@ pub(crate) fn examine(mut config: Config, mail_to: Option<String>) -> Vec<Examin
         let about = format!("oidc {issuer}");
         all.push(run(Subject { issuer, ..subject.clone() }, about, backends::issuer));
     }
+    for webhook in subject.config.webhooks.keys().cloned().collect::<Vec<_>>() {
+        let about = format!("webhook {webhook}");
+        all.push(run(Subject { webhook, ..subject.clone() }, about, backends::webhook));
+    }
     all
 }
 
@@ -99,8 +105,11 @@ impl Subject {
         config.storage.timeout = config.storage.timeout.min(QUESTION_WITHIN);
         // Signing in and a mail are two conversations.
         config.mail.timeout = config.mail.timeout.min(QUESTION_WITHIN);
-        let (source, issuer) = (String::new(), String::new());
-        Self { config: Arc::new(config), mail_to, kept_for, source, tenant: None, issuer }
+        for webhook in config.webhooks.values_mut() {
+            webhook.timeout = webhook.timeout.min(QUESTION_WITHIN);
+        }
+        let (source, issuer, webhook) = (String::new(), String::new(), String::new());
+        Self { config: Arc::new(config), mail_to, kept_for, source, tenant: None, issuer, webhook }
     }
 }
 

@@ -22,3 +22,4 @@ mod settings;
 mod sqlite_source;
 mod storage_away;
 mod up;
+mod webhooks;

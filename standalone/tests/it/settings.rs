@@ -180,6 +180,37 @@ const WRONG: &[(&str, &[&str])] = &[
     ("oidc.staff.sign_in_token", &["refresh_token", ""]),
     ("oidc.staff.session_ttl", &["0s", "8d"]),
     ("oidc.staff.owner_for", &["0s", "400d"]),
+    (
+        "webhooks.erp.url",
+        &[
+            "",
+            "erp.example.com",
+            "http://erp.example.com",
+            "ftp://erp.example.com",
+            "https://ana:hunter2@erp.example.com",
+            "https://erp.example.com/#top",
+            "https://127.0.0.1/hooks",
+            "https://[::ffff:10.0.0.1]/hooks",
+            "https://169.254.169.254/latest",
+        ],
+    ),
+    (
+        "webhooks.erp.secrets",
+        &[
+            "",
+            "hunter2",
+            "whsec_hunter2",
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw,whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        ],
+    ),
+    ("webhooks.erp.tenants", &["", "a b"]),
+    ("webhooks.erp.allow_http", &["perhaps"]),
+    ("webhooks.erp.allow_private", &["perhaps"]),
+    ("webhooks.erp.ca_file", &["/does/not/exist.pem", "/dev/null"]),
+    ("webhooks.erp.timeout", &["0s", "2m"]),
+    ("webhooks.erp.concurrency", &["0", "x"]),
+    ("webhooks.erp.retry_delays", &["soon", "5m,5s", ""]),
+    ("webhooks.erp.max_attempts", &["0", "x"]),
 ];
 
 /// Words of the library that reads settings, which mean nothing to who writes them.
@@ -199,6 +230,9 @@ async fn refuse(settings: &[(&str, &str)]) -> Vec<String> {
         ("oidc.staff.tenant", "acme"),
         ("oidc.staff.scopes", "read"),
         ("oidc.staff.client_id", "waitless"),
+        ("webhooks.erp.url", "https://erp.example.com/hooks"),
+        ("webhooks.erp.secrets", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+        ("webhooks.erp.tenants", "acme"),
     ];
     for (key, value) in needed.iter().chain(settings) {
         command.env(format!("WAITLESS_{}", key.to_uppercase().replace('.', "__")), value);

@@ -86,6 +86,15 @@ impl Rung {
         }
     }
 
+    /// Returns after how long one that nobody took is missed. Those to endpoints wait in notifiers, each for its endpoint, and no queue
+    /// says so: they are rung less often.
+    const fn missed_after(self, grace: Duration) -> Duration {
+        match self {
+            Self::Deliveries(Channel::Webhook) => grace.saturating_mul(12),
+            Self::Deliveries(Channel::Email) | Self::Jobs(_) => grace,
+        }
+    }
+
     async fn count_silent(self, backends: &Backends, grace: Duration, limit: u32) -> Result<u64, StoreError> {
         match self {
             Self::Jobs(lane) => {
@@ -162,7 +171,7 @@ impl Ringer {
             self.caught_up = true;
         }
         for what in Rung::all() {
-            self.ring_lost(backends, what, grace).await?;
+            self.ring_lost(backends, what, what.missed_after(grace)).await?;
         }
         let began = Instant::now();
         if began >= self.look_long_again {

@@ -310,6 +310,7 @@ async fn deliveries(fixture: &StoreFixture) {
     let which = FailedDeliveries::Between { since: now - chrono::TimeDelta::seconds(1), until: now };
     store.send_again("acme", which, 100).await.unwrap();
     store.newest_deliveries(20).await.unwrap();
+    store.delivery_recipient(done.id).await.unwrap();
     store.count_due_deliveries(Channel::Email, Duration::ZERO, 1000).await.unwrap();
     store.ring_due_deliveries(Channel::Email, Duration::from_secs(1), 100).await.unwrap();
     store.ring_passed_deliveries(Channel::Email, Duration::from_secs(1), 100).await.unwrap();

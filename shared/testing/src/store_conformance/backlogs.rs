@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::delivery::DeliveryState;
+use model::delivery::{Channel, DeliveryState};
 use model::job::{Lane, NewJob};
 use store::{BacklogCounts, DeliveryEnding, LaneBacklog};
 
@@ -70,8 +70,9 @@ pub async fn the_newest_deliveries_are_told_with_their_age(fixture: StoreFixture
     let claimed = fixture.store.claim_deliveries(vec![sent], HOUR).await.unwrap().remove(0).expect("it is due");
     fixture.store.settle_deliveries(vec![(sent, claimed.attempt, DeliveryEnding::Sent)]).await.unwrap();
     let newest = fixture.store.newest_deliveries(10).await.unwrap();
-    let states: Vec<DeliveryState> = newest.iter().map(|(state, _)| *state).collect();
+    let states: Vec<DeliveryState> = newest.iter().map(|(_, state, _)| *state).collect();
     assert_eq!(states, [DeliveryState::Pending, DeliveryState::Sent], "the newest first");
-    assert!(newest[0].1 <= newest[1].1 && newest[1].1 < HOUR, "{newest:?}");
+    assert!(newest.iter().all(|(channel, ..)| *channel == Channel::Email), "{newest:?}");
+    assert!(newest[0].2 <= newest[1].2 && newest[1].2 < HOUR, "{newest:?}");
     assert_eq!(fixture.store.newest_deliveries(1).await.unwrap().len(), 1);
 }

@@ -41,6 +41,8 @@ pub async fn a_delivery_is_claimed_once_and_sent(fixture: StoreFixture) {
     assert_eq!((claimed.state, claimed.attempt), (DeliveryState::Sending, 1));
     assert_eq!((claimed.id, &claimed.recipient, claimed.seq), (due.id, &due.recipient, due.seq));
     assert_eq!(outcomes[1..], [None, None]);
+    assert_eq!(fixture.store.delivery_recipient(due.id).await.unwrap(), Some(due.recipient.clone()));
+    assert_eq!(fixture.store.delivery_recipient(Uuid::now_v7()).await.unwrap(), None);
     assert_eq!(claim(&fixture, due.id, MINUTE).await, None);
     assert!(!settle(&fixture, due.id, 2, DeliveryEnding::Sent).await);
     assert!(!settle(&fixture, Uuid::now_v7(), 1, DeliveryEnding::Sent).await);
