@@ -14,7 +14,7 @@ use super::check_schedule::check_schedule;
 use super::plan::Plan;
 use super::settings_body::ScheduleBody;
 use super::view::ScheduleDetailsView;
-use super::{check_has_key, entity_tag, refuse_token};
+use super::{changed, check_has_key, entity_tag, refuse_token};
 use crate::auth::Identity;
 use crate::body::read_json;
 use crate::error::{ApiError, ApiResult};
@@ -48,7 +48,8 @@ pub async fn create(
     check_has_key(&gateway, &identity, &submit.report.name).await?;
     seal(&gateway, &mut settings, &submit.report, SealedJob::new(&owner.tenant, id))?;
     let next = plan(id, &settings)?.and_then(|plan| plan.first(now, true));
-    let schedule = gateway.store.create_schedule(NewSchedule { id, owner, settings, next }).await?;
+    let schedule = gateway.store.create_schedule(NewSchedule { id, owner, settings, next, catalogue: None }).await?;
+    let schedule = schedule.ok_or_else(changed)?;
     let url = JobPresenter::new(&gateway, &request).url(&format!("/v1/schedules/{id}"));
     Ok(HttpResponse::Created()
         .insert_header((LOCATION, url))

@@ -52,6 +52,8 @@ fn due(settings: ScheduleSettings, from: DateTime<Utc>, now: DateTime<Utc>, last
         last_job_id: None,
         last_sent_at: None,
         silent: false,
+        catalogue: None,
+        ended: false,
         created_at: from,
         updated_at: from,
     };

@@ -41,6 +41,7 @@ mod reuse;
 mod roles;
 mod rotation;
 mod schedules;
+mod schedules_in_catalogue;
 mod service_status;
 mod session;
 mod socket;

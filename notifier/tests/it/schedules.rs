@@ -45,8 +45,8 @@ async fn miss_and_pause(fixture: &Fixture) {
     let nominal = read_nominal("2026-03-08T07:30:00").unwrap();
     let next = NextFiring { nominal, due: store.now().await.unwrap() };
     let owner = Caller { tenant: "acme".to_owned(), principal: "ana".to_owned() };
-    let new = NewSchedule { id: Uuid::now_v7(), owner, settings: settings(), next: Some(next) };
-    let made = store.create_schedule(new).await.unwrap();
+    let new = NewSchedule { id: Uuid::now_v7(), owner, settings: settings(), next: Some(next), catalogue: None };
+    let made = store.create_schedule(new).await.unwrap().unwrap();
     let text = NoticeText {
         title: settings().title.unwrap(),
         from: Some("2026-03-08T07:30:00".to_owned()),

@@ -13,6 +13,7 @@ use super::parse_faults::ParseFaults;
 use super::parse_param::parse_params;
 use super::parse_print::{parse_chart, parse_page};
 use super::parse_query::parse_query;
+use super::parse_schedule::parse_schedules;
 use super::table_reader::{TableKeys, TableReader, quoted};
 use super::{DefinitionFault, Dialect, LinkAccess, OnLimit, ReportDefinition, TotalRows, Viewer};
 use model::artifact::Format;
@@ -51,6 +52,7 @@ const KEYS: TableKeys = TableKeys {
         "jsonl",
         "pdf",
         "chart",
+        "schedules",
     ],
 };
 
@@ -117,6 +119,7 @@ fn read_definition(name: &str, text: &str, query_for: &QueryFor<'_>, table: &mut
     };
     let placeholders: Vec<_> = params.iter().chain(&attributes).cloned().collect();
     let reads_principal = parse_query(table, &placeholders, &dialects, text) || row_level_security;
+    let schedules = parse_schedules(table, &formats, &params.iter().map(|(_, spec)| spec));
     let attempts = table.whole("max_attempts", 1..=MAX_ATTEMPTS).unwrap_or(DEFAULT_ATTEMPTS);
     ReportDefinition {
         name: name.to_owned(),
@@ -148,6 +151,7 @@ fn read_definition(name: &str, text: &str, query_for: &QueryFor<'_>, table: &mut
         jsonl: output::jsonl(table, &formats),
         page: parse_page(table),
         chart: parse_chart(table),
+        schedules,
         formats,
     }
 }
@@ -183,7 +187,7 @@ fn viewer(before: &[Viewer], text: &str) -> Result<Viewer, String> {
     if before.contains(&viewer) { Err(format!("`{text}` is named twice in `visible_to`")) } else { Ok(viewer) }
 }
 
-fn format(before: &[Format], text: &str) -> Result<Format, String> {
+pub(super) fn format(before: &[Format], text: &str) -> Result<Format, String> {
     let format = Format::from_str(text)
         .map_err(|error| format!("{error}; supported: {}", quoted(Format::ALL.iter().map(|format| format.as_str()))))?;
     if before.contains(&format) {

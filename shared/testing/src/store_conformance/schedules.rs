@@ -58,8 +58,8 @@ pub(super) async fn create(
     settings: ScheduleSettings,
     next: Option<NextFiring>,
 ) -> Schedule {
-    let new = NewSchedule { id: Uuid::now_v7(), owner: owner.clone(), settings, next };
-    fixture.store.create_schedule(new).await.unwrap()
+    let new = NewSchedule { id: Uuid::now_v7(), owner: owner.clone(), settings, next, catalogue: None };
+    fixture.store.create_schedule(new).await.unwrap().unwrap()
 }
 
 /// One whose first nominal time has just come.
@@ -101,7 +101,11 @@ pub async fn silent_soon(store: &dyn Store) -> Schedule {
     let due = store.now().await.unwrap();
     let next = Some(NextFiring { nominal: nominal(1), due });
     let settings = ScheduleSettings { alarm_after: Some(Duration::from_millis(1)), ..settings() };
-    store.create_schedule(NewSchedule { id: Uuid::now_v7(), owner: ana(), settings, next }).await.unwrap()
+    store
+        .create_schedule(NewSchedule { id: Uuid::now_v7(), owner: ana(), settings, next, catalogue: None })
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 /// A turn in which it fires and has no further time.
@@ -118,6 +122,7 @@ pub(super) fn change(schedule: &Schedule) -> ScheduleChange {
         settings: schedule.settings.clone(),
         paused_why: None,
         next: schedule.next,
+        catalogue: None,
     }
 }
 
