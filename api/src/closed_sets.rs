@@ -6,7 +6,7 @@ use model::artifact::Format;
 use model::delivery::Channel;
 use model::pause::PauseKind;
 use model::refusal::OnRefusal;
-use model::schedule::{FiringOutcome, OnEmpty, Overlap, PauseReason};
+use model::schedule::{FiringOutcome, OnEmpty, OnHoliday, Overlap, PauseReason};
 use store::Scope;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
@@ -60,6 +60,10 @@ closed_set! {
 closed_set! {
     /// What recipients of a schedule get when there are no rows.
     OnEmptyName: OnEmpty::ALL.map(OnEmpty::as_str)
+}
+closed_set! {
+    /// What becomes of a time on a holiday.
+    OnHolidayName: OnHoliday::ALL.map(OnHoliday::as_str)
 }
 closed_set! {
     /// What becomes of a firing while the job of the one before has not ended.

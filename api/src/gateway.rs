@@ -24,6 +24,7 @@ use crate::links::{LinkPages, RegenerationLimiter};
 use crate::operations::LastReadiness;
 use crate::own_address::OwnAddress;
 use crate::report_versions::ReportVersions;
+use crate::schedules::calendars::Calendars;
 use crate::service_status::StatusBoard;
 use crate::session::Sessions;
 use crate::watch::Hub;
@@ -73,6 +74,8 @@ pub struct Gateway {
     pub seal_keys: SealKeys,
     /// Addresses mail may go to.
     pub mail_allow: Vec<String>,
+    /// Whose days off schedules know.
+    pub calendars: Calendars,
     /// The zones in which tenants tell the time.
     zones: Zones,
     /// Whether spans are exported, and so must know their parents.
@@ -153,6 +156,7 @@ impl Gateway {
             link_secret: config.service.link_secret.clone(),
             seal_keys,
             mail_allow: config.mail.allow.clone(),
+            calendars: Calendars::read(config)?,
             zones: Zones::new(config),
             exports_spans: config.telemetry.otlp_endpoint.is_some(),
             runtime: tokio::runtime::Handle::current(),

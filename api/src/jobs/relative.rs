@@ -1,27 +1,32 @@
 //! Parameters that are told from a moment: `{"relative": "start_of_month", "minus": "1 month"}` is the date it is then.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, NaiveDateTime, Utc};
 use model::job::Params;
 use model::locale::Tz;
 use model::problem::{FieldError, pointer_part};
 use report::{ReportDefinition, relative_value};
+use schedule::Holidays;
 use serde_json::Value;
 
 use super::check_fields::wrong;
 
 /// What a clock on the wall shows, and where it hangs.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct WallClock {
     /// What it shows.
     pub(crate) nominal: NaiveDateTime,
     /// Where.
     pub(crate) zone: Tz,
+    /// On which nobody works there.
+    pub(crate) holidays: Arc<Holidays>,
 }
 
 impl WallClock {
-    /// Looks at the clock of a zone.
+    /// Looks at the clock of a zone, where weekends are off and nothing else.
     pub(crate) fn at(time: DateTime<Utc>, zone: Tz) -> Self {
-        Self { nominal: time.with_timezone(&zone).naive_local(), zone }
+        Self { nominal: time.with_timezone(&zone).naive_local(), zone, holidays: Arc::default() }
     }
 }
 
@@ -31,11 +36,11 @@ pub(crate) fn is_relative(value: &Value) -> bool {
 }
 
 /// Puts what is told from a moment in place.
-pub(crate) fn resolve(report: &ReportDefinition, given: &mut Params, clock: WallClock, errors: &mut Vec<FieldError>) {
+pub(crate) fn resolve(report: &ReportDefinition, given: &mut Params, clock: &WallClock, errors: &mut Vec<FieldError>) {
     for (name, value) in given.iter_mut().filter(|(_, value)| is_relative(value)) {
         let pointer = format!("/params/{}", pointer_part(name));
         let Some(spec) = report.params.iter().find(|spec| spec.name == *name) else { continue };
-        match relative_value(spec, value, clock.nominal, clock.zone) {
+        match relative_value(spec, value, clock.nominal, clock.zone, &clock.holidays) {
             Ok(resolved) => *value = resolved,
             Err(detail) => {
                 errors.push(wrong(pointer, detail));
@@ -60,8 +65,12 @@ mod tests {
         let report = parse_definition("sales", text).unwrap();
         let mut params = given.as_object().unwrap().clone();
         let mut errors = Vec::new();
-        let clock = WallClock { nominal: "2026-03-08T07:30:00".parse().unwrap(), zone: Tz::Europe__Berlin };
-        resolve(&report, &mut params, clock, &mut errors);
+        let clock = WallClock {
+            nominal: "2026-03-08T07:30:00".parse().unwrap(),
+            zone: Tz::Europe__Berlin,
+            holidays: Arc::default(),
+        };
+        resolve(&report, &mut params, &clock, &mut errors);
         (Value::Object(params), errors)
     }
 

@@ -22,7 +22,7 @@ use super::view::ScheduleDetailsView;
 use super::{changed, check_match, entity_tag, find_schedule, has_ended, stands_in_file};
 use crate::auth::{Identity, identify_owner};
 use crate::body::read_json;
-use crate::closed_sets::{FormatName, OnEmptyName, OnRefusalName, OverlapName};
+use crate::closed_sets::{FormatName, OnEmptyName, OnHolidayName, OnRefusalName, OverlapName};
 use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
 use crate::jobs::check_fields::{take_given, wrong};
@@ -53,6 +53,9 @@ pub struct ChangeBody {
     alert: Option<Vec<NotifyBody>>,
     when: Option<String>,
     zone: Option<String>,
+    calendar: Option<String>,
+    #[schema(value_type = Option<OnHolidayName>)]
+    on_holiday: Option<String>,
     starts_at: Option<DateTime<Utc>>,
     ends_at: Option<DateTime<Utc>>,
     #[schema(value_type = Option<OnEmptyName>)]
@@ -149,7 +152,7 @@ async fn lay_over(
         Some(false) => None,
         None => schedule.paused_why,
     };
-    let next = next_of(schedule, &settings, paused_why.is_none(), now)?;
+    let next = next_of(gateway, schedule, &settings, paused_why.is_none(), now)?;
     seal(gateway, &mut settings, &submit.report, SealedJob::new(&owner.tenant, schedule.id))?;
     Ok(ScheduleChange {
         id: schedule.id,
@@ -164,6 +167,7 @@ async fn lay_over(
 
 /// The times stay as long as nothing changes them; what was paused, and what has other times, goes on from now.
 pub(super) fn next_of(
+    gateway: &Gateway,
     schedule: &Schedule,
     settings: &ScheduleSettings,
     active: bool,
@@ -172,13 +176,15 @@ pub(super) fn next_of(
     let before = &schedule.settings;
     let same = before.when == settings.when
         && before.zone == settings.zone
+        && before.calendar == settings.calendar
+        && before.on_holiday == settings.on_holiday
         && before.starts_at == settings.starts_at
         && before.ends_at == settings.ends_at
         && before.within == settings.within;
     if same && active && schedule.paused_why.is_none() {
         return Ok(schedule.next);
     }
-    Ok(plan(schedule.id, settings)?.and_then(|plan| plan.first(now, false)))
+    Ok(plan(gateway, schedule.id, settings)?.and_then(|plan| plan.first(now, false)))
 }
 
 /// What stands in a file is changed there: somebody may pause it and have it go on.

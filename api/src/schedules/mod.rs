@@ -1,5 +1,6 @@
 //! Everything under `/v1/schedules`, and the scheduler that has them fire.
 
+pub mod calendars;
 pub mod change;
 mod check_schedule;
 pub mod create;

@@ -135,7 +135,7 @@ async fn create(gateway: &Gateway, place: CataloguePlace, own: &OwnSpec<'_>) -> 
     let (id, owner) = (Uuid::now_v7(), owner_of(own.spec));
     let settings = settings(gateway, &owner, id, own).await?;
     let now = gateway.store.now().await?;
-    let next = plan(id, &settings).map_err(Unfit::Later)?.and_then(|plan| plan.first(now, true));
+    let next = plan(gateway, id, &settings).map_err(Unfit::Later)?.and_then(|plan| plan.first(now, true));
     let editions = vec![own.spec.edition(), NOTHING.to_owned()];
     let catalogue = Some(CatalogueEdition { place: place.clone(), editions });
     if gateway.store.create_schedule(NewSchedule { id, owner, settings, next, catalogue }).await?.is_some() {
@@ -169,9 +169,9 @@ async fn put(gateway: &Gateway, in_force: &InForce, own: Option<&OwnSpec<'_>>, e
 async fn next(gateway: &Gateway, before: &Schedule, settings: &ScheduleSettings) -> Result<Option<NextFiring>, Unfit> {
     let now = gateway.store.now().await?;
     if before.ended {
-        return Ok(plan(before.id, settings).map_err(Unfit::Later)?.and_then(|plan| plan.first(now, false)));
+        return Ok(plan(gateway, before.id, settings).map_err(Unfit::Later)?.and_then(|plan| plan.first(now, false)));
     }
-    next_of(before, settings, before.paused_why.is_none(), now).map_err(Unfit::Later)
+    next_of(gateway, before, settings, before.paused_why.is_none(), now).map_err(Unfit::Later)
 }
 
 fn owner_of(spec: &ScheduleSpec) -> Caller {

@@ -56,6 +56,7 @@ pub(crate) async fn run_until_stopped(gateway: Arc<Gateway>, stop: CancellationT
                 look_around(&gateway).await?;
             }
             if forget {
+                gateway.calendars.warn(gateway.store.now().await?);
                 while gateway.store.forget_firings(KEEP, FORGOTTEN).await? > 0 {}
             }
             Ok::<(), StoreError>(())

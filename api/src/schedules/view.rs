@@ -13,8 +13,8 @@ use super::plan::Plan;
 use super::prepare::{relative_params, shown_params};
 use super::settings_body::{configuration_text, recipients};
 use crate::closed_sets::{
-    FiringOutcomeName, FormatName, OnEmptyName, OnRefusalName, OverlapName, PauseReasonName, ScheduleOriginName,
-    ScheduleStateName,
+    FiringOutcomeName, FormatName, OnEmptyName, OnHolidayName, OnRefusalName, OverlapName, PauseReasonName,
+    ScheduleOriginName, ScheduleStateName,
 };
 use crate::gateway::Gateway;
 use crate::jobs::check_notify::NotifyBody;
@@ -117,6 +117,9 @@ pub struct ScheduleView {
     /// `when`, in a sentence.
     sentence: Option<String>,
     zone: String,
+    calendar: Option<String>,
+    #[schema(value_type = OnHolidayName)]
+    on_holiday: &'static str,
     starts_at: Option<String>,
     ends_at: Option<String>,
     #[schema(value_type = OnEmptyName)]
@@ -195,7 +198,7 @@ impl ScheduleView {
     /// Shows a schedule.
     pub(super) fn of(gateway: &Gateway, schedule: &Schedule) -> Self {
         let settings = &schedule.settings;
-        let plan = Plan::of(schedule.id, settings).ok().flatten();
+        let plan = Plan::of(schedule.id, settings, &gateway.calendars).ok().flatten();
         let is_active = schedule.paused_why.is_none() && !schedule.ended;
         Self {
             id: schedule.id,
@@ -210,6 +213,8 @@ impl ScheduleView {
             when: settings.when.clone(),
             sentence: plan.map(|plan| plan.sentence()),
             zone: settings.zone.clone(),
+            calendar: settings.calendar.clone(),
+            on_holiday: settings.on_holiday.as_str(),
             starts_at: settings.starts_at.map(moment),
             ends_at: settings.ends_at.map(moment),
             on_empty: settings.on_empty.as_str(),
@@ -237,7 +242,7 @@ impl ScheduleView {
 impl ScheduleDetailsView {
     /// Shows a schedule with its next times and its firings.
     pub(super) fn of(gateway: &Gateway, schedule: &Schedule, firings: Vec<Firing>) -> Self {
-        let plan = Plan::of(schedule.id, &schedule.settings).ok().flatten();
+        let plan = Plan::of(schedule.id, &schedule.settings, &gateway.calendars).ok().flatten();
         let first = schedule.next.filter(|_| schedule.paused_why.is_none() && !schedule.ended);
         let shown = |one: NextFiring| OccurrenceView {
             params: relative_params(gateway, schedule, one.nominal),

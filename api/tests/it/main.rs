@@ -18,6 +18,7 @@ mod asyncapi;
 mod attributes;
 mod audit;
 mod bodies;
+mod calendars;
 mod callers;
 mod console;
 mod document;

@@ -6,8 +6,8 @@ use model::delivery::{DeliveryState, Notify};
 use model::job::{Caller, Params};
 use model::refusal::OnRefusal;
 use model::schedule::{
-    FiringOutcome, FiringRecord, NewNotice, NextFiring, NoticeKind, NoticeText, OnEmpty, Overlap, PauseReason,
-    ScheduleSettings, read_nominal,
+    FiringOutcome, FiringRecord, NewNotice, NextFiring, NoticeKind, NoticeText, OnEmpty, OnHoliday, Overlap,
+    PauseReason, ScheduleSettings, read_nominal,
 };
 use store::{NewSchedule, ScheduleStep, paused_notice};
 use testing::eventually;
@@ -28,6 +28,8 @@ fn settings() -> ScheduleSettings {
         alert: Some(vec![german]),
         when: Some("every day at 07:30".to_owned()),
         zone: "Europe/Berlin".to_owned(),
+        calendar: None,
+        on_holiday: OnHoliday::Run,
         starts_at: None,
         ends_at: None,
         on_empty: OnEmpty::Send,

@@ -12,7 +12,7 @@ use crate::job::{Caller, UnknownName};
 
 pub use firing::{Firing, FiringOutcome, FiringRecord};
 pub use notice::{NewNotice, Notice, NoticeKind, NoticeText};
-pub use settings::{OnEmpty, Overlap, ScheduleSettings};
+pub use settings::{OnEmpty, OnHoliday, Overlap, ScheduleSettings};
 
 /// Declares a closed set of names, as the API and the database have them.
 macro_rules! names {
@@ -180,6 +180,7 @@ mod tests {
         check(&FiringOutcome::ALL, FiringOutcome::as_str);
         check(&NoticeKind::ALL, NoticeKind::as_str);
         check(&OnEmpty::ALL, OnEmpty::as_str);
+        check(&OnHoliday::ALL, OnHoliday::as_str);
         check(&Overlap::ALL, Overlap::as_str);
         assert!("soon".parse::<ScheduleState>().is_err());
         let place = CataloguePlace { report: "sales".to_owned(), name: "monthly".to_owned() };

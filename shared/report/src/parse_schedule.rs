@@ -9,9 +9,9 @@ use model::delivery::Notify;
 use model::job::Caller;
 use model::locale::Tz;
 use model::refusal::OnRefusal;
-use model::schedule::{OnEmpty, Overlap};
+use model::schedule::{OnEmpty, OnHoliday, Overlap};
 use model::units::{parse_duration, write_duration};
-use schedule::When;
+use schedule::{Holidays, When};
 use serde_json::{Map, Value};
 use toml::de::DeValue;
 
@@ -39,6 +39,8 @@ const KEYS: TableKeys = TableKeys {
         "alert",
         "when",
         "zone",
+        "calendar",
+        "on_holiday",
         "starts_at",
         "ends_at",
         "on_empty",
@@ -114,6 +116,11 @@ fn name(text: &str) -> Result<String, String> {
 fn check_times(table: &mut TableReader<'_>) {
     table.text("when", |text| text.parse::<When>().map(drop).map_err(|fault| fault.detail));
     table.text("zone", zone);
+    table.text("calendar", |text| line_of_text("calendar", text));
+    let on_holiday = table.word("on_holiday", &OnHoliday::ALL.map(|one| (one.as_str(), one)));
+    if on_holiday.is_some() && table.value("calendar").is_none() {
+        table.fault("on_holiday", "`on_holiday` needs a `calendar`, which says what a holiday is");
+    }
     let starts_at = moment("starts_at", table);
     if let (Some(starts_at), Some(ends_at)) = (starts_at, moment("ends_at", table))
         && ends_at <= starts_at
@@ -190,7 +197,8 @@ fn check_params<'p>(table: &mut TableReader<'_>, params: &(impl Iterator<Item = 
             table.faults.add(value.span(), message);
             continue;
         }
-        let read = relative_value(spec, &json_of(value.get_ref()), NaiveDateTime::default(), Tz::UTC);
+        let read =
+            relative_value(spec, &json_of(value.get_ref()), NaiveDateTime::default(), Tz::UTC, &Holidays::default());
         let checked = read.and_then(|value| {
             let told = |faults: Vec<model::problem::FieldError>| {
                 faults.into_iter().map(|fault| fault.detail).collect::<Vec<_>>().join("; it ")

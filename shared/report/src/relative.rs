@@ -2,16 +2,22 @@
 
 use chrono::{NaiveDateTime, SecondsFormat};
 use model::locale::Tz;
-use schedule::{Relative, Resolved};
+use schedule::{Holidays, Relative, Resolved};
 use serde_json::Value;
 
 use super::{ParamSpec, ParamType};
 
-/// Returns what a relative value of a parameter is when a zone's clock shows `nominal`; any other value as it is.
+/// Returns what a relative value of a parameter is when a zone's clock shows `nominal`, where `holidays` are no working days; any other value as it is.
 ///
 /// # Errors
 /// What is wrong with it, or that the parameter takes none such.
-pub fn relative_value(spec: &ParamSpec, value: &Value, nominal: NaiveDateTime, zone: Tz) -> Result<Value, String> {
+pub fn relative_value(
+    spec: &ParamSpec,
+    value: &Value,
+    nominal: NaiveDateTime,
+    zone: Tz,
+    holidays: &Holidays,
+) -> Result<Value, String> {
     let relative = match Relative::read(value) {
         Some(read) => read.map_err(|fault| fault.detail)?,
         None => return Ok(value.clone()),
@@ -20,7 +26,7 @@ pub fn relative_value(spec: &ParamSpec, value: &Value, nominal: NaiveDateTime, z
         let takes = if spec.list { "a list, such as {\"relative\": \"last_months\", \"count\": 3}" } else { "no list" };
         return Err(format!("takes {takes}"));
     }
-    let resolved = relative.resolve(nominal, zone);
+    let resolved = relative.resolve(nominal, zone, holidays);
     match (resolved.ok_or("no calendar reaches so far")?, spec.kind) {
         (Resolved::Point { date, .. }, ParamType::Date) => Ok(Value::from(date.to_string())),
         (Resolved::Point { at, .. }, ParamType::Timestamp) => {

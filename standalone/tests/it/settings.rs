@@ -136,6 +136,8 @@ const WRONG: &[(&str, &[&str])] = &[
     ("telemetry.service_name", &["", "a\nb"]),
     ("sources.shop.url", &["", "oracle://u:hunter2@h/d", "mysql://u:hunter2@h:99999/d", "sqlite:"]),
     ("sources.shop.max_connections", &["-1", "x"]),
+    ("calendars.de.dates", &["25.12.2026", "2026-02-30"]),
+    ("calendars.de.file", &["/does/not/exist.ics", "/dev/null"]),
     ("tenants.acme.brand", &["", "a\nb"]),
     ("tenants.acme.color", &["blue"]),
     ("tenants.acme.logo", &["logo.svg"]),

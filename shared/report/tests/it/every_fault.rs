@@ -100,6 +100,8 @@ notify = [{ channel = "email", to = "ana@example.com" }]
 alert = [{ channel = "email", to = "ops@example.com" }]
 when = "every day at 07:30"
 zone = "Europe/Berlin"
+calendar = "de"
+on_holiday = "before"
 starts_at = 2026-03-01T00:00:00Z
 ends_at = "2027-03-01T00:00:00Z"
 on_empty = "tell"

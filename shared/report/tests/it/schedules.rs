@@ -87,6 +87,7 @@ fn each_mistake_in_a_schedule_is_told_at_its_place() {
         ("catch_up = \"2h\"", "catch_up = \"1s\"", "sales.toml:29:12: `catch_up` must be from 1m to "),
         ("pause_after = 3", "pause_after = -1", "sales.toml:30:15: `pause_after` must be between 0 and 1000"),
         ("pause_after = 3", "overlap = \"maybe\"", "sales.toml:30:11: `overlap` must be one of"),
+        ("pause_after = 3", "on_holiday = \"skip\"", "sales.toml:30:14: `on_holiday` needs a `calendar`"),
         ("pause_after = 3", "ends_at = 2026-02-01T00:00:00Z", "sales.toml:30:11: `ends_at` must be after `starts_at`"),
     ];
     let told = |(before, after, expected): (&str, &str, &'static str)| {

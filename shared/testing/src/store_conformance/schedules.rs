@@ -9,8 +9,8 @@ use model::event::EventKind;
 use model::job::{Caller, JobState, NewJob, Params};
 use model::refusal::OnRefusal;
 use model::schedule::{
-    FiringOutcome, FiringRecord, NewNotice, NextFiring, NoticeKind, NoticeText, OnEmpty, Overlap, PauseReason,
-    Schedule, ScheduleSettings, ScheduleState,
+    FiringOutcome, FiringRecord, NewNotice, NextFiring, NoticeKind, NoticeText, OnEmpty, OnHoliday, Overlap,
+    PauseReason, Schedule, ScheduleSettings, ScheduleState,
 };
 use store::{FiringJob, NewSchedule, ScheduleChange, ScheduleFilter, ScheduleStep, StepOutcome, Store};
 use uuid::Uuid;
@@ -32,6 +32,8 @@ pub(super) fn settings() -> ScheduleSettings {
         alert: Some(vec![Notify::by_email("ops@example.com")]),
         when: Some("every day at 07:30".to_owned()),
         zone: "Europe/Berlin".to_owned(),
+        calendar: None,
+        on_holiday: OnHoliday::Run,
         starts_at: None,
         ends_at: None,
         on_empty: OnEmpty::Tell,
