@@ -10,7 +10,7 @@ pub(super) const NOTHING: &str = "";
 
 /// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum CatalogueMove {
     /// It has what is in force, and says so.
     Hold,
     /// It puts its own in force.
@@ -20,13 +20,13 @@ pub(super) enum Verdict {
 }
 
 /// Decides about one place. `own` is the edition of the gateway's own file.
-pub(super) fn decide(own: &str, in_force: &InForce) -> Verdict {
+pub(super) fn decide(own: &str, in_force: &InForce) -> CatalogueMove {
     let known = &in_force.edition.editions;
     if known.first().is_some_and(|first| first == own) {
-        return Verdict::Hold;
+        return CatalogueMove::Hold;
     }
     let was_replaced = own == NOTHING || known.iter().any(|one| one == own);
-    if was_replaced && in_force.is_held { Verdict::Wait } else { Verdict::Put }
+    if was_replaced && in_force.is_held { CatalogueMove::Wait } else { CatalogueMove::Put }
 }
 
 /// Returns the editions of a place once `own` is in force.
@@ -52,16 +52,16 @@ mod tests {
     #[test]
     fn what_is_new_is_put_at_once_and_what_was_replaced_waits_until_nobody_has_the_other() {
         for (own, known, is_held, expected) in [
-            ("a", &["a", NOTHING][..], true, Verdict::Hold),
-            ("a", &["a", NOTHING], false, Verdict::Hold),
-            ("b", &["a", NOTHING], true, Verdict::Put),
-            ("a", &["b", "a", NOTHING], true, Verdict::Wait),
-            ("a", &["b", "a", NOTHING], false, Verdict::Put),
-            (NOTHING, &["a", NOTHING], true, Verdict::Wait),
-            (NOTHING, &["a"], true, Verdict::Wait),
-            (NOTHING, &["a", NOTHING], false, Verdict::Put),
-            ("a", &[NOTHING, "a"], true, Verdict::Wait),
-            ("b", &[NOTHING, "a"], true, Verdict::Put),
+            ("a", &["a", NOTHING][..], true, CatalogueMove::Hold),
+            ("a", &["a", NOTHING], false, CatalogueMove::Hold),
+            ("b", &["a", NOTHING], true, CatalogueMove::Put),
+            ("a", &["b", "a", NOTHING], true, CatalogueMove::Wait),
+            ("a", &["b", "a", NOTHING], false, CatalogueMove::Put),
+            (NOTHING, &["a", NOTHING], true, CatalogueMove::Wait),
+            (NOTHING, &["a"], true, CatalogueMove::Wait),
+            (NOTHING, &["a", NOTHING], false, CatalogueMove::Put),
+            ("a", &[NOTHING, "a"], true, CatalogueMove::Wait),
+            ("b", &[NOTHING, "a"], true, CatalogueMove::Put),
         ] {
             assert_eq!(
                 decide(own, &in_force(known, is_held)),
@@ -78,13 +78,13 @@ mod tests {
         let mut look = |now: &mut InForce, files: &[&str]| {
             for own in files {
                 match decide(own, now) {
-                    Verdict::Put => {
+                    CatalogueMove::Put => {
                         now.edition = put_first(own, &now.edition);
                         now.is_held = true;
                         changes += 1;
                     }
-                    Verdict::Hold => now.is_held = true,
-                    Verdict::Wait => {}
+                    CatalogueMove::Hold => now.is_held = true,
+                    CatalogueMove::Wait => {}
                 }
             }
             changes

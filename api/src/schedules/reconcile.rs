@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::change::next_of;
 use super::check_schedule::check_schedule;
 use super::create::{plan, seal};
-use super::in_catalogue::{NOTHING, Verdict, decide, put_first};
+use super::in_catalogue::{CatalogueMove, NOTHING, decide, put_first};
 use crate::auth::identify_owner;
 use crate::error::ApiError;
 use crate::gateway::Gateway;
@@ -78,9 +78,9 @@ impl Reconciler {
             }
             let edition = spec.as_ref().map_or_else(|| NOTHING.to_owned(), |spec| spec.spec.edition());
             match decide(&edition, in_force) {
-                Verdict::Hold if in_force.asks_again => held.push(in_force.id),
-                Verdict::Hold | Verdict::Wait => {}
-                Verdict::Put => note(put(gateway, in_force, spec.as_ref(), &edition).await, &mut faults)?,
+                CatalogueMove::Hold if in_force.asks_again => held.push(in_force.id),
+                CatalogueMove::Hold | CatalogueMove::Wait => {}
+                CatalogueMove::Put => note(put(gateway, in_force, spec.as_ref(), &edition).await, &mut faults)?,
             }
         }
         for ((_, place), spec) in own {

@@ -57,7 +57,7 @@ fn read_days(text: &str) -> Result<Holidays, HolidayFault> {
 
 /// One event under way.
 #[derive(Default)]
-struct Event {
+struct HolidayEvent {
     line: usize,
     first: Option<NaiveDate>,
     /// The day after its last.
@@ -67,13 +67,13 @@ struct Event {
 
 fn read_events(text: &str) -> Result<Holidays, HolidayFault> {
     let mut found = Holidays::default();
-    let mut event: Option<Event> = None;
+    let mut event: Option<HolidayEvent> = None;
     for (number, line) in unfold(text) {
         let (name, value) = line.split_once(':').unwrap_or((&line, ""));
         let (name, options) = name.split_once(';').unwrap_or((name, ""));
         match (name.to_ascii_uppercase().as_str(), &mut event) {
             ("BEGIN", None) if value.eq_ignore_ascii_case("VEVENT") => {
-                event = Some(Event { line: number, ..Event::default() });
+                event = Some(HolidayEvent { line: number, ..HolidayEvent::default() });
             }
             ("DTSTART", Some(event)) => event.first = Some(whole_day(number, options, value)?),
             ("DTEND", Some(event)) => event.end = Some(whole_day(number, options, value)?),
@@ -115,7 +115,7 @@ fn whole_day(line: usize, options: &str, value: &str) -> Result<NaiveDate, Holid
     })
 }
 
-fn days_of(event: Event) -> Result<Vec<NaiveDate>, HolidayFault> {
+fn days_of(event: HolidayEvent) -> Result<Vec<NaiveDate>, HolidayFault> {
     let Some(first) = event.first else { return Err(fault(event.line, "this event has no DTSTART")) };
     if event.cancelled {
         return Ok(Vec::new());
