@@ -59,8 +59,10 @@ pub(super) fn parse_schedules<'p>(
     params: &(impl Iterator<Item = &'p ParamSpec> + Clone),
 ) -> Vec<ScheduleSpec> {
     let mut names: Vec<(String, String)> = Vec::new();
+    // Nothing follows from parameters that are not what they were meant to be.
+    let is_sure = file.faults.is_empty();
     let schedules = file.tables("schedules", &KEYS, |table| {
-        let spec = parse_schedule(table, formats, params);
+        let spec = parse_schedule(table, formats, params, is_sure);
         let name = (spec.tenant.clone(), spec.name.clone());
         if names.contains(&name) && table.is_sure(&["name", "tenant"]) {
             table.fault("name", format!("[[schedules]] names `{}` twice for the tenant `{}`", spec.name, spec.tenant));
@@ -78,6 +80,7 @@ fn parse_schedule<'p>(
     table: &mut TableReader<'_>,
     formats: &[Format],
     params: &(impl Iterator<Item = &'p ParamSpec> + Clone),
+    is_sure: bool,
 ) -> ScheduleSpec {
     let who = |text: &str| Caller::check_name(text).map(|()| text.to_owned()).map_err(ToOwned::to_owned);
     let spec = ScheduleSpec {
@@ -96,7 +99,9 @@ fn parse_schedule<'p>(
     table.text("title", |text| line_of_text("title", text));
     check_recipients("notify", table);
     check_recipients("alert", table);
-    check_params(table, params);
+    if is_sure {
+        check_params(table, params);
+    }
     spec
 }
 
