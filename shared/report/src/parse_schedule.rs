@@ -123,7 +123,7 @@ fn check_times(table: &mut TableReader<'_>) {
     table.text("zone", zone);
     table.text("calendar", |text| line_of_text("calendar", text));
     let on_holiday = table.word("on_holiday", &OnHoliday::ALL.map(|one| (one.as_str(), one)));
-    if on_holiday.is_some() && table.value("calendar").is_none() {
+    if on_holiday.is_some() && table.value("calendar").is_none() && table.is_sure(&["calendar"]) {
         table.fault("on_holiday", "`on_holiday` needs a `calendar`, which says what a holiday is");
     }
     let starts_at = moment("starts_at", table);
@@ -183,6 +183,9 @@ fn check_recipients(key: &'static str, table: &mut TableReader<'_>) {
 /// Holds the parameters against the report's: those that are told from a moment by what they would be at some moment.
 fn check_params<'p>(table: &mut TableReader<'_>, params: &(impl Iterator<Item = &'p ParamSpec> + Clone)) {
     let given = table.value("params");
+    if !table.is_sure(&["params"]) {
+        return;
+    }
     let entries = match given.map(|value| value.get_ref().as_table()) {
         Some(None) => return table.fault("params", "`params` must be a table, such as { day = \"2026-03-01\" }"),
         entries => entries.flatten(),
@@ -190,6 +193,10 @@ fn check_params<'p>(table: &mut TableReader<'_>, params: &(impl Iterator<Item = 
     let is_given = |spec: &ParamSpec| entries.is_some_and(|entries| entries.contains_key(spec.name.as_str()));
     for spec in params.clone().filter(|spec| spec.default.is_none() && !spec.optional && !is_given(spec)) {
         table.fault("params", format!("the report needs the parameter `{}`", spec.name));
+    }
+    // What is missing was probably meant by what is unknown.
+    if !table.is_sure(&["params"]) {
+        return;
     }
     for (key, value) in entries.into_iter().flatten() {
         let name = key.get_ref().as_ref();
