@@ -6,11 +6,13 @@ use model::artifact::Format;
 use model::delivery::Channel;
 use model::pause::PauseKind;
 use model::refusal::OnRefusal;
-use model::schedule::{FiringOutcome, OnEmpty, Overlap, PauseReason, ScheduleState};
+use model::schedule::{FiringOutcome, OnEmpty, OnHoliday, Overlap, PauseReason};
 use store::Scope;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
+
+use crate::schedules::view::{ORIGINS, STATES};
 
 /// What a token may do at most.
 pub const TOKEN_SCOPES: [Scope; 2] = [Scope::Read, Scope::Write];
@@ -60,12 +62,20 @@ closed_set! {
     OnEmptyName: OnEmpty::ALL.map(OnEmpty::as_str)
 }
 closed_set! {
+    /// What becomes of a time on a holiday.
+    OnHolidayName: OnHoliday::ALL.map(OnHoliday::as_str)
+}
+closed_set! {
     /// What becomes of a firing while the job of the one before has not ended.
     OverlapName: Overlap::ALL.map(Overlap::as_str)
 }
 closed_set! {
     /// Whether a schedule fires.
-    ScheduleStateName: ScheduleState::ALL.map(ScheduleState::as_str)
+    ScheduleStateName: STATES
+}
+closed_set! {
+    /// Where a schedule comes from.
+    ScheduleOriginName: ORIGINS
 }
 closed_set! {
     /// Why a schedule is paused.

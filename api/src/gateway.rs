@@ -25,6 +25,7 @@ use crate::operations::LastReadiness;
 use crate::own_address::OwnAddress;
 use crate::recipients::ServiceRecipients;
 use crate::report_versions::ReportVersions;
+use crate::schedules::calendars::Calendars;
 use crate::service_status::StatusBoard;
 use crate::session::Sessions;
 use crate::watch::Hub;
@@ -74,6 +75,8 @@ pub struct Gateway {
     pub seal_keys: SealKeys,
     /// To whom jobs may have something sent.
     pub recipients: ServiceRecipients,
+    /// Whose days off schedules know.
+    pub calendars: Calendars,
     /// The zones in which tenants tell the time.
     zones: Zones,
     /// Whether spans are exported, and so must know their parents.
@@ -154,6 +157,7 @@ impl Gateway {
             link_secret: config.service.link_secret.clone(),
             seal_keys,
             recipients: ServiceRecipients::new(config),
+            calendars: Calendars::read(config)?,
             zones: Zones::new(config),
             exports_spans: config.telemetry.otlp_endpoint.is_some(),
             runtime: tokio::runtime::Handle::current(),

@@ -67,7 +67,7 @@ pub(crate) fn check_submit(
     gateway: &Gateway,
     identity: &Identity,
     body: Value,
-    clock: WallClock,
+    clock: &WallClock,
 ) -> Result<SubmitRequest, ApiError> {
     let Value::Object(mut fields) = body else {
         return Err(ApiError::new(

@@ -1,28 +1,32 @@
 //! Parameters that are told from a moment: `{"relative": "start_of_month", "minus": "1 month"}` is the date it is then.
 
-use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDateTime, Utc};
 use model::job::Params;
 use model::locale::Tz;
 use model::problem::{FieldError, pointer_part};
-use report::{ParamSpec, ParamType, ReportDefinition};
-use schedule::{Relative, Resolved};
+use report::{ReportDefinition, relative_value};
+use schedule::Holidays;
 use serde_json::Value;
 
 use super::check_fields::wrong;
 
 /// What a clock on the wall shows, and where it hangs.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct WallClock {
     /// What it shows.
     pub(crate) nominal: NaiveDateTime,
     /// Where.
     pub(crate) zone: Tz,
+    /// On which nobody works there.
+    pub(crate) holidays: Arc<Holidays>,
 }
 
 impl WallClock {
-    /// Looks at the clock of a zone.
+    /// Looks at the clock of a zone, where weekends are off and nothing else.
     pub(crate) fn at(time: DateTime<Utc>, zone: Tz) -> Self {
-        Self { nominal: time.with_timezone(&zone).naive_local(), zone }
+        Self { nominal: time.with_timezone(&zone).naive_local(), zone, holidays: Arc::default() }
     }
 }
 
@@ -32,11 +36,11 @@ pub(crate) fn is_relative(value: &Value) -> bool {
 }
 
 /// Puts what is told from a moment in place.
-pub(crate) fn resolve(report: &ReportDefinition, given: &mut Params, clock: WallClock, errors: &mut Vec<FieldError>) {
+pub(crate) fn resolve(report: &ReportDefinition, given: &mut Params, clock: &WallClock, errors: &mut Vec<FieldError>) {
     for (name, value) in given.iter_mut().filter(|(_, value)| is_relative(value)) {
         let pointer = format!("/params/{}", pointer_part(name));
         let Some(spec) = report.params.iter().find(|spec| spec.name == *name) else { continue };
-        match resolve_one(spec, value, clock) {
+        match relative_value(spec, value, clock.nominal, clock.zone, &clock.holidays) {
             Ok(resolved) => *value = resolved,
             Err(detail) => {
                 errors.push(wrong(pointer, detail));
@@ -44,29 +48,6 @@ pub(crate) fn resolve(report: &ReportDefinition, given: &mut Params, clock: Wall
                 *value = spec.default.clone().unwrap_or(Value::Null);
             }
         }
-    }
-}
-
-fn resolve_one(spec: &ParamSpec, value: &Value, clock: WallClock) -> Result<Value, String> {
-    let relative = match Relative::read(value) {
-        Some(read) => read.map_err(|fault| fault.detail)?,
-        None => return Ok(value.clone()),
-    };
-    if relative.is_list() != spec.list {
-        let takes = if spec.list { "a list, such as {\"relative\": \"last_months\", \"count\": 3}" } else { "no list" };
-        return Err(format!("takes {takes}"));
-    }
-    let resolved = relative.resolve(clock.nominal, clock.zone);
-    match (resolved.ok_or("no calendar reaches so far")?, spec.kind) {
-        (Resolved::Point { date, .. }, ParamType::Date) => Ok(Value::from(date.to_string())),
-        (Resolved::Point { at, .. }, ParamType::Timestamp) => {
-            Ok(Value::from(at.to_rfc3339_opts(SecondsFormat::AutoSi, true)))
-        }
-        (Resolved::Months(months), ParamType::Date) => Ok(months.iter().map(ToString::to_string).collect()),
-        (Resolved::Months(months), ParamType::Text) => {
-            Ok(months.iter().map(|month| month.format("%Y-%m").to_string()).collect())
-        }
-        _ => Err("only dates, points in time and lists of months can be relative".to_owned()),
     }
 }
 
@@ -84,8 +65,12 @@ mod tests {
         let report = parse_definition("sales", text).unwrap();
         let mut params = given.as_object().unwrap().clone();
         let mut errors = Vec::new();
-        let clock = WallClock { nominal: "2026-03-08T07:30:00".parse().unwrap(), zone: Tz::Europe__Berlin };
-        resolve(&report, &mut params, clock, &mut errors);
+        let clock = WallClock {
+            nominal: "2026-03-08T07:30:00".parse().unwrap(),
+            zone: Tz::Europe__Berlin,
+            holidays: Arc::default(),
+        };
+        resolve(&report, &mut params, &clock, &mut errors);
         (Value::Object(params), errors)
     }
 

@@ -58,7 +58,7 @@ pub async fn submit(
     let body = read_json(&request, payload, gateway.http.max_body.0).await?;
     headers.hash_body(&gateway, &identity, &body);
     let clock = read_clock(&gateway, &identity, &body).await?;
-    let checked = check_submit(&gateway, &identity, body, clock);
+    let checked = check_submit(&gateway, &identity, body, &clock);
     answer_submit(&gateway, &identity, &request, headers, checked).await
 }
 

@@ -19,10 +19,10 @@ use super::create::{plan, seal};
 use super::prepare::open_params;
 use super::settings_body::write_body;
 use super::view::ScheduleDetailsView;
-use super::{changed, check_match, entity_tag, find_schedule};
+use super::{changed, check_match, entity_tag, find_schedule, has_ended, stands_in_file};
 use crate::auth::{Identity, identify_owner};
 use crate::body::read_json;
-use crate::closed_sets::{FormatName, OnEmptyName, OnRefusalName, OverlapName};
+use crate::closed_sets::{FormatName, OnEmptyName, OnHolidayName, OnRefusalName, OverlapName};
 use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
 use crate::jobs::check_fields::{take_given, wrong};
@@ -53,6 +53,9 @@ pub struct ChangeBody {
     alert: Option<Vec<NotifyBody>>,
     when: Option<String>,
     zone: Option<String>,
+    calendar: Option<String>,
+    #[schema(value_type = Option<OnHolidayName>)]
+    on_holiday: Option<String>,
     starts_at: Option<DateTime<Utc>>,
     ends_at: Option<DateTime<Utc>>,
     #[schema(value_type = Option<OnEmptyName>)]
@@ -77,7 +80,7 @@ pub struct ChangeBody {
             ("ETag" = String, description = "Its version, for `If-Match`"),
         )),
         (status = 400, description = "invalid-body", body = StoredProblem),
-        (status = 403, description = "forbidden: also for another owner without `admin`, and where the owner may not run reports \
+        (status = 403, description = "forbidden: also for another owner without `admin`, for what stands in a file of the catalogue, and where the owner may not run reports \
             any more", body = StoredProblem),
         (status = 404, description = "schedule-not-found, report-not-found", body = StoredProblem),
         (status = 412, description = "schedule-changed", body = StoredProblem),
@@ -101,6 +104,7 @@ pub async fn change(
         ));
     };
     let paused = check_paused(&mut fields)?;
+    check_stays_as_in_file(&schedule, &fields)?;
     let owner = check_new_owner(&identity, &schedule, &mut fields)?;
     let change = if fields.is_empty() && owner == schedule.owner && paused == Some(true) {
         // Whatever has become of the report or the owner, it can be paused.
@@ -123,6 +127,7 @@ fn keep(schedule: &Schedule, why: PauseReason) -> ScheduleChange {
         settings: schedule.settings.clone(),
         paused_why: Some(why),
         next: schedule.next,
+        catalogue: None,
     }
 }
 
@@ -147,13 +152,22 @@ async fn lay_over(
         Some(false) => None,
         None => schedule.paused_why,
     };
-    let next = next_of(schedule, &settings, paused_why.is_none(), now)?;
+    let next = next_of(gateway, schedule, &settings, paused_why.is_none(), now)?;
     seal(gateway, &mut settings, &submit.report, SealedJob::new(&owner.tenant, schedule.id))?;
-    Ok(ScheduleChange { id: schedule.id, version: schedule.version, owner, settings, paused_why, next })
+    Ok(ScheduleChange {
+        id: schedule.id,
+        version: schedule.version,
+        owner,
+        settings,
+        paused_why,
+        next,
+        catalogue: None,
+    })
 }
 
 /// The times stay as long as nothing changes them; what was paused, and what has other times, goes on from now.
-fn next_of(
+pub(super) fn next_of(
+    gateway: &Gateway,
     schedule: &Schedule,
     settings: &ScheduleSettings,
     active: bool,
@@ -162,13 +176,24 @@ fn next_of(
     let before = &schedule.settings;
     let same = before.when == settings.when
         && before.zone == settings.zone
+        && before.calendar == settings.calendar
+        && before.on_holiday == settings.on_holiday
         && before.starts_at == settings.starts_at
         && before.ends_at == settings.ends_at
         && before.within == settings.within;
     if same && active && schedule.paused_why.is_none() {
         return Ok(schedule.next);
     }
-    Ok(plan(schedule.id, settings)?.and_then(|plan| plan.first(now, false)))
+    Ok(plan(gateway, schedule.id, settings)?.and_then(|plan| plan.first(now, false)))
+}
+
+/// What stands in a file is changed there: somebody may pause it and have it go on.
+fn check_stays_as_in_file(schedule: &Schedule, fields: &Map<String, Value>) -> Result<(), ApiError> {
+    let Some(place) = &schedule.catalogue else { return Ok(()) };
+    if schedule.ended {
+        return Err(has_ended(place));
+    }
+    if fields.is_empty() { Ok(()) } else { Err(stands_in_file(place)) }
 }
 
 fn check_paused(fields: &mut Map<String, Value>) -> Result<Option<bool>, ApiError> {

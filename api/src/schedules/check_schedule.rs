@@ -1,5 +1,6 @@
 //! The body of a schedule is checked: everything that is wrong is told at once, each with its JSON pointer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -7,9 +8,9 @@ use model::artifact::Format;
 use model::delivery::Notify;
 use model::locale::{Tz, time_zone};
 use model::problem::{FieldError, Problem, ProblemKind};
-use model::schedule::{OnEmpty, Overlap, ScheduleSettings};
+use model::schedule::{OnEmpty, OnHoliday, Overlap, ScheduleSettings};
 use model::units::parse_duration;
-use schedule::When;
+use schedule::{Holidays, When};
 use serde_json::{Map, Value};
 
 use super::settings_body::FIELDS;
@@ -60,7 +61,8 @@ pub(super) fn check_schedule(
     refuse_unknown(&fields, "", FIELDS, &mut errors);
     // A zone that is wrong is told of already.
     let clock = WallClock::at(now, time_zone(&times.zone).unwrap_or(Tz::UTC));
-    let checked = check_submit(gateway, owner, Value::Object(submitted), clock);
+    let clock = WallClock { holidays: times.holidays, ..clock };
+    let checked = check_submit(gateway, owner, Value::Object(submitted), &clock);
     let request = match checked {
         Ok(request) if errors.is_empty() => request,
         Ok(_) => return Err(Problem::invalid(errors).into()),
@@ -76,6 +78,8 @@ pub(super) fn check_schedule(
         alert,
         when: times.when,
         zone: times.zone,
+        calendar: times.calendar,
+        on_holiday: times.on_holiday,
         starts_at: times.starts_at,
         ends_at: times.ends_at,
         on_empty: habits.on_empty,
@@ -110,6 +114,9 @@ pub(super) fn submit_body(settings: &ScheduleSettings, params: Map<String, Value
 struct ScheduleTimes {
     when: Option<String>,
     zone: String,
+    calendar: Option<String>,
+    on_holiday: OnHoliday,
+    holidays: Arc<Holidays>,
     starts_at: Option<DateTime<Utc>>,
     ends_at: Option<DateTime<Utc>>,
 }
@@ -123,7 +130,8 @@ fn check_times(
     let when = check_when(take_given(fields, "when"), errors);
     let zone = check_zone(gateway, owner, take_given(fields, "zone"), errors);
     let (starts_at, ends_at) = check_bounds(fields, errors);
-    ScheduleTimes { when, zone, starts_at, ends_at }
+    let (calendar, on_holiday, holidays) = check_calendar(gateway, fields, errors);
+    ScheduleTimes { when, zone, calendar, on_holiday, holidays, starts_at, ends_at }
 }
 
 /// Checks what a schedule does not fire before, and after.
@@ -146,6 +154,35 @@ pub(super) fn check_bounds(
         errors.push(wrong("/ends_at", "must be after starts_at"));
     }
     (starts_at, ends_at)
+}
+
+/// Reads whose days off count, and what becomes of times on them.
+pub(super) fn check_calendar(
+    gateway: &Gateway,
+    fields: &mut Map<String, Value>,
+    errors: &mut Vec<FieldError>,
+) -> (Option<String>, OnHoliday, Arc<Holidays>) {
+    let given = take_given(fields, "calendar");
+    let on_holiday = check_name(fields, "on_holiday", OnHoliday::ALL.map(OnHoliday::as_str), errors);
+    if on_holiday.is_some() && given.is_none() {
+        errors.push(wrong("/on_holiday", "needs a calendar, which says what a holiday is"));
+    }
+    let on_holiday = on_holiday.unwrap_or(OnHoliday::Run);
+    let name = match given {
+        None => None,
+        Some(Value::String(name)) => Some(name),
+        Some(_) => {
+            errors.push(wrong("/calendar", "must be the name of a calendar"));
+            None
+        }
+    };
+    match gateway.calendars.of(name.as_deref()) {
+        Ok(holidays) => (name, on_holiday, holidays),
+        Err(why) => {
+            errors.push(wrong("/calendar", why.to_string()));
+            (name, on_holiday, Arc::default())
+        }
+    }
 }
 
 pub(super) fn check_when(given: Option<Value>, errors: &mut Vec<FieldError>) -> Option<String> {

@@ -14,7 +14,7 @@ use super::check_schedule::check_schedule;
 use super::plan::Plan;
 use super::settings_body::ScheduleBody;
 use super::view::ScheduleDetailsView;
-use super::{check_has_key, entity_tag, refuse_token};
+use super::{changed, check_has_key, entity_tag, refuse_token};
 use crate::auth::Identity;
 use crate::body::read_json;
 use crate::error::{ApiError, ApiResult};
@@ -47,8 +47,9 @@ pub async fn create(
     let (id, owner) = (Uuid::now_v7(), Caller::clone(&identity));
     check_has_key(&gateway, &identity, &submit.report.name).await?;
     seal(&gateway, &mut settings, &submit.report, SealedJob::new(&owner.tenant, id))?;
-    let next = plan(id, &settings)?.and_then(|plan| plan.first(now, true));
-    let schedule = gateway.store.create_schedule(NewSchedule { id, owner, settings, next }).await?;
+    let next = plan(&gateway, id, &settings)?.and_then(|plan| plan.first(now, true));
+    let schedule = gateway.store.create_schedule(NewSchedule { id, owner, settings, next, catalogue: None }).await?;
+    let schedule = schedule.ok_or_else(changed)?;
     let url = JobPresenter::new(&gateway, &request).url(&format!("/v1/schedules/{id}"));
     Ok(HttpResponse::Created()
         .insert_header((LOCATION, url))
@@ -70,6 +71,6 @@ pub(super) fn seal(
 }
 
 /// Plans what was checked a moment ago.
-pub(super) fn plan(id: Uuid, settings: &ScheduleSettings) -> Result<Option<Plan>, ApiError> {
-    Plan::of(id, settings).map_err(|why| ApiError::internal("plan a schedule", &why))
+pub(super) fn plan(gateway: &Gateway, id: Uuid, settings: &ScheduleSettings) -> Result<Option<Plan>, ApiError> {
+    Plan::of(id, settings, &gateway.calendars).map_err(|why| ApiError::internal("plan a schedule", &why))
 }

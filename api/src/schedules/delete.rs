@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use model::problem::StoredProblem;
 
-use super::{check_match, find_schedule, no_such_schedule};
+use super::{check_match, find_schedule, no_such_schedule, stands_in_file};
 use crate::auth::Identity;
 use crate::error::ApiResult;
 use crate::gateway::Gateway;
@@ -16,6 +16,7 @@ use crate::gateway::Gateway;
     ),
     responses(
         (status = 204, description = "It is gone"),
+        (status = 403, description = "forbidden: it stands in a file of the catalogue", body = StoredProblem),
         (status = 404, description = "schedule-not-found", body = StoredProblem),
         (status = 412, description = "schedule-changed", body = StoredProblem),
     )
@@ -28,6 +29,9 @@ pub async fn delete(
 ) -> ApiResult {
     let schedule = find_schedule(&gateway, &identity, &id).await?;
     check_match(&request, &schedule)?;
+    if let Some(place) = schedule.catalogue.as_ref().filter(|_| !schedule.ended) {
+        return Err(stands_in_file(place));
+    }
     let gone = gateway.store.delete_schedule(&identity.tenant, schedule.id).await?;
     if gone { Ok(HttpResponse::NoContent().finish()) } else { Err(no_such_schedule()) }
 }

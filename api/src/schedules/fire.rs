@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::prepare::{NoJob, Owners, prepare};
 use super::view::FiringView;
-use super::{find_schedule, no_such_schedule};
+use super::{find_schedule, has_ended, no_such_schedule};
 use crate::auth::Identity;
 use crate::body::read_json;
 use crate::error::{ApiError, ApiResult};
@@ -48,7 +48,7 @@ pub struct FireBody {
             ("Idempotent-Replayed" = bool, description = "Set when the key, or the state of the data, came before"),
         )),
         (status = 400, description = "invalid-body, invalid-idempotency-key", body = StoredProblem),
-        (status = 403, description = "forbidden: also when the owner may not run reports any more", body = StoredProblem),
+        (status = 403, description = "forbidden: also when it stands in the catalogue no more, or its owner may not run reports any more", body = StoredProblem),
         (status = 404, description = "schedule-not-found", body = StoredProblem),
         (status = 422, description = "validation-failed: also when the report is not what it was; idempotency-key-reused",
             body = StoredProblem),
@@ -63,6 +63,9 @@ pub async fn fire(
     payload: web::Payload,
 ) -> ApiResult {
     let schedule = find_schedule(&gateway, &identity, &id).await?;
+    if let Some(place) = schedule.catalogue.as_ref().filter(|_| schedule.ended) {
+        return Err(has_ended(place));
+    }
     let key = idempotency_key(&request)?;
     let data_version = check(read_json(&request, payload, gateway.http.max_body.0).await?)?;
     let known = gateway.store.find_firing(schedule.id, key.as_deref(), data_version.as_deref()).await?;

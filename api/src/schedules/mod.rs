@@ -1,14 +1,17 @@
 //! Everything under `/v1/schedules`, and the scheduler that has them fire.
 
+pub mod calendars;
 pub mod change;
 mod check_schedule;
 pub mod create;
 pub mod delete;
 pub mod fire;
+mod in_catalogue;
 mod plan;
 mod prepare;
 pub mod preview;
 pub mod read;
+mod reconcile;
 pub(crate) mod scheduler;
 pub mod settings_body;
 mod turn;
@@ -18,7 +21,7 @@ pub mod view;
 use actix_web::HttpRequest;
 use actix_web::http::header::IF_MATCH;
 use model::problem::ProblemKind;
-use model::schedule::Schedule;
+use model::schedule::{CataloguePlace, Schedule};
 use store::Scope;
 use uuid::Uuid;
 
@@ -86,6 +89,26 @@ fn check_match(request: &HttpRequest, schedule: &Schedule) -> Result<(), ApiErro
     let tag = entity_tag(schedule);
     let is_it = |one: &str| one.trim() == "*" || one.trim() == tag;
     if given.any(|line| line.to_str().is_ok_and(|line| line.split(',').any(is_it))) { Ok(()) } else { Err(changed()) }
+}
+
+/// Says where a schedule is changed that nobody can change here.
+fn stands_in_file(place: &CataloguePlace) -> ApiError {
+    let CataloguePlace { report, name } = place;
+    let detail = format!(
+        "This schedule stands in the catalogue, as `{name}` in the file {report}.toml: change it there, or take it out. Here it can be \
+         paused ({{\"paused\": true}}), go on ({{\"paused\": false}}) and be fired."
+    );
+    ApiError::new(ProblemKind::Forbidden, detail)
+}
+
+/// Says that a schedule has left the catalogue.
+fn has_ended(place: &CataloguePlace) -> ApiError {
+    let CataloguePlace { report, name } = place;
+    let detail = format!(
+        "This schedule has ended: the catalogue's file {report}.toml has no `{name}` any more. Put it back there, or DELETE it with the \
+         record of its firings."
+    );
+    ApiError::new(ProblemKind::Forbidden, detail)
 }
 
 /// Says that somebody else was faster.

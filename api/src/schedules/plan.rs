@@ -11,6 +11,8 @@ use schedule::When;
 use store::DueSchedule;
 use uuid::Uuid;
 
+use super::calendars::{Calendars, NoCalendar};
+
 /// Nominal times that one turn says something about at most: a year of downtime is told of in several turns.
 const MOST_RECORDS: usize = 500;
 
@@ -24,6 +26,17 @@ pub(super) struct Plan {
     catch_up: TimeDelta,
     /// How long after its nominal time this schedule is due, each time.
     offset: TimeDelta,
+}
+
+/// Why nobody can say when a schedule fires.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NoPlan {
+    /// What it says means nothing here.
+    #[error("{0}")]
+    Never(String),
+    /// This gateway has no such calendar. Others may.
+    #[error(transparent)]
+    NoCalendar(#[from] NoCalendar),
 }
 
 /// What becomes of a schedule that is due, apart from its job.
@@ -44,10 +57,12 @@ impl Plan {
     ///
     /// # Errors
     /// What is wrong with them, which was right when they were written.
-    pub(super) fn of(id: Uuid, settings: &ScheduleSettings) -> Result<Option<Self>, String> {
+    pub(super) fn of(id: Uuid, settings: &ScheduleSettings, calendars: &Calendars) -> Result<Option<Self>, NoPlan> {
         let Some(when) = &settings.when else { return Ok(None) };
-        let when = When::from_str(when).map_err(|fault| fault.detail)?;
-        let zone = time_zone(&settings.zone).ok_or_else(|| format!("there is no time zone {}", settings.zone))?;
+        let when = When::from_str(when).map_err(|fault| NoPlan::Never(fault.detail))?;
+        let no_zone = || NoPlan::Never(format!("there is no time zone {}", settings.zone));
+        let zone = time_zone(&settings.zone).ok_or_else(no_zone)?;
+        let when = when.by_calendar(calendars.of(settings.calendar.as_deref())?, settings.on_holiday);
         Ok(Some(Self {
             when,
             zone,

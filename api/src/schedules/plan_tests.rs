@@ -1,7 +1,7 @@
 use chrono::TimeZone as _;
 use model::job::Caller;
 use model::refusal::OnRefusal;
-use model::schedule::{OnEmpty, ScheduleState};
+use model::schedule::{OnEmpty, OnHoliday, ScheduleState};
 
 use super::*;
 
@@ -16,6 +16,8 @@ fn settings(when: &str) -> ScheduleSettings {
         alert: None,
         when: Some(when.to_owned()),
         zone: "Europe/Berlin".to_owned(),
+        calendar: None,
+        on_holiday: OnHoliday::Run,
         starts_at: None,
         ends_at: None,
         on_empty: OnEmpty::Send,
@@ -32,7 +34,7 @@ fn at(day: u32, hour: u32, minute: u32) -> DateTime<Utc> {
 }
 
 fn plan(settings: &ScheduleSettings) -> Plan {
-    Plan::of(Uuid::from_u128(7), settings).unwrap().unwrap()
+    Plan::of(Uuid::from_u128(7), settings, &Calendars::default()).unwrap().unwrap()
 }
 
 /// A schedule whose next time is the first after `from`, looked at `now`.
@@ -52,6 +54,8 @@ fn due(settings: ScheduleSettings, from: DateTime<Utc>, now: DateTime<Utc>, last
         last_job_id: None,
         last_sent_at: None,
         silent: false,
+        catalogue: None,
+        ended: false,
         created_at: from,
         updated_at: from,
     };
@@ -138,11 +142,11 @@ fn after_its_end_it_has_no_times() {
 #[test]
 fn a_spread_is_the_same_each_time_and_another_for_others() {
     let within = ScheduleSettings { within: Duration::from_secs(900), ..settings("every day at 07:30") };
-    let offset = |id: u128| Plan::of(Uuid::from_u128(id), &within).unwrap().unwrap().offset;
+    let offset = |id: u128| Plan::of(Uuid::from_u128(id), &within, &Calendars::default()).unwrap().unwrap().offset;
     let offsets: std::collections::BTreeSet<_> = (1..200).map(|_| offset(Uuid::new_v4().as_u128())).collect();
     assert!(offsets.len() > 100, "{}", offsets.len());
     assert!(offsets.iter().all(|offset| (0..900).contains(&offset.num_seconds())));
-    let plan = Plan::of(Uuid::from_u128(0x1234_5678_9abc), &within).unwrap().unwrap();
+    let plan = Plan::of(Uuid::from_u128(0x1234_5678_9abc), &within, &Calendars::default()).unwrap().unwrap();
     let two = plan.upcoming(plan.first(at(2, 0, 0), true), 2);
     assert_eq!(two[1].due - two[0].due, TimeDelta::days(1));
     assert_eq!(two[0].due - at(2, 6, 30), plan.offset);

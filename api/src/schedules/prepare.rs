@@ -53,9 +53,11 @@ pub(super) async fn prepare(
     let params = open_params(gateway, schedule).map_err(NoJob::Refused)?;
     let zone =
         time_zone(&settings.zone).ok_or_else(|| NoJob::Refused(format!("there is no zone {}", settings.zone)))?;
-    let clock = WallClock { nominal, zone };
+    let holidays = gateway.calendars.of(settings.calendar.as_deref());
+    let holidays = holidays.map_err(|why| NoJob::Refused(why.to_string()))?;
+    let clock = WallClock { nominal, zone, holidays };
     let mut request =
-        check_submit(gateway, &owner, submit_body(settings, params), clock).map_err(|error| refusal(&error))?;
+        check_submit(gateway, &owner, submit_body(settings, params), &clock).map_err(|error| refusal(&error))?;
     for notify in &mut request.notify {
         notify.on_empty = Some(settings.on_empty).filter(|on_empty| *on_empty != OnEmpty::Send);
     }
@@ -103,6 +105,7 @@ pub(super) fn relative_params(gateway: &Gateway, schedule: &Schedule, nominal: N
     };
     let relative = settings.params.iter().filter(|(name, value)| is_relative(value) && !report.is_sensitive(name));
     let mut params: Params = relative.map(|(name, value)| (name.clone(), value.clone())).collect();
-    resolve(&report, &mut params, WallClock { nominal, zone }, &mut Vec::new());
+    let Ok(holidays) = gateway.calendars.of(settings.calendar.as_deref()) else { return Params::new() };
+    resolve(&report, &mut params, &WallClock { nominal, zone, holidays }, &mut Vec::new());
     params
 }

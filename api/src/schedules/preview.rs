@@ -9,10 +9,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::check_schedule::{check_bounds, check_when, check_zone};
+use super::check_schedule::{check_bounds, check_calendar, check_when, check_zone};
 use super::view::{NEXT, OccurrenceView, PreviewView};
 use crate::auth::Identity;
 use crate::body::read_json;
+use crate::closed_sets::OnHolidayName;
 use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
 use crate::jobs::check_fields::{refuse_unknown, take_given, wrong};
@@ -32,6 +33,11 @@ pub struct PreviewBody {
     starts_at: Option<DateTime<Utc>>,
     /// Not after.
     ends_at: Option<DateTime<Utc>>,
+    /// Whose holidays count.
+    calendar: Option<String>,
+    /// A time on a holiday of the calendar.
+    #[schema(value_type = Option<OnHolidayName>)]
+    on_holiday: Option<String>,
 }
 
 /// Says in a sentence when something would fire, and the next ten times of it.
@@ -61,9 +67,11 @@ pub async fn preview(
     let when = check_when(given, &mut errors);
     let zone = check_zone(&gateway, &identity, take_given(&mut fields, "zone"), &mut errors);
     let (starts_at, ends_at) = check_bounds(&mut fields, &mut errors);
-    refuse_unknown(&fields, "", "when, zone, starts_at and ends_at", &mut errors);
+    let (_, on_holiday, holidays) = check_calendar(&gateway, &mut fields, &mut errors);
+    refuse_unknown(&fields, "", "when, zone, calendar, on_holiday, starts_at and ends_at", &mut errors);
     let read = when.and_then(|when| Some((when.parse::<When>().ok()?, time_zone(&zone)?)));
     let Some((when, zone)) = read.filter(|_| errors.is_empty()) else { return Err(Problem::invalid(errors).into()) };
+    let when = when.by_calendar(holidays, on_holiday);
     let now = gateway.store.now().await?;
     let after = |after| when.next_after(after, zone);
     let first = after(starts_at.map_or(now, |starts_at| now.max(starts_at - TimeDelta::microseconds(1))));

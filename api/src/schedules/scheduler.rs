@@ -10,6 +10,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::prepare::Owners;
+use super::reconcile::Reconciler;
 use super::turn::{plan_turn, refuse_and_count};
 use crate::gateway::Gateway;
 
@@ -33,6 +34,7 @@ pub(crate) async fn run_until_stopped(gateway: Arc<Gateway>, stop: CancellationT
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut looked, mut forgot) = (None::<Instant>, None::<Instant>);
     let mut fails = false;
+    let mut reconciler = Reconciler::new(gateway.catalogue.reload_every());
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -49,10 +51,12 @@ pub(crate) async fn run_until_stopped(gateway: Arc<Gateway>, stop: CancellationT
         let work = async {
             fire_what_is_due(&gateway).await?;
             settle(&gateway).await?;
+            reconciler.look(&gateway).await?;
             if look {
                 look_around(&gateway).await?;
             }
             if forget {
+                gateway.calendars.warn(gateway.store.now().await?);
                 while gateway.store.forget_firings(KEEP, FORGOTTEN).await? > 0 {}
             }
             Ok::<(), StoreError>(())

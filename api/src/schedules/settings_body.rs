@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use crate::closed_sets::{FormatName, OnEmptyName, OnRefusalName, OverlapName};
+use crate::closed_sets::{FormatName, OnEmptyName, OnHolidayName, OnRefusalName, OverlapName};
 use crate::jobs::check_notify::NotifyBody;
 
 // Written down for the document of the API; `check_schedule` reads it, so that every fault is found.
@@ -46,6 +46,11 @@ pub struct ScheduleBody {
     when: Option<String>,
     /// The zone its clock shows: an IANA name; the tenant's when absent.
     zone: Option<String>,
+    /// Whose holidays count: the name of a calendar of the configuration. Only weekends are off when absent.
+    calendar: Option<String>,
+    /// A time on a holiday of the calendar: `run` all the same, also when absent; `skip`; the working day `before` or `after`.
+    #[schema(value_type = Option<OnHolidayName>)]
+    on_holiday: Option<String>,
     /// Not before. In the past: what lies within the catch-up window is caught up.
     starts_at: Option<DateTime<Utc>>,
     /// Not after.
@@ -71,7 +76,7 @@ pub struct ScheduleBody {
 }
 
 /// Every field, for messages.
-pub(super) const FIELDS: &str = "title, report, params, formats, on_refusal, notify, alert, when, zone, starts_at, ends_at, \
+pub(super) const FIELDS: &str = "title, report, params, formats, on_refusal, notify, alert, when, zone, calendar, on_holiday, starts_at, ends_at, \
                                  on_empty, overlap, catch_up, within, alarm_after and pause_after";
 
 /// Writes settings as their body would be: what a change is laid over.
@@ -87,6 +92,8 @@ pub(super) fn write_body(settings: &ScheduleSettings, params: &Params) -> Map<St
         "alert": settings.alert.as_deref().map(recipients),
         "when": settings.when,
         "zone": settings.zone,
+        "calendar": settings.calendar,
+        "on_holiday": settings.calendar.as_ref().map(|_| settings.on_holiday.as_str()),
         "starts_at": settings.starts_at,
         "ends_at": settings.ends_at,
         "on_empty": settings.on_empty.as_str(),

@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use model::schedule::{FiringOutcome, FiringRecord, NewNotice, NextFiring, NoticeKind, PauseReason};
 use store::{DueSchedule, FiringJob, ScheduleStep, fails_too_often, notice_text, paused_notice};
 
-use super::plan::Plan;
+use super::plan::{NoPlan, Plan};
 use super::prepare::{NoJob, Owners, prepare};
 use crate::gateway::Gateway;
 
 /// A firing that waits for the job of the one before, or for room in its tenant's limits, is looked at again after this time.
 const AGAIN: Duration = Duration::from_secs(2);
+/// One whose calendar is not known here is left to other gateways for so long.
+const PATIENCE: TimeDelta = TimeDelta::minutes(10);
 
 /// Plans the turn of a schedule that is due. `None`: nothing can be said now; it is claimed again when the lease is over.
 pub(super) async fn plan_turn(gateway: &Gateway, due: &DueSchedule, owners: &mut Owners) -> Option<ScheduleStep> {
@@ -28,12 +31,17 @@ pub(super) async fn plan_turn(gateway: &Gateway, due: &DueSchedule, owners: &mut
         failures: 0,
         notices: Vec::new(),
     };
-    let plan = match Plan::of(schedule.id, &schedule.settings) {
+    let plan = match Plan::of(schedule.id, &schedule.settings, &gateway.calendars) {
         Ok(Some(plan)) => plan,
         Ok(None) => return Some(ScheduleStep { next: None, waiting: false, ..turn }),
+        // A gateway of another configuration may know it, in a rollout.
+        Err(NoPlan::NoCalendar(why)) if due.now - schedule.next?.due < PATIENCE => {
+            tracing::warn!(schedule = %schedule.id, %why, "a firing waits for a gateway that has its calendar");
+            return None;
+        }
         Err(why) => {
             // Written by a version that knew more, or before time zones changed: nobody knows when it fires next.
-            refuse(&mut turn, due, schedule.next?, &why);
+            refuse(&mut turn, due, schedule.next?, &why.to_string());
             pause(&mut turn, due, PauseReason::Failures);
             return Some(turn);
         }

@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use model::artifact::Format;
 use model::delivery::Notify;
 use model::job::{JobState, Params};
-use model::schedule::{Firing, NextFiring, Schedule, write_nominal};
+use model::schedule::{Firing, NextFiring, Schedule, ScheduleState, write_nominal};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -13,13 +13,25 @@ use super::plan::Plan;
 use super::prepare::{relative_params, shown_params};
 use super::settings_body::{configuration_text, recipients};
 use crate::closed_sets::{
-    FiringOutcomeName, FormatName, OnEmptyName, OnRefusalName, OverlapName, PauseReasonName, ScheduleStateName,
+    FiringOutcomeName, FormatName, OnEmptyName, OnHolidayName, OnRefusalName, OverlapName, PauseReasonName,
+    ScheduleOriginName, ScheduleStateName,
 };
 use crate::gateway::Gateway;
 use crate::jobs::check_notify::NotifyBody;
 
 /// Next times that are shown.
 pub(super) const NEXT: usize = 10;
+
+/// Somebody made it by the API.
+const API: &str = "api";
+/// It stands in a file of the catalogue.
+const CATALOGUE: &str = "catalogue";
+/// It stood in one.
+const ENDED: &str = "ended";
+/// Where a schedule comes from.
+pub(crate) const ORIGINS: [&str; 2] = [API, CATALOGUE];
+/// The states of a schedule.
+pub(crate) const STATES: [&str; 3] = [ScheduleState::Active.as_str(), ScheduleState::Paused.as_str(), ENDED];
 
 /// One time at which a schedule fires.
 #[derive(Debug, Serialize, ToSchema)]
@@ -105,6 +117,9 @@ pub struct ScheduleView {
     /// `when`, in a sentence.
     sentence: Option<String>,
     zone: String,
+    calendar: Option<String>,
+    #[schema(value_type = OnHolidayName)]
+    on_holiday: &'static str,
     starts_at: Option<String>,
     ends_at: Option<String>,
     #[schema(value_type = OnEmptyName)]
@@ -115,6 +130,12 @@ pub struct ScheduleView {
     within: String,
     alarm_after: Option<String>,
     pause_after: i32,
+    /// Who says what it does: whoever uses the API, or a file of the catalogue.
+    #[schema(value_type = ScheduleOriginName)]
+    origin: &'static str,
+    /// Its name in the file of its report; null: it stands in none.
+    name: Option<String>,
+    /// `ended`: it stands in the catalogue no more.
     #[schema(value_type = ScheduleStateName)]
     state: &'static str,
     /// Why it is paused.
@@ -177,8 +198,8 @@ impl ScheduleView {
     /// Shows a schedule.
     pub(super) fn of(gateway: &Gateway, schedule: &Schedule) -> Self {
         let settings = &schedule.settings;
-        let plan = Plan::of(schedule.id, settings).ok().flatten();
-        let is_active = schedule.paused_why.is_none();
+        let plan = Plan::of(schedule.id, settings, &gateway.calendars).ok().flatten();
+        let is_active = schedule.paused_why.is_none() && !schedule.ended;
         Self {
             id: schedule.id,
             owner: schedule.owner.principal.clone(),
@@ -192,6 +213,8 @@ impl ScheduleView {
             when: settings.when.clone(),
             sentence: plan.map(|plan| plan.sentence()),
             zone: settings.zone.clone(),
+            calendar: settings.calendar.clone(),
+            on_holiday: settings.on_holiday.as_str(),
             starts_at: settings.starts_at.map(moment),
             ends_at: settings.ends_at.map(moment),
             on_empty: settings.on_empty.as_str(),
@@ -200,7 +223,9 @@ impl ScheduleView {
             within: configuration_text(settings.within),
             alarm_after: settings.alarm_after.map(configuration_text),
             pause_after: settings.pause_after,
-            state: schedule.state.as_str(),
+            origin: if schedule.catalogue.is_some() { CATALOGUE } else { API },
+            name: schedule.catalogue.as_ref().map(|place| place.name.clone()),
+            state: if schedule.ended { ENDED } else { schedule.state.as_str() },
             paused_why: schedule.paused_why.map(|why| why.as_str()),
             failures: schedule.failures,
             next: schedule.next.filter(|_| is_active).map(OccurrenceView::from),
@@ -217,8 +242,8 @@ impl ScheduleView {
 impl ScheduleDetailsView {
     /// Shows a schedule with its next times and its firings.
     pub(super) fn of(gateway: &Gateway, schedule: &Schedule, firings: Vec<Firing>) -> Self {
-        let plan = Plan::of(schedule.id, &schedule.settings).ok().flatten();
-        let first = schedule.next.filter(|_| schedule.paused_why.is_none());
+        let plan = Plan::of(schedule.id, &schedule.settings, &gateway.calendars).ok().flatten();
+        let first = schedule.next.filter(|_| schedule.paused_why.is_none() && !schedule.ended);
         let shown = |one: NextFiring| OccurrenceView {
             params: relative_params(gateway, schedule, one.nominal),
             ..OccurrenceView::from(one)

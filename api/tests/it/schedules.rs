@@ -73,6 +73,7 @@ async fn put_back(api: &Api, id: Uuid, by: TimeDelta) -> NaiveDateTime {
         settings: schedule.settings,
         paused_why: None,
         next: Some(next),
+        catalogue: None,
     };
     api.backends.store.change_schedule(change).await.unwrap().unwrap();
     next.nominal

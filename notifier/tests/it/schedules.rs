@@ -6,8 +6,8 @@ use model::delivery::{DeliveryState, Notify};
 use model::job::{Caller, Params};
 use model::refusal::OnRefusal;
 use model::schedule::{
-    FiringOutcome, FiringRecord, NewNotice, NextFiring, NoticeKind, NoticeText, OnEmpty, Overlap, PauseReason,
-    ScheduleSettings, read_nominal,
+    FiringOutcome, FiringRecord, NewNotice, NextFiring, NoticeKind, NoticeText, OnEmpty, OnHoliday, Overlap,
+    PauseReason, ScheduleSettings, read_nominal,
 };
 use store::{NewSchedule, ScheduleStep, paused_notice};
 use testing::eventually;
@@ -30,6 +30,8 @@ fn settings() -> ScheduleSettings {
         alert: Some(vec![german]),
         when: Some("every day at 07:30".to_owned()),
         zone: "Europe/Berlin".to_owned(),
+        calendar: None,
+        on_holiday: OnHoliday::Run,
         starts_at: None,
         ends_at: None,
         on_empty: OnEmpty::Send,
@@ -47,8 +49,8 @@ async fn miss_and_pause(fixture: &Fixture, settings: ScheduleSettings) {
     let nominal = read_nominal("2026-03-08T07:30:00").unwrap();
     let next = NextFiring { nominal, due: store.now().await.unwrap() };
     let owner = Caller { tenant: "acme".to_owned(), principal: "ana".to_owned() };
-    let new = NewSchedule { id: Uuid::now_v7(), owner, settings, next: Some(next) };
-    let made = store.create_schedule(new).await.unwrap();
+    let new = NewSchedule { id: Uuid::now_v7(), owner, settings, next: Some(next), catalogue: None };
+    let made = store.create_schedule(new).await.unwrap().unwrap();
     let text = NoticeText {
         title: made.settings.title.clone().unwrap(),
         from: Some("2026-03-08T07:30:00".to_owned()),

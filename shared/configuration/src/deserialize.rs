@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::fields::{MAX_RUNNING, WEIGHT, fields, tenant_fields};
 use super::load::DEFAULTS;
-use super::{AccessRole, Brand, Config, Issuer, Quotas, SettingError, Source, TenantSource, Webhook};
+use super::{AccessRole, Brand, Calendar, Config, Issuer, Quotas, SettingError, Source, TenantSource, Webhook};
 
 /// `[section, key]`, or `[family, name, key]` of a source, a role or a tenant, or what a source has for a tenant and a tenant has of quotas.
 type SettingPath<'a> = Vec<&'a str>;
@@ -62,7 +62,7 @@ fn usual<'a>(defaults: &'a Value, path: &[&str], is_list: bool) -> &'a Value {
         // One, or several while one takes the place of another.
         ["service", "link_secret"] if is_list => &LIST,
         // Everything that a role has is a list, and there is no role by default.
-        ["roles", ..] => &LIST,
+        ["roles", ..] | ["calendars", _, "dates"] => &LIST,
         _ => value_at(defaults, path),
     }
 }
@@ -121,6 +121,7 @@ fn known_paths<'a>(settings: &'a Value, defaults: &'a Value) -> Vec<SettingPath<
     let families = [
         ("sources", fields::<Source>().to_vec()),
         ("roles", fields::<AccessRole>().to_vec()),
+        ("calendars", fields::<Calendar>().to_vec()),
         ("tenants", tenant_fields()),
         ("oidc", fields::<Issuer>().to_vec()),
         ("webhooks", fields::<Webhook>().to_vec()),

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::fields::{fields, tenant_fields};
 use super::load::DEFAULTS;
-use super::{AccessRole, Issuer, Quotas, SettingError, Source, TenantSource, Webhook};
+use super::{AccessRole, Calendar, Issuer, Quotas, SettingError, Source, TenantSource, Webhook};
 
 /// Lays file and variables over the defaults. `None` when they do not even parse.
 pub(super) fn merge(
@@ -83,6 +83,7 @@ fn unknown(key: &str, known: &BTreeSet<String>, place: &str) -> Option<SettingEr
         ("sources.", fields::<Source>().to_vec(), "a source"),
         ("tenants.", tenant_fields(), "a tenant"),
         ("roles.", fields::<AccessRole>().to_vec(), "a role"),
+        ("calendars.", fields::<Calendar>().to_vec(), "a calendar"),
         ("oidc.", fields::<Issuer>().to_vec(), "a provider"),
         ("webhooks.", fields::<Webhook>().to_vec(), "a webhook"),
     ];

@@ -7,7 +7,7 @@ use super::access_role::check_name;
 use super::deserialize::deserialize;
 use super::layers::merge;
 use super::private::warn_of_readers;
-use super::{Config, ConfigError, Mode, Role, Secret, SettingError, Storage, check_issuers, environment};
+use super::{Config, ConfigError, Mode, Role, Secret, SettingError, Storage, calendar, check_issuers, environment};
 
 /// The commented defaults, as a file to start from.
 pub const DEFAULTS: &str = include_str!("default.toml");
@@ -102,6 +102,9 @@ impl Config {
         let named = self.roles.keys().filter_map(|name| Some((name, check_name(name)?)));
         let mut errors: Vec<_> =
             named.map(|(name, message)| SettingError::new(format!("roles.{name}"), message)).collect();
+        let calendars = self.calendars.iter();
+        let calendars = calendars.filter_map(|(name, one)| Some((name, calendar::check(name, one)?)));
+        errors.extend(calendars.map(|(name, message)| SettingError::new(format!("calendars.{name}"), message)));
         errors.extend(self.check_storage_keys());
         if self.telemetry.profiling && self.telemetry.listen.is_none() {
             let message = "needs telemetry.listen, the port that profiles are asked for on; gateways are reached by others on http.listen";

@@ -15,8 +15,8 @@ use super::encoding::{
 };
 use super::paths::{folder, path, paths};
 use super::{
-    AccessRole, Broker, ConfigError, Database, Issuer, Mail, Network, Quotas, Secret, Secrets, SettingError, Source,
-    Storage, Tenant, Webhook,
+    AccessRole, Broker, Calendar, ConfigError, Database, Issuer, Mail, Network, Quotas, Secret, Secrets, SettingError,
+    Source, Storage, Tenant, Webhook,
 };
 use model::job::Lane;
 use model::locale::Tz;
@@ -54,6 +54,8 @@ pub struct Config {
     pub quotas: Quotas,
     /// `[roles.<name>]`
     pub roles: BTreeMap<String, AccessRole>,
+    /// `[calendars.<name>]`
+    pub calendars: BTreeMap<String, Calendar>,
     /// `[tenants.<name>]`, completed from `[mail]` and `[quotas]`.
     pub tenants: BTreeMap<String, Tenant>,
     /// `[oidc.<name>]`

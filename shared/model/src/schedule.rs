@@ -12,7 +12,7 @@ use crate::job::{Caller, UnknownName};
 
 pub use firing::{Firing, FiringOutcome, FiringRecord};
 pub use notice::{NewNotice, Notice, NoticeKind, NoticeText};
-pub use settings::{OnEmpty, Overlap, ScheduleSettings};
+pub use settings::{OnEmpty, OnHoliday, Overlap, ScheduleSettings};
 
 /// Declares a closed set of names, as the API and the database have them.
 macro_rules! names {
@@ -82,6 +82,30 @@ pub struct NextFiring {
     pub due: DateTime<Utc>,
 }
 
+/// The place in the catalogue that a schedule comes from. With the tenant it is the schedule's identity.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CataloguePlace {
+    /// The name of the report, and of its file without `.toml`.
+    pub report: String,
+    /// Names the schedule within the file.
+    pub name: String,
+}
+
+impl std::fmt::Display for CataloguePlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.report, self.name)
+    }
+}
+
+impl std::str::FromStr for CataloguePlace {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        let (report, name) = text.split_once('/').ok_or_else(|| UnknownName::new("place in the catalogue", text))?;
+        Ok(Self { report: report.to_owned(), name: name.to_owned() })
+    }
+}
+
 /// A schedule, as the store has it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
@@ -109,6 +133,10 @@ pub struct Schedule {
     pub last_sent_at: Option<DateTime<Utc>>,
     /// It has sent nothing for longer than it may.
     pub silent: bool,
+    /// Where in the catalogue it comes from; `None`: somebody made it.
+    pub catalogue: Option<CataloguePlace>,
+    /// It stands in the catalogue no more: it does not fire, and what it did stays.
+    pub ended: bool,
     /// Database time.
     pub created_at: DateTime<Utc>,
     /// Database time.
@@ -152,8 +180,12 @@ mod tests {
         check(&FiringOutcome::ALL, FiringOutcome::as_str);
         check(&NoticeKind::ALL, NoticeKind::as_str);
         check(&OnEmpty::ALL, OnEmpty::as_str);
+        check(&OnHoliday::ALL, OnHoliday::as_str);
         check(&Overlap::ALL, Overlap::as_str);
         assert!("soon".parse::<ScheduleState>().is_err());
+        let place = CataloguePlace { report: "sales".to_owned(), name: "monthly".to_owned() };
+        assert_eq!((place.to_string().as_str(), "sales/monthly".parse().ok()), ("sales/monthly", Some(place)));
+        assert!("sales".parse::<CataloguePlace>().is_err());
     }
 
     #[test]

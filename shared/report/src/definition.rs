@@ -9,7 +9,7 @@ use model::job::Lane;
 use model::locale::Tz;
 
 use super::query::read_query;
-use super::{CsvOptions, Dialect, JsonlOptions, OnLimit, Query, RunsAtOnce, Viewer};
+use super::{CsvOptions, Dialect, JsonlOptions, OnLimit, Query, RunsAtOnce, ScheduleSpec, Viewer};
 
 /// A report as the catalogue describes it, parsed and checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,6 +77,8 @@ pub struct ReportDefinition {
     pub page: PageSpec,
     /// A picture of the rows, for formats that have a place for one.
     pub chart: Option<ChartSpec>,
+    /// When it comes by itself, in the order of the file.
+    pub schedules: Vec<ScheduleSpec>,
 }
 
 impl ReportDefinition {

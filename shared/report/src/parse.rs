@@ -14,6 +14,7 @@ use super::parse_param::parse_params;
 use super::parse_print::{parse_chart, parse_page};
 use super::parse_query::parse_query;
 use super::parse_running::parse_running;
+use super::parse_schedule::parse_schedules;
 use super::table_reader::{TableKeys, TableReader, quoted};
 use super::{DefinitionFault, Dialect, LinkAccess, OnLimit, ReportDefinition, TotalRows, Viewer};
 use model::artifact::Format;
@@ -55,6 +56,7 @@ const KEYS: TableKeys = TableKeys {
         "jsonl",
         "pdf",
         "chart",
+        "schedules",
     ],
 };
 
@@ -121,6 +123,7 @@ fn read_definition(name: &str, text: &str, query_for: &QueryFor<'_>, table: &mut
     };
     let placeholders: Vec<_> = params.iter().chain(&attributes).cloned().collect();
     let reads_principal = parse_query(table, &placeholders, &dialects, text) || row_level_security;
+    let schedules = parse_schedules(table, &formats, &params.iter().map(|(_, spec)| spec));
     let attempts = table.whole("max_attempts", 1..=MAX_ATTEMPTS).unwrap_or(DEFAULT_ATTEMPTS);
     ReportDefinition {
         name: name.to_owned(),
@@ -153,6 +156,7 @@ fn read_definition(name: &str, text: &str, query_for: &QueryFor<'_>, table: &mut
         jsonl: output::jsonl(table, &formats),
         page: parse_page(table),
         chart: parse_chart(table),
+        schedules,
         formats,
     }
 }
@@ -188,7 +192,7 @@ fn viewer(before: &[Viewer], text: &str) -> Result<Viewer, String> {
     if before.contains(&viewer) { Err(format!("`{text}` is named twice in `visible_to`")) } else { Ok(viewer) }
 }
 
-fn format(before: &[Format], text: &str) -> Result<Format, String> {
+pub(super) fn format(before: &[Format], text: &str) -> Result<Format, String> {
     let format = Format::from_str(text)
         .map_err(|error| format!("{error}; supported: {}", quoted(Format::ALL.iter().map(|format| format.as_str()))))?;
     if before.contains(&format) {

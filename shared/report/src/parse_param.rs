@@ -153,7 +153,7 @@ fn default(spec: &ParamSpec, table: &mut TableReader<'_>) -> Option<Value> {
 }
 
 /// TOML has dates of its own; they become the strings that JSON has.
-fn json_of(value: &DeValue<'_>) -> Value {
+pub(super) fn json_of(value: &DeValue<'_>) -> Value {
     match value {
         DeValue::String(text) => Value::from(text.as_ref()),
         DeValue::Integer(number) => {

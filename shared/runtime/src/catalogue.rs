@@ -58,6 +58,12 @@ impl Catalogue {
         Arc::clone(&self.snapshot.read())
     }
 
+    /// Returns how often the folder is looked at.
+    #[must_use]
+    pub const fn reload_every(&self) -> Duration {
+        self.reload_every
+    }
+
     /// Looks at the folder every `reload_every` until told to stop. A folder that cannot be read changes nothing.
     pub async fn keep_fresh(self: Arc<Self>, stop: CancellationToken) {
         if self.folder.is_none() {

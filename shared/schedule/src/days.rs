@@ -2,6 +2,8 @@
 
 use chrono::{Datelike as _, Days, Months, NaiveDate, Weekday};
 
+use super::holidays::Holidays;
+
 /// Days on which something happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DayRule {
@@ -9,15 +11,10 @@ pub(crate) enum DayRule {
     Every,
     /// The days of the week, Monday first.
     Weekdays([bool; 7]),
-    /// Monday to Friday.
+    /// Monday to Friday, without holidays.
     Working,
     /// Some days of each period.
     Of(Vec<DayOfPeriod>, Period),
-}
-
-/// Tells whether a day is from Monday to Friday.
-pub(crate) fn is_working_day(day: NaiveDate) -> bool {
-    !matches!(day.weekday(), Weekday::Sat | Weekday::Sun)
 }
 
 /// One day of a period.
@@ -65,23 +62,23 @@ impl Period {
 }
 
 impl DayRule {
-    /// Tells whether a day is one.
-    pub(crate) fn is_on(&self, day: NaiveDate) -> bool {
+    /// Tells whether a day is one. `holidays`: on which nobody works.
+    pub(crate) fn is_on(&self, day: NaiveDate, holidays: &Holidays) -> bool {
         match self {
             Self::Every => true,
             Self::Weekdays(chosen) => usize::try_from(day.weekday().num_days_from_monday())
                 .is_ok_and(|number| chosen.get(number) == Some(&true)),
-            Self::Working => is_working_day(day),
+            Self::Working => holidays.is_working_day(day),
             Self::Of(wanted, period) => {
-                period.around(day).is_some_and(|around| wanted.iter().any(|wanted| wanted.is(day, around)))
+                period.around(day).is_some_and(|around| wanted.iter().any(|wanted| wanted.is(day, around, holidays)))
             }
         }
     }
 }
 
 impl DayOfPeriod {
-    fn is(&self, day: NaiveDate, (first, next): (NaiveDate, NaiveDate)) -> bool {
-        if !self.kind.counts(day) {
+    fn is(&self, day: NaiveDate, (first, next): (NaiveDate, NaiveDate), holidays: &Holidays) -> bool {
+        if !self.kind.counts(day, holidays) {
             return false;
         }
         // Itself, and all that count between it and the end that is counted from.
@@ -92,16 +89,16 @@ impl DayOfPeriod {
         let beside = (1..others.unsigned_abs()).filter_map(|far| {
             if self.from_end { day.checked_add_days(Days::new(far)) } else { day.checked_sub_days(Days::new(far)) }
         });
-        beside.filter(|day| self.kind.counts(*day)).count() + 1 == self.number as usize
+        beside.filter(|day| self.kind.counts(*day, holidays)).count() + 1 == self.number as usize
     }
 }
 
 impl DayKind {
-    fn counts(self, day: NaiveDate) -> bool {
+    fn counts(self, day: NaiveDate, holidays: &Holidays) -> bool {
         match self {
             Self::Day => true,
             Self::Weekday(weekday) => day.weekday() == weekday,
-            Self::Working => is_working_day(day),
+            Self::Working => holidays.is_working_day(day),
         }
     }
 }

@@ -7,14 +7,18 @@
 mod cron;
 mod days;
 mod draft;
+mod holidays;
 mod moment;
 mod parse_words;
+mod read_holidays;
 mod relative;
 mod span;
 mod tokens;
 mod when;
 mod words;
 
+pub use holidays::Holidays;
 pub use moment::{Occurrence, moment_of};
+pub use read_holidays::HolidayFault;
 pub use relative::{Relative, RelativeFault, Resolved};
 pub use when::{When, WhenFault};

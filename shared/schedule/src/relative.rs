@@ -6,7 +6,8 @@ use chrono::{DateTime, Datelike as _, Days, Months, NaiveDate, NaiveDateTime, Na
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use super::days::{Period, is_working_day};
+use super::days::Period;
+use super::holidays::Holidays;
 use super::moment::moment_of;
 use super::span::{Span, Unit};
 
@@ -136,12 +137,12 @@ impl Relative {
         self.anchor == Anchor::LastMonths
     }
 
-    /// Returns what it is when a zone's clock shows `nominal`. `None`: no calendar reaches so far.
+    /// Returns what it is when a zone's clock shows `nominal`; `holidays` are no working days. `None`: no calendar reaches so far.
     ///
     /// Stretches as long as what is anchored, or longer, move it as a whole: the end of a month, minus a month, is the end of the month
     /// before. Shorter ones move the day.
     #[must_use]
-    pub fn resolve(&self, nominal: NaiveDateTime, zone: Tz) -> Option<Resolved> {
+    pub fn resolve(&self, nominal: NaiveDateTime, zone: Tz, holidays: &Holidays) -> Option<Resolved> {
         let today = nominal.date();
         if self.anchor == Anchor::LastMonths {
             let this = today.with_day(1)?;
@@ -152,9 +153,9 @@ impl Relative {
             Some((back, span)) if self.anchor.moves_whole(span.unit) => (Some((back, span)), None),
             rest => (None, rest),
         };
-        let base = shift(nominal, whole)?;
+        let base = shift(nominal, whole, holidays)?;
         let anchored = self.anchor.of(base)?;
-        let moved = shift(anchored, rest)?;
+        let moved = shift(anchored, rest, holidays)?;
         Some(Resolved::Point { date: moved.date(), at: moment_of(moved, zone) })
     }
 }
@@ -200,7 +201,7 @@ impl Stretch {
 }
 
 /// Moves a time. Months are kept to: a month before the 31st of March is the last of February.
-fn shift(from: NaiveDateTime, shift: Option<(bool, Span)>) -> Option<NaiveDateTime> {
+fn shift(from: NaiveDateTime, shift: Option<(bool, Span)>, holidays: &Holidays) -> Option<NaiveDateTime> {
     let Some((back, Span { number, unit })) = shift else { return Some(from) };
     if let Some(months) = unit.months() {
         let months = Months::new(number.checked_mul(months)?);
@@ -211,18 +212,18 @@ fn shift(from: NaiveDateTime, shift: Option<(bool, Span)>) -> Option<NaiveDateTi
         Unit::Minute => TimeDelta::minutes(number),
         Unit::Hour => TimeDelta::hours(number),
         Unit::Week => TimeDelta::weeks(number),
-        Unit::WorkingDay => return working_days(from, back, number),
+        Unit::WorkingDay => return working_days(from, back, number, holidays),
         Unit::Day | Unit::Month | Unit::Quarter | Unit::Year => TimeDelta::days(number),
     };
     from.checked_add_signed(if back { -far } else { far })
 }
 
-fn working_days(from: NaiveDateTime, back: bool, number: i64) -> Option<NaiveDateTime> {
+fn working_days(from: NaiveDateTime, back: bool, number: i64, holidays: &Holidays) -> Option<NaiveDateTime> {
     let (mut at, mut left) = (from, number);
     let day = TimeDelta::days(if back { -1 } else { 1 });
     while left > 0 {
         at = at.checked_add_signed(day)?;
-        if is_working_day(at.date()) {
+        if holidays.is_working_day(at.date()) {
             left -= 1;
         }
     }

@@ -2,11 +2,15 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
+use model::schedule::OnHoliday;
+
 use super::cron::CronRule;
+use super::holidays::Holidays;
 use super::moment::{Occurrence, moment_of, shown};
 use super::parse_words::parse_words;
 use super::words::WordRule;
@@ -19,6 +23,8 @@ pub struct When {
     rule: Rule,
     /// On each of its days, in order.
     times: Vec<NaiveTime>,
+    holidays: Arc<Holidays>,
+    on_holiday: OnHoliday,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +73,7 @@ impl FromStr for When {
             let times = rule.times.all();
             (Rule::Words(rule), times)
         };
-        let when = Self { text: text.to_owned(), rule, times };
+        let when = Self { text: text.to_owned(), rule, times, holidays: Arc::default(), on_holiday: OnHoliday::Run };
         let start = DateTime::UNIX_EPOCH;
         if when.next_after(start, Tz::UTC).is_none() {
             return Err(fault(format!("`{text}` never happens: no month has such a day")));
@@ -83,6 +89,12 @@ impl fmt::Display for When {
 }
 
 impl When {
+    /// Returns the same by a calendar: working days are counted without its holidays, and times on them do as `rule` says.
+    #[must_use]
+    pub fn by_calendar(self, holidays: Arc<Holidays>, rule: OnHoliday) -> Self {
+        Self { holidays, on_holiday: rule, ..self }
+    }
+
     /// Says it in English, for people: `every weekday at 07:30`. Words may be written in several ways, and are said in one.
     #[must_use]
     pub fn sentence(&self) -> String {
@@ -130,13 +142,14 @@ impl When {
 
     /// Returns the times on a day, in order, each once.
     fn times_on(&self, day: NaiveDate) -> &[NaiveTime] {
-        if self.is_on(day) { &self.times } else { &[] }
+        let sources = self.holidays.sources(day, self.on_holiday);
+        if sources.into_iter().any(|source| self.is_on(source)) { &self.times } else { &[] }
     }
 
     fn is_on(&self, day: NaiveDate) -> bool {
         match &self.rule {
             Rule::Cron(rule) => rule.is_on(day),
-            Rule::Words(rule) => rule.is_on(day),
+            Rule::Words(rule) => rule.is_on(day, &self.holidays),
         }
     }
 }

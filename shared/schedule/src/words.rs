@@ -5,6 +5,7 @@ use std::fmt;
 use chrono::{Datelike as _, NaiveDate, NaiveTime, TimeDelta, Timelike as _};
 
 use super::days::{DayKind, DayOfPeriod, DayRule, Period};
+use super::holidays::Holidays;
 
 /// What somebody said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,9 +48,9 @@ const WEEKEND: [bool; 7] = [false, false, false, false, false, true, true];
 
 impl WordRule {
     /// Tells whether it has times on a day.
-    pub(crate) fn is_on(&self, day: NaiveDate) -> bool {
+    pub(crate) fn is_on(&self, day: NaiveDate, holidays: &Holidays) -> bool {
         let in_month = usize::try_from(day.month0()).is_ok_and(|month| self.months.get(month) == Some(&true));
-        in_month && self.days.is_on(day)
+        in_month && self.days.is_on(day, holidays)
     }
 }
 

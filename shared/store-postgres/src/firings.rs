@@ -79,10 +79,10 @@ const LOCK_FREE: &str = concat!(
 const ENDED: &str = "
     update schedules s set failures = t.failures, silent = t.silent, last_sent_at = t.sent_at, state = t.state,
         paused_why = t.paused_why, look_at = case when t.state = 'active' then s.look_at end,
-        alarm_at = case when t.state <> 'active' then null
+        alarm_at = case when t.state <> 'active' or t.ended then null
                         when t.sent then now() + s.alarm_after_ms * interval '1 millisecond' else s.alarm_at end
-    from unnest($1::uuid[], $2::int[], $3::bool[], $4::timestamptz[], $5::text[], $6::text[], $7::bool[])
-        as t(id, failures, silent, sent_at, state, paused_why, sent)
+    from unnest($1::uuid[], $2::int[], $3::bool[], $4::timestamptz[], $5::text[], $6::text[], $7::bool[], $8::bool[])
+        as t(id, failures, silent, sent_at, state, paused_why, sent, ended)
     where s.id = any(array[t.id])";
 
 const FORGET: &str = "
@@ -229,6 +229,7 @@ async fn settle_part(
         .bind::<Array<Text>, _>(column(&changed, |schedule| schedule.state.as_str()))
         .bind::<Array<Nullable<Text>>, _>(column(&changed, |schedule| schedule.paused_why.map(|why| why.as_str())))
         .bind::<Array<Bool>, _>(column(&changed, |schedule| sent.contains(&schedule.id)))
+        .bind::<Array<Bool>, _>(column(&changed, |schedule| schedule.ended))
         .execute(connection)
         .await?;
     notices::write(connection, &column(&told, |(id, owner, notice)| (*id, owner, notice))).await?;

@@ -26,6 +26,7 @@ mod floors;
 mod follow;
 mod forecast;
 mod heartbeat;
+mod in_catalogue;
 mod jobs;
 mod lateness;
 mod limits;

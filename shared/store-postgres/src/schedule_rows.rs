@@ -6,16 +6,18 @@ use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz, Uuid
 use uuid::Uuid;
 
 use super::errors::unreadable;
+use super::in_catalogue::read_edition;
 use super::run::StatementResult;
 use model::job::Caller;
 use model::schedule::{Firing, NextFiring, Notice, Schedule, read_nominal};
-use store::DueSchedule;
+use store::{CatalogueEdition, DueSchedule};
 
 /// The columns of [`ScheduleRow`], of a table or part named `s`.
 macro_rules! schedule_columns {
     () => {
         "s.id, s.tenant, s.principal, s.settings::text as settings, s.state, s.paused_why, s.failures, s.version, \
-         s.next_nominal, s.next_due, s.waiting, s.last_job_id, s.last_sent_at, s.silent, s.created_at, s.updated_at"
+         s.next_nominal, s.next_due, s.waiting, s.last_job_id, s.last_sent_at, s.silent, s.catalogue, s.editions, \
+         s.created_at, s.updated_at"
     };
 }
 pub(super) use schedule_columns;
@@ -59,6 +61,10 @@ pub(super) struct ScheduleRow {
     last_sent_at: Option<DateTime<Utc>>,
     #[diesel(sql_type = Bool)]
     silent: bool,
+    #[diesel(sql_type = Nullable<Text>)]
+    catalogue: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    editions: Option<String>,
     #[diesel(sql_type = Timestamptz)]
     created_at: DateTime<Utc>,
     #[diesel(sql_type = Timestamptz)]
@@ -73,6 +79,8 @@ impl ScheduleRow {
             }
             _ => None,
         };
+        let edition = read_edition(self.catalogue, self.editions)?;
+        let ended = edition.as_ref().is_some_and(CatalogueEdition::is_ended);
         Ok(Schedule {
             id: self.id,
             owner: Caller { tenant: self.tenant, principal: self.principal },
@@ -86,6 +94,8 @@ impl ScheduleRow {
             last_job_id: self.last_job_id,
             last_sent_at: self.last_sent_at,
             silent: self.silent,
+            catalogue: edition.map(|edition| edition.place),
+            ended,
             created_at: self.created_at,
             updated_at: self.updated_at,
         })

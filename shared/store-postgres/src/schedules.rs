@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
-use diesel::sql_types::{BigInt, Double, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Bool, Double, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use futures_util::FutureExt as _;
 use uuid::Uuid;
@@ -18,19 +18,22 @@ use super::rows::to_json;
 use super::run::StatementResult;
 use super::schedule_rows::{DueRow, FiringRow, NoticeRow, ScheduleRow, firing_columns, schedule_columns};
 use super::sql::sql;
-use super::{PostgresStore, column, firings, millis, notices, schedule_steps};
+use super::{PostgresStore, column, firings, in_catalogue, millis, notices, schedule_steps};
 use model::schedule::{Firing, NextFiring, Notice, Schedule, write_nominal};
 use store::{
-    AskedFiring, COUNTED_AT_MOST, DueSchedule, EndedFiring, FireOutcome, NewSchedule, NoticeEnding, Result,
-    ScheduleChange, ScheduleCounts, ScheduleFilter, ScheduleStep, ScheduleStore, StepOutcome, silent_notice,
+    AskedFiring, COUNTED_AT_MOST, CatalogueEdition, DueSchedule, EndedFiring, FireOutcome, HoldTimes, InForce,
+    NewSchedule, NoticeEnding, Result, ScheduleChange, ScheduleCounts, ScheduleFilter, ScheduleStep, ScheduleStore,
+    StepOutcome, silent_notice,
 };
 
 const CREATE: &str = concat!(
     "
     with made as (
-        insert into schedules (id, tenant, principal, settings, next_nominal, next_due, look_at, alarm_after_ms, alarm_at)
+        insert into schedules (id, tenant, principal, settings, next_nominal, next_due, look_at, alarm_after_ms, alarm_at,
+                               catalogue, editions, held_at)
         values ($1, $2, $3, $4::json, $5, $6, case when $6 is not null then greatest($6, now()) end, $7,
-                now() + $7 * interval '1 millisecond')
+                now() + $7 * interval '1 millisecond', $8, $9, case when $8 is not null then now() end)
+        on conflict (tenant, catalogue) where catalogue is not null do nothing
         returning *
     )
     select ",
@@ -61,8 +64,9 @@ const CHANGE: &str = concat!(
             failures = case when $6::text is null and s.state = 'paused' then 0 else s.failures end,
             next_nominal = $7, next_due = $8, look_at = case when $6::text is null and $8 is not null then greatest($8, now()) end,
             waiting = false, alarm_after_ms = $9,
-            alarm_at = case when $6::text is null then now() + $9 * interval '1 millisecond' end, silent = false,
-            version = s.version + 1, updated_at = now()
+            alarm_at = case when $6::text is null and not $11 then now() + $9 * interval '1 millisecond' end, silent = false,
+            version = s.version + 1, updated_at = now(), editions = coalesce($10, s.editions),
+            held_at = case when $10 is null then s.held_at else now() end
         where s.tenant = $1 and s.id = $2 and s.version = $3
         returning *
     )
@@ -139,8 +143,9 @@ fn nominal_of(next: Option<NextFiring>) -> Option<String> {
     next.map(|next| write_nominal(next.nominal))
 }
 
-async fn create(connection: &mut Connection, new: NewSchedule) -> StatementResult<Schedule> {
-    let row: ScheduleRow = sql(CREATE)
+async fn create(connection: &mut Connection, new: NewSchedule) -> StatementResult<Option<Schedule>> {
+    let edition = new.catalogue.as_ref();
+    let rows: Vec<ScheduleRow> = sql(CREATE)
         .bind::<SqlUuid, _>(new.id)
         .bind::<Text, _>(new.owner.tenant)
         .bind::<Text, _>(new.owner.principal)
@@ -148,9 +153,11 @@ async fn create(connection: &mut Connection, new: NewSchedule) -> StatementResul
         .bind::<Nullable<Text>, _>(nominal_of(new.next))
         .bind::<Nullable<Timestamptz>, _>(new.next.map(|next| next.due))
         .bind::<Nullable<BigInt>, _>(new.settings.alarm_after.map(millis))
-        .get_result(connection)
+        .bind::<Nullable<Text>, _>(edition.map(|edition| edition.place.to_string()))
+        .bind::<Nullable<Text>, _>(edition.map(|edition| to_json(&edition.editions)).transpose()?)
+        .load(connection)
         .await?;
-    row.read()
+    rows.into_iter().next().map(ScheduleRow::read).transpose()
 }
 
 async fn one(connection: &mut Connection, tenant: &str, id: Uuid) -> StatementResult<Option<Schedule>> {
@@ -159,6 +166,7 @@ async fn one(connection: &mut Connection, tenant: &str, id: Uuid) -> StatementRe
 }
 
 async fn change(connection: &mut Connection, change: ScheduleChange) -> StatementResult<Option<Schedule>> {
+    let edition = change.catalogue.as_ref();
     let rows: Vec<ScheduleRow> = sql(CHANGE)
         .bind::<Text, _>(change.owner.tenant)
         .bind::<SqlUuid, _>(change.id)
@@ -169,6 +177,8 @@ async fn change(connection: &mut Connection, change: ScheduleChange) -> Statemen
         .bind::<Nullable<Text>, _>(nominal_of(change.next))
         .bind::<Nullable<Timestamptz>, _>(change.next.map(|next| next.due))
         .bind::<Nullable<BigInt>, _>(change.settings.alarm_after.map(millis))
+        .bind::<Nullable<Text>, _>(edition.map(|edition| to_json(&edition.editions)).transpose()?)
+        .bind::<Bool, _>(edition.is_some_and(CatalogueEdition::is_ended))
         .load(connection)
         .await?;
     rows.into_iter().next().map(ScheduleRow::read).transpose()
@@ -201,8 +211,17 @@ async fn raise_silent(connection: &mut Connection, limit: u32) -> StatementResul
 
 #[async_trait]
 impl ScheduleStore for PostgresStore {
-    async fn create_schedule(&self, schedule: NewSchedule) -> Result<Schedule> {
+    async fn create_schedule(&self, schedule: NewSchedule) -> Result<Option<Schedule>> {
         self.read(move |connection| create(connection, schedule).boxed()).await
+    }
+
+    async fn schedules_in_force(&self, times: HoldTimes) -> Result<Vec<InForce>> {
+        self.read(move |connection| in_catalogue::list(connection, times).boxed()).await
+    }
+
+    async fn hold_schedules(&self, ids: &[Uuid]) -> Result<()> {
+        let ids = ids.to_owned();
+        self.read(move |connection| in_catalogue::hold(connection, ids).boxed()).await
     }
 
     async fn schedule(&self, tenant: &str, id: Uuid) -> Result<Option<Schedule>> {

@@ -19,7 +19,7 @@ use super::sql::{now, sql};
 const JUMP: TimeDelta = TimeDelta::seconds(1);
 
 /// Every time that something waits for, or is silent since.
-const WAITING: [&str; 11] = [
+const WAITING: [&str; 12] = [
     "update workers set heartbeat_at = heartbeat_at + ?1",
     "update jobs set next_attempt_at = next_attempt_at + ?1 where state = 'retrying'",
     concat!("update jobs set rung_at = rung_at + ?1 where state in ", store::waiting_states!()),
@@ -31,6 +31,7 @@ const WAITING: [&str; 11] = [
     "update deliveries set rung_at = rung_at + ?1 where state in ('pending', 'sending')",
     // A schedule that is not claimed is due at a time of the calendar.
     "update schedules set look_at = look_at + ?1 where look_at > next_due",
+    "update schedules set held_at = held_at + ?1 where held_at is not null",
     "update firings set look_at = look_at + ?1 where look_at is not null",
     "update schedule_notices set due_at = due_at + ?1 where due_at is not null",
 ];

@@ -258,7 +258,7 @@ pub(super) fn settle(transaction: &mut Transaction<'_>, limit: u32) -> Statement
 }
 
 fn keep_end(transaction: &mut Transaction<'_>, schedule: &Schedule, sent: bool) -> StatementResult<()> {
-    let alarm_at = schedule.settings.alarm_after.map(|after| later(transaction.now, after));
+    let alarm_at = schedule.settings.alarm_after.filter(|_| !schedule.ended).map(|after| later(transaction.now, after));
     sql!(
         "update schedules set failures = ?2, silent = ?3, last_sent_at = ?4, state = ?5, paused_why = ?6, \
          look_at = case when ?5 = 'active' then look_at end, \

@@ -17,6 +17,7 @@ mod errors;
 mod firings;
 mod follow;
 mod forecast;
+mod in_catalogue;
 mod jobs;
 mod lateness;
 mod limits;

@@ -3,7 +3,7 @@
 use store::MigrationNote;
 
 /// Number and text, oldest first.
-const TEXTS: [(&str, &str); 20] = [
+const TEXTS: [(&str, &str); 21] = [
     ("20260101000000", include_str!("../migrations/2026-01-01-000000_first/up.sql")),
     ("20260102000000", include_str!("../migrations/2026-01-02-000000_previews/up.sql")),
     ("20260201000000", include_str!("../migrations/2026-02-01-000000_reuse/up.sql")),
@@ -24,6 +24,7 @@ const TEXTS: [(&str, &str); 20] = [
     ("20260307000000", include_str!("../migrations/2026-03-07-000000_removal/up.sql")),
     ("20260308000000", include_str!("../migrations/2026-03-08-000000_schedules/up.sql")),
     ("20260309000000", include_str!("../migrations/2026-03-09-000000_limits/up.sql")),
+    ("20260311000000", include_str!("../migrations/2026-03-11-000000_catalogue_schedules/up.sql")),
 ];
 
 /// Returns the note of every migration.

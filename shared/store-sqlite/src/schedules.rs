@@ -11,17 +11,18 @@ use super::errors::{StatementResult, unreadable};
 use super::rows::read_caller;
 use super::sql::{Cells, later, now, sql, to_json};
 use super::writer::Transaction;
-use super::{SqliteStore, firings, notices};
+use super::{SqliteStore, firings, in_catalogue, notices};
 use model::schedule::{Firing, NextFiring, Notice, Schedule, read_nominal, write_nominal};
 use store::{
-    AskedFiring, COUNTED_AT_MOST, DueSchedule, EndedFiring, FireOutcome, NewSchedule, NoticeEnding, Result,
-    ScheduleChange, ScheduleCounts, ScheduleFilter, ScheduleStep, ScheduleStore, StepOutcome, silent_notice,
+    AskedFiring, COUNTED_AT_MOST, CatalogueEdition, DueSchedule, EndedFiring, FireOutcome, HoldTimes, InForce,
+    NewSchedule, NoticeEnding, Result, ScheduleChange, ScheduleCounts, ScheduleFilter, ScheduleStep, ScheduleStore,
+    StepOutcome, silent_notice,
 };
 
 macro_rules! schedule_columns {
     () => {
         "id, tenant, principal, settings, state, paused_why, failures, version, next_nominal, next_due, waiting, \
-         last_job_id, last_sent_at, silent, created_at, updated_at"
+         last_job_id, last_sent_at, silent, catalogue, editions, created_at, updated_at"
     };
 }
 
@@ -33,7 +34,7 @@ fn read_schedule(cells: &mut Cells) -> StatementResult<Schedule> {
         (Some(nominal), Some(due)) => Some(NextFiring { nominal: read_nominal(&nominal).map_err(unreadable)?, due }),
         _ => None,
     };
-    Ok(Schedule {
+    let schedule = Schedule {
         id,
         owner,
         settings,
@@ -46,9 +47,15 @@ fn read_schedule(cells: &mut Cells) -> StatementResult<Schedule> {
         last_job_id: cells.maybe_id()?,
         last_sent_at: cells.maybe_time()?,
         silent: cells.flag()?,
-        created_at: cells.time()?,
-        updated_at: cells.time()?,
-    })
+        catalogue: None,
+        ended: false,
+        created_at: DateTime::default(),
+        updated_at: DateTime::default(),
+    };
+    let edition = in_catalogue::read_edition(cells.maybe_text()?, cells.maybe_text()?)?;
+    let ended = edition.as_ref().is_some_and(CatalogueEdition::is_ended);
+    let (created_at, updated_at) = (cells.time()?, cells.time()?);
+    Ok(Schedule { catalogue: edition.map(|edition| edition.place), ended, created_at, updated_at, ..schedule })
 }
 
 /// Reads a schedule, whosever it is.
@@ -69,11 +76,14 @@ fn nominal_of(next: Option<NextFiring>) -> Option<String> {
     next.map(|next| write_nominal(next.nominal))
 }
 
-fn create(transaction: &mut Transaction<'_>, new: &NewSchedule) -> StatementResult<Schedule> {
+fn create(transaction: &mut Transaction<'_>, new: &NewSchedule) -> StatementResult<Option<Schedule>> {
     let now = transaction.now;
+    let edition = new.catalogue.as_ref();
     sql!(
         "insert into schedules (id, tenant, principal, settings, next_nominal, next_due, look_at, alarm_after_ms, alarm_at, \
-         created_at, updated_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10)",
+         created_at, updated_at, catalogue, editions, held_at) \
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11, ?12, case when ?11 is not null then ?10 end) \
+         on conflict (tenant, catalogue) where catalogue is not null do nothing",
         new.id,
         &new.owner.tenant,
         &new.owner.principal,
@@ -84,17 +94,21 @@ fn create(transaction: &mut Transaction<'_>, new: &NewSchedule) -> StatementResu
         new.settings.alarm_after,
         new.settings.alarm_after.map(|after| later(now, after)),
         now,
+        edition.map(|edition| edition.place.to_string()),
+        edition.map(|edition| to_json(&edition.editions)).transpose()?,
     )
     .run(transaction.connection)?;
-    by_id(transaction.connection, new.id)?.ok_or_else(|| unreadable("a schedule is gone that was just made"))
+    by_id(transaction.connection, new.id)
 }
 
 fn change(transaction: &mut Transaction<'_>, change: &ScheduleChange) -> StatementResult<Option<Schedule>> {
-    let (now, active) = (transaction.now, change.paused_why.is_none());
+    let (now, active, edition) = (transaction.now, change.paused_why.is_none(), change.catalogue.as_ref());
+    let alarms = active && !edition.is_some_and(CatalogueEdition::is_ended);
     let changed = sql!(
         "update schedules set principal = ?4, settings = ?5, paused_why = ?6, state = ?7, \
          failures = case when ?6 is null and state = 'paused' then 0 else failures end, next_nominal = ?8, next_due = ?9, \
-         look_at = ?10, waiting = 0, alarm_after_ms = ?11, alarm_at = ?12, silent = 0, version = version + 1, updated_at = ?13 \
+         look_at = ?10, waiting = 0, alarm_after_ms = ?11, alarm_at = ?12, silent = 0, version = version + 1, updated_at = ?13, \
+         editions = coalesce(?14, editions), held_at = case when ?14 is null then held_at else ?13 end \
          where tenant = ?1 and id = ?2 and version = ?3",
         &change.owner.tenant,
         change.id,
@@ -107,8 +121,9 @@ fn change(transaction: &mut Transaction<'_>, change: &ScheduleChange) -> Stateme
         change.next.map(|next| next.due),
         look_at(change.next, now).filter(|_| active),
         change.settings.alarm_after,
-        change.settings.alarm_after.filter(|_| active).map(|after| later(now, after)),
+        change.settings.alarm_after.filter(|_| alarms).map(|after| later(now, after)),
         now,
+        edition.map(|edition| to_json(&edition.editions)).transpose()?,
     )
     .run(transaction.connection)?;
     if changed == 0 { Ok(None) } else { by_id(transaction.connection, change.id) }
@@ -200,8 +215,17 @@ fn counts(connection: &mut SqliteConnection) -> StatementResult<ScheduleCounts> 
 
 #[async_trait]
 impl ScheduleStore for SqliteStore {
-    async fn create_schedule(&self, schedule: NewSchedule) -> Result<Schedule> {
+    async fn create_schedule(&self, schedule: NewSchedule) -> Result<Option<Schedule>> {
         self.writer.write(move |transaction| create(transaction, &schedule)).await
+    }
+
+    async fn schedules_in_force(&self, times: HoldTimes) -> Result<Vec<InForce>> {
+        self.readers.read(move |connection| in_catalogue::list(connection, times)).await
+    }
+
+    async fn hold_schedules(&self, ids: &[Uuid]) -> Result<()> {
+        let ids = ids.to_owned();
+        self.writer.write(move |transaction| in_catalogue::hold(transaction, &ids)).await
     }
 
     async fn schedule(&self, tenant: &str, id: Uuid) -> Result<Option<Schedule>> {

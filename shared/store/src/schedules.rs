@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use uuid::Uuid;
 
-use super::Result;
+use super::{CatalogueEdition, HoldTimes, InForce, Result};
 use model::job::{Caller, Job, JobState, NewJob};
 use model::schedule::{
     Firing, FiringRecord, NewNotice, NextFiring, Notice, NoticeKind, NoticeText, PauseReason, Schedule,
@@ -27,6 +27,8 @@ pub struct NewSchedule {
     pub settings: ScheduleSettings,
     /// When it fires first.
     pub next: Option<NextFiring>,
+    /// Where in the catalogue it comes from.
+    pub catalogue: Option<CatalogueEdition>,
 }
 
 /// Which schedules to list, oldest first. Always limited to one tenant.
@@ -57,6 +59,8 @@ pub struct ScheduleChange {
     pub paused_why: Option<PauseReason>,
     /// When it fires next.
     pub next: Option<NextFiring>,
+    /// Which edition of its place in the catalogue is in force from now on; `None`: as before.
+    pub catalogue: Option<CatalogueEdition>,
 }
 
 /// A schedule that was due when it was claimed.
@@ -185,8 +189,12 @@ pub struct ScheduleCounts {
 /// Schedules, as gateways and notifiers see them. Every call is safe in several processes at once.
 #[async_trait]
 pub trait ScheduleStore: Send + Sync {
-    /// Writes one.
-    async fn create_schedule(&self, schedule: NewSchedule) -> Result<Schedule>;
+    /// Writes one. `None`: its place in the catalogue has one already.
+    async fn create_schedule(&self, schedule: NewSchedule) -> Result<Option<Schedule>>;
+    /// Lists those of the catalogue, every tenant's, those that have ended too.
+    async fn schedules_in_force(&self, times: HoldTimes) -> Result<Vec<InForce>>;
+    /// Says that somebody has the editions of these that are in force.
+    async fn hold_schedules(&self, ids: &[Uuid]) -> Result<()>;
     /// Reads one of a tenant's.
     async fn schedule(&self, tenant: &str, id: Uuid) -> Result<Option<Schedule>>;
     /// Lists a tenant's.

@@ -138,6 +138,8 @@ const WRONG: &[(&str, &[&str])] = &[
     ("sources.shop.max_connections", &["-1", "x"]),
     ("sources.shop.max_running", &["-1", "x"]),
     ("tenants.acme.max_running", &["-1", "x"]),
+    ("calendars.de.dates", &["25.12.2026", "2026-02-30"]),
+    ("calendars.de.file", &["/does/not/exist.ics", "/dev/null"]),
     ("tenants.acme.brand", &["", "a\nb"]),
     ("tenants.acme.color", &["blue"]),
     ("tenants.acme.logo", &["logo.svg"]),

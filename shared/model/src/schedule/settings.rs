@@ -35,6 +35,20 @@ names! {
     }
 }
 
+names! {
+    /// What becomes of a time on a holiday.
+    OnHoliday, "answer to a holiday" {
+        /// It fires all the same.
+        Run => "run",
+        /// It does not fire.
+        Skip => "skip",
+        /// It fires at the same time of the last working day before.
+        Before => "before",
+        /// It fires at the same time of the next working day.
+        After => "after",
+    }
+}
+
 /// What somebody asked for: kept as one value, so that a setting that is new needs no column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ScheduleSettings {
@@ -56,6 +70,12 @@ pub struct ScheduleSettings {
     pub when: Option<String>,
     /// IANA name.
     pub zone: String,
+    /// Whose days off count; only weekends are where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calendar: Option<String>,
+    /// What becomes of a time on a holiday of the calendar.
+    #[serde(default = "run")]
+    pub on_holiday: OnHoliday,
     /// Not before.
     pub starts_at: Option<DateTime<Utc>>,
     /// Not after.
@@ -72,6 +92,11 @@ pub struct ScheduleSettings {
     pub alarm_after: Option<Duration>,
     /// It pauses after so many firings in a row that did not end well; 0: never.
     pub pause_after: i32,
+}
+
+/// What schedules say that were written before there were calendars.
+const fn run() -> OnHoliday {
+    OnHoliday::Run
 }
 
 impl ScheduleSettings {

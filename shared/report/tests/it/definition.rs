@@ -284,6 +284,7 @@ fn every_key_of_a_definition_is_in_the_documentation() {
         "[pdf]\nunknown = 1\n",
         "[params.p]\ntype = \"date\"\nunknown = 1\n",
         "[[columns]]\nunknown = 1\n",
+        "[[schedules]]\nunknown = 1\n",
         "[chart]\nunknown = 1\n",
         "[attributes.a]\ntype = \"text\"\nunknown = 1\n",
     ] {

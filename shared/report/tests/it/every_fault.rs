@@ -90,6 +90,29 @@ kind = "bar"
 x = "segment"
 y = ["sum_qty"]
 title = "Quantities"
+
+[[schedules]]
+name = "daily"
+tenant = "acme"
+owner = "ana"
+title = "What was shipped"
+params = { count = 3 }
+formats = ["csv"]
+on_refusal = "fail"
+notify = [{ channel = "email", to = "ana@example.com" }]
+alert = [{ channel = "email", to = "ops@example.com" }]
+when = "every day at 07:30"
+zone = "Europe/Berlin"
+calendar = "de"
+on_holiday = "before"
+starts_at = 2026-03-01T00:00:00Z
+ends_at = "2027-03-01T00:00:00Z"
+on_empty = "tell"
+overlap = "allow"
+catch_up = "2h"
+within = "15m"
+alarm_after = "26h"
+pause_after = 3
 "#;
 
 /// Marks of every kind of mistake, in every section.

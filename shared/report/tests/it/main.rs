@@ -6,3 +6,4 @@ mod definition;
 mod every_fault;
 mod params;
 mod query;
+mod schedules;

@@ -3,13 +3,14 @@
 use chrono::NaiveDateTime;
 use chrono_tz::America::New_York;
 use chrono_tz::Tz;
-use schedule::{Relative, Resolved};
+use schedule::{Holidays, Relative, Resolved};
 use serde_json::{Value, json};
 
 fn resolve(value: &Value, nominal: &str, zone: Tz) -> String {
     let relative = Relative::read(value).unwrap().unwrap_or_else(|fault| panic!("{value}: {fault}"));
     let nominal = NaiveDateTime::parse_from_str(nominal, "%Y-%m-%d %H:%M").unwrap();
-    match relative.resolve(nominal, zone).unwrap() {
+    let holidays = ["2024-03-29", "2024-04-01"].map(|day| day.parse().unwrap()).into_iter().collect::<Holidays>();
+    match relative.resolve(nominal, zone, &holidays).unwrap() {
         Resolved::Point { date, at } => format!("{date} {at:?}"),
         Resolved::Months(months) => {
             months.iter().map(|month| month.format("%Y-%m").to_string()).collect::<Vec<_>>().join(" ")
@@ -38,8 +39,8 @@ fn whole_stretches_move_what_is_anchored_and_shorter_ones_the_day() {
         (json!({"relative": "end_of_year"}), "2024-12-31 2024-12-31T23:59:59.999999Z"),
         (json!({"relative": "start_of_week"}), "2024-03-25 2024-03-25T00:00:00Z"),
         (json!({"relative": "end_of_week", "minus": "1 week"}), "2024-03-24 2024-03-24T23:59:59.999999Z"),
-        (json!({"relative": "today", "minus": "2 working days"}), "2024-03-28 2024-03-28T00:00:00Z"),
-        (json!({"relative": "today", "plus": "1 working day"}), "2024-04-01 2024-04-01T00:00:00Z"),
+        (json!({"relative": "today", "minus": "2 working days"}), "2024-03-27 2024-03-27T00:00:00Z"),
+        (json!({"relative": "today", "plus": "1 working day"}), "2024-04-02 2024-04-02T00:00:00Z"),
         (json!({"relative": "last_months", "count": 3}), "2023-12 2024-01 2024-02"),
     ] {
         assert_eq!(resolve(&value, nominal, Tz::UTC), expected, "{value}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use store::{AskedFiring, NoticeEnding, ScheduleChange, ScheduleFilter, StepOutcome, Store};
+use store::{AskedFiring, HoldTimes, NoticeEnding, ScheduleChange, ScheduleFilter, StepOutcome, Store};
 use testing::store_conformance::samples::ana;
 use testing::store_conformance::schedules::{fires, silent_soon};
 
@@ -62,7 +62,11 @@ pub(crate) async fn schedules(store: &dyn Store) {
         settings: now.settings,
         paused_why: None,
         next: now.next,
+        catalogue: None,
     };
     store.change_schedule(change).await.unwrap().unwrap();
+    let times = HoldTimes { say_again: Duration::ZERO, held_for: Duration::from_secs(60) };
+    assert_eq!(store.schedules_in_force(times).await.unwrap(), []);
+    store.hold_schedules(&[made.id]).await.unwrap();
     assert!(store.delete_schedule("acme", made.id).await.unwrap());
 }

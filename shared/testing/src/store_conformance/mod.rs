@@ -21,6 +21,7 @@ pub mod attributes;
 pub mod audit;
 pub mod backlogs;
 pub mod cancels;
+pub mod catalogue_schedules;
 pub mod claims;
 pub mod commits;
 pub mod deliveries;
@@ -303,6 +304,11 @@ macro_rules! test_store {
                 what_gets_no_job_is_recorded_once_and_told,
                 a_paused_schedule_is_not_due_and_begins_anew,
                 a_firing_that_waits_is_looked_at_again,
+            ]
+            catalogue_schedules: [
+                a_place_in_the_catalogue_has_one_schedule_of_a_tenant_however_many_write_it_at_once,
+                what_is_in_force_is_held_for_a_while_by_whoever_says_so,
+                a_schedule_that_left_the_catalogue_fires_no_more_and_keeps_its_history_until_it_comes_back,
             ]
             firings: [
                 a_firing_that_is_asked_for_is_the_same_for_its_key_and_its_data,

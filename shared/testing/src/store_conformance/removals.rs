@@ -117,7 +117,10 @@ pub async fn a_principal_is_erased_and_nobody_else(fixture: StoreFixture) {
     of_joe.push(keyed.id);
     for of in [&joe, &namesake] {
         let (id, settings) = (Uuid::now_v7(), super::schedules::settings());
-        store.create_schedule(NewSchedule { id, owner: of.clone(), settings, next: None }).await.unwrap();
+        store
+            .create_schedule(NewSchedule { id, owner: of.clone(), settings, next: None, catalogue: None })
+            .await
+            .unwrap();
         store.remember_owner(of.clone(), "staff".to_owned(), store.now().await.unwrap()).await.unwrap();
     }
     while store.link_audit(100).await.unwrap() > 0 {}

@@ -9,8 +9,8 @@ use model::event::EventKind;
 use model::job::{Caller, JobState, NewJob, Params};
 use model::refusal::OnRefusal;
 use model::schedule::{
-    FiringOutcome, FiringRecord, NewNotice, NextFiring, NoticeKind, NoticeText, OnEmpty, Overlap, PauseReason,
-    Schedule, ScheduleSettings, ScheduleState,
+    FiringOutcome, FiringRecord, NewNotice, NextFiring, NoticeKind, NoticeText, OnEmpty, OnHoliday, Overlap,
+    PauseReason, Schedule, ScheduleSettings, ScheduleState,
 };
 use store::{FiringJob, NewSchedule, ScheduleChange, ScheduleFilter, ScheduleStep, StepOutcome, Store};
 use uuid::Uuid;
@@ -32,6 +32,8 @@ pub(super) fn settings() -> ScheduleSettings {
         alert: Some(vec![Notify::by_email("ops@example.com")]),
         when: Some("every day at 07:30".to_owned()),
         zone: "Europe/Berlin".to_owned(),
+        calendar: None,
+        on_holiday: OnHoliday::Run,
         starts_at: None,
         ends_at: None,
         on_empty: OnEmpty::Tell,
@@ -58,8 +60,8 @@ pub(super) async fn create(
     settings: ScheduleSettings,
     next: Option<NextFiring>,
 ) -> Schedule {
-    let new = NewSchedule { id: Uuid::now_v7(), owner: owner.clone(), settings, next };
-    fixture.store.create_schedule(new).await.unwrap()
+    let new = NewSchedule { id: Uuid::now_v7(), owner: owner.clone(), settings, next, catalogue: None };
+    fixture.store.create_schedule(new).await.unwrap().unwrap()
 }
 
 /// One whose first nominal time has just come.
@@ -101,7 +103,11 @@ pub async fn silent_soon(store: &dyn Store) -> Schedule {
     let due = store.now().await.unwrap();
     let next = Some(NextFiring { nominal: nominal(1), due });
     let settings = ScheduleSettings { alarm_after: Some(Duration::from_millis(1)), ..settings() };
-    store.create_schedule(NewSchedule { id: Uuid::now_v7(), owner: ana(), settings, next }).await.unwrap()
+    store
+        .create_schedule(NewSchedule { id: Uuid::now_v7(), owner: ana(), settings, next, catalogue: None })
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 /// A turn in which it fires and has no further time.
@@ -118,6 +124,7 @@ pub(super) fn change(schedule: &Schedule) -> ScheduleChange {
         settings: schedule.settings.clone(),
         paused_why: None,
         next: schedule.next,
+        catalogue: None,
     }
 }
 
