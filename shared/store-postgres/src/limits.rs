@@ -107,11 +107,11 @@ struct LimitRow {
 impl LimitStore for PostgresStore {
     async fn declare_limits(&self, kinds: &[LimitKind], limits: &[RunLimit]) -> Result<()> {
         let mut wanted: Vec<RunLimit> = limits.to_vec();
-        wanted.sort_by(|one, other| one.name.to_string().cmp(&other.name.to_string()));
+        wanted.sort_by_key(|limit| limit.name.to_string());
         let known = self.limits().await?;
         let of_kinds = known.into_iter().filter(|limit| kinds.contains(&limit.name.kind));
         let mut known: Vec<RunLimit> = of_kinds.collect();
-        known.sort_by(|one, other| one.name.to_string().cmp(&other.name.to_string()));
+        known.sort_by_key(|limit| limit.name.to_string());
         if known == wanted {
             return Ok(());
         }

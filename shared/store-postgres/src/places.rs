@@ -193,10 +193,10 @@ async fn hold_limits(connection: &mut Connection, wanted: &[WantedPlace]) -> Sta
     Ok(ids.into_iter().filter_map(request).collect())
 }
 
-type Standing = (BTreeMap<String, LimitStanding>, BTreeMap<String, Vec<Uuid>>);
+type StandingLimits = (BTreeMap<String, LimitStanding>, BTreeMap<String, Vec<Uuid>>);
 
 /// Reads how limits stand whose rows are held: who runs, and who was rung for.
-async fn standing(connection: &mut Connection, names: &BTreeSet<String>) -> StatementResult<Standing> {
+async fn standing(connection: &mut Connection, names: &BTreeSet<String>) -> StatementResult<StandingLimits> {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let rows: Vec<StandingRow> = sql(STANDING).bind::<Array<Text>, _>(names).load(connection).await?;
     let mut limits = BTreeMap::new();
@@ -244,7 +244,7 @@ async fn note_holders(
     connection: &mut Connection,
     requests: &[PlaceRequest],
     answers: &HashMap<Uuid, Claimed>,
-    (limits, rung): Standing,
+    (limits, rung): StandingLimits,
 ) -> StatementResult<()> {
     let taken: BTreeSet<Uuid> = answers.keys().copied().collect();
     let changed: BTreeSet<&String> =

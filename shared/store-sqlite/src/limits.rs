@@ -188,7 +188,10 @@ fn next_in_line(connection: &mut SqliteConnection, name: &str, lane: Lane, free:
     let line = format!("{LINE_PREFIX}{name}");
     let mut next: Vec<(i64, DateTime<Utc>, Job)> = Vec::new();
     let mut tenant = String::new();
-    while free > 0 {
+    if free <= 0 {
+        return Ok(Vec::new());
+    }
+    loop {
         let text = "select tenant from jobs where set_aside = ?1 and lane = ?2 and tenant > ?3 order by tenant limit 1";
         let Some(found) = sql!(text, &line, lane.as_str(), &tenant).row(connection, Cells::text)? else { break };
         tenant = found;
