@@ -113,7 +113,9 @@ pub async fn list(gateway: web::Data<Gateway>, identity: Identity, request: Http
     let principal = (!whole_tenant).then(|| identity.principal.clone());
     let (schedules, all) = read_all(&gateway, &identity, principal).await?;
     let days = web::block(move || {
-        schedules.iter().for_each(|schedule| coming.add(schedule));
+        for schedule in &schedules {
+            coming.add(schedule);
+        }
         coming
     });
     let coming = days.await.map_err(|error| ApiError::internal("count what comes", &error))?;
