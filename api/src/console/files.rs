@@ -191,6 +191,9 @@ mod tests {
         for path in loaded {
             assert!(FILES.iter().any(|(known, _)| *known == path), "{path}");
         }
+        for (path, _) in FILES.iter().filter(|(path, _)| path.ends_with(".js")) {
+            needed(path);
+        }
         let first = needed("console/app.js");
         let later: BTreeSet<String> = FILES
             .iter()
