@@ -110,10 +110,12 @@ pub async fn list(gateway: web::Data<Gateway>, identity: Identity, request: Http
         None => gateway.zone_of(&identity.tenant),
     };
     let mut coming = ComingDays::new(query.from, query.to, zone)?;
-    let principal = (!whole_tenant).then(|| identity.principal.clone());
+    let principal = (!whole_tenant).then_some(identity.principal.as_str());
     let (schedules, all) = read_all(&gateway, &identity, principal).await?;
     let days = web::block(move || {
-        schedules.iter().for_each(|schedule| coming.add(schedule));
+        for schedule in &schedules {
+            coming.add(schedule);
+        }
         coming
     });
     let coming = days.await.map_err(|error| ApiError::internal("count what comes", &error))?;
@@ -128,13 +130,13 @@ fn invalid(detail: String) -> ApiError {
 async fn read_all(
     gateway: &Gateway,
     identity: &Identity,
-    principal: Option<String>,
+    principal: Option<&str>,
 ) -> Result<(Vec<Schedule>, bool), ApiError> {
     let mut all = Vec::new();
     let mut after = None;
     loop {
-        let filter =
-            ScheduleFilter { tenant: identity.tenant.clone(), principal: principal.clone(), after, limit: BATCH };
+        let (tenant, principal) = (identity.tenant.clone(), principal.map(str::to_owned));
+        let filter = ScheduleFilter { tenant, principal, after, limit: BATCH };
         let found = gateway.store.schedules(filter).await?;
         let more = found.len() == BATCH as usize;
         after = found.last().map(|last| last.id);
