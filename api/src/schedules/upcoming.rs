@@ -13,6 +13,7 @@ use store::{ScheduleFilter, Scope};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::calendars::Calendars;
 use super::plan::Plan;
 use super::read::Whose;
 use super::{may_run_named, refuse_token};
@@ -114,7 +115,7 @@ pub async fn list(gateway: web::Data<Gateway>, identity: Identity, request: Http
     let (schedules, all) = read_all(&gateway, &identity, principal).await?;
     let days = web::block(move || {
         for schedule in &schedules {
-            coming.add(schedule);
+            coming.add(schedule, &gateway.calendars);
         }
         coming
     });
@@ -175,9 +176,11 @@ impl ComingDays {
     }
 
     /// Counts when a schedule fires. What is overdue stands where it was due.
-    fn add(&mut self, schedule: &Schedule) {
+    fn add(&mut self, schedule: &Schedule, calendars: &Calendars) {
         let active = schedule.next.filter(|_| schedule.paused_why.is_none());
-        let Some((next, plan)) = active.zip(Plan::of(schedule.id, &schedule.settings).ok().flatten()) else { return };
+        let Some((next, plan)) = active.zip(Plan::of(schedule.id, &schedule.settings, calendars).ok().flatten()) else {
+            return;
+        };
         let instant = TimeDelta::microseconds(1);
         let from = |from: DateTime<Utc>, one: NextFiring| plan.following(NextFiring { due: from - instant, ..one });
         let mut next = if next.due < self.from { from(self.from, next) } else { Some(next) };

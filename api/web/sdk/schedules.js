@@ -33,7 +33,7 @@ export class Schedules {
 
   /**
    * What a `when` means, before anything is written.
-   * @param {{when: string, zone?: string, starts_at?: string | null, ends_at?: string | null}} asked
+   * @param {{when: string, zone?: string, calendar?: string | null, on_holiday?: string | null, starts_at?: string | null, ends_at?: string | null}} asked
    * @param {AbortSignal} [signal]
    * @returns {Promise<SchedulePreview>}
    */

@@ -225,6 +225,8 @@
  * @property {Recipient[] | null} [alert]
  * @property {string | null} [when] Words or cron. Absent: only when it is asked to.
  * @property {string | null} [zone]
+ * @property {string | null} [calendar] Whose holidays count: one of the configuration.
+ * @property {'run' | 'skip' | 'before' | 'after' | null} [on_holiday]
  * @property {string | null} [starts_at]
  * @property {string | null} [ends_at]
  * @property {'send' | 'skip' | 'tell'} [on_empty]
@@ -254,7 +256,9 @@
  * @property {string} id
  * @property {string} owner
  * @property {string | null} sentence `when`, in a sentence.
- * @property {'active' | 'paused'} state
+ * @property {'api' | 'catalogue'} origin Who says what it does.
+ * @property {string | null} name Its name in the file of its report.
+ * @property {'active' | 'paused' | 'ended'} state
  * @property {'asked' | 'failures' | 'owner_gone' | null} paused_why
  * @property {number} failures In a row.
  * @property {Occurrence | null} next
@@ -265,7 +269,7 @@
  * @property {string} created_at
  * @property {string} updated_at
  *
- * @typedef {Required<ScheduleBody> & ScheduleState & {zone: string, notify: Recipient[]}} Schedule
+ * @typedef {Required<ScheduleBody> & ScheduleState & {zone: string, on_holiday: 'run' | 'skip' | 'before' | 'after', notify: Recipient[]}} Schedule
  * @typedef {Schedule & {upcoming: Occurrence[], firings: Firing[]}} ScheduleDetails
  *
  * @typedef {{sentence: string, zone: string, upcoming: Occurrence[]}} SchedulePreview

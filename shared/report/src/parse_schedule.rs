@@ -13,7 +13,7 @@ use model::schedule::{OnEmpty, OnHoliday, Overlap};
 use model::units::{parse_duration, write_duration};
 use schedule::{Holidays, When};
 use serde_json::{Map, Value};
-use toml::de::DeValue;
+use toml::de::{DeTable, DeValue};
 
 use super::parse::{format, line_of_text, zone};
 use super::parse_param::json_of;
@@ -59,10 +59,11 @@ pub(super) fn parse_schedules<'p>(
     params: &(impl Iterator<Item = &'p ParamSpec> + Clone),
 ) -> Vec<ScheduleSpec> {
     let mut names: Vec<(String, String)> = Vec::new();
-    // Nothing follows from parameters that are not what they were meant to be.
-    let is_sure = file.faults.is_empty();
+    // Nothing follows from formats and parameters that are not what they were meant to be.
+    let formats = file.is_sure(&["formats"]).then_some(formats);
+    let params = file.is_sure(&["params"]).then(|| params.clone());
     let schedules = file.tables("schedules", &KEYS, |table| {
-        let spec = parse_schedule(table, formats, params, is_sure);
+        let spec = parse_schedule(table, formats, params.clone());
         let name = (spec.tenant.clone(), spec.name.clone());
         if names.contains(&name) && table.is_sure(&["name", "tenant"]) {
             table.fault("name", format!("[[schedules]] names `{}` twice for the tenant `{}`", spec.name, spec.tenant));
@@ -78,9 +79,8 @@ pub(super) fn parse_schedules<'p>(
 
 fn parse_schedule<'p>(
     table: &mut TableReader<'_>,
-    formats: &[Format],
-    params: &(impl Iterator<Item = &'p ParamSpec> + Clone),
-    is_sure: bool,
+    formats: Option<&[Format]>,
+    params: Option<impl Iterator<Item = &'p ParamSpec> + Clone>,
 ) -> ScheduleSpec {
     let who = |text: &str| Caller::check_name(text).map(|()| text.to_owned()).map_err(ToOwned::to_owned);
     let spec = ScheduleSpec {
@@ -92,15 +92,16 @@ fn parse_schedule<'p>(
     check_times(table);
     check_habits(table);
     let made = |before: &[Format], text: &str| match format(before, text)? {
-        one if formats.contains(&one) => Ok(one),
+        one if formats.is_none_or(|formats| formats.contains(&one)) => Ok(one),
         one => Err(format!("the report is not made in `{one}`; add it to the `formats` of the report")),
     };
     table.texts("formats", None, made);
     table.text("title", |text| line_of_text("title", text));
     check_recipients("notify", table);
     check_recipients("alert", table);
-    if is_sure {
-        check_params(table, params);
+    let given = given_params(table);
+    if let Some(params) = params {
+        check_params(table, given, &params);
     }
     spec
 }
@@ -180,17 +181,25 @@ fn check_recipients(key: &'static str, table: &mut TableReader<'_>) {
     }
 }
 
+/// Reads the table of parameters, each with its place.
+fn given_params<'a>(table: &mut TableReader<'a>) -> Option<&'a DeTable<'a>> {
+    let given = table.value("params")?.get_ref();
+    if given.as_table().is_none() {
+        table.fault("params", "`params` must be a table, such as { day = \"2026-03-01\" }");
+    }
+    given.as_table()
+}
+
 /// Holds the parameters against the report's: those that are told from a moment by what they would be at some moment.
-fn check_params<'p>(table: &mut TableReader<'_>, params: &(impl Iterator<Item = &'p ParamSpec> + Clone)) {
-    let given = table.value("params");
+fn check_params<'p>(
+    table: &mut TableReader<'_>,
+    given: Option<&DeTable<'_>>,
+    params: &(impl Iterator<Item = &'p ParamSpec> + Clone),
+) {
     if !table.is_sure(&["params"]) {
         return;
     }
-    let entries = match given.map(|value| value.get_ref().as_table()) {
-        Some(None) => return table.fault("params", "`params` must be a table, such as { day = \"2026-03-01\" }"),
-        entries => entries.flatten(),
-    };
-    let is_given = |spec: &ParamSpec| entries.is_some_and(|entries| entries.contains_key(spec.name.as_str()));
+    let is_given = |spec: &ParamSpec| given.is_some_and(|given| given.contains_key(spec.name.as_str()));
     for spec in params.clone().filter(|spec| spec.default.is_none() && !spec.optional && !is_given(spec)) {
         table.fault("params", format!("the report needs the parameter `{}`", spec.name));
     }
@@ -198,7 +207,7 @@ fn check_params<'p>(table: &mut TableReader<'_>, params: &(impl Iterator<Item = 
     if !table.is_sure(&["params"]) {
         return;
     }
-    for (key, value) in entries.into_iter().flatten() {
+    for (key, value) in given.into_iter().flatten() {
         let name = key.get_ref().as_ref();
         let Some(spec) = params.clone().find(|spec| spec.name == name) else {
             table.faults.add(key.span(), format!("the report has no parameter `{name}`"));

@@ -66,7 +66,7 @@ function page(place, { report, schedule, title, back, button }, given, send) {
   const wrong = h('div', { role: 'alert' });
   const save = h('button.button.primary.large', null, button);
   const further = h('details.further', null, h('summary', null, words.further), h('div.form', null, when.bounds, fields.on_empty.element, fields.overlap.element,
-    h('div.pair', null, fields.catch_up.element, fields.within.element), h('div.pair', null, fields.alarm_after.element, fields.pause_after.element), fields.alert.element));
+    h('div.pair', null, when.fields.calendar.element, when.fields.on_holiday.element), h('div.pair', null, fields.catch_up.element, fields.within.element), h('div.pair', null, fields.alarm_after.element, fields.pause_after.element), fields.alert.element));
   const form = h('form.form', { novalidate: true, 'aria-label': title },
     h('section.panel.form', null, h('h2', null, words.what), fields.title.element, [...params.values()].map((field) => field.element), fields.formats?.element, fields.notify.element),
     h('section.panel.form', null, h('h2', null, words.when), when.element),

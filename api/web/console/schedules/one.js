@@ -86,15 +86,22 @@ class SchedulePage {
   #makeButtons() {
     const { context: { session }, writer: { words } } = this.#place;
     if (!session.scopes?.includes('write')) return [];
-    const { id, state } = this.#schedule;
+    const { id, state, origin } = this.#schedule;
     const button = (/** @type {string} */ text, /** @type {() => unknown} */ onclick, kind = /** @type {'button.button'} */ ('button.button')) => h(kind, { type: 'button', onclick }, text);
+    const remove = button(words.remove, () => this.#remove());
+    if (state === 'ended') return [remove];
     const pausing = state === 'active';
-    return [
+    const moving = [
       button(words.run, () => this.#run()),
       button(pausing ? words.pause : words.resume, () => this.#change({ paused: pausing }, pausing ? words.paused : words.active)),
+    ];
+    // What a file says is changed there.
+    if (origin === 'catalogue') return moving;
+    return [
+      ...moving,
       h('a.button', { href: `/schedules/${id}/edit` }, words.edit),
       session.scopes.includes('admin') && button(words.hand, () => this.#handOver()),
-      button(words.remove, () => this.#remove()),
+      remove,
     ];
   }
 
@@ -102,7 +109,7 @@ class SchedulePage {
     const { writer } = this.#place;
     const { words } = writer;
     const { upcoming, state, waiting, sentence } = this.#schedule;
-    const none = state === 'paused' ? words.nextNone : sentence === null ? words.asked : words.over;
+    const none = state === 'ended' ? words.endedText : state === 'paused' ? words.nextNone : sentence === null ? words.asked : words.over;
     const list = h('ol.upcoming', null, upcoming.map((one) => h('li', null, writer.time(one), Object.keys(one.params ?? {}).length > 0 && h('span.quiet', null, this.#told(one.params ?? {})))));
     fill(this.#upcoming, h('h2', null, words.nextTen), waiting && h('p.warning', null, words.waiting), upcoming.length > 0 ? list : h('p.quiet', null, none));
   }
@@ -139,12 +146,14 @@ class SchedulePage {
   #settings() {
     const { writer } = this.#place;
     const { words } = writer;
-    const { report, formats, when, zone, starts_at: starts, ends_at: ends, on_empty: empty, overlap, catch_up: catchUp, within, alarm_after: alarm, pause_after: pauseAfter } = this.#schedule;
+    const { report, formats, when, zone, name, calendar, on_holiday: onHoliday, starts_at: starts, ends_at: ends, on_empty: empty, overlap, catch_up: catchUp, within, alarm_after: alarm, pause_after: pauseAfter } = this.#schedule;
     return panel(words.settings, facts([
       [words.report, h('a', { href: `/reports/${encodeURIComponent(report)}` }, this.#report?.title ?? report)],
       ...(formats ? [[words.formats, formats.join(', ')]] : []),
       ...(when ? [[words.when, h('code', null, when)]] : []),
       [words.zone, zone],
+      ...(name ? [[words.inCatalogue, h('code', null, name)]] : []),
+      ...(calendar ? [[words.calendar, calendar], [words.holiday, words.holidayOf[onHoliday]]] : []),
       ...(starts ? [[words.starts, writer.moment(starts, zone)]] : []), ...(ends ? [[words.ends, writer.moment(ends, zone)]] : []),
       [words.empty, words.emptyOf[empty]], [words.overlap, words.overlapOf[overlap]], [words.catchUp, catchUp ?? ''],
       ...(within && !/^0/.test(within) ? [[words.within, within]] : []), ...(alarm ? [[words.alarm, alarm]] : []), [words.pauseAfter, writer.count(pauseAfter ?? 0)],

@@ -18,12 +18,12 @@ const EXAMPLES = ['every weekday at 07:30', 'every monday at 08:00', 'every 15 m
  * @typedef {object} WhenFields
  * @property {HTMLElement} element
  * @property {HTMLElement} bounds Start and end, for a place of their own.
- * @property {Record<'when' | 'zone' | 'starts_at' | 'ends_at', Field>} fields
+ * @property {Record<'when' | 'zone' | 'calendar' | 'on_holiday' | 'starts_at' | 'ends_at', Field>} fields
  */
 
 /**
  * @param {Place} place
- * @param {{when?: string | null, zone?: string | null, starts_at?: string | null, ends_at?: string | null}} given
+ * @param {{when?: string | null, zone?: string | null, calendar?: string | null, on_holiday?: string | null, starts_at?: string | null, ends_at?: string | null}} given
  * @returns {WhenFields}
  */
 export function whenFields({ context, schedules, writer: { words }, writer }, given) {
@@ -40,6 +40,12 @@ export function whenFields({ context, schedules, writer: { words }, writer }, gi
     const read = () => (control.value === '' ? null : momentOf(control.value.slice(0, 16), place.value.trim()));
     return { ...wrap(`schedule-${name}`, { label, hint: words.boundsHint, control }), read };
   };
+  const days = h('input', { type: 'text', autocomplete: 'off', spellcheck: 'false', maxlength: 100 });
+  days.value = given.calendar ?? '';
+  const calendar = wrap('schedule-calendar', { label: words.calendar, hint: words.calendarHint, control: days });
+  const choice = h('select', null, Object.entries(words.holidayOf).map(([one, said]) => h('option', { value: one }, said)));
+  choice.value = given.on_holiday ?? 'run';
+  const holiday = wrap('schedule-on_holiday', { label: words.holiday, control: choice });
   const [starts, ends] = [bound('starts_at', words.starts, given.starts_at), bound('ends_at', words.ends, given.ends_at)];
 
   const sentence = h('p.sentence', { role: 'status' });
@@ -52,7 +58,8 @@ export function whenFields({ context, schedules, writer: { words }, writer }, gi
   } }, one);
   const element = h('div.when', null, when.element, h('div.examples', { role: 'group', 'aria-label': words.examples }, EXAMPLES.map(example)), zone.element, zones, meaning);
 
-  const read = { when: () => text.value.trim() || null, zone: () => place.value.trim() || null };
+  const read = { when: () => text.value.trim() || null, zone: () => place.value.trim() || null, calendar: () => days.value.trim() || null, on_holiday: () => (days.value.trim() === '' ? null : choice.value) };
+  const fields = [when, zone, calendar, holiday, starts, ends];
   let asking = new AbortController();
   const look = async () => {
     asking.abort();
@@ -63,22 +70,22 @@ export function whenFields({ context, schedules, writer: { words }, writer }, gi
       sentence.textContent = words.asked;
       return fill(times);
     }
-    const asked = { when: read.when() ?? '', zone: read.zone() ?? undefined, starts_at: starts.read(), ends_at: ends.read() };
+    const asked = { when: read.when() ?? '', zone: read.zone() ?? undefined, calendar: read.calendar(), on_holiday: read.on_holiday(), starts_at: starts.read(), ends_at: ends.read() };
     try {
       const told = await schedules.preview(asked, signal);
       sentence.lang = 'en';
       sentence.textContent = told.sentence;
       fill(times, told.upcoming.length === 0 ? h('li.quiet', { lang: writer.language }, words.over) : told.upcoming.map((one) => h('li', null, writer.time(one))));
-      for (const field of [when, zone, starts, ends]) field.complain(null);
+      for (const field of fields) field.complain(null);
     } catch (error) {
       if (signal.aborted || !(error instanceof Problem)) return;
       sentence.textContent = '';
       fill(times);
-      for (const { pointer, detail } of error.errors) ({ '/when': when, '/zone': zone, '/starts_at': starts, '/ends_at': ends })[pointer]?.complain(detail);
+      for (const { pointer, detail } of error.errors) ({ '/when': when, '/zone': zone, '/calendar': calendar, '/on_holiday': holiday, '/starts_at': starts, '/ends_at': ends })[pointer]?.complain(detail);
     }
   };
   let timer = 0;
-  for (const part of [when, zone, starts, ends]) {
+  for (const part of fields) {
     part.element.addEventListener('input', () => {
       clearTimeout(timer);
       timer = setTimeout(look, REST);
@@ -89,5 +96,5 @@ export function whenFields({ context, schedules, writer: { words }, writer }, gi
     asking.abort();
   });
   look();
-  return { element, bounds: h('div.pair', null, starts.element, ends.element), fields: { when: { ...when, read: read.when }, zone: { ...zone, read: read.zone }, starts_at: starts, ends_at: ends } };
+  return { element, bounds: h('div.pair', null, starts.element, ends.element), fields: { when: { ...when, read: read.when }, zone: { ...zone, read: read.zone }, calendar: { ...calendar, read: read.calendar }, on_holiday: { ...holiday, read: read.on_holiday }, starts_at: starts, ends_at: ends } };
 }

@@ -115,7 +115,7 @@ export class ScheduleWriter {
   /** @param {Schedule} schedule */
   state({ state, paused_why: why }) {
     const { words } = this;
-    return h('span.badge', { 'data-state': state === 'paused' ? 'retrying' : 'done', title: why ? words.pausedWhy[why] : null }, h('i', { 'aria-hidden': 'true' }), words[state]);
+    return h('span.badge', { 'data-state': { active: 'done', paused: 'retrying', ended: 'cancelled' }[state], title: why ? words.pausedWhy[why] : null }, h('i', { 'aria-hidden': 'true' }), words[state]);
   }
 }
 

@@ -333,7 +333,10 @@ proptest! {
             let (key, value) = lines[*index].split_once(" = ").unwrap();
             let (line, column) = match how {
                 Break::Misspell => (format!("{key}{} = {value}", &key[key.len() - 1..]), 1),
-                Break::WrongType => (format!("{key} = {{ wrong = 1 }}"), key.len() + " = ".len() + 1),
+                Break::WrongType => {
+                    let wrong = if value.starts_with('{') { "3" } else { "{ wrong = 1 }" };
+                    (format!("{key} = {wrong}"), key.len() + " = ".len() + 1)
+                }
             };
             lines[*index] = line;
             expected.push((index + 1, column));

@@ -32,6 +32,8 @@ export const WORDS = {
   // States
   active: 'Active',
   paused: 'Paused',
+  ended: 'Ended',
+  endedText: 'It stands in the catalogue no more; its firings stay until it is deleted.',
   pausedWhy: { asked: 'Somebody paused it.', failures: 'It failed too often in a row.', owner_gone: 'Its owner has no key any more that may submit.' },
   waiting: 'The next one waits for the job before.',
   silent: 'It has sent nothing for longer than it may.',
@@ -88,6 +90,11 @@ export const WORDS = {
   report: 'Report',
   formats: 'Files',
   zone: 'Time zone',
+  inCatalogue: 'In the catalogue',
+  calendar: 'Calendar',
+  holiday: 'On a holiday',
+  /** @type {Record<string, string>} */
+  holidayOf: { run: 'Run all the same', skip: 'Leave it out', before: 'Run on the working day before', after: 'Run on the working day after' },
 
   // The form
   /** @type {(name: string) => string} */
@@ -124,6 +131,7 @@ export const WORDS = {
   examples: 'Examples',
   meaning: 'What it means',
   zoneHint: 'Whose clock it goes by.',
+  calendarHint: 'Whose holidays count: a calendar of the configuration.',
   starts: 'Not before',
   ends: 'Not after',
   boundsHint: 'By the clock of the zone.',
