@@ -95,7 +95,7 @@ async fn a_webhook_counts_as_a_recipient(stack: Stack) {
     let api = Api::start_with(stack, |config| {
         webhooks(config);
         let quotas = Quotas { recipients_per_job: 2, recipients_per_day: 3, ..Quotas::default() };
-        let tenant = Tenant { brand: config.mail.brand.clone(), weight: 1, quotas };
+        let tenant = Tenant { brand: config.mail.brand.clone(), weight: 1, max_running: 0, quotas };
         config.tenants.insert("acme".to_owned(), tenant);
     })
     .await;

@@ -38,7 +38,7 @@ async fn submit(stack: &Stack, http: &Client, customer: &str, ms: u64) -> Uuid {
     let url = format!("{}/v1/jobs", stack.gateways[0].url());
     let answer = http.post(url).bearer_auth(&stack.client.key).json(&asked).send().await.unwrap();
     let job: Value = answer.json().await.unwrap();
-    job["id"].as_str().unwrap_or_else(|| panic!("{job}")).parse().unwrap()
+    job["id"].as_str().ok_or(&job).unwrap().parse().unwrap()
 }
 
 async fn why(stack: &Stack, http: &Client, id: Uuid) -> Value {
@@ -71,6 +71,27 @@ async fn watch_runs(stack: &Stack, seen: &MostSeen) {
     }
 }
 
+async fn submit_all(stack: &Stack, http: &Client) -> Vec<Uuid> {
+    let mut jobs = Vec::new();
+    for (customer, count) in CUSTOMERS {
+        for _ in 0..count {
+            jobs.push(submit(stack, http, customer, 600).await);
+        }
+    }
+    jobs
+}
+
+async fn no_customer_stands_in_a_row(stack: &Stack) {
+    for (customer, _) in CUSTOMERS {
+        let question = format!("select count(*)::text from jobs j where j::text like '%{customer}%'");
+        let limits = format!("select count(*)::text from run_limits l where l::text like '%{customer}%'");
+        for question in [question, limits] {
+            let rows = stack.postgres.sql(&question).await.unwrap();
+            assert_eq!(rows[0][0].as_deref(), Some("0"), "{customer} stands in a row");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_workers_never_run_more_than_a_limit_allows_whoever_is_killed() {
     let catalogue = tempfile::tempdir().unwrap();
@@ -85,12 +106,7 @@ async fn two_workers_never_run_more_than_a_limit_allows_whoever_is_killed() {
     })
     .await;
     let http = Client::new();
-    let mut jobs = Vec::new();
-    for (customer, count) in CUSTOMERS {
-        for _ in 0..count {
-            jobs.push(submit(&stack, &http, customer, 600).await);
-        }
-    }
+    let jobs = submit_all(&stack, &http).await;
     eventually(SOON, "one of a customer's says why it waits", async || {
         let told = why(&stack, &http, jobs[2]).await;
         let limits = ["key", "report"].map(|limit| json!({"reason": "limit", "paused": null, "limit": limit}));
@@ -131,13 +147,6 @@ async fn two_workers_never_run_more_than_a_limit_allows_whoever_is_killed() {
     println!("{seen:?}");
     let most = (seen.of_report.load(Ordering::Relaxed), seen.of_key.load(Ordering::Relaxed));
     assert_eq!(most, (2, 1), "{seen:?}");
-    for (customer, _) in CUSTOMERS {
-        let question = format!("select count(*)::text from jobs j where j::text like '%{customer}%'");
-        let limits = format!("select count(*)::text from run_limits l where l::text like '%{customer}%'");
-        for question in [question, limits] {
-            let rows = stack.postgres.sql(&question).await.unwrap();
-            assert_eq!(rows[0][0].as_deref(), Some("0"), "{customer} stands in a row");
-        }
-    }
+    no_customer_stands_in_a_row(&stack).await;
     assert!(stack.store.uncovered_jobs().await.unwrap().is_empty());
 }

@@ -85,7 +85,7 @@ fn read_events(text: &str) -> Result<Holidays, HolidayFault> {
                 ));
             }
             ("END", Some(_)) if value.eq_ignore_ascii_case("VEVENT") => {
-                found.extend(event.take().map(days_of).transpose()?.unwrap_or_default());
+                found.extend(event.take().as_ref().map(days_of).transpose()?.unwrap_or_default());
             }
             _ => {}
         }
@@ -115,7 +115,7 @@ fn whole_day(line: usize, options: &str, value: &str) -> Result<NaiveDate, Holid
     })
 }
 
-fn days_of(event: HolidayEvent) -> Result<Vec<NaiveDate>, HolidayFault> {
+fn days_of(event: &HolidayEvent) -> Result<Vec<NaiveDate>, HolidayFault> {
     let Some(first) = event.first else { return Err(fault(event.line, "this event has no DTSTART")) };
     if event.cancelled {
         return Ok(Vec::new());

@@ -28,7 +28,7 @@ const PUT: &str = "insert into audit_queue (body) select unnest($1::text[])";
 /// Held while linking, until the end of the transaction ("audit" in ASCII).
 const LOCK: &str = "select pg_try_advisory_xact_lock(418414946676) as yes, now() as now";
 
-/// FireOutcome before anything is locked: mostly nothing waits.
+/// Looked at before anything is locked: mostly nothing waits.
 const WAITS: &str = "
     select exists (select from audit_queue where at >= $1) as yes, now() as now";
 
@@ -215,8 +215,10 @@ async fn link(
             }
             rows.sort_unstable_by_key(|row| (row.at, row.position));
             let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
-            let queued = rows.into_iter().map(|row| Ok((row.at, from_json::<NewAuditEntry>(&row.body)?)));
-            let queued = queued.collect::<StatementResult<Vec<_>>>()?;
+            let mut queued = Vec::with_capacity(rows.len());
+            for row in rows {
+                queued.extend(row.entries()?.into_iter().map(|entry| (row.at, entry)));
+            }
             let tenants: Vec<&str> = column(&queued, |(_, entry)| entry.tenant.as_str());
             let ends: Vec<ChainRow> = sql(ENDS).bind::<Array<Text>, _>(tenants).load(connection).await?;
             let ends = ends.into_iter().map(|row| row.read().map(|chain| (chain.tenant, chain.head)));

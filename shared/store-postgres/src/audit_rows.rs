@@ -6,8 +6,9 @@ use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text, Timestamp
 use uuid::Uuid;
 
 use super::errors::unreadable;
+use super::rows::from_json;
 use super::run::StatementResult;
-use model::audit::{AuditChain, AuditEntry, ChainEnd, KeptPerson};
+use model::audit::{AuditChain, AuditEntry, ChainEnd, KeptPerson, NewAuditEntry};
 
 #[derive(QueryableByName)]
 pub(super) struct ChainLockRow {
@@ -25,6 +26,13 @@ pub(super) struct QueuedRow {
     pub(super) at: DateTime<Utc>,
     #[diesel(sql_type = Text)]
     pub(super) body: String,
+}
+
+impl QueuedRow {
+    /// Submits that share a statement share a row.
+    pub(super) fn entries(&self) -> StatementResult<Vec<NewAuditEntry>> {
+        if self.body.starts_with('[') { from_json(&self.body) } else { Ok(vec![from_json(&self.body)?]) }
+    }
 }
 
 #[derive(QueryableByName)]

@@ -52,7 +52,7 @@ pub trait RemovalStore: Send + Sync {
     async fn outdated_jobs(&self, age: Duration, after: Uuid, limit: u32) -> Result<Vec<Uuid>>;
     /// The caller's jobs behind `after`, in the order of their ids; true: it has ended.
     async fn jobs_of_principal(&self, caller: &Caller, after: Uuid, limit: u32) -> Result<Vec<(Uuid, bool)>>;
-    /// Marks the files of these jobs as deleted, and returns the keys of those objects that no other job has. FireOutcome again, it
+    /// Marks the files of these jobs as deleted, and returns the keys of those objects that no other job has. Asked again, it
     /// returns them again.
     async fn release_files(&self, jobs: Vec<Uuid>) -> Result<Vec<String>>;
     /// Removes jobs that have ended, whose files are released and whose run nobody waits for, with all that belongs to them. Of their

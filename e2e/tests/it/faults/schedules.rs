@@ -52,6 +52,7 @@ async fn pause_all(stack: &Stack, ids: &[Uuid]) -> BTreeMap<Uuid, NaiveDateTime>
                 settings: schedule.settings,
                 paused_why: Some(model::schedule::PauseReason::Asked),
                 next: Some(next),
+                catalogue: None,
             };
             let paused = stack.store.change_schedule(change).await.map_err(|error| error.to_string())?;
             // Whoever fires at this moment moves on first, or is too late.

@@ -179,7 +179,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // FireOutcome to end at once, it also removes its shared memory, which a kill would detach on the machine.
+        // Asked to end at once, it also removes its shared memory, which a kill would detach on the machine.
         let Some(mut process) = self.process.take() else { return };
         let _running = process.signal_all("CONT");
         if process.signal("QUIT").is_ok() {
