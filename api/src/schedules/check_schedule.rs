@@ -1,6 +1,5 @@
 //! The body of a schedule is checked: everything that is wrong is told at once, each with its JSON pointer.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -8,11 +7,11 @@ use model::artifact::Format;
 use model::delivery::Notify;
 use model::locale::{Tz, time_zone};
 use model::problem::{FieldError, Problem, ProblemKind};
-use model::schedule::{OnEmpty, OnHoliday, Overlap, ScheduleSettings};
+use model::schedule::{OnEmpty, Overlap, ScheduleSettings};
 use model::units::parse_duration;
-use schedule::{Holidays, When};
 use serde_json::{Map, Value};
 
+use super::check_times::check_times;
 use super::settings_body::FIELDS;
 use crate::auth::Identity;
 use crate::error::ApiError;
@@ -111,111 +110,6 @@ pub(super) fn submit_body(settings: &ScheduleSettings, params: Map<String, Value
     Value::Object(body)
 }
 
-struct ScheduleTimes {
-    when: Option<String>,
-    zone: String,
-    calendar: Option<String>,
-    on_holiday: OnHoliday,
-    holidays: Arc<Holidays>,
-    starts_at: Option<DateTime<Utc>>,
-    ends_at: Option<DateTime<Utc>>,
-}
-
-fn check_times(
-    gateway: &Gateway,
-    owner: &Identity,
-    fields: &mut Map<String, Value>,
-    errors: &mut Vec<FieldError>,
-) -> ScheduleTimes {
-    let when = check_when(take_given(fields, "when"), errors);
-    let zone = check_zone(gateway, owner, take_given(fields, "zone"), errors);
-    let (starts_at, ends_at) = check_bounds(fields, errors);
-    let (calendar, on_holiday, holidays) = check_calendar(gateway, fields, errors);
-    ScheduleTimes { when, zone, calendar, on_holiday, holidays, starts_at, ends_at }
-}
-
-/// Checks what a schedule does not fire before, and after.
-pub(super) fn check_bounds(
-    fields: &mut Map<String, Value>,
-    errors: &mut Vec<FieldError>,
-) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
-    let mut moment = |name: &str| {
-        let given = take_given(fields, name)?;
-        let read = given.as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
-        if read.is_none() {
-            errors.push(wrong(format!("/{name}"), "must be a time such as \"2026-03-01T00:00:00Z\""));
-        }
-        read.map(|time| time.to_utc())
-    };
-    let (starts_at, ends_at) = (moment("starts_at"), moment("ends_at"));
-    if let (Some(starts_at), Some(ends_at)) = (starts_at, ends_at)
-        && ends_at <= starts_at
-    {
-        errors.push(wrong("/ends_at", "must be after starts_at"));
-    }
-    (starts_at, ends_at)
-}
-
-/// Reads whose days off count, and what becomes of times on them.
-pub(super) fn check_calendar(
-    gateway: &Gateway,
-    fields: &mut Map<String, Value>,
-    errors: &mut Vec<FieldError>,
-) -> (Option<String>, OnHoliday, Arc<Holidays>) {
-    let given = take_given(fields, "calendar");
-    let on_holiday = check_name(fields, "on_holiday", OnHoliday::ALL.map(OnHoliday::as_str), errors);
-    if on_holiday.is_some() && given.is_none() {
-        errors.push(wrong("/on_holiday", "needs a calendar, which says what a holiday is"));
-    }
-    let on_holiday = on_holiday.unwrap_or(OnHoliday::Run);
-    let name = match given {
-        None => None,
-        Some(Value::String(name)) => Some(name),
-        Some(_) => {
-            errors.push(wrong("/calendar", "must be the name of a calendar"));
-            None
-        }
-    };
-    match gateway.calendars.of(name.as_deref()) {
-        Ok(holidays) => (name, on_holiday, holidays),
-        Err(why) => {
-            errors.push(wrong("/calendar", why.to_string()));
-            (name, on_holiday, Arc::default())
-        }
-    }
-}
-
-pub(super) fn check_when(given: Option<Value>, errors: &mut Vec<FieldError>) -> Option<String> {
-    let given = given?;
-    let Value::String(text) = given else {
-        errors.push(wrong("/when", "must be a string such as \"every weekday at 07:30\""));
-        return None;
-    };
-    match text.parse::<When>() {
-        Ok(_) => Some(text),
-        Err(fault) => {
-            errors.push(wrong("/when", fault.detail));
-            None
-        }
-    }
-}
-
-pub(super) fn check_zone(
-    gateway: &Gateway,
-    owner: &Identity,
-    given: Option<Value>,
-    errors: &mut Vec<FieldError>,
-) -> String {
-    let Some(given) = given else { return gateway.zone_of(&owner.tenant).name().to_owned() };
-    match given.as_str().and_then(time_zone) {
-        Some(zone) => zone.name().to_owned(),
-        None => {
-            errors.push(wrong("/zone", "must be an IANA time zone, such as \"Europe/Berlin\""));
-            String::new()
-        }
-    }
-}
-
 struct Habits {
     on_empty: OnEmpty,
     overlap: Overlap,
@@ -245,7 +139,7 @@ fn check_habits(fields: &mut Map<String, Value>, errors: &mut Vec<FieldError>) -
     Habits { on_empty, overlap, catch_up, within, alarm_after, pause_after }
 }
 
-fn check_name<T: std::str::FromStr, const N: usize>(
+pub(super) fn check_name<T: std::str::FromStr, const N: usize>(
     fields: &mut Map<String, Value>,
     name: &str,
     known: [&'static str; N],

@@ -3,6 +3,7 @@
 pub mod calendars;
 pub mod change;
 mod check_schedule;
+mod check_times;
 pub mod create;
 pub mod delete;
 pub mod fire;

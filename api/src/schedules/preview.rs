@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::check_schedule::{check_bounds, check_calendar, check_when, check_zone};
+use super::check_times::{check_bounds, check_calendar, check_when, check_zone};
 use super::view::{NEXT, OccurrenceView, PreviewView};
 use crate::auth::Identity;
 use crate::body::read_json;

@@ -30,6 +30,7 @@ const KEEP: Duration = Duration::from_secs(400 * 86_400);
 
 /// Has schedules fire until stopped. Nothing that fails ends it.
 pub(crate) async fn run_until_stopped(gateway: Arc<Gateway>, stop: CancellationToken) {
+    count_from_zero();
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut looked, mut forgot) = (None::<Instant>, None::<Instant>);
@@ -140,6 +141,13 @@ async fn refuse(gateway: &Gateway, due: &DueSchedule, mut turn: ScheduleStep, wh
     refuse_and_count(&mut turn, due, NextFiring { nominal: firing.nominal, due: firing.due }, why);
     count(&turn, false);
     gateway.store.take_steps(vec![turn]).await.map(drop)
+}
+
+/// What an alert waits for is there before it happens: the first of a series is no increase.
+fn count_from_zero() {
+    for outcome in FiringOutcome::ALL {
+        metrics::counter!("waitless_firings_total", "outcome" => outcome.as_str()).increment(0);
+    }
 }
 
 fn count(turn: &ScheduleStep, fired: bool) {

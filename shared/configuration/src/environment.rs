@@ -29,7 +29,9 @@ pub(super) fn settings(
             ));
             continue;
         }
-        match rest.strip_suffix("_FILE").filter(|_| !rest.ends_with("__CA_FILE")) {
+        // Settings of their own, not files that values stand in.
+        let is_own = rest.ends_with("__CA_FILE") || rest.ends_with("__FILE");
+        match rest.strip_suffix("_FILE").filter(|_| !is_own) {
             Some(setting) => match std::fs::read_to_string(&value) {
                 Ok(text) => {
                     found.insert(key_of(setting), text.trim_end_matches(['\n', '\r']).to_owned());

@@ -114,7 +114,9 @@ fn check(name: &str, text: &str, query_for: &QueryFor<'_>) -> Result<ReportDefin
 fn read_definition(name: &str, text: &str, query_for: &QueryFor<'_>, table: &mut TableReader<'_>) -> ReportDefinition {
     let source = table.text("source", |text| line_of_text("source", text)).unwrap_or_default();
     let formats = table.texts("formats", None, format).unwrap_or_else(|| vec![Format::Csv]);
+    let faults_before = table.faults.count();
     let params = parse_params(table);
+    let are_params_sure = table.faults.count() == faults_before && table.is_sure(&["params"]);
     let attributes = parse_attributes(table);
     let row_level_security = table.truth("row_level_security").unwrap_or_default();
     let dialects = match query_for {
@@ -123,7 +125,8 @@ fn read_definition(name: &str, text: &str, query_for: &QueryFor<'_>, table: &mut
     };
     let placeholders: Vec<_> = params.iter().chain(&attributes).cloned().collect();
     let reads_principal = parse_query(table, &placeholders, &dialects, text) || row_level_security;
-    let schedules = parse_schedules(table, &formats, &params.iter().map(|(_, spec)| spec));
+    let specs = params.iter().map(|(_, spec)| spec);
+    let schedules = parse_schedules(table, &formats, are_params_sure.then_some(&specs));
     let attempts = table.whole("max_attempts", 1..=MAX_ATTEMPTS).unwrap_or(DEFAULT_ATTEMPTS);
     ReportDefinition {
         name: name.to_owned(),

@@ -50,6 +50,11 @@ impl ParseFaults {
         self.found.is_empty()
     }
 
+    /// Returns how many there are so far.
+    pub(super) const fn count(&self) -> usize {
+        self.found.len() + self.untold
+    }
+
     /// Whether all of the file is TOML. If not, nobody knows what is missing in it.
     pub(super) const fn is_toml(&self) -> bool {
         self.unreadable.is_empty()

@@ -52,18 +52,16 @@ const KEYS: TableKeys = TableKeys {
     ],
 };
 
-/// Reads the schedules, each named once for its tenant.
+/// Reads the schedules, each named once for its tenant. Nothing follows from parameters that are not what they were meant to be: `None`.
 pub(super) fn parse_schedules<'p>(
     file: &mut TableReader<'_>,
     formats: &[Format],
-    params: &(impl Iterator<Item = &'p ParamSpec> + Clone),
+    params: Option<&(impl Iterator<Item = &'p ParamSpec> + Clone)>,
 ) -> Vec<ScheduleSpec> {
     let mut names: Vec<(String, String)> = Vec::new();
-    // Nothing follows from formats and parameters that are not what they were meant to be.
     let formats = file.is_sure(&["formats"]).then_some(formats);
-    let params = file.is_sure(&["params"]).then(|| params.clone());
     let schedules = file.tables("schedules", &KEYS, |table| {
-        let spec = parse_schedule(table, formats, params.clone());
+        let spec = parse_schedule(table, formats, params);
         let name = (spec.tenant.clone(), spec.name.clone());
         if names.contains(&name) && table.is_sure(&["name", "tenant"]) {
             table.fault("name", format!("[[schedules]] names `{}` twice for the tenant `{}`", spec.name, spec.tenant));
@@ -80,7 +78,7 @@ pub(super) fn parse_schedules<'p>(
 fn parse_schedule<'p>(
     table: &mut TableReader<'_>,
     formats: Option<&[Format]>,
-    params: Option<impl Iterator<Item = &'p ParamSpec> + Clone>,
+    params: Option<&(impl Iterator<Item = &'p ParamSpec> + Clone)>,
 ) -> ScheduleSpec {
     let who = |text: &str| Caller::check_name(text).map(|()| text.to_owned()).map_err(ToOwned::to_owned);
     let spec = ScheduleSpec {
@@ -101,7 +99,7 @@ fn parse_schedule<'p>(
     check_recipients("alert", table);
     let given = given_params(table);
     if let Some(params) = params {
-        check_params(table, given, &params);
+        check_params(table, given, params);
     }
     spec
 }
