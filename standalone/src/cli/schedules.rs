@@ -71,6 +71,12 @@ pub(crate) struct CreateSchedule {
     /// The zone its clock shows: an IANA name [default: the tenant's]
     #[arg(long)]
     pub(crate) zone: Option<String>,
+    /// Whose holidays count: a calendar of the configuration
+    #[arg(long, value_name = "NAME")]
+    pub(crate) calendar: Option<String>,
+    /// A time on a holiday of the calendar: run, skip, before or after
+    #[arg(long)]
+    pub(crate) on_holiday: Option<String>,
     /// What people call it
     #[arg(long)]
     pub(crate) title: Option<String>,

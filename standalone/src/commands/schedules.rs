@@ -79,6 +79,8 @@ async fn create(args: CreateSchedule) -> CommandResult {
     let texts = [
         ("when", args.when),
         ("zone", args.zone),
+        ("calendar", args.calendar),
+        ("on_holiday", args.on_holiday),
         ("title", args.title),
         ("on_empty", args.on_empty),
         ("overlap", args.overlap),

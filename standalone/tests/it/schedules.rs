@@ -3,7 +3,7 @@
 use serde_json::Value;
 use testing::eventually;
 
-use crate::service::{DEADLINE, Sandbox};
+use crate::service::{COUNTING, DEADLINE, Sandbox, output_text};
 
 #[tokio::test]
 async fn a_schedule_is_made_run_paused_and_deleted_on_the_command_line() {
@@ -35,4 +35,48 @@ async fn a_schedule_is_made_run_paused_and_deleted_on_the_command_line() {
     sandbox.say(&["schedules", "delete", id]).await;
     let listed = sandbox.json(&["schedules"]).await;
     assert_eq!(listed["schedules"].as_array().unwrap().len(), 0);
+}
+
+/// The days of the next week, of which there are no numbers.
+fn days_off() -> Vec<String> {
+    let today = chrono::Utc::now().date_naive();
+    today.iter_days().skip(1).take(7).map(|day| day.to_string()).collect()
+}
+
+/// Whether none of the next times is on such a day.
+fn none_is_off(schedule: &Value) -> bool {
+    let upcoming = schedule["upcoming"].as_array().unwrap();
+    let is_off = |one: &Value| days_off().iter().skip(1).any(|day| one["nominal"].as_str().unwrap().starts_with(day));
+    upcoming.len() == 10 && !upcoming.iter().any(is_off)
+}
+
+#[tokio::test]
+async fn a_schedule_of_a_file_and_one_of_the_command_line_keep_the_holidays_of_the_configuration() {
+    let sandbox = Sandbox::with_counting();
+    let settings = std::fs::read_to_string(sandbox.path("waitless.toml")).unwrap();
+    let settings = settings.replace("[catalogue]", "[catalogue]\nreload_every = \"100ms\"");
+    sandbox.write("waitless.toml", &format!("{settings}[calendars.de]\ndates = {:?}\n", days_off()));
+    let of_file = "\n[[schedules]]\nname = \"daily\"\ntenant = \"default\"\nowner = \"owner\"\nwhen = \"every day at 07:30\"\n\
+                   calendar = \"de\"\non_holiday = \"skip\"\n";
+    sandbox.write("catalogue/counting.toml", &format!("{COUNTING}{of_file}"));
+    let _service = sandbox.up().await;
+    let all = async || sandbox.json(&["schedules"]).await["schedules"].clone();
+    eventually(DEADLINE, "the schedule of the file", async || all().await[0]["name"] == "daily").await;
+    let id = all().await[0]["id"].as_str().unwrap().to_owned();
+    let shown = sandbox.json(&["schedules", "show", &id]).await;
+    assert!(shown["origin"] == "catalogue" && none_is_off(&shown), "{shown}");
+    let refused = sandbox.output(&["schedules", "delete", &id]).await;
+    assert!(!refused.status.success() && output_text(&refused).contains("counting.toml"), "{}", output_text(&refused));
+
+    let create =
+        ["schedules", "create", "counting", "--when", "every day at 07:30", "--calendar", "de", "--on-holiday"];
+    let made = sandbox.json(&[&create[..], &["after"]].concat()).await;
+    assert!(none_is_off(&made), "{made}");
+    let unknown = ["schedules", "create", "counting", "--when", "every day at 07:30", "--calendar", "fr"];
+    let unknown = sandbox.output(&unknown).await;
+    assert!(!unknown.status.success() && output_text(&unknown).contains("de"), "{}", output_text(&unknown));
+
+    sandbox.write("catalogue/counting.toml", COUNTING);
+    eventually(DEADLINE, "its end", async || all().await[0]["state"] == "ended").await;
+    sandbox.say(&["schedules", "delete", &id]).await;
 }
