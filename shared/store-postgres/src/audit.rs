@@ -215,10 +215,8 @@ async fn link(
             }
             rows.sort_unstable_by_key(|row| (row.at, row.position));
             let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
-            let mut queued = Vec::with_capacity(rows.len());
-            for row in rows {
-                queued.extend(row.entries()?.into_iter().map(|entry| (row.at, entry)));
-            }
+            let queued = rows.into_iter().map(|row| Ok((row.at, from_json::<NewAuditEntry>(&row.body)?)));
+            let queued = queued.collect::<StatementResult<Vec<_>>>()?;
             let tenants: Vec<&str> = column(&queued, |(_, entry)| entry.tenant.as_str());
             let ends: Vec<ChainRow> = sql(ENDS).bind::<Array<Text>, _>(tenants).load(connection).await?;
             let ends = ends.into_iter().map(|row| row.read().map(|chain| (chain.tenant, chain.head)));

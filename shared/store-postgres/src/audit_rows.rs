@@ -6,9 +6,8 @@ use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text, Timestamp
 use uuid::Uuid;
 
 use super::errors::unreadable;
-use super::rows::from_json;
 use super::run::StatementResult;
-use model::audit::{AuditChain, AuditEntry, ChainEnd, KeptPerson, NewAuditEntry};
+use model::audit::{AuditChain, AuditEntry, ChainEnd, KeptPerson};
 
 #[derive(QueryableByName)]
 pub(super) struct ChainLockRow {
@@ -26,13 +25,6 @@ pub(super) struct QueuedRow {
     pub(super) at: DateTime<Utc>,
     #[diesel(sql_type = Text)]
     pub(super) body: String,
-}
-
-impl QueuedRow {
-    /// Submits that share a statement share a row.
-    pub(super) fn entries(&self) -> StatementResult<Vec<NewAuditEntry>> {
-        if self.body.starts_with('[') { from_json(&self.body) } else { Ok(vec![from_json(&self.body)?]) }
-    }
 }
 
 #[derive(QueryableByName)]

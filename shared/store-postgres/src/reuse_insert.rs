@@ -37,7 +37,7 @@ const INSERT: &str = concat!("
         insert into outbox (id, kind, subject, queue, traceparent, leased_until)
         select outbox_id, 'run-job', id, lane, traceparent, now() + interval '5 seconds' from input where leader_id is null
     ), noted as (
-        insert into audit_queue (body) select '[' || array_to_string($25::text[], ',') || ']' where cardinality($25::text[]) > 0
+        insert into audit_queue (body) select unnest($25::text[])
     ), waiting as (
         select lane, tenant, principal from input where leader_id is null
     ), listed as (", list_turns!("waiting"), "

@@ -61,8 +61,7 @@ const SUBMIT: &str = concat!(
         select outbox_id, 'run-job', id, lane, traceparent, now() + interval '5 seconds' from accepted
     ), noted as (
         insert into audit_queue (body)
-        select '[' || string_agg(n.body, ',' order by a.place) || ']'
-        from unnest($21::uuid[], $22::text[]) as n(id, body) join accepted a on a.id = n.id having count(*) > 0
+        select n.body from unnest($21::uuid[], $22::text[]) as n(id, body) join accepted a on a.id = n.id
     ), listed as (",
     list_turns!("accepted"),
     "), counted as (",

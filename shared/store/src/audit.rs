@@ -90,8 +90,7 @@ pub fn link_all(queued: Vec<(DateTime<Utc>, NewAuditEntry)>, mut ends: HashMap<S
 pub trait AuditStore: Send + Sync {
     /// Writes entries down, all or none.
     async fn note(&self, entries: Vec<NewAuditEntry>) -> Result<()>;
-    /// Links what waits, up to `limit` rows: what one statement wrote down may be one of them. Returns how many; none where another
-    /// process is about it.
+    /// Links up to `limit` entries that wait. Returns how many; none where another process is about it.
     async fn link_audit(&self, limit: u32) -> Result<u32>;
     /// Lists the chains, by tenant.
     async fn audit_chains(&self) -> Result<Vec<AuditChain>>;

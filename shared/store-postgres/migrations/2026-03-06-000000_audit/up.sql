@@ -3,7 +3,7 @@
 create table audit_queue (
     position bigint generated always as identity,
     at       timestamptz not null default now(),
-    -- The entry as JSON, persons included; of submits that share a statement, a list of them.
+    -- The entry as JSON, persons included.
     body     text not null
 );
 create index audit_queue_by_age on audit_queue (at, position);
