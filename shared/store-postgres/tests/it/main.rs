@@ -10,5 +10,6 @@ mod schedule_plans;
 mod store_follow;
 mod store_postgres;
 mod store_postgres_audit;
+mod store_postgres_limits;
 mod store_postgres_pooled;
 mod tls;
