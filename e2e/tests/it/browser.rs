@@ -87,3 +87,31 @@ async fn any_number_of_tabs_and_widgets_share_one_stream() {
 async fn everything_works_under_a_prefix_that_a_proxy_takes_off() {
     node(&folder(), &["--test", "prefix.test.js"]).await;
 }
+
+#[tokio::test]
+async fn schedules_are_made_looked_at_and_changed_in_the_console() {
+    node(&folder(), &["--test", "schedules.test.js"]).await;
+}
+
+#[tokio::test]
+async fn schedules_of_files_and_holidays_are_seen_in_the_console() {
+    node(&folder(), &["--test", "schedules_in_files.test.js"]).await;
+}
+
+/// Names of the files with tests in a folder.
+fn files_with_tests(folder: &Path) -> Vec<String> {
+    let names = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    names.filter_map(|name| name.strip_suffix(".test.js").map(str::to_owned)).collect()
+}
+
+#[test]
+fn every_file_of_tests_in_javascript_is_run_here() {
+    let here = include_str!("browser.rs");
+    let sdk = folder().join("../../api/web/sdk/test");
+    let (pages, client) = (files_with_tests(&folder()), files_with_tests(&sdk));
+    assert!(pages.len() > 10 && client.len() > 2, "{pages:?} {client:?}");
+    let of_pages = pages.iter().filter(|name| !here.contains(&format!("\"{name}.test.js\"")));
+    let of_client = client.iter().filter(|name| !here.contains(&format!("\"{name}\"")));
+    let forgotten: Vec<&String> = of_pages.chain(of_client).collect();
+    assert!(forgotten.is_empty(), "{forgotten:?}");
+}
