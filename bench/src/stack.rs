@@ -105,6 +105,12 @@ impl Stack {
         Ok(Request::with_body(url.trim_start_matches("http://"), &self.key, &body))
     }
 
+    /// Prepares any request with a body; `target` is method and path.
+    pub(crate) fn request(&self, target: &str, body: &str) -> anyhow::Result<Request> {
+        let url = self.gateway()?.url();
+        Ok(Request::new(url.trim_start_matches("http://"), &self.key, target, body))
+    }
+
     /// Prepares a request that reads.
     pub(crate) fn get(&self, path: &str) -> anyhow::Result<Request> {
         let url = self.gateway()?.url();

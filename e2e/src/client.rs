@@ -287,6 +287,13 @@ impl Client {
         }
     }
 
+    /// Asks for a schedule once, and tells whether it was answered that there is one. It may be there all the same.
+    pub async fn ask_for_a_schedule(&self, body: &Value) -> bool {
+        let url = format!("{}/v1/schedules", self.next_gateway());
+        let answer = self.http.post(url).bearer_auth(&self.key).json(body).send().await;
+        answer.is_ok_and(|answer| answer.status().is_success())
+    }
+
     /// Gets `path` of a gateway, whatever it answers. Redirects are not followed.
     pub async fn get(&self, path: &str) -> reqwest::Response {
         self.http.get(format!("{}{path}", self.next_gateway())).bearer_auth(&self.key).send().await.unwrap()

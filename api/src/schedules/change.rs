@@ -52,6 +52,7 @@ pub struct ChangeBody {
     #[schema(max_items = 20)]
     alert: Option<Vec<NotifyBody>>,
     when: Option<String>,
+    latest: Option<String>,
     zone: Option<String>,
     calendar: Option<String>,
     #[schema(value_type = Option<OnHolidayName>)]
@@ -175,6 +176,7 @@ pub(super) fn next_of(
 ) -> Result<Option<NextFiring>, ApiError> {
     let before = &schedule.settings;
     let same = before.when == settings.when
+        && before.latest == settings.latest
         && before.zone == settings.zone
         && before.calendar == settings.calendar
         && before.on_holiday == settings.on_holiday

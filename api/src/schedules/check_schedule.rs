@@ -7,7 +7,7 @@ use model::artifact::Format;
 use model::delivery::Notify;
 use model::locale::{Tz, time_zone};
 use model::problem::{FieldError, Problem, ProblemKind};
-use model::schedule::{OnEmpty, Overlap, ScheduleSettings};
+use model::schedule::{ON_EVENT, OnEmpty, Overlap, ScheduleSettings};
 use model::units::parse_duration;
 use serde_json::{Map, Value};
 
@@ -55,6 +55,9 @@ pub(super) fn check_schedule(
     let mut errors = Vec::new();
     let times = check_times(gateway, owner, &mut fields, &mut errors);
     let habits = check_habits(&mut fields, &mut errors);
+    if times.when.as_deref() == Some(ON_EVENT) && !habits.within.is_zero() {
+        errors.push(wrong("/within", "is for what has times of its own; what comes by event comes at once"));
+    }
     let alert = check_alert(gateway, owner, &mut fields, &mut errors);
     let title = check_title(&mut fields, &mut errors);
     refuse_unknown(&fields, "", FIELDS, &mut errors);
@@ -76,6 +79,7 @@ pub(super) fn check_schedule(
         notify: request.notify.iter().map(|one| with_on_empty(one, habits.on_empty)).collect(),
         alert,
         when: times.when,
+        latest: times.latest,
         zone: times.zone,
         calendar: times.calendar,
         on_holiday: times.on_holiday,

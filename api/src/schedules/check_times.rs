@@ -5,8 +5,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use model::locale::time_zone;
 use model::problem::FieldError;
-use model::schedule::OnHoliday;
-use schedule::{Holidays, When};
+use model::schedule::{ON_EVENT, OnHoliday};
+use schedule::{Holidays, Trigger, read_latest};
 use serde_json::{Map, Value};
 
 use super::check_schedule::check_name;
@@ -17,6 +17,7 @@ use crate::jobs::check_fields::{take_given, wrong};
 /// When a schedule fires, as it was asked.
 pub(super) struct ScheduleTimes {
     pub(super) when: Option<String>,
+    pub(super) latest: Option<String>,
     pub(super) zone: String,
     pub(super) calendar: Option<String>,
     pub(super) on_holiday: OnHoliday,
@@ -33,10 +34,11 @@ pub(super) fn check_times(
     errors: &mut Vec<FieldError>,
 ) -> ScheduleTimes {
     let when = check_when(take_given(fields, "when"), errors);
+    let latest = check_latest(fields, when.as_deref(), errors);
     let zone = check_zone(gateway, owner, take_given(fields, "zone"), errors);
     let (starts_at, ends_at) = check_bounds(fields, errors);
     let (calendar, on_holiday, holidays) = check_calendar(gateway, fields, errors);
-    ScheduleTimes { when, zone, calendar, on_holiday, holidays, starts_at, ends_at }
+    ScheduleTimes { when, latest, zone, calendar, on_holiday, holidays, starts_at, ends_at }
 }
 
 /// Checks what a schedule does not fire before, and after.
@@ -96,10 +98,40 @@ pub(super) fn check_when(given: Option<Value>, errors: &mut Vec<FieldError>) -> 
         errors.push(wrong("/when", "must be a string such as \"every weekday at 07:30\""));
         return None;
     };
-    match text.parse::<When>() {
-        Ok(_) => Some(text),
+    match text.parse::<Trigger>() {
+        Ok(Trigger::Event) => Some(ON_EVENT.to_owned()),
+        Ok(Trigger::Times(_)) => Some(text),
         Err(fault) => {
             errors.push(wrong("/when", fault.detail));
+            None
+        }
+    }
+}
+
+/// Checks until when the event of a schedule is there.
+pub(super) fn check_latest(
+    fields: &mut Map<String, Value>,
+    when: Option<&str>,
+    errors: &mut Vec<FieldError>,
+) -> Option<String> {
+    let given = take_given(fields, "latest")?;
+    if when != Some(ON_EVENT) {
+        // What is wrong with `when` is told already.
+        if when.is_some() || errors.iter().all(|error| error.pointer != "/when") {
+            let detail =
+                "is for what fires by event: say `\"when\": \"on event\"`, or leave it out (null takes it away)";
+            errors.push(wrong("/latest", detail));
+        }
+        return None;
+    }
+    let Value::String(text) = given else {
+        errors.push(wrong("/latest", "must be a string such as \"07:30\" or \"every weekday at 07:30\""));
+        return None;
+    };
+    match read_latest(&text) {
+        Ok(_) => Some(text),
+        Err(fault) => {
+            errors.push(wrong("/latest", fault.detail));
             None
         }
     }

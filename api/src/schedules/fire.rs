@@ -11,7 +11,7 @@ use store::{AskedFiring, FireOutcome};
 use utoipa::ToSchema;
 
 use super::prepare::{NoJob, Owners, prepare};
-use super::view::FiringView;
+use super::view::{AskedFiringView, FiringView};
 use super::{find_schedule, has_ended, no_such_schedule};
 use crate::auth::Identity;
 use crate::body::read_json;
@@ -43,7 +43,7 @@ pub struct FireBody {
             description = "1 to 255 visible ASCII characters. The same key answers the same firing, with another body 422."),
     ),
     responses(
-        (status = 202, description = "The firing, with its job", body = FiringView, headers(
+        (status = 202, description = "The firing, with its job", body = AskedFiringView, headers(
             ("Location" = String, description = "The job's address"),
             ("Idempotent-Replayed" = bool, description = "Set when the key, or the state of the data, came before"),
         )),
@@ -108,7 +108,7 @@ fn answer_firing(gateway: &Gateway, request: &HttpRequest, firing: Firing, repla
     if replayed {
         answer.insert_header((IDEMPOTENT_REPLAYED, "true"));
     }
-    answer.json(FiringView::from(firing))
+    answer.json(AskedFiringView { firing: FiringView::from(firing), replayed })
 }
 
 fn no_job(why: NoJob) -> ApiError {

@@ -7,14 +7,20 @@ use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use model::job::JobState;
 use model::locale::{Tz, time_zone};
 use model::schedule::{FiringOutcome, FiringRecord, NextFiring, Overlap, Schedule, ScheduleSettings};
-use schedule::When;
+use schedule::{When, read_latest, shown};
 use store::DueSchedule;
 use uuid::Uuid;
 
 use super::calendars::{Calendars, NoCalendar};
 
+/// When that fires which has no times of its own.
+pub(super) const BY_EVENT: &str = "when its event comes";
+
 /// Nominal times that one turn says something about at most: a year of downtime is told of in several turns.
 const MOST_RECORDS: usize = 500;
+
+/// What fires by event waits for it so long beyond its latest time: whoever says in the last moment that the data are there is heard.
+const PATIENCE: TimeDelta = TimeDelta::seconds(5);
 
 /// The times of one schedule that has some.
 #[derive(Debug, Clone)]
@@ -26,6 +32,8 @@ pub(super) struct Plan {
     catch_up: TimeDelta,
     /// How long after its nominal time this schedule is due, each time.
     offset: TimeDelta,
+    /// At these times it does not fire: its event is there by then, or its people are told.
+    awaits_event: bool,
 }
 
 /// Why nobody can say when a schedule fires.
@@ -53,13 +61,18 @@ pub(super) struct Decision {
 }
 
 impl Plan {
-    /// Reads the times of a schedule. `None`: it fires only when it is asked to.
+    /// Reads the times of a schedule, or those at which its event is there at the latest. `None`: it has none.
     ///
     /// # Errors
     /// What is wrong with them, which was right when they were written.
     pub(super) fn of(id: Uuid, settings: &ScheduleSettings, calendars: &Calendars) -> Result<Option<Self>, NoPlan> {
-        let Some(when) = &settings.when else { return Ok(None) };
-        let when = When::from_str(when).map_err(|fault| NoPlan::Never(fault.detail))?;
+        let awaits_event = settings.is_by_event();
+        let read = match if awaits_event { &settings.latest } else { &settings.when } {
+            None => return Ok(None),
+            Some(latest) if awaits_event => read_latest(latest),
+            Some(when) => When::from_str(when),
+        };
+        let when = read.map_err(|fault| NoPlan::Never(fault.detail))?;
         let no_zone = || NoPlan::Never(format!("there is no time zone {}", settings.zone));
         let zone = time_zone(&settings.zone).ok_or_else(no_zone)?;
         let when = when.by_calendar(calendars.of(settings.calendar.as_deref())?, settings.on_holiday);
@@ -69,7 +82,8 @@ impl Plan {
             starts_at: settings.starts_at,
             ends_at: settings.ends_at,
             catch_up: delta(settings.catch_up),
-            offset: spread(id, settings.within),
+            offset: if awaits_event { PATIENCE } else { spread(id, settings.within) },
+            awaits_event,
         }))
     }
 
@@ -114,7 +128,11 @@ impl Plan {
             if decision.records.len() >= MOST_RECORDS {
                 return decision;
             }
-            if now - one.due > self.catch_up && !waited {
+            if self.awaits_event {
+                if !self.has_come(&due.events, one) {
+                    decision.record(one, FiringOutcome::Missed, "its event had not come by then");
+                }
+            } else if now - one.due > self.catch_up && !waited {
                 decision.record(one, FiringOutcome::Missed, "later than the catch-up window allows");
             } else {
                 match self.answer(schedule, due.last_job) {
@@ -140,6 +158,11 @@ impl Plan {
         decision
     }
 
+    /// Tells whether an event came on the day of a time, by the clock of the zone.
+    fn has_come(&self, events: &[DateTime<Utc>], one: NextFiring) -> bool {
+        events.iter().any(|at| shown(*at, self.zone).date() == one.nominal.date())
+    }
+
     fn answer(&self, schedule: &Schedule, last_job: Option<JobState>) -> NextStep {
         let busy = last_job.is_some_and(|state| !state.is_final());
         match schedule.settings.overlap {
@@ -151,7 +174,18 @@ impl Plan {
 
     /// Says when it fires, for people.
     pub(super) fn sentence(&self) -> String {
-        self.when.sentence()
+        let sentence = self.when.sentence();
+        if self.awaits_event { format!("{BY_EVENT}, {sentence} at the latest") } else { sentence }
+    }
+
+    /// Returns a time as people know it, whose moment is that of the clock.
+    pub(super) fn without_offset(&self, one: NextFiring) -> NextFiring {
+        NextFiring { due: one.due - self.offset, ..one }
+    }
+
+    /// Tells whether it does not fire at its times, but waits for its event until then.
+    pub(super) const fn awaits_event(&self) -> bool {
+        self.awaits_event
     }
 }
 

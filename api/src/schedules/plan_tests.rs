@@ -15,6 +15,7 @@ fn settings(when: &str) -> ScheduleSettings {
         notify: Vec::new(),
         alert: None,
         when: Some(when.to_owned()),
+        latest: None,
         zone: "Europe/Berlin".to_owned(),
         calendar: None,
         on_holiday: OnHoliday::Run,
@@ -59,7 +60,7 @@ fn due(settings: ScheduleSettings, from: DateTime<Utc>, now: DateTime<Utc>, last
         created_at: from,
         updated_at: from,
     };
-    DueSchedule { schedule, last_job, now }
+    DueSchedule { schedule, last_job, events: Vec::new(), now }
 }
 
 fn decide(due: &DueSchedule) -> Decision {
@@ -163,4 +164,34 @@ fn the_clocks_of_spring_and_autumn_neither_double_nor_lose_a_firing() {
     let october = |day, hour, minute| Utc.with_ymd_and_hms(2026, 10, day, hour, minute, 0).unwrap();
     let autumn: Vec<_> = plan.upcoming(plan.after(october(24, 12, 0)), 2).iter().map(|one| one.due).collect();
     assert_eq!(autumn, [october(25, 0, 30), october(26, 1, 30)]);
+}
+
+#[test]
+fn what_waits_for_its_event_is_told_of_once_on_each_day_that_has_none() {
+    let awaiting = ScheduleSettings { latest: Some("07:30".to_owned()), ..settings("on event") };
+    assert_eq!(plan(&awaiting).sentence(), "when its event comes, every day at 07:30 at the latest");
+    // The clocks are an hour ahead of Greenwich: the day begins at 23:00, and the time comes at 06:30.
+    let decision = |events: Vec<DateTime<Utc>>, now| {
+        decide(&DueSchedule { events, ..due(awaiting.clone(), at(2, 0, 0), now, None) })
+    };
+    let missed = |decision: &Decision| times(&decision.records, FiringOutcome::Missed);
+    let early = decision(Vec::new(), at(2, 6, 30));
+    assert_eq!((early.records.len(), early.next.unwrap().nominal), (0, at(2, 7, 30).naive_utc()), "it is patient");
+    let none = decision(Vec::new(), at(2, 6, 31));
+    assert_eq!((missed(&none), none.fire), (vec!["02 07:30".to_owned()], None));
+    assert_eq!(none.next.unwrap().nominal, at(3, 7, 30).naive_utc(), "once a day");
+    for (event, counts) in [
+        (at(1, 22, 59), false),
+        (at(1, 23, 0), true),
+        (at(2, 6, 29), true),
+        (at(2, 6, 45), true),
+        (at(2, 23, 0), false),
+    ] {
+        assert_eq!(missed(&decision(vec![event], at(2, 23, 30))).is_empty(), counts, "{event}");
+    }
+    // However late somebody looks, and however long the job of the last one runs.
+    let days = decision(vec![at(3, 4, 0)], at(4, 12, 0));
+    assert_eq!(missed(&days), ["02 07:30", "04 07:30"]);
+    let no_latest = ScheduleSettings { latest: None, ..awaiting.clone() };
+    assert!(matches!(Plan::of(Uuid::nil(), &no_latest, &Calendars::default()), Ok(None)));
 }

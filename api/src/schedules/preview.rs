@@ -4,12 +4,13 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, TimeDelta, Utc};
 use model::locale::time_zone;
 use model::problem::{Problem, ProblemKind, StoredProblem};
-use schedule::{Occurrence, When};
+use schedule::{Occurrence, Trigger};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::check_times::{check_bounds, check_calendar, check_when, check_zone};
+use super::plan::BY_EVENT;
 use super::view::{NEXT, OccurrenceView, PreviewView};
 use crate::auth::Identity;
 use crate::body::read_json;
@@ -25,7 +26,7 @@ use model::schedule::NextFiring;
 #[schema(as = SchedulePreviewBody)]
 #[serde(deny_unknown_fields)]
 pub struct PreviewBody {
-    /// Words or cron.
+    /// Words or cron, or `on event`.
     when: String,
     /// IANA name; the tenant's zone when absent.
     zone: Option<String>,
@@ -69,8 +70,12 @@ pub async fn preview(
     let (starts_at, ends_at) = check_bounds(&mut fields, &mut errors);
     let (_, on_holiday, holidays) = check_calendar(&gateway, &mut fields, &mut errors);
     refuse_unknown(&fields, "", "when, zone, calendar, on_holiday, starts_at and ends_at", &mut errors);
-    let read = when.and_then(|when| Some((when.parse::<When>().ok()?, time_zone(&zone)?)));
-    let Some((when, zone)) = read.filter(|_| errors.is_empty()) else { return Err(Problem::invalid(errors).into()) };
+    let read = when.and_then(|when| Some((when.parse::<Trigger>().ok()?, time_zone(&zone)?)));
+    let Some((trigger, zone)) = read.filter(|_| errors.is_empty()) else { return Err(Problem::invalid(errors).into()) };
+    let Trigger::Times(when) = trigger else {
+        let (sentence, zone) = (BY_EVENT.to_owned(), zone.name().to_owned());
+        return Ok(HttpResponse::Ok().json(PreviewView { sentence, zone, upcoming: Vec::new() }));
+    };
     let when = when.by_calendar(holidays, on_holiday);
     let now = gateway.store.now().await?;
     let after = |after| when.next_after(after, zone);

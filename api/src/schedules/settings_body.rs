@@ -42,8 +42,12 @@ pub struct ScheduleBody {
     /// Who hears of what goes wrong; those of `notify` when absent.
     #[schema(max_items = 20)]
     alert: Option<Vec<NotifyBody>>,
-    /// When: words such as `every weekday at 07:30`, or cron. Absent: only when it is asked to, by `POST …/fire`.
+    /// When: words such as `every weekday at 07:30`, or cron; or `on event`: once its data are there, which `POST …/fire` with a `data_version`
+    /// says. Absent: only when it is asked to, by `POST …/fire`.
     when: Option<String>,
+    /// With `on event`: until when its event is there on each day. Otherwise its people are told. `07:30`, or words or cron.
+    #[schema(example = "07:30")]
+    latest: Option<String>,
     /// The zone its clock shows: an IANA name; the tenant's when absent.
     zone: Option<String>,
     /// Whose holidays count: the name of a calendar of the configuration. Only weekends are off when absent.
@@ -76,7 +80,7 @@ pub struct ScheduleBody {
 }
 
 /// Every field, for messages.
-pub(super) const FIELDS: &str = "title, report, params, formats, on_refusal, notify, alert, when, zone, calendar, on_holiday, starts_at, ends_at, \
+pub(super) const FIELDS: &str = "title, report, params, formats, on_refusal, notify, alert, when, latest, zone, calendar, on_holiday, starts_at, ends_at, \
                                  on_empty, overlap, catch_up, within, alarm_after and pause_after";
 
 /// Writes settings as their body would be: what a change is laid over.
@@ -91,6 +95,7 @@ pub(super) fn write_body(settings: &ScheduleSettings, params: &Params) -> Map<St
         "notify": recipients(&settings.notify),
         "alert": settings.alert.as_deref().map(recipients),
         "when": settings.when,
+        "latest": settings.latest,
         "zone": settings.zone,
         "calendar": settings.calendar,
         "on_holiday": settings.calendar.as_ref().map(|_| settings.on_holiday.as_str()),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use model::schedule::{FiringOutcome, FiringRecord, NewNotice, NextFiring, NoticeKind, PauseReason};
-use store::{DueSchedule, FiringJob, ScheduleStep, fails_too_often, notice_text, paused_notice};
+use store::{DueSchedule, FiringJob, ScheduleStep, fails_too_often, missed_notice, notice_text, paused_notice};
 
 use super::plan::{NoPlan, Plan};
 use super::prepare::{NoJob, Owners, prepare};
@@ -47,11 +47,7 @@ pub(super) async fn plan_turn(gateway: &Gateway, due: &DueSchedule, owners: &mut
         }
     };
     let decision = plan.decide(due);
-    turn.notices.extend(decision.missed().map(|(from, until, count)| NewNotice {
-        kind: NoticeKind::Missed,
-        text: notice_text(schedule, Some(from), Some(until), count, None),
-        to: schedule.settings.alerted().to_vec(),
-    }));
+    turn.notices.extend(decision.missed().map(|missed| missed_notice(schedule, missed)));
     (turn.records, turn.next, turn.waiting) = (decision.records, decision.next, decision.waits);
     turn.again = decision.waits.then_some(AGAIN);
     let Some(fire) = decision.fire else { return Some(turn) };

@@ -178,9 +178,9 @@ impl ComingDays {
     /// Counts when a schedule fires. What is overdue stands where it was due.
     fn add(&mut self, schedule: &Schedule, calendars: &Calendars) {
         let active = schedule.next.filter(|_| schedule.paused_why.is_none());
-        let Some((next, plan)) = active.zip(Plan::of(schedule.id, &schedule.settings, calendars).ok().flatten()) else {
-            return;
-        };
+        let plan = Plan::of(schedule.id, &schedule.settings, calendars).ok().flatten();
+        // Nobody knows when an event comes.
+        let Some((next, plan)) = active.zip(plan.filter(|plan| !plan.awaits_event())) else { return };
         let instant = TimeDelta::microseconds(1);
         let from = |from: DateTime<Utc>, one: NextFiring| plan.following(NextFiring { due: from - instant, ..one });
         let mut next = if next.due < self.from { from(self.from, next) } else { Some(next) };

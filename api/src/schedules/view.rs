@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::plan::Plan;
+use super::plan::{BY_EVENT, Plan};
 use super::prepare::{relative_params, shown_params};
 use super::settings_body::{configuration_text, recipients};
 use crate::closed_sets::{
@@ -77,6 +77,16 @@ pub struct FiringView {
     ended: Option<&'static str>,
 }
 
+/// A firing that was asked for.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AskedFiring)]
+pub struct AskedFiringView {
+    #[serde(flatten)]
+    pub(super) firing: FiringView,
+    /// The key, or the state of the data, came before: nothing fired now.
+    pub(super) replayed: bool,
+}
+
 impl From<Firing> for FiringView {
     fn from(firing: Firing) -> Self {
         Self {
@@ -114,6 +124,8 @@ pub struct ScheduleView {
     #[schema(value_type = Option<Vec<NotifyBody>>)]
     alert: Option<Vec<Notify>>,
     when: Option<String>,
+    /// Of what fires by event: until when its event is there. Otherwise its people are told.
+    latest: Option<String>,
     /// `when`, in a sentence.
     sentence: Option<String>,
     zone: String,
@@ -143,8 +155,10 @@ pub struct ScheduleView {
     paused_why: Option<&'static str>,
     /// Firings in a row that did not end well.
     failures: i32,
-    /// The next firing; null: paused, over, or only when it is asked to.
+    /// The next firing; null: paused, over, or only when its event comes or it is asked to.
     next: Option<OccurrenceView>,
+    /// The next of the times at which its event is there at the latest.
+    awaited_until: Option<OccurrenceView>,
     /// The next firing waits for the job of the one before.
     waiting: bool,
     last_job: Option<Uuid>,
@@ -162,7 +176,7 @@ pub struct ScheduleView {
 pub struct ScheduleDetailsView {
     #[serde(flatten)]
     schedule: ScheduleView,
-    /// The next ten times; none when it is paused.
+    /// The next ten times; none when it is paused, or fires when its event comes.
     upcoming: Vec<OccurrenceView>,
     /// The newest firings, newest first.
     firings: Vec<FiringView>,
@@ -200,6 +214,9 @@ impl ScheduleView {
         let settings = &schedule.settings;
         let plan = Plan::of(schedule.id, settings, &gateway.calendars).ok().flatten();
         let is_active = schedule.paused_why.is_none() && !schedule.ended;
+        let next = schedule.next.filter(|_| is_active);
+        let by_event = settings.is_by_event();
+        let sentence = plan.as_ref().map(Plan::sentence);
         Self {
             id: schedule.id,
             owner: schedule.owner.principal.clone(),
@@ -211,7 +228,8 @@ impl ScheduleView {
             notify: recipients(&settings.notify),
             alert: settings.alert.as_deref().map(recipients),
             when: settings.when.clone(),
-            sentence: plan.map(|plan| plan.sentence()),
+            latest: settings.latest.clone(),
+            sentence: sentence.or_else(|| by_event.then(|| BY_EVENT.to_owned())),
             zone: settings.zone.clone(),
             calendar: settings.calendar.clone(),
             on_holiday: settings.on_holiday.as_str(),
@@ -228,7 +246,8 @@ impl ScheduleView {
             state: if schedule.ended { ENDED } else { schedule.state.as_str() },
             paused_why: schedule.paused_why.map(|why| why.as_str()),
             failures: schedule.failures,
-            next: schedule.next.filter(|_| is_active).map(OccurrenceView::from),
+            next: next.filter(|_| !by_event).map(OccurrenceView::from),
+            awaited_until: next.filter(|_| by_event).zip(plan).map(|(next, plan)| plan.without_offset(next).into()),
             waiting: schedule.waiting,
             last_job: schedule.last_job_id,
             last_sent_at: schedule.last_sent_at,
@@ -243,6 +262,7 @@ impl ScheduleDetailsView {
     /// Shows a schedule with its next times and its firings.
     pub(super) fn of(gateway: &Gateway, schedule: &Schedule, firings: Vec<Firing>) -> Self {
         let plan = Plan::of(schedule.id, &schedule.settings, &gateway.calendars).ok().flatten();
+        let plan = plan.filter(|plan| !plan.awaits_event());
         let first = schedule.next.filter(|_| schedule.paused_why.is_none() && !schedule.ended);
         let shown = |one: NextFiring| OccurrenceView {
             params: relative_params(gateway, schedule, one.nominal),

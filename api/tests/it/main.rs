@@ -42,6 +42,7 @@ mod reuse;
 mod roles;
 mod rotation;
 mod schedules;
+mod schedules_by_event;
 mod schedules_in_catalogue;
 mod service_status;
 mod session;

@@ -34,7 +34,7 @@ impl Api {
         self.plain(method, path).bearer_auth(&self.key)
     }
 
-    async fn schedule(&self, asked: Value) -> Value {
+    pub(crate) async fn schedule(&self, asked: Value) -> Value {
         let answer = self.post("/v1/schedules").json(&asked).send().await.unwrap();
         let status = answer.status();
         let made = body(answer).await;
@@ -42,16 +42,16 @@ impl Api {
         made
     }
 
-    async fn show(&self, id: Uuid) -> Value {
+    pub(crate) async fn show(&self, id: Uuid) -> Value {
         body(self.get(&format!("/v1/schedules/{id}")).send().await.unwrap()).await
     }
 
-    async fn patch(&self, id: Uuid, change: Value) -> Response {
+    pub(crate) async fn patch(&self, id: Uuid, change: Value) -> Response {
         self.call(Method::PATCH, &format!("/v1/schedules/{id}")).json(&change).send().await.unwrap()
     }
 }
 
-fn outcomes(schedule: &Value, outcome: &str) -> Vec<String> {
+pub(crate) fn outcomes(schedule: &Value, outcome: &str) -> Vec<String> {
     let firings = schedule["firings"].as_array().unwrap();
     let of = firings.iter().filter(|firing| firing["outcome"] == outcome);
     of.map(|firing| firing["nominal"].as_str().unwrap_or("asked").to_owned()).collect()
@@ -62,7 +62,7 @@ fn time(value: &Value) -> DateTime<Utc> {
 }
 
 /// Does what an outage does: the next firing was due this much earlier. Returns its nominal time.
-async fn put_back(api: &Api, id: Uuid, by: TimeDelta) -> NaiveDateTime {
+pub(crate) async fn put_back(api: &Api, id: Uuid, by: TimeDelta) -> NaiveDateTime {
     let schedule = api.backends.store.schedule("acme", id).await.unwrap().unwrap();
     let next = schedule.next.unwrap();
     let next = NextFiring { nominal: next.nominal - by, due: next.due - by };

@@ -1,5 +1,5 @@
 /**
- * @import { Firing, Schedule, ScheduleBody, ScheduleDetails, SchedulePreview, Upcoming } from './shapes.js'
+ * @import { AskedFiring, Schedule, ScheduleBody, ScheduleDetails, SchedulePreview, Upcoming } from './shapes.js'
  * @import { Caller } from './request.js'
  */
 import { newKey } from './jobs.js';
@@ -76,7 +76,7 @@ export class Schedules {
    * Has it fire now.
    * @param {string} id
    * @param {{dataVersion?: string, idempotencyKey?: string}} [options]
-   * @returns {Promise<Firing>}
+   * @returns {Promise<AskedFiring>}
    */
   fire(id, { dataVersion, idempotencyKey = newKey() } = {}) {
     const body = { data_version: dataVersion };

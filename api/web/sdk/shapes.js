@@ -223,7 +223,8 @@
  * @property {'fail' | 'keep_others'} [on_refusal]
  * @property {Recipient[]} [notify]
  * @property {Recipient[] | null} [alert]
- * @property {string | null} [when] Words or cron. Absent: only when it is asked to.
+ * @property {string | null} [when] Words or cron, or `on event`. Absent: only when it is asked to.
+ * @property {string | null} [latest] Of what fires by event: until when it is there, `07:30` or words or cron.
  * @property {string | null} [zone]
  * @property {string | null} [calendar] Whose holidays count: one of the configuration.
  * @property {'run' | 'skip' | 'before' | 'after' | null} [on_holiday]
@@ -252,6 +253,8 @@
  * @property {string} at
  * @property {'done' | 'failed' | 'cancelled' | null} ended How its job ended, as far as somebody has looked.
  *
+ * @typedef {Firing & {replayed: boolean}} AskedFiring Replayed: the key or the data version came before, and nothing fired now.
+ *
  * @typedef {object} ScheduleState
  * @property {string} id
  * @property {string} owner
@@ -262,6 +265,7 @@
  * @property {'asked' | 'failures' | 'owner_gone' | null} paused_why
  * @property {number} failures In a row.
  * @property {Occurrence | null} next
+ * @property {Occurrence | null} awaited_until The next of the times at which its event is there at the latest.
  * @property {boolean} waiting The next firing waits for the job of the one before.
  * @property {string | null} last_job
  * @property {string | null} last_sent_at

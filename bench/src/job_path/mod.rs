@@ -1,4 +1,4 @@
-//! The path of a job: submit, oidc, throughput, backlog, latency, fairness, reuse, memory, rescue, million, held, start.
+//! The path of a job: submit, oidc, throughput, backlog, latency, fairness, reuse, memory, rescue, million, held, schedules, start.
 
 mod fairness;
 mod held;
@@ -7,6 +7,7 @@ mod million;
 mod oidc;
 mod rescue;
 mod reuse;
+mod schedules;
 mod start;
 mod submit;
 mod throughput;
@@ -17,7 +18,7 @@ use crate::figures::say;
 use crate::stack::Stack;
 
 /// What can be measured on its own.
-pub(crate) const PARTS: [&str; 13] = [
+pub(crate) const PARTS: [&str; 15] = [
     "submit",
     "oidc",
     "throughput",
@@ -30,11 +31,13 @@ pub(crate) const PARTS: [&str; 13] = [
     "million",
     "held",
     "held-long",
+    "schedules",
+    "schedules-few",
     "start",
 ];
 
 /// Fill tables or hold a transaction for minutes: only measured when they are named.
-const LONG: [&str; 3] = ["million", "held", "held-long"];
+const LONG: [&str; 5] = ["million", "held", "held-long", "schedules", "schedules-few"];
 
 /// Runs the named parts of the group, or all of them. A part that fails does not keep the others from being measured.
 pub(crate) async fn measure(parts: &[String]) -> anyhow::Result<()> {
@@ -79,6 +82,8 @@ async fn measure_part(part: &str, kept: &mut Option<Stack>) -> anyhow::Result<()
         "memory" => memory::measure(stack).await,
         "million" => million::measure(stack).await,
         "held" => held::measure(stack, 60).await,
+        "schedules" => schedules::measure(stack, schedules::MANY).await,
+        "schedules-few" => schedules::measure(stack, schedules::FEW).await,
         "held-long" => held::measure(stack, 600).await,
         _ => rescue::measure(stack).await,
     }

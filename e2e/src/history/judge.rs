@@ -46,6 +46,7 @@ impl History {
                 }
             }
         }
+        promised.extend(self.judge_schedules(&mut verdict, &jobs, &mails));
         self.judge_leftovers(&mut verdict, &promised);
         verdict
     }
@@ -66,7 +67,9 @@ impl History {
         for one in self.jobs.iter().filter(|one| !promised.contains(&one.job.id)) {
             verdict.doubled.push(format!("job {} was answered to nobody", one.job.id));
         }
-        let asked: BTreeSet<&str> = self.operations.iter().filter_map(|one| one.recipient.as_deref()).collect();
+        let readers = self.schedules.iter().map(|one| one.reader.as_str());
+        let asked: BTreeSet<&str> =
+            self.operations.iter().filter_map(|one| one.recipient.as_deref()).chain(readers).collect();
         for to in self.mails.iter().flat_map(|mail| &mail.to).filter(|to| !asked.contains(to.as_str())) {
             verdict.doubled.push(format!("a mail went to {to}, who is nobody's recipient"));
         }
@@ -90,6 +93,12 @@ impl History {
 }
 
 fn judge_job(verdict: &mut Verdict, operation: &Operation, one: &JobHistory, mails: &[&str]) {
+    judge_run(verdict, operation, one);
+    judge_mails(verdict, operation, one, mails);
+}
+
+/// Judges a job apart from who was told of it.
+pub(super) fn judge_run(verdict: &mut Verdict, operation: &Operation, one: &JobHistory) {
     let (job, id, state) = (&one.job, one.job.id, one.job.state);
     verdict.jobs += 1;
     verdict.attempts += job.attempt;
@@ -115,7 +124,6 @@ fn judge_job(verdict: &mut Verdict, operation: &Operation, one: &JobHistory, mai
     });
     judge_events(verdict, one);
     judge_files(verdict, operation, one);
-    judge_mails(verdict, operation, one, mails);
 }
 
 fn judge_events(verdict: &mut Verdict, JobHistory { job, events, .. }: &JobHistory) {
@@ -187,7 +195,7 @@ fn judge_mails(verdict: &mut Verdict, operation: &Operation, one: &JobHistory, m
 }
 
 /// A mail that was sent is there; and as often as it was tried at most, for only a try whose outcome nobody could know is made again.
-fn judge_copies(verdict: &mut Verdict, job: &Job, delivery: &Delivery, mails: &[&str]) {
+pub(super) fn judge_copies(verdict: &mut Verdict, job: &Job, delivery: &Delivery, mails: &[&str]) {
     let name = delivery.id.to_string();
     let copies = mails.iter().filter(|mail| mail.contains(&name)).count();
     if copies == 0 {

@@ -1,7 +1,10 @@
 //! Judges a whole history: what clients were answered, against what the store, the storage and the mail server hold in the end.
 
+#[cfg(test)]
+mod firing_mutations;
 mod gather;
 mod judge;
+mod judge_firings;
 #[cfg(test)]
 mod mutations;
 mod record;
@@ -9,7 +12,7 @@ mod source_rows;
 mod verdict;
 
 pub use gather::{Evidence, gather, stored_keys};
-pub use record::{Contents, FileHistory, History, JobHistory, MailHistory};
+pub use record::{Contents, FileHistory, FiringHistory, History, JobHistory, MailHistory, ScheduleHistory};
 pub use verdict::Verdict;
 
 use crate::client::Operation;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::record::{Contents, FileHistory, History, JobHistory, MailHistory};
+use super::verdict::Verdict;
 use crate::client::{Answer, Operation};
 
 const AT: &str = "2026-01-31T12:00:00Z";
@@ -35,7 +36,7 @@ fn sound() -> History {
     }
 }
 
-fn id(number: u128) -> Uuid {
+pub(super) fn id(number: u128) -> Uuid {
     Uuid::from_u128(number)
 }
 
@@ -63,7 +64,7 @@ fn operation(one: &JobHistory) -> Operation {
     }
 }
 
-fn job(number: u128, state: &str, kinds: &[&str]) -> JobHistory {
+pub(super) fn job(number: u128, state: &str, kinds: &[&str]) -> JobHistory {
     let mut attempt = 0;
     let mut events = Vec::new();
     for (at, kind) in kinds.iter().enumerate() {
@@ -114,7 +115,7 @@ fn artifact(number: u128, attempt: i32, format: &str) -> Value {
     })
 }
 
-fn delivery(number: u128) -> Value {
+pub(super) fn delivery(number: u128) -> Value {
     json!({
         "id": id(100 + number), "job_id": id(number), "tenant": "acme", "event": "done", "seq": 5, "channel": "email",
         "recipient": recipient(number), "state": "sent", "attempt": 1, "next_attempt_at": null, "error": null,
@@ -263,10 +264,20 @@ const MUTATIONS: &[Mutation] = &[
 
 /// Where a change shows.
 #[derive(Debug, Clone, Copy)]
-enum Found {
+pub(super) enum Found {
     Lost,
     Doubled,
     Wrong,
+}
+
+impl Found {
+    pub(super) fn of(self, verdict: &Verdict) -> &[String] {
+        match self {
+            Self::Lost => &verdict.lost,
+            Self::Doubled => &verdict.doubled,
+            Self::Wrong => &verdict.wrong,
+        }
+    }
 }
 
 #[test]
@@ -276,12 +287,7 @@ fn every_change_to_a_sound_history_is_found_and_found_as_what_it_is() {
         let mut history = sound();
         change(&mut history);
         let verdict = history.judge();
-        let seen = match found {
-            Found::Lost => &verdict.lost,
-            Found::Doubled => &verdict.doubled,
-            Found::Wrong => &verdict.wrong,
-        };
-        if seen.is_empty() || verdict.is_clean() {
+        if found.of(&verdict).is_empty() || verdict.is_clean() {
             missed.push(format!("{what}, as {found:?}: {verdict:#}"));
         }
     }

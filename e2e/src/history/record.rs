@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, NaiveDateTime, Utc};
 use model::delivery::Delivery;
 use model::event::Event;
 use model::job::Job;
+use model::schedule::FiringOutcome;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -33,6 +35,42 @@ pub struct History {
     pub watched: Vec<(Uuid, Vec<i64>)>,
     /// Processes that did not end as they should, with what is known of it.
     pub endings: Vec<String>,
+    /// Schedules that fired every minute, with what became of each nominal time.
+    pub schedules: Vec<ScheduleHistory>,
+    /// The requests that the endpoint of webhooks took, by their `webhook-id`.
+    pub hooks: Vec<String>,
+}
+
+/// A schedule that fired every minute, and told one reader and one endpoint.
+#[derive(Debug, Clone, Serialize)]
+pub struct ScheduleHistory {
+    /// Its id.
+    pub id: Uuid,
+    /// An address that no other one has.
+    pub reader: String,
+    /// An IANA name.
+    pub zone: String,
+    /// The moment of its first nominal time.
+    pub from: DateTime<Utc>,
+    /// The moment of the first nominal time that was not to come any more.
+    pub until: DateTime<Utc>,
+    /// Whatever is written of its nominal times.
+    pub firings: Vec<FiringHistory>,
+}
+
+/// A firing.
+#[derive(Debug, Clone, Serialize)]
+pub struct FiringHistory {
+    /// What the clock of the zone showed.
+    pub nominal: Option<NaiveDateTime>,
+    /// When it was due.
+    pub due: DateTime<Utc>,
+    /// When it was written.
+    pub at: DateTime<Utc>,
+    /// `fired` is what it is to be.
+    pub outcome: FiringOutcome,
+    /// Its job.
+    pub job: Option<Uuid>,
 }
 
 /// A job, and all that belongs to it.

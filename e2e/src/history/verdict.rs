@@ -27,6 +27,10 @@ pub struct Verdict {
     pub mails: usize,
     /// Mails that came twice with one `Message-ID`, in the documented unknown window.
     pub repeated: usize,
+    /// Firings of schedules.
+    pub firings: usize,
+    /// Requests that the endpoint of webhooks took.
+    pub requests: usize,
     /// Files that no row referred to, which the sweeper takes a day later.
     pub orphans: usize,
     /// What was promised and is not there.
@@ -56,7 +60,7 @@ impl std::fmt::Display for Verdict {
         write!(
             f,
             "{} jobs, {} attempts, {} crashes ({} too often), {} handed back, {} errors, {} files ({} computed again), {} mails ({} \
-             repeated in the unknown window), {} orphans removed: lost {}, doubled {}, wrong {}",
+             repeated in the unknown window), {} firings, {} requests, {} orphans removed: lost {}, doubled {}, wrong {}",
             self.jobs,
             self.attempts,
             self.crashes,
@@ -67,6 +71,8 @@ impl std::fmt::Display for Verdict {
             self.recomputed,
             self.mails,
             self.repeated,
+            self.firings,
+            self.requests,
             self.orphans,
             self.lost.len(),
             self.doubled.len(),

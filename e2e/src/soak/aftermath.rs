@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use super::load::Watched;
 use super::plan::Plan;
 use super::process_faults::{keep_log, stop};
+use super::schedules;
 use super::setting::Setting;
 use super::tally::Tally;
 use crate::history::{self, Evidence, History};
@@ -36,6 +37,7 @@ pub(super) async fn settle(
         }
     }
     let stack = &mut setting.stack;
+    let paused = schedules::pause_all(stack).await;
     if let Err(left) = until(SETTLES_WITHIN, async || all_ended(stack).await).await {
         endings.push(format!("not through {SETTLES_WITHIN:?} after the storm: {left}"));
     }
@@ -56,6 +58,8 @@ pub(super) async fn settle(
         caller: caller(),
     };
     let mut history = history::gather(&stack.client.operations(), evidence).await;
+    history.schedules = schedules::gather(stack, paused).await;
+    history.hooks = setting.endpoint.taken().iter().map(|request| request.header("webhook-id").to_owned()).collect();
     history.uncovered.extend(stack.coverage.uncovered());
     (history.watched, history.endings, history.messages) = (watched, endings, messages);
     history.connections = until(GONE_WITHIN, async || connections(setting).await).await.err().into_iter().collect();

@@ -6,12 +6,14 @@
 mod aftermath;
 mod broker_faults;
 mod database_faults;
+mod hook_faults;
 mod load;
 mod mail_faults;
 mod plan;
 mod process_faults;
 mod progress;
 mod report;
+mod schedules;
 mod setting;
 mod storage_faults;
 mod tally;
@@ -55,11 +57,21 @@ pub async fn run(plan: &Plan) -> anyhow::Result<Report> {
 
 /// Lets every kind of fault come, each in a loop of its own, so that they meet each other too.
 async fn blow(plan: &Plan, setting: &mut setting::Setting, tally: &Tally) -> anyhow::Result<Vec<String>> {
-    let setting::Setting { stack, smtp_proxy, storage } = setting;
+    let setting::Setting { stack, smtp_proxy, endpoint, clocks, storage } = setting;
     let Stack { gateways, workers, notifiers, rabbitmq, postgres, smtp, client, settings, config, .. } = stack;
-    let group = |binary, processes| Group { binary, processes, settings, plan, tally, client, endings: Vec::new() };
-    let (mut gateways, mut workers, mut notifiers) =
-        (group("api", gateways), group("report-worker", workers), group("notifier", notifiers));
+    let group = |binary, processes, clock| Group {
+        binary,
+        processes,
+        settings,
+        clock,
+        plan,
+        tally,
+        client,
+        endings: Vec::new(),
+    };
+    let mut gateways = group("api", gateways, Some(&clocks[0]));
+    let mut workers = group("report-worker", workers, None);
+    let mut notifiers = group("notifier", notifiers, Some(&clocks[1]));
     let rabbitmq = rabbitmq.server_mut();
     let jobs = || client.some_jobs(40);
     tokio::try_join!(
@@ -70,6 +82,11 @@ async fn blow(plan: &Plan, setting: &mut setting::Setting, tally: &Tally) -> any
         database_faults::blow(plan, postgres, tally),
         storage_faults::blow(plan, storage, tally),
         mail_faults::blow(plan, smtp, smtp_proxy, tally),
+        hook_faults::blow(plan, endpoint, tally),
+        async {
+            schedules::make(plan, client, tally).await;
+            anyhow::Ok(())
+        },
     )?;
     Ok([gateways.endings, workers.endings, notifiers.endings].concat())
 }

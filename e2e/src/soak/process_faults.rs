@@ -4,6 +4,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use testing::fake_clock::FakeClock;
 use testing::process::{Builder, Process};
 
 use super::pause;
@@ -31,6 +32,8 @@ pub(super) struct Group<'a> {
     pub(super) binary: &'static str,
     pub(super) processes: &'a mut Vec<Process>,
     pub(super) settings: &'a [(String, String)],
+    /// What its processes take for the time of day, where that may be wrong.
+    pub(super) clock: Option<&'a FakeClock>,
     pub(super) plan: &'a Plan,
     pub(super) tally: &'a Tally,
     pub(super) client: &'a Client,
@@ -47,6 +50,7 @@ impl Group<'_> {
             self.look_for_the_dead().await?;
             let tally = self.tally;
             match dice.number(0..100) {
+                30..40 if self.clock.is_some() => self.set_clock(&mut dice).await?,
                 40..65 => self.freeze(&mut dice).await?,
                 65..80 => self.roll().await?,
                 80..90 if self.binary == "report-worker" => {
@@ -85,6 +89,15 @@ impl Group<'_> {
             let _gone = self.processes[frozen].thaw();
         }
         Ok(())
+    }
+
+    /// Sets the clock of all of them by up to two hours for a time.
+    async fn set_clock(&mut self, dice: &mut Dice) -> anyhow::Result<()> {
+        let Some(clock) = self.clock else { return Ok(()) };
+        let _now = self.tally.begin("process clocks set");
+        clock.set(dice.one_of(&[-7_200, -3_600, 3_600, 7_200]))?;
+        pause(self.tally, dice.millis(1_000..8_000)).await;
+        clock.set(0)
     }
 
     /// Starts one of each anew, as a rollout does.
@@ -138,6 +151,10 @@ impl Group<'_> {
 
     fn builder(&self) -> Builder {
         let builder = testing::process::binary(self.binary);
+        let builder = match self.clock {
+            Some(clock) => clock.set_in(builder),
+            None => builder,
+        };
         self.settings.iter().fold(builder, |builder, (name, value)| builder.env(name, value))
     }
 

@@ -32,8 +32,9 @@ pub(super) async fn show(tally: Arc<Tally>, store: Arc<dyn Store>) {
             said = tally.elapsed();
             let (faults, left) = (tally.faults().values().sum::<u32>(), tally.left().as_secs());
             let accepted = tally.accepted.load(Ordering::Relaxed);
+            let schedules = tally.schedules.load(Ordering::Relaxed);
             tally.say(&format!(
-                "{left} s left; {accepted} jobs accepted, {known}; {faults} faults, now: {}",
+                "{left} s left; {accepted} jobs accepted, {schedules} schedules, {known}; {faults} faults, now: {}",
                 tally.now()
             ));
         }

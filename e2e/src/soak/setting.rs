@@ -1,10 +1,13 @@
 //! The system that the storm comes over.
 
 use anyhow::Context as _;
+use testing::fake_clock::FakeClock;
 use testing::proxy::Proxy;
 use testing::s3::S3;
+use testing::webhook_endpoint::WebhookEndpoint;
 
 use super::plan::{Plan, StorageKind};
+use super::schedules;
 use crate::rabbitmq::ServerChoice;
 use crate::stack::Stack;
 
@@ -18,6 +21,10 @@ const NOTIFIERS: usize = 2;
 pub(super) struct Setting {
     pub(super) stack: Stack,
     pub(super) smtp_proxy: Proxy,
+    /// Is told of what schedules bring, beside their readers.
+    pub(super) endpoint: WebhookEndpoint,
+    /// The wall clocks of gateways and of notifiers.
+    pub(super) clocks: [FakeClock; 2],
     /// `None`: files rest in a folder.
     pub(super) storage: Option<(S3, Proxy)>,
 }
@@ -34,6 +41,9 @@ pub(super) async fn prepare(plan: &Plan) -> anyhow::Result<Setting> {
         ("WAITLESS_STORAGE__TIMEOUT", "5s".to_owned()),
         ("WAITLESS_SERVICE__SHUTDOWN_GRACE", "3s".to_owned()),
     ];
+    let endpoint = testing::webhook_endpoint::start().await?;
+    settings.extend(schedules::settings(&endpoint));
+    let clocks = [FakeClock::new()?, FakeClock::new()?];
     let mut storage = None;
     if plan.storage == StorageKind::S3 {
         let s3 = testing::s3::start().await?;
@@ -52,15 +62,16 @@ pub(super) async fn prepare(plan: &Plan) -> anyhow::Result<Setting> {
     let mut stack = Stack::prepare(own, settings).await;
     stack.smtp = smtp;
     for _ in 0..GATEWAYS {
-        stack.add_gateway().await;
+        let gateway = clocks[0].set_in(stack.process("api")).start_ready().await?;
+        stack.push_gateway(gateway);
     }
     for _ in 0..WORKERS {
         stack.add_worker().await;
     }
     for _ in 0..NOTIFIERS {
-        stack.add_notifier().await;
+        stack.notifiers.push(clocks[1].set_in(stack.process("notifier")).start_ready().await?);
     }
-    Ok(Setting { stack, smtp_proxy, storage })
+    Ok(Setting { stack, smtp_proxy, endpoint, clocks, storage })
 }
 
 /// Names the servers with their versions.

@@ -18,6 +18,8 @@ pub(super) struct Tally {
     pub(super) unfinished: AtomicUsize,
     /// Jobs that were accepted.
     pub(super) accepted: AtomicUsize,
+    /// Schedules that were made, as far as anybody was told.
+    pub(super) schedules: AtomicUsize,
     /// Processes that were started.
     pub(super) started_processes: AtomicUsize,
 }
@@ -41,6 +43,7 @@ impl Tally {
             next: AtomicU64::new(0),
             unfinished: AtomicUsize::new(0),
             accepted: AtomicUsize::new(0),
+            schedules: AtomicUsize::new(0),
             started_processes: AtomicUsize::new(0),
         })
     }

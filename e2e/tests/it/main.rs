@@ -24,5 +24,6 @@ mod rights;
 mod runs_at_once;
 mod secrets;
 mod sharing;
+mod storm;
 mod turns;
 mod upgrade;

@@ -63,8 +63,8 @@ tables! {
     AdviceTexts { later, less, maintainer, operator }
     /// `[notice]`: of schedules.
     NoticeTexts {
-        foot, number, why, failed_subject, failed_text, missed_subject, missed_text, refused_subject, refused_text,
-        silent_subject, silent_text, paused_subject, paused_text, status, why_failures, why_owner_gone, why_asked, by_request,
+        foot, number, why, failed_subject, failed_text, missed_subject, missed_text, awaited_subject,
+        awaited_text, refused_subject, refused_text, silent_subject, silent_text, paused_subject, paused_text, status, why_failures, why_owner_gone, why_asked, by_request,
     }
     /// `[empty]`: a report of a schedule that has no rows.
     EmptyTexts { subject, status, text }

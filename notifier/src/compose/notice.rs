@@ -36,6 +36,7 @@ impl<'a> NoticeContent<'a> {
         let (texts, text) = (&locale.t.notice, &notice.text);
         let (subject, said) = match notice.kind {
             NoticeKind::Failed => (&texts.failed_subject, &texts.failed_text),
+            NoticeKind::Missed if text.no_event => (&texts.awaited_subject, &texts.awaited_text),
             NoticeKind::Missed => (&texts.missed_subject, &texts.missed_text),
             NoticeKind::Refused => (&texts.refused_subject, &texts.refused_text),
             NoticeKind::Silent => (&texts.silent_subject, &texts.silent_text),

@@ -29,6 +29,7 @@ fn settings() -> ScheduleSettings {
         notify: vec![Notify::by_email("ana@example.com")],
         alert: Some(vec![german]),
         when: Some("every day at 07:30".to_owned()),
+        latest: None,
         zone: "Europe/Berlin".to_owned(),
         calendar: None,
         on_holiday: OnHoliday::Run,
@@ -57,6 +58,7 @@ async fn miss_and_pause(fixture: &Fixture, settings: ScheduleSettings) {
         until: Some("2026-03-09T07:30:00".to_owned()),
         count: 2,
         why: None,
+        no_event: false,
     };
     let missed = NewNotice { kind: NoticeKind::Missed, text, to: made.settings.alerted().to_vec() };
     let turn = ScheduleStep {

@@ -12,7 +12,7 @@ use crate::job::{Caller, UnknownName};
 
 pub use firing::{Firing, FiringOutcome, FiringRecord};
 pub use notice::{NewNotice, Notice, NoticeKind, NoticeText};
-pub use settings::{OnEmpty, OnHoliday, Overlap, ScheduleSettings};
+pub use settings::{ON_EVENT, OnEmpty, OnHoliday, Overlap, ScheduleSettings};
 
 /// Declares a closed set of names, as the API and the database have them.
 macro_rules! names {

@@ -11,7 +11,7 @@ use model::locale::Tz;
 use model::refusal::OnRefusal;
 use model::schedule::{OnEmpty, OnHoliday, Overlap};
 use model::units::{parse_duration, write_duration};
-use schedule::{Holidays, When};
+use schedule::{Holidays, Trigger, read_latest};
 use serde_json::{Map, Value};
 use toml::de::{DeTable, DeValue};
 
@@ -38,6 +38,7 @@ const KEYS: TableKeys = TableKeys {
         "notify",
         "alert",
         "when",
+        "latest",
         "zone",
         "calendar",
         "on_holiday",
@@ -118,7 +119,16 @@ fn name(text: &str) -> Result<String, String> {
 }
 
 fn check_times(table: &mut TableReader<'_>) {
-    table.text("when", |text| text.parse::<When>().map(drop).map_err(|fault| fault.detail));
+    let trigger = table.text("when", |text| text.parse::<Trigger>().map_err(|fault| fault.detail));
+    table.text("latest", |text| read_latest(text).map(drop).map_err(|fault| fault.detail));
+    if trigger == Some(Trigger::Event) {
+        let within = table.value("within").and_then(|within| parse_duration(within.get_ref().as_str()?).ok());
+        if within.is_some_and(|within| !within.is_zero()) {
+            table.fault("within", "`within` is for what has times of its own; what comes by event comes at once");
+        }
+    } else if table.value("latest").is_some() && table.is_sure(&["when"]) {
+        table.fault("latest", "`latest` is for what fires by event: say `when = \"on event\"`, or leave it out");
+    }
     table.text("zone", zone);
     table.text("calendar", |text| line_of_text("calendar", text));
     let on_holiday = table.word("on_holiday", &OnHoliday::ALL.map(|one| (one.as_str(), one)));

@@ -9,6 +9,7 @@ mod days;
 mod draft;
 mod holidays;
 mod moment;
+mod on_event;
 mod parse_words;
 mod read_holidays;
 mod relative;
@@ -18,7 +19,8 @@ mod when;
 mod words;
 
 pub use holidays::Holidays;
-pub use moment::{Occurrence, moment_of};
+pub use moment::{Occurrence, moment_of, shown};
+pub use on_event::{Trigger, read_latest};
 pub use read_holidays::HolidayFault;
 pub use relative::{Relative, RelativeFault, Resolved};
 pub use when::{When, WhenFault};

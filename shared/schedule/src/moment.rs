@@ -32,6 +32,7 @@ pub fn moment_of(nominal: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
 }
 
 /// Returns what a zone's clock shows at a moment.
-pub(crate) fn shown(at: DateTime<Utc>, zone: Tz) -> NaiveDateTime {
+#[must_use]
+pub fn shown(at: DateTime<Utc>, zone: Tz) -> NaiveDateTime {
     at.with_timezone(&zone).naive_local()
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::QueryableByName;
-use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::errors::unreadable;
@@ -111,12 +111,14 @@ pub(super) struct DueRow {
     last_job: Option<String>,
     #[diesel(sql_type = Timestamptz)]
     now: DateTime<Utc>,
+    #[diesel(sql_type = Array<Timestamptz>)]
+    events: Vec<DateTime<Utc>>,
 }
 
 impl DueRow {
     pub(super) fn read(self) -> StatementResult<DueSchedule> {
         let last_job = self.last_job.map(|state| state.parse().map_err(unreadable)).transpose()?;
-        Ok(DueSchedule { schedule: self.schedule.read()?, last_job, now: self.now })
+        Ok(DueSchedule { schedule: self.schedule.read()?, last_job, events: self.events, now: self.now })
     }
 }
 

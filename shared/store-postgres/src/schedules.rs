@@ -21,9 +21,9 @@ use super::sql::sql;
 use super::{PostgresStore, column, firings, in_catalogue, millis, notices, schedule_steps};
 use model::schedule::{Firing, NextFiring, Notice, Schedule, write_nominal};
 use store::{
-    AskedFiring, COUNTED_AT_MOST, CatalogueEdition, DueSchedule, EndedFiring, FireOutcome, HoldTimes, InForce,
-    NewSchedule, NoticeEnding, Result, ScheduleChange, ScheduleCounts, ScheduleFilter, ScheduleStep, ScheduleStore,
-    StepOutcome, silent_notice,
+    AskedFiring, COUNTED_AT_MOST, CatalogueEdition, DueSchedule, EVENTS_WITHIN, EndedFiring, FireOutcome, HoldTimes,
+    InForce, NewSchedule, NoticeEnding, Result, ScheduleChange, ScheduleCounts, ScheduleFilter, ScheduleStep,
+    ScheduleStore, StepOutcome, silent_notice,
 };
 
 const CREATE: &str = concat!(
@@ -89,7 +89,11 @@ const CLAIM: &str = concat!(
     )
     select ",
     schedule_columns!(),
-    ", (select j.state from jobs j where j.id = s.last_job_id) as last_job, now() as now from claimed s order by s.next_due, s.id"
+    ", (select j.state from jobs j where j.id = s.last_job_id) as last_job, now() as now,
+       case when s.settings->>'latest' is null then '{}'::timestamptz[]
+            else array(select f.at from firings f where f.schedule_id = s.id and f.data_version is not null
+                       and f.at >= s.next_due - $4 * interval '1 millisecond' order by f.at) end as events
+       from claimed s order by s.next_due, s.id"
 );
 
 const SILENT: &str = concat!(
@@ -257,6 +261,7 @@ impl ScheduleStore for PostgresStore {
                     .bind::<BigInt, _>(i64::from(limit))
                     .bind::<BigInt, _>(millis(lease))
                     .bind::<Timestamptz, _>(floor)
+                    .bind::<BigInt, _>(millis(EVENTS_WITHIN))
                     .load(connection)
                     .await?;
                 rows.into_iter().map(DueRow::read).collect()

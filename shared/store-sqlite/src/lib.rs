@@ -34,6 +34,7 @@ mod readers;
 mod removal;
 mod ring;
 mod rows;
+mod schedule_events;
 mod schedules;
 mod sessions;
 mod settle;

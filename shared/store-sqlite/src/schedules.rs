@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::errors::{StatementResult, unreadable};
 use super::rows::read_caller;
+use super::schedule_events::events_of;
 use super::sql::{Cells, later, now, sql, to_json};
 use super::writer::Transaction;
 use super::{SqliteStore, firings, in_catalogue, notices};
@@ -173,7 +174,7 @@ fn claim(transaction: &mut Transaction<'_>, limit: u32, lease: Duration) -> Stat
             Some(id) => sql!("select state from jobs where id = ?1", id).row(transaction.connection, Cells::name)?,
             None => None,
         };
-        claimed.push(DueSchedule { schedule, last_job, now });
+        claimed.push(DueSchedule { events: events_of(transaction.connection, &schedule)?, schedule, last_job, now });
     }
     claimed.sort_by_key(|due| (due.schedule.next.map(|next| next.due), due.schedule.id));
     Ok(claimed)

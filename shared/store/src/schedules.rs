@@ -9,11 +9,12 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use uuid::Uuid;
 
+use super::schedule_notices::{notice_text, paused_notice};
 use super::{CatalogueEdition, HoldTimes, InForce, Result};
 use model::job::{Caller, Job, JobState, NewJob};
 use model::schedule::{
-    Firing, FiringRecord, NewNotice, NextFiring, Notice, NoticeKind, NoticeText, PauseReason, Schedule,
-    ScheduleSettings, ScheduleState, write_nominal,
+    Firing, FiringRecord, NewNotice, NextFiring, Notice, NoticeKind, PauseReason, Schedule, ScheduleSettings,
+    ScheduleState,
 };
 
 /// A schedule about to be written.
@@ -70,6 +71,8 @@ pub struct DueSchedule {
     pub schedule: Schedule,
     /// Where the job of its newest firing stands.
     pub last_job: Option<JobState>,
+    /// When its data were said to be there, within [`EVENTS_WITHIN`] before it was due and since; only of what has a latest time.
+    pub events: Vec<DateTime<Utc>>,
     /// Database time.
     pub now: DateTime<Utc>,
 }
@@ -260,38 +263,8 @@ pub fn fails_too_often(schedule: &Schedule, more: i32) -> bool {
     most > 0 && schedule.failures.saturating_add(more) >= most
 }
 
-/// Says that a schedule is paused.
-#[must_use]
-pub fn paused_notice(schedule: &Schedule, why: PauseReason) -> NewNotice {
-    let text = NoticeText { why: Some(why.as_str().to_owned()), ..notice_text(schedule, None, None, 0, None) };
-    NewNotice { kind: NoticeKind::Paused, text, to: schedule.settings.alerted().to_vec() }
-}
-
-/// Says that a schedule has sent nothing.
-#[must_use]
-pub fn silent_notice(schedule: &Schedule) -> NewNotice {
-    let text = notice_text(schedule, None, None, 0, None);
-    NewNotice { kind: NoticeKind::Silent, text, to: schedule.settings.alerted().to_vec() }
-}
-
-/// Says what a notice about these nominal times says.
-#[must_use]
-pub fn notice_text(
-    schedule: &Schedule,
-    from: Option<NaiveDateTime>,
-    until: Option<NaiveDateTime>,
-    count: u32,
-    why: Option<String>,
-) -> NoticeText {
-    let settings = &schedule.settings;
-    NoticeText {
-        title: settings.title.clone().unwrap_or_else(|| settings.report.clone()),
-        from: from.map(write_nominal),
-        until: until.map(write_nominal),
-        count,
-        why,
-    }
-}
+/// More than the longest day.
+pub const EVENTS_WITHIN: Duration = Duration::from_secs(26 * 3600);
 
 /// How long after it was written an open firing is looked at first, and how often then: less and less the older it is.
 pub const FIRST_LOOK: Duration = Duration::from_secs(1);

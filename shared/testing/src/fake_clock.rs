@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use crate::process::Builder;
+
 /// The wall clock of processes that were started with it. Their monotonic clock is the machine's, as on a machine whose clock is
 /// set.
 #[derive(Debug)]
@@ -37,6 +39,12 @@ impl FakeClock {
         Ok(())
     }
 
+    /// Has a process live by this clock.
+    #[must_use]
+    pub fn set_in(&self, process: Builder) -> Builder {
+        self.environment().into_iter().fold(process, |process, (name, value)| process.env(name, value))
+    }
+
     /// Returns what a process needs in its environment to live by this clock.
     #[must_use]
     pub fn environment(&self) -> [(&'static str, String); 4] {
@@ -49,9 +57,10 @@ impl FakeClock {
     }
 }
 
-/// Finds the library, whatever the machine's architecture.
+/// Finds the library, whatever the machine's architecture. The one for many threads: the other one reads the file into a place that all of
+/// them share, and whoever looks meanwhile has the time of the machine.
 fn library() -> Option<PathBuf> {
     let folders = std::fs::read_dir("/usr/lib").ok()?.filter_map(|entry| Some(entry.ok()?.path()));
-    let known = folders.map(|folder| folder.join("faketime/libfaketime.so.1"));
-    known.into_iter().chain([PathBuf::from("/usr/lib/faketime/libfaketime.so.1")]).find(|path| path.is_file())
+    let known = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1"));
+    known.into_iter().chain([PathBuf::from("/usr/lib/faketime/libfaketimeMT.so.1")]).find(|path| path.is_file())
 }

@@ -65,9 +65,13 @@ pub(crate) struct ScheduleArgs {
 pub(crate) struct CreateSchedule {
     /// Name of the report; `waitless reports` lists them
     pub(crate) report: String,
-    /// When: words such as "every weekday at 07:30", or cron; without it, it fires only when it is asked to
+    /// When: words such as "every weekday at 07:30", or cron; "on event": once its data are there, which `run --data-version` says;
+    /// without it, it fires only when it is asked to
     #[arg(long)]
     pub(crate) when: Option<String>,
+    /// With "on event": tell those who hear of what goes wrong when the event is not there by then, such as 07:30
+    #[arg(long, value_name = "TIME")]
+    pub(crate) latest: Option<String>,
     /// The zone its clock shows: an IANA name [default: the tenant's]
     #[arg(long)]
     pub(crate) zone: Option<String>,

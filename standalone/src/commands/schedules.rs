@@ -58,7 +58,7 @@ async fn list(all: bool, output: &OutputOptions, server: &GatewayArgs) -> Comman
     }
     let row = |schedule: &Value| {
         let title = schedule["title"].as_str().or(schedule["report"].as_str());
-        let next = schedule["next"]["at"].as_str().unwrap_or("-");
+        let next = schedule["next"]["at"].as_str().unwrap_or(if is_by_event(schedule) { BY_EVENT } else { "-" });
         vec![
             text(&schedule["id"]),
             state(schedule),
@@ -78,6 +78,7 @@ async fn create(args: CreateSchedule) -> CommandResult {
     let mut body = json!({ "report": args.report, "params": typed(&report.params, &args.params) });
     let texts = [
         ("when", args.when),
+        ("latest", args.latest),
         ("zone", args.zone),
         ("calendar", args.calendar),
         ("on_holiday", args.on_holiday),
@@ -120,6 +121,9 @@ async fn fire(args: &ScheduleArgs, data_version: Option<String>, key: Option<Str
     let firing: Value = gateway.answer(call).await?;
     if args.output.json {
         terminal::print_json(&firing)?;
+    } else if firing["replayed"] == true {
+        let told = "This was said before, and nothing fired now. It was the job";
+        terminal::print(format!("{told} {}", text(&firing["job"])))?;
     } else {
         terminal::print(text(&firing["job"]))?;
     }
@@ -157,6 +161,12 @@ fn describe(schedule: &Value) -> String {
         ("When", when(schedule)),
         ("Zone", text(&schedule["zone"])),
     ]);
+    if is_by_event(schedule) {
+        lines.push(("Next", BY_EVENT.to_owned()));
+    }
+    if let Some(until) = schedule["awaited_until"]["nominal"].as_str() {
+        lines.push(("Awaited until", until.to_owned()));
+    }
     if let Some(sent) = schedule["last_sent_at"].as_str() {
         lines.push(("Last sent", sent.to_owned()));
     }
@@ -179,6 +189,13 @@ fn describe(schedule: &Value) -> String {
         shown.push_str(&terminal::table(&["FIRING", "OUTCOME", "JOB", "END"], &[false; 4], &firings));
     }
     shown
+}
+
+/// Instead of a time where nobody knows it.
+const BY_EVENT: &str = "when its event comes";
+
+fn is_by_event(schedule: &Value) -> bool {
+    schedule["when"] == "on event" && schedule["state"] == "active"
 }
 
 fn text(value: &Value) -> String {

@@ -8,6 +8,7 @@ mod doctor;
 mod errors;
 mod keys;
 mod mails;
+mod month;
 mod pauses;
 mod printing;
 mod proxies;

@@ -37,6 +37,36 @@ async fn a_schedule_is_made_run_paused_and_deleted_on_the_command_line() {
     assert_eq!(listed["schedules"].as_array().unwrap().len(), 0);
 }
 
+#[tokio::test]
+async fn a_pipeline_says_on_the_command_line_that_its_data_are_there() {
+    let sandbox = Sandbox::with_counting();
+    let of_file = "\n[[schedules]]\nname = \"loaded\"\ntenant = \"default\"\nowner = \"owner\"\nwhen = \"on event\"\n\
+                   latest = \"07:30\"\n";
+    sandbox.write("catalogue/counting.toml", &format!("{COUNTING}{of_file}"));
+    let _service = sandbox.up().await;
+    let create = ["schedules", "create", "counting", "--when", "on event", "--latest", "every weekday at 06:00"];
+    let made = sandbox.json(&create).await;
+    let id = made["id"].as_str().unwrap();
+    let say = ["schedules", "run", id, "--data-version", "load-1", "--idempotency-key", "k-1"];
+    let job = sandbox.say(&say).await;
+    let again = sandbox.say(&say).await;
+    assert!(again.contains("nothing fired now") && again.contains(job.trim()), "{again}");
+    let shown = sandbox.say(&["schedules", "show", id]).await;
+    for words in ["when its event comes, every weekday at 06:00 at the latest", "Awaited until", "on request"] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    assert!(!shown.contains("NEXT TIMES"), "{shown}");
+    eventually(DEADLINE, "the schedule of the file", async || {
+        let all = sandbox.json(&["schedules"]).await["schedules"].clone();
+        all.as_array().unwrap().iter().any(|one| one["name"] == "loaded" && one["latest"] == "07:30")
+    })
+    .await;
+    let listed = sandbox.say(&["schedules"]).await;
+    assert_eq!(listed.matches("when its event comes,").count(), 2, "{listed}");
+    let refused = sandbox.output(&["schedules", "create", "counting", "--latest", "07:30"]).await;
+    assert!(!refused.status.success() && output_text(&refused).contains("on event"), "{}", output_text(&refused));
+}
+
 /// The days of the next week, of which there are no numbers.
 fn days_off() -> Vec<String> {
     let today = chrono::Utc::now().date_naive();

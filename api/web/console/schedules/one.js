@@ -108,8 +108,8 @@ class SchedulePage {
   #showUpcoming() {
     const { writer } = this.#place;
     const { words } = writer;
-    const { upcoming, state, waiting, sentence } = this.#schedule;
-    const none = state === 'ended' ? words.endedText : state === 'paused' ? words.nextNone : sentence === null ? words.asked : words.over;
+    const { upcoming, state, waiting, sentence, when } = this.#schedule;
+    const none = state === 'ended' ? words.endedText : state === 'paused' ? words.nextNone : sentence === null || when === 'on event' ? words.asked : words.over;
     const list = h('ol.upcoming', null, upcoming.map((one) => h('li', null, writer.time(one), Object.keys(one.params ?? {}).length > 0 && h('span.quiet', null, this.#told(one.params ?? {})))));
     fill(this.#upcoming, h('h2', null, words.nextTen), waiting && h('p.warning', null, words.waiting), upcoming.length > 0 ? list : h('p.quiet', null, none));
   }

@@ -75,7 +75,7 @@ export function whenFields({ context, schedules, writer: { words }, writer }, gi
       const told = await schedules.preview(asked, signal);
       sentence.lang = 'en';
       sentence.textContent = told.sentence;
-      fill(times, told.upcoming.length === 0 ? h('li.quiet', { lang: writer.language }, words.over) : told.upcoming.map((one) => h('li', null, writer.time(one))));
+      fill(times, told.upcoming.length === 0 ? h('li.quiet', { lang: writer.language }, asked.when.toLowerCase().startsWith('on ') ? words.asked : words.over) : told.upcoming.map((one) => h('li', null, writer.time(one))));
       for (const field of fields) field.complain(null);
     } catch (error) {
       if (signal.aborted || !(error instanceof Problem)) return;

@@ -7,7 +7,7 @@ use model::job::{Caller, Job, JobState};
 use store::Store;
 use testing::eventually;
 use testing::fake_clock::FakeClock;
-use testing::process::{Builder, Process};
+use testing::process::Process;
 use testing::smtp::{Behaviour, Smtp};
 
 use crate::client::{Client, many, quick, slow};
@@ -23,9 +23,9 @@ const JUMPS: [i64; 2] = [3_600, -3_600];
 async fn a_clock_that_jumps_in_any_process_costs_no_job_an_attempt() {
     let mut stack = Stack::start_with(Options::default()).await;
     let clocks = [FakeClock::new().unwrap(), FakeClock::new().unwrap(), FakeClock::new().unwrap()];
-    stack.push_gateway(living_by(&clocks[0], stack.process("api")).start_ready().await.unwrap());
-    stack.workers.push(living_by(&clocks[1], stack.process("report-worker")).start_ready().await.unwrap());
-    stack.notifiers.push(living_by(&clocks[2], stack.process("notifier")).start_ready().await.unwrap());
+    stack.push_gateway(clocks[0].set_in(stack.process("api")).start_ready().await.unwrap());
+    stack.workers.push(clocks[1].set_in(stack.process("report-worker")).start_ready().await.unwrap());
+    stack.notifiers.push(clocks[2].set_in(stack.process("notifier")).start_ready().await.unwrap());
     let processes = [&stack.gateways[0], &stack.workers[0], &stack.notifiers[0]];
     for (clock, process) in clocks.iter().zip(processes) {
         for jump in JUMPS {
@@ -46,7 +46,7 @@ async fn a_clock_that_jumps_in_any_process_costs_no_job_an_attempt() {
 async fn a_clock_that_jumps_under_everything_in_one_process_costs_no_job_an_attempt() {
     let folder = tempfile::tempdir().unwrap();
     let (embedded, clock) = (Embedded::prepare(folder.path()).await, FakeClock::new().unwrap());
-    let process = living_by(&clock, embedded.process()).start_ready().await.unwrap();
+    let process = clock.set_in(embedded.process()).start_ready().await.unwrap();
     let client = Client::new(embedded.key());
     client.use_gateways(vec![process.url()]);
     let store = embedded.store().await;
@@ -76,10 +76,6 @@ async fn a_clock_that_jumps_under_everything_in_one_process_costs_no_job_an_atte
     let verdict = history::judge(&client.operations(), evidence).await;
     println!("{verdict}; every job was covered in {} looks", coverage.judge());
     assert!(verdict.is_clean(), "{verdict:#}");
-}
-
-fn living_by(clock: &FakeClock, builder: Builder) -> Builder {
-    clock.environment().into_iter().fold(builder, |builder, (name, value)| builder.env(name, value))
 }
 
 /// Sets a clock, and sees that the process lives by it.

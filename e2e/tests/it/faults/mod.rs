@@ -9,6 +9,7 @@ mod gateways;
 mod notifier;
 mod restores;
 mod rollouts;
+mod schedule_files;
 mod schedules;
 mod starts;
 mod workers;

@@ -12,7 +12,7 @@ names! {
     NoticeKind, "notice" {
         /// The job of a firing failed or was cancelled.
         Failed => "failed",
-        /// Firings were missed.
+        /// Firings were missed, or the event of one did not come in time.
         Missed => "missed",
         /// No job could be made.
         Refused => "refused",
@@ -36,6 +36,9 @@ pub struct NoticeText {
     pub count: u32,
     /// Why, in the words of the service (English).
     pub why: Option<String>,
+    /// Of what was missed: its event had not come. A notifier of a version that does not know it says that it was missed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_event: bool,
 }
 
 /// A notice before it is written: one row a recipient.

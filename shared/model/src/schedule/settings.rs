@@ -49,6 +49,9 @@ names! {
     }
 }
 
+/// The `when` of a schedule that fires once its data are there, which a pipeline says.
+pub const ON_EVENT: &str = "on event";
+
 /// What somebody asked for: kept as one value, so that a setting that is new needs no column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ScheduleSettings {
@@ -66,8 +69,11 @@ pub struct ScheduleSettings {
     pub notify: Vec<Notify>,
     /// Who hears of what goes wrong; those of `notify` when absent.
     pub alert: Option<Vec<Notify>>,
-    /// Words or cron; `None`: it fires only when it is asked to.
+    /// Words, cron, or [`ON_EVENT`]; `None`: it fires only when it is asked to.
     pub when: Option<String>,
+    /// Of what fires by event: at what times its event is there at the latest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latest: Option<String>,
     /// IANA name.
     pub zone: String,
     /// Whose days off count; only weekends are where absent.
@@ -100,6 +106,12 @@ const fn run() -> OnHoliday {
 }
 
 impl ScheduleSettings {
+    /// Tells whether it fires once its data are there.
+    #[must_use]
+    pub fn is_by_event(&self) -> bool {
+        self.when.as_deref() == Some(ON_EVENT)
+    }
+
     /// Returns who hears of what goes wrong.
     #[must_use]
     pub fn alerted(&self) -> &[Notify] {

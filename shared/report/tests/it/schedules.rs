@@ -88,6 +88,13 @@ fn each_mistake_in_a_schedule_is_told_at_its_place() {
         ("pause_after = 3", "pause_after = -1", "sales.toml:30:15: `pause_after` must be between 0 and 1000"),
         ("pause_after = 3", "overlap = \"maybe\"", "sales.toml:30:11: `overlap` must be one of"),
         ("pause_after = 3", "on_holiday = \"skip\"", "sales.toml:30:14: `on_holiday` needs a `calendar`"),
+        ("pause_after = 3", "latest = \"07:30\"", "sales.toml:30:10: `latest` is for what fires by event"),
+        ("last working day of the month at 18:00\"", "on event\"\nlatest = \"25:00\"", "sales.toml:27:10: "),
+        (
+            "last working day of the month at 18:00\"",
+            "on event\"\nwithin = \"5m\"",
+            "sales.toml:27:10: `within` is for what has",
+        ),
         ("pause_after = 3", "ends_at = 2026-02-01T00:00:00Z", "sales.toml:30:11: `ends_at` must be after `starts_at`"),
     ];
     let told = |(before, after, expected): (&str, &str, &'static str)| {
@@ -95,6 +102,7 @@ fn each_mistake_in_a_schedule_is_told_at_its_place() {
         let faults = read(&text).expect_err(&text);
         (!faults.iter().any(|fault| fault.starts_with(expected))).then_some((expected, faults))
     };
+    assert!(read(&GOOD.replace("last working day of the month at 18:00", "on event")).is_ok());
     let missing: Vec<_> = cases.into_iter().filter_map(told).collect();
     assert!(missing.is_empty(), "{missing:#?}");
     let twice = read(&format!("{GOOD}{GOOD}")).unwrap_err();

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use model::job::JobState;
-use model::schedule::{NoticeKind, PauseReason, Schedule, ScheduleSettings};
-use store::{AskedFiring, Ending, FireOutcome, NoticeEnding};
+use model::schedule::{FiringOutcome, FiringRecord, NoticeKind, ON_EVENT, PauseReason, Schedule, ScheduleSettings};
+use store::{AskedFiring, Ending, FireOutcome, NoticeEnding, ScheduleStep, StepOutcome, missed_notice};
 use uuid::Uuid;
 
 use super::fixture::{SOON, StoreFixture};
 use super::samples::{ana, artifact, new_job, problem};
-use super::schedules::{LEASE, create, due, next, nominal, read, settings};
+use super::schedules::{LEASE, create, due, next, nominal, read, settings, turn};
 use crate::eventually;
 
 pub async fn a_firing_that_is_asked_for_is_the_same_for_its_key_and_its_data(fixture: StoreFixture) {
@@ -38,6 +39,56 @@ pub async fn a_firing_that_is_asked_for_is_the_same_for_its_key_and_its_data(fix
     assert_eq!(fire(of_none).await, FireOutcome::NotFound);
     assert_eq!(fixture.store.count_unfinished("acme", 10).await.unwrap(), 3);
     assert_eq!(read(&fixture, &made).await.next.map(|one| one.nominal), Some(nominal(1)), "its own times stay");
+}
+
+/// One whose event was to be there a moment ago.
+async fn awaiting(fixture: &StoreFixture) -> Schedule {
+    let (when, latest) = (Some(ON_EVENT.to_owned()), Some("07:30".to_owned()));
+    let next = next(fixture, 1, -1).await;
+    create(fixture, &ana(), ScheduleSettings { when, latest, ..settings() }, Some(next)).await
+}
+
+/// Says that the data of a schedule are there, or has it fire without a word of them.
+async fn say(fixture: &StoreFixture, of: &Schedule, data_version: Option<&str>) -> DateTime<Utc> {
+    let data_version = data_version.map(str::to_owned);
+    let asked = AskedFiring { schedule_id: of.id, key: None, data_version, job: new_job(&ana()) };
+    let FireOutcome::Fired(firing) = fixture.store.fire(asked).await.unwrap() else { panic!("it fires") };
+    firing.at
+}
+
+pub async fn whoever_waits_for_an_event_is_given_those_of_the_day_and_of_no_other_schedule(fixture: StoreFixture) {
+    let (waits, other, timed) = (awaiting(&fixture).await, awaiting(&fixture).await, due(&fixture).await);
+    say(&fixture, &waits, None).await;
+    let said = [say(&fixture, &waits, Some("v1")).await, say(&fixture, &waits, Some("v2")).await];
+    say(&fixture, &timed, Some("v1")).await;
+    let claimed = fixture.store.claim_due_schedules(10, LEASE).await.unwrap();
+    let events = |of: &Schedule| claimed.iter().find(|one| one.schedule.id == of.id).map(|one| one.events.clone());
+    assert_eq!(events(&waits), Some(said.to_vec()), "what says nothing of the data is no event");
+    assert_eq!((events(&other), events(&timed)), (Some(Vec::new()), Some(Vec::new())));
+}
+
+pub async fn that_an_event_did_not_come_is_written_and_told_once(fixture: StoreFixture) {
+    let waits = awaiting(&fixture).await;
+    let at = waits.next.unwrap();
+    let notice = missed_notice(&waits, (at.nominal, at.nominal, 1));
+    assert!(notice.text.no_event);
+    let (nominal, due) = (at.nominal, at.due);
+    let records = vec![FiringRecord { nominal, due, outcome: FiringOutcome::Missed, detail: None }];
+    let later = next(&fixture, 2, 3600).await;
+    let step = ScheduleStep { records, notices: vec![notice], ..turn(&waits, None, Some(later)) };
+    // Two schedulers that both have it, and one that has been frozen.
+    let store = &fixture.store;
+    let (one, other) = tokio::join!(store.take_steps(vec![step.clone()]), store.take_steps(vec![step.clone()]));
+    let written = [one.unwrap().remove(0), other.unwrap().remove(0)];
+    assert_eq!(written.iter().filter(|outcome| **outcome == StepOutcome::Written(None)).count(), 1, "{written:?}");
+    assert_eq!(store.take_steps(vec![step]).await.unwrap(), [StepOutcome::TooLate]);
+    let firings = store.firings(waits.id, 10).await.unwrap();
+    assert_eq!(
+        firings.iter().map(|one| (one.nominal, one.outcome)).collect::<Vec<_>>(),
+        [(Some(nominal), FiringOutcome::Missed)]
+    );
+    let told = store.claim_notices(10, LEASE).await.unwrap();
+    assert_eq!(told.iter().map(|one| (one.kind, one.text.no_event)).collect::<Vec<_>>(), [(NoticeKind::Missed, true)]);
 }
 
 /// Fires a schedule on request and brings the job to its end.

@@ -312,6 +312,8 @@ macro_rules! test_store {
             ]
             firings: [
                 a_firing_that_is_asked_for_is_the_same_for_its_key_and_its_data,
+                whoever_waits_for_an_event_is_given_those_of_the_day_and_of_no_other_schedule,
+                that_an_event_did_not_come_is_written_and_told_once,
                 failures_in_a_row_pause_a_schedule_and_a_good_end_forgives_them,
                 a_silent_schedule_is_told_of_once_until_it_sends_again,
                 a_notice_is_claimed_once_and_tried_again_when_it_is_due,

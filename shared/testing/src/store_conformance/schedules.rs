@@ -9,7 +9,7 @@ use model::event::EventKind;
 use model::job::{Caller, JobState, NewJob, Params};
 use model::refusal::OnRefusal;
 use model::schedule::{
-    FiringOutcome, FiringRecord, NewNotice, NextFiring, NoticeKind, NoticeText, OnEmpty, OnHoliday, Overlap,
+    FiringOutcome, FiringRecord, NewNotice, NextFiring, NoticeKind, NoticeText, ON_EVENT, OnEmpty, OnHoliday, Overlap,
     PauseReason, Schedule, ScheduleSettings, ScheduleState,
 };
 use store::{FiringJob, NewSchedule, ScheduleChange, ScheduleFilter, ScheduleStep, StepOutcome, Store};
@@ -31,6 +31,7 @@ pub(super) fn settings() -> ScheduleSettings {
         notify: vec![Notify::by_email("ana@example.com")],
         alert: Some(vec![Notify::by_email("ops@example.com")]),
         when: Some("every day at 07:30".to_owned()),
+        latest: None,
         zone: "Europe/Berlin".to_owned(),
         calendar: None,
         on_holiday: OnHoliday::Run,
@@ -102,7 +103,8 @@ pub(super) fn turn(schedule: &Schedule, job: Option<FiringJob>, next: Option<Nex
 pub async fn silent_soon(store: &dyn Store) -> Schedule {
     let due = store.now().await.unwrap();
     let next = Some(NextFiring { nominal: nominal(1), due });
-    let settings = ScheduleSettings { alarm_after: Some(Duration::from_millis(1)), ..settings() };
+    let (when, latest) = (Some(ON_EVENT.to_owned()), Some("07:30".to_owned()));
+    let settings = ScheduleSettings { alarm_after: Some(Duration::from_millis(1)), when, latest, ..settings() };
     store
         .create_schedule(NewSchedule { id: Uuid::now_v7(), owner: ana(), settings, next, catalogue: None })
         .await
@@ -287,7 +289,7 @@ pub async fn what_gets_no_job_is_recorded_once_and_told(fixture: StoreFixture) {
         outcome,
         detail: Some("why".to_owned()),
     };
-    let text = NoticeText { title: "t".to_owned(), from: None, until: None, count: 2, why: None };
+    let text = NoticeText { title: "t".to_owned(), from: None, until: None, count: 2, why: None, no_event: false };
     let notice = NewNotice { kind: NoticeKind::Missed, text, to: made.settings.alerted().to_vec() };
     let later = next(&fixture, 4, 3600).await;
     let missed = ScheduleStep {
