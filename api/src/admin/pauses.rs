@@ -7,7 +7,7 @@ use model::pause::{PauseKind, PauseTarget};
 use model::problem::{FieldError, Problem, ProblemKind, StoredProblem, pointer_part};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::Pause;
+use store::{Pause, end_pause};
 use utoipa::ToSchema;
 
 use crate::auth::Identity;
@@ -16,8 +16,6 @@ use crate::closed_sets::PauseKindName;
 use crate::error::{ApiError, ApiResult};
 use crate::gateway::Gateway;
 
-/// Jobs that are rung for in one statement.
-const AT_ONCE: u32 = 1_000;
 /// Longest name of what is paused.
 const LONGEST: usize = 200;
 /// The fields of what is paused.
@@ -64,7 +62,7 @@ pub struct PausesView {
 /// What became of a resume.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Resumed {
-    /// Jobs that are in line again.
+    /// Jobs that are in line again; of more than a thousand, those that the sweeper rings for meanwhile are not counted.
     released: u64,
 }
 
@@ -147,20 +145,12 @@ pub async fn resume(gateway: web::Data<Gateway>, identity: Identity, request: Ht
     let given = url::form_urlencoded::parse(request.query_string().as_bytes());
     let body = Value::Object(given.map(|(name, value)| (name.into_owned(), value.into_owned().into())).collect());
     let target = check(&body, &identity)?;
-    if !gateway.store.resume(&target).await? {
+    let Some(released) = end_pause(gateway.store.as_ref(), &target).await? else {
         let detail = "This is not paused by your tenant. GET /v1/admin/pauses lists what is, and what only the operator of the \
                       service can resume.";
         return Err(ApiError::new(ProblemKind::NotFound, detail));
-    }
+    };
     tracing::info!(tenant = identity.tenant, principal = identity.principal, %target, "resumed");
-    let mut released = 0;
-    loop {
-        let some = gateway.store.release(AT_ONCE).await?;
-        released += u64::from(some);
-        if some < AT_ONCE {
-            break;
-        }
-    }
     Ok(HttpResponse::Ok().json(Resumed { released }))
 }
 

@@ -4,11 +4,13 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Text, Timestamptz};
-use diesel_async::RunQueryDsl as _;
+use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use futures_util::FutureExt as _;
 
 use super::PostgresStore;
-use super::errors::unreadable;
+use super::connection::Connection;
+use super::effects::{EffectRow, Effects};
+use super::errors::{Failure, unreadable};
 use super::ring::ring;
 use super::run::StatementResult;
 use super::sql::{Sql, sql};
@@ -73,6 +75,22 @@ fn bind_target(statement: Sql<'static>, target: &PauseTarget) -> Sql<'static> {
         .bind::<Text, _>(target.name.clone())
 }
 
+async fn resume(
+    connection: &mut Connection,
+    target: PauseTarget,
+    limit: u32,
+) -> StatementResult<(Option<u32>, Effects)> {
+    connection
+        .transaction::<_, Failure, _>(async move |connection| {
+            if bind_target(sql(RESUME), &target).execute(connection).await? == 0 {
+                return Ok((None, Effects::default()));
+            }
+            let rung: Vec<EffectRow> = sql(RELEASE).bind::<BigInt, _>(i64::from(limit)).load(connection).await?;
+            Ok((Some(u32::try_from(rung.len()).unwrap_or(u32::MAX)), Effects::read(rung)?))
+        })
+        .await
+}
+
 #[async_trait]
 impl PauseStore for PostgresStore {
     async fn pause(&self, target: &PauseTarget, by: &str) -> Result<bool> {
@@ -80,9 +98,9 @@ impl PauseStore for PostgresStore {
         self.read(move |connection| async move { Ok(statement.execute(connection).await? > 0) }.boxed()).await
     }
 
-    async fn resume(&self, target: &PauseTarget) -> Result<bool> {
-        let statement = bind_target(sql(RESUME), target);
-        self.read(move |connection| async move { Ok(statement.execute(connection).await? > 0) }.boxed()).await
+    async fn resume(&self, target: &PauseTarget, limit: u32) -> Result<Option<u32>> {
+        let target = target.clone();
+        self.change(move |connection| resume(connection, target, limit).boxed()).await
     }
 
     async fn pauses(&self) -> Result<Vec<Pause>> {

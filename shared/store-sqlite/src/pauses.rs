@@ -69,6 +69,24 @@ fn read_pause(cells: &mut Cells) -> StatementResult<Pause> {
     Ok(Pause { target: read_target(cells)?, by: cells.text()?, since: cells.time()? })
 }
 
+/// Rings for jobs that were set aside for what is no longer paused.
+fn release(transaction: &mut Transaction<'_>, limit: u32) -> StatementResult<u32> {
+    let text = concat!(
+        "select ",
+        job_columns!(),
+        " from jobs where state = 'pending' and set_aside is not null and set_aside not like '=/report:%:%' and set_aside in (\
+         select set_aside from jobs where state = 'pending' and set_aside is not null group by set_aside \
+         having set_aside not in (select tenant || '/' || kind || ':' || name from pauses)) limit ?1"
+    );
+    let free = sql!(text, limit).rows(transaction.connection, read_job)?;
+    for job in &free {
+        let text = "update jobs set set_aside = null, rung_at = ?1 where id = ?2";
+        sql!(text, transaction.now, job.id).run(transaction.connection)?;
+        put(transaction, job_doorbell(job, None), job.traceparent.as_deref())?;
+    }
+    Ok(u32::try_from(free.len()).unwrap_or(u32::MAX))
+}
+
 #[async_trait]
 impl PauseStore for SqliteStore {
     async fn pause(&self, target: &PauseTarget, by: &str) -> Result<bool> {
@@ -84,14 +102,17 @@ impl PauseStore for SqliteStore {
             .await
     }
 
-    async fn resume(&self, target: &PauseTarget) -> Result<bool> {
+    async fn resume(&self, target: &PauseTarget, limit: u32) -> Result<Option<u32>> {
         let target = target.clone();
         self.writer
             .write(move |transaction| {
                 let text = "delete from pauses where tenant = ?1 and kind = ?2 and name = ?3";
                 let tenant = target.tenant.as_deref().unwrap_or_default();
                 let resumed = sql!(text, tenant, target.kind.as_str(), &target.name);
-                Ok(resumed.run(transaction.connection)? > 0)
+                if resumed.run(transaction.connection)? == 0 {
+                    return Ok(None);
+                }
+                release(transaction, limit).map(Some)
             })
             .await
     }
@@ -102,24 +123,7 @@ impl PauseStore for SqliteStore {
     }
 
     async fn release(&self, limit: u32) -> Result<u32> {
-        self.writer
-            .write(move |transaction| {
-                let text = concat!(
-                    "select ",
-                    job_columns!(),
-                    " from jobs where state = 'pending' and set_aside is not null and set_aside not like '=/report:%:%' and set_aside in (\
-                     select set_aside from jobs where state = 'pending' and set_aside is not null group by set_aside \
-                     having set_aside not in (select tenant || '/' || kind || ':' || name from pauses)) limit ?1"
-                );
-                let free = sql!(text, limit).rows(transaction.connection, read_job)?;
-                for job in &free {
-                    let text = "update jobs set set_aside = null, rung_at = ?1 where id = ?2";
-                    sql!(text, transaction.now, job.id).run(transaction.connection)?;
-                    put(transaction, job_doorbell(job, None), job.traceparent.as_deref())?;
-                }
-                Ok(u32::try_from(free.len()).unwrap_or(u32::MAX))
-            })
-            .await
+        self.writer.write(move |transaction| release(transaction, limit)).await
     }
 
     async fn note_source(&self, version: &str, source: &str) -> Result<()> {

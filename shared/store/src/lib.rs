@@ -46,7 +46,7 @@ pub use tokens::{
     AccessToken, KnownOwner, MAX_TOKEN, TOKEN_PREFIX, TokenBounds, TokenLookup, TokenRevocation, TokenStore,
     erased_subject, principal_subject, token_subject,
 };
-pub use turns::{Pause, PauseStore, TurnRequest, TurnRules, TurnStore};
+pub use turns::{Pause, PauseStore, TurnRequest, TurnRules, TurnStore, end_pause};
 pub use usage::{MAX_USERS, USAGE_SLOTS, UsageStore};
 pub use workers::*;
 pub use writable::WritableStore;

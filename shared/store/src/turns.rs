@@ -70,8 +70,9 @@ pub struct Pause {
 pub trait PauseStore: Send + Sync {
     /// Pauses something; `by` is for people. False: it is paused already.
     async fn pause(&self, target: &PauseTarget, by: &str) -> Result<bool>;
-    /// Ends a pause. False: there is none. Its jobs are rung for by [`PauseStore::release`].
-    async fn resume(&self, target: &PauseTarget) -> Result<bool>;
+    /// Ends a pause and, in the same transaction, rings as [`PauseStore::release`] does: how many go on is known although sweepers look
+    /// for such jobs too. `None`: there is no such pause.
+    async fn resume(&self, target: &PauseTarget, limit: u32) -> Result<Option<u32>>;
     /// Lists pauses of all tenants, by kind and name.
     async fn pauses(&self) -> Result<Vec<Pause>>;
     /// Rings for up to `limit` jobs that were set aside for what is no longer paused. Returns how many. Safe in several processes at
@@ -79,4 +80,22 @@ pub trait PauseStore: Send + Sync {
     async fn release(&self, limit: u32) -> Result<u32>;
     /// Says which source the rows of a report version come from, once it is saved.
     async fn note_source(&self, version: &str, source: &str) -> Result<()>;
+}
+
+/// So many jobs are rung for in a transaction.
+const RELEASED_AT_ONCE: u32 = 1_000;
+
+/// Ends a pause and rings for all jobs that it kept waiting. Returns how many go on; where these are more than a thousand, those that a
+/// sweeper rings for meanwhile are not counted. `None`: there is no such pause.
+///
+/// # Errors
+/// The database is not available; whatever was not rung for is rung for by sweepers.
+pub async fn end_pause(store: &dyn PauseStore, target: &PauseTarget) -> Result<Option<u64>> {
+    let Some(mut some) = store.resume(target, RELEASED_AT_ONCE).await? else { return Ok(None) };
+    let mut released = u64::from(some);
+    while some == RELEASED_AT_ONCE {
+        some = store.release(RELEASED_AT_ONCE).await?;
+        released += u64::from(some);
+    }
+    Ok(Some(released))
 }

@@ -2,20 +2,17 @@
 
 use std::process::ExitCode;
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use configuration::{Config, Role};
 use model::job::Lane;
 use model::pause::{PauseKind, PauseTarget};
 use serde_json::{Value, json};
-use store::Pause;
+use store::{Pause, end_pause};
 
 use super::CommandResult;
 use super::keys::open_store;
 use crate::cli::{PauseArgs, Pauses};
 use crate::terminal;
-
-/// Jobs that are rung for in one statement.
-const AT_ONCE: u32 = 1_000;
 
 pub(crate) async fn pause(args: PauseArgs) -> CommandResult {
     let (config, target) = read(&args)?;
@@ -44,19 +41,12 @@ pub(crate) async fn pause(args: PauseArgs) -> CommandResult {
 pub(crate) async fn resume(args: PauseArgs) -> CommandResult {
     let (config, target) = read(&args)?;
     let store = open_store(&config).await?;
-    ensure!(
-        store.resume(&target).await?,
-        "{} is not paused; `waitless pauses` lists what is, and a pause of one tenant's is named with --tenant",
-        describe(&target)
-    );
-    let mut released = 0;
-    loop {
-        let some = store.release(AT_ONCE).await?;
-        released += u64::from(some);
-        if some < AT_ONCE {
-            break;
-        }
-    }
+    let Some(released) = end_pause(store.as_ref(), &target).await? else {
+        bail!(
+            "{} is not paused; `waitless pauses` lists what is, and a pause of one tenant's is named with --tenant",
+            describe(&target)
+        );
+    };
     if args.output.json {
         terminal::print_json(&json!({"resumed": view(&target), "released": released}))?;
     } else {

@@ -63,7 +63,6 @@ pub(super) async fn walk(fixture: &StoreFixture) {
         store.claim_turns(worker.id, vec![doorbell], &rules).await.unwrap();
     }
     assert_eq!(store.pauses().await.unwrap().len(), 1);
-    store.resume(&target).await.unwrap();
-    assert_eq!(store.release(100).await.unwrap(), 1);
+    assert_eq!(store.resume(&target, 100).await.unwrap(), Some(1));
     limits(fixture).await;
 }

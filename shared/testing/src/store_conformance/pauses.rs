@@ -44,10 +44,11 @@ pub async fn whatever_is_paused_waits_until_it_is_resumed(fixture: StoreFixture)
             let waiting = fixture.job(job.id).await;
             assert_eq!((waiting.state, waiting.set_aside), (JobState::Pending, Some(target.clone().into())));
             assert_eq!(fixture.store.release(100).await.unwrap(), 0, "{target} is still paused");
-            assert!(fixture.store.resume(&target).await.unwrap() && !fixture.store.resume(&target).await.unwrap());
             fixture.recorder.take();
-            assert_eq!(fixture.store.release(100).await.unwrap(), 1);
+            assert_eq!(fixture.store.resume(&target, 100).await.unwrap(), Some(1), "nobody can ring before");
             assert_eq!(fixture.recorder.take().0.len(), 1, "its lane is rung");
+            assert_eq!(fixture.store.resume(&target, 100).await.unwrap(), None);
+            assert_eq!(fixture.store.release(100).await.unwrap(), 0, "once");
             assert_eq!(fixture.job(job.id).await.set_aside, None);
             let outcome = ask(&fixture, &worker, &job).await;
             assert!(is_run_of(&outcome, job.id), "{target}: {outcome:?}");
@@ -78,9 +79,9 @@ pub async fn a_pause_stops_nothing_else(fixture: StoreFixture) {
         0,
         "nobody looks at them"
     );
-    fixture.store.resume(&target).await.unwrap();
-    assert_eq!(fixture.store.release(2).await.unwrap(), 2);
-    assert_eq!(fixture.store.release(100).await.unwrap() + 2, 5);
+    assert_eq!(fixture.store.resume(&target, 2).await.unwrap(), Some(2));
+    assert_eq!(fixture.store.release(1).await.unwrap(), 1);
+    assert_eq!(fixture.store.release(100).await.unwrap(), 2);
     for job in &paused {
         assert!(matches!(ask(&fixture, &worker, job).await, Claimed::Yes(_)));
     }
@@ -94,7 +95,7 @@ pub async fn a_retry_of_what_is_paused_waits_for_its_doorbell(fixture: StoreFixt
     fixture.store.pause(&target, "operator").await.unwrap();
     assert_eq!(ask(&fixture, &worker, &job).await, Claimed::Paused);
     assert_eq!(fixture.job(job.id).await.state, JobState::Retrying);
-    fixture.store.resume(&target).await.unwrap();
+    assert_eq!(fixture.store.resume(&target, 100).await.unwrap(), Some(0));
     assert!(is_run_of(&ask(&fixture, &worker, &job).await, job.id));
 }
 
@@ -105,8 +106,7 @@ pub async fn a_job_that_was_set_aside_is_cancelled_like_any_other(fixture: Store
     let job = fixture.pending().await;
     assert_eq!(ask(&fixture, &worker, &job).await, Claimed::Paused);
     fixture.store.cancel(&ana(), job.id).await.unwrap();
-    fixture.store.resume(&target).await.unwrap();
-    assert_eq!(fixture.store.release(100).await.unwrap(), 0);
+    assert_eq!(fixture.store.resume(&target, 100).await.unwrap(), Some(0));
     let job = fixture.job(job.id).await;
     assert_eq!((job.state, job.set_aside), (JobState::Cancelled, None), "nobody looks for it any more");
 }
